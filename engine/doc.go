@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+
+// Package engine judges probes: a [Probe] goes in, a [Decision] comes out.
+//
+// It is pure. It reads no clock (time is the probe's own), does no I/O, starts
+// no goroutine and takes no lock, so the same probes give the same decisions
+// on a live host, in a replayed capture and in a test. An [Engine] belongs to
+// one goroutine.
+//
+// It refuses to grow: its tables have the size they were made with, and when
+// one is full the source that was least recently seen goes first.
+//
+// It needs nothing but the standard library. Where a rule has a source (an
+// RFC, a kernel file, nmap's documentation), the rule's comment names it;
+// docs/patterns.md lists them all.
+package engine

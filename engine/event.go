@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// An Event is what picket tells the world: one journal entry, one line of a
+// --json stream, the standard input of a run hook. Its JSON keys are a
+// contract; in the journal they are upper case behind PICKET_.
+type Event struct {
+	Event       string     `json:"event"` // probe, pattern, block, unblock, expire, ignore, lost, notice
+	Time        time.Time  `json:"time"`
+	Source      string     `json:"source,omitempty"` // address or prefix
+	Destination netip.Addr `json:"destination,omitzero"`
+	Protocol    string     `json:"protocol,omitempty"`
+	Port        uint16     `json:"port,omitempty"`
+	SourcePort  uint16     `json:"source_port,omitempty"`
+	Mode        string     `json:"mode,omitempty"`
+	Technique   string     `json:"technique,omitempty"`
+	Flags       string     `json:"flags,omitempty"`
+	Interface   string     `json:"interface,omitempty"`
+	Pattern     string     `json:"pattern,omitempty"`
+	Tool        string     `json:"tool"`
+	Proven      bool       `json:"proven"`
+	Probes      uint32     `json:"probes,omitempty"`
+	PortsSeen   uint32     `json:"ports_seen,omitempty"`
+	TargetsSeen uint32     `json:"targets_seen,omitempty"`
+	Ports       []string   `json:"ports,omitempty"` // the first 32, "tcp/22"
+	First       time.Time  `json:"first,omitzero"`
+	Last        time.Time  `json:"last,omitzero"`
+	Action      string     `json:"action,omitempty"` // none, log, block, run
+	For         Seconds    `json:"for_s,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	Config      string     `json:"config,omitempty"` // what was set to make it so: "tcp.trigger.stealth = 0"
+}
+
+// Seconds is a duration that JSON shows in whole seconds, rounded up.
+type Seconds time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return []byte(s.String()), nil
+}
+
+// String returns the whole seconds, rounded up.
+func (s Seconds) String() string {
+	return strconv.FormatInt(int64((time.Duration(s)+time.Second-1)/time.Second), 10)
+}

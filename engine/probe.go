@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import "net/netip"
+
+// Protocol numbers the engine tells apart (IANA, "Assigned Internet Protocol Numbers").
+const (
+	ProtocolICMP   = 1
+	ProtocolTCP    = 6
+	ProtocolUDP    = 17
+	ProtocolICMPv6 = 58
+	ProtocolSCTP   = 132
+)
+
+// TCP flag bits as they stand in the header (RFC 9293, section 3.1).
+const (
+	FlagFIN = 1 << iota
+	FlagSYN
+	FlagRST
+	FlagPSH
+	FlagACK
+	FlagURG
+	FlagECE
+	FlagCWR
+)
+
+// A Mode says which rule mirrored a probe. The zero Mode is none.
+type Mode uint8
+
+// The modes, after PortSentry's.
+const (
+	Classic  Mode = 1 + iota // a completed connection, or a datagram, to a trap port
+	Stealth                  // any packet to a listed port
+	Advanced                 // any packet to a port of a range that nothing listens on
+)
+
+// Modes is how many values a table indexed by Mode needs.
+const Modes = 4
+
+// String returns the mode as configuration and events spell it.
+func (m Mode) String() string {
+	switch m {
+	case Classic:
+		return "classic"
+	case Stealth:
+		return "stealth"
+	case Advanced:
+		return "advanced"
+	}
+	return ""
+}
+
+// ParseMode is the inverse of [Mode.String]; ok is false for any other name.
+func ParseMode(s string) (m Mode, ok bool) {
+	for m := Classic; m <= Advanced; m++ {
+		if s == m.String() {
+			return m, true
+		}
+	}
+	return 0, false
+}
+
+// A Probe is one mirrored packet, as far as judging it needs. It is a value
+// without pointers to the packet: nothing of the network's bytes is kept.
+type Probe struct {
+	At          int64      // nanoseconds since the Unix epoch, by the kernel's or the capture's clock
+	Source      netip.Addr // without a zone; IPv4 is never IPv4-mapped
+	Destination netip.Addr // likewise
+
+	SourcePort uint16
+	Port       uint16    // destination port; of ICMP type<<8|code; of other protocols the protocol number
+	Protocol   uint8     // IANA number of the upper-layer protocol
+	Mode       Mode      // which rule mirrored it
+	Technique  Technique // what the packet is; see [Classify]
+
+	// The fields below are what tools are recognised by. Those of TCP are
+	// zero for other protocols.
+	Flags     uint8  // TCP flags
+	TTL       uint8  // IPv4 time to live, IPv6 hop limit
+	DontFrag  bool   // IPv4 don't-fragment bit
+	ID        uint16 // IPv4 identification
+	Window    uint16 // TCP window, not scaled
+	MSS       uint16 // TCP maximum segment size option, 0 without one
+	Options   uint64 // TCP option kinds in order, the first in the highest byte, at most eight
+	Seq       uint32 // TCP sequence number; SCTP initiate tag
+	Ack       uint32 // TCP acknowledgement number
+	Length    uint16 // bytes of the IP packet on the wire
+	Interface uint32 // index of the interface it came in by, 0 if unknown
+}
