@@ -168,6 +168,15 @@ func open(t *testing.T, con *netlink.Conn) (stop func()) {
 	}
 	return func() {
 		cancel()
+		// What the library sends when its reader ends, which Close may outrun.
+		_, err := con.Execute(netlink.Message{
+			Header: netlink.Header{Type: configMessage, Flags: netlink.Request | netlink.Acknowledge},
+			Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, adoptGroup >> 8, adoptGroup & 0xff, // struct nfgenmsg
+				5, 0, configCommand, 0, 2, 0, 0, 0}, // NFULNL_CFG_CMD_UNBIND
+		})
+		if err != nil {
+			t.Error(err)
+		}
 		if err := nf.Close(); err != nil {
 			t.Error(err)
 		}
