@@ -288,7 +288,7 @@ func (n namespace) start(t *testing.T, as string, fd *os.File) *process {
 	t.Helper()
 	p := &process{lines: make(chan string), stderr: new(strings.Builder)}
 	p.cmd = exec.CommandContext(t.Context(), "ip", "netns", "exec", n.name, os.Args[0], "-test.run=^TestAdopt$")
-	p.cmd.Env = append(os.Environ(), role+"="+as)
+	p.cmd.Env = append(os.Environ(), role+"="+as, "GORACE=atexit_sleep_ms=0")
 	p.cmd.ExtraFiles = []*os.File{fd}
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
