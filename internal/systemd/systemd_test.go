@@ -65,14 +65,14 @@ func TestActivated(t *testing.T) {
 	udp := socket(t, unix.AF_INET, unix.SOCK_DGRAM, 0, nil)
 	netfilter := socket(t, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, nil)
 	route := socket(t, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, nil)
-	mptcp := socket(t, unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	other4 := socket(t, unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
 	tests := []struct {
 		name  string
 		names string
 		files []*os.File
 		want  []string
 	}{
-		{"all of them", "trap:nflog:control:trap:trap", []*os.File{tcp4, netfilter, unixStream, tcp6, mptcp},
+		{"all of them", "trap:nflog:control:trap:trap", []*os.File{tcp4, netfilter, unixStream, tcp6, other4},
 			[]string{"control " + path, "trap 127.0.0.1:", "trap [::1]:", "trap 127.0.0.1:", "nflog 4", "done"}},
 		{"unknown name", "http:trap", []*os.File{tcp4, tcp6},
 			[]string{"trap [::1]:", `systemd passed descriptor 3, "http": unknown name: set FileDescriptorName= to "control" or "trap"`, "done"}},

@@ -72,7 +72,10 @@ type Trap struct {
 // Listen opens a listener for both families (IPv4 alone where the host has no
 // IPv6) on port, or on one that the kernel chooses if port is 0.
 func Listen(ctx context.Context, port uint16, c Config) (*Trap, error) {
+	// Of a multipath connection, Linux does not tell the original destination
+	// (net/mptcp/sockopt.c), and Go listens for them unless told not to.
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(netip.IPv6Unspecified(), port).String())
 	if errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		l, err = lc.Listen(ctx, "tcp4", netip.AddrPortFrom(netip.IPv4Unspecified(), port).String())
