@@ -148,7 +148,15 @@ func read(p netip.Prefix, e nftables.SetElement) Block {
 // readIntervals makes prefixes of the starts and ends that the kernel lists.
 // Intervals that are no prefix are not ours and left out.
 func readIntervals(els []nftables.SetElement) (out []Block) {
-	slices.SortFunc(els, func(a, b nftables.SetElement) int { return bytes.Compare(a.Key, b.Key) })
+	slices.SortFunc(els, func(a, b nftables.SetElement) int {
+		if c := bytes.Compare(a.Key, b.Key); c != 0 || a.IntervalEnd == b.IntervalEnd {
+			return c
+		}
+		if a.IntervalEnd {
+			return -1 // where two touch, the end of one comes before the start of the other
+		}
+		return 1
+	})
 	for i, e := range els {
 		a, ok := netip.AddrFromSlice(e.Key)
 		if !ok || e.IntervalEnd || i+1 == len(els) {

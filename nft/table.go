@@ -32,7 +32,6 @@ type Table struct {
 	conn  *nftables.Conn
 	table *nftables.Table
 	sets  map[string]*nftables.Set
-	gen   uint32 // generation of the ruleset that Verify saw last
 }
 
 // Open connects to nftables in the calling thread's network namespace. It
@@ -126,11 +125,7 @@ func (t *Table) Install(e *Elements) (adopted bool, err error) {
 	if err := t.queueElements(e); err != nil {
 		return false, err
 	}
-	if err := t.conn.Flush(); err != nil {
-		return false, explain("install table inet "+Name, err)
-	}
-	t.gen, err = t.generation()
-	return state == Complete, err
+	return state == Complete, explain("install table inet "+Name, t.conn.Flush())
 }
 
 // Fill makes the sets that e speaks of hold just what it says.
@@ -200,30 +195,10 @@ func (t *Table) queueElements(e *Elements) error {
 	return nil
 }
 
-// Verify reports whether the table is still complete. It is cheap as long as
-// nobody changed nftables since the last call; by says who did.
-func (t *Table) Verify() (ok bool, by string, err error) {
-	g, err := t.conn.GetGen()
-	if err != nil {
-		return false, "", explain("read the ruleset's generation", err)
-	}
-	if g.ID == t.gen {
-		return true, "", nil
-	}
+// Verify reports whether the table is still complete.
+func (t *Table) Verify() (bool, error) {
 	state, err := t.Inspect()
-	if err != nil {
-		return false, "", err
-	}
-	t.gen = g.ID
-	return state == Complete, fmt.Sprintf("%s[%d]", printable(g.ProcComm), g.ProcPID), nil
-}
-
-func (t *Table) generation() (uint32, error) {
-	g, err := t.conn.GetGen()
-	if err != nil {
-		return 0, explain("read the ruleset's generation", err)
-	}
-	return g.ID, nil
+	return state == Complete, err
 }
 
 // Quiet empties the sets that act without the daemon: hot ports, so that
@@ -262,14 +237,4 @@ func explain(op string, err error) error {
 		return fmt.Errorf("%s: %w (a part of nf_tables may be missing in this kernel: modules nft_socket, nft_fib_inet, nft_log, nft_redir, nft_ct)", op, err)
 	}
 	return fmt.Errorf("%s: %w", op, err)
-}
-
-// printable keeps a process's name from speaking to a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, strings.TrimRight(s, "\x00"))
 }

@@ -120,24 +120,35 @@ func TestInstallAgainKeepsBlocks(t *testing.T) {
 	}
 }
 
-func TestVerify(t *testing.T) {
+func TestWatchTellsWhoTouchedTheTable(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
 	install(t, tab)
-	check := func(what string, want bool, wantBy string) {
-		t.Helper()
-		ok, by, err := tab.Verify()
-		if err != nil || ok != want || !strings.Contains(by, wantBy) {
-			t.Errorf("%s: Verify() = %v, %q, %v; want %v, %q", what, ok, by, err, want, wantBy)
-		}
+	w, err := tab.Watch()
+	if err != nil {
+		t.Fatal(err)
 	}
-	check("untouched", true, "")
-	run(t, "", "nft", "add", "table", "inet", "other")
-	check("another table", true, "nft[")
+	changes := make(chan string, 16)
+	done := make(chan error, 1)
+	go func() { done <- w.Run(func(by string) { changes <- by }) }()
+	if err := tab.Block([]Block{{Source: prefix("203.0.113.1/32"), For: time.Hour}}, never); err != nil {
+		t.Fatal(err) // our own change is none
+	}
 	run(t, "", "nft", "flush", "ruleset")
-	check("flushed", false, "nft[")
+	if by := <-changes; !strings.HasPrefix(by, "nft[") {
+		t.Errorf("changed by %q, want nft[...]", by)
+	}
+	if ok, err := tab.Verify(); ok || err != nil {
+		t.Errorf("Verify after a flush = %v, %v", ok, err)
+	}
 	install(t, tab)
-	check("installed again", true, "")
+	if ok, err := tab.Verify(); !ok || err != nil {
+		t.Errorf("Verify after a new installation = %v, %v", ok, err)
+	}
+	w.Close()
+	if err := <-done; err != nil {
+		t.Errorf("Run = %v", err)
+	}
 }
 
 func TestForeignTableIsLeftAlone(t *testing.T) {
