@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// Ready says that start or reload is over, and what picket does now.
+func Ready(status string) error {
+	return notify(daemon.SdNotifyReady, statusLine(status))
+}
+
+// Reloading says that SIGHUP is being followed; [Ready] ends it. The time is
+// what Type=notify-reload asks for.
+func Reloading() error {
+	return notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
+}
+
+// Status sets the line that systemctl status shows, for a person to read.
+func Status(status string) error {
+	return notify(statusLine(status))
+}
+
+// Stopping says that the end has begun.
+func Stopping(status string) error {
+	return notify(daemon.SdNotifyStopping, statusLine(status))
+}
+
+// Alive feeds the watchdog. The loop whose life is to be watched calls it, at
+// the interval that [Watchdog] returns.
+func Alive() error {
+	return notify(daemon.SdNotifyWatchdog)
+}
+
+// Watchdog returns how often [Alive] is due: half of WatchdogSec=, as
+// sd_watchdog_enabled(3) asks, or 0 when nobody watches.
+func Watchdog() (time.Duration, error) {
+	limit, err := daemon.SdWatchdogEnabled(false)
+	return limit / 2, err
+}
+
+// Store gives systemd a copy of the descriptor of c to keep under name, which
+// [Activated] returns to the next process of this service, after a crash too.
+// The unit must have FileDescriptorStoreMax=; systemd does not tell whether it
+// kept the copy. FDPOLL=0, for an idle netlink socket may report an error that
+// is none of its end.
+func Store(name string, c syscall.Conn) error {
+	address := notifyAddress()
+	if address == nil {
+		return nil
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("store descriptor %q: %w", name, err)
+	}
+	// Unbound, and not connected: with a connected socket, package net refuses
+	// to write control messages to an address.
+	out, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("store descriptor %q: %w", name, err)
+	}
+	defer out.Close()
+	state := []byte("FDSTORE=1\nFDNAME=" + name + "\nFDPOLL=0")
+	controlled := raw.Control(func(fd uintptr) {
+		_, _, err = out.WriteMsgUnix(state, unix.UnixRights(int(fd)), address)
+	})
+	if err := errors.Join(controlled, err); err != nil {
+		return fmt.Errorf("store descriptor %q: %w", name, err)
+	}
+	return nil
+}
+
+// Forget has systemd close what it stores under name.
+func Forget(name string) error {
+	return notify("FDSTOREREMOVE=1", "FDNAME="+name)
+}
+
+func notify(assignments ...string) error {
+	if _, err := daemon.SdNotify(false, strings.Join(assignments, "\n")); err != nil {
+		return fmt.Errorf("notify systemd: %w", err)
+	}
+	return nil
+}
+
+// statusLine keeps a status to one line: what follows a newline would be an
+// assignment of its own.
+func statusLine(status string) string {
+	return "STATUS=" + strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(status, "?"))
+}
+
+// notifyAddress is nil away from systemd.
+func notifyAddress() *net.UnixAddr {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	return &net.UnixAddr{Name: name, Net: "unixgram"}
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+
+package nflog
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"github.com/mdlayher/socket"
+	"golang.org/x/sys/unix"
+)
+
+// errNotBound means that the socket handed over does not hold the wanted
+// group: another group was configured when it was stored. Close it and dial.
+var errNotBound = errors.New("group is not bound by this socket")
+
+// The configuration messages of the NFLOG subsystem
+// (include/uapi/linux/netfilter/nfnetlink_log.h).
+const (
+	configMessage = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG<<8 | 1) // NFULNL_MSG_CONFIG
+	configCommand = 1                                                // NFULA_CFG_CMD
+	commandBind   = 1                                                // NFULNL_CFG_CMD_BIND; 2 unbinds
+	nfgenLength   = 4                                                // struct nfgenmsg
+)
+
+// maxDatagram holds the largest datagram the kernel builds: nlbufsiz ends at
+// 131072, and the slab rounds what it allocates for it up (256 KiB measured).
+const maxDatagram = 256 << 10
+
+// kept is a netlink socket whose NFLOG group outlives the process. It is what
+// go-nflog speaks through in place of a socket of its own, because that library
+// binds, configures and unbinds in a way that loses the group's queue:
+//
+//   - a group that is bound already is not bound again (the kernel would answer
+//     EBUSY): the request is answered here;
+//   - a bound group is not unbound: closing the last copy of the descriptor
+//     does that, and systemd may hold one (FDSTORE);
+//   - once the group is bound, no acknowledgement is asked of the kernel: it
+//     would stand behind all queued log messages, and go-nflog takes the first
+//     message that it reads for the answer ("mismatched sequence").
+//
+// Its use is that of netlink.Conn, which allows one Execute, or many Sends
+// beside one Receive, at a time.
+type kept struct {
+	*socket.Conn
+	bound  bool              // the group is ours
+	answer *netlink.Message  // to the request just sent
+	early  []netlink.Message // log messages that overtook the answer to a bind
+	buffer []byte
+}
+
+// dial opens a netfilter netlink socket in the network namespace netns (a
+// descriptor; 0 is the caller's own) that go-nflog may configure afresh.
+func dial(netns int) (*netlink.Conn, error) {
+	s, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", &socket.Config{NetNS: netns})
+	if err != nil {
+		return nil, fmt.Errorf("open netfilter netlink socket: %w", err)
+	}
+	if err := s.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, errors.Join(fmt.Errorf("bind netfilter netlink socket: %w", err), s.Close())
+	}
+	return connect(s, false)
+}
+
+// adopt takes over f, a netfilter netlink socket on which an earlier process
+// has bound group, with all that is queued on it. f stays the caller's to
+// close. The error wraps errNotBound when the socket does not hold the group.
+func adopt(f *os.File, group uint16) (*netlink.Conn, error) {
+	s, err := socket.FileConn(f, "netlink")
+	if err != nil {
+		return nil, fmt.Errorf("adopt nflog socket: %w", err)
+	}
+	if err := holds(s, group); err != nil {
+		return nil, errors.Join(fmt.Errorf("adopt nflog socket: %w", err), s.Close())
+	}
+	return connect(s, true)
+}
+
+func connect(s *socket.Conn, bound bool) (*netlink.Conn, error) {
+	id, err := portID(s)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return netlink.NewConn(&kept{Conn: s, bound: bound, buffer: make([]byte, maxDatagram)}, id), nil
+}
+
+// holds reports, as a nil error, that s is a netfilter netlink socket and that
+// the kernel lists it as the owner of group.
+func holds(s *socket.Conn, group uint16) error {
+	domain, err := s.GetsockoptInt(unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return fmt.Errorf("not a socket: %w", err)
+	}
+	protocol, err := s.GetsockoptInt(unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return err
+	}
+	if domain != unix.AF_NETLINK || protocol != unix.NETLINK_NETFILTER {
+		return fmt.Errorf("socket of domain %d, protocol %d is not a netfilter netlink socket", domain, protocol)
+	}
+	id, err := portID(s)
+	if err != nil {
+		return err
+	}
+	// Of the thread, not of the process: the two may be in different
+	// namespaces, and the socket is of the thread's.
+	f, err := os.Open("/proc/thread-self/net/netfilter/nfnetlink_log")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	owner, err := groupOwner(f, group)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if owner == 0 || owner != id {
+		return fmt.Errorf("group %d: %w", group, errNotBound)
+	}
+	return nil
+}
+
+// groupOwner finds the netlink port that holds group in a table as
+// seq_show of net/netfilter/nfnetlink_log.c prints it: group, port, ... . Its
+// result is 0 for a group that nobody holds.
+func groupOwner(table io.Reader, group uint16) (port uint32, err error) {
+	lines := bufio.NewScanner(table)
+	for lines.Scan() {
+		var g uint16
+		var p uint32
+		if _, err := fmt.Sscan(lines.Text(), &g, &p); err != nil {
+			return 0, fmt.Errorf("line %q: %w", lines.Text(), err)
+		}
+		if g == group {
+			return p, nil
+		}
+	}
+	return 0, lines.Err()
+}
+
+func portID(s *socket.Conn) (uint32, error) {
+	sa, err := s.Getsockname()
+	if err != nil {
+		return 0, fmt.Errorf("netlink port: %w", err)
+	}
+	nl, ok := sa.(*unix.SockaddrNetlink)
+	if !ok {
+		return 0, fmt.Errorf("netlink port: address is a %T", sa)
+	}
+	return nl.Pid, nil
+}
+
+// Send sends m, except what the group's life forbids; see kept.
+func (k *kept) Send(m netlink.Message) error {
+	command, isCommand := groupCommand(m)
+	wantsAnswer := m.Header.Type == configMessage && m.Header.Flags&netlink.Acknowledge != 0
+	switch {
+	case wantsAnswer && k.bound && isCommand:
+		k.answer = acknowledge(m)
+		return nil
+	case wantsAnswer && k.bound:
+		k.answer = acknowledge(m)
+		m.Header.Flags &^= netlink.Acknowledge
+		return k.send(m)
+	case wantsAnswer && isCommand && command == commandBind:
+		return k.bind(m)
+	}
+	return k.send(m)
+}
+
+// SendMessages sends several messages in one datagram; go-nflog never does.
+func (k *kept) SendMessages(ms []netlink.Message) error {
+	for _, m := range ms {
+		if err := k.Send(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *kept) send(m netlink.Message) error {
+	b, err := m.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	_, err = k.Sendmsg(context.Background(), b, nil, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}, 0)
+	return err
+}
+
+// bind sends the request m that binds the group and waits for the kernel's
+// answer. The first packets may be logged before the answer is: they are put
+// aside for the next Receive.
+func (k *kept) bind(m netlink.Message) error {
+	if err := k.send(m); err != nil {
+		return err
+	}
+	for k.answer == nil {
+		ms, err := k.receive()
+		if err != nil {
+			return err
+		}
+		for i := range ms {
+			if ms[i].Header.Type == netlink.Error && ms[i].Header.Sequence == m.Header.Sequence {
+				k.answer = &ms[i]
+			} else {
+				k.early = append(k.early, ms[i])
+			}
+		}
+	}
+	code := k.answer.Data
+	k.bound = len(code) >= 4 && binary.NativeEndian.Uint32(code) == 0
+	return nil
+}
+
+// Receive returns the messages of one datagram, in memory of their own.
+func (k *kept) Receive() ([]netlink.Message, error) {
+	if k.answer != nil {
+		m := *k.answer
+		k.answer = nil
+		return []netlink.Message{m}, nil
+	}
+	if len(k.early) > 0 {
+		ms := k.early
+		k.early = nil
+		return ms, nil
+	}
+	return k.receive()
+}
+
+// ReceiveIter is Receive as an iterator.
+func (k *kept) ReceiveIter() iter.Seq2[netlink.Message, error] {
+	return func(yield func(netlink.Message, error) bool) {
+		ms, err := k.Receive()
+		if err != nil {
+			yield(netlink.Message{}, err)
+			return
+		}
+		for _, m := range ms {
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
+
+// receive reads one datagram. One copy into memory of the right size is
+// cheaper than asking for the size first, and leaves the caller's slices alone.
+func (k *kept) receive() ([]netlink.Message, error) {
+	n, _, flags, _, err := k.Recvmsg(context.Background(), k.buffer, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	if flags&unix.MSG_TRUNC != 0 {
+		return nil, fmt.Errorf("datagram of more than %d bytes", maxDatagram)
+	}
+	return split(append([]byte(nil), k.buffer[:n]...))
+}
+
+// split cuts a datagram into its messages, whose data are slices of b.
+func split(b []byte) ([]netlink.Message, error) {
+	var ms []netlink.Message
+	for len(b) >= unix.SizeofNlMsghdr {
+		var m netlink.Message
+		length := int(binary.NativeEndian.Uint32(b))
+		if length < unix.SizeofNlMsghdr || length > len(b) {
+			return nil, fmt.Errorf("netlink message of %d bytes in %d bytes", length, len(b))
+		}
+		m.Header = netlink.Header{
+			Length:   uint32(length),
+			Type:     netlink.HeaderType(binary.NativeEndian.Uint16(b[4:])),
+			Flags:    netlink.HeaderFlags(binary.NativeEndian.Uint16(b[6:])),
+			Sequence: binary.NativeEndian.Uint32(b[8:]),
+			PID:      binary.NativeEndian.Uint32(b[12:]),
+		}
+		m.Data = b[unix.SizeofNlMsghdr:length:length]
+		ms = append(ms, m)
+		b = b[min(len(b), (length+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
+	}
+	return ms, nil
+}
+
+// groupCommand returns the command of a configuration message that carries
+// one in its first attribute, as go-nflog's do.
+func groupCommand(m netlink.Message) (command byte, ok bool) {
+	if m.Header.Type != configMessage || len(m.Data) <= nfgenLength {
+		return 0, false
+	}
+	attributes, err := netlink.NewAttributeDecoder(m.Data[nfgenLength:])
+	if err != nil || !attributes.Next() || attributes.Type() != configCommand {
+		return 0, false
+	}
+	if b := attributes.Bytes(); len(b) > 0 {
+		return b[0], true
+	}
+	return 0, false
+}
+
+// acknowledge makes the answer the kernel would give: struct nlmsgerr with
+// error 0.
+func acknowledge(m netlink.Message) *netlink.Message {
+	return &netlink.Message{
+		Header: netlink.Header{
+			Length:   unix.SizeofNlMsghdr + unix.SizeofNlMsgerr,
+			Type:     netlink.Error,
+			Sequence: m.Header.Sequence,
+			PID:      m.Header.PID,
+		},
+		Data: make([]byte, unix.SizeofNlMsgerr),
+	}
+}
+
+// SetOption sets a boolean option of the netlink socket; the error is
+// ENOPROTOOPT for one that NFLOG has no use for.
+func (k *kept) SetOption(o netlink.ConnOption, enable bool) error {
+	if o != netlink.NoENOBUFS {
+		return os.NewSyscallError("setsockopt", unix.ENOPROTOOPT)
+	}
+	value := 0
+	if enable {
+		value = 1
+	}
+	return k.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, value)
+}
+
+// What netlink.Conn finds by assertion, beside the methods NewConn asks for.
+var _ interface {
+	syscall.Conn
+	SetOption(netlink.ConnOption, bool) error
+	SetReadDeadline(time.Time) error
+	SetReadBuffer(int) error
+	ReadBuffer() (int, error)
+} = (*kept)(nil)
