@@ -75,7 +75,7 @@ func Open(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error
 	var err error
 	for range 5 {
 		var r *Reader
-		if r, err = open(cfg, emit, fail); err == nil {
+		if r, err = bind(cfg, emit, fail); err == nil {
 			return r, nil
 		}
 		if !strings.Contains(err.Error(), "mismatched sequence") {
@@ -85,7 +85,7 @@ func Open(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error
 	return nil, err
 }
 
-func open(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error) {
+func bind(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error) {
 	conn, err := gonflog.Open(&gonflog.Config{
 		Group: cfg.Group, Copymode: gonflog.CopyPacket, Bufsize: cfg.Snaplen, Flags: gonflog.FlagSeq,
 		QThresh: groupThreshold, Timeout: groupTimeout,
