@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import "net/netip"
+
+// blocks is what the engine knows of reactions in force and of offenders. Both
+// are bounded, and neither is in the path of a probe that causes no reaction.
+type blocks struct {
+	by        map[netip.Addr]block
+	swept     int64 // when ended blocks were last swept out
+	offenders map[key]offence
+	order     []key // of offenders, a ring
+	turn      int   // its oldest
+}
+
+type block struct {
+	since, until int64 // ns since the epoch
+	action       Action
+}
+
+type offence struct {
+	count uint32
+	until int64
+}
+
+func (b *blocks) init() {
+	b.by = make(map[netip.Addr]block)
+	b.offenders = make(map[key]offence)
+}
+
+// get returns the reaction to a that is in force at a time.
+func (b *blocks) get(a netip.Addr, at int64) (block, bool) {
+	x, ok := b.by[a]
+	if ok && at >= x.until {
+		delete(b.by, a)
+		ok = false
+	}
+	return x, ok
+}
+
+// add books a reaction; false means that there are limit of them already.
+func (b *blocks) add(a netip.Addr, x block, at int64, limit int) bool {
+	if len(b.by) >= limit {
+		if at-b.swept < int64(renewAfter) {
+			return false
+		}
+		b.swept = at
+		for a, x := range b.by {
+			if at >= x.until {
+				delete(b.by, a)
+			}
+		}
+		if len(b.by) >= limit {
+			return false
+		}
+	}
+	b.by[a] = x
+	return true
+}
+
+// offence returns how often k was reacted to, as far as that is remembered.
+func (b *blocks) offence(k key, at int64) int {
+	o, ok := b.offenders[k]
+	if !ok || at >= o.until {
+		return 0
+	}
+	return int(o.count)
+}
+
+// offend remembers an offender, in the place of the oldest one if there are limit.
+func (b *blocks) offend(k key, o offence, limit int) {
+	if _, known := b.offenders[k]; !known {
+		if len(b.order) < limit {
+			b.order = append(b.order, k)
+		} else {
+			b.turn %= len(b.order)
+			delete(b.offenders, b.order[b.turn])
+			b.order[b.turn] = k
+			b.turn++
+		}
+	}
+	b.offenders[k] = o
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"picket/engine"
+	"picket/examples"
+	"picket/nflog"
+	"picket/nft"
+)
+
+// DefaultPath is where the configuration lies unless a command is told otherwise.
+const DefaultPath = "/etc/picket/picket.toml"
+
+// Config is the effective configuration. Its JSON form is what "picket check
+// --json" prints.
+type Config struct {
+	File   string   `json:"file"` // "" for the embedded default
+	DryRun bool     `json:"dry_run"`
+	NFLOG  NFLOG    `json:"nflog"`
+	Detect Detect   `json:"detect"`
+	TCP    Protocol `json:"tcp"`
+	UDP    Protocol `json:"udp"`
+	IP     Protocol `json:"ip"`
+	Ignore Ignore   `json:"ignore"`
+	Block  Block    `json:"block"`
+}
+
+// NFLOG is the section of that name.
+type NFLOG struct {
+	Group   uint16 `json:"group"`
+	Snaplen uint32 `json:"snaplen"`
+}
+
+// Detect is the section of that name.
+type Detect struct {
+	Sources    int      `json:"sources"`
+	Window     Duration `json:"window"`
+	IPv6Prefix int      `json:"ipv6_prefix"`
+}
+
+// Protocol is one of the sections tcp, udp and ip.
+type Protocol struct {
+	Modes    []string       `json:"modes"`
+	Action   string         `json:"action"`
+	Trigger  map[string]int `json:"trigger"` // by mode
+	Classic  Ports          `json:"classic"`
+	Stealth  Ports          `json:"stealth"`
+	Advanced Ports          `json:"advanced"`
+	Exclude  Ports          `json:"exclude"`
+}
+
+// Ignore is the section of that name.
+type Ignore struct {
+	Addresses []netip.Prefix `json:"addresses"` // those of Files included
+	Files     []string       `json:"files"`
+	Own       bool           `json:"own"`
+	Gateways  bool           `json:"gateways"`
+	Resolvers bool           `json:"resolvers"`
+}
+
+// Block is the section of that name.
+type Block struct {
+	For    []Duration `json:"for"`
+	Memory Duration   `json:"memory"`
+	Max    int        `json:"max"`
+}
+
+// Load reads the file at path over the defaults. If path is [DefaultPath] and
+// there is no such file, the defaults hold alone. The error is [Faults] if the
+// file was read and is wrong.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && path == DefaultPath {
+		return Default(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Default returns the embedded default.
+func Default() *Config {
+	c := new(Config)
+	if faults := c.read("embedded default", examples.Reference); len(faults) > 0 {
+		panic(faults) // TestReference keeps this from being shipped
+	}
+	return c
+}
+
+// Parse reads the text of a file, named so in errors, over the defaults. The
+// error is [Faults].
+func Parse(name string, data []byte) (*Config, error) {
+	c := Default()
+	c.File = name
+	if faults := c.read(name, data); len(faults) > 0 {
+		return nil, faults
+	}
+	return c, nil
+}
+
+// Engine returns the engine's configuration. Protected is what is never
+// blocked; ephemeral the first port of net.ipv4.ip_local_port_range.
+func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16) engine.Config {
+	e := engine.Config{
+		Sources: c.Detect.Sources, Window: time.Duration(c.Detect.Window), Prefix6: c.Detect.IPv6Prefix,
+		TCP: c.TCP.policy(c.DryRun), UDP: c.UDP.policy(c.DryRun), IP: c.IP.policy(c.DryRun),
+		Protected: engine.NewPrefixes(protected...), Ephemeral: ephemeral,
+		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max,
+	}
+	for _, d := range c.Block.For {
+		e.For = append(e.For, time.Duration(d))
+	}
+	return e
+}
+
+func (p *Protocol) policy(dryRun bool) engine.Policy {
+	action, _ := engine.ParseAction(p.Action)
+	if dryRun {
+		action = engine.Log
+	}
+	out := engine.Policy{Action: action}
+	for name, n := range p.Trigger {
+		m, _ := engine.ParseMode(name)
+		out.Trigger[m] = n
+	}
+	return out
+}
+
+// Elements returns what belongs into the table's sets; the caller adds the
+// ignored addresses it found and the trap's port.
+func (c *Config) Elements() *nft.Elements {
+	return &nft.Elements{
+		ClassicTCP: c.TCP.ports("classic"), ClassicUDP: c.UDP.ports("classic"),
+		StealthTCP: c.TCP.ports("stealth"), StealthUDP: c.UDP.ports("stealth"),
+		AdvancedTCP: c.TCP.ports("advanced"), AdvancedUDP: c.UDP.ports("advanced"),
+		ExcludedTCP: c.TCP.Exclude, ExcludedUDP: c.UDP.Exclude,
+		HotTCP: c.TCP.hot(c.DryRun), HotUDP: c.UDP.hot(c.DryRun),
+		AdvancedIP: subtract(c.IP.ports("advanced"), c.IP.Exclude),
+		Ignored:    c.Ignore.Addresses,
+	}
+}
+
+// ports returns the ports that a mode watches: none if the mode is off.
+func (p *Protocol) ports(mode string) []nft.Range {
+	if !slices.Contains(p.Modes, mode) {
+		return nil
+	}
+	switch mode {
+	case "classic":
+		return p.Classic
+	case "stealth":
+		return p.Stealth
+	}
+	return p.Advanced
+}
+
+// hot returns the ports whose first probe is reacted to, which the kernel
+// therefore holds; see [engine.Decision.Release].
+func (p *Protocol) hot(dryRun bool) (out []nft.Range) {
+	if p.Action != engine.Block.String() || dryRun {
+		return nil
+	}
+	if p.Trigger["stealth"] == 0 {
+		out = append(out, p.ports("stealth")...)
+	}
+	if p.Trigger["advanced"] == 0 {
+		// A port of the list is watched in stealth mode even if it is excluded
+		// from the range, and with that mode's trigger.
+		out = append(out, subtract(subtract(p.ports("advanced"), p.Exclude), p.ports("stealth"))...)
+	}
+	return nft.Merge(out)
+}
+
+// Mode returns the mode that watches a port of a protocol, as the kernel's
+// rules find it; 0 if none does.
+func (c *Config) Mode(protocol uint8, port uint16) engine.Mode {
+	p := &c.IP
+	switch protocol {
+	case engine.ProtocolTCP, engine.ProtocolSCTP:
+		p = &c.TCP
+	case engine.ProtocolUDP:
+		p = &c.UDP
+	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+		port = uint16(protocol)
+	}
+	switch {
+	case protocol != engine.ProtocolTCP && contains(p.ports("classic"), port):
+		return engine.Classic
+	case contains(p.ports("stealth"), port):
+		return engine.Stealth
+	case protocol == engine.ProtocolTCP && contains(p.ports("classic"), port):
+		return engine.Classic
+	case contains(p.ports("advanced"), port) && !contains(p.Exclude, port):
+		return engine.Advanced
+	}
+	return 0
+}
+
+// Table returns what the text of the rules depends on.
+func (c *Config) Table() nft.Config {
+	return nft.Config{Group: c.NFLOG.Group, Snaplen: c.NFLOG.Snaplen}
+}
+
+// receiveBuffer holds some 290,000 probes while the reader has no processor.
+const receiveBuffer = 32 << 20
+
+// Reader returns the reader's configuration.
+func (c *Config) Reader() nflog.Config {
+	return nflog.Config{Group: c.NFLOG.Group, Snaplen: c.NFLOG.Snaplen, Buffer: receiveBuffer}
+}

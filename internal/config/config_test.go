@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"picket/engine"
+	"picket/examples"
+	"picket/nft"
+)
+
+// TestReference holds the embedded default to be a valid file that leaves no key out.
+func TestReference(t *testing.T) {
+	c := new(Config)
+	if faults := c.read("picket.toml", examples.Reference); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	d, faults := parse("picket.toml", examples.Reference)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	probe := &document{file: "x", values: map[string]any{}, lines: map[string]int{}}
+	asked := map[string]bool{}
+	collect(probe, asked)
+	for key := range asked {
+		if d.lines[key] == 0 && key != "ip.trigger.classic" && key != "ip.trigger.stealth" && key != "ip.classic" && key != "ip.stealth" {
+			t.Errorf("the reference has no %s", key)
+		}
+	}
+}
+
+// collect records every key that read asks for.
+func collect(d *document, asked map[string]bool) {
+	c := new(Config)
+	top := d.top()
+	sections := map[string]func(*section){
+		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read,
+		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) }, "udp": func(s *section) { c.UDP.read(s, 1, 65535) },
+		"ip": func(s *section) { c.IP.read(s, 0, 255) },
+	}
+	for name, read := range sections {
+		s := top.section(name)
+		read(s)
+		for _, k := range s.known {
+			asked[name+"."+k] = true
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	c, err := Parse("p.toml", []byte(`
+dry_run = true
+[tcp]
+modes = ["advanced"]
+action = "log"
+trigger = 0
+advanced = "1-10, 20,21"
+[udp]
+trigger = { stealth = 7 }
+[ignore]
+addresses = ["192.0.2.9/24", "2001:DB8::1"]
+[block]
+for = ["2s", "1d12h"]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.DryRun || c.TCP.Action != "log" || c.TCP.Trigger["stealth"] != 0 || c.TCP.Advanced.String() != "1-10,20-21" {
+		t.Errorf("tcp: %+v", c.TCP)
+	}
+	if c.UDP.Trigger["stealth"] != 7 || c.UDP.Trigger["advanced"] != Default().UDP.Trigger["advanced"] {
+		t.Errorf("a trigger that is not named must keep its default: %v", c.UDP.Trigger)
+	}
+	if got := c.Ignore.Addresses[0].String() + " " + c.Ignore.Addresses[1].String(); got != "192.0.2.0/24 2001:db8::1/128" {
+		t.Errorf("addresses: %s", got)
+	}
+	if time.Duration(c.Block.For[1]) != 36*time.Hour || c.Block.For[1].String() != "1d12h" {
+		t.Errorf("for: %v", c.Block.For)
+	}
+	if diff := cmp.Diff(Default().IP, c.IP); diff != "" {
+		t.Errorf("a section left out must keep its defaults:\n%s", diff)
+	}
+}
+
+// TestFaults holds every message to its line, its key and its remedy.
+func TestFaults(t *testing.T) {
+	const file = `dry_run = "yes"
+colour = 1
+[nflog]
+group = 70000
+[tcp]
+modes = ["stealthy"]
+action = "blok"
+trigger = { stealt = 1, advanced = 99 }
+advanced = "0-10,x,9-3,,70000"
+[udp]
+trigger = "three"
+exlude = "1"
+[block]
+for = ["1 hour"]
+memory = "1s"
+[ignore]
+addresses = ["example.net", 7]
+files = ["/nonexistent/picket.ignore"]
+[firewall]
+`
+	_, err := Parse("p.toml", []byte(file))
+	want := []string{
+		`p.toml:1: dry_run: is text: want true or false`,
+		`p.toml:2: colour: is unknown: want one of dry_run, nflog`,
+		`p.toml:4: nflog.group: is 70000: want a whole number, 1 to 65535`,
+		`p.toml:6: tcp.modes: holds "stealthy": want any of "classic" or "stealth" or "advanced"`,
+		`p.toml:7: tcp.action: is "blok": want "log" or "block" or "run"`,
+		`p.toml:8: tcp.trigger.advanced: is 99: want a whole number, 0 to 31`,
+		`p.toml:8: tcp.trigger.stealt: is unknown: did you mean "tcp.trigger.stealth"?`,
+		`p.toml:9: tcp.advanced: "0-10" is not in 1 to 65535, "x" is not in 1 to 65535, "9-3" ends before it begins, a comma too many, "70000" is not in 1 to 65535`,
+		`p.toml:11: udp.trigger: is text: want a whole number, or a table`,
+		`p.toml:12: udp.exlude: is unknown: did you mean "udp.exclude"?`,
+		`p.toml:14: block.for: "1 hour" is no duration`,
+		`p.toml:15: block.memory: is "1s": want 1m to 520w`,
+		`p.toml:17: ignore.addresses: holds a whole number: want texts in quotes`,
+		`p.toml:18: ignore.files: `,
+		`p.toml:19: firewall: is unknown`,
+	}
+	if err == nil {
+		t.Fatal("no error")
+	}
+	got := strings.Split(err.Error(), "\n")
+	if len(got) != len(want) {
+		t.Errorf("%d faults, want %d", len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("fault %d\ngot  %s\nwant %s", i, got[i], want[i])
+		}
+	}
+}
+
+func TestSyntaxFault(t *testing.T) {
+	for _, text := range []string{"[tcp\n", "a = \n", "[tcp]\naction = block\n", "[tcp]\n[tcp]\n", "\xff = 1"} {
+		_, err := Parse("p.toml", []byte(text))
+		if err == nil || !strings.HasPrefix(err.Error(), "p.toml:") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestElements(t *testing.T) {
+	c, err := Parse("p.toml", []byte(`
+[tcp]
+modes = ["stealth", "advanced"]
+trigger = { stealth = 2, advanced = 0 }
+stealth = "7,2000"
+advanced = "1-10"
+exclude = "9"
+[udp]
+action = "log"
+trigger = 0
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := c.Elements()
+	if diff := cmp.Diff([]nft.Range{{From: 1, To: 6}, {From: 8, To: 8}, {From: 10, To: 10}}, e.HotTCP); diff != "" {
+		t.Errorf("hot ports are those of modes with trigger 0, without what another mode watches or is excluded:\n%s", diff)
+	}
+	if e.HotUDP != nil || e.ClassicTCP != nil {
+		t.Errorf("nothing is held for a log action, nothing watched for a mode that is off: %v %v", e.HotUDP, e.ClassicTCP)
+	}
+	if c.DryRun = true; c.Elements().HotTCP != nil {
+		t.Error("a dry run must not hold")
+	}
+	for _, x := range []struct {
+		protocol uint8
+		port     uint16
+		want     engine.Mode
+	}{
+		{engine.ProtocolTCP, 7, engine.Stealth}, {engine.ProtocolTCP, 8, engine.Advanced}, {engine.ProtocolTCP, 9, 0},
+		{engine.ProtocolSCTP, 2000, engine.Stealth}, {engine.ProtocolTCP, 11, 0}, {47, 47, 0}, {99, 99, engine.Advanced},
+		{engine.ProtocolICMP, 13 << 8, engine.Advanced},
+	} {
+		if got := c.Mode(x.protocol, x.port); got != x.want {
+			t.Errorf("Mode(%d, %d) = %v, want %v", x.protocol, x.port, got, x.want)
+		}
+	}
+}
+
+// FuzzParse: any text is either a configuration that the engine accepts and
+// that parses the same again, or faults that name the file.
+func FuzzParse(f *testing.F) {
+	f.Add(string(examples.Reference))
+	f.Add("[tcp]\ntrigger = 0\nadvanced = \"1-1023\"\n")
+	f.Add("[tcp]\ntrigger = { classic = 0 }\nmodes = []\n[block]\nfor = [\"1w2d3h4m\"]\n")
+	f.Add("[ignore]\naddresses = [\"::ffff:192.0.2.1\", \"0.0.0.0/0\"]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "files") {
+			return // reads whatever the text names
+		}
+		c, err := Parse("f.toml", []byte(text))
+		if err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				if strings.HasPrefix(line, "f.toml") {
+					return
+				}
+			}
+			t.Fatalf("an error without a place: %v", err)
+		}
+		if _, err := engine.New(c.Engine(c.Ignore.Addresses, 0), 1); err != nil {
+			t.Fatalf("the engine refuses what parsed: %v", err)
+		}
+		for _, d := range c.Block.For {
+			if again, err := ParseDuration(d.String()); err != nil || again != d {
+				t.Fatalf("%v is written %q and read %v, %v", time.Duration(d), d, again, err)
+			}
+		}
+		if again, err := ParsePorts(c.TCP.Advanced.String(), 1, 65535); err != nil || again.String() != c.TCP.Advanced.String() {
+			t.Fatalf("ports %v are read back as %v, %v", c.TCP.Advanced, again, err)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"net/netip"
+
+	"picket/engine"
+	"picket/internal/ignore"
+)
+
+// read changes c by what the text of a file says.
+func (c *Config) read(name string, data []byte) Faults {
+	d, faults := parse(name, data)
+	if len(faults) > 0 {
+		return faults // with broken syntax nothing behind it can be trusted
+	}
+	top := d.top()
+	top.boolean("dry_run", &c.DryRun)
+	c.NFLOG.read(top.section("nflog"))
+	c.Detect.read(top.section("detect"))
+	c.TCP.read(top.section("tcp"), 1, 65535)
+	c.UDP.read(top.section("udp"), 1, 65535)
+	c.IP.read(top.section("ip"), 0, 255)
+	c.Ignore.read(top.section("ignore"))
+	c.Block.read(top.section("block"))
+	top.end()
+	return d.sorted()
+}
+
+func (n *NFLOG) read(s *section) {
+	// Group 0 is where the kernel's own logging goes.
+	number(s, "group", &n.Group, 1, 65535)
+	// An IPv4 and a TCP header without options are 40 bytes; more than 2 kB of
+	// a packet tell nothing about a probe.
+	number(s, "snaplen", &n.Snaplen, 64, 2048)
+	s.end()
+}
+
+func (d *Detect) read(s *section) {
+	number(s, "sources", &d.Sources, 1024, 1<<20)
+	s.duration("window", &d.Window, "10s", "18h")
+	number(s, "ipv6_prefix", &d.IPv6Prefix, 48, 128)
+	s.end()
+}
+
+func (p *Protocol) read(s *section, lowest, highest uint16) {
+	s.choices("modes", &p.Modes, modeNames())
+	s.choice("action", &p.Action, []string{"log", "block", "run"})
+	s.trigger("trigger", &p.Trigger)
+	s.ports("classic", &p.Classic, lowest, highest)
+	s.ports("stealth", &p.Stealth, lowest, highest)
+	s.ports("advanced", &p.Advanced, lowest, highest)
+	s.ports("exclude", &p.Exclude, lowest, highest)
+	s.end()
+}
+
+func modeNames() (names []string) {
+	for m := engine.Classic; m <= engine.Advanced; m++ {
+		names = append(names, m.String())
+	}
+	return names
+}
+
+func (i *Ignore) read(s *section) {
+	s.prefixes("addresses", &i.Addresses)
+	s.strings("files", &i.Files)
+	for _, f := range i.Files {
+		list, err := ignore.ReadFile(f)
+		if err != nil {
+			// A list cut short would block a friend, so none of it counts.
+			s.fault("files", err.Error())
+			continue
+		}
+		i.Addresses = append(i.Addresses, list...)
+	}
+	s.boolean("own", &i.Own)
+	s.boolean("gateways", &i.Gateways)
+	s.boolean("resolvers", &i.Resolvers)
+	s.end()
+}
+
+func (b *Block) read(s *section) {
+	s.durations("for", &b.For)
+	s.duration("memory", &b.Memory, "1m", "520w")
+	number(s, "max", &b.Max, 1, 1<<18)
+	s.end()
+}
+
+// ParseSource reads an address or a prefix as people write it, without a zone.
+func ParseSource(s string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, false
+	}
+	return p.Masked(), true
+}

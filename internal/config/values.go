@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"picket/nft"
+)
+
+// A Duration is written as in "90s", "10m", "1h30m", "1d" or "1w".
+type Duration time.Duration
+
+// units are those of time.ParseDuration and two longer ones.
+var units = [...]struct {
+	suffix string
+	length time.Duration
+}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}}
+
+// ParseDuration reads a duration; it must be positive.
+func ParseDuration(s string) (Duration, error) {
+	var total time.Duration
+	rest := s
+	for _, u := range units {
+		number, after, found := strings.Cut(rest, u.suffix)
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseUint(number, 10, 16)
+		if err != nil || time.Duration(n) > (math.MaxInt64-total)/u.length {
+			return 0, durationFault(s)
+		}
+		total, rest = total+time.Duration(n)*u.length, after
+	}
+	if rest != "" {
+		d, err := time.ParseDuration(rest)
+		if err != nil || d > math.MaxInt64-total {
+			return 0, durationFault(s)
+		}
+		total += d
+	}
+	if total <= 0 {
+		return 0, durationFault(s)
+	}
+	return Duration(total), nil
+}
+
+func durationFault(s string) error {
+	return fmt.Errorf("%q is no duration: want a number and a unit, \"90s\", \"10m\", \"1h\", \"1d\" or \"1w\"", s)
+}
+
+// String writes the duration with the largest units that it has whole: "1d", "1h30m".
+func (d Duration) String() string {
+	var b strings.Builder
+	rest := time.Duration(d)
+	for _, u := range units {
+		if n := rest / u.length; n > 0 {
+			fmt.Fprintf(&b, "%d%s", n, u.suffix)
+			rest -= n * u.length
+		}
+	}
+	if rest == 0 && b.Len() > 0 {
+		return b.String()
+	}
+	s := rest.String() // "1h0m0s"
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return b.String() + s
+}
+
+// MarshalJSON writes the duration as the configuration spells it.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+// Ports are ports, or IP protocol numbers, written "1,11,20-25".
+type Ports []nft.Range
+
+// ParsePorts reads a list; lowest and highest bound what may stand in it. All
+// that is wrong with the list is in the error.
+func ParsePorts(s string, lowest, highest uint16) (Ports, error) {
+	if strings.TrimSpace(s) == "" {
+		return nil, nil
+	}
+	var out Ports
+	var wrong []string
+	for item := range strings.SplitSeq(s, ",") {
+		item = strings.TrimSpace(item)
+		first, last, isRange := strings.Cut(item, "-")
+		from, ok1 := port(first, lowest, highest)
+		to, ok2 := from, true
+		if isRange {
+			to, ok2 = port(last, lowest, highest)
+		}
+		switch {
+		case item == "":
+			wrong = append(wrong, "a comma too many")
+		case !ok1 || !ok2:
+			wrong = append(wrong, fmt.Sprintf("%q is not in %d to %d", item, lowest, highest))
+		case from > to:
+			wrong = append(wrong, fmt.Sprintf("%q ends before it begins", item))
+		default:
+			out = append(out, nft.Range{From: from, To: to})
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("%s: want numbers and ranges, \"1,11,20-25\"", strings.Join(wrong, ", "))
+	}
+	return Ports(nft.Merge(out)), nil
+}
+
+func port(s string, lowest, highest uint16) (uint16, bool) {
+	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
+	return uint16(n), err == nil && uint16(n) >= lowest && uint16(n) <= highest
+}
+
+// String writes the list as [ParsePorts] reads it.
+func (p Ports) String() string {
+	var b strings.Builder
+	for i, r := range p {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(int(r.From)))
+		if r.To != r.From {
+			fmt.Fprintf(&b, "-%d", r.To)
+		}
+	}
+	return b.String()
+}
+
+// MarshalJSON writes the list as the configuration spells it.
+func (p Ports) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
+
+// contains reports whether n is in one of rs.
+func contains(rs []nft.Range, n uint16) bool {
+	for _, r := range rs {
+		if r.From <= n && n <= r.To {
+			return true
+		}
+	}
+	return false
+}
+
+// subtract returns what of a is not in b.
+func subtract(a, b []nft.Range) (out []nft.Range) {
+	b = nft.Merge(b)
+	for _, r := range nft.Merge(a) {
+		from := int(r.From)
+		for _, x := range b {
+			if int(x.To) < from || x.From > r.To {
+				continue
+			}
+			if int(x.From) > from {
+				out = append(out, nft.Range{From: uint16(from), To: x.From - 1})
+			}
+			from = int(x.To) + 1
+		}
+		if from <= int(r.To) {
+			out = append(out, nft.Range{From: uint16(from), To: r.To})
+		}
+	}
+	return out
+}

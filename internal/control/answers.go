@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+
+package control
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Status is the answer to "status".
+type Status struct {
+	Version  string              `json:"version"`
+	Kernel   string              `json:"kernel"`
+	Pid      int                 `json:"pid"`
+	Uptime   int64               `json:"uptime_s"`
+	Config   string              `json:"config"` // the file, or "embedded default"
+	DryRun   bool                `json:"dry_run"`
+	Group    uint16              `json:"group"`
+	Modes    map[string][]string `json:"modes"` // by section
+	Probes   uint64              `json:"probes"`
+	Lost     uint64              `json:"lost"`    // probes that did not reach the engine
+	Garbage  uint64              `json:"garbage"` // mirrored packets that are no probe
+	Sources  int                 `json:"sources"`
+	Evicted  uint64              `json:"evicted"` // sources forgotten to make room
+	Blocks   int                 `json:"blocks"`
+	Untold   uint64              `json:"untold"`  // events left out to spare the journal
+	Reasons  map[string]uint64   `json:"reasons"` // probes by why they were decided as they were
+	Buffer   int                 `json:"receive_buffer"`
+	Reaction Reaction            `json:"reaction_us"`
+}
+
+// Reaction is how long the last blocks took, from the kernel's timestamp of
+// the probe to the kernel's acknowledgement, in microseconds.
+type Reaction struct {
+	Count int   `json:"count"`
+	P50   int64 `json:"p50"`
+	P99   int64 `json:"p99"`
+}
+
+// Block is one line of the answer to "blocks".
+type Block struct {
+	Source    netip.Prefix `json:"-"`
+	Name      string       `json:"source"` // the address, or the prefix
+	Expires   time.Time    `json:"expires"`
+	Remaining int64        `json:"remaining_s"`
+	Since     time.Time    `json:"since"`
+	Reason    string       `json:"reason"`
+	Pattern   string       `json:"pattern"`
+	Technique string       `json:"technique"`
+	Proven    bool         `json:"proven"`
+	Drops     uint64       `json:"drops"`
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+
+// Package control is how the commands speak to the running daemon: one JSON
+// request and one JSON response over a unix socket.
+//
+// It refuses everybody but root and the daemon's own user, by the socket's mode
+// and again by the peer's credentials, and requests of more than 64 KiB or
+// that take longer than five seconds to arrive.
+//
+// It needs a directory that only root can write to.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Errors that a caller may want to tell apart.
+var (
+	// ErrNotRunning means that nobody answers at the socket.
+	ErrNotRunning = errors.New("picket is not running: start it with \"systemctl start picket\" or \"picket run\"")
+	// ErrRunning means that a daemon answers at the socket already.
+	ErrRunning = errors.New("another picket is running: stop it first")
+	// ErrPermission means that the socket is not for this user.
+	ErrPermission = errors.New("only root may speak to the daemon: use sudo")
+)
+
+// Bounds of one exchange.
+const (
+	maxRequest  = 64 << 10
+	readTimeout = 5 * time.Second
+	callTimeout = 30 * time.Second
+)
+
+// A Request names a command and what it needs.
+type Request struct {
+	Command string `json:"command"`
+	Source  string `json:"source,omitempty"`
+	All     bool   `json:"all,omitempty"`
+	For     string `json:"for,omitempty"` // a duration as in the configuration
+	Reason  string `json:"reason,omitempty"`
+}
+
+type response struct {
+	Error  string          `json:"error,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+}
+
+// Path returns the socket's path: control.sock in the first directory of
+// $RUNTIME_DIRECTORY, by default /run/picket.
+func Path() string {
+	dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
+	if dir == "" {
+		dir = "/run/picket"
+	}
+	return filepath.Join(dir, "control.sock")
+}
+
+// Listen makes the socket, mode 0600. It fails with [ErrRunning] if a daemon
+// answers there, and takes the place of a socket that nobody answers at.
+func Listen(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make the runtime directory: %w", err)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("control socket %s: %w", path, ErrRunning)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove stale control socket: %w", err)
+	}
+	old := unix.Umask(0o177)
+	defer unix.Umask(old)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("make control socket: %w", err)
+	}
+	return l, nil
+}
+
+// Serve answers requests by handle, each in a goroutine of its own, until ctx
+// ends; then it closes l and returns when all are answered.
+func Serve(ctx context.Context, l net.Listener, handle func(Request) (any, error)) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	var answering sync.WaitGroup
+	defer answering.Wait()
+	for {
+		c, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("control socket: %w", err)
+		case err != nil: // out of descriptors, say: it passes
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		answering.Go(func() { answer(c, handle) })
+	}
+}
+
+func answer(c net.Conn, handle func(Request) (any, error)) {
+	defer c.Close()
+	var r response
+	if err := trusted(c); err != nil {
+		r.Error = err.Error()
+	} else {
+		r = dispatch(c, handle)
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
+	// Who does not wait for the answer does not get it.
+	_ = json.NewEncoder(c).Encode(r)
+}
+
+func dispatch(c net.Conn, handle func(Request) (any, error)) (r response) {
+	_ = c.SetReadDeadline(time.Now().Add(readTimeout))
+	var req Request
+	if err := json.NewDecoder(io.LimitReader(c, maxRequest)).Decode(&req); err != nil {
+		r.Error = "bad request: " + err.Error()
+		return r
+	}
+	result, err := handle(req)
+	if err == nil && result != nil {
+		r.Result, err = json.Marshal(result)
+	}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+// trusted checks who is at the other end (SO_PEERCRED, unix(7)).
+func trusted(c net.Conn) error {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return ErrPermission
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return ErrPermission
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil || credErr != nil {
+		return ErrPermission
+	}
+	if cred.Uid != 0 && int(cred.Uid) != os.Getuid() {
+		return ErrPermission
+	}
+	return nil
+}
+
+// Call sends a request to the daemon and decodes its result into result, which
+// may be nil. The errors are [ErrNotRunning], [ErrPermission], or the daemon's.
+func Call(path string, req Request, result any) error {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return ErrPermission
+	case err != nil:
+		return ErrNotRunning
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(callTimeout))
+	if err := json.NewEncoder(c).Encode(req); err != nil {
+		return fmt.Errorf("send request: %w", err)
+	}
+	var r response
+	if err := json.NewDecoder(c).Decode(&r); err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	if r.Error != "" {
+		return errors.New(r.Error)
+	}
+	if result == nil {
+		return nil
+	}
+	return json.Unmarshal(r.Result, result)
+}

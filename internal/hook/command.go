@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+
+package hook
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"picket/engine"
+)
+
+// Bounds of a command, far below the kernel's.
+const (
+	maxArgs = 64
+	maxArg  = 4096 // bytes
+)
+
+// A Command is a program and its arguments, in which tokens stand for what
+// happened. The zero Command is none; see [Parse].
+type Command struct {
+	argv []string
+}
+
+// tokens that arguments may hold, and unset, what stands where an event has no
+// such thing, so that arguments keep their places.
+const (
+	tokenNames = "$TARGET$ $PORT$ $MODE$ $PROTOCOL$ $PATTERN$"
+	unset      = "-"
+)
+
+var token = regexp.MustCompile(`\$[A-Z_]+\$`) // compiled once, never changed
+
+// Parse checks a command. The program must be an absolute path, so that no
+// PATH decides what runs, and an unknown token is an error: it would be passed
+// on as it stands and nobody would know. An empty list is the zero Command.
+func Parse(argv []string) (Command, error) {
+	if len(argv) == 0 {
+		return Command{}, nil
+	}
+	if len(argv) > maxArgs {
+		return Command{}, fmt.Errorf("command %q: more than %d arguments; put them into a script", argv[0], maxArgs)
+	}
+	if !filepath.IsAbs(argv[0]) || token.MatchString(argv[0]) {
+		return Command{}, fmt.Errorf("command %q: the program must be a full path, /usr/bin/... for instance", argv[0])
+	}
+	for i, a := range argv {
+		if len(a) > maxArg || strings.ContainsRune(a, 0) {
+			return Command{}, fmt.Errorf("command %q, argument %d: longer than %d bytes, or a zero byte in it", argv[0], i, maxArg)
+		}
+		for _, t := range token.FindAllString(a, -1) {
+			if !strings.Contains(tokenNames, t) {
+				return Command{}, fmt.Errorf("command %q, argument %d: unknown token %s; there are %s", argv[0], i, t, tokenNames)
+			}
+		}
+	}
+	return Command{append([]string(nil), argv...)}, nil
+}
+
+// IsZero reports whether there is no command.
+func (c Command) IsZero() bool { return len(c.argv) == 0 }
+
+// Check says why the program cannot be run, or nil: it is not there, or is not
+// executable. What a script calls is not looked at.
+func (c Command) Check() error {
+	if c.IsZero() {
+		return nil
+	}
+	if _, err := exec.LookPath(c.argv[0]); err != nil {
+		return fmt.Errorf("command %q: %w", c.argv[0], errors.Unwrap(err))
+	}
+	return nil
+}
+
+// Argv returns the arguments for an event. A token is replaced wherever it
+// stands, whatever it is replaced by is never read again, and an argument
+// stays one argument.
+func (c Command) Argv(e engine.Event) []string {
+	or := func(s string) string {
+		if s == "" {
+			return unset
+		}
+		return s
+	}
+	r := strings.NewReplacer(
+		"$TARGET$", or(e.Source), "$PORT$", strconv.Itoa(int(e.Port)), "$MODE$", or(e.Mode),
+		"$PROTOCOL$", or(e.Protocol), "$PATTERN$", or(e.Pattern))
+	argv := make([]string, len(c.argv))
+	for i, a := range c.argv {
+		argv[i] = a
+		if i > 0 {
+			argv[i] = r.Replace(a)
+		}
+	}
+	return argv
+}
+
+// environ returns the environment of a hook: the event's keys as PICKET_*,
+// lists with commas, and of ours only what programs cannot do without. The
+// sockets and the watchdog that systemd gave picket are not a hook's business.
+func environ(event []byte) ([]string, error) {
+	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	for _, name := range []string{"HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	var keys map[string]any
+	d := json.NewDecoder(strings.NewReader(string(event)))
+	d.UseNumber()
+	if err := d.Decode(&keys); err != nil {
+		return nil, err
+	}
+	for k, v := range keys {
+		s := fmt.Sprint(v)
+		if list, ok := v.([]any); ok {
+			parts := make([]string, len(list))
+			for i, x := range list {
+				parts[i] = fmt.Sprint(x)
+			}
+			s = strings.Join(parts, ",")
+		}
+		env = append(env, "PICKET_"+strings.ToUpper(k)+"="+strings.ReplaceAll(s, "\x00", ""))
+	}
+	return env, nil
+}

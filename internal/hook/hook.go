@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+
+// Package hook runs the operator's commands when something happened: the
+// successor of PortSentry's KILL_RUN_CMD.
+//
+// A command is a list of arguments. $TARGET$, $PORT$, $MODE$, $PROTOCOL$ and
+// $PATTERN$ are replaced inside them, with no shell in between, and the whole
+// event is on standard input as one line of JSON and in the environment as
+// PICKET_EVENT, PICKET_SOURCE and so on. At what moments it is called, before
+// or after a block and at its end, is the caller's order.
+//
+// Everything is bounded: how long a command may take, how many run at once, how
+// many wait, how much of their output is kept. A full queue refuses, and never
+// makes the caller wait. When a command's time is up, it and the processes of
+// its group are killed; so is what a command leaves running in the background
+// with its output still open.
+//
+// It refuses to call a failure a success: PortSentry took any exit status for
+// one. It needs the right to execute the program, and gives it the rights that
+// picket has.
+package hook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unicode"
+
+	"picket/engine"
+)
+
+// Errors of a [Result], to be told apart with errors.Is. A program that is not
+// there is fs.ErrNotExist, and one that ended badly an *exec.ExitError.
+var (
+	ErrTimeout  = errors.New("its time was up, so it was killed with its children")
+	ErrLeftOver = errors.New("it left processes that held its output, so they were killed")
+	ErrStopped  = errors.New("picket stops, so it was not run")
+)
+
+// Config bounds a [Runner]. A zero field has its default.
+type Config struct {
+	Timeout  time.Duration // of one command; 30 s
+	Parallel int           // commands at once; 4
+	Queue    int           // commands that wait; 256
+	Output   int           // bytes of output kept of each; 4,096
+}
+
+func (c Config) withDefaults() Config {
+	if c.Timeout <= 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.Parallel <= 0 {
+		c.Parallel = 4
+	}
+	if c.Queue <= 0 {
+		c.Queue = 256
+	}
+	if c.Output <= 0 {
+		c.Output = 4096
+	}
+	return c
+}
+
+// A Result tells how a command went, for the journal.
+type Result struct {
+	Event  engine.Event
+	Argv   []string
+	Took   time.Duration
+	Output string // both streams, cut to the bound; control characters are replaced
+	Cut    bool   // there was more of it
+	Err    error  // nil: exit status 0
+}
+
+// A Runner runs commands. Its methods may be called by several goroutines.
+type Runner struct {
+	conf    Config
+	queue   chan job
+	refused atomic.Uint64
+}
+
+type job struct {
+	command Command
+	event   engine.Event
+	done    func(Result)
+}
+
+// New returns a runner; nothing runs before [Runner.Run].
+func New(c Config) *Runner {
+	c = c.withDefaults()
+	return &Runner{conf: c, queue: make(chan job, c.Queue)}
+}
+
+// Submit asks for a command to be run and returns at once. It is false where
+// the queue is full; the command will not run then. Otherwise done, unless it
+// is nil, is called once from another goroutine when the command has ended or
+// could not start: whoever wants a block to come after its command blocks in
+// done. Commands start in the order in which they were submitted.
+func (r *Runner) Submit(c Command, e engine.Event, done func(Result)) bool {
+	if done == nil {
+		done = func(Result) {}
+	}
+	select {
+	case r.queue <- job{c, e, done}:
+		return true
+	default:
+		r.refused.Add(1)
+		return false
+	}
+}
+
+// Refused is how many commands the full queue has refused.
+func (r *Runner) Refused() uint64 { return r.refused.Load() }
+
+// Run runs commands until ctx is done. It then kills those that run, answers
+// those that wait with [ErrStopped], and returns nil. Submit must not be called
+// when it has returned, since nobody would answer.
+func (r *Runner) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for range r.conf.Parallel {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case j := <-r.queue:
+					j.done(r.one(ctx, j))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for {
+		select {
+		case j := <-r.queue:
+			j.done(Result{Event: j.event, Argv: j.command.Argv(j.event), Err: ErrStopped})
+		default:
+			return nil
+		}
+	}
+}
+
+// grace is how long the output of a command that has ended may stay open.
+const grace = 2 * time.Second
+
+func (r *Runner) one(ctx context.Context, j job) Result {
+	res := Result{Event: j.event, Argv: j.command.Argv(j.event)}
+	if j.command.IsZero() {
+		res.Err = errors.New("no command")
+		return res
+	}
+	if ctx.Err() != nil {
+		res.Err = ErrStopped
+		return res
+	}
+	in, err := json.Marshal(j.event)
+	if err != nil {
+		res.Err = err
+		return res
+	}
+	env, err := environ(in)
+	if err != nil {
+		res.Err = err
+		return res
+	}
+	limit, cancel := context.WithTimeoutCause(ctx, r.conf.Timeout, ErrTimeout)
+	defer cancel()
+	out := &head{max: r.conf.Output}
+	cmd := exec.CommandContext(limit, res.Argv[0], res.Argv[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdin = "/", env, bytes.NewReader(append(in, '\n'))
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	kill := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel, cmd.WaitDelay = kill, grace
+	start := time.Now()
+	err = cmd.Run()
+	res.Took = time.Since(start)
+	switch {
+	case errors.Is(err, exec.ErrWaitDelay):
+		_ = kill() // gone already is as good
+		err = ErrLeftOver
+	case limit.Err() != nil && err != nil:
+		err = context.Cause(limit)
+		if ctx.Err() != nil {
+			err = fmt.Errorf("picket stops, so it was killed: %w", ctx.Err())
+		}
+	}
+	if err != nil {
+		res.Err = fmt.Errorf("run %q: %w", res.Argv[0], err)
+	}
+	res.Output, res.Cut = out.clean(), out.cut
+	return res
+}
+
+// A head keeps the first bytes that are written to it and takes the rest, so
+// that a command that talks much is not stopped by it.
+type head struct {
+	buf []byte
+	max int
+	cut bool
+}
+
+// Write implements io.Writer and never fails.
+func (h *head) Write(b []byte) (int, error) {
+	keep := min(len(b), h.max-len(h.buf))
+	h.buf = append(h.buf, b[:keep]...)
+	h.cut = h.cut || keep < len(b)
+	return len(b), nil
+}
+
+// clean returns the text without what a terminal or a log would obey.
+func (h *head) clean() string {
+	s := strings.Map(func(c rune) rune {
+		switch {
+		case c == '\n' || c == '\t':
+			return c
+		case unicode.IsControl(c), unicode.Is(unicode.Cf, c): // bidirectional marks too
+			return unicode.ReplacementChar
+		}
+		return c
+	}, strings.ToValidUTF8(string(h.buf), string(unicode.ReplacementChar)))
+	return strings.TrimRight(s, "\n")
+}

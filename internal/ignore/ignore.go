@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+
+// Package ignore reads lists of addresses that are never held against anybody:
+// picket's own files and PortSentry's portsentry.ignore, which have one form.
+//
+// A line is an address or a prefix, IPv4 or IPv6; blanks around it, a carriage
+// return, a comment after "#" and a missing final newline do no harm. Host bits
+// are masked: 192.0.2.9/24 is 192.0.2.0/24.
+//
+// It refuses the whole list for one bad line, since a list cut short would
+// block a friend. Every fault is reported at once, with its line. It refuses
+// host names too: what a name means can be changed by whoever runs its zone.
+//
+// It needs nothing. [Read] is pure; [ReadFile] opens the file and nothing else.
+package ignore
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+)
+
+// Bounds of a list, so that a wrong file (a device, a log) is refused and not
+// read for ever.
+const (
+	MaxLine    = 1024    // bytes of a line, its end not counted
+	MaxEntries = 100_000 // entries of a list
+	maxFaults  = 20      // faults that are told one by one
+)
+
+// A Fault is one line that cannot be used.
+type Fault struct {
+	Line int    // from 1
+	Text string // what stands there
+	Why  string // what is wrong with it and what to do
+}
+
+// Error implements error.
+func (f Fault) Error() string {
+	return fmt.Sprintf("line %d: %.80q %s", f.Line, f.Text, f.Why)
+}
+
+// ReadFile reads the list in the named file. An error names the file, and the
+// list is nil then.
+func ReadFile(name string) ([]netip.Prefix, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read ignore list: %w", err)
+	}
+	defer f.Close()
+	list, err := Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("read ignore list %s: %w", name, err)
+	}
+	return list, nil
+}
+
+// Read reads a list. The prefixes are masked, IPv4-mapped ones are IPv4, and
+// they stand in the order of their lines, repeated ones once. Where a line is
+// bad the list is nil and the error joins a [Fault] for each.
+func Read(r io.Reader) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	var faults []error
+	seen := make(map[netip.Prefix]bool)
+	sc := bufio.NewScanner(r)
+	sc.Buffer(make([]byte, 0, MaxLine+2), MaxLine+2) // with room for "\r\n"
+	n := 0
+	for sc.Scan() {
+		n++
+		text, _, _ := strings.Cut(sc.Text(), "#")
+		if n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff") // what some editors begin a file with
+		}
+		text = strings.Trim(text, " \t\r")
+		if text == "" {
+			continue
+		}
+		p, why := Parse(text)
+		switch {
+		case why != "":
+			faults = append(faults, Fault{n, text, why})
+		case seen[p]:
+		case len(list) == MaxEntries:
+			return nil, fmt.Errorf("line %d: more than %d entries; a list this long belongs in a prefix", n, MaxEntries)
+		default:
+			seen[p] = true
+			list = append(list, p)
+		}
+		if len(faults) == maxFaults {
+			faults = append(faults, errors.New("and perhaps more: reading stopped here"))
+			break
+		}
+	}
+	switch err := sc.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		faults = append(faults, fmt.Errorf("line %d: longer than %d bytes; is this an ignore list?", n+1, MaxLine))
+	case err != nil:
+		return nil, err // a list read by half is no list
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return list, nil
+}
+
+// Parse reads one entry, an address or a prefix. Where it is not one, why says
+// so in words that follow the entry in a message; it is empty otherwise.
+func Parse(s string) (p netip.Prefix, why string) {
+	addr, bits, isPrefix := strings.Cut(s, "/")
+	a, err := netip.ParseAddr(addr)
+	switch {
+	case err != nil:
+		return netip.Prefix{}, guess(s)
+	case a.Zone() != "":
+		return netip.Prefix{}, "has an interface behind %: leave it out, a source is the address alone"
+	case !isPrefix:
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), ""
+	}
+	p, err = netip.ParsePrefix(s)
+	if err != nil {
+		if m, err := netip.ParseAddr(bits); err == nil && m.Is4() {
+			return netip.Prefix{}, "has a netmask: write how many bits it is, /24 for 255.255.255.0"
+		}
+		return netip.Prefix{}, fmt.Sprintf("has no prefix length between 0 and %d behind the slash", a.BitLen())
+	}
+	if a.Is4In6() {
+		if p.Bits() < 96 {
+			return netip.Prefix{}, "is wider than the IPv4-mapped addresses: write the IPv4 prefix"
+		}
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	if p.Bits() == 0 {
+		// PortSentry took /0 for /32; picket would take it for everybody.
+		return netip.Prefix{}, "is every address there is: nothing would ever be blocked; set action to log instead"
+	}
+	return p.Masked(), ""
+}
+
+// guess says what somebody may have meant who wrote s.
+func guess(s string) string {
+	switch {
+	case strings.ContainsAny(s, " \t,;"):
+		return "is more than an address: one entry a line, and a comment begins with #"
+	case strings.Trim(s, "0123456789./") == "":
+		return "is not an IPv4 address: four numbers from 0 to 255, without leading zeros"
+	case strings.Contains(s, ":"):
+		return "is not an IPv6 address"
+	case strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-._") == "":
+		return "is a name: write its addresses, since whoever runs its zone could change who is ignored"
+	}
+	return "is not an address"
+}

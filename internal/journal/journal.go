@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+
+package journal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/journal"
+
+	"picket/engine"
+)
+
+// queueLength is how many events may wait to be written.
+const queueLength = 4096
+
+// A Writer writes events. Make one with [New]; any goroutine may use it.
+type Writer struct {
+	queue   chan entry
+	dropped atomic.Uint64
+	write   func(entry)
+	done    chan struct{}
+	once    sync.Once
+}
+
+type entry struct {
+	event engine.Event
+	kind  string
+}
+
+// New returns a writer to the journal if standard error is connected to it, as
+// it is in a unit, and to standard error if not.
+func New() *Writer {
+	if connected, err := systemd.StderrIsJournalStream(); err == nil && connected {
+		return start(send)
+	}
+	return NewLines(os.Stderr)
+}
+
+// NewLines returns a writer of lines.
+func NewLines(out io.Writer) *Writer {
+	return start(func(e entry) {
+		// Where standard error is gone there is nobody left to tell.
+		_, _ = io.WriteString(out, Line(e.event)+"\n")
+	})
+}
+
+func start(write func(entry)) *Writer {
+	w := &Writer{queue: make(chan entry, queueLength), write: write, done: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// Event queues an event. It never blocks.
+func (w *Writer) Event(e engine.Event) { w.put(entry{e, e.Event}) }
+
+// Notice queues something about picket itself; kind is one of the constants of
+// this package, or "".
+func (w *Writer) Notice(kind, format string, args ...any) {
+	if kind == "" {
+		kind = "notice"
+	}
+	w.put(entry{engine.Event{Event: "notice", Time: time.Now(), Reason: fmt.Sprintf(format, args...)}, kind})
+}
+
+func (w *Writer) put(e entry) {
+	select {
+	case w.queue <- e:
+	default:
+		w.dropped.Add(1)
+	}
+}
+
+// Dropped returns how many events did not fit into the queue.
+func (w *Writer) Dropped() uint64 { return w.dropped.Load() }
+
+// Close writes what is queued and ends, at the latest after a second: a
+// journal that hangs must not keep the daemon from stopping.
+func (w *Writer) Close() {
+	w.once.Do(func() { close(w.queue) })
+	select {
+	case <-w.done:
+	case <-time.After(time.Second):
+	}
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	var told uint64
+	for e := range w.queue {
+		w.write(e)
+		if n := w.dropped.Load(); n != told && len(w.queue) < queueLength/2 {
+			lost := engine.Event{Event: "lost", Time: time.Now(), Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-told)}
+			w.write(entry{lost, "lost"})
+			told = n
+		}
+	}
+}
+
+// send writes an event to the journal. It may wait for journald.
+func send(e entry) {
+	fields := Fields(e.event)
+	fields["MESSAGE_ID"] = MessageID(e.kind)
+	fields["SYSLOG_IDENTIFIER"] = "picket"
+	// There is no second place to tell of an error: the next entry may get through.
+	_ = systemd.Send(Message(e.event), priority(e.event), fields)
+}
+
+func priority(e engine.Event) systemd.Priority {
+	switch e.Event {
+	case "lost":
+		return systemd.PriWarning
+	case "block", "pattern", "notice":
+		return systemd.PriNotice
+	}
+	return systemd.PriInfo
+}
+
+// clean keeps a control character, or one that hides others, from a terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+
+package nflog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	gonflog "github.com/florianl/go-nflog/v2"
+	"github.com/mdlayher/netlink"
+
+	"picket/engine"
+	"picket/internal/packet"
+)
+
+// Errors that a caller may want to tell apart.
+var (
+	// ErrTaken means that another process reads the group.
+	ErrTaken = errors.New("the group is taken by another process: stop that one, or choose another with nflog.group")
+	// ErrPermission means that CAP_NET_ADMIN is missing.
+	ErrPermission = errors.New("reading an NFLOG group needs CAP_NET_ADMIN: run as root, or give the unit AmbientCapabilities=CAP_NET_ADMIN")
+)
+
+// Config says what to read.
+type Config struct {
+	Group   uint16
+	Snaplen uint32 // bytes of each packet; the log rules' snaplen holds if it is smaller
+	Buffer  int    // receive buffer to ask for, in bytes
+}
+
+// The group gathers messages until it has this many or this much time has
+// passed; a log rule with a smaller queue-threshold has its way.
+const (
+	groupThreshold = 64
+	groupTimeout   = 2 // 1/100 s
+)
+
+// A Reader is bound to a group. Make one with [Open].
+type Reader struct {
+	conn   *gonflog.Nflog
+	cancel context.CancelFunc
+	emit   func(engine.Probe)
+	fail   func(error)
+	buffer int
+	seq    uint32
+	seen   bool // seq is valid
+	stats  counters
+}
+
+type counters struct {
+	messages, lost, garbage atomic.Uint64
+}
+
+// Stats counts what a reader did.
+type Stats struct {
+	Messages uint64 // received
+	Lost     uint64 // not received: gaps in the sequence numbers
+	Garbage  uint64 // received, and no probe could be made of them
+}
+
+// Open binds the group in the calling thread's network namespace and begins to
+// read it. emit is called for each probe, one at a time, in a goroutine of the
+// reader's, and must not block; fail is called from there when reading ends
+// for a reason other than Close. The errors are [ErrTaken], [ErrPermission],
+// or the kernel's.
+func Open(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error) {
+	// A log message that overtakes the answer to the binding is the one fault
+	// that passes by itself.
+	var err error
+	for range 5 {
+		var r *Reader
+		if r, err = bind(cfg, emit, fail); err == nil {
+			return r, nil
+		}
+		if !strings.Contains(err.Error(), "mismatched sequence") {
+			break
+		}
+	}
+	return nil, err
+}
+
+func bind(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error) {
+	conn, err := gonflog.Open(&gonflog.Config{
+		Group: cfg.Group, Copymode: gonflog.CopyPacket, Bufsize: cfg.Snaplen, Flags: gonflog.FlagSeq,
+		QThresh: groupThreshold, Timeout: groupTimeout,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	r := &Reader{conn: conn, emit: emit, fail: fail}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	if err := r.start(ctx, cfg); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("bind NFLOG group %d: %w", cfg.Group, err)
+	}
+	return r, nil
+}
+
+func (r *Reader) start(ctx context.Context, cfg Config) error {
+	// Without CAP_NET_ADMIN in the first user namespace the kernel grants less
+	// and says nothing, so what was granted is read back.
+	if err := r.conn.Con.SetReadBuffer(cfg.Buffer); err != nil {
+		return fmt.Errorf("set the receive buffer: %w", err)
+	}
+	granted, err := r.conn.Con.ReadBuffer()
+	if err != nil {
+		return fmt.Errorf("read back the receive buffer: %w", err)
+	}
+	r.buffer = granted
+	// After an overrun the kernel would drop everything until the queue is
+	// empty; so it drops what does not fit, and the sequence numbers tell.
+	if err := r.conn.SetOption(netlink.NoENOBUFS, true); err != nil {
+		return fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
+	}
+	return translate(r.conn.RegisterWithErrorFunc(ctx, r.hook, r.failed), cfg.Group)
+}
+
+// translate finds out what go-nflog's errors mean. It wraps the kernel's with
+// %v, and the kernel says EPERM both to the unprivileged and where the group
+// is taken; only the step that failed tells them apart.
+func translate(err error, group uint16) error {
+	switch {
+	case err == nil:
+		return nil
+	case !strings.Contains(err.Error(), "operation not permitted"):
+		return err
+	case strings.Contains(err.Error(), "could not bind to requested group"):
+		if port := holder(group); port != "" {
+			return fmt.Errorf("%w (netlink port %s)", ErrTaken, port)
+		}
+		return ErrTaken
+	}
+	return ErrPermission
+}
+
+// holder returns the netlink port, mostly the process number, of who has a
+// group (net/netfilter/nfnetlink_log.c, seq_show), or "".
+func holder(group uint16) string {
+	b, err := os.ReadFile("/proc/net/netfilter/nfnetlink_log")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == strconv.Itoa(int(group)) {
+			return f[1]
+		}
+	}
+	return ""
+}
+
+// Buffer returns the receive buffer that the kernel granted, in bytes. The
+// kernel doubles what it is asked for, to have room for its own bookkeeping.
+func (r *Reader) Buffer() int { return r.buffer }
+
+// Stats returns the counters; any goroutine may call it.
+func (r *Reader) Stats() Stats {
+	return Stats{r.stats.messages.Load(), r.stats.lost.Load(), r.stats.garbage.Load()}
+}
+
+// Close unbinds the group. A probe that is being handed on at that moment still is.
+func (r *Reader) Close() {
+	r.cancel() // before Close, which would wait for it for ever
+	_ = r.conn.Close()
+}
+
+// failed is told of errors of reception; 0 goes on.
+func (r *Reader) failed(err error) int {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 1 // cancelled
+	}
+	if op := new(netlink.OpError); errors.As(err, &op) && op.Temporary() {
+		return 0
+	}
+	r.fail(fmt.Errorf("read NFLOG group: %w", err))
+	return 1
+}
+
+// hook is called for each message.
+func (r *Reader) hook(a gonflog.Attribute) int {
+	r.stats.messages.Add(1)
+	if a.Seq != nil {
+		r.count(*a.Seq)
+	}
+	p, ok := probe(&a)
+	if !ok {
+		r.stats.garbage.Add(1)
+		return 0
+	}
+	r.emit(p)
+	return 0
+}
+
+// count adds the messages between the last sequence number and this one. The
+// numbers have 32 bits and wrap.
+func (r *Reader) count(seq uint32) {
+	if gap := seq - r.seq - 1; r.seen && gap < 1<<31 {
+		r.stats.lost.Add(uint64(gap))
+	}
+	r.seq, r.seen = seq, true
+}
+
+// probe makes a probe of a message, if it is one.
+func probe(a *gonflog.Attribute) (engine.Probe, bool) {
+	if a.Payload == nil || a.Prefix == nil {
+		return engine.Probe{}, false
+	}
+	// The rule's prefix is the mode, and "bulk" for the lane that is batched.
+	name, _, _ := strings.Cut(*a.Prefix, " ")
+	mode, ok := engine.ParseMode(name)
+	if !ok {
+		return engine.Probe{}, false
+	}
+	var p packet.Packet
+	if packet.Decode(*a.Payload, &p) != packet.OK {
+		return engine.Probe{}, false
+	}
+	// Packets without a time of their own (locally made ones, at hooks beyond
+	// forward) are of now.
+	at := time.Now()
+	if a.Timestamp != nil {
+		at = *a.Timestamp
+	}
+	var in uint32
+	if a.InDev != nil {
+		in = *a.InDev
+	}
+	return p.Probe(mode, at.UnixNano(), in)
+}

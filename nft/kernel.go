@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// The oldest kernel whose nf_tables has all that the rules use: "socket
+// wildcard" came with 5.10, counters of set elements with 5.7, nat chains in
+// the inet family with 5.2.
+const (
+	needMajor, needMinor = 5, 10
+	needFor              = "nftables \"socket wildcard\""
+)
+
+// CheckKernel returns an error that names the feature and the version it needs
+// if the running kernel is too old for the rules.
+func CheckKernel() error {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return fmt.Errorf("read the kernel's version: %w", err)
+	}
+	return checkRelease(unix.ByteSliceToString(u.Release[:]))
+}
+
+func checkRelease(release string) error {
+	var major, minor int
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n < 2 {
+		return nil // let the kernel itself say what it lacks
+	}
+	if major < needMajor || major == needMajor && minor < needMinor {
+		return fmt.Errorf("kernel %s is too old: %s needs Linux %d.%d or later", release, needFor, needMajor, needMinor)
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// A rule in both of its forms. TestRulesetEqualsInstall holds them equal in a kernel.
+type rule struct {
+	text  string
+	exprs []expr.Any
+	// set is an anonymous set that the rule needs; its lookup names it by lookup.
+	set *anonymousSet
+}
+
+// An anonymousSet is what stands between braces in a rule.
+type anonymousSet struct {
+	key      nftables.SetDatatype
+	elements [][]byte
+	lookup   *expr.Lookup
+}
+
+// A chain and its rules. A base chain has a hook; the others are reached by
+// jump or goto.
+type chain struct {
+	name     string
+	kind     nftables.ChainType
+	hook     *nftables.ChainHook
+	priority nftables.ChainPriority
+	text     string // the base chain's first line
+	why      string // a comment for the text form
+	rules    []rule
+}
+
+// chains returns every chain, those first that others jump to.
+//
+//nolint:funlen // one list, read from top to bottom
+func chains(c Config) []chain {
+	return []chain{
+		{
+			name: "refuse",
+			why:  "what happens to blocked and held sources. Neighbour discovery goes on: without it a neighbour's neighbours suffer",
+			rules: []rule{
+				icmpTypes("icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
+					nftables.TypeICMP6Type, unix.IPPROTO_ICMPV6, []byte{134, 135, 136}, verdict(expr.VerdictAccept, "")),
+				{text: "ip saddr @ignored4 accept", exprs: cat(saddr4("ignored4"), verdict(expr.VerdictAccept, ""))},
+				{text: "ip6 saddr @ignored6 accept", exprs: cat(saddr6("ignored6"), verdict(expr.VerdictAccept, ""))},
+				{text: "drop", exprs: verdict(expr.VerdictDrop, "")},
+			},
+		},
+		{
+			name: "early", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookPrerouting, priority: *nftables.ChainPriorityRef(-310),
+			text: "type filter hook prerouting priority raw - 10; policy accept;",
+			why:  "before connection tracking: flows in progress and ports published to containers end here too",
+			rules: []rule{
+				{text: "ip saddr @blocked4 goto refuse", exprs: cat(saddr4("blocked4"), verdict(expr.VerdictGoto, "refuse"))},
+				{text: "ip6 saddr @blocked6 goto refuse", exprs: cat(saddr6("blocked6"), verdict(expr.VerdictGoto, "refuse"))},
+				{text: "ip saddr @blocked_nets4 goto refuse", exprs: cat(saddr4("blocked_nets4"), verdict(expr.VerdictGoto, "refuse"))},
+				{text: "ip6 saddr @blocked_nets6 goto refuse", exprs: cat(saddr6("blocked_nets6"), verdict(expr.VerdictGoto, "refuse"))},
+				{text: "ip saddr @held4 goto refuse", exprs: cat(saddr4("held4"), verdict(expr.VerdictGoto, "refuse"))},
+				{text: "ip6 saddr @held6 goto refuse", exprs: cat(saddr6("held6"), verdict(expr.VerdictGoto, "refuse"))},
+			},
+		},
+		{
+			name: "bound",
+			why:  "what one source can cost: a source that talks more is left alone until it is quiet",
+			rules: []rule{
+				{text: "update @talkers4 { ip saddr limit rate over 20/second burst 40 packets } accept", exprs: talker(false)},
+				{text: "update @talkers6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 20/second burst 40 packets } accept", exprs: talker(true)},
+			},
+		},
+		logChain("classic", c),
+		logChain("stealth", c),
+		logChain("advanced", c),
+		{
+			name: "hold",
+			why:  "no second packet of this source until the engine has judged the first",
+			rules: []rule{
+				{text: "add @held4 { ip saddr }", exprs: hold(false)},
+				{text: "add @held6 { ip6 saddr }", exprs: hold(true)},
+			},
+		},
+		{
+			name: "trapped",
+			why:  "the port is still the one that was dialled. A real service keeps its port",
+			rules: []rule{
+				{text: `iif "lo" accept`, exprs: cat(iifLoopback(), verdict(expr.VerdictAccept, ""))},
+				{text: "ip saddr @ignored4 accept", exprs: cat(saddr4("ignored4"), verdict(expr.VerdictAccept, ""))},
+				{text: "ip6 saddr @ignored6 accept", exprs: cat(saddr6("ignored6"), verdict(expr.VerdictAccept, ""))},
+				{text: "fib daddr type != local accept", exprs: cat(notLocal(), verdict(expr.VerdictAccept, ""))},
+				{text: "socket wildcard <= 1 accept", exprs: cat(served(), verdict(expr.VerdictAccept, ""))},
+				{text: "tcp dport @stealth_tcp jump stealth", exprs: cat(dport(unix.IPPROTO_TCP, "stealth_tcp", false), verdict(expr.VerdictJump, "stealth"))},
+				{text: "tcp dport != @stealth_tcp jump classic", exprs: cat(dport(unix.IPPROTO_TCP, "stealth_tcp", true), verdict(expr.VerdictJump, "classic"))},
+				{text: "meta l4proto tcp redirect to :meta l4proto map @trap_port", exprs: redirect()},
+			},
+		},
+		{
+			name: "trap", kind: nftables.ChainTypeNAT, hook: nftables.ChainHookPrerouting, priority: *nftables.ChainPriorityRef(-90),
+			text: "type nat hook prerouting priority dstnat + 10; policy accept;",
+			why:  "new connections to classic ports go to the trap listener. After everybody's dstnat: a published port is not a trap",
+			rules: []rule{
+				{text: "tcp dport @classic_tcp tcp flags & (fin | syn | rst | ack) == syn goto trapped",
+					exprs: cat(dport(unix.IPPROTO_TCP, "classic_tcp", false), tcpFlags(0x17, expr.CmpOpEq, 0x02), verdict(expr.VerdictGoto, "trapped"))},
+			},
+		},
+		{
+			name: "mirror_tcp",
+			rules: []rule{
+				{text: "socket wildcard <= 1 accept", exprs: cat(served(), verdict(expr.VerdictAccept, ""))},
+				{text: "tcp dport @hot_tcp tcp flags & rst != rst tcp flags & (syn | ack) != (syn | ack) jump hold",
+					exprs: cat(dport(unix.IPPROTO_TCP, "hot_tcp", false), tcpFlags(0x04, expr.CmpOpNeq, 0x04), tcpFlags(0x12, expr.CmpOpNeq, 0x12), verdict(expr.VerdictJump, "hold"))},
+				{text: "tcp dport @stealth_tcp goto stealth", exprs: cat(dport(unix.IPPROTO_TCP, "stealth_tcp", false), verdict(expr.VerdictGoto, "stealth"))},
+				{text: "tcp dport @excluded_tcp accept", exprs: cat(dport(unix.IPPROTO_TCP, "excluded_tcp", false), verdict(expr.VerdictAccept, ""))},
+				{text: "tcp dport @advanced_tcp goto advanced", exprs: cat(dport(unix.IPPROTO_TCP, "advanced_tcp", false), verdict(expr.VerdictGoto, "advanced"))},
+			},
+		},
+		{
+			name: "mirror_udp",
+			rules: []rule{
+				{text: "socket wildcard <= 1 accept", exprs: cat(served(), verdict(expr.VerdictAccept, ""))},
+				{text: "udp dport @hot_udp jump hold", exprs: cat(dport(unix.IPPROTO_UDP, "hot_udp", false), verdict(expr.VerdictJump, "hold"))},
+				{text: "udp dport @classic_udp goto classic", exprs: cat(dport(unix.IPPROTO_UDP, "classic_udp", false), verdict(expr.VerdictGoto, "classic"))},
+				{text: "udp dport @stealth_udp goto stealth", exprs: cat(dport(unix.IPPROTO_UDP, "stealth_udp", false), verdict(expr.VerdictGoto, "stealth"))},
+				{text: "udp dport @excluded_udp accept", exprs: cat(dport(unix.IPPROTO_UDP, "excluded_udp", false), verdict(expr.VerdictAccept, ""))},
+				{text: "udp dport @advanced_udp goto advanced", exprs: cat(dport(unix.IPPROTO_UDP, "advanced_udp", false), verdict(expr.VerdictGoto, "advanced"))},
+			},
+		},
+		{
+			name: "mirror_sctp",
+			why:  "SCTP has the ports of TCP",
+			rules: []rule{
+				{text: "sctp dport @hot_tcp jump hold", exprs: cat(dport(unix.IPPROTO_SCTP, "hot_tcp", false), verdict(expr.VerdictJump, "hold"))},
+				{text: "sctp dport @stealth_tcp goto stealth", exprs: cat(dport(unix.IPPROTO_SCTP, "stealth_tcp", false), verdict(expr.VerdictGoto, "stealth"))},
+				{text: "sctp dport @excluded_tcp accept", exprs: cat(dport(unix.IPPROTO_SCTP, "excluded_tcp", false), verdict(expr.VerdictAccept, ""))},
+				{text: "sctp dport @advanced_tcp goto advanced", exprs: cat(dport(unix.IPPROTO_SCTP, "advanced_tcp", false), verdict(expr.VerdictGoto, "advanced"))},
+			},
+		},
+		{
+			name: "mirror_icmp",
+			why:  "requests that only scanners send, and errors that answer nothing of ours. An echo request is no probe",
+			rules: []rule{
+				icmpTypes("icmp type { destination-unreachable, time-exceeded, parameter-problem, timestamp-request, info-request, address-mask-request } goto advanced",
+					nftables.TypeICMPType, unix.IPPROTO_ICMP, []byte{3, 11, 12, 13, 15, 17}, verdict(expr.VerdictGoto, "advanced")),
+				icmpTypes("icmpv6 type { destination-unreachable, time-exceeded, parameter-problem, 139 } goto advanced",
+					nftables.TypeICMP6Type, unix.IPPROTO_ICMPV6, []byte{1, 3, 4, 139}, verdict(expr.VerdictGoto, "advanced")),
+			},
+		},
+		{
+			name: "mirror", kind: nftables.ChainTypeFilter, hook: nftables.ChainHookInput, priority: *nftables.ChainPriorityRef(-10),
+			text: "type filter hook input priority filter - 10; policy accept;",
+			why:  "fragments are whole, destination NAT is done, and no filter rule has dropped anything yet",
+			rules: []rule{
+				{text: `iif "lo" accept`, exprs: cat(iifLoopback(), verdict(expr.VerdictAccept, ""))},
+				{text: "ct state established,related accept", exprs: cat(conntrack(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept, ""))},
+				{text: "ip saddr @ignored4 accept", exprs: cat(saddr4("ignored4"), verdict(expr.VerdictAccept, ""))},
+				{text: "ip6 saddr @ignored6 accept", exprs: cat(saddr6("ignored6"), verdict(expr.VerdictAccept, ""))},
+				{text: "fib daddr type != local accept", exprs: cat(notLocal(), verdict(expr.VerdictAccept, ""))},
+				{text: "ct status dnat accept", exprs: cat(conntrack(expr.CtKeySTATUS, statusDNAT), verdict(expr.VerdictAccept, ""))},
+				{text: "meta l4proto tcp goto mirror_tcp", exprs: cat(l4proto(unix.IPPROTO_TCP), verdict(expr.VerdictGoto, "mirror_tcp"))},
+				{text: "meta l4proto udp goto mirror_udp", exprs: cat(l4proto(unix.IPPROTO_UDP), verdict(expr.VerdictGoto, "mirror_udp"))},
+				{text: "meta l4proto sctp goto mirror_sctp", exprs: cat(l4proto(unix.IPPROTO_SCTP), verdict(expr.VerdictGoto, "mirror_sctp"))},
+				{text: "meta l4proto != @advanced_ip accept", exprs: cat(l4protoNotIn("advanced_ip"), verdict(expr.VerdictAccept, ""))},
+				{text: "meta l4proto icmp goto mirror_icmp", exprs: cat(l4proto(unix.IPPROTO_ICMP), verdict(expr.VerdictGoto, "mirror_icmp"))},
+				{text: "meta l4proto ipv6-icmp goto mirror_icmp", exprs: cat(l4proto(unix.IPPROTO_ICMPV6), verdict(expr.VerdictGoto, "mirror_icmp"))},
+				{text: "goto advanced", exprs: verdict(expr.VerdictGoto, "advanced")},
+			},
+		},
+	}
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// Name is the table's, in the inet family.
+const Name = "picket"
+
+// Config is what the text of the rules depends on.
+type Config struct {
+	Group   uint16 // NFLOG group
+	Snaplen uint32 // bytes of each packet to mirror
+}
+
+// markPrefix begins the comment of the rule by which the table is known to be ours.
+const markPrefix = "picket ruleset "
+
+// mark names one version of the ruleset.
+func mark(c Config) string {
+	h := fnv.New32a()
+	h.Write([]byte(body(c)))
+	return fmt.Sprintf("%s%08x", markPrefix, h.Sum32())
+}
+
+// isMarkRule reports whether a rule bears the mark: the last of the chain refuse does.
+func isMarkRule(c chain, i int) bool { return c.name == "refuse" && i == len(c.rules)-1 }
+
+// Ruleset returns the table as nft reads it, to be included by
+// /etc/nftables.conf. Loading it again keeps what is in the sets.
+func Ruleset(c Config) string {
+	return "# picket's table: \"picket ruleset\" printed it, and \"picket run\" fills its sets.\n" +
+		"# For /etc/nftables.conf:  include \"/etc/picket/ruleset.nft\"\n\n" +
+		"add table inet " + Name + "\n" + flushChains() + "\ntable inet " + Name + " {\n" +
+		strings.Replace(body(c), markPlace, fmt.Sprintf(" comment %q", mark(c)), 1) + "}\n"
+}
+
+// flushChains empties the chains, so that rules loaded twice stand there once.
+// A chain must exist to be flushed, and rules may only go to chains that do.
+func flushChains() string {
+	var b strings.Builder
+	for _, ch := range chains(Config{}) {
+		if ch.hook == nil {
+			fmt.Fprintf(&b, "add chain inet %s %s\n", Name, ch.name)
+		} else {
+			fmt.Fprintf(&b, "add chain inet %s %s { %s }\n", Name, ch.name, ch.text)
+		}
+		fmt.Fprintf(&b, "flush chain inet %s %s\n", Name, ch.name)
+	}
+	return b.String()
+}
+
+// body returns what stands between the table's braces, without the mark.
+func body(c Config) string {
+	var b strings.Builder
+	for _, s := range sets() {
+		b.WriteString(s.text())
+		b.WriteByte('\n')
+	}
+	for i, ch := range chains(c) {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if ch.why != "" {
+			fmt.Fprintf(&b, "\t# %s\n", ch.why)
+		}
+		fmt.Fprintf(&b, "\tchain %s {\n", ch.name)
+		if ch.hook != nil {
+			fmt.Fprintf(&b, "\t\t%s\n", ch.text)
+		}
+		for j, r := range ch.rules {
+			fmt.Fprintf(&b, "\t\t%s", r.text)
+			if isMarkRule(ch, j) {
+				b.WriteString(markPlace)
+			}
+			b.WriteByte('\n')
+		}
+		b.WriteString("\t}\n")
+	}
+	return b.String()
+}
+
+// markPlace is where Ruleset writes the mark, which is a hash over the rest.
+const markPlace = "\x00"

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
+	"golang.org/x/sys/unix"
+)
+
+// Errors that a caller may want to tell apart.
+var (
+	// ErrForeign means that a table of our name exists that picket did not make.
+	ErrForeign = errors.New("table inet " + Name + " exists and is not picket's: rename it, or remove it with \"nft delete table inet " + Name + "\"")
+	// ErrPermission means that CAP_NET_ADMIN is missing.
+	ErrPermission = errors.New("changing nftables needs CAP_NET_ADMIN: run as root, or give the unit AmbientCapabilities=CAP_NET_ADMIN")
+	// ErrFull means that the set has as many elements as its size allows.
+	ErrFull = errors.New("the blocked set is full")
+	// ErrOverlap means that a prefix to be blocked overlaps one that is.
+	ErrOverlap = errors.New("overlaps a blocked prefix: unblock that one first")
+)
+
+// A Table is a connection to the kernel for our table. Make one with [Open].
+// It belongs to one goroutine.
+type Table struct {
+	cfg   Config
+	conn  *nftables.Conn
+	table *nftables.Table
+	sets  map[string]*nftables.Set
+}
+
+// Open connects to nftables in the calling thread's network namespace. It
+// changes nothing.
+func Open(c Config) (*Table, error) {
+	conn, err := nftables.New(nftables.AsLasting())
+	if err != nil {
+		return nil, fmt.Errorf("open nftables: %w", err)
+	}
+	t := &Table{cfg: c, conn: conn, table: &nftables.Table{Name: Name, Family: nftables.TableFamilyINet}, sets: map[string]*nftables.Set{}}
+	for _, s := range sets() {
+		t.sets[s.name] = s.netlink(t.table)
+	}
+	return t, nil
+}
+
+// Close ends the connection and leaves the table as it is.
+func (t *Table) Close() error { return t.conn.CloseLasting() }
+
+// State is what Inspect found.
+type State int
+
+// The states of the table in the kernel.
+const (
+	Absent   State = iota // no table of our name
+	Ours                  // ours, but not with the rules of this version and configuration
+	Complete              // ours, with just these rules
+	Foreign               // somebody else's
+)
+
+// Inspect says what of the table is in the kernel.
+func (t *Table) Inspect() (State, error) {
+	tables, err := t.conn.ListTablesOfFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return Absent, explain("list tables", err)
+	}
+	if !slices.ContainsFunc(tables, func(x *nftables.Table) bool { return x.Name == Name }) {
+		return Absent, nil
+	}
+	kernelChains, err := t.conn.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	if err != nil {
+		return Absent, explain("list chains", err)
+	}
+	have, marked := map[string]int{}, ""
+	rules := 0
+	for _, ch := range kernelChains {
+		if ch.Table.Name != Name {
+			continue
+		}
+		rs, err := t.conn.GetRules(t.table, ch)
+		if err != nil {
+			return Absent, explain("list rules of chain "+ch.Name, err)
+		}
+		have[ch.Name] = len(rs)
+		rules += len(rs)
+		for _, r := range rs {
+			if c, ok := userdata.GetString(r.UserData, userdata.TypeComment); ok && strings.HasPrefix(c, markPrefix) {
+				marked = c
+			}
+		}
+	}
+	complete := marked == mark(t.cfg)
+	for _, ch := range chains(t.cfg) {
+		n, ok := have[ch.name]
+		complete = complete && ok && n == len(ch.rules)
+		delete(have, ch.name)
+	}
+	switch {
+	case complete && len(have) == 0:
+		return Complete, nil
+	case marked == "" && (rules > 0 || len(have) > 0):
+		return Foreign, nil
+	}
+	return Ours, nil
+}
+
+// Install puts the table into the kernel, in one transaction, with what e says
+// in its sets; blocked and held sources of an earlier run stay. A table that
+// is complete already (from an include, say) is adopted: only its sets are
+// filled. It fails with [ErrForeign] if the table is somebody else's.
+func (t *Table) Install(e *Elements) (adopted bool, err error) {
+	state, err := t.Inspect()
+	switch {
+	case err != nil:
+		return false, err
+	case state == Foreign:
+		return false, ErrForeign
+	case state != Complete:
+		t.queueRules()
+	}
+	if err := t.queueElements(e); err != nil {
+		return false, err
+	}
+	return state == Complete, explain("install table inet "+Name, t.conn.Flush())
+}
+
+// Fill makes the sets that e speaks of hold just what it says.
+func (t *Table) Fill(e *Elements) error {
+	if err := t.queueElements(e); err != nil {
+		return err
+	}
+	return explain("fill the sets of table inet "+Name, t.conn.Flush())
+}
+
+func (t *Table) queueRules() {
+	t.conn.AddTable(t.table)
+	for _, s := range sets() {
+		// An error here is the library's, and Flush returns it.
+		_ = t.conn.AddSet(t.sets[s.name], nil)
+	}
+	cs := chains(t.cfg)
+	added := make([]*nftables.Chain, len(cs))
+	accept := nftables.ChainPolicyAccept
+	for i, ch := range cs {
+		c := &nftables.Chain{Name: ch.name, Table: t.table}
+		if ch.hook != nil {
+			priority := ch.priority
+			c.Type, c.Hooknum, c.Priority, c.Policy = ch.kind, ch.hook, &priority, &accept
+		}
+		added[i] = t.conn.AddChain(c)
+		t.conn.FlushChain(c)
+	}
+	for i, ch := range cs {
+		for j, r := range ch.rules {
+			if r.set != nil {
+				t.addAnonymous(r.set)
+			}
+			rule := &nftables.Rule{Table: t.table, Chain: added[i], Exprs: r.exprs}
+			if isMarkRule(ch, j) {
+				rule.UserData = userdata.AppendString(nil, userdata.TypeComment, mark(t.cfg))
+			}
+			t.conn.AddRule(rule)
+		}
+	}
+}
+
+func (t *Table) addAnonymous(a *anonymousSet) {
+	s := &nftables.Set{Table: t.table, Anonymous: true, Constant: true, KeyType: a.key}
+	els := make([]nftables.SetElement, len(a.elements))
+	for i, k := range a.elements {
+		els[i].Key = k
+	}
+	_ = t.conn.AddSet(s, els) // Flush returns its error
+	a.lookup.SetName, a.lookup.SetID = s.Name, s.ID
+}
+
+func (t *Table) queueElements(e *Elements) error {
+	for _, s := range sets() {
+		els, ok := e.elements(s.name)
+		if !ok {
+			continue
+		}
+		t.conn.FlushSet(t.sets[s.name])
+		if len(els) == 0 {
+			continue
+		}
+		if err := t.conn.SetAddElements(t.sets[s.name], els); err != nil {
+			return fmt.Errorf("set %s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// Verify reports whether the table is still complete.
+func (t *Table) Verify() (bool, error) {
+	state, err := t.Inspect()
+	return state == Complete, err
+}
+
+// Quiet empties the sets that act without the daemon: hot ports, so that
+// nobody is held whom nobody judges, and the trap's port. Blocks stay.
+func (t *Table) Quiet() error {
+	for _, name := range []string{"hot_tcp", "hot_udp", "held4", "held6", "trap_port"} {
+		t.conn.FlushSet(t.sets[name])
+	}
+	return explain("quiet table inet "+Name, t.conn.Flush())
+}
+
+// Remove takes the table out of the kernel, blocks included. It is no error
+// if there is none; it fails with [ErrForeign] if it is somebody else's.
+func (t *Table) Remove() (removed bool, err error) {
+	state, err := t.Inspect()
+	switch {
+	case err != nil || state == Absent:
+		return false, err
+	case state == Foreign:
+		return false, ErrForeign
+	}
+	t.conn.DelTable(t.table)
+	return true, explain("remove table inet "+Name, t.conn.Flush())
+}
+
+// explain gives a kernel's error the words that help; nil stays nil.
+func explain(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%s: %w", op, ErrPermission)
+	case errors.Is(err, unix.ENFILE):
+		return fmt.Errorf("%s: %w", op, ErrFull)
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("%s: %w (a part of nf_tables may be missing in this kernel: modules nft_socket, nft_fib_inet, nft_log, nft_redir, nft_ct)", op, err)
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}

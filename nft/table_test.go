@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+var testConfig = Config{Group: 5, Snaplen: 128}
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+func testElements() *Elements {
+	return &Elements{
+		ClassicTCP: []Range{{1, 1}, {11, 11}}, StealthTCP: []Range{{111, 113}, {65535, 65535}},
+		AdvancedTCP: []Range{{1, 1023}}, ExcludedTCP: []Range{{113, 113}}, AdvancedUDP: []Range{{1, 65535}},
+		HotTCP: []Range{{1, 112}}, AdvancedIP: []Range{{7, 16}, {60, 255}},
+		Ignored:  []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"), prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
+		TrapPort: 4711,
+	}
+}
+
+func open(t *testing.T) *Table {
+	t.Helper()
+	tab, err := Open(testConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tab.Close() })
+	return tab
+}
+
+func install(t *testing.T, tab *Table) (adopted bool) {
+	t.Helper()
+	adopted, err := tab.Install(testElements())
+	if err != nil {
+		t.Fatalf("install: %v", err)
+	}
+	return adopted
+}
+
+func loadText(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ruleset.nft")
+	if err := os.WriteFile(file, []byte(Ruleset(testConfig)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "", "nft", "-f", file)
+}
+
+func never(netip.Prefix) bool  { return false }
+func always(netip.Prefix) bool { return true }
+
+// TestRulesetEqualsInstall is what lets an include and the daemon share a table.
+func TestRulesetEqualsInstall(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	installed := listing(t, false)
+	if _, err := tab.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	loadText(t)
+	if diff := cmp.Diff(installed, listing(t, false)); diff != "" {
+		t.Errorf("installed over netlink (-) and loaded as text (+) differ:\n%s", diff)
+	}
+	if len(installed) < 40 {
+		t.Errorf("the listing has %d objects: too few to have been read right", len(installed))
+	}
+}
+
+func TestIncludeIsAdopted(t *testing.T) {
+	inNetns(t)
+	loadText(t)
+	before := run(t, "", "nft", "-a", "list", "chain", "inet", Name, "mirror_tcp")
+	if !install(t, open(t)) {
+		t.Error("a table from an include was not adopted")
+	}
+	if after := run(t, "", "nft", "-a", "list", "chain", "inet", Name, "mirror_tcp"); after != before {
+		t.Errorf("rules were touched:\n%s\n%s", before, after)
+	}
+	if s := run(t, "", "nft", "list", "set", "inet", Name, "stealth_tcp"); !strings.Contains(s, "111-113, 65535") {
+		t.Errorf("sets were not filled:\n%s", s)
+	}
+}
+
+// TestInstallAgainKeepsBlocks covers a second run, an include loaded again,
+// and rules that somebody changed.
+func TestInstallAgainKeepsBlocks(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	err := tab.Block([]Block{{Source: prefix("203.0.113.9/32"), For: time.Hour}, {Source: prefix("2001:db8:1::/48"), For: time.Hour}}, never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := listing(t, true)
+	for name, change := range map[string]func(){
+		"nothing":          func() {},
+		"include again":    func() { loadText(t) },
+		"a rule was lost":  func() { run(t, "", "nft", "flush", "chain", "inet", Name, "mirror") },
+		"a chain was lost": func() { run(t, "", "nft", "delete", "chain", "inet", Name, "early") },
+		"a rule was added": func() { run(t, "", "nft", "add", "rule", "inet", Name, "mirror", "counter") },
+	} {
+		change()
+		install(t, tab)
+		if diff := cmp.Diff(want, listing(t, true)); diff != "" {
+			t.Errorf("%s: before (-) and after (+):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWatchTellsWhoTouchedTheTable(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	w, err := tab.Watch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := make(chan string, 16)
+	done := make(chan error, 1)
+	go func() { done <- w.Run(func(by string) { changes <- by }) }()
+	if err := tab.Block([]Block{{Source: prefix("203.0.113.1/32"), For: time.Hour}}, never); err != nil {
+		t.Fatal(err) // our own change is none
+	}
+	run(t, "", "nft", "flush", "ruleset")
+	if by := <-changes; !strings.HasPrefix(by, "nft[") {
+		t.Errorf("changed by %q, want nft[...]", by)
+	}
+	if ok, err := tab.Verify(); ok || err != nil {
+		t.Errorf("Verify after a flush = %v, %v", ok, err)
+	}
+	install(t, tab)
+	if ok, err := tab.Verify(); !ok || err != nil {
+		t.Errorf("Verify after a new installation = %v, %v", ok, err)
+	}
+	w.Close()
+	if err := <-done; err != nil {
+		t.Errorf("Run = %v", err)
+	}
+}
+
+func TestForeignTableIsLeftAlone(t *testing.T) {
+	inNetns(t)
+	run(t, "", "nft", "add table inet picket; add chain inet picket mine; add rule inet picket mine counter")
+	before := listing(t, true)
+	tab := open(t)
+	if _, err := tab.Install(testElements()); !errors.Is(err, ErrForeign) {
+		t.Errorf("Install = %v, want ErrForeign", err)
+	}
+	if _, err := tab.Remove(); !errors.Is(err, ErrForeign) {
+		t.Errorf("Remove = %v, want ErrForeign", err)
+	}
+	if diff := cmp.Diff(before, listing(t, true)); diff != "" {
+		t.Errorf("the table was changed:\n%s", diff)
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	in := []Block{
+		{Source: prefix("203.0.113.1/32"), For: time.Hour},
+		{Source: prefix("2001:db8::1/128"), For: time.Hour},
+		{Source: prefix("198.51.100.0/24"), For: time.Hour},
+		{Source: prefix("198.51.101.0/24"), For: time.Hour},
+		{Source: prefix("2001:db8:2::/64"), For: time.Hour},
+	}
+	if err := tab.Block(in, never); err != nil {
+		t.Fatal(err)
+	}
+	read := func() map[string]time.Duration {
+		t.Helper()
+		bs, err := tab.Blocks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := map[string]time.Duration{}
+		for _, b := range bs {
+			m[b.Source.String()] = b.For.Round(time.Minute)
+		}
+		return m
+	}
+	want := map[string]time.Duration{}
+	for _, b := range in {
+		want[b.Source.String()] = time.Hour
+	}
+	if diff := cmp.Diff(want, read()); diff != "" {
+		t.Errorf("blocks (-want +got):\n%s", diff)
+	}
+
+	for i := range in {
+		in[i].For = 2 * time.Hour
+	}
+	if err := tab.Block(in, always); err != nil {
+		t.Fatal(err)
+	}
+	for s, d := range read() {
+		if d != 2*time.Hour {
+			t.Errorf("%s: %v left after its renewal, want 2h", s, d)
+		}
+	}
+	if err := tab.Block([]Block{{Source: prefix("198.51.100.128/25"), For: time.Hour}}, never); !errors.Is(err, ErrOverlap) {
+		t.Errorf("block of an overlapping prefix: %v, want ErrOverlap", err)
+	}
+	for range 2 { // the second time it is not there
+		if err := tab.Unblock(prefix("203.0.113.1/32")); err != nil {
+			t.Fatal(err)
+		}
+		if err := tab.Unblock(prefix("198.51.100.0/24")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := read(); len(got) != 3 {
+		t.Errorf("after two were unblocked: %v", got)
+	}
+	if err := tab.UnblockAll(); err != nil || len(read()) != 0 {
+		t.Errorf("after all were unblocked (%v): %v", err, read())
+	}
+}
+
+// TestFullSet holds the error of a full set apart: the caller says it in words.
+func TestFullSet(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	var b []Block
+	for i := range sizeNets + 1 {
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 14), byte(i >> 6), byte(i << 2)})
+		b = append(b, Block{Source: netip.PrefixFrom(a, 30), For: time.Hour})
+	}
+	if err := tab.Block(b, never); !errors.Is(err, ErrFull) {
+		t.Errorf("Block = %v, want ErrFull", err)
+	}
+}
+
+func TestQuiet(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	run(t, "", "nft", "add element inet picket held4 { 203.0.113.5 }")
+	if err := tab.Quiet(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{"set inet picket hot_tcp", "set inet picket held4", "map inet picket trap_port"} {
+		if out := run(t, "", "sh", "-c", "nft list "+s); strings.Contains(out, "elements") {
+			t.Errorf("not empty: %s", out)
+		}
+	}
+}
+
+func TestNoPrivilege(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	// The capability is the thread's; the thread ends with the test.
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capset(&hdr, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tab.Install(testElements()); !errors.Is(err, ErrPermission) {
+		t.Errorf("Install = %v, want ErrPermission", err)
+	}
+}
+
+func TestCheckRelease(t *testing.T) {
+	for release, ok := range map[string]bool{
+		"6.18.44-fc": true, "5.10.0-28-amd64": true, "5.9.16": false, "4.19.0": false, "5.4.0-150-generic": false, "strange": true,
+	} {
+		if err := checkRelease(release); (err == nil) != ok {
+			t.Errorf("%s: %v", release, err)
+		}
+	}
+	if err := checkRelease("4.19.0"); !strings.Contains(fmt.Sprint(err), "5.10") || !strings.Contains(fmt.Sprint(err), needFor) {
+		t.Errorf("the error names no feature and version: %v", err)
+	}
+}
+
+func TestMerge(t *testing.T) {
+	got := Merge([]Range{{10, 20}, {1, 1}, {21, 25}, {15, 18}, {2, 3}, {65535, 65535}})
+	if diff := cmp.Diff([]Range{{1, 3}, {10, 25}, {65535, 65535}}, got); diff != "" {
+		t.Error(diff)
+	}
+}
