@@ -21,11 +21,12 @@ import (
 
 // Options are how [Start] starts picket. Only Binary is needed.
 type Options struct {
-	Binary   string     // the program
-	Config   string     // text of the configuration; "" starts it on its embedded default
-	Args     []string   // further arguments of `picket run`
-	Resolver netip.Addr // the one that the host's resolv.conf names; none if zero
-	Stderr   io.Writer  // gets what the daemon says, as it says it; may be nil
+	Binary    string       // the program
+	Config    string       // text of the configuration; "" starts it on its embedded default
+	Args      []string     // further arguments of `picket run`
+	Through   []string     // a program and its arguments that picket is run through: setpriv, say
+	Resolvers []netip.Addr // what the host's resolv.conf names
+	Stderr    io.Writer    // gets what the daemon says, as it says it; may be nil
 }
 
 // A Daemon is a running `picket run` on a [Host], with run-time and state
@@ -39,6 +40,10 @@ type Daemon struct {
 	ended  chan struct{} // closed once the process is gone
 	err    error         // of the process; valid once ended is closed
 	said   lines
+
+	mu     sync.Mutex // guards what follows: the list of blocks as last read
+	blocks []Block
+	read   time.Time
 }
 
 // How long things that take no time may take on a busy machine, and how often
@@ -97,9 +102,9 @@ func prepare(h *Host, o Options) (*Daemon, error) {
 			return nil, fmt.Errorf("lab: %w", err)
 		}
 	}
-	resolv := "# a lab has no resolver\n"
-	if o.Resolver.IsValid() {
-		resolv = "nameserver " + o.Resolver.String() + "\n"
+	resolv := "# of a picket lab\n"
+	for _, r := range o.Resolvers {
+		resolv += "nameserver " + r.String() + "\n"
 	}
 	if err := os.WriteFile(filepath.Join(dir, "resolv.conf"), []byte(resolv), 0o644); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
@@ -122,11 +127,13 @@ shift
 exec "$@"`
 
 // command returns a command of picket's on the daemon's host and folders.
-func (d *Daemon) command(ctx context.Context, args ...string) *exec.Cmd {
+func (d *Daemon) command(ctx context.Context, through []string, args ...string) *exec.Cmd {
+	argv := append([]string{"-c", own, "picket-lab", filepath.Join(d.dir, "resolv.conf")}, through...)
+	argv = append(append(argv, d.binary), args...)
 	if d.config != "" {
-		args = append(args[:len(args):len(args)], "--config", d.config)
+		argv = append(argv, "--config", d.config)
 	}
-	cmd := d.host.Command(ctx, "sh", append([]string{"-c", own, "picket-lab", filepath.Join(d.dir, "resolv.conf"), d.binary}, args...)...)
+	cmd := d.host.Command(ctx, "sh", argv...)
 	cmd.Env = append(os.Environ(),
 		"RUNTIME_DIRECTORY="+filepath.Join(d.dir, "run"), "STATE_DIRECTORY="+filepath.Join(d.dir, "state"))
 	return cmd
@@ -134,7 +141,7 @@ func (d *Daemon) command(ctx context.Context, args ...string) *exec.Cmd {
 
 // start starts the process and collects what it says.
 func (d *Daemon) start(o Options) error {
-	d.cmd = d.command(context.Background(), append([]string{"run"}, o.Args...)...)
+	d.cmd = d.command(context.Background(), o.Through, append([]string{"run"}, o.Args...)...)
 	d.said.copy = o.Stderr
 	d.cmd.Stdout, d.cmd.Stderr = &d.said, &d.said
 	if err := d.cmd.Start(); err != nil {
@@ -153,7 +160,7 @@ func (d *Daemon) start(o Options) error {
 func (d *Daemon) Cmd(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
-	return output(d.command(ctx, args...))
+	return output(d.command(ctx, nil, args...))
 }
 
 // A Block is one entry of `picket blocks --json`.
@@ -218,14 +225,35 @@ func (d *Daemon) Blocked(source netip.Addr) (b Block, ok bool, err error) {
 // WaitBlock waits until a source is blocked.
 func (d *Daemon) WaitBlock(source netip.Addr, timeout time.Duration) (Block, error) {
 	for limit := time.Now().Add(timeout); ; time.Sleep(pollEvery) {
-		b, ok, err := d.Blocked(source)
-		if err != nil || ok {
-			return b, err
+		blocks, err := d.recentBlocks()
+		if err != nil {
+			return Block{}, err
+		}
+		for _, b := range blocks {
+			if b.Covers(source) {
+				return b, nil
+			}
 		}
 		if time.Now().After(limit) {
 			return Block{}, fmt.Errorf("lab: %s is not blocked after %v", source, timeout)
 		}
 	}
+}
+
+// recentBlocks is [Daemon.Blocks] for those who wait side by side: a list may
+// be as old as one poll.
+func (d *Daemon) recentBlocks() ([]Block, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.read) < pollEvery {
+		return d.blocks, nil
+	}
+	blocks, err := d.Blocks()
+	if err != nil {
+		return nil, err
+	}
+	d.blocks, d.read = blocks, time.Now()
+	return blocks, nil
 }
 
 // Events returns the lines that the daemon said so far.

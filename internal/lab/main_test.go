@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 )
@@ -73,9 +74,21 @@ func newLab(t testing.TB) *Lab {
 	return l
 }
 
-// start starts picket on a host and stops it with the test, and shows what it
-// said if the test failed.
+// start starts picket on a host and stops it with the test.
 func start(t testing.TB, h *Host, o Options) *Daemon {
+	t.Helper()
+	d := begin(t, h, o)
+	t.Cleanup(func() {
+		if err := d.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// begin starts picket and leaves the end to the test. What it said is shown
+// if the test failed.
+func begin(t testing.TB, h *Host, o Options) *Daemon {
 	t.Helper()
 	o.Binary = os.Getenv(binaryEnv)
 	d, err := Start(h, o)
@@ -83,11 +96,8 @@ func start(t testing.TB, h *Host, o Options) *Daemon {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := d.Stop(); err != nil {
-			t.Error(err)
-		}
 		if t.Failed() {
-			t.Logf("picket said:\n%s", d.said.buf.String())
+			t.Logf("picket said:\n%s", strings.Join(d.Events(), "\n"))
 		}
 	})
 	return d

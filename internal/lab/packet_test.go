@@ -53,6 +53,17 @@ func udp(src, dst netip.Addr, from, to uint16, data string) packet {
 	return ipPacket(src, dst, unix.IPPROTO_UDP, b)
 }
 
+// icmp returns an ICMP or ICMPv6 packet; the checksum of b, its third and
+// fourth byte, is filled in.
+func icmp(src, dst netip.Addr, b []byte) packet {
+	if src.Is4() {
+		binary.BigEndian.PutUint16(b[2:], checksum(b))
+		return ipPacket(src, dst, unix.IPPROTO_ICMP, b)
+	}
+	binary.BigEndian.PutUint16(b[2:], upperChecksum(src, dst, unix.IPPROTO_ICMPV6, b))
+	return ipPacket(src, dst, unix.IPPROTO_ICMPV6, b)
+}
+
 // ipPacket puts an IP header of the family of src before a payload.
 func ipPacket(src, dst netip.Addr, protocol byte, payload []byte) packet {
 	if src.Is6() {
@@ -115,14 +126,17 @@ func upperChecksum(src, dst netip.Addr, protocol byte, b []byte) uint16 {
 	pseudo := append(src.AsSlice(), dst.AsSlice()...)
 	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)))
 	pseudo = append(pseudo, 0, 0, 0, protocol)
+	return checksum(append(pseudo, b...))
+}
+
+// checksum is the Internet checksum (RFC 1071).
+func checksum(b []byte) uint16 {
 	var sum uint32
-	for all := append(pseudo, b...); len(all) > 0; {
-		if len(all) == 1 {
-			sum += uint32(all[0]) << 8
-			break
-		}
-		sum += uint32(binary.BigEndian.Uint16(all))
-		all = all[2:]
+	for ; len(b) > 1; b = b[2:] {
+		sum += uint32(binary.BigEndian.Uint16(b))
+	}
+	if len(b) == 1 {
+		sum += uint32(b[0]) << 8
 	}
 	for sum>>16 != 0 {
 		sum = sum&0xffff + sum>>16
@@ -159,5 +173,8 @@ func sendOne(p packet) error {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
+		return err
+	}
 	return unix.Sendto(fd, p, 0, to)
 }
