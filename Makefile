@@ -96,11 +96,8 @@ define install
 		command -v apt-get >/dev/null || { echo "install these first, this is no Debian:$$missing" >&2; exit 1; }; \
 		echo "installing$$missing"; \
 		ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
-		export DEBIAN_FRONTEND=noninteractive; log=$$(mktemp); \
-		apt-get install -qq -y --no-install-recommends $$missing >"$$log" 2>&1 || \
-		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >"$$log" 2>&1; } || \
-		{ cat "$$log" >&2; exit 1; }; \
-		rm -f "$$log"; \
+		export DEBIAN_FRONTEND=noninteractive; get="apt-get install -qq -y --no-install-recommends $$missing"; \
+		said=$$($$get 2>&1) || { apt-get update -qq && said=$$($$get 2>&1); } || { echo "$$said" >&2; exit 1; }; \
 	}
 endef
 
