@@ -96,7 +96,7 @@ define install
 		command -v apt-get >/dev/null || { echo "install these first, this is no Debian:$$missing" >&2; exit 1; }; \
 		echo "installing$$missing"; \
 		ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
-		export DEBIAN_FRONTEND=noninteractive; get="apt-get install -qq -y --no-install-recommends $$missing"; \
+		export DEBIAN_FRONTEND=noninteractive; get="apt-get install -o DPkg::Lock::Timeout=120 -qq -y --no-install-recommends $$missing"; \
 		said=$$($$get 2>&1) || { apt-get update -qq && said=$$($$get 2>&1); } || { echo "$$said" >&2; exit 1; }; \
 	}
 endef
