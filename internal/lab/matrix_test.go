@@ -46,8 +46,10 @@ func nmap(options ...string) func(aim) []string {
 	}
 }
 
-// The scans of the matrix. Protocols 47, 50, 99 and 103 are GRE, ESP, any
-// private encryption scheme and PIM (IANA), none of which a lab host speaks.
+// protocols are numbers that no host speaks any more, or yet (IANA).
+const protocols = "3,5,7-16,99,150-160"
+
+// scans returns the rows of the matrix.
 func scans() []scan {
 	return []scan{
 		{"nmap -sS", "syn", false, nmap("-sS")},
@@ -61,7 +63,7 @@ func scans() []scan {
 		{"nmap -sU", "udp", false, nmap("-sU")},
 		{"nmap -sY", "sctp-init", false, nmap("-sY")},
 		{"nmap -sZ", "sctp-cookie-echo", false, nmap("-sZ")},
-		{"nmap -sO", "ip-proto", false, nmap("-sO", "-p", "47,50,99,103")},
+		{"nmap -sO", "ip-proto", false, nmap("-sO", "-p", protocols)},
 		{"nmap SYNFIN", "syn-fin", false, nmap("-sS", "--scanflags", "SYNFIN")},
 		{"nmap -f", "syn", true, nmap("-sS", "-f")},
 		{"masscan", "syn", false, masscan},
@@ -102,6 +104,10 @@ trigger = 0
 stealth = "7,9"
 advanced = "1-1023"
 exclude = "520"
+[ip]
+modes = ["advanced"]
+action = "block"
+trigger = 0
 [block]
 for = ["4s"]
 `
