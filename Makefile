@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+#
+# Every target does all its own set-up: on Debian it installs what it needs and
+# does not find. It needs Go, and root for all that touches the kernel.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+MAKEFLAGS += --no-print-directory
+
+# sudo's path does not lead to a Go from go.dev.
+GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),$(wildcard /usr/lib/go/bin/go))
+export PATH := $(PATH):$(patsubst %/,%,$(dir $(GO))):/usr/sbin:/sbin
+
+# Inside somebody else's checkout git tells root nothing unless asked like this.
+VERSION := $(or $(shell git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null),unknown)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10s
+
+LAB_TOOLS   := iproute2 nftables nmap
+TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev
+CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
+
+.PHONY: help build run test demo bench fuzz lint check deps clean
+
+help:
+	@echo 'make build   bin/picket, static'
+	@echo 'make run     build and run the daemon on its embedded default (root)'
+	@echo 'make demo    a scan seen and blocked, inside network namespaces (root)'
+	@echo 'make test    unit, fuzz seeds, race, lab; a skipped test is a failure (root)'
+	@echo 'make bench   the measured figures (root)'
+	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
+	@echo 'make lint    gofmt, vet, staticcheck'
+	@echo 'make check   the black-box checks in ../shared, where they are (root)'
+	@echo 'make deps    install what the targets above use'
+	@echo 'make clean   remove what they built'
+
+build: go
+	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/picket ./cmd/picket
+
+run: root build
+	@exec bin/picket run
+
+demo: root build
+	@$(call install,$(LAB_TOOLS))
+	@exec bin/picket demo
+
+# The lines of go test end the output, so that one look tells. The log has the rest.
+test: root go
+	@$(call install,$(TEST_TOOLS))
+	@mkdir -p bin
+	@echo 'unit, fuzz seeds, race and lab: a few minutes; the whole log is bin/test.log'
+	@CGO_ENABLED=1 $(GO) test -race -buildvcs=false -count=1 -timeout 15m -v ./... 2>&1 | tee bin/test.log | \
+		{ grep -vE '^=== |^ *--- PASS|^PASS$$|^\?' || true; }
+	@! grep -E '^ *--- SKIP' bin/test.log || { echo 'a skipped test is a failure: see above' >&2; exit 1; }
+
+bench: root go
+	@$(call install,$(LAB_TOOLS))
+	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /internal/lab)
+	@echo 'reaction and hold, in the lab: about two minutes'
+	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 20m ./internal/lab
+
+fuzz: go
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -buildvcs=false -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
+			echo "$$p $$f for $(FUZZTIME)"; \
+			$(GO) test -buildvcs=false -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) "$$p"; \
+		done; \
+	done
+
+lint: go
+	@echo gofmt; bad=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); [ -z "$$bad" ] || { echo "not gofmt'd: $$bad" >&2; exit 1; }
+	@echo vet; $(GO) vet ./...
+	@echo staticcheck; $(GO) run $(STATICCHECK) -checks all ./...
+
+check: root
+	@[ -d ../shared/checks ] || { echo 'make check: there is no ../shared/checks here' >&2; exit 1; }
+	@$(call install,$(CHECK_TOOLS))
+	@failed=; for c in ../shared/checks/*; do \
+		case "$$c" in *.py|*.md) continue;; esac; [ -x "$$c" ] || continue; \
+		printf '%s: ' "$${c##*/}"; "$$c" 2>&1 | tail -n 1 || failed="$$failed $${c##*/}"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+
+deps: root go
+	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS)))
+	@$(GO) mod download
+
+clean:
+	@rm -rf bin dist
+
+# install installs the Debian packages that are missing, and says which.
+define install
+	missing=; for p in $(1); do \
+		[ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$p" 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
+	done; \
+	[ -z "$$missing" ] || { \
+		command -v apt-get >/dev/null || { echo "install these first, this is no Debian:$$missing" >&2; exit 1; }; \
+		echo "installing$$missing"; \
+		ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
+		export DEBIAN_FRONTEND=noninteractive; get="apt-get install -o DPkg::Lock::Timeout=120 -qq -y --no-install-recommends $$missing"; \
+		said=$$($$get 2>&1) || { apt-get update -qq && said=$$($$get 2>&1); } || { echo "$$said" >&2; exit 1; }; \
+	}
+endef
+
+.PHONY: root go
+root:
+	@[ "$$(id -u)" = 0 ] || { echo 'this needs root, for the kernel: sudo make $(firstword $(MAKECMDGOALS))' >&2; exit 1; }
+
+go:
+	@[ -n "$(GO)" ] || { echo 'this needs Go 1.26 or newer: https://go.dev/dl/' >&2; exit 1; }

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"picket/engine"
+	"picket/internal/control"
+	"picket/internal/journal"
+	"picket/nft"
+)
+
+// A blocker owns the table and the book of blocks: what the kernel has
+// acknowledged, and why it is there. Everything that touches either goes
+// through its queue, in order, and is done by one goroutine.
+type blocker struct {
+	table   *nft.Table
+	journal *journal.Writer
+	queue   chan work
+	book    map[netip.Prefix]*entry
+	ends    endHeap
+	lost    func(netip.Addr) // tells the engine that a source is not blocked
+	wanted  *nft.Elements    // what the sets must hold
+	count   atomic.Int64     // len(book), for who asks from outside
+	speed   speed
+}
+
+// work is one thing to do; exactly one field is set.
+type work struct {
+	block   *blockWork
+	release netip.Addr
+	do      func() // anything rarer
+}
+
+// A blockWork is a source to block and the event that tells of it.
+type blockWork struct {
+	source netip.Prefix
+	length time.Duration
+	event  engine.Event
+	seen   time.Time // when the kernel saw the probe; zero for a block by hand
+	renew  bool      // the kernel lost it: not news, and not a further offence
+}
+
+// An entry is one block in the book.
+type entry struct {
+	source netip.Prefix
+	since  time.Time
+	until  time.Time
+	event  engine.Event
+	index  int // in the heap
+}
+
+// queueLength is how much may wait for the kernel. Blocking takes some 20 µs.
+const queueLength = 8192
+
+// batch is how many sources one transaction takes at most.
+const batch = 500
+
+func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Addr)) *blocker {
+	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost}
+}
+
+// block queues a block; false means that the queue is full. It never waits.
+func (b *blocker) block(w *blockWork) bool { return b.put(work{block: w}) }
+
+// release queues the release of a held source. If the queue is full, the hold
+// ends by itself.
+func (b *blocker) release(a netip.Addr) { b.put(work{release: a}) }
+
+func (b *blocker) put(w work) bool {
+	select {
+	case b.queue <- w:
+		return true
+	default:
+		return false
+	}
+}
+
+// call has f run by the owner and waits for it.
+func (b *blocker) call(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	select {
+	case b.queue <- work{do: func() { done <- f() }}:
+	case <-ctx.Done():
+		return errStopping
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return errStopping
+	}
+}
+
+var errStopping = errors.New("picket is stopping")
+
+// run works until ctx ends.
+func (b *blocker) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if len(b.ends) > 0 {
+			timer.Reset(time.Until(b.ends[0].until))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			b.expire(time.Now())
+		case w := <-b.queue:
+			b.work(w)
+		}
+	}
+}
+
+// work does w and what else has queued up behind it, blocks and releases in
+// one transaction each.
+func (b *blocker) work(w work) {
+	var blocks []*blockWork
+	var releases []netip.Addr
+	for {
+		switch {
+		case w.block != nil:
+			blocks = append(blocks, w.block)
+		case w.release.IsValid():
+			releases = append(releases, w.release)
+		default:
+			b.commit(blocks, releases)
+			blocks, releases = nil, nil
+			w.do()
+		}
+		if len(blocks)+len(releases) >= batch {
+			break
+		}
+		select {
+		case w = <-b.queue:
+			continue
+		default:
+		}
+		break
+	}
+	b.commit(blocks, releases)
+}
+
+func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
+	if len(blocks) > 0 {
+		b.commitBlocks(blocks)
+	}
+	if len(releases) > 0 {
+		if err := b.table.Release(releases); err != nil {
+			b.journal.Notice("", "%v", err)
+		}
+	}
+}
+
+// commitBlocks blocks all or, if the kernel refuses, one by one: one bad
+// element fails the batch it is in.
+func (b *blocker) commitBlocks(blocks []*blockWork) {
+	batch := make([]nft.Block, len(blocks))
+	for i, w := range blocks {
+		batch[i] = nft.Block{Source: w.source, For: w.length}
+	}
+	err := b.table.Block(batch, b.known)
+	if err == nil {
+		now := time.Now()
+		for _, w := range blocks {
+			b.blocked(w, now)
+		}
+		return
+	}
+	for i, w := range blocks {
+		if len(blocks) > 1 {
+			err = b.table.Block(batch[i:i+1], b.known)
+		}
+		if err == nil {
+			b.blocked(w, time.Now())
+			continue
+		}
+		b.lost(w.source.Addr())
+		b.journal.Notice("", "could not block %s: %v", w.source, err)
+	}
+}
+
+func (b *blocker) known(p netip.Prefix) bool { return b.book[p] != nil }
+
+// blocked books a block that the kernel has acknowledged, and tells of it.
+func (b *blocker) blocked(w *blockWork, now time.Time) {
+	e := b.enter(w.source, now, now.Add(w.length), w.event)
+	if !w.seen.IsZero() {
+		b.speed.add(now.Sub(w.seen))
+	}
+	if w.renew {
+		b.journal.Notice("", "blocked %s again: its packets arrived although it was blocked", w.source)
+		return
+	}
+	b.journal.Event(e.event)
+}
+
+func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev engine.Event) *entry {
+	e := b.book[p]
+	if e == nil {
+		e = &entry{source: p, since: since}
+		b.book[p] = e
+		e.until = until
+		heap.Push(&b.ends, e)
+		b.count.Store(int64(len(b.book)))
+	}
+	e.until, e.event = until, ev
+	heap.Fix(&b.ends, e.index)
+	return e
+}
+
+func (b *blocker) strike(e *entry) {
+	heap.Remove(&b.ends, e.index)
+	delete(b.book, e.source)
+	b.count.Store(int64(len(b.book)))
+}
+
+// expire tells of the blocks that have ended: the kernel ends them in silence.
+func (b *blocker) expire(now time.Time) {
+	for len(b.ends) > 0 && !b.ends[0].until.After(now) {
+		e := b.ends[0]
+		b.strike(e)
+		b.journal.Event(engine.Event{Event: "expire", Time: now, Source: sourceName(e.source), Action: "none", Reason: "the block has ended", Tool: e.event.Tool, Proven: e.event.Proven})
+	}
+}
+
+// unblock ends a block, or every one if p is not valid, and returns how many it ended.
+func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
+	var list []*entry
+	if p.IsValid() {
+		if err := b.table.Unblock(p); err != nil {
+			return 0, err
+		}
+		if e := b.book[p]; e != nil {
+			list = append(list, e)
+		}
+	} else {
+		if err := b.table.UnblockAll(); err != nil {
+			return 0, err
+		}
+		for _, e := range b.book {
+			list = append(list, e)
+		}
+	}
+	for _, e := range list {
+		b.strike(e)
+		b.lost(e.source.Addr())
+		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Source: sourceName(e.source), Action: "none", Reason: reason})
+	}
+	return len(list), nil
+}
+
+// adopt books what the kernel has from an earlier run, and tells the engine.
+func (b *blocker) adopt(restore func(a netip.Addr, since, until time.Time)) error {
+	list, err := b.table.Blocks()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, x := range list {
+		until := now.Add(x.For)
+		b.enter(x.Source, now, until, engine.Event{Source: sourceName(x.Source), Reason: "from an earlier run"})
+		restore(x.Source.Addr(), now, until)
+	}
+	return nil
+}
+
+// reinstall puts back a table that somebody changed, with every block of the book.
+func (b *blocker) reinstall(by string) error {
+	if ok, err := b.table.Verify(); ok || err != nil {
+		return err
+	}
+	if _, err := b.table.Install(b.wanted); err != nil {
+		return err
+	}
+	kernel, err := b.table.Blocks()
+	if err != nil {
+		return err
+	}
+	have := map[netip.Prefix]bool{}
+	for _, x := range kernel {
+		have[x.Source] = true
+	}
+	var missing []nft.Block
+	now := time.Now()
+	for p, e := range b.book {
+		if !have[p] && e.until.After(now) {
+			missing = append(missing, nft.Block{Source: p, For: e.until.Sub(now)})
+		}
+	}
+	for part := range slices.Chunk(missing, batch) {
+		if err := b.table.Block(part, func(netip.Prefix) bool { return false }); err != nil {
+			return err
+		}
+	}
+	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, len(missing), len(b.book))
+	return nil
+}
+
+// list returns the book, the kernel's counters being added by who asks.
+func (b *blocker) list() []control.Block {
+	out := make([]control.Block, 0, len(b.book))
+	for p, e := range b.book {
+		out = append(out, control.Block{
+			Source: p, Name: sourceName(p), Expires: e.until, Since: e.since, Reason: e.event.Reason,
+			Pattern: e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven,
+		})
+	}
+	return out
+}
+
+// sourceName writes an address as such and a prefix as a prefix.
+func sourceName(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// endHeap orders entries by when they end.
+type endHeap []*entry
+
+func (h endHeap) Len() int           { return len(h) }
+func (h endHeap) Less(i, j int) bool { return h[i].until.Before(h[j].until) }
+func (h endHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (h *endHeap) Push(x any) {
+	e := x.(*entry)
+	e.index = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop implements heap.Interface.
+func (h *endHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return e
+}
+
+// speed remembers how long the last blocks took.
+type speed struct {
+	last [1024]time.Duration
+	n    int
+}
+
+func (s *speed) add(d time.Duration) {
+	s.last[s.n%len(s.last)] = d
+	s.n++
+}
+
+func (s *speed) summary() control.Reaction {
+	n := min(s.n, len(s.last))
+	if n == 0 {
+		return control.Reaction{}
+	}
+	d := slices.Clone(s.last[:n])
+	slices.Sort(d)
+	return control.Reaction{Count: n, P50: d[n/2].Microseconds(), P99: d[n*99/100].Microseconds()}
+}
+
+// refuseFriend says why p must not be blocked, or nil.
+func refuseFriend(p netip.Prefix, why string) error {
+	return fmt.Errorf("%s must not be blocked: %s. To block it all the same, change [ignore] in the configuration", sourceName(p), why)
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/host"
+	"picket/internal/journal"
+	"picket/internal/systemd"
+	"picket/nflog"
+	"picket/nft"
+)
+
+func runCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "run", Short: "Run the daemon in the foreground", Args: cobra.NoArgs}
+	dryRun := cmd.Flags().Bool("dry-run", false, "judge and tell, block nobody")
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		path, err := cmd.Flags().GetString("config")
+		if err != nil {
+			return err
+		}
+		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New()}
+		defer d.journal.Close()
+		return d.run()
+	})
+	return cmd
+}
+
+// A daemon is the parts of "picket run" and how they are tied together.
+type daemon struct {
+	path    string
+	dryRun  bool
+	started time.Time
+	journal *journal.Writer
+
+	mu      sync.Mutex // for what a reload changes
+	config  *config.Config
+	friends []host.Friend
+
+	judge   *judge
+	blocker *blocker
+	reader  *nflog.Reader
+	control net.Listener
+	watcher *nft.Watcher
+}
+
+// load reads the configuration, and --dry-run over it.
+func (d *daemon) load() (*config.Config, error) {
+	c, err := config.Load(d.path)
+	if err != nil {
+		return nil, err
+	}
+	c.DryRun = c.DryRun || d.dryRun
+	return c, nil
+}
+
+func (d *daemon) run() (err error) {
+	if d.config, err = d.load(); err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	if err := d.open(func(err error) { cancel(err) }); err != nil {
+		d.close()
+		return err
+	}
+	var owners sync.WaitGroup
+	defer func() {
+		cancel(nil)
+		owners.Wait()
+		d.close()
+	}()
+	owners.Go(func() { d.judge.run(ctx) })
+	owners.Go(func() { d.blocker.run(ctx) })
+	owners.Go(func() { d.serve(ctx, cancel) })
+	owners.Go(func() { d.watchTable(ctx, cancel) })
+	owners.Go(func() { d.watchHost(ctx) })
+	d.ready()
+	return d.wait(ctx, signals)
+}
+
+// wait acts on signals until one ends the daemon, or a part of it fails.
+func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				d.reload(ctx)
+				continue
+			}
+			d.journal.Notice(journal.Stop, "stopping: blocks stay in force until their time is over")
+			// Who is not there cannot be told.
+			_ = systemd.Stopping("stopping")
+			d.quiet(ctx)
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// quiet empties what must not act without a judge.
+func (d *daemon) quiet(ctx context.Context) {
+	if err := d.blocker.call(ctx, d.blocker.table.Quiet); err != nil {
+		d.journal.Notice("", "%v", err)
+	}
+}
+
+// open acquires everything, in an order that leaves the kernel as it was if a
+// step fails: the socket that only one daemon can have, the group, and only
+// then the rules, since a log rule without a reader costs nothing and a reader
+// that binds while probes arrive may mistake one for the answer.
+func (d *daemon) open(fail func(error)) (err error) {
+	if err := nft.CheckKernel(); err != nil {
+		return err
+	}
+	if d.control, err = control.Listen(control.Path()); err != nil {
+		return err
+	}
+	if d.friends, err = d.findFriends(d.config); err != nil {
+		return err
+	}
+	e, err := engine.New(d.engineConfig(), seed())
+	if err != nil {
+		return err
+	}
+	table, err := nft.Open(d.config.Table())
+	if err != nil {
+		return err
+	}
+	d.judge = newJudge(d.config, e, d.journal)
+	d.blocker = newBlocker(table, d.journal, d.judge.lost)
+	d.judge.blocker = d.blocker
+	// Nobody may be between us and the table before it is known to be ours.
+	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
+		return errors.Join(err, foreign(state))
+	}
+	if d.reader, err = nflog.Open(d.config.Reader(), d.judge.probe, fail); err != nil {
+		return err
+	}
+	return d.install(table, e)
+}
+
+func foreign(s nft.State) error {
+	if s == nft.Foreign {
+		return nft.ErrForeign
+	}
+	return nil
+}
+
+func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
+	// Watch first, so that no change falls between.
+	if d.watcher, err = table.Watch(); err != nil {
+		return err
+	}
+	d.blocker.wanted = d.elements()
+	adopted, err := table.Install(d.blocker.wanted)
+	if err != nil {
+		return err
+	}
+	if adopted {
+		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
+	}
+	return d.blocker.adopt(e.Restore)
+}
+
+// close gives back what open acquired. The table and its blocks stay.
+func (d *daemon) close() {
+	if d.reader != nil {
+		d.reader.Close()
+	}
+	if d.watcher != nil {
+		d.watcher.Close()
+	}
+	if d.blocker != nil {
+		_ = d.blocker.table.Close()
+	}
+	if d.control != nil {
+		d.control.Close()
+	}
+}
+
+func (d *daemon) ready() {
+	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %d blocks in force", d.config.NFLOG.Group, d.reader.Buffer()>>20, d.blocker.count.Load())
+	if d.config.DryRun {
+		text += "; dry run, nobody will be blocked"
+	}
+	d.journal.Notice(journal.Start, "%s", text)
+	_ = systemd.Ready(text) // a no-op away from systemd
+}
+
+// seed makes the engine's table unpredictable to those who send probes.
+func seed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return binary.NativeEndian.Uint64(b[:])
+}
+
+func (d *daemon) findFriends(c *config.Config) ([]host.Friend, error) {
+	friends, err := host.Friends(host.Wanted{Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range c.Ignore.Addresses {
+		friends = append(friends, host.Friend{Prefix: p, Why: "ignored by the configuration"})
+	}
+	return friends, nil
+}
+
+func (d *daemon) prefixes() (out []netip.Prefix) {
+	for _, f := range d.friends {
+		out = append(out, f.Prefix)
+	}
+	return out
+}
+
+func (d *daemon) engineConfig() engine.Config {
+	return d.config.Engine(d.prefixes(), host.EphemeralPort())
+}
+
+func (d *daemon) elements() *nft.Elements {
+	e := d.config.Elements()
+	e.Ignored = d.prefixes()
+	return e
+}
+
+// reload reads the configuration again. What is known and blocked stays; an
+// invalid file changes nothing.
+func (d *daemon) reload(ctx context.Context) {
+	_ = systemd.Reloading() // a no-op away from systemd
+	c, err := d.load()
+	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources) {
+		d.journal.Notice("", "nflog.group, nflog.snaplen and detect.sources change only with a restart: the old ones stay")
+		c.NFLOG, c.Detect.Sources = d.config.NFLOG, d.config.Detect.Sources
+	}
+	if err == nil {
+		err = d.apply(ctx, c)
+	}
+	if err != nil {
+		d.journal.Notice(journal.ReloadRefused, "the configuration was not changed: %v", err)
+	} else {
+		d.journal.Notice(journal.Reload, "the configuration was read again: %s", d.path)
+	}
+	_ = systemd.Ready("running")
+}
+
+// apply puts a configuration, and what is found of the host now, into force.
+func (d *daemon) apply(ctx context.Context, c *config.Config) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	friends, err := d.findFriends(c)
+	if err != nil {
+		return err
+	}
+	before, was := d.config, d.friends
+	d.config, d.friends = c, friends
+	if err := d.push(ctx); err != nil {
+		d.config, d.friends = before, was
+		return err
+	}
+	return nil
+}
+
+// push hands configuration and friends to the owners. A friend that is blocked
+// is freed.
+func (d *daemon) push(ctx context.Context) error {
+	cfg, els, c := d.engineConfig(), d.elements(), d.config
+	var refused error
+	if err := d.judge.call(ctx, func() {
+		if refused = d.judge.engine.Reconfigure(cfg); refused == nil {
+			d.judge.config = c
+		}
+	}); err != nil || refused != nil {
+		return errors.Join(err, refused)
+	}
+	return d.blocker.call(ctx, func() error {
+		d.blocker.wanted = els
+		if err := d.blocker.table.Fill(els); err != nil {
+			return err
+		}
+		for p := range d.blocker.book {
+			if cfg.Protected.Overlaps(p) {
+				if _, err := d.blocker.unblock(p, "the address is protected now"); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// watchTable puts the table back when another process has changed it.
+func (d *daemon) watchTable(ctx context.Context, cancel context.CancelCauseFunc) {
+	stop := context.AfterFunc(ctx, d.watcher.Close)
+	defer stop()
+	err := d.watcher.Run(func(by string) {
+		err := d.blocker.call(ctx, func() error { return d.blocker.reinstall(by) })
+		if err != nil && !errors.Is(err, errStopping) {
+			d.journal.Notice("", "table inet %s was changed by %s and could not be put back: %v", nft.Name, by, err)
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		cancel(err)
+	}
+}
+
+// watchHost follows the host's addresses, gateways and resolvers.
+func (d *daemon) watchHost(ctx context.Context) {
+	err := host.Watch(ctx, func() {
+		d.mu.Lock()
+		c := d.config
+		d.mu.Unlock()
+		if err := d.apply(ctx, c); err != nil && !errors.Is(err, errStopping) {
+			d.journal.Notice("", "could not follow a change of the host's addresses: %v", err)
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		d.journal.Notice("", "%v: a restart follows them again", err)
+	}
+}
+
+// kernelRelease returns what uname -r prints.
+func kernelRelease() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}

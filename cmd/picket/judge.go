@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/journal"
+)
+
+// A judge owns the engine: one goroutine feeds it probes and carries its
+// decisions to the blocker and the journal, neither of which it waits for.
+type judge struct {
+	engine   *engine.Engine
+	config   *config.Config
+	blocker  *blocker
+	journal  *journal.Writer
+	probes   chan engine.Probe
+	calls    chan func()
+	overflow atomic.Uint64 // probes that did not fit into the channel
+	names    map[uint32]string
+}
+
+// probeQueue is how many probes may wait for the engine, some 10 ms of the
+// most that the rules let through. Behind it the kernel's buffer holds 30 times that.
+const probeQueue = 8192
+
+func newJudge(c *config.Config, e *engine.Engine, j *journal.Writer) *judge {
+	return &judge{
+		engine: e, config: c, journal: j,
+		probes: make(chan engine.Probe, probeQueue), calls: make(chan func(), 64), names: map[uint32]string{},
+	}
+}
+
+// probe queues a probe. It never waits.
+func (j *judge) probe(p engine.Probe) {
+	select {
+	case j.probes <- p:
+	default:
+		j.overflow.Add(1)
+	}
+}
+
+// call has f run by the owner and waits for it.
+func (j *judge) call(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case j.calls <- func() { f(); close(done) }:
+	case <-ctx.Done():
+		return errStopping
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errStopping
+	}
+}
+
+// lost tells the engine that a source is not blocked after all. It is for the
+// blocker, and drops the word rather than wait: the engine finds out by itself
+// when the source's next probe arrives.
+func (j *judge) lost(a netip.Addr) {
+	select {
+	case j.calls <- func() { j.engine.Unblock(a) }:
+	default:
+	}
+}
+
+// run works until ctx ends.
+func (j *judge) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-j.probes:
+			j.observe(p)
+		case f := <-j.calls:
+			f()
+		}
+	}
+}
+
+func (j *judge) observe(p engine.Probe) {
+	d := j.engine.Observe(p)
+	if d.Release {
+		j.blocker.release(p.Source)
+	}
+	if d.Action == engine.None && !d.Tell {
+		return
+	}
+	ev := j.event(&p, &d)
+	if d.NewPattern {
+		pattern := ev
+		pattern.Event, pattern.Action, pattern.For = "pattern", engine.None.String(), 0
+		j.journal.Event(pattern)
+	}
+	if d.Action == engine.Block {
+		source := netip.PrefixFrom(p.Source, p.Source.BitLen())
+		if !j.blocker.block(&blockWork{source, d.For, ev, time.Unix(0, p.At), d.Reason == engine.LostBlock}) {
+			j.engine.Unblock(p.Source)
+			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", p.Source, queueLength)
+		}
+		return
+	}
+	if d.Action != engine.None || !d.NewPattern {
+		j.journal.Event(ev)
+	}
+}
+
+// event describes a probe and what was decided about it.
+func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
+	ev := engine.Event{
+		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
+		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
+		Mode: p.Mode.String(), Technique: p.Technique.String(), Interface: j.interfaceName(p.Interface),
+		Pattern: d.Pattern.String(), Proven: d.Proven, Probes: d.Probes,
+		Action: d.Action.String(), For: engine.Seconds(d.For), Reason: d.Reason.String(), Config: j.setting(p, d),
+	}
+	if p.Protocol == engine.ProtocolTCP {
+		ev.Flags = engine.FlagNames(p.Flags)
+	}
+	if d.Action == engine.Block {
+		ev.Event = "block"
+	}
+	if s, ok := j.engine.Describe(p.Source); ok {
+		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
+		ev.PortsSeen, ev.TargetsSeen = s.Ports, uint32(s.Targets)
+	}
+	return ev
+}
+
+// setting names what in the configuration made the decision.
+func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
+	section := "ip"
+	switch p.Protocol {
+	case engine.ProtocolTCP, engine.ProtocolSCTP:
+		section = "tcp"
+	case engine.ProtocolUDP:
+		section = "udp"
+	}
+	s := fmt.Sprintf("%s.trigger.%s = %d", section, p.Mode, d.Trigger)
+	if j.config.DryRun {
+		s += ", dry_run = true"
+	}
+	return s
+}
+
+// interfaceName returns the name behind an index, asking the kernel once.
+func (j *judge) interfaceName(index uint32) string {
+	if index == 0 {
+		return ""
+	}
+	name, ok := j.names[index]
+	if !ok {
+		if len(j.names) > 1024 {
+			clear(j.names) // interfaces come and go
+		}
+		// An interface that has gone has no name any more.
+		if i, err := net.InterfaceByIndex(int(index)); err == nil {
+			name = i.Name
+		}
+		j.names[index] = name
+	}
+	return name
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+
+// Command picket watches for probes of this host's ports and blocks who sends
+// them. See docs/architecture.md for the way of one probe.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"picket/internal/config"
+)
+
+// version is set by make build.
+var version = "devel"
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage, or an invalid configuration
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes a command line and returns the exit code. Errors go to standard
+// error, each line behind "picket: ".
+func run(args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(os.Stderr, "picket: "+line)
+	}
+	if errors.As(err, new(config.Faults)) || errors.As(err, new(usageError)) || !errors.As(err, new(failure)) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// A failure is the error of a command that was used rightly and could not do
+// what it was asked to. What cobra itself returns is none.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// action makes a command's function return failures.
+func action(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := f(cmd, args); err != nil {
+			return failure{err}
+		}
+		return nil
+	}
+}
+
+// usage is an error in how a command was called.
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "picket",
+		Short: "Watch for probes of this host's ports, and block who sends them",
+		Long: "picket watches for probes of this host's ports, and blocks who sends them.\n\n" +
+			"nftables mirrors packets to monitored ports that nothing listens on; picket judges\n" +
+			"them, and the kernel drops the source for a while.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().String("config", config.DefaultPath, "configuration `file`; without the default one, the embedded default holds")
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(),
+		blockCommand(), unblockCommand(), removeCommand(), versionCommand())
+	return root
+}
+
+// load reads the configuration that the command line names.
+func load(cmd *cobra.Command) (*config.Config, error) {
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(path)
+}
+
+// jsonFlag adds --json to a command.
+func jsonFlag(cmd *cobra.Command) *bool { return cmd.Flags().Bool("json", false, "print JSON") }

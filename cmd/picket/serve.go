@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/nft"
+)
+
+// serve answers the commands that come over the control socket.
+func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
+	err := control.Serve(ctx, d.control, func(r control.Request) (any, error) {
+		switch r.Command {
+		case "status":
+			return d.status(ctx)
+		case "blocks":
+			return d.blocks(ctx)
+		case "block":
+			return nil, d.block(ctx, r)
+		case "unblock":
+			return d.unblock(ctx, r)
+		}
+		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, version)
+	})
+	if err != nil {
+		cancel(err)
+	}
+}
+
+func (d *daemon) status(ctx context.Context) (*control.Status, error) {
+	var e engine.Stats
+	if err := d.judge.call(ctx, func() { e = d.judge.engine.Stats() }); err != nil {
+		return nil, err
+	}
+	var reaction control.Reaction
+	if err := d.blocker.call(ctx, func() error { reaction = d.blocker.speed.summary(); return nil }); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	c := d.config
+	d.mu.Unlock()
+	r := d.reader.Stats()
+	s := &control.Status{
+		Version: version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
+		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
+		Modes:  map[string][]string{"tcp": c.TCP.Modes, "udp": c.UDP.Modes, "ip": c.IP.Modes},
+		Probes: e.Probes, Lost: r.Lost + d.judge.overflow.Load(), Garbage: r.Garbage,
+		Sources: e.Sources, Evicted: e.Evicted, Blocks: int(d.blocker.count.Load()),
+		Untold: e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Buffer: d.reader.Buffer(), Reaction: reaction,
+	}
+	for i, n := range e.Reasons {
+		if n > 0 {
+			s.Reasons[engine.Reason(i).String()] = n
+		}
+	}
+	return s, nil
+}
+
+// blocks lists the book with the kernel's counters, which are read over a
+// connection of their own: reading 100,000 takes a second.
+func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
+	var list []control.Block
+	if err := d.blocker.call(ctx, func() error { list = d.blocker.list(); return nil }); err != nil {
+		return nil, err
+	}
+	t, err := nft.Open(d.config.Table())
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	drops := map[netip.Prefix]uint64{}
+	kernel, err := t.Blocks()
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range kernel {
+		drops[b.Source] = b.Drops
+	}
+	now := time.Now()
+	for i := range list {
+		b := &list[i]
+		b.Drops = drops[b.Source]
+		b.Remaining = int64(max(0, b.Expires.Sub(now)+time.Second-1) / time.Second)
+	}
+	slices.SortFunc(list, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
+	return list, nil
+}
+
+// block blocks by hand. Friends are refused: nobody locks himself out.
+func (d *daemon) block(ctx context.Context, r control.Request) error {
+	p, ok := config.ParseSource(r.Source)
+	if !ok {
+		return fmt.Errorf("%q is no address or prefix", r.Source)
+	}
+	length, err := config.ParseDuration(r.For)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	friends := d.friends
+	d.mu.Unlock()
+	for _, f := range friends {
+		if f.Prefix.Overlaps(p) {
+			return refuseFriend(p, fmt.Sprintf("%s is protected (%s)", sourceName(f.Prefix), f.Why))
+		}
+	}
+	now := time.Now()
+	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: "by hand"}
+	if err := d.blocker.call(ctx, func() error {
+		w := &blockWork{source: p, length: time.Duration(length), event: ev}
+		if err := d.blocker.table.Block([]nft.Block{{Source: p, For: w.length}}, d.blocker.known); err != nil {
+			return err
+		}
+		d.blocker.blocked(w, now)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return d.judge.call(ctx, func() { d.judge.engine.Restore(p.Addr(), now, now.Add(time.Duration(length))) })
+}
+
+func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err error) {
+	var p netip.Prefix
+	if !r.All {
+		var ok bool
+		if p, ok = config.ParseSource(r.Source); !ok {
+			return 0, fmt.Errorf("%q is no address or prefix", r.Source)
+		}
+	}
+	err = d.blocker.call(ctx, func() (err error) { n, err = d.blocker.unblock(p, "by hand"); return err })
+	if err == nil && n == 0 && !r.All {
+		return 0, fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", r.Source)
+	}
+	return n, err
+}

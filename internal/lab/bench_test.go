@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/florianl/go-nflog/v2"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// BenchmarkReaction measures from the kernel's timestamp of a triggering
+// packet to the committed element, over a thousand sources, one every two
+// milliseconds.
+//
+// Both ends are read beside picket, and not by it: the timestamp from a mirror
+// rule in a table of the benchmark's own, whose log messages the kernel
+// gathers, so that nobody is woken for them; the commit from the kernel's
+// notification, taken when it is read, which a wake-up makes late rather than
+// early.
+func BenchmarkReaction(b *testing.B) {
+	for range b.N {
+		l := newLab(b)
+		sources := strangers()
+		seen, unhook := watchPackets(b, l.Target)
+		committed, unwatch := watchCommits(b, l.Target)
+		start(b, l.Target, Options{Config: longConfig()})
+		err := l.Attacker.Do(func() error {
+			for _, src := range sources {
+				dst := l.Target.V4
+				if src.Is6() {
+					dst = l.Target.V6
+				}
+				if err := sendOne(tcp(src, dst, segment{from: 40000, to: 13, seq: 1, flags: syn})); err != nil {
+					return err
+				}
+				time.Sleep(2 * time.Millisecond)
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		eventually(b, 5*time.Second, "every source blocked and every packet seen", func() bool {
+			return committed.len() >= len(sources) && seen.len() >= len(sources)
+		})
+		unhook()
+		unwatch()
+		var took []time.Duration
+		for _, src := range sources {
+			began, ok := seen.at(src)
+			ended, also := committed.at(src)
+			if !ok || !also {
+				b.Fatalf("%s: seen %v, blocked %v", src, ok, also)
+			}
+			took = append(took, ended.Sub(began))
+		}
+		slices.Sort(took)
+		for _, p := range []int{50, 90, 99} {
+			b.ReportMetric(float64(took[len(took)*p/100].Microseconds()), fmt.Sprintf("p%d-µs", p))
+		}
+		b.ReportMetric(float64(took[len(took)-1].Microseconds()), "max-µs")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// strangers returns a thousand sources from the documentation prefixes (RFC
+// 5737, RFC 3849), half of each family.
+func strangers() []netip.Addr {
+	var all []netip.Addr
+	for i := range 250 {
+		all = append(all, netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i)}), addr(fmt.Sprintf("2001:db8:0:%x::1", 0x1000+i)),
+			netip.AddrFrom4([4]byte{203, 0, 113, byte(1 + i)}), addr(fmt.Sprintf("2001:db8:0:%x::1", 0x2000+i)))
+	}
+	return all
+}
+
+// times says when each source was first heard of.
+type times struct {
+	mu sync.Mutex
+	of map[netip.Addr]time.Time
+}
+
+func (x *times) add(a netip.Addr, t time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, ok := x.of[a]; !ok {
+		x.of[a] = t
+	}
+}
+
+func (x *times) at(a netip.Addr) (time.Time, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	t, ok := x.of[a]
+	return t, ok
+}
+
+func (x *times) len() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.of)
+}
+
+// mirror sends what comes to port 13 to a group of the benchmark's own, just
+// before picket's mirror chain.
+const mirror = `table inet benchmark {
+	chain input {
+		type filter hook input priority filter - 11
+		tcp dport 13 log group 78 snaplen 64 queue-threshold 64
+	}
+}`
+
+// watchPackets records when the kernel saw the first packet of each source.
+func watchPackets(b *testing.B, h *Host) (x *times, stop func()) {
+	nf, err := nflog.Open(&nflog.Config{Group: 78, Copymode: nflog.CopyPacket, Bufsize: 64, NetNS: int(h.ns.Fd()), Timeout: 100})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	stop = sync.OnceFunc(func() {
+		cancel()
+		nf.Close()
+	})
+	b.Cleanup(stop)
+	x = &times{of: map[netip.Addr]time.Time{}}
+	hook := func(a nflog.Attribute) int {
+		if a.Payload == nil || a.Timestamp == nil || len(*a.Payload) < 40 {
+			return 0
+		}
+		p := *a.Payload
+		src := netip.AddrFrom4([4]byte(p[12:16]))
+		if p[0]>>4 == 6 {
+			src = netip.AddrFrom16([16]byte(p[8:24]))
+		}
+		x.add(src, *a.Timestamp)
+		return 0
+	}
+	if err := nf.RegisterWithErrorFunc(ctx, hook, func(error) int { return 0 }); err != nil {
+		b.Fatal(err)
+	}
+	if err := h.NFT(mirror); err != nil {
+		b.Fatal(err)
+	}
+	return x, stop
+}
+
+// Numbers of linux/netfilter/nfnetlink.h and nf_tables.h.
+const (
+	groupNFTables  = 7                // NFNLGRP_NFTABLES
+	newSetElements = 10<<8 | 12       // NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWSETELEM
+	attrElements   = 3                // NFTA_SET_ELEM_LIST_ELEMENTS
+	attrName       = 2                // NFTA_SET_ELEM_LIST_SET
+	attrKey        = 1                // NFTA_SET_ELEM_KEY
+	attrValue      = 1                // NFTA_DATA_VALUE
+	nfgenmsg       = 4                // bytes of struct nfgenmsg before the attributes
+	typeMask       = ^uint16(3 << 14) // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+)
+
+// watchCommits records when the kernel told of each source in blocked4 and blocked6.
+func watchCommits(b *testing.B, h *Host) (x *times, stop func()) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: int(h.ns.Fd())})
+	if err != nil {
+		b.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() { conn.Close() })
+	b.Cleanup(stop)
+	if err := conn.JoinGroup(groupNFTables); err != nil {
+		b.Fatal(err)
+	}
+	x = &times{of: map[netip.Addr]time.Time{}}
+	go func() {
+		for {
+			msgs, err := conn.Receive()
+			now := time.Now()
+			if err != nil {
+				return // closed
+			}
+			for _, m := range msgs {
+				if m.Header.Type == newSetElements && len(m.Data) > nfgenmsg {
+					for _, a := range elements(m.Data[nfgenmsg:]) {
+						x.add(a, now)
+					}
+				}
+			}
+		}
+	}()
+	return x, stop
+}
+
+// elements returns the addresses that a message adds to blocked4 or blocked6.
+func elements(b []byte) (found []netip.Addr) {
+	set := string(attr(b, attrName))
+	if set != "blocked4\x00" && set != "blocked6\x00" {
+		return nil
+	}
+	for list := attr(b, attrElements); len(list) >= 4; {
+		n := int(binary.NativeEndian.Uint16(list))
+		if n < 4 || n > len(list) {
+			return found
+		}
+		if a, ok := netip.AddrFromSlice(attr(attr(list[4:n], attrKey), attrValue)); ok {
+			found = append(found, a)
+		}
+		list = list[min((n+3)&^3, len(list)):]
+	}
+	return found
+}
+
+// attr returns the value of a netlink attribute, nil if there is none.
+func attr(b []byte, kind uint16) []byte {
+	for len(b) >= 4 {
+		n := int(binary.NativeEndian.Uint16(b))
+		if n < 4 || n > len(b) {
+			return nil
+		}
+		if binary.NativeEndian.Uint16(b[2:])&typeMask == kind {
+			return b[4:n]
+		}
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return nil
+}
+
+// BenchmarkHold measures how many of a thousand ports a fast scan gets an
+// answer from, over twenty scans: with the kernel's hold, and on the embedded
+// default.
+func BenchmarkHold(b *testing.B) {
+	for _, setup := range []struct{ name, config string }{{"trigger 0", longConfig()}, {"default", ""}} {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			b.Run(setup.name+" "+family, func(b *testing.B) {
+				for range b.N {
+					answered := fastScans(b, setup.config, family)
+					slices.Sort(answered)
+					b.ReportMetric(float64(answered[len(answered)-1]), "max-answered")
+					b.ReportMetric(float64(answered[len(answered)/2]), "median-answered")
+					b.ReportMetric(0, "ns/op")
+				}
+			})
+		}
+	}
+}
+
+// fastScans scans twenty times, each from a source of its own.
+func fastScans(b *testing.B, config, family string) (answered []int) {
+	l := newLab(b)
+	d := start(b, l.Target, Options{Config: config})
+	for i := 1; i <= 20; i++ {
+		src, args := Source4(i), []string{"--send-ip", l.Target.V4.String()}
+		if family == "IPv6" {
+			src, args = Source6(i), []string{"-6", l.Target.V6.String()}
+		}
+		out, err := l.Attacker.Run("nmap", append([]string{"-n", "-Pn", "-sS", "-S", src.String(), "-e", l.Attacker.Dev,
+			"-T5", "--min-rate", "5000", "--max-retries", "0", "-p1-1000", "-oG", "-"}, args...)...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		answered = append(answered, answers(out))
+		if _, err := d.WaitBlock(src, 5*time.Second); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return answered
+}
+
+// answers counts the ports that nmap, in its grepable output, calls closed or
+// open: those it had an answer from.
+func answers(grepable string) (n int) {
+	listed := regexp.MustCompile(`/(?:closed|open)/tcp`)
+	rest := regexp.MustCompile(`Ignored State: closed \((\d+)\)`)
+	n = len(listed.FindAllString(grepable, -1))
+	if m := rest.FindStringSubmatch(grepable); m != nil {
+		more, _ := strconv.Atoi(m[1])
+		n += more
+	}
+	return n
+}

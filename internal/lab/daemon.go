@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options are how [Start] starts picket. Only Binary is needed.
+type Options struct {
+	Binary    string       // the program
+	Config    string       // text of the configuration; "" starts it on its embedded default
+	Args      []string     // further arguments of `picket run`
+	Through   []string     // a program and its arguments that picket is run through: setpriv, say
+	Resolvers []netip.Addr // what the host's resolv.conf names
+	Stderr    io.Writer    // gets what the daemon says, as it says it; may be nil
+}
+
+// A Daemon is a running `picket run` on a [Host], with run-time and state
+// folders of its own. Its methods are safe for concurrent use.
+type Daemon struct {
+	host   *Host
+	binary string
+	dir    string
+	config string // path of the configuration file, "" without one
+	cmd    *exec.Cmd
+	ended  chan struct{} // closed once the process is gone
+	err    error         // of the process; valid once ended is closed
+	said   lines
+
+	mu     sync.Mutex // guards what follows: the list of blocks as last read
+	blocks []Block
+	read   time.Time
+}
+
+// How long things that take no time may take on a busy machine, and how often
+// is looked.
+const (
+	readyLimit = 10 * time.Second
+	stopLimit  = 10 * time.Second
+	pollEvery  = 20 * time.Millisecond
+)
+
+// ErrEnded is what [Start] wraps when the daemon ended before it was ready.
+var ErrEnded = errors.New("picket run ended")
+
+// Start starts `picket run` on h and returns once it answers and its log rules
+// are in the kernel. When the daemon ends before, the error wraps [ErrEnded]
+// and carries what it said; the Daemon is returned all the same, for its exit
+// code and lines.
+func Start(h *Host, o Options) (*Daemon, error) {
+	d, err := prepare(h, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.start(o); err != nil {
+		return nil, err
+	}
+	for limit := time.Now().Add(readyLimit); time.Now().Before(limit); time.Sleep(pollEvery) {
+		select {
+		case <-d.ended:
+			return d, fmt.Errorf("lab: %w: %s", ErrEnded, strings.Join(d.Events(), "\n"))
+		default:
+		}
+		if rules, err := h.Run("nft", "list", "table", "inet", "picket"); err != nil || !strings.Contains(rules, " log ") {
+			continue
+		}
+		if _, err := d.Cmd("status"); err == nil {
+			return d, nil
+		}
+	}
+	d.Kill()
+	return d, fmt.Errorf("lab: picket run is not ready after %v: %s", readyLimit, strings.Join(d.Events(), "\n"))
+}
+
+// prepare makes the folders and files of a daemon.
+func prepare(h *Host, o Options) (*Daemon, error) {
+	binary, err := filepath.Abs(o.Binary)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	dir, err := os.MkdirTemp(h.lab.Dir(), "daemon-")
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	d := &Daemon{host: h, binary: binary, dir: dir, ended: make(chan struct{})}
+	for _, sub := range []string{"run", "state"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("lab: %w", err)
+		}
+	}
+	resolv := "# of a picket lab\n"
+	for _, r := range o.Resolvers {
+		resolv += "nameserver " + r.String() + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "resolv.conf"), []byte(resolv), 0o644); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	if o.Config != "" {
+		d.config = filepath.Join(dir, "picket.toml")
+		if err := os.WriteFile(d.config, []byte(o.Config), 0o600); err != nil {
+			return nil, fmt.Errorf("lab: %w", err)
+		}
+	}
+	return d, nil
+}
+
+// own runs a program with the host's resolv.conf in place of the machine's and
+// without the machine's journal and its /etc/picket. `ip netns exec` gives each
+// process a mount namespace of its own, so nobody else sees it.
+const own = `mount --bind "$1" /etc/resolv.conf
+for d in /run/systemd/journal /etc/picket; do [ ! -d "$d" ] || mount -t tmpfs none "$d"; done
+shift
+exec "$@"`
+
+// command returns a command of picket's on the daemon's host and folders.
+func (d *Daemon) command(ctx context.Context, through []string, args ...string) *exec.Cmd {
+	argv := append([]string{"-c", own, "picket-lab", filepath.Join(d.dir, "resolv.conf")}, through...)
+	argv = append(append(argv, d.binary), args...)
+	if d.config != "" {
+		argv = append(argv, "--config", d.config)
+	}
+	cmd := d.host.Command(ctx, "sh", argv...)
+	cmd.Env = append(os.Environ(),
+		"RUNTIME_DIRECTORY="+filepath.Join(d.dir, "run"), "STATE_DIRECTORY="+filepath.Join(d.dir, "state"))
+	return cmd
+}
+
+// start starts the process and collects what it says.
+func (d *Daemon) start(o Options) error {
+	d.cmd = d.command(context.Background(), o.Through, append([]string{"run"}, o.Args...)...)
+	d.said.copy = o.Stderr
+	d.cmd.Stdout, d.cmd.Stderr = &d.said, &d.said
+	if err := d.cmd.Start(); err != nil {
+		return fmt.Errorf("lab: picket run: %w", err)
+	}
+	go func() {
+		d.err = d.cmd.Wait()
+		close(d.ended)
+	}()
+	return nil
+}
+
+// Cmd runs a command of picket's against the daemon, with its configuration,
+// and returns what it printed. An error wraps *exec.ExitError and carries what
+// it said.
+func (d *Daemon) Cmd(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	return output(d.command(ctx, nil, args...))
+}
+
+// A Block is one entry of `picket blocks --json`.
+type Block struct {
+	Source    string    `json:"source"` // address or prefix
+	Expires   time.Time `json:"expires"`
+	Remaining float64   `json:"remaining_s"`
+	Since     time.Time `json:"since"`
+	Reason    string    `json:"reason"`
+	Pattern   string    `json:"pattern"`
+	Technique string    `json:"technique"`
+	Proven    bool      `json:"proven"`
+	Drops     uint64    `json:"drops"` // packets
+}
+
+// Covers reports whether a is blocked by b.
+func (b Block) Covers(a netip.Addr) bool {
+	if p, err := netip.ParsePrefix(b.Source); err == nil {
+		return p.Contains(a)
+	}
+	one, err := netip.ParseAddr(b.Source)
+	return err == nil && one == a
+}
+
+// Blocks returns what `picket blocks --json` lists: one array or an object a
+// line.
+func (d *Daemon) Blocks() ([]Block, error) {
+	out, err := d.Cmd("blocks", "--json")
+	if err != nil {
+		return nil, err
+	}
+	var all []Block
+	for dec := json.NewDecoder(strings.NewReader(out)); ; {
+		var v json.RawMessage
+		if err := dec.Decode(&v); err == io.EOF {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("lab: picket blocks --json: %w: %s", err, out)
+		}
+		if !bytes.HasPrefix(v, []byte("[")) {
+			v = append(append([]byte{'['}, v...), ']')
+		}
+		var some []Block
+		if err := json.Unmarshal(v, &some); err != nil {
+			return nil, fmt.Errorf("lab: picket blocks --json: %w: %s", err, out)
+		}
+		all = append(all, some...)
+	}
+}
+
+// Blocked returns the block that covers a source.
+func (d *Daemon) Blocked(source netip.Addr) (b Block, ok bool, err error) {
+	blocks, err := d.Blocks()
+	for _, b := range blocks {
+		if b.Covers(source) {
+			return b, true, nil
+		}
+	}
+	return Block{}, false, err
+}
+
+// WaitBlock waits until a source is blocked.
+func (d *Daemon) WaitBlock(source netip.Addr, timeout time.Duration) (Block, error) {
+	for limit := time.Now().Add(timeout); ; time.Sleep(pollEvery) {
+		blocks, err := d.recentBlocks()
+		if err != nil {
+			return Block{}, err
+		}
+		for _, b := range blocks {
+			if b.Covers(source) {
+				return b, nil
+			}
+		}
+		if time.Now().After(limit) {
+			return Block{}, fmt.Errorf("lab: %s is not blocked after %v", source, timeout)
+		}
+	}
+}
+
+// recentBlocks is [Daemon.Blocks] for those who wait side by side: a list may
+// be as old as one poll.
+func (d *Daemon) recentBlocks() ([]Block, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.read) < pollEvery {
+		return d.blocks, nil
+	}
+	blocks, err := d.Blocks()
+	if err != nil {
+		return nil, err
+	}
+	d.blocks, d.read = blocks, time.Now()
+	return blocks, nil
+}
+
+// Events returns the lines that the daemon said so far.
+func (d *Daemon) Events() []string { return d.said.all() }
+
+// WaitEvent waits for a line that contains every one of the words.
+func (d *Daemon) WaitEvent(timeout time.Duration, words ...string) (string, error) {
+	for limit := time.Now().Add(timeout); ; time.Sleep(pollEvery) {
+		for _, line := range d.Events() {
+			if containsAll(line, words) {
+				return line, nil
+			}
+		}
+		if time.Now().After(limit) {
+			return "", fmt.Errorf("lab: no line with %q after %v in:\n%s", words, timeout, strings.Join(d.Events(), "\n"))
+		}
+	}
+}
+
+func containsAll(line string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(line, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// Reload writes another configuration and sends SIGHUP. It does not wait for
+// the daemon to have read it. The daemon must have been started with one.
+func (d *Daemon) Reload(config string) error {
+	if d.config == "" {
+		return errors.New("lab: reload: the daemon runs on its embedded default")
+	}
+	if err := os.WriteFile(d.config, []byte(config), 0o600); err != nil {
+		return fmt.Errorf("lab: reload: %w", err)
+	}
+	return d.cmd.Process.Signal(syscall.SIGHUP)
+}
+
+// Stop asks the daemon to end (SIGTERM) and waits. An error wraps
+// *exec.ExitError when its exit code is not 0.
+func (d *Daemon) Stop() error {
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("lab: stop: %w", err)
+	}
+	select {
+	case <-d.ended:
+		if d.err != nil {
+			return fmt.Errorf("lab: picket run: %w: %s", d.err, strings.Join(d.Events(), "\n"))
+		}
+		return nil
+	case <-time.After(stopLimit):
+		d.Kill()
+		return fmt.Errorf("lab: picket run does not end within %v of SIGTERM", stopLimit)
+	}
+}
+
+// Kill ends the daemon without a word (SIGKILL) and waits.
+func (d *Daemon) Kill() {
+	d.cmd.Process.Kill() // fails only if it ended by itself
+	<-d.ended
+}
+
+// ExitCode returns the exit code of a daemon that ended, -1 of one that did
+// not or was killed.
+func (d *Daemon) ExitCode() int {
+	select {
+	case <-d.ended:
+		return d.cmd.ProcessState.ExitCode()
+	default:
+		return -1
+	}
+}
+
+// lines collects what a process says.
+type lines struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	copy io.Writer
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.copy != nil {
+		l.copy.Write(p) // a reader that is gone does not stop the daemon
+	}
+	return l.buf.Write(p)
+}
+
+func (l *lines) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := strings.TrimSuffix(l.buf.String(), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+
+// Package lab builds small networks of real hosts, to try a real picket on:
+// network namespaces joined by veth pairs, with real listeners in them. The
+// tests use it, and so does `picket demo`.
+//
+//	l, err := lab.New()
+//	if err != nil {
+//		return err
+//	}
+//	defer l.Close()
+//	d, err := lab.Start(l.Target, lab.Options{Binary: "bin/picket"})
+//	...
+//	out, err := l.Attacker.Run("nmap", "-n", "-Pn", "-sS", "-p1-100", l.Target.V4.String())
+//	b, err := d.WaitBlock(l.Attacker.V4, 3*time.Second)
+//
+// It touches nothing of the machine but what it made: the names of its
+// namespaces carry the process id and a counter, so that runs side by side do
+// not collide, and the addresses are those set aside for documentation (RFC
+// 5737, RFC 3849). What it made goes away with the process, however that ends:
+// a small child waits for its end of a pipe to close and then cleans up.
+//
+// It needs root and iproute2; [Start] needs nftables' nft too.
+package lab

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// listed reports whether an address is an element of a set as nft prints it.
+func listed(set string, a netip.Addr) bool {
+	for _, word := range strings.FieldsFunc(set, func(r rune) bool { return strings.ContainsRune(" \t\n,{}", r) }) {
+		if got, err := netip.ParseAddr(word); err == nil && got == a {
+			return true
+		}
+		if p, err := netip.ParsePrefix(word); err == nil && p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// Three ports are let pass; port 15 is hot, for the witness.
+const calmConfig = `
+[tcp]
+modes = ["stealth", "advanced"]
+action = "block"
+trigger = { stealth = 0, advanced = 3 }
+stealth = "15"
+advanced = "1-1023"
+[udp]
+modes = ["advanced"]
+action = "block"
+trigger = 3
+advanced = "1-1023"
+`
+
+// A client that insists is no scanner: ten knocks on a closed port are one
+// port, and so are the retransmissions of one knock.
+func TestKnocksOnOnePort(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: calmConfig})
+	for _, f := range []struct {
+		name                           string
+		dst                            netip.Addr
+		knocker, patient, udp, scanner netip.Addr
+		witness                        netip.Addr
+	}{
+		{"IPv4", l.Target.V4, Source4(1), Source4(2), Source4(3), Source4(4), Source4(5)},
+		{"IPv6", l.Target.V6, Source6(1), Source6(2), Source6(3), Source6(4), Source6(5)},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			for i := range uint16(10) {
+				send(t, l.Attacker,
+					tcp(f.knocker, f.dst, segment{from: 40000 + i, to: 500, seq: uint32(i), flags: syn}),
+					tcp(f.patient, f.dst, segment{from: 40000, to: 500, seq: 1, flags: syn}),
+					tcp(f.patient, f.dst, segment{from: 40000, to: 501, seq: 1, flags: syn}),
+					tcp(f.patient, f.dst, segment{from: 40000, to: 502, seq: 1, flags: syn}),
+					udp(f.udp, f.dst, 40000, 500, "anybody?"))
+			}
+			for _, port := range []uint16{500, 501, 502} {
+				send(t, l.Attacker, tcp(f.scanner, f.dst, segment{from: 40000, to: port, seq: 1, flags: syn}))
+			}
+			witness(t, l, d, f.witness, f.dst)
+			for _, src := range []netip.Addr{f.knocker, f.patient, f.udp, f.scanner} {
+				untouched(t, d, src)
+			}
+			send(t, l.Attacker, tcp(f.scanner, f.dst, segment{from: 40000, to: 503, seq: 1, flags: syn}))
+			if _, err := d.WaitBlock(f.scanner, 3*time.Second); err != nil {
+				t.Errorf("the fourth port with trigger 3: %v", err)
+			}
+		})
+	}
+}
+
+// Probes forged in the name of those a host cannot do without, and of those
+// the operator vouches for, block nobody.
+func TestProtected(t *testing.T) {
+	l := newLab(t)
+	if err := l.Target.ip("route add default via 192.0.2.1", "route add default via 2001:db8::1"); err != nil {
+		t.Fatal(err)
+	}
+	listen(t, l.Target, "tcp", 80)
+	ignore := "[ignore]\naddresses = [\"192.0.2.13\", \"192.0.2.32/29\", \"2001:db8:0:13::1\", \"2001:db8:0:20::/60\"]\n"
+	d := start(t, l.Target, Options{
+		Config:    strings.ReplaceAll(hotConfig, `"4s"`, `"10m"`) + ignore,
+		Resolvers: []netip.Addr{Source4(2), Source6(2)},
+	})
+	for _, f := range []struct {
+		name    string
+		dst     netip.Addr
+		ours    []netip.Addr          // not the attacker's to answer for
+		others  map[string]netip.Addr // reach port 80 afterwards
+		witness netip.Addr
+	}{
+		{"IPv4", l.Target.V4, []netip.Addr{l.Target.V4, l.Target.Second4}, map[string]netip.Addr{
+			"gateway": l.Attacker.V4, "resolver": Source4(2), "ignored": Source4(3), "in an ignored prefix": Source4(23)}, Source4(9)},
+		{"IPv6", l.Target.V6, []netip.Addr{l.Target.V6, l.Target.Second6}, map[string]netip.Addr{
+			"gateway": l.Attacker.V6, "resolver": Source6(2), "ignored": Source6(3), "in an ignored prefix": Source6(13)}, Source6(9)},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			forge := func(src netip.Addr) {
+				for _, port := range []uint16{11, 13, 15, 22, 100} { // stealth and advanced
+					send(t, l.Attacker,
+						tcp(src, f.dst, segment{from: 40000, to: port, seq: 1, flags: syn}),
+						tcp(src, f.dst, segment{from: 40000, to: port, seq: 1, flags: 0}),
+						udp(src, f.dst, 40000, port, "anybody?"))
+				}
+			}
+			for _, src := range f.ours {
+				forge(src)
+			}
+			for _, src := range f.others {
+				forge(src)
+			}
+			witness(t, l, d, f.witness, f.dst)
+			for _, src := range f.ours {
+				untouched(t, d, src)
+			}
+			for who, src := range f.others {
+				untouched(t, d, src)
+				if !l.Attacker.Reaches(src, netip.AddrPortFrom(f.dst, 80), time.Second) {
+					t.Errorf("the %s cannot reach a service", who)
+				}
+			}
+		})
+	}
+}
+
+// A neighbour that shares the gateway's /64 is blocked without it, and the
+// host finds its gateway all the same.
+func TestNeighbourOfTheGateway(t *testing.T) {
+	l := newLab(t)
+	if err := l.Target.ip("route add default via 2001:db8::1"); err != nil {
+		t.Fatal(err)
+	}
+	listen(t, l.Target, "tcp", 80)
+	listen(t, l.Attacker, "tcp", 80)
+	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `"4s"`, `"10m"`)})
+	for i := 1; i <= 5; i++ {
+		witness(t, l, d, Neighbour6(i), l.Target.V6)
+	}
+	if err := l.Target.ip("neigh flush dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	untouched(t, d, l.Attacker.V6)
+	if !l.Attacker.Reaches(l.Attacker.V6, netip.AddrPortFrom(l.Target.V6, 80), time.Second) {
+		t.Error("the gateway cannot reach the host")
+	}
+	if !l.Target.Reaches(netip.Addr{}, netip.AddrPortFrom(l.Attacker.V6, 80), time.Second) {
+		t.Error("the host cannot reach its gateway")
+	}
+	if l.Attacker.Reaches(Neighbour6(1), netip.AddrPortFrom(l.Target.V6, 80), 200*time.Millisecond) {
+		t.Error("the neighbour that scanned is not blocked")
+	}
+}
+
+// Answers to what somebody sent in our name are no probes: their sources are
+// the victims.
+func TestBackscatter(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: hotConfig})
+	for _, f := range []struct {
+		name    string
+		dst     netip.Addr
+		sources []netip.Addr
+		witness netip.Addr
+	}{
+		{"IPv4", l.Target.V4, []netip.Addr{Source4(1), Source4(2), Source4(3), Source4(4)}, Source4(9)},
+		{"IPv6", l.Target.V6, []netip.Addr{Source6(1), Source6(2), Source6(3), Source6(4)}, Source6(9)},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			for port := uint16(1); port <= 20; port++ {
+				answer := segment{from: 80, to: port, seq: uint32(port), flags: synAck}
+				send(t, l.Attacker, tcp(f.sources[0], f.dst, answer))
+				answer.flags = rst
+				send(t, l.Attacker, tcp(f.sources[1], f.dst, answer))
+				answer.flags = rst | 0x10
+				send(t, l.Attacker, tcp(f.sources[2], f.dst, answer), unreachable(f.sources[3], f.dst, port))
+			}
+			witness(t, l, d, f.witness, f.dst)
+			for _, src := range f.sources {
+				innocent(t, l, d, src, f.dst)
+			}
+		})
+	}
+}
+
+// unreachable returns a port-unreachable error about a datagram that dst never
+// sent (RFC 792; RFC 4443, 3.1).
+func unreachable(src, dst netip.Addr, port uint16) packet {
+	about := udp(dst, src, port, 53, "question")
+	if src.Is4() {
+		return icmp(src, dst, append([]byte{3, 3, 0, 0, 0, 0, 0, 0}, about...))
+	}
+	return icmp(src, dst, append([]byte{1, 4, 0, 0, 0, 0, 0, 0}, about...))
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// A Lab is a small network: two hosts on one wire, and a third behind the
+// second if asked for. Its methods are for one goroutine; those of its hosts
+// are for any.
+type Lab struct {
+	Attacker *Host // 192.0.2.1 and 2001:db8::1, and every [Source4] and [Source6]
+	Target   *Host // 192.0.2.2 and 2001:db8::2, with 192.0.2.3 and 2001:db8::3 as second addresses
+
+	id     string // process id and counter
+	reaper *reaper
+}
+
+// Sources is how many addresses of each family the attacker has for scans
+// that must not be taken for one another.
+const Sources = 30
+
+// Source4 returns the attacker's i-th further IPv4 address, from 1 to
+// [Sources]: 192.0.2.11 to 192.0.2.40.
+func Source4(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + i)}) }
+
+// Source6 returns the attacker's i-th further IPv6 address, from 1 to
+// [Sources], each in a /64 of its own: 2001:db8:0:11::1 to 2001:db8:0:40::1.
+func Source6(i int) netip.Addr {
+	return netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%d::1", 10+i))
+}
+
+// Neighbour6 returns the attacker's i-th further IPv6 address inside the
+// target's own /64, from 1 to [Sources]: 2001:db8::11 to 2001:db8::40.
+func Neighbour6(i int) netip.Addr {
+	return netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", 10+i))
+}
+
+// New makes a lab. The caller must [Lab.Close] it. An error says what to
+// install or which right is missing, and leaves nothing behind.
+func New() (*Lab, error) {
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("lab: %w: network namespaces need root", os.ErrPermission)
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		return nil, fmt.Errorf("lab: %w: install iproute2", err)
+	}
+	if err := removeLeftovers(); err != nil {
+		return nil, err
+	}
+	l, err := claim()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.build(); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Dir is a folder of the lab's own, removed with it.
+func (l *Lab) Dir() string { return home + l.id }
+
+// Close ends every process in the lab and removes it. It may be called twice.
+func (l *Lab) Close() error {
+	for _, h := range []*Host{l.Attacker, l.Target} {
+		if h != nil {
+			h.close()
+		}
+	}
+	return l.reaper.reap()
+}
+
+// build makes the namespaces, the wire and the addresses.
+func (l *Lab) build() (err error) {
+	if l.Attacker, err = l.newHost("attacker"); err != nil {
+		return err
+	}
+	if l.Target, err = l.newHost("target"); err != nil {
+		return err
+	}
+	if err := ip(fmt.Sprintf("link add eth0 netns %s type veth peer name eth0 netns %s", l.Attacker.Name, l.Target.Name)); err != nil {
+		return err
+	}
+	// Link-local addresses are given by hand, so that they are known.
+	a := []string{"addr add 192.0.2.1/24 dev eth0", "addr add 2001:db8::1/64 dev eth0", "addr add fe80::1/64 dev eth0"}
+	for i := 1; i <= Sources; i++ {
+		a = append(a, fmt.Sprintf("addr add %s/24 dev eth0", Source4(i)),
+			fmt.Sprintf("addr add %s/64 dev eth0 noprefixroute", Neighbour6(i)),
+			fmt.Sprintf("addr add %s/64 dev eth0", Source6(i)))
+	}
+	if err := l.Attacker.ip(append(a, "link set eth0 up")...); err != nil {
+		return err
+	}
+	if err := l.Target.ip("addr add 192.0.2.2/24 dev eth0", "addr add 192.0.2.3/24 dev eth0",
+		"addr add 2001:db8::2/64 dev eth0", "addr add 2001:db8::3/64 dev eth0", "addr add fe80::2/64 dev eth0",
+		"link set eth0 up", "route add 2001:db8::/48 dev eth0"); err != nil {
+		return err
+	}
+	l.Attacker.V4, l.Attacker.V6, l.Attacker.LinkLocal = addr("192.0.2.1"), addr("2001:db8::1"), addr("fe80::1")
+	l.Target.V4, l.Target.V6, l.Target.LinkLocal = addr("192.0.2.2"), addr("2001:db8::2"), addr("fe80::2")
+	l.Target.Second4, l.Target.Second6 = addr("192.0.2.3"), addr("2001:db8::3")
+	return nil
+}
+
+// AddContainer adds a third host behind the target, which then forwards:
+// 198.51.100.2 and 2001:db8:c::2, reached by way of the target's eth1.
+func (l *Lab) AddContainer() (*Host, error) {
+	h, err := l.newHost("container")
+	if err != nil {
+		return nil, err
+	}
+	if err := ip(fmt.Sprintf("link add eth1 netns %s type veth peer name eth0 netns %s", l.Target.Name, h.Name)); err != nil {
+		return nil, err
+	}
+	if err := l.Target.ip("addr add 198.51.100.1/24 dev eth1", "addr add 2001:db8:c::1/64 dev eth1",
+		"addr add fe80::1/64 dev eth1", "link set eth1 up"); err != nil {
+		return nil, err
+	}
+	if err := h.ip("addr add 198.51.100.2/24 dev eth0", "addr add 2001:db8:c::2/64 dev eth0",
+		"addr add fe80::2/64 dev eth0", "link set eth0 up",
+		"route add default via 198.51.100.1", "route add default via 2001:db8:c::1"); err != nil {
+		return nil, err
+	}
+	if err := l.Target.Sysctl("net/ipv4/ip_forward", "1", "net/ipv6/conf/all/forwarding", "1"); err != nil {
+		return nil, err
+	}
+	if err := l.Attacker.ip("route add 198.51.100.0/24 via 192.0.2.2", "route add 2001:db8:c::/64 via 2001:db8::2"); err != nil {
+		return nil, err
+	}
+	h.V4, h.V6 = addr("198.51.100.2"), addr("2001:db8:c::2")
+	return h, nil
+}
+
+// newHost makes one namespace with its loopback up.
+func (l *Lab) newHost(role string) (*Host, error) {
+	name := namespace(role, l.id)
+	if err := ip("netns add " + name); err != nil {
+		return nil, err
+	}
+	f, err := os.Open("/run/netns/" + name)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	h := &Host{Name: name, Dev: "eth0", lab: l, ns: f}
+	// No waiting for duplicate addresses or routers, no guesses about the path
+	// of an answer, no rationing of the errors that scanners wait for.
+	err = h.Sysctl("net/ipv6/conf/all/accept_dad", "0", "net/ipv6/conf/default/accept_dad", "0",
+		"net/ipv6/conf/default/accept_ra", "0", "net/ipv6/conf/default/addr_gen_mode", "1",
+		"net/ipv6/conf/all/disable_ipv6", "0", "net/ipv6/conf/default/disable_ipv6", "0",
+		"net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/default/rp_filter", "0",
+		"net/ipv4/icmp_ratelimit", "0", "net/ipv6/icmp/ratelimit", "0")
+	if err == nil {
+		err = h.ip("link set lo up")
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// ip runs one command of iproute2.
+func ip(command string) error { return ipBatch(nil, command) }
+
+// ipBatch runs commands of iproute2 in one process, which matters with sixty
+// addresses to give.
+func ipBatch(options []string, commands ...string) error {
+	cmd := exec.Command("ip", append(options, "-batch", "-")...)
+	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("lab: ip: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }

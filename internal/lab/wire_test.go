@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What hides a probe from PortSentry 2 does not hide it from us: fragments,
+// extension headers, a link-local or a second address
+// (facts/portsentry.md, D1).
+func TestProbesInDisguise(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: hotConfig})
+	probe := segment{from: 40000, to: 13, seq: 1, flags: syn}
+	four, six := l.Target.V4, l.Target.V6
+	// bytes returns the probe's TCP header from a source.
+	bytes := func(src netip.Addr) []byte { return tcpBytes(src, six, probe) }
+	v6 := func(src netip.Addr, next byte, b []byte) packet { return ipPacket(src, six, next, b) }
+	for _, test := range []struct {
+		name    string
+		src     netip.Addr
+		packets func(src netip.Addr) []packet
+	}{
+		{"IPv4 8-byte fragments", Source4(1), func(src netip.Addr) []packet {
+			b := tcpBytes(src, four, probe)
+			return []packet{
+				ip4Fragment(src, four, unix.IPPROTO_TCP, 0, true, 7, b[:8]),
+				ip4Fragment(src, four, unix.IPPROTO_TCP, 8, true, 7, b[8:16]),
+				ip4Fragment(src, four, unix.IPPROTO_TCP, 16, false, 7, b[16:]),
+			}
+		}},
+		{"IPv6 8-byte fragments", Source6(1), func(src netip.Addr) []packet {
+			b := bytes(src)
+			return []packet{
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, true, 7, b[:8])),
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 8, true, 7, b[8:16])),
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 16, false, 7, b[16:])),
+			}
+		}},
+		{"IPv6 atomic fragment", Source6(2), func(src netip.Addr) []packet {
+			return []packet{v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, false, 7, bytes(src)))}
+		}},
+		{"IPv6 hop-by-hop options", Source6(3), func(src netip.Addr) []packet {
+			return []packet{v6(src, hopByHop, option(unix.IPPROTO_TCP, bytes(src)))}
+		}},
+		{"IPv6 destination options", Source6(4), func(src netip.Addr) []packet {
+			return []packet{v6(src, destination, option(unix.IPPROTO_TCP, bytes(src)))}
+		}},
+		{"IPv6 both options", Source6(5), func(src netip.Addr) []packet {
+			return []packet{v6(src, hopByHop, option(destination, option(unix.IPPROTO_TCP, bytes(src))))}
+		}},
+		{"IPv6 options in an atomic fragment", Source6(6), func(src netip.Addr) []packet {
+			return []packet{v6(src, fragment, ip6Fragment(destination, 0, false, 7, option(unix.IPPROTO_TCP, bytes(src))))}
+		}},
+		{"IPv4 second address", Source4(2), func(src netip.Addr) []packet {
+			return []packet{tcp(src, l.Target.Second4, probe)}
+		}},
+		{"IPv6 second address", Source6(7), func(src netip.Addr) []packet {
+			return []packet{tcp(src, l.Target.Second6, probe)}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			send(t, l.Attacker, test.packets(test.src)...)
+			b, err := d.WaitBlock(test.src, 3*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.Technique != "syn" {
+				t.Errorf("named %q, want syn", b.Technique)
+			}
+		})
+	}
+}
+
+// A neighbour that scans by link-local address is blocked by that address:
+// its /64 is everybody on the wire.
+func TestLinkLocalScan(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: hotConfig})
+	listen(t, l.Target, "tcp", 80)
+	const bystander = "fe80::b"
+	if err := l.Attacker.ip("addr add " + bystander + "/64 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Attacker.Run("nmap", "-6", "-n", "-Pn", "-sS", "--max-retries", "0", "-e", l.Attacker.Dev,
+		"-S", l.Attacker.LinkLocal.String(), "-p", "1,11,13", l.Target.LinkLocal.String()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := d.WaitBlock(l.Attacker.LinkLocal, 3*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Technique != "syn" {
+		t.Errorf("named %q, want syn", b.Technique)
+	}
+	zone := index(t, l.Attacker)
+	service := netip.AddrPortFrom(l.Target.LinkLocal.WithZone(zone), 80)
+	if l.Attacker.Reaches(l.Attacker.LinkLocal.WithZone(zone), service, 200*time.Millisecond) {
+		t.Error("the service is reachable while blocked")
+	}
+	if !l.Attacker.Reaches(addr(bystander).WithZone(zone), service, time.Second) {
+		t.Errorf("a bystander is blocked too: %s", b.Source)
+	}
+}
