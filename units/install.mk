@@ -42,10 +42,12 @@ install: build
 	install -m 644 -t "$$d$(SHAREDIR)/doc/picket" README.md CHANGELOG.md; \
 	install -m 644 LICENSE "$$d$(SHAREDIR)/doc/picket/copyright"; \
 	install -d "$$d$(SYSCONFDIR)/picket"; \
-	for f in picket.toml ruleset.nft; do \
-		[ -z "$$d" ] && [ -e "$(SYSCONFDIR)/picket/$$f" ] && { echo "$(SYSCONFDIR)/picket/$$f is kept as it is"; continue; }; \
-		install -m 644 -t "$$d$(SYSCONFDIR)/picket" examples/$$f; \
-	done
+	keep() { \
+		if [ -z '$(DESTDIR)' ] && [ -e "$$1" ]; then echo "$$1 is kept as it is"; cat >/dev/null; \
+		else install -m 644 /dev/stdin "$$1"; fi; \
+	}; \
+	keep "$$d$(SYSCONFDIR)/picket/picket.toml" < examples/picket.toml; \
+	bin/picket ruleset --config examples/picket.toml | keep "$$d$(SYSCONFDIR)/picket/ruleset.nft"
 	@[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || { \
 		v=$$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p'); \
 		[ "$$v" -lt 253 ] || { install -d '$(UNITDIR)/picket.service.d'; ln -sf '$(SHAREDIR)/picket/notify-reload.conf' '$(UNITDIR)/picket.service.d/'; }; \
