@@ -53,6 +53,8 @@ func TestLinks(t *testing.T) {
 		{"cooked, broadcast", linkCooked, with("\x00\x01\x00\x01\x00\x06abcdefgh\x08\x00", packet), "broadcast"},
 		{"cooked, to another host", linkCooked, with("\x00\x03\x00\x01\x00\x06abcdefgh\x08\x00", packet), "foreign"},
 		{"cooked, outgoing", linkCooked, with("\x00\x04\x00\x01\x00\x06abcdefgh\x08\x00", packet), "own"},
+		{"cooked, loopback", linkCooked, with("\x00\x00\x03\x04\x00\x06abcdefgh\x08\x00", packet), "own"},
+		{"cooked 2, loopback", linkCooked2, with("\x08\x00\x00\x00\x00\x00\x00\x01\x03\x04\x00\x06abcdefgh", packet), "own"},
 		{"cooked, cut off", linkCooked, []byte("\x00\x00\x00\x01"), "not-ip"},
 		{"cooked 2", linkCooked2, with("\x86\xdd\x00\x00\x00\x00\x00\x02\x00\x01\x00\x06abcdefgh", packet6), "advanced syn 23"},
 		{"cooked 2, outgoing", linkCooked2, with("\x08\x00\x00\x00\x00\x00\x00\x02\x00\x01\x04\x06abcdefgh", packet), "own"},
