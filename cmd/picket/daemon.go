@@ -62,6 +62,8 @@ type daemon struct {
 	control net.Listener
 	watcher *nft.Watcher
 	trap    *trap.Trap
+
+	passedTrap bool // the trap's listener is systemd's, and stays open without us
 }
 
 // load reads the configuration, and --dry-run over it.
@@ -93,11 +95,7 @@ func (d *daemon) run() (err error) {
 		owners.Wait()
 		d.close()
 	}()
-	watchdog, err := systemd.Watchdog()
-	if err != nil {
-		d.journal.Notice("", "the watchdog will not be fed: %v", err)
-	}
-	owners.Go(func() { d.judge.run(ctx, watchdog) })
+	owners.Go(func() { d.judge.run(ctx) })
 	owners.Go(func() { d.blocker.run(ctx) })
 	owners.Go(func() { d.serve(ctx, cancel) })
 	owners.Go(func() { d.watchTable(ctx, cancel) })
@@ -116,21 +114,11 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 				d.reload(ctx)
 				continue
 			}
-			d.journal.Notice(journal.Stop, "stopping: blocks stay in force until their time is over")
-			// Who is not there cannot be told.
-			_ = systemd.Stopping("stopping")
-			d.quiet(ctx)
+			d.stop(ctx)
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// quiet empties what must not act without a judge.
-func (d *daemon) quiet(ctx context.Context) {
-	if err := d.blocker.call(ctx, d.blocker.table.Quiet); err != nil {
-		d.journal.Notice("", "%v", err)
 	}
 }
 
@@ -146,9 +134,7 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err != nil {
 		d.journal.Notice("", "%v", err) // the others are of use
 	}
-	if passed.NFLOG != nil {
-		defer passed.NFLOG.Close()
-	}
+	d.passedTrap = len(passed.Traps) > 0
 	if d.control = passed.Control; d.control == nil {
 		if d.control, err = control.Listen(control.Path()); err != nil {
 			return err
@@ -173,13 +159,8 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
 		return errors.Join(err, foreign(state))
 	}
-	reader := d.config.Reader()
-	reader.Stored = passed.NFLOG
-	if d.reader, err = nflog.Open(reader, d.judge.probe, fail); err != nil {
+	if err := d.openReader(passed.NFLOG, fail); err != nil {
 		return err
-	}
-	if err := systemd.Store(systemd.NFLOGName, d.reader); err != nil {
-		d.journal.Notice("", "probes that arrive during a restart will be lost: %v", err)
 	}
 	return d.install(table, e)
 }
