@@ -32,6 +32,8 @@ help:
 	@echo 'make lint    gofmt, vet, staticcheck'
 	@echo 'make check   the black-box checks in ../shared, where they are (root)'
 	@echo 'make deps    install what the targets above use'
+	@echo 'make install, make uninstall   with PREFIX=/usr/local and DESTDIR (root)'
+	@echo 'make packages   dist/*.deb and dist/*.rpm'
 	@echo 'make clean   remove what they built'
 
 build: go
@@ -86,6 +88,8 @@ deps: root go
 
 clean:
 	@rm -rf bin dist
+
+include units/install.mk
 
 # install installs the Debian packages that are missing, and says which.
 define install

@@ -82,7 +82,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", config.DefaultPath, "configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(),
-		blockCommand(), unblockCommand(), removeCommand(), versionCommand())
+		blockCommand(), unblockCommand(), removeCommand(), demoCommand(), replayCommand(), versionCommand())
 	return root
 }
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+
+package internal
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed says which of our packages a package may import. What is not named
+// may import none.
+var allowed = map[string][]string{
+	"nflog":               {"engine", "internal/packet"},
+	"internal/packet":     {"engine"},
+	"internal/replay":     {"engine", "internal/packet"},
+	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/ignore"},
+	"internal/journal":    {"engine"},
+	"internal/history":    {"engine"},
+	"internal/hook":       {"engine"},
+	"internal/lab/boot":   {"internal/lab"},
+	"internal/portsentry": {"internal/hook", "internal/hostsdeny", "internal/ignore"},
+}
+
+// pure is what the engine may use of the standard library: nothing with a
+// clock to read, a file to open or a goroutine to start. "time" is there for
+// durations; TestEngineReadsNoClock holds it to that.
+var pure = []string{"cmp", "encoding/binary", "errors", "fmt", "math", "math/bits", "net/netip", "slices", "sort", "strconv", "strings", "time", "iter", "maps"}
+
+func TestImportsRunOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "picket/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		from := strings.TrimPrefix(p.ImportPath, "picket/")
+		if strings.HasPrefix(from, "cmd/") || from == "internal/evaluate" {
+			continue
+		}
+		for _, i := range p.Imports {
+			to, ours := strings.CutPrefix(i, "picket/")
+			if ours && !slices.Contains(allowed[from], to) {
+				t.Errorf("%s imports %s", from, to)
+			}
+			if from == "engine" && !slices.Contains(pure, i) {
+				t.Errorf("the engine imports %s", i)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d packages were looked at", seen)
+	}
+}
+
+func TestEngineReadsNoClock(t *testing.T) {
+	out, err := exec.Command("grep", "-nE", `time\.(Now|Since|Until|After|Sleep|Tick|New)|\bgo func|sync\.`, "-r", "--include=*.go", "--exclude=*_test.go", "../engine").CombinedOutput()
+	if code := new(exec.ExitError); err == nil || !errors.As(err, &code) || code.ExitCode() != 1 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

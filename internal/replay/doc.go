@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+
+// Package replay turns captures into what the mirror would have made of them:
+// an [engine.Probe] for each packet that the kernel's rules would have logged,
+// in capture time, without privileges and without a kernel.
+//
+// It reads pcap (microseconds and nanoseconds, both byte orders) and pcapng
+// (several sections and interfaces), plain or gzip, of Ethernet with VLAN tags,
+// raw IP, Linux cooked (both versions), NFLOG and BSD loopback links. In user
+// space it does what the rules of package nft do in the kernel: it puts
+// fragments together, follows flows so that answers and connections in progress
+// are no probes, and leaves out broadcasts, other hosts' packets and ports that
+// serve somebody.
+//
+// Each capture is read twice, since a SYN comes before the SYN+ACK that shows
+// its port to be open: first to learn which ports answer, then to judge. So it
+// needs files, not pipes. Whether a port is open is known for the capture as a
+// whole, where the kernel knows it for the moment.
+//
+// It refuses to grow with its input: flows, fragments and what the first pass
+// learns are bounded (about 16 MiB in all), a packet is at most 256 KiB, and a
+// length in a file reserves no memory. It emulates no limit of packets a second.
+package replay

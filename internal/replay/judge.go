@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+
+package replay
+
+import (
+	"net/netip"
+
+	"picket/engine"
+	"picket/internal/packet"
+)
+
+// A run is the state of one replay.
+type run struct {
+	rules     Rules
+	flows     *flows
+	fragments *defragmenter
+	known     *learned
+	emit      func(*Record)
+	sum       Summary
+	rec       Record
+	packet    packet.Packet
+	frame     frame
+}
+
+// learn is the first pass.
+func (r *run) learn(rec *record) {
+	if v := r.decode(rec); v != Probe || r.frame.mode != 0 {
+		return
+	}
+	learn := r.known
+	if len(r.rules.Local) > 0 && !r.local(r.packet.Source) {
+		learn = nil // who serves elsewhere does not matter
+	}
+	r.flows.track(&r.packet, r.rec.At, learn, nil)
+}
+
+// judge is the second pass.
+func (r *run) judge(rec *record) {
+	r.rec.Number++
+	r.rec.Probe = engine.Probe{}
+	r.rec.Verdict = r.verdict(rec)
+	r.count(rec)
+	r.emit(&r.rec)
+}
+
+func (r *run) count(rec *record) {
+	s, at := &r.sum, r.rec.At
+	if s.Packets == 0 {
+		s.First, s.Last = at, at
+	}
+	s.First, s.Last = min(s.First, at), max(s.Last, at)
+	s.Packets++
+	s.Bytes += uint64(len(rec.data))
+	s.Verdicts[r.rec.Verdict]++
+}
+
+// decode gets at the packet in rec, whole if it came in fragments. Any verdict
+// but Probe ends the matter.
+func (r *run) decode(rec *record) Verdict {
+	r.frame = unwrap(rec)
+	r.rec.At, r.rec.Raw, r.rec.Packet = rec.at, r.frame.ip, nil
+	if r.frame.at != 0 {
+		r.rec.At = r.frame.at
+	}
+	if r.frame.ip == nil {
+		return NotIP
+	}
+	p := &r.packet
+	r.rec.Packet = p
+	if reason := packet.Decode(r.frame.ip, p); reason != packet.OK {
+		return Garbage
+	}
+	if p.Has&packet.HasProtocol == 0 {
+		return Cut
+	}
+	if p.Fragment() && r.frame.mode == 0 {
+		whole := r.fragments.add(p, r.frame.ip, r.rec.At)
+		if whole == nil {
+			return Fragment
+		}
+		r.rec.Raw = whole
+		if packet.Decode(whole, p) != packet.OK || p.Has&packet.HasProtocol == 0 {
+			return Garbage
+		}
+	}
+	return Probe
+}
+
+// verdict follows the rules of package nft's chain mirror from top to bottom.
+func (r *run) verdict(rec *record) Verdict {
+	if v := r.decode(rec); v != Probe {
+		return v
+	}
+	p, f := &r.packet, &r.frame
+	if f.mode != 0 {
+		return r.probe(f.mode) // the kernel's rules have judged it already
+	}
+	// Every packet counts for the flows, whatever else it is.
+	relation := r.flows.track(p, r.rec.At, nil, r.known)
+	switch v := r.direction(); {
+	case v != Probe:
+		return v
+	case relation == answer:
+		return Answer
+	case relation == established:
+		return Established
+	case relation == related:
+		return Related
+	}
+	number, v := aim(p)
+	if v != Probe {
+		return v
+	}
+	if r.open(p) {
+		return Open
+	}
+	mode := engine.Advanced
+	if r.rules.Mode != nil {
+		mode = r.rules.Mode(p.Protocol, number)
+	}
+	if mode == 0 {
+		return Unmonitored
+	}
+	return r.probe(mode)
+}
+
+// probe hands the packet on as a probe of mode.
+func (r *run) probe(mode engine.Mode) Verdict {
+	probe, ok := r.packet.Probe(mode, r.rec.At, r.frame.index)
+	if !ok {
+		return Cut
+	}
+	r.rec.Probe = probe
+	return Probe
+}
+
+// direction tells whose packet it is and whom it is for.
+func (r *run) direction() Verdict {
+	source, dest := r.packet.Source, r.packet.Destination
+	switch {
+	case r.frame.cast == castOutgoing, source.IsLoopback(), source == dest:
+		return Own
+	case r.frame.cast == castBroadcast, r.frame.cast == castMulticast,
+		dest.IsMulticast(), dest.IsUnspecified(), dest == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return Broadcast
+	case r.frame.cast == castOther:
+		return Foreign
+	case len(r.rules.Local) == 0:
+		return Probe
+	case r.local(dest):
+		if r.subnetBroadcast(dest) {
+			return Broadcast
+		}
+		return Probe
+	case r.local(source):
+		return Own
+	}
+	return Foreign
+}
+
+func (r *run) local(a netip.Addr) bool {
+	for _, p := range r.rules.Local {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// subnetBroadcast reports whether a is the last address of an IPv4 prefix of
+// ours that has one (RFC 919; RFC 3021 for /31).
+func (r *run) subnetBroadcast(a netip.Addr) bool {
+	if !a.Is4() {
+		return false
+	}
+	for _, p := range r.rules.Local {
+		if p.Bits() < 31 && p.Contains(a) && !p.Contains(a.Next()) {
+			return true
+		}
+	}
+	return false
+}
+
+// aim returns the port that p is aimed at as [Rules.Mode] takes it. Of ICMP
+// only those types are probes that package nft's chain mirror_icmp mirrors.
+func aim(p *packet.Packet) (number uint16, v Verdict) {
+	switch p.Protocol {
+	case engine.ProtocolTCP, engine.ProtocolUDP, engine.ProtocolSCTP:
+		if p.Has&packet.HasPorts == 0 {
+			return 0, Cut
+		}
+		return p.Port, Probe
+	case engine.ProtocolICMP:
+		if !p.V6() {
+			return uint16(p.Type)<<8 | uint16(p.Code), icmp4(p)
+		}
+	case engine.ProtocolICMPv6:
+		if p.V6() {
+			return uint16(p.Type)<<8 | uint16(p.Code), icmp6(p)
+		}
+	}
+	return uint16(p.Protocol), Probe
+}
+
+func icmp4(p *packet.Packet) Verdict {
+	if p.Has&packet.HasKind == 0 {
+		return Cut
+	}
+	switch p.Type {
+	case 8:
+		return Echo
+	case 3, 11, 12, 13, 15, 17: // unreachable, time exceeded, parameter problem; timestamp, information, address mask request
+		return Probe
+	}
+	return Housekeeping
+}
+
+func icmp6(p *packet.Packet) Verdict {
+	if p.Has&packet.HasKind == 0 {
+		return Cut
+	}
+	switch p.Type {
+	case 128:
+		return Echo
+	case 1, 3, 4, 139: // unreachable, time exceeded, parameter problem; node information query
+		return Probe
+	}
+	return Housekeeping
+}
+
+// open reports whether p goes to a port that serves somebody.
+func (r *run) open(p *packet.Packet) bool {
+	if p.Has&packet.HasPorts == 0 {
+		return false
+	}
+	if r.rules.Open != nil && r.rules.Open(p.Protocol, p.Port) {
+		return true
+	}
+	_, open := r.known.open[port{p.Destination, p.Protocol, p.Port}]
+	return open
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+
+package replay
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"picket/engine"
+)
+
+// Link types (the tcpdump group's registry, https://www.tcpdump.org/linktypes.html).
+const (
+	linkNull     = 0
+	linkEthernet = 1
+	linkRaw12    = 12 // DLT_RAW as written by Linux and most others
+	linkRaw14    = 14 // DLT_RAW as written by OpenBSD
+	linkRaw      = 101
+	linkLoop     = 108
+	linkCooked   = 113
+	linkIPv4     = 228
+	linkIPv6     = 229
+	linkNFLOG    = 239
+	linkCooked2  = 276
+)
+
+func knownLink(link uint16) bool {
+	switch link {
+	case linkNull, linkEthernet, linkRaw12, linkRaw14, linkRaw, linkLoop, linkCooked, linkIPv4, linkIPv6, linkNFLOG, linkCooked2:
+		return true
+	}
+	return false
+}
+
+// A cast is whom a frame was meant for, where the link layer tells. The values
+// are the kernel's PACKET_HOST and so on (include/uapi/linux/if_packet.h),
+// which cooked captures bear.
+type cast uint8
+
+const (
+	castHost cast = iota // to us, or not told
+	castBroadcast
+	castMulticast
+	castOther    // to somebody else: the interface was promiscuous
+	castOutgoing // from us
+)
+
+// A frame is what the link layer says of a packet.
+type frame struct {
+	ip    []byte // the IP packet; nil if the frame holds none
+	cast  cast
+	index uint32      // kernel's interface index, 0 if not told
+	mode  engine.Mode // which of picket's own rules mirrored it (NFLOG), else 0
+	at    int64       // the kernel's time (NFLOG), else 0
+}
+
+// unwrap finds the IP packet in rec.
+func unwrap(rec *record) (f frame) {
+	b := rec.data
+	switch rec.link {
+	case linkEthernet:
+		if len(b) < 14 {
+			return f
+		}
+		if b[0]&1 != 0 {
+			f.cast = castMulticast
+		}
+		f.ip = ethertype(binary.BigEndian.Uint16(b[12:]), b[14:])
+	case linkRaw, linkRaw12, linkRaw14, linkIPv4, linkIPv6:
+		f.ip = b
+	case linkCooked:
+		if len(b) < 16 {
+			return f
+		}
+		f.cast = cooked(binary.BigEndian.Uint16(b))
+		f.ip = ethertype(binary.BigEndian.Uint16(b[14:]), b[16:])
+	case linkCooked2:
+		if len(b) < 20 {
+			return f
+		}
+		f.index = binary.BigEndian.Uint32(b[4:])
+		f.cast = cooked(uint16(b[10]))
+		f.ip = ethertype(binary.BigEndian.Uint16(b), b[20:])
+	case linkNull, linkLoop:
+		if len(b) >= 4 && (family(b[0]) && b[1]|b[2]|b[3] == 0 || family(b[3]) && b[0]|b[1]|b[2] == 0) {
+			f.ip = b[4:]
+		}
+	case linkNFLOG:
+		f.nflog(b, rec.little)
+	}
+	return f
+}
+
+// family reports whether a BSD loopback header's address family is IPv4 or
+// IPv6 of any system: the number differs between them.
+func family(af byte) bool {
+	switch af {
+	case 2, 10, 23, 24, 28, 30:
+		return true
+	}
+	return false
+}
+
+func cooked(kind uint16) cast {
+	if kind > uint16(castOutgoing) {
+		return castHost
+	}
+	return cast(kind)
+}
+
+// ethertype goes past VLAN tags (IEEE 802.1Q, 802.1ad) and returns what
+// follows if that is IP, else nil.
+func ethertype(kind uint16, b []byte) []byte {
+	for range 4 {
+		switch kind {
+		case 0x0800, 0x86dd:
+			return b
+		case 0x8100, 0x88a8, 0x9100:
+			if len(b) < 4 {
+				return nil
+			}
+			kind, b = binary.BigEndian.Uint16(b[2:]), b[4:]
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// nflog reads the attributes of an NFLOG packet. Their header is in the byte
+// order of the machine, their content in the network's
+// (https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html).
+func (f *frame) nflog(b []byte, little bool) {
+	if len(b) < 4 {
+		return
+	}
+	for b = b[4:]; len(b) >= 4; {
+		size, kind := int(binary.BigEndian.Uint16(b)), binary.BigEndian.Uint16(b[2:])
+		if little {
+			size, kind = int(binary.LittleEndian.Uint16(b)), binary.LittleEndian.Uint16(b[2:])
+		}
+		if size < 4 {
+			return
+		}
+		value := b[4:min(size, len(b))]
+		switch kind & 0x7fff {
+		case 3: // NFULA_TIMESTAMP; the record's own time is when libpcap read it
+			if len(value) >= 16 {
+				f.at = stamp(binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:]))
+			}
+		case 4: // NFULA_IFINDEX_INDEV
+			if len(value) >= 4 {
+				f.index = binary.BigEndian.Uint32(value)
+			}
+		case 9: // NFULA_PAYLOAD
+			f.ip = value
+		case 10: // NFULA_PREFIX
+			text, _, _ := bytes.Cut(value, []byte{0})
+			f.mode, _ = engine.ParseMode(strings.TrimSuffix(string(text), " bulk"))
+		}
+		b = b[min(len(b), (size+3)&^3):]
+	}
+}
+
+// stamp converts seconds and microseconds; what is no time of this age is 0.
+func stamp(seconds, micros uint64) int64 {
+	if seconds >= 1<<33 || micros >= 1e6 {
+		return 0
+	}
+	return int64(seconds)*1e9 + int64(micros)*1000
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+
+package replay
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Errors that an [Error] wraps.
+var (
+	// ErrFormat says that a file is neither pcap nor pcapng.
+	ErrFormat = errors.New("not a capture that picket reads (pcap or pcapng, plain or gzip)")
+	// ErrTruncated says that a file ends within a record; copy it again, or stop the writer first.
+	ErrTruncated = errors.New("truncated")
+	// ErrCorrupt says that a length or a number in a file is impossible.
+	ErrCorrupt = errors.New("corrupt")
+	// ErrLinkType says that a capture was made on a kind of link that is not known here.
+	ErrLinkType = errors.New("unknown link type")
+)
+
+// An Error says where a capture could not be read any further. It wraps
+// [ErrFormat], [ErrTruncated], [ErrCorrupt], [ErrLinkType] or what the file
+// system said.
+type Error struct {
+	File   string
+	Packet uint64 // number of the packet that could not be read, from 1; as Wireshark counts
+	Offset int64  // byte at which its record begins, after decompression
+	Err    error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	return fmt.Sprintf("read %q: packet %d at byte %d: %v", e.File, e.Packet, e.Offset, e.Err)
+}
+
+// Unwrap returns what went wrong.
+func (e *Error) Unwrap() error { return e.Err }
+
+const (
+	// maxPacket is the longest packet that is read; libpcap's MAXIMUM_SNAPLEN.
+	maxPacket = 256 << 10
+	// bufferSize is what a reader holds of its file. A whole record fits.
+	bufferSize = 2 * maxPacket
+)
+
+// A record is one captured packet. data is valid until the next one is read.
+type record struct {
+	data   []byte
+	at     int64 // nanoseconds since the Unix epoch
+	link   uint16
+	little bool // byte order of the file, which is that of NFLOG's attributes
+}
+
+// A reader reads the packets of one capture, pcap or pcapng, without copying
+// them and without more memory than its buffer. gopacket's pcapgo reads both
+// too, but lets a pcapng file decide how much memory a block gets, keeps every
+// secret and name in it, and cannot tell where a fault is.
+type reader struct {
+	b       *bufio.Reader
+	name    string
+	offset  int64  // bytes read before b
+	packets uint64 // packets returned
+	order   binary.ByteOrder
+	little  bool
+	next    func(*record) error
+
+	nano       bool    // pcap: fractions are nanoseconds
+	link       uint16  // pcap: link type of the file
+	interfaces []iface // pcapng: those of the section
+	last       int64   // pcapng: time of the packet before, for those that have none
+}
+
+// newReader starts reading. The error is an *Error.
+func newReader(name string, from io.Reader) (*reader, error) {
+	r := &reader{name: name, b: bufio.NewReaderSize(from, bufferSize)}
+	if magic, _ := r.b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		z, err := gzip.NewReader(r.b)
+		if err != nil {
+			return nil, r.fail(fmt.Errorf("%w gzip: %v", ErrCorrupt, err))
+		}
+		r.b = bufio.NewReaderSize(z, bufferSize)
+	}
+	magic, err := r.b.Peek(4)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, r.fail(fmt.Errorf("%w: only %d bytes", ErrFormat, len(magic)))
+		}
+		return nil, r.fail(r.cause(err))
+	}
+	if binary.LittleEndian.Uint32(magic) == blockSection {
+		r.next = r.nextNG
+		return r, nil
+	}
+	if err := r.openPcap(binary.LittleEndian.Uint32(magic)); err != nil {
+		return nil, r.fail(err)
+	}
+	return r, nil
+}
+
+// read returns the next packet, io.EOF after the last, or an *Error.
+func (r *reader) read(rec *record) error {
+	err := r.next(rec)
+	switch {
+	case err == nil:
+		r.packets++
+		return nil
+	case err == io.EOF:
+		return err
+	}
+	return r.fail(err)
+}
+
+// fail says where err happened.
+func (r *reader) fail(err error) error {
+	return &Error{File: r.name, Packet: r.packets + 1, Offset: r.offset, Err: err}
+}
+
+// cause tells a file that ends from one that cannot be read.
+func (r *reader) cause(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return ErrTruncated
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, new(flate.CorruptInputError)):
+		return fmt.Errorf("%w: %v", ErrCorrupt, err)
+	}
+	return err
+}
+
+// peek returns the next n bytes without going past them; n is at most
+// bufferSize. At the very end of the file the error is io.EOF if end, and else
+// [ErrTruncated].
+func (r *reader) peek(n int, end bool) ([]byte, error) {
+	b, err := r.b.Peek(n)
+	if err == nil {
+		return b, nil
+	}
+	if end && len(b) == 0 && errors.Is(err, io.EOF) {
+		return nil, io.EOF
+	}
+	if err = r.cause(err); err == ErrTruncated {
+		return nil, fmt.Errorf("%w: %d bytes of %d are there", err, len(b), n)
+	}
+	return nil, err
+}
+
+// skip goes n bytes on. The offset stays at the record's start if it fails.
+func (r *reader) skip(n int) error {
+	if got, err := r.b.Discard(n); err != nil {
+		if err = r.cause(err); err == ErrTruncated {
+			return fmt.Errorf("%w: %d bytes of %d are there", err, got, n)
+		}
+		return err
+	}
+	r.offset += int64(n)
+	return nil
+}
+
+// openPcap reads the header of a pcap file (draft-ietf-opsawg-pcap, section 4).
+func (r *reader) openPcap(magic uint32) error {
+	r.order, r.little = binary.LittleEndian, true
+	switch magic {
+	case 0xa1b2c3d4:
+	case 0xa1b23c4d:
+		r.nano = true
+	case 0xd4c3b2a1:
+		r.order, r.little = binary.BigEndian, false
+	case 0x4d3cb2a1:
+		r.order, r.little, r.nano = binary.BigEndian, false, true
+	default:
+		return fmt.Errorf("%w: it begins with %08x", ErrFormat, magic)
+	}
+	head, err := r.peek(24, false)
+	if err != nil {
+		return err
+	}
+	if major := r.order.Uint16(head[4:]); major != 2 {
+		return fmt.Errorf("%w: pcap version %d", ErrFormat, major)
+	}
+	r.link = uint16(r.order.Uint32(head[20:])) // the upper half says how long the frame check sequence is
+	if !knownLink(r.link) {
+		return fmt.Errorf("%w %d", ErrLinkType, r.link)
+	}
+	r.next = r.nextPcap
+	return r.skip(24)
+}
+
+// nextPcap reads a packet record (section 5 of the draft).
+func (r *reader) nextPcap(rec *record) error {
+	head, err := r.peek(16, true)
+	if err != nil {
+		return err
+	}
+	var seconds, fraction, captured uint32
+	if r.little {
+		seconds, fraction, captured = binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:]), binary.LittleEndian.Uint32(head[8:])
+	} else {
+		seconds, fraction, captured = binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
+	}
+	if captured > maxPacket {
+		return fmt.Errorf("%w: a packet of %d bytes", ErrCorrupt, captured)
+	}
+	n := 16 + int(captured)
+	b, err := r.peek(n, false)
+	if err != nil {
+		return err
+	}
+	nanos := int64(fraction)
+	if !r.nano {
+		nanos *= 1000
+	}
+	*rec = record{data: b[16:n:n], at: int64(seconds)*1e9 + nanos, link: r.link, little: r.little}
+	return r.skip(n) // b stays where it is until the next peek
+}

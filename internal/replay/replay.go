@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+
+package replay
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/netip"
+	"os"
+	"slices"
+
+	"picket/engine"
+	"picket/internal/packet"
+)
+
+// Rules say which packets are probes. They are read by one goroutine.
+type Rules struct {
+	// Local are the watched addresses. Empty, every destination is watched.
+	Local []netip.Prefix
+	// Open reports whether a port serves somebody, beside those that answer in
+	// the capture. Nil is none.
+	Open func(protocol uint8, port uint16) bool
+	// Mode returns the mode that watches a port, 0 for none. Of ICMP the port
+	// is type<<8|code, of protocols without ports the protocol number. Nil
+	// watches everything in advanced mode.
+	Mode func(protocol uint8, port uint16) engine.Mode
+}
+
+// A Record is one packet of a capture and what it was taken for. It is valid
+// until the function that got it returns.
+type Record struct {
+	Verdict Verdict
+	Probe   engine.Probe   // valid iff Verdict is Probe
+	Packet  *packet.Packet // what was decoded; nil with NotIP
+	Raw     []byte         // the IP packet, reassembled if need be (then its first 128 bytes and its header)
+	At      int64          // nanoseconds since the Unix epoch
+	File    string
+	Number  uint64 // of the packet in its file, from 1
+}
+
+// A Summary counts what a run read.
+type Summary struct {
+	Files    int
+	Packets  uint64
+	Bytes    uint64           // captured
+	Verdicts [Verdicts]uint64 // packets by verdict
+	Open     int              // ports that answered
+	Learned  bool             // the first pass learned all there was; false if it met its bound
+	First    int64            // earliest packet, nanoseconds since the Unix epoch; 0 without packets
+	Last     int64            // latest packet
+}
+
+// Probes is how many probes there were.
+func (s *Summary) Probes() uint64 { return s.Verdicts[Probe] }
+
+// A Source is one capture that can be read more than once.
+type Source struct {
+	Name string
+	Open func() (io.ReadCloser, error)
+}
+
+// File is the capture in a file.
+func File(name string) Source {
+	return Source{Name: name, Open: func() (io.ReadCloser, error) { return os.Open(name) }}
+}
+
+// Memory is a capture in memory.
+func Memory(name string, b []byte) Source {
+	return Source{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
+}
+
+// Run replays sources in the order of their first packets' times and calls
+// emit for every packet, probe or not. It stops early, with ctx's error, when
+// ctx is done.
+//
+// A source that cannot be read, or not to its end, stops nothing: what was
+// read of it counts, the others are replayed, and its *[Error] (or the file
+// system's) is in the error, joined to those of the rest.
+func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record)) (Summary, error) {
+	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned()}
+	sources = byTime(sources)
+	for _, s := range sources {
+		// What is wrong with s is told by the second pass, which gets as far.
+		_ = each(ctx, s, r.learn)
+	}
+	r.sum = Summary{Files: len(sources), Open: len(r.known.open), Learned: !r.known.full}
+	clear(r.flows.places)
+	r.fragments = newDefragmenter()
+	var faults []error
+	for _, s := range sources {
+		if ctx.Err() != nil {
+			break
+		}
+		r.rec.File, r.rec.Number = s.Name, 0
+		if err := each(ctx, s, r.judge); err != nil && ctx.Err() == nil {
+			faults = append(faults, err)
+		}
+	}
+	return r.sum, errors.Join(append(faults, ctx.Err())...)
+}
+
+// each calls do for every packet of s.
+func each(ctx context.Context, s Source, do func(*record)) error {
+	f, err := s.Open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := newReader(s.Name, f)
+	if err != nil {
+		return err
+	}
+	var rec record
+	for {
+		if r.packets%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := r.read(&rec); err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+		do(&rec)
+	}
+}
+
+// byTime sorts sources by their first packet; those without one go last.
+func byTime(sources []Source) []Source {
+	type dated struct {
+		Source
+		at int64
+	}
+	list := make([]dated, 0, len(sources))
+	for _, s := range sources {
+		d := dated{s, math.MaxInt64}
+		if f, err := s.Open(); err == nil {
+			if r, err := newReader(s.Name, f); err == nil {
+				var rec record
+				if r.read(&rec) == nil {
+					d.at = rec.at
+				}
+			}
+			f.Close()
+		}
+		list = append(list, d)
+	}
+	slices.SortStableFunc(list, func(a, b dated) int { return cmp.Compare(a.at, b.at) })
+	sorted := make([]Source, len(list))
+	for i, d := range list {
+		sorted[i] = d.Source
+	}
+	return sorted
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+
+package replay
+
+import (
+	"net/netip"
+
+	"picket/engine"
+	"picket/internal/packet"
+)
+
+// maxLearned bounds what the first pass remembers of each kind, so that a
+// capture full of forged answers cannot grow it.
+const maxLearned = 1 << 16
+
+// A port of one host.
+type port struct {
+	address  netip.Addr
+	protocol uint8
+	number   uint16
+}
+
+// learned is what the first pass hands to the second.
+type learned struct {
+	open map[port]struct{}    // ports that answered
+	live map[flowKey]struct{} // connections that began before the capture did
+	full bool                 // there was more than maxLearned of one
+}
+
+func newLearned() *learned {
+	return &learned{open: map[port]struct{}{}, live: map[flowKey]struct{}{}}
+}
+
+// openPort notes that p was sent from a port that serves somebody.
+func (l *learned) openPort(p *packet.Packet) {
+	if len(l.open) >= maxLearned {
+		l.full = true
+		return
+	}
+	l.open[port{p.Source, p.Protocol, p.SourcePort}] = struct{}{}
+}
+
+func (l *learned) liveFlow(k *flowKey) {
+	if len(l.live) >= maxLearned {
+		l.full = true
+		return
+	}
+	l.live[*k] = struct{}{}
+}
+
+// track folds p into the table and says what it is to the packets before it.
+// In the first pass (learn not nil) it notes open ports and living connections
+// there; in the second it consults them.
+func (t *flows) track(p *packet.Packet, at int64, learn, known *learned) relation {
+	if p.ICMPError() {
+		if t.aboutKnown(p, at) {
+			return related
+		}
+		return fresh
+	}
+	var k flowKey
+	swapped, ok := flowOf(p, &k)
+	if !ok {
+		return fresh
+	}
+	t.tick++
+	f, found := t.find(&k)
+	if !found || f.expired(at) {
+		return t.begin(f, &k, p, at, swapped, known)
+	}
+	f.last, f.tick = max(f.last, at), t.tick
+	first := f.flags&flowSwapped != 0 == swapped
+	if p.Protocol == engine.ProtocolTCP {
+		// A SYN on a flow that is over begins a new one, from either side.
+		over := f.flags&flowClosed != 0 || !first && f.flags&flowReplied == 0 && f.flags&flowMidway != 0
+		if over && p.Flags&(engine.FlagSYN|engine.FlagACK|engine.FlagRST) == engine.FlagSYN {
+			return t.begin(f, &k, p, at, swapped, known)
+		}
+		f.ended(p.Flags, first)
+	}
+	if first {
+		if f.flags&flowReplied != 0 {
+			return established
+		}
+		return fresh
+	}
+	if !refusal(p) {
+		f.flags |= flowReplied
+		if learn != nil {
+			learn.reply(f, p)
+		}
+	}
+	return answer
+}
+
+// begin makes f the flow of p, its first packet, unless nothing can come of it.
+func (t *flows) begin(f *flow, k *flowKey, p *packet.Packet, at int64, swapped bool, known *learned) relation {
+	var flags uint32
+	if swapped {
+		flags = flowSwapped
+	}
+	switch p.Protocol {
+	case engine.ProtocolTCP:
+		if p.Flags&engine.FlagRST != 0 {
+			return fresh
+		}
+		if p.Flags&engine.FlagSYN == 0 || p.Flags&engine.FlagACK != 0 {
+			flags |= flowMidway
+			if known != nil && p.Flags&engine.FlagACK != 0 {
+				if _, live := known.live[*k]; live {
+					*f = flow{*k, at, t.tick, flags | flowReplied}
+					return established
+				}
+			}
+		}
+	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+		if !request(p) {
+			return fresh
+		}
+	}
+	*f = flow{*k, at, t.tick, flags}
+	return fresh
+}
+
+// ended notes RST and FIN. A RST that is the only answer leaves the flow
+// unanswered: the kernel forgets it then (nf_conntrack_tcp_packet).
+func (f *flow) ended(flags uint8, first bool) {
+	if flags&engine.FlagRST != 0 && (f.flags&flowReplied != 0 || !first) {
+		f.flags |= flowClosed
+	}
+	if flags&engine.FlagFIN != 0 {
+		if first {
+			f.flags |= flowFinFirst
+		} else {
+			f.flags |= flowFinOther
+		}
+		if f.flags&flowFinFirst != 0 && f.flags&flowFinOther != 0 {
+			f.flags |= flowClosed
+		}
+	}
+}
+
+// refusal reports whether p, an answer, says that nobody is there.
+func refusal(p *packet.Packet) bool {
+	switch p.Protocol {
+	case engine.ProtocolTCP:
+		return p.Flags&engine.FlagRST != 0
+	case engine.ProtocolSCTP:
+		return p.Chunk == 6 // ABORT (RFC 9260, 3.3.7)
+	}
+	return false
+}
+
+// request reports whether an ICMP message with an identifier asks for something.
+func request(p *packet.Packet) bool {
+	if p.V6() {
+		return p.Type == 128
+	}
+	switch p.Type {
+	case 8, 13, 15, 17:
+		return true
+	}
+	return false
+}
+
+// reply learns from p, which answers f and is no refusal.
+func (l *learned) reply(f *flow, p *packet.Packet) {
+	switch p.Protocol {
+	case engine.ProtocolTCP:
+		switch {
+		case p.Flags&(engine.FlagSYN|engine.FlagACK) == engine.FlagSYN|engine.FlagACK:
+			l.openPort(p)
+		case f.flags&flowMidway != 0 && p.Flags&engine.FlagACK != 0:
+			l.liveFlow(&f.key)
+		}
+	case engine.ProtocolUDP:
+		l.openPort(p)
+	case engine.ProtocolSCTP:
+		if p.Chunk == 2 { // INIT ACK
+			l.openPort(p)
+		}
+	}
+}

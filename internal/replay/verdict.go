@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+
+package replay
+
+// A Verdict says why a packet is a probe or is none.
+type Verdict uint8
+
+// The verdicts, in the order in which they are reached.
+const (
+	Probe        Verdict = iota // a rule would have mirrored it
+	NotIP                       // ARP and whatever else is no IP packet
+	Garbage                     // no IP packet that a stack would take
+	Cut                         // too little was captured to tell what it is
+	Fragment                    // a piece of a packet that is not whole yet, or never was
+	Own                         // sent by the watched hosts
+	Broadcast                   // to many: broadcast or multicast
+	Foreign                     // to a host that is not watched
+	Answer                      // answers an earlier packet of its flow
+	Established                 // of a connection that was answered
+	Related                     // an ICMP error about a flow that is known
+	Echo                        // a ping
+	Housekeeping                // ICMP that is neither a scanner's request nor an error
+	Open                        // to a port that serves somebody
+	Unmonitored                 // to a port that no mode watches
+	Verdicts                    // how many there are; for tables indexed by Verdict
+)
+
+// String returns the verdict as summaries and JSON spell it.
+func (v Verdict) String() string {
+	names := [...]string{
+		Probe: "probe", NotIP: "not-ip", Garbage: "garbage", Cut: "cut", Fragment: "fragment", Own: "own",
+		Broadcast: "broadcast", Foreign: "foreign", Answer: "answer", Established: "established", Related: "related",
+		Echo: "echo", Housekeeping: "housekeeping", Open: "open", Unmonitored: "unmonitored",
+	}
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return "unknown"
+}
