@@ -64,6 +64,8 @@ type daemon struct {
 	trap    *trap.Trap
 
 	passedTrap bool // the trap's listener is systemd's, and stays open without us
+	adopting   bool // the kernel has blocks of an earlier run
+	removed    bool // by "picket remove": there is nothing to keep
 }
 
 // load reads the configuration, and --dry-run over it.
@@ -93,6 +95,9 @@ func (d *daemon) run() (err error) {
 	defer func() {
 		cancel(nil)
 		owners.Wait()
+		if !d.removed {
+			d.lastState()
+		}
 		d.close()
 	}()
 	owners.Go(func() { d.judge.run(ctx) })
@@ -101,6 +106,8 @@ func (d *daemon) run() (err error) {
 	owners.Go(func() { d.watchTable(ctx, cancel) })
 	owners.Go(func() { d.watchHost(ctx) })
 	owners.Go(func() { d.serveTrap(ctx) })
+	owners.Go(func() { d.adopt(ctx) })
+	owners.Go(func() { d.keepState(ctx) })
 	d.ready()
 	return d.wait(ctx, signals)
 }
@@ -117,7 +124,11 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 			d.stop(ctx)
 			return nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			if err := context.Cause(ctx); !errors.Is(err, errRemoved) {
+				return err
+			}
+			d.removed = true
+			return nil
 		}
 	}
 }
@@ -156,13 +167,14 @@ func (d *daemon) open(fail func(error)) (err error) {
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
 	d.judge.blocker = d.blocker
 	// Nobody may be between us and the table before it is known to be ours.
-	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
-		return errors.Join(err, foreign(state))
+	found, err := table.Inspect()
+	if err != nil || found == nft.Foreign {
+		return errors.Join(err, foreign(found))
 	}
 	if err := d.openReader(passed.NFLOG, fail); err != nil {
 		return err
 	}
-	return d.install(table, e)
+	return d.install(table, found)
 }
 
 func foreign(s nft.State) error {
@@ -172,7 +184,10 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
+// install puts the table and the blocks of an earlier run into the kernel.
+// Where the table was there already, reading its blocks may take a second, so
+// that is done later, by adopt.
+func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	// Watch first, so that no change falls between.
 	if d.watcher, err = table.Watch(); err != nil {
 		return err
@@ -185,7 +200,53 @@ func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
 	if adopted {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
-	return d.blocker.adopt(e.Restore)
+	kept := d.recall(time.Now())
+	d.blocker.restore(kept)
+	for _, k := range kept {
+		d.judge.engine.Restore(k.Source.Addr(), k.Since, k.Until)
+	}
+	if found == nft.Absent {
+		_, err = d.blocker.putBack(nil)
+		return err
+	}
+	d.adopting = true
+	return nil
+}
+
+// adopt books the blocks that the kernel had before.
+func (d *daemon) adopt(ctx context.Context) {
+	if !d.adopting {
+		return
+	}
+	list, err := readBlocks(d.config.Table())
+	if err == nil {
+		var fresh []func()
+		err = d.blocker.call(ctx, func() error {
+			return d.blocker.reconcile(list, func(a netip.Addr, since, until time.Time) {
+				fresh = append(fresh, func() { d.judge.engine.Restore(a, since, until) })
+			})
+		})
+		if err == nil {
+			err = d.judge.call(ctx, func() {
+				for _, f := range fresh {
+					f()
+				}
+			})
+		}
+	}
+	if err != nil && !errors.Is(err, errStopping) {
+		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
+	}
+}
+
+// readBlocks reads the blocked sets over a connection of its own.
+func readBlocks(c nft.Config) ([]nft.Block, error) {
+	t, err := nft.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	return t.Blocks()
 }
 
 // close gives back what open acquired. The table and its blocks stay.

@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/journal"
 	"picket/nft"
 )
 
@@ -29,6 +31,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 			return nil, d.block(ctx, r)
 		case "unblock":
 			return d.unblock(ctx, r)
+		case "remove":
+			return nil, d.remove(ctx, cancel)
 		}
 		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, version)
 	})
@@ -73,13 +77,8 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	if err := d.blocker.call(ctx, func() error { list = d.blocker.list(); return nil }); err != nil {
 		return nil, err
 	}
-	t, err := nft.Open(d.config.Table())
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
 	drops := map[netip.Prefix]uint64{}
-	kernel, err := t.Blocks()
+	kernel, err := readBlocks(d.config.Table())
 	if err != nil {
 		return nil, err
 	}
@@ -142,4 +141,18 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err err
 		return 0, fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", r.Source)
 	}
 	return n, err
+}
+
+// errRemoved ends the daemon after "picket remove".
+var errRemoved = errors.New("the table was removed")
+
+// remove takes the table and the state away and ends the daemon, which would
+// otherwise put the table back.
+func (d *daemon) remove(ctx context.Context, cancel context.CancelCauseFunc) error {
+	if err := d.blocker.call(ctx, func() error { _, err := d.blocker.table.Remove(); return err }); err != nil {
+		return err
+	}
+	d.journal.Notice(journal.Stop, "table inet %s was removed by \"picket remove\": stopping", nft.Name)
+	cancel(errRemoved)
+	return nil
 }
