@@ -68,6 +68,9 @@ func (d *daemon) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.Runnable(); err != nil {
+		return nil, err
+	}
 	c.DryRun = c.DryRun || d.dryRun
 	return c, nil
 }
