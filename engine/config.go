@@ -70,6 +70,11 @@ type Config struct {
 	// TCP holds for TCP and SCTP, UDP for UDP, IP for ICMP and every other protocol.
 	TCP, UDP, IP Policy
 
+	// Trap says that a listener answers classic TCP ports: a SYN there is then
+	// not judged, the completed connection is. Without one, the SYN is all
+	// there will be.
+	Trap bool
+
 	// Protected is never blocked.
 	Protected Prefixes
 

@@ -107,7 +107,7 @@ func (e *Engine) judge(p *Probe, pol *Policy) Decision {
 		s.flags |= proven
 	}
 	d := Decision{Reason: BelowTrigger, Probes: s.probes, Proven: s.flags&proven != 0, Trigger: pol.Trigger[p.Mode]}
-	if p.Mode == Classic && p.Technique == SYN {
+	if e.cfg.Trap && p.Mode == Classic && p.Technique == SYN {
 		d.Reason = Handshake
 		return d
 	}

@@ -173,8 +173,8 @@ func (s *source) aim(destination netip.Addr) int {
 // fingerprint folds what two copies of one probe share: the flow and the
 // sequence number. It is never 0.
 func fingerprint(p *Probe) uint32 {
-	b := p.Destination.As16()
-	h := binary.BigEndian.Uint64(b[8:]) ^ uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
+	b, from := p.Destination.As16(), p.Source.As16() // of an IPv6 prefix, several addresses may be one source
+	h := binary.BigEndian.Uint64(b[8:]) ^ binary.BigEndian.Uint64(from[8:])*0x9fb21c651e98df25 ^ uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
 	h = (h ^ uint64(p.Protocol)<<16 ^ uint64(p.Technique)) * 0x9e3779b97f4a7c15
 	return uint32(h>>32) | 1
 }

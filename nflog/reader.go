@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	gonflog "github.com/florianl/go-nflog/v2"
@@ -32,6 +33,11 @@ type Config struct {
 	Group   uint16
 	Snaplen uint32 // bytes of each packet; the log rules' snaplen holds if it is smaller
 	Buffer  int    // receive buffer to ask for, in bytes
+
+	// Stored, if not nil, is the socket of an earlier process that has the
+	// group bound: what was queued on it meanwhile is read first. A socket that
+	// does not have the group is left aside. It stays the caller's to close.
+	Stored *os.File
 }
 
 // The group gathers messages until it has this many or this much time has
@@ -93,6 +99,9 @@ func bind(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
+	if err := replaceConn(conn, cfg); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	r := &Reader{conn: conn, emit: emit, fail: fail}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -101,6 +110,25 @@ func bind(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error
 		return nil, fmt.Errorf("bind NFLOG group %d: %w", cfg.Group, err)
 	}
 	return r, nil
+}
+
+// replaceConn has go-nflog speak through a socket that keeps its group when
+// the process ends; see kept.
+func replaceConn(conn *gonflog.Nflog, cfg Config) error {
+	var c *netlink.Conn
+	err := errNotBound
+	if cfg.Stored != nil {
+		c, err = adopt(cfg.Stored, cfg.Group)
+	}
+	if errors.Is(err, errNotBound) {
+		c, err = dial(0)
+	}
+	if err != nil {
+		return err
+	}
+	old := conn.Con
+	conn.Con = c
+	return old.Close()
 }
 
 func (r *Reader) start(ctx context.Context, cfg Config) error {
@@ -158,6 +186,9 @@ func holder(group uint16) string {
 // Buffer returns the receive buffer that the kernel granted, in bytes. The
 // kernel doubles what it is asked for, to have room for its own bookkeeping.
 func (r *Reader) Buffer() int { return r.buffer }
+
+// SyscallConn gives access to the netlink socket, to be stored for the next process.
+func (r *Reader) SyscallConn() (syscall.RawConn, error) { return r.conn.Con.SyscallConn() }
 
 // Stats returns the counters; any goroutine may call it.
 func (r *Reader) Stats() Stats {
@@ -231,5 +262,13 @@ func probe(a *gonflog.Attribute) (engine.Probe, bool) {
 	if a.InDev != nil {
 		in = *a.InDev
 	}
-	return p.Probe(mode, at.UnixNano(), in)
+	if probe, ok := p.Probe(mode, at.UnixNano(), in); ok {
+		return probe, true
+	}
+	if p.Has&packet.HasAddresses == 0 {
+		return engine.Probe{}, false
+	}
+	// More extension headers than snaplen bytes hold hide the port from us,
+	// and not from the rule that found it monitored: still a probe.
+	return engine.Probe{At: at.UnixNano(), Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: mode, TTL: p.TTL, Interface: in}, true
 }

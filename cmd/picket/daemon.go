@@ -25,6 +25,7 @@ import (
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/systemd"
+	"picket/internal/trap"
 	"picket/nflog"
 	"picket/nft"
 )
@@ -60,6 +61,7 @@ type daemon struct {
 	reader  *nflog.Reader
 	control net.Listener
 	watcher *nft.Watcher
+	trap    *trap.Trap
 }
 
 // load reads the configuration, and --dry-run over it.
@@ -94,11 +96,16 @@ func (d *daemon) run() (err error) {
 		owners.Wait()
 		d.close()
 	}()
-	owners.Go(func() { d.judge.run(ctx) })
+	watchdog, err := systemd.Watchdog()
+	if err != nil {
+		d.journal.Notice("", "the watchdog will not be fed: %v", err)
+	}
+	owners.Go(func() { d.judge.run(ctx, watchdog) })
 	owners.Go(func() { d.blocker.run(ctx) })
 	owners.Go(func() { d.serve(ctx, cancel) })
 	owners.Go(func() { d.watchTable(ctx, cancel) })
 	owners.Go(func() { d.watchHost(ctx) })
+	owners.Go(func() { d.serveTrap(ctx) })
 	d.ready()
 	return d.wait(ctx, signals)
 }
@@ -138,9 +145,19 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err := nft.CheckKernel(); err != nil {
 		return err
 	}
-	if d.control, err = control.Listen(control.Path()); err != nil {
-		return err
+	passed, err := systemd.Activated()
+	if err != nil {
+		d.journal.Notice("", "%v", err) // the others are of use
 	}
+	if passed.NFLOG != nil {
+		defer passed.NFLOG.Close()
+	}
+	if d.control = passed.Control; d.control == nil {
+		if d.control, err = control.Listen(control.Path()); err != nil {
+			return err
+		}
+	}
+	d.openTrap(context.Background(), passed.Traps)
 	if d.friends, err = d.findFriends(d.config); err != nil {
 		return err
 	}
@@ -159,8 +176,13 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
 		return errors.Join(err, foreign(state))
 	}
-	if d.reader, err = nflog.Open(d.config.Reader(), d.judge.probe, fail); err != nil {
+	reader := d.config.Reader()
+	reader.Stored = passed.NFLOG
+	if d.reader, err = nflog.Open(reader, d.judge.probe, fail); err != nil {
 		return err
+	}
+	if err := systemd.Store(systemd.NFLOGName, d.reader); err != nil {
+		d.journal.Notice("", "probes that arrive during a restart will be lost: %v", err)
 	}
 	return d.install(table, e)
 }
@@ -202,10 +224,16 @@ func (d *daemon) close() {
 	if d.control != nil {
 		d.control.Close()
 	}
+	if d.trap != nil {
+		d.trap.Close() // closed already if it was served
+	}
 }
 
 func (d *daemon) ready() {
 	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %d blocks in force", d.config.NFLOG.Group, d.reader.Buffer()>>20, d.blocker.count.Load())
+	if port := d.trapPort(); port != 0 {
+		text += fmt.Sprintf(", trap on port %d", port)
+	}
 	if d.config.DryRun {
 		text += "; dry run, nobody will be blocked"
 	}
@@ -239,12 +267,12 @@ func (d *daemon) prefixes() (out []netip.Prefix) {
 }
 
 func (d *daemon) engineConfig() engine.Config {
-	return d.config.Engine(d.prefixes(), host.EphemeralPort())
+	return d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
 }
 
 func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
-	e.Ignored = d.prefixes()
+	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
 	return e
 }
 

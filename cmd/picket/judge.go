@@ -13,6 +13,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/journal"
+	"picket/internal/systemd"
 )
 
 // A judge owns the engine: one goroutine feeds it probes and carries its
@@ -74,21 +75,31 @@ func (j *judge) lost(a netip.Addr) {
 	}
 }
 
-// run works until ctx ends.
-func (j *judge) run(ctx context.Context) {
+// run works until ctx ends. It feeds the watchdog, every so often, itself: a
+// judge that hangs must not look alive.
+func (j *judge) run(ctx context.Context, watchdog time.Duration) {
+	var alive <-chan time.Time
+	if watchdog > 0 {
+		t := time.NewTicker(watchdog)
+		defer t.Stop()
+		alive = t.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case p := <-j.probes:
-			j.observe(p)
+			j.observe(p, "")
 		case f := <-j.calls:
 			f()
+		case <-alive:
+			_ = systemd.Alive() // not to be told is what the watchdog is for
 		}
 	}
 }
 
-func (j *judge) observe(p engine.Probe) {
+// observe judges one probe; data is what a trapped peer sent.
+func (j *judge) observe(p engine.Probe, data string) {
 	d := j.engine.Observe(p)
 	if d.Release {
 		j.blocker.release(p.Source)
@@ -97,6 +108,7 @@ func (j *judge) observe(p engine.Probe) {
 		return
 	}
 	ev := j.event(&p, &d)
+	ev.Data = data
 	if d.NewPattern {
 		pattern := ev
 		pattern.Event, pattern.Action, pattern.For = "pattern", engine.None.String(), 0

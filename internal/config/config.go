@@ -4,7 +4,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -32,6 +31,7 @@ type Config struct {
 	IP     Protocol `json:"ip"`
 	Ignore Ignore   `json:"ignore"`
 	Block  Block    `json:"block"`
+	Trap   Trap     `json:"trap"`
 
 	Run       Run       `json:"run"`
 	Route     Route     `json:"route"`
@@ -85,17 +85,24 @@ type Block struct {
 }
 
 // Load reads the file at path over the defaults. If path is [DefaultPath] and
-// there is no such file, the defaults hold alone. The error is [Faults] if the
-// file was read and is wrong.
+// there is no such file, the defaults hold alone. The error is [Faults].
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && path == DefaultPath {
 		return Default(), nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, Faults{{File: path, Problem: "cannot be read: " + reason(err)}}
 	}
 	return Parse(path, data)
+}
+
+// reason returns what the system said, without the path that is told already.
+func reason(err error) string {
+	if at := new(fs.PathError); errors.As(err, &at) {
+		return at.Err.Error()
+	}
+	return err.Error()
 }
 
 // Default returns the embedded default.
@@ -120,11 +127,11 @@ func Parse(name string, data []byte) (*Config, error) {
 
 // Engine returns the engine's configuration. Protected is what is never
 // blocked; ephemeral the first port of net.ipv4.ip_local_port_range.
-func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16) engine.Config {
+func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) engine.Config {
 	e := engine.Config{
 		Sources: c.Detect.Sources, Window: time.Duration(c.Detect.Window), Prefix6: c.Detect.IPv6Prefix,
 		TCP: c.TCP.policy(c.DryRun), UDP: c.UDP.policy(c.DryRun), IP: c.IP.policy(c.DryRun),
-		Protected: engine.NewPrefixes(protected...), Ephemeral: ephemeral,
+		Protected: engine.NewPrefixes(protected...), Ephemeral: ephemeral, Trap: trap,
 		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max,
 	}
 	for _, d := range c.Block.For {

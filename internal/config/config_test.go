@@ -39,7 +39,7 @@ func collect(d *document, asked map[string]bool) {
 	c := new(Config)
 	top := d.top()
 	sections := map[string]func(*section){
-		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read,
+		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read, "trap": c.Trap.read,
 		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read, "resolve": c.Resolve.read,
 		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) }, "udp": func(s *section) { c.UDP.read(s, 1, 65535) },
 		"ip": func(s *section) { c.IP.read(s, 0, 255) },
@@ -211,7 +211,7 @@ func FuzzParse(f *testing.F) {
 			}
 			t.Fatalf("an error without a place: %v", err)
 		}
-		if _, err := engine.New(c.Engine(c.Ignore.Addresses, 0), 1); err != nil {
+		if _, err := engine.New(c.Engine(c.Ignore.Addresses, 0, false), 1); err != nil {
 			t.Fatalf("the engine refuses what parsed: %v", err)
 		}
 		for _, d := range c.Block.For {

@@ -185,6 +185,16 @@ func (s *section) boolean(key string, to *bool) {
 	}
 }
 
+func (s *section) text(key string, to *string, longest int) {
+	if v, ok := get[string](s, key, "text in quotes"); ok {
+		if len(v) > longest {
+			s.fault(key, fmt.Sprintf("has %d bytes: want at most %d", len(v), longest))
+			return
+		}
+		*to = v
+	}
+}
+
 func number[T int | uint16 | uint32](s *section, key string, to *T, lowest, highest int64) {
 	want := fmt.Sprintf("a whole number, %d to %d", lowest, highest)
 	if v, ok := get[int64](s, key, want); ok {

@@ -26,6 +26,7 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.IP.read(top.section("ip"), 0, 255)
 	c.Ignore.read(top.section("ignore"))
 	c.Block.read(top.section("block"))
+	c.Trap.read(top.section("trap"))
 	c.readActions(top)
 	top.end()
 	c.Warnings, c.unread = d.warnings, d.unread
