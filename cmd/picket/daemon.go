@@ -58,6 +58,7 @@ type daemon struct {
 
 	judge   *judge
 	blocker *blocker
+	actions *actions
 	reader  *nflog.Reader
 	control net.Listener
 	watcher *nft.Watcher
@@ -122,6 +123,7 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 			d.journal.Notice(journal.Stop, "stopping: blocks stay in force until their time is over")
 			// Who is not there cannot be told.
 			_ = systemd.Stopping("stopping")
+			d.actions.stop()
 			d.quiet(ctx)
 			return nil
 		case <-ctx.Done():
@@ -171,7 +173,8 @@ func (d *daemon) open(fail func(error)) (err error) {
 	}
 	d.judge = newJudge(d.config, e, d.journal)
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
-	d.judge.blocker = d.blocker
+	d.actions = newActions(d.config, d.blocker, d.journal)
+	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
 	// Nobody may be between us and the table before it is known to be ours.
 	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
 		return errors.Join(err, foreign(state))
@@ -207,7 +210,11 @@ func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
 	if adopted {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
-	return d.blocker.adopt(e.Restore)
+	if err := d.blocker.adopt(e.Restore); err != nil {
+		return err
+	}
+	d.actions.start()
+	return nil
 }
 
 // close gives back what open acquired. The table and its blocks stay.
@@ -220,6 +227,9 @@ func (d *daemon) close() {
 	}
 	if d.blocker != nil {
 		_ = d.blocker.table.Close()
+	}
+	if d.actions != nil {
+		d.actions.stop()
 	}
 	if d.control != nil {
 		d.control.Close()
@@ -280,10 +290,14 @@ func (d *daemon) elements() *nft.Elements {
 // invalid file changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
+	d.actions.reload()
 	c, err := d.load()
 	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources) {
 		d.journal.Notice("", "nflog.group, nflog.snaplen and detect.sources change only with a restart: the old ones stay")
 		c.NFLOG, c.Detect.Sources = d.config.NFLOG, d.config.Detect.Sources
+	}
+	if err == nil && keepBounds(c, d.config) {
+		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")
 	}
 	if err == nil {
 		err = d.apply(ctx, c)
@@ -325,11 +339,12 @@ func (d *daemon) push(ctx context.Context) error {
 	}); err != nil || refused != nil {
 		return errors.Join(err, refused)
 	}
-	return d.blocker.call(ctx, func() error {
+	err := d.blocker.call(ctx, func() error {
 		d.blocker.wanted = els
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
+		d.actions.forget(cfg.Protected.Overlaps)
 		for p := range d.blocker.book {
 			if cfg.Protected.Overlaps(p) {
 				if _, err := d.blocker.unblock(p, "the address is protected now"); err != nil {
@@ -339,6 +354,10 @@ func (d *daemon) push(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err == nil {
+		d.actions.configure(c)
+	}
+	return err
 }
 
 // watchTable puts the table back when another process has changed it.

@@ -52,4 +52,6 @@ func importCommand() *cobra.Command {
 }
 
 // warn tells what does not keep a command from its work.
-func warn(format string, args ...any) { fmt.Fprintf(os.Stderr, "picket: warning: "+format+"\n", args...) }
+func warn(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "picket: warning: "+format+"\n", args...)
+}

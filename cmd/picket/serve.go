@@ -115,7 +115,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 		}
 	}
 	now := time.Now()
-	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: "by hand"}
+	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: handmade}
 	if err := d.blocker.call(ctx, func() error {
 		w := &blockWork{source: p, length: time.Duration(length), event: ev}
 		if err := d.blocker.table.Block([]nft.Block{{Source: p, For: w.length}}, d.blocker.known); err != nil {
