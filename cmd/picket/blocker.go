@@ -31,6 +31,7 @@ type blocker struct {
 	wanted  *nft.Elements    // what the sets must hold
 	actions *actions         // what is done beside a block
 	count   atomic.Int64     // len(book), for who asks from outside
+	changes uint64           // of the book, so far
 	speed   speed
 }
 
@@ -222,6 +223,7 @@ func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev engine.Event)
 	}
 	e.until, e.event = until, ev
 	heap.Fix(&b.ends, e.index)
+	b.changes++
 	return e
 }
 
@@ -229,6 +231,16 @@ func (b *blocker) strike(e *entry) {
 	heap.Remove(&b.ends, e.index)
 	delete(b.book, e.source)
 	b.count.Store(int64(len(b.book)))
+	b.changes++
+}
+
+// kept returns the book as the state file keeps it.
+func (b *blocker) kept() []keptBlock {
+	out := make([]keptBlock, 0, len(b.book))
+	for _, e := range b.book {
+		out = append(out, keep(e))
+	}
+	return out
 }
 
 // expire tells of the blocks that have ended: the kernel ends them in silence.
@@ -278,19 +290,47 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time) {
 	b.journal.Event(ev)
 }
 
-// adopt books what the kernel has from an earlier run, and tells the engine.
-func (b *blocker) adopt(restore func(a netip.Addr, since, until time.Time)) error {
-	list, err := b.table.Blocks()
-	if err != nil {
-		return err
+// restore books the blocks of an earlier run.
+func (b *blocker) restore(list []keptBlock) {
+	for _, k := range list {
+		b.enter(k.Source, k.Since, k.Until, k.event())
 	}
+}
+
+// putBack blocks what the book has and the kernel, by have, has not; it
+// returns how many those were.
+func (b *blocker) putBack(have map[netip.Prefix]bool) (int, error) {
+	var missing []nft.Block
 	now := time.Now()
-	for _, x := range list {
-		until := now.Add(x.For)
-		b.enter(x.Source, now, until, engine.Event{Source: sourceName(x.Source), Reason: "from an earlier run"})
-		restore(x.Source.Addr(), now, until)
+	for p, e := range b.book {
+		if !have[p] && e.until.After(now) {
+			missing = append(missing, nft.Block{Source: p, For: e.until.Sub(now)})
+		}
 	}
-	return nil
+	for part := range slices.Chunk(missing, 20*batch) {
+		if err := b.table.Block(part, func(netip.Prefix) bool { return false }); err != nil {
+			return 0, err
+		}
+	}
+	return len(missing), nil
+}
+
+// reconcile makes book and kernel agree on list, which was read from the
+// kernel: what is there and not in the book is booked, and what is missing put
+// back; a block that was made since then is added twice, which changes nothing.
+func (b *blocker) reconcile(list []nft.Block, restored func(a netip.Addr, since, until time.Time)) error {
+	now := time.Now()
+	have := make(map[netip.Prefix]bool, len(list))
+	for _, x := range list {
+		have[x.Source] = true
+		if b.book[x.Source] == nil && x.For > 0 {
+			until := now.Add(x.For)
+			b.enter(x.Source, now, until, engine.Event{Source: sourceName(x.Source), Reason: "from an earlier run"})
+			restored(x.Source.Addr(), now, until)
+		}
+	}
+	_, err := b.putBack(have)
+	return err
 }
 
 // reinstall puts back a table that somebody changed, with every block of the book.
@@ -309,19 +349,11 @@ func (b *blocker) reinstall(by string) error {
 	for _, x := range kernel {
 		have[x.Source] = true
 	}
-	var missing []nft.Block
-	now := time.Now()
-	for p, e := range b.book {
-		if !have[p] && e.until.After(now) {
-			missing = append(missing, nft.Block{Source: p, For: e.until.Sub(now)})
-		}
+	missing, err := b.putBack(have)
+	if err != nil {
+		return err
 	}
-	for part := range slices.Chunk(missing, batch) {
-		if err := b.table.Block(part, func(netip.Prefix) bool { return false }); err != nil {
-			return err
-		}
-	}
-	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, len(missing), len(b.book))
+	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, missing, len(b.book))
 	return nil
 }
 

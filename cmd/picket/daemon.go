@@ -38,7 +38,7 @@ func runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New()}
+		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New(), quit: make(chan struct{}, 1)}
 		defer d.journal.Close()
 		return d.run()
 	})
@@ -63,6 +63,11 @@ type daemon struct {
 	control net.Listener
 	watcher *nft.Watcher
 	trap    *trap.Trap
+
+	passedTrap bool          // the trap's listener is systemd's, and stays open without us
+	adopting   bool          // the kernel has blocks of an earlier run
+	quit       chan struct{} // asks to end for good, for "picket remove"
+	removed    bool          // there is nothing to keep
 }
 
 // load reads the configuration, and --dry-run over it.
@@ -95,18 +100,19 @@ func (d *daemon) run() (err error) {
 	defer func() {
 		cancel(nil)
 		owners.Wait()
+		if !d.removed {
+			d.lastState()
+		}
 		d.close()
 	}()
-	watchdog, err := systemd.Watchdog()
-	if err != nil {
-		d.journal.Notice("", "the watchdog will not be fed: %v", err)
-	}
-	owners.Go(func() { d.judge.run(ctx, watchdog) })
+	owners.Go(func() { d.judge.run(ctx) })
 	owners.Go(func() { d.blocker.run(ctx) })
 	owners.Go(func() { d.serve(ctx, cancel) })
 	owners.Go(func() { d.watchTable(ctx, cancel) })
 	owners.Go(func() { d.watchHost(ctx) })
 	owners.Go(func() { d.serveTrap(ctx) })
+	owners.Go(func() { d.adopt(ctx) })
+	owners.Go(func() { d.keepState(ctx) })
 	d.ready()
 	return d.wait(ctx, signals)
 }
@@ -120,22 +126,15 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 				d.reload(ctx)
 				continue
 			}
-			d.journal.Notice(journal.Stop, "stopping: blocks stay in force until their time is over")
-			// Who is not there cannot be told.
-			_ = systemd.Stopping("stopping")
-			d.actions.stop()
-			d.quiet(ctx)
+			d.stop(ctx, "stopping: blocks stay in force until their time is over")
+			return nil
+		case <-d.quit:
+			d.removed = true
+			d.stop(ctx, "stopping for \"picket remove\"")
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// quiet empties what must not act without a judge.
-func (d *daemon) quiet(ctx context.Context) {
-	if err := d.blocker.call(ctx, d.blocker.table.Quiet); err != nil {
-		d.journal.Notice("", "%v", err)
 	}
 }
 
@@ -151,9 +150,7 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err != nil {
 		d.journal.Notice("", "%v", err) // the others are of use
 	}
-	if passed.NFLOG != nil {
-		defer passed.NFLOG.Close()
-	}
+	d.passedTrap = len(passed.Traps) > 0
 	if d.control = passed.Control; d.control == nil {
 		if d.control, err = control.Listen(control.Path()); err != nil {
 			return err
@@ -176,18 +173,14 @@ func (d *daemon) open(fail func(error)) (err error) {
 	d.actions = newActions(d.config, d.blocker, d.journal)
 	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
 	// Nobody may be between us and the table before it is known to be ours.
-	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
-		return errors.Join(err, foreign(state))
+	found, err := table.Inspect()
+	if err != nil || found == nft.Foreign {
+		return errors.Join(err, foreign(found))
 	}
-	reader := d.config.Reader()
-	reader.Stored = passed.NFLOG
-	if d.reader, err = nflog.Open(reader, d.judge.probe, fail); err != nil {
+	if err := d.openReader(passed.NFLOG, fail); err != nil {
 		return err
 	}
-	if err := systemd.Store(systemd.NFLOGName, d.reader); err != nil {
-		d.journal.Notice("", "probes that arrive during a restart will be lost: %v", err)
-	}
-	return d.install(table, e)
+	return d.install(table, found)
 }
 
 func foreign(s nft.State) error {
@@ -197,7 +190,10 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
+// install puts the table and the blocks of an earlier run into the kernel.
+// Where the table was there already, reading its blocks may take a second, so
+// that is done later, by adopt.
+func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	// Watch first, so that no change falls between.
 	if d.watcher, err = table.Watch(); err != nil {
 		return err
@@ -210,11 +206,55 @@ func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
 	if adopted {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
-	if err := d.blocker.adopt(e.Restore); err != nil {
-		return err
+	kept := d.recall(time.Now())
+	d.blocker.restore(kept)
+	for _, k := range kept {
+		d.judge.engine.Restore(k.Source.Addr(), k.Since, k.Until)
 	}
+	if found == nft.Absent {
+		if _, err := d.blocker.putBack(nil); err != nil {
+			return err
+		}
+	}
+	d.adopting = found != nft.Absent
 	d.actions.start()
 	return nil
+}
+
+// adopt books the blocks that the kernel had before.
+func (d *daemon) adopt(ctx context.Context) {
+	if !d.adopting {
+		return
+	}
+	list, err := readBlocks(d.config.Table())
+	if err == nil {
+		var fresh []func()
+		err = d.blocker.call(ctx, func() error {
+			return d.blocker.reconcile(list, func(a netip.Addr, since, until time.Time) {
+				fresh = append(fresh, func() { d.judge.engine.Restore(a, since, until) })
+			})
+		})
+		if err == nil {
+			err = d.judge.call(ctx, func() {
+				for _, f := range fresh {
+					f()
+				}
+			})
+		}
+	}
+	if err != nil && !errors.Is(err, errStopping) {
+		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
+	}
+}
+
+// readBlocks reads the blocked sets over a connection of its own.
+func readBlocks(c nft.Config) ([]nft.Block, error) {
+	t, err := nft.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	return t.Blocks()
 }
 
 // close gives back what open acquired. The table and its blocks stay.

@@ -13,7 +13,6 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/journal"
-	"picket/internal/systemd"
 )
 
 // A judge owns the engine: one goroutine feeds it probes and carries its
@@ -76,15 +75,8 @@ func (j *judge) lost(a netip.Addr) {
 	}
 }
 
-// run works until ctx ends. It feeds the watchdog, every so often, itself: a
-// judge that hangs must not look alive.
-func (j *judge) run(ctx context.Context, watchdog time.Duration) {
-	var alive <-chan time.Time
-	if watchdog > 0 {
-		t := time.NewTicker(watchdog)
-		defer t.Stop()
-		alive = t.C
-	}
+// run works until ctx ends.
+func (j *judge) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,8 +85,18 @@ func (j *judge) run(ctx context.Context, watchdog time.Duration) {
 			j.observe(p, "")
 		case f := <-j.calls:
 			f()
-		case <-alive:
-			_ = systemd.Alive() // not to be told is what the watchdog is for
+		}
+	}
+}
+
+// drain judges what is queued. It is for the owner.
+func (j *judge) drain() {
+	for {
+		select {
+		case p := <-j.probes:
+			j.observe(p, "")
+		default:
+			return
 		}
 	}
 }

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/control"
 	"picket/internal/hook"
 	"picket/internal/hostsdeny"
 	"picket/internal/route"
@@ -25,19 +27,40 @@ func removeCommand() *cobra.Command {
 		Use:   "remove",
 		Short: "Take picket's table out of the kernel, blocks included",
 		Long: "Take picket's table out of the kernel, blocks included, and undo what was done\n" +
-			"beside them: routes, lines of hosts.deny, and commands by run.end. Stop the daemon\n" +
-			"first, or it puts the table back.",
+			"beside them: routes, lines of hosts.deny, and commands by run.end. A running daemon\n" +
+			"is ended first, for it would put the table back.",
 		Args: cobra.NoArgs,
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
 			c, err := load(cmd)
 			if err != nil {
 				return err
 			}
+			if err := endDaemon(); err != nil {
+				return err
+			}
 			blocks, err := removeTable(cmd.OutOrStdout(), c)
 			// What cannot be undone keeps nothing else from it.
-			return errors.Join(err, removeRoutes(cmd.OutOrStdout(), c), removeLines(c), endAll(c, blocks))
+			return errors.Join(err, removeRoutes(cmd.OutOrStdout(), c), removeLines(c), endAll(c, blocks), forgetState())
 		}),
 	}
+}
+
+// endDaemon ends a running daemon and waits until it is gone.
+func endDaemon() error {
+	var pid int
+	err := control.Call(control.Path(), control.Request{Command: "remove"}, &pid)
+	if errors.Is(err, control.ErrNotRunning) {
+		return nil
+	}
+	for limit := time.Now().Add(20 * time.Second); err == nil; time.Sleep(20 * time.Millisecond) {
+		if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+			return nil
+		}
+		if time.Now().After(limit) {
+			err = fmt.Errorf("the daemon, process %d, does not end: stop it, then try again", pid)
+		}
+	}
+	return err
 }
 
 // removeTable removes the table and returns the blocks that were in it, if

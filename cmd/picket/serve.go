@@ -29,6 +29,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 			return nil, d.block(ctx, r)
 		case "unblock":
 			return d.unblock(ctx, r)
+		case "remove":
+			return d.remove()
 		}
 		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, version)
 	})
@@ -73,13 +75,8 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	if err := d.blocker.call(ctx, func() error { list = d.blocker.list(); return nil }); err != nil {
 		return nil, err
 	}
-	t, err := nft.Open(d.config.Table())
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
 	drops := map[netip.Prefix]uint64{}
-	kernel, err := t.Blocks()
+	kernel, err := readBlocks(d.config.Table())
 	if err != nil {
 		return nil, err
 	}
@@ -142,4 +139,14 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err err
 		return 0, fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", r.Source)
 	}
 	return n, err
+}
+
+// remove ends the daemon, which would put back what "picket remove" takes
+// away, and returns its process number so that its end can be waited for.
+func (d *daemon) remove() (int, error) {
+	select {
+	case d.quit <- struct{}{}:
+	default: // asked already
+	}
+	return os.Getpid(), nil
 }
