@@ -63,6 +63,10 @@ func (t *Table) Block(blocks []Block, renew func(netip.Prefix) bool) error {
 			_ = t.conn.SetDeleteElements(set, els)
 			_ = t.conn.SetAddElements(set, els)
 		}
+		if b.Source.IsSingleIP() && b.For <= HoldTime {
+			// Or the hold would outlive the block.
+			t.queueDelete(held(b.Source.Addr()), element(b.Source, time.Second))
+		}
 	}
 	err := t.conn.Flush()
 	if isExist(err) {
