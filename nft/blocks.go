@@ -63,8 +63,8 @@ func (t *Table) Block(blocks []Block, renew func(netip.Prefix) bool) error {
 			_ = t.conn.SetDeleteElements(set, els)
 			_ = t.conn.SetAddElements(set, els)
 		}
-		if b.Source.IsSingleIP() && b.For <= HoldTime {
-			// Or the hold would outlive the block.
+		if b.Source.IsSingleIP() {
+			// Or the hold could outlive the block, or its end by hand.
 			t.queueDelete(held(b.Source.Addr()), element(b.Source, time.Second))
 		}
 	}
