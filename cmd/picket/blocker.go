@@ -29,6 +29,7 @@ type blocker struct {
 	ends    endHeap
 	lost    func(netip.Addr) // tells the engine that a source is not blocked
 	wanted  *nft.Elements    // what the sets must hold
+	actions *actions         // what is done beside a block
 	count   atomic.Int64     // len(book), for who asks from outside
 	changes uint64           // of the book, so far
 	speed   speed
@@ -48,6 +49,8 @@ type blockWork struct {
 	event  engine.Event
 	seen   time.Time // when the kernel saw the probe; zero for a block by hand
 	renew  bool      // the kernel lost it: not news, and not a further offence
+
+	commanded bool // the command has run
 }
 
 // An entry is one block in the book.
@@ -57,6 +60,9 @@ type entry struct {
 	until  time.Time
 	event  engine.Event
 	index  int // in the heap
+
+	routed    bool // an earlier run had a route for it
+	commanded bool // the command has run for it
 }
 
 // queueLength is how much may wait for the kernel. Blocking takes some 20 µs.
@@ -195,6 +201,7 @@ func (b *blocker) known(p netip.Prefix) bool { return b.book[p] != nil }
 // blocked books a block that the kernel has acknowledged, and tells of it.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
 	e := b.enter(w.source, now, now.Add(w.length), w.event)
+	b.actions.blocked(e, w)
 	if !w.seen.IsZero() {
 		b.speed.add(now.Sub(w.seen))
 	}
@@ -241,7 +248,7 @@ func (b *blocker) expire(now time.Time) {
 	for len(b.ends) > 0 && !b.ends[0].until.After(now) {
 		e := b.ends[0]
 		b.strike(e)
-		b.journal.Event(engine.Event{Event: "expire", Time: now, Source: sourceName(e.source), Action: "none", Reason: "the block has ended", Tool: e.event.Tool, Proven: e.event.Proven})
+		b.end(e, "expire", "the block has ended", now)
 	}
 }
 
@@ -266,9 +273,21 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	for _, e := range list {
 		b.strike(e)
 		b.lost(e.source.Addr())
-		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Source: sourceName(e.source), Action: "none", Reason: reason})
+		b.end(e, "unblock", reason, time.Now())
 	}
-	return len(list), nil
+	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
+	return len(list) + waiting, nil
+}
+
+// end tells of a block that has ended and undoes what was done beside it.
+func (b *blocker) end(e *entry, how, reason string, at time.Time) {
+	was := &e.event
+	ev := engine.Event{
+		Event: how, Time: at, Source: sourceName(e.source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
+		Technique: was.Technique, Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Action: "none", Reason: reason,
+	}
+	b.actions.ended(e, ev)
+	b.journal.Event(ev)
 }
 
 // restore books the blocks of an earlier run.

@@ -38,7 +38,7 @@ func runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New()}
+		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New(), quit: make(chan struct{}, 1)}
 		defer d.journal.Close()
 		return d.run()
 	})
@@ -58,20 +58,25 @@ type daemon struct {
 
 	judge   *judge
 	blocker *blocker
+	actions *actions
 	reader  *nflog.Reader
 	control net.Listener
 	watcher *nft.Watcher
 	trap    *trap.Trap
 
-	passedTrap bool // the trap's listener is systemd's, and stays open without us
-	adopting   bool // the kernel has blocks of an earlier run
-	removed    bool // by "picket remove": there is nothing to keep
+	passedTrap bool          // the trap's listener is systemd's, and stays open without us
+	adopting   bool          // the kernel has blocks of an earlier run
+	quit       chan struct{} // asks to end for good, for "picket remove"
+	removed    bool          // there is nothing to keep
 }
 
 // load reads the configuration, and --dry-run over it.
 func (d *daemon) load() (*config.Config, error) {
 	c, err := config.Load(d.path)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.Runnable(); err != nil {
 		return nil, err
 	}
 	c.DryRun = c.DryRun || d.dryRun
@@ -121,14 +126,14 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 				d.reload(ctx)
 				continue
 			}
-			d.stop(ctx)
+			d.stop(ctx, "stopping: blocks stay in force until their time is over")
+			return nil
+		case <-d.quit:
+			d.removed = true
+			d.stop(ctx, "stopping for \"picket remove\"")
 			return nil
 		case <-ctx.Done():
-			if err := context.Cause(ctx); !errors.Is(err, errRemoved) {
-				return err
-			}
-			d.removed = true
-			return nil
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -165,7 +170,8 @@ func (d *daemon) open(fail func(error)) (err error) {
 	}
 	d.judge = newJudge(d.config, e, d.journal)
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
-	d.judge.blocker = d.blocker
+	d.actions = newActions(d.config, d.blocker, d.journal)
+	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
 	// Nobody may be between us and the table before it is known to be ours.
 	found, err := table.Inspect()
 	if err != nil || found == nft.Foreign {
@@ -211,10 +217,12 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 		d.judge.engine.Restore(k.Source.Addr(), k.Since, k.Until)
 	}
 	if found == nft.Absent {
-		_, err = d.blocker.putBack(nil)
-		return err
+		if _, err := d.blocker.putBack(nil); err != nil {
+			return err
+		}
 	}
-	d.adopting = true
+	d.adopting = found != nft.Absent
+	d.actions.start()
 	return nil
 }
 
@@ -264,6 +272,9 @@ func (d *daemon) close() {
 	}
 	if d.blocker != nil {
 		_ = d.blocker.table.Close()
+	}
+	if d.actions != nil {
+		d.actions.stop()
 	}
 	if d.control != nil {
 		d.control.Close()
@@ -324,10 +335,14 @@ func (d *daemon) elements() *nft.Elements {
 // invalid file changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
+	d.actions.reload()
 	c, err := d.load()
 	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources) {
 		d.journal.Notice("", "nflog.group, nflog.snaplen and detect.sources change only with a restart: the old ones stay")
 		c.NFLOG, c.Detect.Sources = d.config.NFLOG, d.config.Detect.Sources
+	}
+	if err == nil && keepBounds(c, d.config) {
+		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")
 	}
 	if err == nil {
 		err = d.apply(ctx, c)
@@ -369,11 +384,12 @@ func (d *daemon) push(ctx context.Context) error {
 	}); err != nil || refused != nil {
 		return errors.Join(err, refused)
 	}
-	return d.blocker.call(ctx, func() error {
+	err := d.blocker.call(ctx, func() error {
 		d.blocker.wanted = els
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
+		d.actions.forget(cfg.Protected.Overlaps)
 		for p := range d.blocker.book {
 			if cfg.Protected.Overlaps(p) {
 				if _, err := d.blocker.unblock(p, "the address is protected now"); err != nil {
@@ -383,6 +399,10 @@ func (d *daemon) push(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err == nil {
+		d.actions.configure(c)
+	}
+	return err
 }
 
 // watchTable puts the table back when another process has changed it.

@@ -21,6 +21,7 @@ type judge struct {
 	engine   *engine.Engine
 	config   *config.Config
 	blocker  *blocker
+	actions  *actions
 	journal  *journal.Writer
 	probes   chan engine.Probe
 	calls    chan func()
@@ -106,6 +107,9 @@ func (j *judge) observe(p engine.Probe, data string) {
 	if d.Release {
 		j.blocker.release(p.Source)
 	}
+	if d.Reason == engine.AlreadyBlocked && j.actions.every(j.protocol(p.Protocol)) {
+		j.actions.again(j.event(&p, &d))
+	}
 	if d.Action == engine.None && !d.Tell {
 		return
 	}
@@ -118,15 +122,30 @@ func (j *judge) observe(p engine.Probe, data string) {
 	}
 	if d.Action == engine.Block {
 		source := netip.PrefixFrom(p.Source, p.Source.BitLen())
-		if !j.blocker.block(&blockWork{source, d.For, ev, time.Unix(0, p.At), d.Reason == engine.LostBlock}) {
+		w := &blockWork{source: source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		if !j.actions.before(w) && !j.blocker.block(w) {
 			j.engine.Unblock(p.Source)
 			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", p.Source, queueLength)
 		}
 		return
 	}
+	if d.Action != engine.None {
+		j.actions.acted(ev)
+	}
 	if d.Action != engine.None || !d.NewPattern {
 		j.journal.Event(ev)
 	}
+}
+
+// protocol returns the section that a protocol is configured in.
+func (j *judge) protocol(number uint8) *config.Protocol {
+	switch number {
+	case engine.ProtocolTCP, engine.ProtocolSCTP:
+		return &j.config.TCP
+	case engine.ProtocolUDP:
+		return &j.config.UDP
+	}
+	return &j.config.IP
 }
 
 // event describes a probe and what was decided about it.

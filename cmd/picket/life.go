@@ -70,11 +70,12 @@ func (d *daemon) alive() {
 // stop ends the reading and has everything judged and done that was read.
 // What is mirrored from then on waits for the next process, if systemd keeps
 // the socket; what must not act without a judge is emptied.
-func (d *daemon) stop(ctx context.Context) {
-	d.journal.Notice(journal.Stop, "stopping: blocks stay in force until their time is over")
+func (d *daemon) stop(ctx context.Context, why string) {
+	d.journal.Notice(journal.Stop, "%s", why)
 	_ = systemd.Stopping("stopping") // who is not there cannot be told
 	d.reader.Close()
 	_ = d.judge.call(ctx, d.judge.drain) // it fails when picket fails, and then nobody judges
+	d.actions.stop()
 	if err := d.blocker.call(ctx, func() error { return d.blocker.table.Quiet(d.passedTrap) }); err != nil {
 		d.journal.Notice("", "%v", err)
 	}

@@ -4,15 +4,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
-	"picket/internal/config"
-	"picket/internal/control"
 	"picket/nft"
 )
 
@@ -53,48 +50,6 @@ func rulesetCommand() *cobra.Command {
 			return err
 		}),
 	}
-}
-
-func removeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "remove",
-		Short: "Take picket's table out of the kernel, blocks included, and end the daemon",
-		Args:  cobra.NoArgs,
-		RunE: action(func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			removed, err := remove(c)
-			if err != nil {
-				return err
-			}
-			if err := forgetState(); err != nil {
-				return err
-			}
-			text := "removed table inet " + nft.Name
-			if !removed {
-				text = "there is no table inet " + nft.Name
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
-		}),
-	}
-}
-
-// remove has a running daemon remove the table, since it would put it back, and
-// else does it itself.
-func remove(c *config.Config) (bool, error) {
-	err := control.Call(control.Path(), control.Request{Command: "remove"}, nil)
-	if !errors.Is(err, control.ErrNotRunning) {
-		return err == nil, err
-	}
-	t, err := nft.Open(c.Table())
-	if err != nil {
-		return false, err
-	}
-	defer t.Close()
-	return t.Remove()
 }
 
 func versionCommand() *cobra.Command {

@@ -5,7 +5,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/journal"
 	"picket/nft"
 )
 
@@ -32,7 +30,7 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 		case "unblock":
 			return d.unblock(ctx, r)
 		case "remove":
-			return nil, d.remove(ctx, cancel)
+			return d.remove()
 		}
 		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, version)
 	})
@@ -114,7 +112,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 		}
 	}
 	now := time.Now()
-	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: "by hand"}
+	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: handmade}
 	if err := d.blocker.call(ctx, func() error {
 		w := &blockWork{source: p, length: time.Duration(length), event: ev}
 		if err := d.blocker.table.Block([]nft.Block{{Source: p, For: w.length}}, d.blocker.known); err != nil {
@@ -143,16 +141,12 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err err
 	return n, err
 }
 
-// errRemoved ends the daemon after "picket remove".
-var errRemoved = errors.New("the table was removed")
-
-// remove takes the table and the state away and ends the daemon, which would
-// otherwise put the table back.
-func (d *daemon) remove(ctx context.Context, cancel context.CancelCauseFunc) error {
-	if err := d.blocker.call(ctx, func() error { _, err := d.blocker.table.Remove(); return err }); err != nil {
-		return err
+// remove ends the daemon, which would put back what "picket remove" takes
+// away, and returns its process number so that its end can be waited for.
+func (d *daemon) remove() (int, error) {
+	select {
+	case d.quit <- struct{}{}:
+	default: // asked already
 	}
-	d.journal.Notice(journal.Stop, "table inet %s was removed by \"picket remove\": stopping", nft.Name)
-	cancel(errRemoved)
-	return nil
+	return os.Getpid(), nil
 }

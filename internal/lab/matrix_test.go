@@ -98,6 +98,7 @@ action = "block"
 trigger = 0
 stealth = "1,11,15"
 advanced = "1-1023"
+exclude = ""
 [udp]
 modes = ["stealth", "advanced"]
 action = "block"
