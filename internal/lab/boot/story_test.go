@@ -60,6 +60,7 @@ func TestStory(t *testing.T) {
 		{"flush", (*story).flush},
 		{"reboot", (*story).reboot},
 		{"trap", (*story).trap},
+		{"operator", (*story).operator},
 		{"upgrade", (*story).upgrade},
 		{"purge", (*story).purge},
 	} {
@@ -495,6 +496,31 @@ func (s *story) fill(blocks int) {
 		s.t.Fatal(err)
 	}
 	s.run("chown", "--reference=/var/lib/private/picket", "/var/lib/private/picket/state")
+}
+
+// operator uses what the hardened unit allows, and what a drop-in of the
+// examples lets it do besides.
+func (s *story) operator() {
+	const source = "198.51.100.201"
+	s.configure("[history]\nfile = \"/var/log/picket/history\"\n[route]\ntype = \"blackhole\"\n[hosts_deny]\nline = \"ALL: $TARGET$\"\n")
+	s.run("mkdir", "-p", "/etc/systemd/system/picket.service.d")
+	s.run("cp", "/usr/share/doc/picket/examples/systemd/hosts-deny.conf", "/etc/systemd/system/picket.service.d/")
+	s.run("systemctl", "daemon-reload")
+	s.run("systemctl", "restart", "picket.service")
+	s.run("picket", "block", source, "--for", "1h")
+	s.within(5*time.Second, "a line in hosts.deny", func() bool { return strings.Contains(s.try("cat", "/etc/hosts.deny"), "ALL: "+source) })
+	s.within(5*time.Second, "a line of history", func() bool { return strings.Contains(s.try("cat", "/var/log/picket/history"), source) })
+	s.within(5*time.Second, "a route", func() bool {
+		return strings.Contains(s.try("ip", "route", "show", "table", "7112"), "blackhole "+source)
+	})
+	s.run("picket", "unblock", source)
+	s.within(5*time.Second, "neither line nor route", func() bool {
+		return !strings.Contains(s.try("cat", "/etc/hosts.deny"), source) && !strings.Contains(s.try("ip", "route", "show", "table", "7112"), source)
+	})
+	s.run("rm", "/etc/systemd/system/picket.service.d/hosts-deny.conf")
+	s.run("systemctl", "daemon-reload")
+	s.configure("")
+	s.run("systemctl", "restart", "picket.service")
 }
 
 // upgrade keeps what the administrator has changed and what is blocked.
