@@ -217,8 +217,13 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
 	kept := d.recall(time.Now())
-	d.blocker.restore(kept)
-	for _, k := range kept {
+	if len(kept.Memory) > 0 {
+		if err := d.judge.engine.Recall(kept.Memory); err != nil {
+			d.journal.Notice("", "sources start anew: %v", err)
+		}
+	}
+	d.blocker.restore(kept.Blocks)
+	for _, k := range kept.Blocks {
 		d.judge.engine.Restore(k.Source.Addr(), k.Since, k.Until)
 	}
 	if fresh {
