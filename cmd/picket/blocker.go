@@ -293,7 +293,7 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time) {
 // restore books the blocks of an earlier run.
 func (b *blocker) restore(list []keptBlock) {
 	for _, k := range list {
-		b.enter(k.Source, k.Since, k.Until, k.event())
+		b.enter(k.Source, k.Since, k.Until, k.event()).commanded = k.Commanded
 	}
 }
 
@@ -325,7 +325,10 @@ func (b *blocker) reconcile(list []nft.Block, restored func(a netip.Addr, since,
 		have[x.Source] = true
 		if b.book[x.Source] == nil && x.For > 0 {
 			until := now.Add(x.For)
-			b.enter(x.Source, now, until, engine.Event{Source: sourceName(x.Source), Reason: "from an earlier run"})
+			e := b.enter(x.Source, now, until, engine.Event{Source: sourceName(x.Source), Reason: "from an earlier run"})
+			// Whether a command was run is not known; to undo what was not done
+			// does no harm.
+			e.commanded = true
 			restored(x.Source.Addr(), now, until)
 		}
 	}

@@ -218,6 +218,9 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	}
 	d.adopting = found != nft.Absent
 	d.actions.start()
+	if !d.adopting {
+		d.actions.settle()
+	}
 	return nil
 }
 
@@ -226,21 +229,23 @@ func (d *daemon) adopt(ctx context.Context) {
 	if !d.adopting {
 		return
 	}
-	list, err := readBlocks(d.config.Table())
-	if err == nil {
-		var fresh []func()
-		err = d.blocker.call(ctx, func() error {
-			return d.blocker.reconcile(list, func(a netip.Addr, since, until time.Time) {
-				fresh = append(fresh, func() { d.judge.engine.Restore(a, since, until) })
-			})
-		})
-		if err == nil {
-			err = d.judge.call(ctx, func() {
-				for _, f := range fresh {
-					f()
-				}
-			})
+	list, unread := readBlocks(d.config.Table())
+	var fresh []func()
+	err := d.blocker.call(ctx, func() error {
+		defer d.actions.settle()
+		if unread != nil {
+			return unread
 		}
+		return d.blocker.reconcile(list, func(a netip.Addr, since, until time.Time) {
+			fresh = append(fresh, func() { d.judge.engine.Restore(a, since, until) })
+		})
+	})
+	if err == nil {
+		err = d.judge.call(ctx, func() {
+			for _, f := range fresh {
+				f()
+			}
+		})
 	}
 	if err != nil && !errors.Is(err, errStopping) {
 		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
