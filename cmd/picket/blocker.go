@@ -293,7 +293,7 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time) {
 // restore books the blocks of an earlier run.
 func (b *blocker) restore(list []keptBlock) {
 	for _, k := range list {
-		b.enter(k.Source, k.Since, k.Until, k.event())
+		b.enter(k.Source, k.Since, k.Until, k.event()).commanded = k.Commanded
 	}
 }
 

@@ -233,6 +233,9 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	}
 	d.adopting = !fresh
 	d.actions.start()
+	if !d.adopting {
+		d.actions.settle()
+	}
 	return nil
 }
 

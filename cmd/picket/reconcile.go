@@ -35,9 +35,12 @@ func (d *daemon) adopt(ctx context.Context) {
 	if !d.adopting {
 		return
 	}
-	if err := d.reconcile(ctx, ""); err != nil && !errors.Is(err, errStopping) {
+	err := d.reconcile(ctx, "")
+	if err != nil && !errors.Is(err, errStopping) {
 		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
 	}
+	// What stands beside the blocks is settled with what is known of them.
+	_ = d.blocker.call(ctx, func() error { d.actions.settle(); return nil })
 }
 
 // watchTable looks after the table when another process has changed it.
@@ -116,7 +119,11 @@ func (b *blocker) agree(list []nft.Block, by string) (found, gone []*entry) {
 				reason = "added to the set by " + by
 			}
 			ev := engine.Event{Event: "block", Time: now, Source: sourceName(x.Source), Action: "block", For: engine.Seconds(x.For), Reason: reason}
-			found = append(found, b.enter(x.Source, now, now.Add(x.For), ev))
+			e := b.enter(x.Source, now, now.Add(x.For), ev)
+			// Whether a command was run is not known; to undo what was not done
+			// does no harm.
+			e.commanded = true
+			found = append(found, e)
 			if by != "" {
 				b.journal.Event(ev)
 			}
