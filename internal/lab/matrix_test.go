@@ -82,9 +82,9 @@ func masscan(a aim) []string {
 		"-e", a.dev, "--source-ip", a.src.String(), router, a.mac}
 }
 
-// zmap scans one port a run, so it runs for a few.
+// zmap scans one port a run, so it runs for more than the default lets pass.
 func zmap(a aim) []string {
-	const each = `for p in 1 7 11 13 15 17 19 37; do zmap -q -o /dev/null -b /dev/null -c 0 -r 1000 -i "$1" -G "$2" -S "$3" -p "$p" "$4" || exit; done`
+	const each = `for p in $(seq 1 24); do zmap -q -o /dev/null -b /dev/null -c 0 -r 1000 -i "$1" -G "$2" -S "$3" -p "$p" "$4" || exit; done`
 	return []string{"sh", "-c", each, "zmap", a.dev, a.mac, a.src.String(), a.dst.String()}
 }
 
