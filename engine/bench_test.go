@@ -103,7 +103,7 @@ func TestSourceSize(t *testing.T) {
 	}
 	e, _ := New(Config{}, 1)
 	tables := uintptr(len(e.sources.records))*unsafe.Sizeof(source{}) + uintptr(len(e.sources.order))*unsafe.Sizeof(link{}) +
-		uintptr(len(e.sources.index)+len(e.sources.hashes))*4 + uintptr(len(e.memory.traces))*(unsafe.Sizeof(trace{})+2)
+		uintptr(len(e.sources.index)+len(e.sources.hashes))*4 + uintptr(len(e.traces.all))*(unsafe.Sizeof(trace{})+2)
 	t.Logf("at most %d bytes a source; by default %d sources take %.1f bytes each; what all share takes %d", per, len(e.sources.records),
 		float64(tables)/float64(len(e.sources.records)), unsafe.Sizeof(*e))
 }

@@ -19,7 +19,7 @@ type Engine struct {
 
 	clock       clock
 	sources     *table
-	memory      *memory
+	traces      *traces
 	blocks      blocks
 	decoys      decoys
 	distributed distributed
@@ -51,7 +51,7 @@ func New(cfg Config, seed uint64) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{sources: newTable(cfg.Sources, seed), memory: newMemory(cfg.Sources, seed)}
+	e := &Engine{sources: newTable(cfg.Sources, seed), traces: newTraces(cfg.Sources, seed)}
 	e.blocks.init()
 	e.configure(cfg)
 	return e, nil
@@ -139,7 +139,7 @@ func (e *Engine) Observe(p Probe) Decision {
 // reset forgets everything that time has a part in, since there is none left.
 func (e *Engine) reset(at int64) {
 	e.sources.clear()
-	e.memory.clear()
+	e.traces.clear()
 	e.blocks.init()
 	e.decoys, e.distributed = decoys{}, distributed{}
 	e.newcomers, e.scatter, e.tell, e.unproven = surge{}, surge{}, pace{}, pace{}
@@ -243,11 +243,11 @@ func (e *Engine) told(s *source, d *Decision) {
 func (e *Engine) admit(k key, now int64, d *Decision) uint32 {
 	horizon := now - 2*e.half
 	if e.sources.full() {
-		e.memory.put(&e.sources.records[e.sources.oldest], horizon)
+		e.traces.put(&e.sources.records[e.sources.oldest], horizon)
 	}
 	r := e.sources.add(k)
 	s := &e.sources.records[r]
-	if e.memory.used > 0 && e.memory.take(k, s, horizon) {
+	if e.traces.used > 0 && e.traces.take(k, s, horizon) {
 		s.half = e.halfOf(s.last)
 		return r
 	}
@@ -339,9 +339,9 @@ func (e *Engine) Unblock(p netip.Prefix) {
 	if s := e.sources.peek(k); s != nil {
 		s.forget()
 	}
-	if i := e.memory.at(k); i >= 0 {
-		e.memory.tags[i] = 0
-		e.memory.used--
+	if i := e.traces.at(k); i >= 0 {
+		e.traces.tags[i] = 0
+		e.traces.used--
 	}
 }
 
@@ -362,6 +362,6 @@ func (e *Engine) Blocked(a netip.Addr, at int64) bool {
 func (e *Engine) Stats() Stats {
 	s := e.stats
 	s.Sources, s.Evicted, s.Blocks = int(e.sources.used), e.sources.evicted, len(e.blocks.by)
-	s.Traces, s.Flooding = e.memory.used, e.newcomers.on
+	s.Traces, s.Flooding = e.traces.used, e.newcomers.on
 	return s
 }

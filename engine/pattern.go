@@ -36,6 +36,10 @@ func (p Pattern) String() string {
 	return ""
 }
 
+// Shared reports whether a pattern is of many sources together, and says
+// nothing about the one whose probe completed it.
+func (p Pattern) Shared() bool { return p == Flood || p == Distributed || p == Reflection }
+
 const (
 	// patternAt is how many distinct ports, or addresses, make a port scan, or
 	// a sweep: the five of Snort's port_scan (low sensitivity) and psad's level 1.

@@ -30,12 +30,12 @@ func (e *Engine) Describe(a netip.Addr) (src Source, ok bool) {
 	k := e.keyOf(a)
 	s := e.sources.peek(k)
 	if s == nil {
-		i := e.memory.at(k)
+		i := e.traces.at(k)
 		if i < 0 {
 			return Source{}, false
 		}
 		s = &source{key: k}
-		e.memory.traces[i].fill(s)
+		e.traces.all[i].fill(s)
 	}
 	_, b, blocked := e.covering(a, e.clock.now)
 	src = Source{

@@ -53,7 +53,7 @@ type source struct {
 	named  Pattern // what the probes are together
 	tool   Tool    // what the packets look like
 	agreed uint8   // new ports in a row whose packets looked like it
-	_      uint8
+	spare  uint8
 	hosts  uint16 // bit set over a hash of the addresses of an IPv6 prefix that were reacted to
 
 	port [portSlots / 4]uint64 // distinct ports, four a word; see portAt

@@ -202,10 +202,14 @@ func (t *Table) Verify() (bool, error) {
 }
 
 // Quiet empties the sets that act without the daemon: hot ports, so that
-// nobody is held whom nobody judges, and the trap's port. Blocks stay.
-func (t *Table) Quiet() error {
-	for _, name := range []string{"hot_tcp", "hot_udp", "held4", "held6", "trap_port"} {
+// nobody is held whom nobody judges, and the trap's port, unless somebody else
+// keeps the trap's listener open. Blocks stay.
+func (t *Table) Quiet(keepTrap bool) error {
+	for _, name := range []string{"hot_tcp", "hot_udp", "held4", "held6"} {
 		t.conn.FlushSet(t.sets[name])
+	}
+	if !keepTrap {
+		t.conn.FlushSet(t.sets["trap_port"])
 	}
 	return explain("quiet table inet "+Name, t.conn.Flush())
 }

@@ -251,7 +251,7 @@ func TestQuiet(t *testing.T) {
 	tab := open(t)
 	install(t, tab)
 	run(t, "", "nft", "add element inet picket held4 { 203.0.113.5 }")
-	if err := tab.Quiet(); err != nil {
+	if err := tab.Quiet(false); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []string{"set inet picket hot_tcp", "set inet picket held4", "map inet picket trap_port"} {

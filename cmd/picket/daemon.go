@@ -38,7 +38,7 @@ func runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New()}
+		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New(), quit: make(chan struct{}, 1)}
 		defer d.journal.Close()
 		return d.run()
 	})
@@ -58,16 +58,25 @@ type daemon struct {
 
 	judge   *judge
 	blocker *blocker
+	actions *actions
 	reader  *nflog.Reader
 	control net.Listener
 	watcher *nft.Watcher
 	trap    *trap.Trap
+
+	passedTrap bool          // the trap's listener is systemd's, and stays open without us
+	adopting   bool          // the kernel has blocks of an earlier run
+	quit       chan struct{} // asks to end for good, for "picket remove"
+	removed    bool          // there is nothing to keep
 }
 
 // load reads the configuration, and --dry-run over it.
 func (d *daemon) load() (*config.Config, error) {
 	c, err := config.Load(d.path)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.Runnable(); err != nil {
 		return nil, err
 	}
 	c.DryRun = c.DryRun || d.dryRun
@@ -91,18 +100,19 @@ func (d *daemon) run() (err error) {
 	defer func() {
 		cancel(nil)
 		owners.Wait()
+		if !d.removed {
+			d.lastState()
+		}
 		d.close()
 	}()
-	watchdog, err := systemd.Watchdog()
-	if err != nil {
-		d.journal.Notice("", "the watchdog will not be fed: %v", err)
-	}
-	owners.Go(func() { d.judge.run(ctx, watchdog) })
+	owners.Go(func() { d.judge.run(ctx) })
 	owners.Go(func() { d.blocker.run(ctx) })
 	owners.Go(func() { d.serve(ctx, cancel) })
 	owners.Go(func() { d.watchTable(ctx, cancel) })
 	owners.Go(func() { d.watchHost(ctx) })
 	owners.Go(func() { d.serveTrap(ctx) })
+	owners.Go(func() { d.adopt(ctx) })
+	owners.Go(func() { d.keepState(ctx) })
 	d.ready()
 	return d.wait(ctx, signals)
 }
@@ -116,21 +126,15 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 				d.reload(ctx)
 				continue
 			}
-			d.journal.Notice(journal.Stop, "stopping: blocks stay in force until their time is over")
-			// Who is not there cannot be told.
-			_ = systemd.Stopping("stopping")
-			d.quiet(ctx)
+			d.stop(ctx, "stopping: blocks stay in force until their time is over")
+			return nil
+		case <-d.quit:
+			d.removed = true
+			d.stop(ctx, "stopping for \"picket remove\"")
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// quiet empties what must not act without a judge.
-func (d *daemon) quiet(ctx context.Context) {
-	if err := d.blocker.call(ctx, d.blocker.table.Quiet); err != nil {
-		d.journal.Notice("", "%v", err)
 	}
 }
 
@@ -146,9 +150,7 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err != nil {
 		d.journal.Notice("", "%v", err) // the others are of use
 	}
-	if passed.NFLOG != nil {
-		defer passed.NFLOG.Close()
-	}
+	d.passedTrap = len(passed.Traps) > 0
 	if d.control = passed.Control; d.control == nil {
 		if d.control, err = control.Listen(control.Path()); err != nil {
 			return err
@@ -168,20 +170,17 @@ func (d *daemon) open(fail func(error)) (err error) {
 	}
 	d.judge = newJudge(d.config, e, d.journal)
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
-	d.judge.blocker = d.blocker
+	d.actions = newActions(d.config, d.blocker, d.journal)
+	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
 	// Nobody may be between us and the table before it is known to be ours.
-	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
-		return errors.Join(err, foreign(state))
+	found, err := table.Inspect()
+	if err != nil || found == nft.Foreign {
+		return errors.Join(err, foreign(found))
 	}
-	reader := d.config.Reader()
-	reader.Stored = passed.NFLOG
-	if d.reader, err = nflog.Open(reader, d.judge.probe, fail); err != nil {
+	if err := d.openReader(passed.NFLOG, fail); err != nil {
 		return err
 	}
-	if err := systemd.Store(systemd.NFLOGName, d.reader); err != nil {
-		d.journal.Notice("", "probes that arrive during a restart will be lost: %v", err)
-	}
-	return d.install(table, e)
+	return d.install(table, found)
 }
 
 func foreign(s nft.State) error {
@@ -191,7 +190,10 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
+// install puts the table and the blocks of an earlier run into the kernel.
+// Where the table was there already, reading its blocks may take a second, so
+// that is done later, by adopt.
+func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	// Watch first, so that no change falls between.
 	if d.watcher, err = table.Watch(); err != nil {
 		return err
@@ -204,7 +206,55 @@ func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
 	if adopted {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
-	return d.blocker.adopt(e.Restore)
+	kept := d.recall(time.Now())
+	d.blocker.restore(kept)
+	for _, k := range kept {
+		d.judge.engine.Restore(k.Source, k.Since, k.Until)
+	}
+	if found == nft.Absent {
+		if _, err := d.blocker.putBack(nil); err != nil {
+			return err
+		}
+	}
+	d.adopting = found != nft.Absent
+	d.actions.start()
+	return nil
+}
+
+// adopt books the blocks that the kernel had before.
+func (d *daemon) adopt(ctx context.Context) {
+	if !d.adopting {
+		return
+	}
+	list, err := readBlocks(d.config.Table())
+	if err == nil {
+		var fresh []func()
+		err = d.blocker.call(ctx, func() error {
+			return d.blocker.reconcile(list, func(p netip.Prefix, since, until time.Time) {
+				fresh = append(fresh, func() { d.judge.engine.Restore(p, since, until) })
+			})
+		})
+		if err == nil {
+			err = d.judge.call(ctx, func() {
+				for _, f := range fresh {
+					f()
+				}
+			})
+		}
+	}
+	if err != nil && !errors.Is(err, errStopping) {
+		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
+	}
+}
+
+// readBlocks reads the blocked sets over a connection of its own.
+func readBlocks(c nft.Config) ([]nft.Block, error) {
+	t, err := nft.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	return t.Blocks()
 }
 
 // close gives back what open acquired. The table and its blocks stay.
@@ -217,6 +267,9 @@ func (d *daemon) close() {
 	}
 	if d.blocker != nil {
 		_ = d.blocker.table.Close()
+	}
+	if d.actions != nil {
+		d.actions.stop()
 	}
 	if d.control != nil {
 		d.control.Close()
@@ -277,10 +330,14 @@ func (d *daemon) elements() *nft.Elements {
 // invalid file changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
+	d.actions.reload()
 	c, err := d.load()
 	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources) {
 		d.journal.Notice("", "nflog.group, nflog.snaplen and detect.sources change only with a restart: the old ones stay")
 		c.NFLOG, c.Detect.Sources = d.config.NFLOG, d.config.Detect.Sources
+	}
+	if err == nil && keepBounds(c, d.config) {
+		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")
 	}
 	if err == nil {
 		err = d.apply(ctx, c)
@@ -322,11 +379,12 @@ func (d *daemon) push(ctx context.Context) error {
 	}); err != nil || refused != nil {
 		return errors.Join(err, refused)
 	}
-	return d.blocker.call(ctx, func() error {
+	err := d.blocker.call(ctx, func() error {
 		d.blocker.wanted = els
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
+		d.actions.forget(cfg.Protected.Overlaps)
 		for p := range d.blocker.book {
 			if cfg.Protected.Overlaps(p) {
 				if _, err := d.blocker.unblock(p, "the address is protected now"); err != nil {
@@ -336,6 +394,10 @@ func (d *daemon) push(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err == nil {
+		d.actions.configure(c)
+	}
+	return err
 }
 
 // watchTable puts the table back when another process has changed it.

@@ -13,7 +13,6 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/journal"
-	"picket/internal/systemd"
 )
 
 // A judge owns the engine: one goroutine feeds it probes and carries its
@@ -22,11 +21,13 @@ type judge struct {
 	engine   *engine.Engine
 	config   *config.Config
 	blocker  *blocker
+	actions  *actions
 	journal  *journal.Writer
 	probes   chan engine.Probe
 	calls    chan func()
 	overflow atomic.Uint64 // probes that did not fit into the channel
 	names    map[uint32]string
+	waiting  [32]engine.Probe // see batch
 }
 
 // probeQueue is how many probes may wait for the engine, some 10 ms of the
@@ -68,32 +69,56 @@ func (j *judge) call(ctx context.Context, f func()) error {
 // lost tells the engine that a source is not blocked after all. It is for the
 // blocker, and drops the word rather than wait: the engine finds out by itself
 // when the source's next probe arrives.
-func (j *judge) lost(a netip.Addr) {
+func (j *judge) lost(p netip.Prefix) {
 	select {
-	case j.calls <- func() { j.engine.Unblock(a) }:
+	case j.calls <- func() { j.engine.Unblock(p) }:
 	default:
 	}
 }
 
-// run works until ctx ends. It feeds the watchdog, every so often, itself: a
-// judge that hangs must not look alive.
-func (j *judge) run(ctx context.Context, watchdog time.Duration) {
-	var alive <-chan time.Time
-	if watchdog > 0 {
-		t := time.NewTicker(watchdog)
-		defer t.Stop()
-		alive = t.C
-	}
+// run works until ctx ends.
+func (j *judge) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case p := <-j.probes:
-			j.observe(p, "")
+			j.batch(p)
 		case f := <-j.calls:
 			f()
-		case <-alive:
-			_ = systemd.Alive() // not to be told is what the watchdog is for
+		}
+	}
+}
+
+// batch judges p and what has queued up behind it, so much of it at once as
+// the engine likes to expect.
+func (j *judge) batch(p engine.Probe) {
+	batch := append(j.waiting[:0], p)
+	for len(batch) < cap(batch) {
+		select {
+		case p := <-j.probes:
+			batch = append(batch, p)
+			continue
+		default:
+		}
+		break
+	}
+	if len(batch) > 1 {
+		j.engine.Expect(batch)
+	}
+	for _, p := range batch {
+		j.observe(p, "")
+	}
+}
+
+// drain judges what is queued. It is for the owner.
+func (j *judge) drain() {
+	for {
+		select {
+		case p := <-j.probes:
+			j.observe(p, "")
+		default:
+			return
 		}
 	}
 }
@@ -104,27 +129,51 @@ func (j *judge) observe(p engine.Probe, data string) {
 	if d.Release {
 		j.blocker.release(p.Source)
 	}
+	if d.Reason == engine.AlreadyBlocked && j.actions.every(j.protocol(p.Protocol)) {
+		j.actions.again(j.event(&p, &d))
+	}
 	if d.Action == engine.None && !d.Tell {
 		return
 	}
 	ev := j.event(&p, &d)
 	ev.Data = data
 	if d.NewPattern {
-		pattern := ev
-		pattern.Event, pattern.Action, pattern.For = "pattern", engine.None.String(), 0
-		j.journal.Event(pattern)
+		j.journal.Event(patternOf(ev, &d))
 	}
 	if d.Action == engine.Block {
-		source := netip.PrefixFrom(p.Source, p.Source.BitLen())
-		if !j.blocker.block(&blockWork{source, d.For, ev, time.Unix(0, p.At), d.Reason == engine.LostBlock}) {
-			j.engine.Unblock(p.Source)
-			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", p.Source, queueLength)
+		w := &blockWork{source: d.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		if !j.actions.before(w) && !j.blocker.block(w) {
+			j.engine.Unblock(d.Source)
+			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
 		}
 		return
+	}
+	if d.Action != engine.None {
+		j.actions.acted(ev)
 	}
 	if d.Action != engine.None || !d.NewPattern {
 		j.journal.Event(ev)
 	}
+}
+
+// patternOf makes of the event of a probe that of the pattern it completed.
+func patternOf(ev engine.Event, d *engine.Decision) engine.Event {
+	ev.Event, ev.Action, ev.For, ev.Reason = "pattern", engine.None.String(), 0, d.Evidence()
+	if d.Pattern.Shared() {
+		ev = engine.Event{Event: ev.Event, Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Action: ev.Action, Reason: ev.Reason, Config: ev.Config}
+	}
+	return ev
+}
+
+// protocol returns the section that a protocol is configured in.
+func (j *judge) protocol(number uint8) *config.Protocol {
+	switch number {
+	case engine.ProtocolTCP, engine.ProtocolSCTP:
+		return &j.config.TCP
+	case engine.ProtocolUDP:
+		return &j.config.UDP
+	}
+	return &j.config.IP
 }
 
 // event describes a probe and what was decided about it.
@@ -133,14 +182,14 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
 		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
 		Mode: p.Mode.String(), Technique: p.Technique.String(), Interface: j.interfaceName(p.Interface),
-		Pattern: d.Pattern.String(), Proven: d.Proven, Probes: d.Probes,
+		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
 		Action: d.Action.String(), For: engine.Seconds(d.For), Reason: d.Reason.String(), Config: j.setting(p, d),
 	}
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)
 	}
 	if d.Action == engine.Block {
-		ev.Event = "block"
+		ev.Event, ev.Source = "block", sourceName(d.Source)
 	}
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last

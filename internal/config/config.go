@@ -32,6 +32,15 @@ type Config struct {
 	Ignore Ignore   `json:"ignore"`
 	Block  Block    `json:"block"`
 	Trap   Trap     `json:"trap"`
+
+	Run       Run       `json:"run"`
+	Route     Route     `json:"route"`
+	HostsDeny HostsDeny `json:"hosts_deny"`
+	History   History   `json:"history"`
+	Resolve   Resolve   `json:"resolve"`
+
+	Warnings Faults `json:"-"` // what is wrong with the host and not with the file
+	unread   Faults // those of them that are ignore files; see Runnable
 }
 
 // NFLOG is the section of that name.
@@ -49,6 +58,7 @@ type Detect struct {
 
 // Protocol is one of the sections tcp, udp and ip.
 type Protocol struct {
+	Preset   string         `json:"preset,omitempty"`
 	Modes    []string       `json:"modes"`
 	Action   string         `json:"action"`
 	Trigger  map[string]int `json:"trigger"` // by mode

@@ -40,6 +40,7 @@ func collect(d *document, asked map[string]bool) {
 	top := d.top()
 	sections := map[string]func(*section){
 		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read, "trap": c.Trap.read,
+		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read, "resolve": c.Resolve.read,
 		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) }, "udp": func(s *section) { c.UDP.read(s, 1, 65535) },
 		"ip": func(s *section) { c.IP.read(s, 0, 255) },
 	}
@@ -106,7 +107,7 @@ for = ["1 hour"]
 memory = "1s"
 [ignore]
 addresses = ["example.net", 7]
-files = ["/nonexistent/picket.ignore"]
+files = ["/proc/self/mem"]
 [firewall]
 `
 	_, err := Parse("p.toml", []byte(file))

@@ -3,6 +3,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
 
 	"picket/engine"
@@ -25,7 +27,9 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.Ignore.read(top.section("ignore"))
 	c.Block.read(top.section("block"))
 	c.Trap.read(top.section("trap"))
+	c.readActions(top)
 	top.end()
+	c.Warnings, c.unread = d.warnings, d.unread
 	return d.sorted()
 }
 
@@ -49,10 +53,10 @@ func (p *Protocol) read(s *section, lowest, highest uint16) {
 	s.choices("modes", &p.Modes, modeNames())
 	s.choice("action", &p.Action, []string{"log", "block", "run"})
 	s.trigger("trigger", &p.Trigger)
-	s.ports("classic", &p.Classic, lowest, highest)
-	s.ports("stealth", &p.Stealth, lowest, highest)
-	s.ports("advanced", &p.Advanced, lowest, highest)
-	s.ports("exclude", &p.Exclude, lowest, highest)
+	if s.name != "ip" { // presets are of ports
+		p.preset(s)
+	}
+	p.readLists(s, lowest, highest)
 	s.end()
 }
 
@@ -68,6 +72,13 @@ func (i *Ignore) read(s *section) {
 	s.strings("files", &i.Files)
 	for _, f := range i.Files {
 		list, err := ignore.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			// The file may be of another host, so it is fit to be looked at, and
+			// not to run with; see Runnable.
+			s.warn("files", err.Error())
+			s.d.unread = append(s.d.unread, s.about("files", err.Error()))
+			continue
+		}
 		if err != nil {
 			// A list cut short would block a friend, so none of it counts.
 			s.fault("files", err.Error())

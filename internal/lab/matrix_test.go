@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -97,6 +98,7 @@ action = "block"
 trigger = 0
 stealth = "1,11,15"
 advanced = "1-1023"
+exclude = ""
 [udp]
 modes = ["stealth", "advanced"]
 action = "block"
@@ -138,32 +140,33 @@ func matrix(t *testing.T, config, ports string) {
 	}
 	d := start(t, l.Target, Options{Config: config})
 
-	t.Run("scans", func(t *testing.T) {
-		slots := make(chan struct{}, 6)
-		for i, s := range scans() {
-			for _, family := range []string{"IPv4", "IPv6"} {
-				a := aim{Source4(i + 1), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
-				if family == "IPv6" {
-					if s.only4 {
-						continue
-					}
-					a.src, a.dst = Source6(i+1), l.Target.V6
+	// Side by side, since most of it is waiting; go test's own -parallel is
+	// about processors.
+	var group sync.WaitGroup
+	defer group.Wait()
+	slots := make(chan struct{}, 8)
+	for i, s := range scans() {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			a := aim{Source4(i + 1), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
+			if family == "IPv6" {
+				if s.only4 {
+					continue
 				}
-				if s.name == "nmap -sT" {
-					a.src, a.dst = last4, l.Target.Second4
-					if family == "IPv6" {
-						a.src, a.dst = last6, l.Target.Second6
-					}
-				}
-				t.Run(s.name+" "+family, func(t *testing.T) {
-					t.Parallel()
-					slots <- struct{}{}
-					defer func() { <-slots }()
-					scanned(t, l, d, s, a)
-				})
+				a.src, a.dst = Source6(i+1), l.Target.V6
 			}
+			if s.name == "nmap -sT" {
+				a.src, a.dst = last4, l.Target.Second4
+				if family == "IPv6" {
+					a.src, a.dst = last6, l.Target.Second6
+				}
+			}
+			group.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				t.Run(s.name+" "+family, func(t *testing.T) { scanned(t, l, d, s, a) })
+			})
 		}
-	})
+	}
 }
 
 // scanned runs one scan of the matrix through its life.

@@ -27,10 +27,14 @@ type config struct {
 	Ignore   struct{ Files []string }
 	Trap     struct{ Banner string }
 	Run      struct {
-		Command []string
-		When    string
+		Command  []string
+		When     string
+		Unproven bool
 	}
-	Route     struct{ Type string }
+	Route struct {
+		Type     string
+		Unproven bool
+	}
 	HostsDeny struct{ Line string } `toml:"hosts_deny"`
 	History   struct{ File, Format, Blocked string }
 	Resolve   struct{ Enable bool }

@@ -49,6 +49,7 @@ func (w *writer) run() {
 		}
 	}
 	w.key("when", quote(when))
+	w.unproven()
 }
 
 func (w *writer) route() {
@@ -69,6 +70,16 @@ func (w *writer) route() {
 			"so you may well leave it out.")
 	}
 	w.key("type", quote(b.route))
+	if b.route != "" {
+		w.unproven()
+	}
+}
+
+// unproven has an action done for every source, as PortSentry does.
+func (w *writer) unproven() {
+	w.comment("As PortSentry does, for sources too whose address may be forged. Without this line a source must have " +
+		"shown that its address is real.")
+	w.key("unproven", "true")
 }
 
 func (w *writer) hostsDeny() {

@@ -163,8 +163,14 @@ func (w *writer) trigger() {
 		w.origin(s.line, s.text())
 		w.comment("PortSentry fires on probe %d; here it is how many are let pass.", max(n, 1))
 	}
-	w.key("trigger", strconv.Itoa(max(n-1, 0)))
+	if n-1 > maxTrigger {
+		w.comment("%d at most: picket counts different ports, inside a window of time.", maxTrigger)
+	}
+	w.key("trigger", strconv.Itoa(min(max(n-1, 0), maxTrigger)))
 }
+
+// maxTrigger is engine.MaxTrigger.
+const maxTrigger = 31
 
 // lost reports whether the option stands in the file and could not be used.
 func (w *writer) lost(key string) bool {

@@ -4,6 +4,7 @@ package portsentry
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,30 @@ func (f *File) check() {
 			f.set(s, false)
 		}
 	}
+	if s, ok := f.settings["PORT_BANNER"]; ok && len(s.value) > maxBanner {
+		f.fault(s.line, fmt.Sprintf("%.40s...", s.text()), fmt.Sprintf("longer than %d bytes; none will be sent", maxBanner))
+		f.set(s, false)
+	}
+	f.paths()
 	f.checkCommands()
+}
+
+// maxBanner is how long trap.banner may be; PortSentry's lines end there.
+const maxBanner = 1024
+
+// paths wants full ones: where PortSentry looked for others depends on who
+// started it.
+func (f *File) paths() {
+	for _, key := range []string{"HISTORY_FILE", "BLOCKED_FILE"} {
+		if s, ok := f.settings[key]; ok && (!filepath.IsAbs(s.value) || filepath.Clean(s.value) != s.value) {
+			f.fault(s.line, s.text(), "not a full path; there will be no such file")
+			f.set(s, false)
+		}
+	}
+	if b, ok := f.settings["BLOCKED_FILE"]; ok && b.value == f.settings["HISTORY_FILE"].value {
+		f.fault(b.line, b.text(), "the history file too, which is not emptied at start; there will be no file of blocked hosts")
+		f.set(b, false)
+	}
 }
 
 func (f *File) checkCommands() {
