@@ -106,7 +106,7 @@ func (e *Engine) prefixOf(a netip.Addr) int {
 	switch {
 	case a.Is4():
 		return 32
-	case len(e.cfg.OnLink.ranges) > 0 && e.cfg.OnLink.Contains(a):
+	case a.IsLinkLocalUnicast(), e.cfg.OnLink.Contains(a):
 		return 128
 	}
 	return e.cfg.Prefix6
