@@ -142,7 +142,7 @@ func OnLink() (out []netip.Prefix, err error) {
 	for _, x := range list {
 		a, ok := netip.AddrFromSlice(x.IP)
 		if ones, _ := x.Mask.Size(); ok {
-			out = append(out, netip.PrefixFrom(a.WithZone(""), ones).Masked())
+			out = append(out, netip.PrefixFrom(a.Unmap().WithZone(""), ones).Masked())
 		}
 	}
 	return out, nil
