@@ -37,24 +37,31 @@ func (t *Table) Watch() (*Watcher, error) {
 }
 
 // Run calls changed, with the name and thread number of the process, after each
-// transaction of another process, until Close. What a full socket loses is
-// reported as a change by nobody known.
-func (w *Watcher) Run(changed func(by string)) error {
+// transaction of another process, until Close. gone says that the transaction
+// deleted the table, so that what the sets held is lost even if it made the
+// table anew. What a full socket loses is reported as a change by nobody known.
+func (w *Watcher) Run(changed func(by string, gone bool)) error {
+	gone := false
 	for {
 		msgs, err := w.conn.Receive()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return w.conn.Close()
 		case errors.Is(err, unix.ENOBUFS):
-			changed("unknown")
+			changed("unknown", true)
 			continue
 		case err != nil:
 			return fmt.Errorf("watch nftables: %w", err)
 		}
 		for _, m := range msgs {
-			if by, ok := w.author(m); ok {
-				changed(by)
+			gone = gone || deletesTable(m)
+			if !ends(m) {
+				continue
 			}
+			if by, ok := w.author(m); ok {
+				changed(by, gone)
+			}
+			gone = false
 		}
 	}
 }
@@ -62,11 +69,33 @@ func (w *Watcher) Run(changed func(by string)) error {
 // Close ends Run, from any goroutine.
 func (w *Watcher) Close() { _ = w.conn.SetReadDeadline(time.Unix(1, 0)) }
 
+// ends reports whether m is the last message of a transaction.
+func ends(m netlink.Message) bool {
+	return uint16(m.Header.Type) == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN
+}
+
+// deletesTable reports whether m tells of the deletion of our table.
+func deletesTable(m netlink.Message) bool {
+	if uint16(m.Header.Type) != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_DELTABLE || len(m.Data) < 4 || m.Data[0] != unix.NFPROTO_INET {
+		return false
+	}
+	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
+	if err != nil {
+		return false
+	}
+	for ad.Next() {
+		if ad.Type() == unix.NFTA_TABLE_NAME && ad.String() == Name {
+			return true
+		}
+	}
+	return false
+}
+
 // author returns who ended a transaction that is not ours: each ends with a
 // message NFT_MSG_NEWGEN that bears the port of the socket it came from
 // (nf_tables_gen_notify in net/netfilter/nf_tables_api.c).
 func (w *Watcher) author(m netlink.Message) (string, bool) {
-	if uint16(m.Header.Type) != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN || len(m.Data) < 4 || m.Header.PID == w.ours {
+	if !ends(m) || len(m.Data) < 4 || m.Header.PID == w.ours {
 		return "", false
 	}
 	ad, err := netlink.NewAttributeDecoder(m.Data[4:])

@@ -334,8 +334,10 @@ func (b *blocker) reconcile(list []nft.Block, restored func(a netip.Addr, since,
 }
 
 // reinstall puts back a table that somebody changed, with every block of the book.
-func (b *blocker) reinstall(by string) error {
-	if ok, err := b.table.Verify(); ok || err != nil {
+// With gone, its sets are empty even if it is there: a reload of nftables.service
+// flushes all rules and takes the include in one transaction.
+func (b *blocker) reinstall(by string, gone bool) error {
+	if ok, err := b.table.Verify(); ok && !gone || err != nil {
 		return err
 	}
 	if _, err := b.table.Install(b.wanted); err != nil {

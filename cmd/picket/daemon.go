@@ -409,8 +409,8 @@ func (d *daemon) push(ctx context.Context) error {
 func (d *daemon) watchTable(ctx context.Context, cancel context.CancelCauseFunc) {
 	stop := context.AfterFunc(ctx, d.watcher.Close)
 	defer stop()
-	err := d.watcher.Run(func(by string) {
-		err := d.blocker.call(ctx, func() error { return d.blocker.reinstall(by) })
+	err := d.watcher.Run(func(by string, gone bool) {
+		err := d.blocker.call(ctx, func() error { return d.blocker.reinstall(by, gone) })
 		if err != nil && !errors.Is(err, errStopping) {
 			d.journal.Notice("", "table inet %s was changed by %s and could not be put back: %v", nft.Name, by, err)
 		}
