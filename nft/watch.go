@@ -33,6 +33,9 @@ func (t *Table) Watch() (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch nftables: %w", err)
 	}
+	// Ours are among the changes that are heard: room for 100,000 blocks at once.
+	// Where less is granted, some are lost, which Run tells.
+	_ = conn.SetReadBuffer(32 << 20)
 	return &Watcher{conn: conn, ours: ours}, nil
 }
 
@@ -48,7 +51,7 @@ func (w *Watcher) Run(changed func(by string, gone bool)) error {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return w.conn.Close()
 		case errors.Is(err, unix.ENOBUFS):
-			changed("unknown", true)
+			changed("unknown", false)
 			continue
 		case err != nil:
 			return fmt.Errorf("watch nftables: %w", err)

@@ -62,6 +62,7 @@ func TestStory(t *testing.T) {
 		{"reboot", (*story).reboot},
 		{"trap", (*story).trap},
 		{"operator", (*story).operator},
+		{"trouble", (*story).trouble},
 		{"upgrade", (*story).upgrade},
 		{"purge", (*story).purge},
 	} {
@@ -546,6 +547,49 @@ func (s *story) operator() {
 	s.run("systemctl", "daemon-reload")
 	s.configure("")
 	s.run("systemctl", "restart", "picket.service")
+}
+
+// trouble takes things away from picket: each is told in words, and what can
+// work on does.
+func (s *story) trouble() {
+	s.run("systemctl", "stop", "picket.service", "picket.socket", "picket-trap.socket")
+	s.run("systemd-run", "--unit=squatter", "systemd-socket-activate", "--listen=61003", "/bin/cat")
+	s.within(5*time.Second, "squatter", func() bool { return strings.Contains(s.try("ss", "-tln"), ":61003") })
+	s.run("systemctl", "start", "picket.service")
+	s.told("trap port taken", "picket-trap.socket does that: systemctl status picket-trap.socket")
+	s.run("picket", "block", "198.51.100.202")
+	s.run("picket", "unblock", "198.51.100.202")
+	s.run("systemctl", "stop", "squatter.service")
+	s.run("systemctl", "restart", "picket.service")
+	if state := s.try("systemctl", "is-active", "picket-trap.socket"); state != "active\n" {
+		s.t.Errorf("the trap's socket is %q after a restart", state)
+	}
+
+	for _, c := range []struct{ what, dropIn, want string }{
+		{"socket of an unknown name", "[Service]\nSockets=other.socket\n", `systemd passed descriptor`},
+		{"no capability", "[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\n", "CAP_NET_ADMIN"},
+	} {
+		s.run("sh", "-ec", `printf '[Socket]\nListenStream=/run/other.sock\nService=picket.service\n' > /etc/systemd/system/other.socket
+			mkdir -p /etc/systemd/system/picket.service.d
+			printf %s "$1" > /etc/systemd/system/picket.service.d/trouble.conf
+			systemctl daemon-reload
+			systemctl reset-failed`, "sh", c.dropIn)
+		s.try("systemctl", "restart", "picket.service")
+		s.told(c.what, c.want)
+		s.run("rm", "-r", "/etc/systemd/system/other.socket", "/etc/systemd/system/picket.service.d")
+		s.try("systemctl", "stop", "other.socket") // it may never have been loaded
+	}
+	s.run("systemctl", "daemon-reload")
+	s.run("systemctl", "reset-failed")
+	s.run("systemctl", "restart", "picket.service")
+}
+
+// told waits until picket has said something.
+func (s *story) told(what, want string) {
+	s.t.Helper()
+	s.within(5*time.Second, "word of "+what, func() bool {
+		return strings.Contains(s.try("journalctl", "--boot", "--no-pager", "--output=cat", "--unit=picket.service"), want)
+	})
 }
 
 // upgrade keeps what the administrator has changed and what is blocked.
