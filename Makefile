@@ -16,8 +16,11 @@ VERSION := $(or $(shell git -c safe.directory='*' describe --tags --always --dir
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 
+# Debian packages: what the lab runs, what the tests of the other rooms ask for
+# a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
-TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev
+TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
+	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 
 .PHONY: help build run test demo bench fuzz lint check deps clean

@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"picket/engine"
 	"picket/internal/config"
@@ -53,7 +53,8 @@ func endDaemon() error {
 		return nil
 	}
 	for limit := time.Now().Add(20 * time.Second); err == nil; time.Sleep(20 * time.Millisecond) {
-		if errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+		// A process that has ended and that nobody has waited for has no program.
+		if _, gone := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); gone != nil {
 			return nil
 		}
 		if time.Now().After(limit) {
