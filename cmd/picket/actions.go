@@ -242,7 +242,7 @@ func (a *actions) goOn(w *blockWork) {
 	}
 	w.commanded, w.seen = true, time.Time{} // the time it took says nothing about the kernel
 	if !a.blocker.block(w) {
-		a.blocker.lost(w.source.Addr())
+		a.blocker.lost(w.source)
 		a.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", w.source, queueLength)
 	}
 }
@@ -255,7 +255,7 @@ func (a *actions) forget(which func(netip.Prefix) bool) (n int) {
 	for p := range a.waiting {
 		if which(p) {
 			delete(a.waiting, p)
-			a.blocker.lost(p.Addr())
+			a.blocker.lost(p)
 			n++
 		}
 	}

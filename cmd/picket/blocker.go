@@ -27,11 +27,11 @@ type blocker struct {
 	queue   chan work
 	book    map[netip.Prefix]*entry
 	ends    endHeap
-	lost    func(netip.Addr) // tells the engine that a source is not blocked
-	wanted  *nft.Elements    // what the sets must hold
-	actions *actions         // what is done beside a block
-	count   atomic.Int64     // len(book), for who asks from outside
-	changes uint64           // of the book, so far
+	lost    func(netip.Prefix) // tells the engine that a source is not blocked
+	wanted  *nft.Elements      // what the sets must hold
+	actions *actions           // what is done beside a block
+	count   atomic.Int64       // len(book), for who asks from outside
+	changes uint64             // of the book, so far
 	speed   speed
 }
 
@@ -71,7 +71,7 @@ const queueLength = 8192
 // batch is how many sources one transaction takes at most.
 const batch = 500
 
-func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Addr)) *blocker {
+func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Prefix)) *blocker {
 	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost}
 }
 
@@ -191,7 +191,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 			b.blocked(w, time.Now())
 			continue
 		}
-		b.lost(w.source.Addr())
+		b.lost(w.source)
 		b.journal.Notice("", "could not block %s: %v", w.source, err)
 	}
 }
@@ -272,7 +272,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	}
 	for _, e := range list {
 		b.strike(e)
-		b.lost(e.source.Addr())
+		b.lost(e.source)
 		b.end(e, "unblock", reason, time.Now())
 	}
 	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })

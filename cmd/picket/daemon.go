@@ -224,7 +224,7 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	}
 	d.blocker.restore(kept.Blocks)
 	for _, k := range kept.Blocks {
-		d.judge.engine.Restore(k.Source.Addr(), k.Since, k.Until)
+		d.judge.engine.Restore(k.Source, k.Since, k.Until)
 	}
 	if fresh {
 		if _, err := d.blocker.putBack(nil); err != nil {

@@ -96,10 +96,10 @@ func (d *daemon) reconcile(ctx context.Context, by string) error {
 		if agreed {
 			return d.judge.call(ctx, func() {
 				for _, e := range found {
-					d.judge.engine.Restore(e.source.Addr(), e.since, e.until)
+					d.judge.engine.Restore(e.source, e.since, e.until)
 				}
 				for _, e := range gone {
-					d.judge.engine.Unblock(e.source.Addr())
+					d.judge.engine.Unblock(e.source)
 				}
 			})
 		}
