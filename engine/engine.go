@@ -28,6 +28,7 @@ type Engine struct {
 	tell        pace  // events that are not reactions
 	unproven    pace  // blocks of unproven sources
 	stats       Stats
+	known       map[string]uint64 // probes of each list of cfg.Known
 	ahead       [expectMost]key
 }
 
@@ -163,6 +164,10 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Reason = LateAnswer
 		return
 	}
+	known := e.cfg.known(p.Source)
+	if known != nil && e.listed(known, d) {
+		return
+	}
 	k := e.keyOf(p.Source)
 	r := e.sources.find(k)
 	if r == none {
@@ -205,9 +210,11 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Within, d.Ports = int(s.live), int(s.used)
 	}
 	e.name(p, s, slot, fresh, now8, d)
-	if d.Reason = e.exceeded(d); d.Reason != BelowTrigger && d.Reason != IsDecoy {
+	d.Reason = e.exceeded(d)
+	action := known.byList(pol.Action, d)
+	if d.Reason != BelowTrigger && d.Reason != IsDecoy {
 		d.Pattern = e.nameReaction(s, d)
-		e.react(p, k, s, pol.Action, d)
+		e.react(p, k, s, action, d)
 	}
 	e.told(s, d)
 }

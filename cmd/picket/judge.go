@@ -191,6 +191,8 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 	if d.Action == engine.Block {
 		ev.Event, ev.Source = "block", sourceName(d.Source)
 	}
+	ev.Known = d.Known
+	j.config.Locate(&ev, p.Source)
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
 		ev.PortsSeen, ev.TargetsSeen = s.Ports, uint32(s.Targets)
@@ -208,6 +210,11 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 		section = "udp"
 	}
 	s := fmt.Sprintf("%s.trigger.%s = %d", section, p.Mode, d.Trigger)
+	for _, k := range j.config.Known {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Action == engine.Log) {
+			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
+		}
+	}
 	if j.config.DryRun {
 		s += ", dry_run = true"
 	}
