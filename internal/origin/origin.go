@@ -68,6 +68,9 @@ const (
 	// samples is how many records are looked at before a database is the wrong
 	// one: few of a right one are without what it is for.
 	samples = 4096
+	// steps bounds the search for records, that of a damaged tree too, which may
+	// lead back into itself; to have empty networks shown bounds a step.
+	steps = 1 << 19
 )
 
 // A Database is an open database. Any number of goroutines may ask it.
@@ -83,15 +86,20 @@ func Open(name string, kind Kind) (*Database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read database: %w", err)
 	}
-	r, err := maxminddb.OpenBytes(b)
+	d, err := load(b, kind)
 	if err != nil {
-		return nil, fmt.Errorf("read database %s: %w: %v", name, ErrFormat, err)
-	}
-	d := &Database{kind, r}
-	if err := d.check(); err != nil {
 		return nil, fmt.Errorf("read database %s: %w", name, err)
 	}
 	return d, nil
+}
+
+func load(b []byte, kind Kind) (*Database, error) {
+	r, err := maxminddb.OpenBytes(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrFormat, err)
+	}
+	d := &Database{kind, r}
+	return d, d.check()
 }
 
 func read(name string) ([]byte, error) {
@@ -112,20 +120,23 @@ func read(name string) ([]byte, error) {
 
 // check looks for one record with what the database is asked for.
 func (d *Database) check() error {
-	looked := 0
-	for r := range d.reader.Networks() {
+	looked, step := 0, 0
+	for r := range d.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
 		if err := r.Err(); err != nil {
 			return fmt.Errorf("%w: %v", ErrFormat, err)
 		}
 		if d.origin(r) != (Origin{}) {
 			return nil
 		}
-		if looked++; looked == samples {
+		if r.Found() {
+			looked++
+		}
+		if step++; looked == samples || step == steps {
 			break
 		}
 	}
 	if looked == 0 {
-		return fmt.Errorf("%w: %s holds no record", ErrKind, describe(d.reader))
+		return fmt.Errorf("%w: no record of this %s was found", ErrKind, describe(d.reader))
 	}
 	return fmt.Errorf("%w: none of the first %d records of this %s has a %s: want one like %s", ErrKind, looked, describe(d.reader), d.kind, d.kind.example())
 }
