@@ -15,12 +15,13 @@ export PATH := $(PATH):$(patsubst %/,%,$(dir $(GO))):/usr/sbin:/sbin
 VERSION := $(or $(shell git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null),unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
+CHECKS ?= ../shared/checks
 
 # Debian packages: what the lab runs, what the tests of the other rooms ask for
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
 TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
-	systemd systemd-sysv systemd-container dbus fail2ban tcpd curl msmtp alsa-utils
+	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 
 .PHONY: help build run test demo bench fuzz lint check deps clean
@@ -33,7 +34,7 @@ help:
 	@echo 'make bench   the measured figures (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
-	@echo 'make check   the black-box checks in ../shared, where they are (root)'
+	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
 	@echo 'make deps    install what the targets above use'
 	@echo 'make install, make uninstall   with PREFIX=/usr/local and DESTDIR (root)'
 	@echo 'make packages   dist/*.deb and dist/*.rpm'
@@ -78,9 +79,9 @@ lint: go
 	@echo staticcheck; $(GO) run $(STATICCHECK) -checks all ./...
 
 check: root
-	@[ -d ../shared/checks ] || { echo 'make check: there is no ../shared/checks here' >&2; exit 1; }
+	@[ -d $(CHECKS) ] || { echo "make check: there is no $(CHECKS) here" >&2; exit 1; }
 	@$(call install,$(CHECK_TOOLS))
-	@failed=; for c in ../shared/checks/*; do \
+	@failed=; for c in $(CHECKS)/*; do \
 		case "$$c" in *.py|*.md) continue;; esac; [ -x "$$c" ] || continue; \
 		printf '%s: ' "$${c##*/}"; "$$c" 2>&1 | tail -n 1 || failed="$$failed $${c##*/}"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }

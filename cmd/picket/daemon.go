@@ -198,6 +198,16 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	if d.watcher, err = table.Watch(); err != nil {
 		return err
 	}
+	// A table without our elements was made by an include since: what it
+	// blocked went with the one before.
+	fresh := found == nft.Absent
+	if !fresh {
+		filled, err := table.Filled()
+		if err != nil {
+			return err
+		}
+		fresh = !filled
+	}
 	d.blocker.wanted = d.elements()
 	adopted, err := table.Install(d.blocker.wanted)
 	if err != nil {
@@ -207,54 +217,26 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
 	kept := d.recall(time.Now())
-	d.blocker.restore(kept)
-	for _, k := range kept {
+	if len(kept.Memory) > 0 {
+		if err := d.judge.engine.Recall(kept.Memory); err != nil {
+			d.journal.Notice("", "sources start anew: %v", err)
+		}
+	}
+	d.blocker.restore(kept.Blocks)
+	for _, k := range kept.Blocks {
 		d.judge.engine.Restore(k.Source, k.Since, k.Until)
 	}
-	if found == nft.Absent {
+	if fresh {
 		if _, err := d.blocker.putBack(nil); err != nil {
 			return err
 		}
 	}
-	d.adopting = found != nft.Absent
+	d.adopting = !fresh
 	d.actions.start()
-	return nil
-}
-
-// adopt books the blocks that the kernel had before.
-func (d *daemon) adopt(ctx context.Context) {
 	if !d.adopting {
-		return
+		d.actions.settle()
 	}
-	list, err := readBlocks(d.config.Table())
-	if err == nil {
-		var fresh []func()
-		err = d.blocker.call(ctx, func() error {
-			return d.blocker.reconcile(list, func(p netip.Prefix, since, until time.Time) {
-				fresh = append(fresh, func() { d.judge.engine.Restore(p, since, until) })
-			})
-		})
-		if err == nil {
-			err = d.judge.call(ctx, func() {
-				for _, f := range fresh {
-					f()
-				}
-			})
-		}
-	}
-	if err != nil && !errors.Is(err, errStopping) {
-		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
-	}
-}
-
-// readBlocks reads the blocked sets over a connection of its own.
-func readBlocks(c nft.Config) ([]nft.Block, error) {
-	t, err := nft.Open(c)
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	return t.Blocks()
+	return nil
 }
 
 // close gives back what open acquired. The table and its blocks stay.
@@ -404,21 +386,6 @@ func (d *daemon) push(ctx context.Context) error {
 		d.actions.configure(c)
 	}
 	return err
-}
-
-// watchTable puts the table back when another process has changed it.
-func (d *daemon) watchTable(ctx context.Context, cancel context.CancelCauseFunc) {
-	stop := context.AfterFunc(ctx, d.watcher.Close)
-	defer stop()
-	err := d.watcher.Run(func(by string) {
-		err := d.blocker.call(ctx, func() error { return d.blocker.reinstall(by) })
-		if err != nil && !errors.Is(err, errStopping) {
-			d.journal.Notice("", "table inet %s was changed by %s and could not be put back: %v", nft.Name, by, err)
-		}
-	})
-	if err != nil && ctx.Err() == nil {
-		cancel(err)
-	}
 }
 
 // watchHost follows the host's addresses, gateways and resolvers.
