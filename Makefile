@@ -20,7 +20,7 @@ FUZZTIME ?= 10s
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
 TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
-	systemd systemd-sysv systemd-container dbus fail2ban tcpd curl msmtp alsa-utils
+	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 
 .PHONY: help build run test demo bench fuzz lint check deps clean

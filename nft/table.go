@@ -201,6 +201,14 @@ func (t *Table) Verify() (bool, error) {
 	return state == Complete, err
 }
 
+// Filled reports whether the sets have what Install or Fill put there; it
+// looks at the ignored addresses, of which loopback is always one. A table
+// that was made anew by an include is complete and not filled.
+func (t *Table) Filled() (bool, error) {
+	els, err := t.conn.GetSetElements(t.sets["ignored4"])
+	return len(els) > 0, explain("read set ignored4", err)
+}
+
 // Quiet empties the sets that act without the daemon: hot ports, so that
 // nobody is held whom nobody judges, and the trap's port, unless somebody else
 // keeps the trap's listener open. Blocks stay.

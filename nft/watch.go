@@ -14,12 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Watcher hears of every change that another process makes to nftables: a
-// "flush ruleset", with which Debian's /etc/nftables.conf begins, takes our
-// table away too.
+// A Watcher hears of every change that another process makes to our table: a
+// "flush ruleset", with which Debian's /etc/nftables.conf begins, takes it away
+// too.
 type Watcher struct {
-	conn *netlink.Conn
-	ours uint32 // netlink port of the table's connection
+	conn    *netlink.Conn
+	ours    uint32 // netlink port of the table's connection
+	touched bool   // the transaction that is being read is about our table
 }
 
 // Watch subscribes to what others than t change, in the calling thread's
@@ -33,38 +34,28 @@ func (t *Table) Watch() (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch nftables: %w", err)
 	}
-	// Ours are among the changes that are heard: room for 100,000 blocks at once.
-	// Where less is granted, some are lost, which Run tells.
-	_ = conn.SetReadBuffer(32 << 20)
 	return &Watcher{conn: conn, ours: ours}, nil
 }
 
 // Run calls changed, with the name and thread number of the process, after each
-// transaction of another process, until Close. gone says that the transaction
-// deleted the table, so that what the sets held is lost even if it made the
-// table anew. What a full socket loses is reported as a change by nobody known.
-func (w *Watcher) Run(changed func(by string, gone bool)) error {
-	gone := false
+// transaction of another process that touched our table, until Close. What a
+// full socket loses is reported as a change by nobody known.
+func (w *Watcher) Run(changed func(by string)) error {
 	for {
 		msgs, err := w.conn.Receive()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return w.conn.Close()
 		case errors.Is(err, unix.ENOBUFS):
-			changed("unknown", false)
+			changed("unknown")
 			continue
 		case err != nil:
 			return fmt.Errorf("watch nftables: %w", err)
 		}
 		for _, m := range msgs {
-			gone = gone || deletesTable(m)
-			if !ends(m) {
-				continue
-			}
 			if by, ok := w.author(m); ok {
-				changed(by, gone)
+				changed(by)
 			}
-			gone = false
 		}
 	}
 }
@@ -72,33 +63,13 @@ func (w *Watcher) Run(changed func(by string, gone bool)) error {
 // Close ends Run, from any goroutine.
 func (w *Watcher) Close() { _ = w.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// ends reports whether m is the last message of a transaction.
-func ends(m netlink.Message) bool {
-	return uint16(m.Header.Type) == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN
-}
-
-// deletesTable reports whether m tells of the deletion of our table.
-func deletesTable(m netlink.Message) bool {
-	if uint16(m.Header.Type) != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_DELTABLE || len(m.Data) < 4 || m.Data[0] != unix.NFPROTO_INET {
-		return false
-	}
-	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
-	if err != nil {
-		return false
-	}
-	for ad.Next() {
-		if ad.Type() == unix.NFTA_TABLE_NAME && ad.String() == Name {
-			return true
-		}
-	}
-	return false
-}
-
-// author returns who ended a transaction that is not ours: each ends with a
-// message NFT_MSG_NEWGEN that bears the port of the socket it came from
-// (nf_tables_gen_notify in net/netfilter/nf_tables_api.c).
+// author returns who ended a transaction that is not ours and that touched our
+// table. Each ends with a message NFT_MSG_NEWGEN that bears, like those before
+// it, the port of the socket it came from (nf_tables_gen_notify in
+// net/netfilter/nf_tables_api.c).
 func (w *Watcher) author(m netlink.Message) (string, bool) {
-	if !ends(m) || len(m.Data) < 4 || m.Header.PID == w.ours {
+	kind := uint16(m.Header.Type)
+	if kind>>8 != unix.NFNL_SUBSYS_NFTABLES || len(m.Data) < 4 || m.Header.PID == w.ours {
 		return "", false
 	}
 	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
@@ -106,6 +77,11 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 		return "", false
 	}
 	ad.ByteOrder = binary.BigEndian
+	if kind&0xff != unix.NFT_MSG_NEWGEN {
+		// Whatever the message is of, its first attribute names the table.
+		w.touched = w.touched || ad.Next() && ad.Type() == unix.NFTA_TABLE_NAME && ad.String() == Name
+		return "", false
+	}
 	var pid uint32
 	var name string
 	for ad.Next() {
@@ -116,7 +92,9 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 			name = ad.String()
 		}
 	}
-	return fmt.Sprintf("%s[%d]", printable(name), pid), ad.Err() == nil
+	touched := w.touched
+	w.touched = false
+	return fmt.Sprintf("%s[%d]", printable(name), pid), touched && ad.Err() == nil
 }
 
 // printable keeps a process's name from speaking to a terminal.

@@ -87,28 +87,10 @@ func (a *actions) book(ctx context.Context, ok func(*entry) bool) (out []netip.P
 	return out, err
 }
 
-// start begins to act: it looks at what an earlier run has left and brings it
-// in line with the book. The blocker's owner must not run yet.
+// start begins to act. Routes and hosts.deny stay as an earlier run left them
+// until settle.
 func (a *actions) start() {
-	c := a.set.Load().Config
-	for _, e := range a.blocker.book {
-		// What an earlier run did for a block is not known; to undo what was not
-		// done does no harm.
-		e.commanded = true
-	}
-	if t, err := route.Open(c.Route.Config()); err == nil {
-		if list, err := t.List(); err == nil {
-			for _, p := range list {
-				if e := a.blocker.book[p]; e != nil {
-					e.routed = true
-				}
-			}
-		}
-		t.Close()
-	}
-	if !c.DryRun {
-		a.openRoutes(c)
-		a.openDeny(c)
+	if c := a.set.Load().Config; !c.DryRun {
 		a.recorder.configure(c.History)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -120,6 +102,26 @@ func (a *actions) start() {
 	a.owners.Go(func() { a.routes.run(ctx) })
 	a.owners.Go(func() { a.deny.run(ctx) })
 	a.owners.Go(func() { a.count(ctx) })
+}
+
+// settle brings what an earlier run left beside its blocks in line with the
+// book, once that is known to be what the kernel has. It is for the blocker.
+func (a *actions) settle() {
+	c := a.set.Load().Config
+	if c.DryRun {
+		return
+	}
+	if t, err := route.Open(c.Route.Config()); err == nil {
+		list, _ := t.List() // openRoutes tells what is wrong
+		for _, p := range list {
+			if e := a.blocker.book[p]; e != nil {
+				e.routed = true // that run had its reasons
+			}
+		}
+		t.Close()
+	}
+	a.openRoutes(c)
+	a.openDeny(c)
 }
 
 // stop ends the actions. Blocks that waited for their command are made, so the
@@ -240,7 +242,7 @@ func (a *actions) goOn(w *blockWork) {
 	}
 	w.commanded, w.seen = true, time.Time{} // the time it took says nothing about the kernel
 	if !a.blocker.block(w) {
-		a.blocker.lost(w.source.Addr())
+		a.blocker.lost(w.source)
 		a.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", w.source, queueLength)
 	}
 }
@@ -253,7 +255,7 @@ func (a *actions) forget(which func(netip.Prefix) bool) (n int) {
 	for p := range a.waiting {
 		if which(p) {
 			delete(a.waiting, p)
-			a.blocker.lost(p.Addr())
+			a.blocker.lost(p)
 			n++
 		}
 	}

@@ -27,11 +27,11 @@ type blocker struct {
 	queue   chan work
 	book    map[netip.Prefix]*entry
 	ends    endHeap
-	lost    func(netip.Addr) // tells the engine that a source is not blocked
-	wanted  *nft.Elements    // what the sets must hold
-	actions *actions         // what is done beside a block
-	count   atomic.Int64     // len(book), for who asks from outside
-	changes uint64           // of the book, so far
+	lost    func(netip.Prefix) // tells the engine that a source is not blocked
+	wanted  *nft.Elements      // what the sets must hold
+	actions *actions           // what is done beside a block
+	count   atomic.Int64       // len(book), for who asks from outside
+	changes uint64             // of the book, so far
 	speed   speed
 }
 
@@ -71,7 +71,7 @@ const queueLength = 8192
 // batch is how many sources one transaction takes at most.
 const batch = 500
 
-func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Addr)) *blocker {
+func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Prefix)) *blocker {
 	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost}
 }
 
@@ -191,7 +191,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 			b.blocked(w, time.Now())
 			continue
 		}
-		b.lost(w.source.Addr())
+		b.lost(w.source)
 		b.journal.Notice("", "could not block %s: %v", w.source, err)
 	}
 }
@@ -272,7 +272,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	}
 	for _, e := range list {
 		b.strike(e)
-		b.lost(e.source.Addr())
+		b.lost(e.source)
 		b.end(e, "unblock", reason, time.Now())
 	}
 	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
@@ -293,70 +293,8 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time) {
 // restore books the blocks of an earlier run.
 func (b *blocker) restore(list []keptBlock) {
 	for _, k := range list {
-		b.enter(k.Source, k.Since, k.Until, k.event())
+		b.enter(k.Source, k.Since, k.Until, k.event()).commanded = k.Commanded
 	}
-}
-
-// putBack blocks what the book has and the kernel, by have, has not; it
-// returns how many those were.
-func (b *blocker) putBack(have map[netip.Prefix]bool) (int, error) {
-	var missing []nft.Block
-	now := time.Now()
-	for p, e := range b.book {
-		if !have[p] && e.until.After(now) {
-			missing = append(missing, nft.Block{Source: p, For: e.until.Sub(now)})
-		}
-	}
-	for part := range slices.Chunk(missing, 20*batch) {
-		if err := b.table.Block(part, func(netip.Prefix) bool { return false }); err != nil {
-			return 0, err
-		}
-	}
-	return len(missing), nil
-}
-
-// reconcile makes book and kernel agree on list, which was read from the
-// kernel: what is there and not in the book is booked, and what is missing put
-// back; a block that was made since then is added twice, which changes nothing.
-func (b *blocker) reconcile(list []nft.Block, restored func(a netip.Addr, since, until time.Time)) error {
-	now := time.Now()
-	have := make(map[netip.Prefix]bool, len(list))
-	for _, x := range list {
-		have[x.Source] = true
-		if b.book[x.Source] == nil && x.For > 0 {
-			until := now.Add(x.For)
-			b.enter(x.Source, now, until, engine.Event{Source: sourceName(x.Source), Reason: "from an earlier run"})
-			restored(x.Source.Addr(), now, until)
-		}
-	}
-	_, err := b.putBack(have)
-	return err
-}
-
-// reinstall puts back a table that somebody changed, with every block of the book.
-// With gone, its sets are empty even if it is there: a reload of nftables.service
-// flushes all rules and takes the include in one transaction.
-func (b *blocker) reinstall(by string, gone bool) error {
-	if ok, err := b.table.Verify(); ok && !gone || err != nil {
-		return err
-	}
-	if _, err := b.table.Install(b.wanted); err != nil {
-		return err
-	}
-	kernel, err := b.table.Blocks()
-	if err != nil {
-		return err
-	}
-	have := map[netip.Prefix]bool{}
-	for _, x := range kernel {
-		have[x.Source] = true
-	}
-	missing, err := b.putBack(have)
-	if err != nil {
-		return err
-	}
-	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, missing, len(b.book))
-	return nil
 }
 
 // list returns the book, the kernel's counters being added by who asks.

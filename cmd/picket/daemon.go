@@ -198,6 +198,16 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	if d.watcher, err = table.Watch(); err != nil {
 		return err
 	}
+	// A table without our elements was made by an include since: what it
+	// blocked went with the one before.
+	fresh := found == nft.Absent
+	if !fresh {
+		filled, err := table.Filled()
+		if err != nil {
+			return err
+		}
+		fresh = !filled
+	}
 	d.blocker.wanted = d.elements()
 	adopted, err := table.Install(d.blocker.wanted)
 	if err != nil {
@@ -214,52 +224,19 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	}
 	d.blocker.restore(kept.Blocks)
 	for _, k := range kept.Blocks {
-		d.judge.engine.Restore(k.Source.Addr(), k.Since, k.Until)
+		d.judge.engine.Restore(k.Source, k.Since, k.Until)
 	}
-	if found == nft.Absent {
+	if fresh {
 		if _, err := d.blocker.putBack(nil); err != nil {
 			return err
 		}
 	}
-	d.adopting = found != nft.Absent
+	d.adopting = !fresh
 	d.actions.start()
-	return nil
-}
-
-// adopt books the blocks that the kernel had before.
-func (d *daemon) adopt(ctx context.Context) {
 	if !d.adopting {
-		return
+		d.actions.settle()
 	}
-	list, err := readBlocks(d.config.Table())
-	if err == nil {
-		var fresh []func()
-		err = d.blocker.call(ctx, func() error {
-			return d.blocker.reconcile(list, func(a netip.Addr, since, until time.Time) {
-				fresh = append(fresh, func() { d.judge.engine.Restore(a, since, until) })
-			})
-		})
-		if err == nil {
-			err = d.judge.call(ctx, func() {
-				for _, f := range fresh {
-					f()
-				}
-			})
-		}
-	}
-	if err != nil && !errors.Is(err, errStopping) {
-		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
-	}
-}
-
-// readBlocks reads the blocked sets over a connection of its own.
-func readBlocks(c nft.Config) ([]nft.Block, error) {
-	t, err := nft.Open(c)
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	return t.Blocks()
+	return nil
 }
 
 // close gives back what open acquired. The table and its blocks stay.
@@ -322,7 +299,13 @@ func (d *daemon) prefixes() (out []netip.Prefix) {
 }
 
 func (d *daemon) engineConfig() engine.Config {
-	return d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
+	c := d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
+	links, err := host.OnLink()
+	if err != nil {
+		d.journal.Notice("", "neighbours on a link count by their IPv6 prefix: %v", err)
+	}
+	c.OnLink = engine.NewPrefixes(links...)
+	return c
 }
 
 func (d *daemon) elements() *nft.Elements {
@@ -403,21 +386,6 @@ func (d *daemon) push(ctx context.Context) error {
 		d.actions.configure(c)
 	}
 	return err
-}
-
-// watchTable puts the table back when another process has changed it.
-func (d *daemon) watchTable(ctx context.Context, cancel context.CancelCauseFunc) {
-	stop := context.AfterFunc(ctx, d.watcher.Close)
-	defer stop()
-	err := d.watcher.Run(func(by string, gone bool) {
-		err := d.blocker.call(ctx, func() error { return d.blocker.reinstall(by, gone) })
-		if err != nil && !errors.Is(err, errStopping) {
-			d.journal.Notice("", "table inet %s was changed by %s and could not be put back: %v", nft.Name, by, err)
-		}
-	})
-	if err != nil && ctx.Err() == nil {
-		cancel(err)
-	}
 }
 
 // watchHost follows the host's addresses, gateways and resolvers.

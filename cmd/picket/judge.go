@@ -27,6 +27,7 @@ type judge struct {
 	calls    chan func()
 	overflow atomic.Uint64 // probes that did not fit into the channel
 	names    map[uint32]string
+	waiting  [32]engine.Probe // see batch
 }
 
 // probeQueue is how many probes may wait for the engine, some 10 ms of the
@@ -68,9 +69,9 @@ func (j *judge) call(ctx context.Context, f func()) error {
 // lost tells the engine that a source is not blocked after all. It is for the
 // blocker, and drops the word rather than wait: the engine finds out by itself
 // when the source's next probe arrives.
-func (j *judge) lost(a netip.Addr) {
+func (j *judge) lost(p netip.Prefix) {
 	select {
-	case j.calls <- func() { j.engine.Unblock(a) }:
+	case j.calls <- func() { j.engine.Unblock(p) }:
 	default:
 	}
 }
@@ -82,10 +83,31 @@ func (j *judge) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case p := <-j.probes:
-			j.observe(p, "")
+			j.batch(p)
 		case f := <-j.calls:
 			f()
 		}
+	}
+}
+
+// batch judges p and what has queued up behind it, so much of it at once as
+// the engine likes to expect.
+func (j *judge) batch(p engine.Probe) {
+	batch := append(j.waiting[:0], p)
+	for len(batch) < cap(batch) {
+		select {
+		case p := <-j.probes:
+			batch = append(batch, p)
+			continue
+		default:
+		}
+		break
+	}
+	if len(batch) > 1 {
+		j.engine.Expect(batch)
+	}
+	for _, p := range batch {
+		j.observe(p, "")
 	}
 }
 
@@ -116,16 +138,13 @@ func (j *judge) observe(p engine.Probe, data string) {
 	ev := j.event(&p, &d)
 	ev.Data = data
 	if d.NewPattern {
-		pattern := ev
-		pattern.Event, pattern.Action, pattern.For = "pattern", engine.None.String(), 0
-		j.journal.Event(pattern)
+		j.journal.Event(patternOf(ev, &d))
 	}
 	if d.Action == engine.Block {
-		source := netip.PrefixFrom(p.Source, p.Source.BitLen())
-		w := &blockWork{source: source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		w := &blockWork{source: d.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
 		if !j.actions.before(w) && !j.blocker.block(w) {
-			j.engine.Unblock(p.Source)
-			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", p.Source, queueLength)
+			j.engine.Unblock(d.Source)
+			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
 		}
 		return
 	}
@@ -135,6 +154,15 @@ func (j *judge) observe(p engine.Probe, data string) {
 	if d.Action != engine.None || !d.NewPattern {
 		j.journal.Event(ev)
 	}
+}
+
+// patternOf makes of the event of a probe that of the pattern it completed.
+func patternOf(ev engine.Event, d *engine.Decision) engine.Event {
+	ev.Event, ev.Action, ev.For, ev.Reason = "pattern", engine.None.String(), 0, d.Evidence()
+	if d.Pattern.Shared() {
+		ev = engine.Event{Event: ev.Event, Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Action: ev.Action, Reason: ev.Reason, Config: ev.Config}
+	}
+	return ev
 }
 
 // protocol returns the section that a protocol is configured in.
@@ -154,14 +182,14 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
 		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
 		Mode: p.Mode.String(), Technique: p.Technique.String(), Interface: j.interfaceName(p.Interface),
-		Pattern: d.Pattern.String(), Proven: d.Proven, Probes: d.Probes,
+		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
 		Action: d.Action.String(), For: engine.Seconds(d.For), Reason: d.Reason.String(), Config: j.setting(p, d),
 	}
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)
 	}
 	if d.Action == engine.Block {
-		ev.Event = "block"
+		ev.Event, ev.Source = "block", sourceName(d.Source)
 	}
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last

@@ -44,16 +44,26 @@ type keptBlock struct {
 	Technique string
 	Tool      string
 	Proven    bool
+	Protocol  string
+	Port      uint16
+	Mode      string
+	Config    string
+	Commanded bool // the operator's command has run
 }
 
 func keep(e *entry) keptBlock {
-	return keptBlock{e.source, e.since, e.until, e.event.Reason, e.event.Pattern, e.event.Technique, e.event.Tool, e.event.Proven}
+	ev := &e.event
+	return keptBlock{
+		Source: e.source, Since: e.since, Until: e.until, Reason: ev.Reason, Pattern: ev.Pattern, Technique: ev.Technique,
+		Tool: ev.Tool, Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode, Config: ev.Config, Commanded: e.commanded,
+	}
 }
 
 func (k keptBlock) event() engine.Event {
 	return engine.Event{
 		Event: "block", Time: k.Since, Source: sourceName(k.Source), Action: engine.Block.String(), For: engine.Seconds(k.Until.Sub(k.Since)),
 		Reason: k.Reason, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
+		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config,
 	}
 }
 

@@ -139,9 +139,7 @@ func (r *replayer) packet(rec *replay.Record) {
 	}
 	ev := r.judge.event(p, &d)
 	if d.NewPattern {
-		pattern := ev
-		pattern.Event, pattern.Action, pattern.For = "pattern", engine.None.String(), 0
-		r.tell(pattern)
+		r.tell(patternOf(ev, &d))
 	}
 	if d.Action != engine.None {
 		x := r.blocked[p.Source]

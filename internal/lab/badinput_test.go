@@ -43,7 +43,7 @@ func TestRefusals(t *testing.T) {
 		{"invalid configuration", nil, Options{Config: config + "colour = \"red\"\n[tpc]\nmodes = []\n"}, 2,
 			[]string{"picket: ", "colour", "tpc", "tcp"}},
 		{"bad value", nil, Options{Config: strings.Replace(config, `"1-1023"`, `"1-70000"`, 1)}, 2, []string{"picket: ", "advanced", "70000"}},
-		{"missing configuration", nil, Options{Args: []string{"--config", "/nonexistent/picket.toml"}}, 1, []string{"picket: ", "/nonexistent/picket.toml"}},
+		{"missing configuration", nil, Options{Args: []string{"--config", "/nonexistent/picket.toml"}}, 2, []string{"picket: ", "/nonexistent/picket.toml"}},
 		{"unknown flag", nil, Options{Config: config, Args: []string{"--dryrun"}}, 2, []string{"picket: ", "dryrun"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
