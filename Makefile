@@ -15,6 +15,7 @@ export PATH := $(PATH):$(patsubst %/,%,$(dir $(GO))):/usr/sbin:/sbin
 VERSION := $(or $(shell git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null),unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
+CHECKS ?= ../shared/checks
 
 # Debian packages: what the lab runs, what the tests of the other rooms ask for
 # a second opinion, and what ../shared/checks needs.
@@ -34,7 +35,7 @@ help:
 	@echo 'make compare PortSentry 1.2 and picket on the same scans, as tables (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
-	@echo 'make check   the black-box checks in ../shared, where they are (root)'
+	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
 	@echo 'make deps    install what the targets above use'
 	@echo 'make install, make uninstall   with PREFIX=/usr/local and DESTDIR (root)'
 	@echo 'make packages   dist/*.deb and dist/*.rpm'
@@ -87,9 +88,9 @@ lint: go
 	@echo staticcheck; $(GO) run $(STATICCHECK) -checks all ./...
 
 check: root
-	@[ -d ../shared/checks ] || { echo 'make check: there is no ../shared/checks here' >&2; exit 1; }
+	@[ -d $(CHECKS) ] || { echo "make check: there is no $(CHECKS) here" >&2; exit 1; }
 	@$(call install,$(CHECK_TOOLS))
-	@failed=; for c in ../shared/checks/*; do \
+	@failed=; for c in $(CHECKS)/*; do \
 		case "$$c" in *.py|*.md) continue;; esac; [ -x "$$c" ] || continue; \
 		printf '%s: ' "$${c##*/}"; "$$c" 2>&1 | tail -n 1 || failed="$$failed $${c##*/}"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }

@@ -106,7 +106,7 @@ func (e *Engine) prefixOf(a netip.Addr) int {
 	switch {
 	case a.Is4():
 		return 32
-	case len(e.cfg.OnLink.ranges) > 0 && e.cfg.OnLink.Contains(a):
+	case a.IsLinkLocalUnicast(), e.cfg.OnLink.Contains(a):
 		return 128
 	}
 	return e.cfg.Prefix6
@@ -219,7 +219,7 @@ func (e *Engine) exceeded(d *Decision) Reason {
 		return AboveTrigger
 	case d.Targets > e.cfg.Sweep:
 		return AboveSweep
-	case d.Ports > e.cfg.Slow:
+	case d.Ports > e.cfg.Slow && d.Ports > d.Within: // what is all inside the window is the trigger's
 		return AboveSlow
 	case d.Pattern == Distributed && e.cfg.Distributed == Block:
 		return PartOfScan
@@ -231,9 +231,11 @@ func (e *Engine) exceeded(d *Decision) Reason {
 
 // told decides whether a decision is worth an event: the first probe of a
 // source, then the second, fourth, eighth ..., a new pattern, every reaction.
+// What many sources do together is told whatever the journal can bear: it is
+// said once.
 func (e *Engine) told(s *source, d *Decision) {
 	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1
-	if d.Tell && d.Action == None && !e.tell.allow(s.last, tellEach, tellBurst) {
+	if d.Tell && d.Action == None && !(d.NewPattern && d.Pattern.Shared()) && !e.tell.allow(s.last, tellEach, tellBurst) {
 		d.Tell, d.NewPattern = false, false
 		e.stats.Untold++
 	}

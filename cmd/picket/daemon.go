@@ -299,7 +299,13 @@ func (d *daemon) prefixes() (out []netip.Prefix) {
 }
 
 func (d *daemon) engineConfig() engine.Config {
-	return d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
+	c := d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
+	links, err := host.OnLink()
+	if err != nil {
+		d.journal.Notice("", "neighbours on a link count by their IPv6 prefix: %v", err)
+	}
+	c.OnLink = engine.NewPrefixes(links...)
+	return c
 }
 
 func (d *daemon) elements() *nft.Elements {

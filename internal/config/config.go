@@ -53,6 +53,13 @@ type NFLOG struct {
 type Detect struct {
 	Sources    int      `json:"sources"`
 	Window     Duration `json:"window"`
+	Sweep      int      `json:"sweep"`
+	Slow       int      `json:"slow"`
+	SlowWindow Duration `json:"slow_window"`
+	Tool       int      `json:"tool_trigger"`
+	Flood      int      `json:"flood"`
+	Decoys     string   `json:"decoys"`
+	Shared     string   `json:"distributed"`
 	IPv6Prefix int      `json:"ipv6_prefix"`
 }
 
@@ -79,9 +86,11 @@ type Ignore struct {
 
 // Block is the section of that name.
 type Block struct {
-	For    []Duration `json:"for"`
-	Memory Duration   `json:"memory"`
-	Max    int        `json:"max"`
+	For          []Duration `json:"for"`
+	UnprovenFor  []Duration `json:"unproven_for"`
+	UnprovenRate int        `json:"unproven_rate"` // a minute
+	Memory       Duration   `json:"memory"`
+	Max          int        `json:"max"`
 }
 
 // Load reads the file at path over the defaults. If path is [DefaultPath] and
@@ -132,12 +141,21 @@ func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) e
 		Sources: c.Detect.Sources, Window: time.Duration(c.Detect.Window), Prefix6: c.Detect.IPv6Prefix,
 		TCP: c.TCP.policy(c.DryRun), UDP: c.UDP.policy(c.DryRun), IP: c.IP.policy(c.DryRun),
 		Protected: engine.NewPrefixes(protected...), Ephemeral: ephemeral, Trap: trap,
+		Sweep: c.Detect.Sweep, Slow: c.Detect.Slow, SlowWindow: time.Duration(c.Detect.SlowWindow),
+		ToolTrigger: c.Detect.Tool, Flood: c.Detect.Flood,
+		For: times(c.Block.For), UnprovenFor: times(c.Block.UnprovenFor), UnprovenRate: c.Block.UnprovenRate,
 		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max,
 	}
-	for _, d := range c.Block.For {
-		e.For = append(e.For, time.Duration(d))
-	}
+	e.Decoys, _ = engine.ParseAction(c.Detect.Decoys)
+	e.Distributed, _ = engine.ParseAction(c.Detect.Shared)
 	return e
+}
+
+func times(list []Duration) (out []time.Duration) {
+	for _, d := range list {
+		out = append(out, time.Duration(d))
+	}
+	return out
 }
 
 func (p *Protocol) policy(dryRun bool) engine.Policy {

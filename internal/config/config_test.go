@@ -67,6 +67,10 @@ trigger = { stealth = 7 }
 addresses = ["192.0.2.9/24", "2001:DB8::1"]
 [block]
 for = ["2s", "1d12h"]
+unproven_rate = 7
+[detect]
+slow_window = "2d"
+decoys = "block"
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +86,9 @@ for = ["2s", "1d12h"]
 	}
 	if time.Duration(c.Block.For[1]) != 36*time.Hour || c.Block.For[1].String() != "1d12h" {
 		t.Errorf("for: %v", c.Block.For)
+	}
+	if e := c.Engine(nil, 0, false); e.SlowWindow != 48*time.Hour || e.Decoys != engine.Block || e.Distributed != engine.Log || e.UnprovenRate != 7 || len(e.UnprovenFor) != 3 {
+		t.Errorf("engine: %+v", e)
 	}
 	if diff := cmp.Diff(Default().IP, c.IP); diff != "" {
 		t.Errorf("a section left out must keep its defaults:\n%s", diff)
@@ -108,6 +115,10 @@ memory = "1s"
 [ignore]
 addresses = ["example.net", 7]
 files = ["/proc/self/mem"]
+[detect]
+slow = 17
+decoys = "run"
+tool_triger = 3
 [firewall]
 `
 	_, err := Parse("p.toml", []byte(file))
@@ -126,7 +137,10 @@ files = ["/proc/self/mem"]
 		`p.toml:15: block.memory: is "1s": want 1m to 520w`,
 		`p.toml:17: ignore.addresses: holds a whole number: want texts in quotes`,
 		`p.toml:18: ignore.files: `,
-		`p.toml:19: firewall: is unknown`,
+		`p.toml:20: detect.slow: is 17: want a whole number, 5 to 16`,
+		`p.toml:21: detect.decoys: is "run": want "log" or "block"`,
+		`p.toml:22: detect.tool_triger: is unknown: did you mean "detect.tool_trigger"?`,
+		`p.toml:23: firewall: is unknown`,
 	}
 	if err == nil {
 		t.Fatal("no error")

@@ -45,6 +45,14 @@ func (n *NFLOG) read(s *section) {
 func (d *Detect) read(s *section) {
 	number(s, "sources", &d.Sources, 1024, 1<<20)
 	s.duration("window", &d.Window, "10s", "18h")
+	number(s, "sweep", &d.Sweep, 1, 48)
+	number(s, "slow", &d.Slow, 5, engine.MaxSlow)
+	s.duration("slow_window", &d.SlowWindow, "1h", "60d")
+	number(s, "tool_trigger", &d.Tool, 3, engine.MaxTrigger)
+	// Ten a second are an ordinary day of a busy network.
+	number(s, "flood", &d.Flood, 100, 1<<20)
+	s.choice("decoys", &d.Decoys, []string{"log", "block"})
+	s.choice("distributed", &d.Shared, []string{"log", "block"})
 	number(s, "ipv6_prefix", &d.IPv6Prefix, 48, 128)
 	s.end()
 }
@@ -94,6 +102,8 @@ func (i *Ignore) read(s *section) {
 
 func (b *Block) read(s *section) {
 	s.durations("for", &b.For)
+	s.durations("unproven_for", &b.UnprovenFor)
+	number(s, "unproven_rate", &b.UnprovenRate, 1, 1_000_000)
 	s.duration("memory", &b.Memory, "1m", "520w")
 	number(s, "max", &b.Max, 1, 1<<18)
 	s.end()
