@@ -97,8 +97,11 @@ func processes(h *lab.Host, name string) (pids []string, err error) {
 // have used, in the kernel's ticks of 10 ms.
 func used(h *lab.Host, name string) (total time.Duration, err error) {
 	pids, err := processes(h, name)
-	if err == nil && len(pids) == 0 {
-		err = fmt.Errorf("no %s runs", name)
+	if err != nil {
+		return 0, err
+	}
+	if len(pids) == 0 {
+		return 0, fmt.Errorf("no %s runs", name)
 	}
 	for _, pid := range pids {
 		stat, err := os.ReadFile("/proc/" + pid + "/stat")
