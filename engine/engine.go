@@ -99,7 +99,15 @@ func (e *Engine) Expect(probes []Probe) {
 // keyOf returns the source that an address belongs to. Neighbours on a link of
 // ours share their prefix with each other, and with us, so each is a source of
 // its own.
-func (e *Engine) keyOf(a netip.Addr) key { return keyOf(a, e.prefixOf(a)) }
+func (e *Engine) keyOf(a netip.Addr) key { return e.keyIn(a, words(a)) }
+
+// keyIn is keyOf for an address whose words are known.
+func (e *Engine) keyIn(a netip.Addr, w key) key {
+	if a.Is4() {
+		return w
+	}
+	return w.masked(e.prefixOf(a))
+}
 
 // prefixOf returns how many bits of an address are its source's.
 func (e *Engine) prefixOf(a netip.Addr) int {
@@ -163,7 +171,8 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Reason = LateAnswer
 		return
 	}
-	k := e.keyOf(p.Source)
+	source, target := words(p.Source), words(p.Destination)
+	k := e.keyIn(p.Source, source)
 	r := e.sources.find(k)
 	if r == none {
 		r = e.admit(k, now, d)
@@ -173,8 +182,8 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		e.age(s, now)
 	}
 	s.last = now
-	flow := flowOf(p)
-	if s.repeated(fingerprint(flow, p.Source)) {
+	flow := flowOf(p, target)
+	if s.repeated(fingerprint(flow, source)) {
 		if s.again++; s.again == 0 {
 			s.again--
 		}
@@ -200,7 +209,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	}
 	d.Tool = s.tool
 	e.compare(p, flow, r, s, slot, now, d)
-	d.Within, d.Targets, d.Ports = s.own(), s.aim(p.Destination), s.all()
+	d.Within, d.Targets, d.Ports = s.own(), s.aim(target), s.all()
 	if e.cfg.Decoys == Block {
 		d.Within, d.Ports = int(s.live), int(s.used)
 	}
