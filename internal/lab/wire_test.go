@@ -120,3 +120,16 @@ func TestLinkLocalScan(t *testing.T) {
 		t.Errorf("a bystander is blocked too: %s", b.Source)
 	}
 }
+
+// Two addresses of one /64 are one source to count for, and two to block: the
+// same segment from the second is no retransmission of the first one's.
+func TestTwoAddressesOfOnePrefix(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	for _, src := range []netip.Addr{Neighbour6(1), Neighbour6(2)} {
+		send(t, l.Attacker, tcp(src, l.Target.V6, segment{from: 40000, to: 13, seq: 1, flags: syn}))
+		if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+}
