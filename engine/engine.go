@@ -219,7 +219,7 @@ func (e *Engine) exceeded(d *Decision) Reason {
 		return AboveTrigger
 	case d.Targets > e.cfg.Sweep:
 		return AboveSweep
-	case d.Ports > e.cfg.Slow:
+	case d.Ports > e.cfg.Slow && d.Ports > d.Within: // what is all inside the window is the trigger's
 		return AboveSlow
 	case d.Pattern == Distributed && e.cfg.Distributed == Block:
 		return PartOfScan

@@ -188,8 +188,11 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)
 	}
-	if d.Action == engine.Block {
+	switch {
+	case d.Action == engine.Block:
 		ev.Event, ev.Source = "block", sourceName(d.Source)
+	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
+		ev.Event = "ignore"
 	}
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
