@@ -50,7 +50,8 @@ type blockWork struct {
 	seen   time.Time // when the kernel saw the probe; zero for a block by hand
 	renew  bool      // the kernel lost it: not news, and not a further offence
 
-	commanded bool // the command has run
+	address   netip.Addr // that was seen, if the source is a prefix
+	commanded bool       // the command has run
 }
 
 // An entry is one block in the book.

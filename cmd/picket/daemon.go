@@ -237,6 +237,7 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	d.adopting = !fresh
 	d.actions.start()
 	if !d.adopting {
+		d.actions.keep(d.actions.standing())
 		d.actions.settle()
 	}
 	return nil

@@ -142,7 +142,7 @@ func (j *judge) observe(p engine.Probe, data string) {
 		j.journal.Event(patternOf(ev, &d))
 	}
 	if d.Action == engine.Block {
-		w := &blockWork{source: d.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
 		if !j.actions.before(w) && !j.blocker.block(w) {
 			j.engine.Unblock(d.Source)
 			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)

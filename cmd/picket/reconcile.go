@@ -40,7 +40,9 @@ func (d *daemon) adopt(ctx context.Context) {
 		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
 	}
 	// What stands beside the blocks is settled with what is known of them.
-	_ = d.blocker.call(ctx, func() error { d.actions.settle(); return nil })
+	standing := d.actions.standing()
+	_ = d.blocker.call(ctx, func() error { d.actions.keep(standing); return nil })
+	d.actions.settle()
 }
 
 // watchTable looks after the table when another process has changed it.
