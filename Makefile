@@ -24,7 +24,7 @@ TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps ipu
 	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 
-.PHONY: help build run test demo bench fuzz lint check deps clean
+.PHONY: help build run test demo bench compare fuzz lint check deps clean
 
 help:
 	@echo 'make build   bin/picket, static'
@@ -32,6 +32,7 @@ help:
 	@echo 'make demo    a scan seen and blocked, inside network namespaces (root)'
 	@echo 'make test    unit, fuzz seeds, race, lab; a skipped test is a failure (root)'
 	@echo 'make bench   the measured figures (root)'
+	@echo 'make compare PortSentry 1.2 and picket on the same scans, as tables (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
 	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
@@ -64,6 +65,14 @@ bench: root go
 	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /internal/lab)
 	@echo 'reaction and hold, in the lab: about two minutes'
 	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 20m ./internal/lab
+
+# PortSentry is unpacked, not installed, and runs in namespaces only.
+compare: root build
+	@$(call install,$(LAB_TOOLS) hping3 python3)
+	@d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; \
+		(cd "$$d" && apt-get download -qq portsentry && dpkg -x portsentry_*.deb portsentry) 2>/dev/null || \
+			{ echo 'no package portsentry: this needs Debian, and apt-get update' >&2; exit 1; }; \
+		$(GO) run -buildvcs=false ./internal/lab/compare -picket bin/picket -portsentry "$$d/portsentry" $(COMPARE)
 
 fuzz: go
 	@for p in $$($(GO) list ./...); do \

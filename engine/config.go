@@ -89,7 +89,7 @@ type Config struct {
 	ToolTrigger int
 
 	// Flood is how many sources never seen before may come in 8.6 seconds before
-	// they are a flood, 2,000 by default.
+	// they are a flood, 1,500 by default.
 	Flood int
 
 	// Decoys is what is done about sources whose probes are copies of others'
@@ -134,7 +134,7 @@ type Config struct {
 	UnprovenFor []time.Duration
 
 	// UnprovenRate is how many unproven sources may be blocked, or have the
-	// operator's command run, in a minute, 250 by default. So many again may
+	// operator's command run, in a minute, 900 by default. So many again may
 	// come at once after a quiet minute.
 	UnprovenRate int
 
@@ -161,8 +161,8 @@ const (
 	minSlowTime      = time.Hour
 	maxSlowTime      = 60 * 24 * time.Hour
 	defaultTool      = 3
-	defaultFlood     = 2000
-	defaultRate      = 250
+	defaultFlood     = 1500
+	defaultRate      = 900
 	maxRate          = 1_000_000
 	defaultEphemeral = 32768
 	defaultMemory    = 30 * 24 * time.Hour

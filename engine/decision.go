@@ -16,6 +16,7 @@ type Decision struct {
 	For     time.Duration // how long the block or the reaction lasts; 0 with None
 	Offence int           // how often the source was reacted to, this time included
 	Trigger int           // the trigger that was in force
+	Lowered bool          // and that is because the source is certain to use a tool
 
 	// Tell asks for an event: the first probe of a source and then the
 	// second, fourth, eighth ... is told, and every reaction; and of all

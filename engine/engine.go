@@ -195,8 +195,8 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	if fresh {
 		s.recognise(p)
 	}
-	if s.certain() {
-		d.Trigger = min(d.Trigger, e.cfg.ToolTrigger)
+	if d.Lowered = s.certain() && e.cfg.ToolTrigger < d.Trigger; d.Lowered {
+		d.Trigger = e.cfg.ToolTrigger
 	}
 	d.Tool = s.tool
 	e.compare(p, flow, r, s, slot, now, d)

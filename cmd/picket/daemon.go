@@ -115,6 +115,7 @@ func (d *daemon) run() (err error) {
 	owners.Go(func() { d.serveTrap(ctx) })
 	owners.Go(func() { d.adopt(ctx) })
 	owners.Go(func() { d.keepState(ctx) })
+	owners.Go(func() { d.watchLoss(ctx) })
 	d.ready()
 	return d.wait(ctx, signals)
 }

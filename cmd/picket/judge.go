@@ -188,8 +188,11 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)
 	}
-	if d.Action == engine.Block {
+	switch {
+	case d.Action == engine.Block:
 		ev.Event, ev.Source = "block", sourceName(d.Source)
+	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
+		ev.Event = "ignore"
 	}
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
@@ -207,8 +210,25 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 	case engine.ProtocolUDP:
 		section = "udp"
 	}
+	c := j.config
 	s := fmt.Sprintf("%s.trigger.%s = %d", section, p.Mode, d.Trigger)
-	if j.config.DryRun {
+	switch {
+	case d.Reason == engine.AboveSweep:
+		s = fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)
+	case d.Reason == engine.AboveSlow:
+		s = fmt.Sprintf("detect.slow = %d, detect.slow_window = %q", c.Detect.Slow, c.Detect.SlowWindow)
+	case d.Reason == engine.PartOfScan:
+		s = fmt.Sprintf("detect.distributed = %q", c.Detect.Shared)
+	case d.Reason == engine.IsDecoy:
+		s = fmt.Sprintf("detect.decoys = %q", c.Detect.Decoys)
+	case d.Reason == engine.InFlood, d.Pattern == engine.Flood:
+		s = fmt.Sprintf("detect.flood = %d", c.Detect.Flood)
+	case d.Reason == engine.TooMany:
+		s = fmt.Sprintf("block.unproven_rate = %d", c.Block.UnprovenRate)
+	case d.Lowered:
+		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
+	}
+	if c.DryRun {
 		s += ", dry_run = true"
 	}
 	return s

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"picket/engine"
 	"picket/internal/journal"
 	"picket/internal/systemd"
 	"picket/nflog"
@@ -66,6 +67,29 @@ func (d *daemon) alive() {
 	default: // the judge does not keep up
 	}
 }
+
+// watchLoss tells of probes that were lost, at most once a second: each of
+// them may have been the one that mattered.
+func (d *daemon) watchLoss(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var told uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if lost := d.lost(); lost > told {
+				d.journal.Event(engine.Event{Event: "lost", Time: now, Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
+				told = lost
+			}
+		}
+	}
+}
+
+// lost is how many mirrored packets were not judged: the kernel's buffer had no
+// room for them, or the judge did not keep up.
+func (d *daemon) lost() uint64 { return d.reader.Stats().Lost + d.judge.overflow.Load() }
 
 // stop ends the reading and has everything judged and done that was read.
 // What is mirrored from then on waits for the next process, if systemd keeps

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -237,4 +238,16 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("ports %v are read back as %v, %v", c.TCP.Advanced, again, err)
 		}
 	})
+}
+
+// TestExampleRuleset holds examples/ruleset.nft to what "picket ruleset"
+// prints without a configuration.
+func TestExampleRuleset(t *testing.T) {
+	got, err := os.ReadFile("../../examples/ruleset.nft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(nft.Ruleset(Default().Table()), string(got)); diff != "" {
+		t.Errorf("run \"picket ruleset >examples/ruleset.nft\" (-want +got):\n%s", diff)
+	}
 }

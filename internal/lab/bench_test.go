@@ -57,7 +57,8 @@ func observedReaction(b *testing.B) {
 		sources := strangers()
 		seen, unhook := watchPackets(b, l.Target)
 		committed, unwatch := watchCommits(b, l.Target)
-		start(b, l.Target, Options{Config: longConfig()})
+		// A thousand sources in two seconds are more than are blocked unproven by default.
+		start(b, l.Target, Options{Config: longConfig() + "unproven_rate = 100000\n"})
 		probeEach(b, l, sources)
 		eventually(b, 5*time.Second, "every source blocked and every packet seen", func() bool {
 			return committed.len() >= len(sources) && seen.len() >= len(sources)

@@ -57,6 +57,7 @@ func TestStory(t *testing.T) {
 		{"restart", (*story).restart},
 		{"half judged", (*story).halfJudged},
 		{"scan again", (*story).scanAgain},
+		{"recipes", (*story).recipes},
 		{"flush", (*story).flush},
 		{"include", (*story).include},
 		{"reboot", (*story).reboot},
@@ -357,6 +358,27 @@ func (s *story) halfJudged() {
 	}
 	s.datagrams([3]byte{198, 51, 100}, 9, 100*time.Millisecond)
 	s.within(5*time.Second, "200 blocks by a second probe", func() bool { return strings.Count(s.set("blocked4"), "198.51.100.") == 200 })
+}
+
+// recipes runs each command of examples/journalctl.md: all of them find something.
+func (s *story) recipes() {
+	b, err := os.ReadFile(s.Path("/usr/share/doc/picket/examples/journalctl.md"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ran := 0
+	for _, block := range regexp.MustCompile("(?s)```\n(.*?)```").FindAllStringSubmatch(string(b), -1) {
+		for command := range strings.Lines(block[1]) {
+			out, err := s.Command(s.ctx, "sh", "-c", command).Output()
+			if err != nil || len(out) == 0 || strings.Contains(string(out), "-- No entries --") {
+				s.t.Errorf("%s: %q, %v", command, out, err)
+			}
+			ran++
+		}
+	}
+	if ran < 10 {
+		s.t.Errorf("%d recipes were found", ran)
+	}
 }
 
 func (s *story) configure(text string) {
