@@ -98,6 +98,7 @@ func (i *Ignore) read(s *section) {
 	s.boolean("own", &i.Own)
 	s.boolean("gateways", &i.Gateways)
 	s.boolean("resolvers", &i.Resolvers)
+	s.boolean("connected", &i.Connected)
 	s.end()
 }
 
