@@ -26,6 +26,7 @@ type Engine struct {
 	newcomers   surge // sources never seen before
 	scatter     surge // answers to what we never sent
 	tell        pace  // events that are not reactions
+	tellPattern pace  // and of these the names of patterns
 	unproven    pace  // blocks of unproven sources
 	stats       Stats
 	ahead       [expectMost]key
@@ -150,7 +151,7 @@ func (e *Engine) reset(at int64) {
 	e.traces.clear()
 	e.blocks.init()
 	e.decoys, e.distributed = decoys{}, distributed{}
-	e.newcomers, e.scatter, e.tell, e.unproven = surge{}, surge{}, pace{}, pace{}
+	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven = surge{}, surge{}, pace{}, pace{}, pace{}
 	e.clock = clock{}
 	e.clock.advance(at)
 }
@@ -247,7 +248,11 @@ func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
 // said once.
 func (e *Engine) told(s *source, d *Decision) {
 	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1
-	if d.Tell && d.Action == None && !(d.NewPattern && d.Pattern.Shared()) && !e.tell.allow(s.last, tellEach, tellBurst) {
+	pace := &e.tell
+	if d.NewPattern {
+		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name
+	}
+	if d.Tell && d.Action == None && !(d.NewPattern && d.Pattern.Shared()) && !pace.allow(s.last, tellEach, tellBurst) {
 		d.Tell, d.NewPattern = false, false
 		e.stats.Untold++
 	}
