@@ -73,7 +73,7 @@ func (d *daemon) reconcile(ctx context.Context, by string) error {
 		if err := d.blocker.call(ctx, func() error { before = d.blocker.changes; return nil }); err != nil {
 			return err
 		}
-		list, err := readBlocks(d.config.Table())
+		list, err := readBlocks(d.table)
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func (b *blocker) agree(list []nft.Block, by string) (found, gone []*entry) {
 			reason = "deleted from the set by " + by
 		}
 		b.strike(e)
-		b.end(e, "unblock", reason, now)
+		b.end(e, "unblock", reason, now, true)
 	}
 	return found, gone
 }
