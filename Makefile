@@ -15,12 +15,16 @@ export PATH := $(PATH):$(patsubst %/,%,$(dir $(GO))):/usr/sbin:/sbin
 VERSION := $(or $(shell git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null),unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
+CHECKS ?= ../shared/checks
 
+# Debian packages: what the lab runs, what the tests of the other rooms ask for
+# a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
-TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev
+TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
+	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 
-.PHONY: help build run test demo bench fuzz lint check deps clean
+.PHONY: help build run test demo bench compare fuzz lint check deps clean
 
 help:
 	@echo 'make build   bin/picket, static'
@@ -28,9 +32,10 @@ help:
 	@echo 'make demo    a scan seen and blocked, inside network namespaces (root)'
 	@echo 'make test    unit, fuzz seeds, race, lab; a skipped test is a failure (root)'
 	@echo 'make bench   the measured figures (root)'
+	@echo 'make compare PortSentry 1.2 and picket on the same scans, as tables (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
-	@echo 'make check   the black-box checks in ../shared, where they are (root)'
+	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
 	@echo 'make deps    install what the targets above use'
 	@echo 'make install, make uninstall   with PREFIX=/usr/local and DESTDIR (root)'
 	@echo 'make packages   dist/*.deb and dist/*.rpm'
@@ -61,6 +66,14 @@ bench: root go
 	@echo 'reaction and hold, in the lab: about two minutes'
 	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 20m ./internal/lab
 
+# PortSentry is unpacked, not installed, and runs in namespaces only.
+compare: root build
+	@$(call install,$(LAB_TOOLS) hping3 python3)
+	@d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; \
+		(cd "$$d" && apt-get download -qq portsentry && dpkg -x portsentry_*.deb portsentry) 2>/dev/null || \
+			{ echo 'no package portsentry: this needs Debian, and apt-get update' >&2; exit 1; }; \
+		$(GO) run -buildvcs=false ./internal/lab/compare -picket bin/picket -portsentry "$$d/portsentry" $(COMPARE)
+
 fuzz: go
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -buildvcs=false -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
@@ -75,9 +88,9 @@ lint: go
 	@echo staticcheck; $(GO) run $(STATICCHECK) -checks all ./...
 
 check: root
-	@[ -d ../shared/checks ] || { echo 'make check: there is no ../shared/checks here' >&2; exit 1; }
+	@[ -d $(CHECKS) ] || { echo "make check: there is no $(CHECKS) here" >&2; exit 1; }
 	@$(call install,$(CHECK_TOOLS))
-	@failed=; for c in ../shared/checks/*; do \
+	@failed=; for c in $(CHECKS)/*; do \
 		case "$$c" in *.py|*.md) continue;; esac; [ -x "$$c" ] || continue; \
 		printf '%s: ' "$${c##*/}"; "$$c" 2>&1 | tail -n 1 || failed="$$failed $${c##*/}"; \
 	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }

@@ -4,10 +4,11 @@ package engine
 
 import "net/netip"
 
-// blocks is what the engine knows of reactions in force and of offenders. Both
+// blocks is what the engine knows of reactions in force, by the address or the
+// IPv6 prefix that they hold for, and of offenders. Both
 // are bounded, and neither is in the path of a probe that causes no reaction.
 type blocks struct {
-	by        map[netip.Addr]block
+	by        map[netip.Prefix]block
 	swept     int64 // when ended blocks were last swept out
 	offenders map[key]offence
 	order     []key // of offenders, a ring
@@ -15,7 +16,7 @@ type blocks struct {
 }
 
 type block struct {
-	since, until int64 // ns since the epoch
+	since, until int64 // by the engine's time
 	action       Action
 }
 
@@ -25,12 +26,11 @@ type offence struct {
 }
 
 func (b *blocks) init() {
-	b.by = make(map[netip.Addr]block)
-	b.offenders = make(map[key]offence)
+	*b = blocks{by: make(map[netip.Prefix]block), offenders: make(map[key]offence)}
 }
 
 // get returns the reaction to a that is in force at a time.
-func (b *blocks) get(a netip.Addr, at int64) (block, bool) {
+func (b *blocks) get(a netip.Prefix, at int64) (block, bool) {
 	x, ok := b.by[a]
 	if ok && at >= x.until {
 		delete(b.by, a)
@@ -40,7 +40,7 @@ func (b *blocks) get(a netip.Addr, at int64) (block, bool) {
 }
 
 // add books a reaction; false means that there are limit of them already.
-func (b *blocks) add(a netip.Addr, x block, at int64, limit int) bool {
+func (b *blocks) add(a netip.Prefix, x block, at int64, limit int) bool {
 	if len(b.by) >= limit {
 		if at-b.swept < int64(renewAfter) {
 			return false

@@ -3,7 +3,10 @@
 package engine
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -42,6 +45,10 @@ func ParseAction(s string) (a Action, ok bool) {
 	return None, false
 }
 
+// MaxSlow is the highest Config.Slow: what is kept of a source that was
+// forgotten holds that many ports.
+const MaxSlow = traceSlots
+
 // MaxTrigger is the highest trigger: a source's record holds that many ports
 // and one more.
 const MaxTrigger = portSlots - 1
@@ -56,12 +63,42 @@ type Policy struct {
 // means its default.
 type Config struct {
 	// Sources is how many sources are known at most, 262,144 by default. One
-	// costs 240 bytes. It counts when the engine is made and not after.
+	// costs 241 bytes. It counts when the engine is made and not after.
 	Sources int
 
 	// Window is the time in which distinct ports count, 10 minutes by
-	// default, from 4 seconds to 18 hours.
+	// default, from 4 seconds to 18 hours. It is kept to a 32nd of itself.
 	Window time.Duration
+
+	// Sweep is how many addresses of this host a source may ask before the
+	// reaction, 8 by default, 1 to 48. One that asks about ports that nothing
+	// listens on at more addresses than that looks for hosts and not for a service.
+	Sweep int
+
+	// Slow is how many distinct ports a source may ask in SlowWindow before
+	// the reaction, 15 by default, 5 to 16.
+	Slow int
+
+	// SlowWindow is how long a port counts towards Slow, 7 days by default
+	// from 1 hour to 60 days. It is kept to half of itself.
+	SlowWindow time.Duration
+
+	// ToolTrigger is the trigger at most in force for a source that is certain
+	// to use a scanner's tool, 3 by default, 0 to MaxTrigger. Below 3 it is 3 in
+	// effect, since a tool is certain after three ports.
+	ToolTrigger int
+
+	// Flood is how many sources never seen before may come in 8.6 seconds before
+	// they are a flood, 1,500 by default.
+	Flood int
+
+	// Decoys is what is done about sources whose probes are copies of others'
+	// (nmap -D): Log, the default, or Block, which counts copies like any probe.
+	Decoys Action
+
+	// Distributed is what is done about a source that takes part in a
+	// distributed scan: Log, the default, or Block.
+	Distributed Action
 
 	// Prefix6 is the length of the IPv6 prefix that is one source, 64 by
 	// default (RFC 6177: the smallest assignment to a site), 48 to 128.
@@ -70,8 +107,17 @@ type Config struct {
 	// TCP holds for TCP and SCTP, UDP for UDP, IP for ICMP and every other protocol.
 	TCP, UDP, IP Policy
 
+	// Trap says that a listener answers classic TCP ports: a SYN there is then
+	// not judged, the completed connection is. Without one, the SYN is all
+	// there will be.
+	Trap bool
+
 	// Protected is never blocked.
 	Protected Prefixes
+
+	// OnLink is the prefixes of this host's links. Their IPv6 addresses are
+	// sources each, and no block is of a prefix that overlaps one.
+	OnLink Prefixes
 
 	// Ephemeral is the first port that this host uses for connections of its
 	// own (net.ipv4.ip_local_port_range), 32768 by default. What comes to
@@ -82,6 +128,15 @@ type Config struct {
 	// by default 10 minutes, 1 hour, 1 day, 1 week. The last holds for every
 	// further time.
 	For []time.Duration
+
+	// UnprovenFor is For for sources that were not shown to be real, by default
+	// 5 minutes, 30 minutes, 1 hour. Neither they nor For are exceeded.
+	UnprovenFor []time.Duration
+
+	// UnprovenRate is how many unproven sources may be blocked, or have the
+	// operator's command run, in a minute, 900 by default. So many again may
+	// come at once after a quiet minute.
+	UnprovenRate int
 
 	// Memory is how long after the end of a block its source still counts as
 	// an offender, 30 days by default.
@@ -95,9 +150,20 @@ const (
 	defaultSources   = 1 << 18
 	maxSources       = 1 << 20
 	defaultWindow    = 10 * time.Minute
-	minWindow        = 2 * tick
+	minWindow        = 4 * time.Second
 	maxWindow        = 18 * time.Hour
 	defaultPrefix6   = 64
+	defaultSweep     = 8
+	maxSweep         = 48 // of the 64 bits that addresses are counted in
+	defaultSlow      = 15
+	minSlow          = patternAt
+	defaultSlowTime  = 7 * 24 * time.Hour
+	minSlowTime      = time.Hour
+	maxSlowTime      = 60 * 24 * time.Hour
+	defaultTool      = 3
+	defaultFlood     = 1500
+	defaultRate      = 900
+	maxRate          = 1_000_000
 	defaultEphemeral = 32768
 	defaultMemory    = 30 * 24 * time.Hour
 	defaultBlocks    = 1 << 17
@@ -105,45 +171,63 @@ const (
 
 // withDefaults fills in what is zero and refuses what is out of bounds.
 func (c Config) withDefaults() (Config, error) {
-	if c.Sources == 0 {
-		c.Sources = defaultSources
-	}
-	if c.Window == 0 {
-		c.Window = defaultWindow
-	}
-	if c.Prefix6 == 0 {
-		c.Prefix6 = defaultPrefix6
-	}
-	if c.Ephemeral == 0 {
-		c.Ephemeral = defaultEphemeral
-	}
+	c.Sources = cmp.Or(c.Sources, defaultSources)
+	c.Window = cmp.Or(c.Window, defaultWindow)
+	c.Sweep = cmp.Or(c.Sweep, defaultSweep)
+	c.Slow = cmp.Or(c.Slow, defaultSlow)
+	c.SlowWindow = cmp.Or(c.SlowWindow, defaultSlowTime)
+	c.ToolTrigger = cmp.Or(c.ToolTrigger, defaultTool)
+	c.Flood = cmp.Or(c.Flood, defaultFlood)
+	c.Decoys, c.Distributed = cmp.Or(c.Decoys, Log), cmp.Or(c.Distributed, Log)
+	c.Prefix6 = cmp.Or(c.Prefix6, defaultPrefix6)
+	c.Ephemeral = cmp.Or(c.Ephemeral, defaultEphemeral)
 	if len(c.For) == 0 {
 		c.For = []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
 	}
-	if c.Memory == 0 {
-		c.Memory = defaultMemory
+	if len(c.UnprovenFor) == 0 {
+		c.UnprovenFor = []time.Duration{5 * time.Minute, 30 * time.Minute, time.Hour}
 	}
-	if c.Blocks == 0 {
-		c.Blocks = defaultBlocks
+	c.UnprovenRate = cmp.Or(c.UnprovenRate, defaultRate)
+	c.Memory = cmp.Or(c.Memory, defaultMemory)
+	c.Blocks = cmp.Or(c.Blocks, defaultBlocks)
+	return c, c.check()
+}
+
+// check refuses what is out of bounds.
+func (c *Config) check() error {
+	for _, b := range [...]struct {
+		name            string
+		is, least, most int
+	}{
+		{"sources", c.Sources, 16, maxSources},
+		{"sweep", c.Sweep, 1, maxSweep},
+		{"slow", c.Slow, minSlow, MaxSlow},
+		{"tool trigger", c.ToolTrigger, 0, MaxTrigger},
+		{"flood", c.Flood, 1, math.MaxInt32},
+		{"IPv6 prefix length", c.Prefix6, 48, 128},
+		{"unproven rate", c.UnprovenRate, 1, maxRate},
+		{"blocks", c.Blocks, 1, 1 << 20},
+	} {
+		if b.is < b.least || b.is > b.most {
+			return fmt.Errorf("%s %d: want %d to %d", b.name, b.is, b.least, b.most)
+		}
 	}
 	switch {
-	case c.Sources < 16 || c.Sources > maxSources:
-		return c, fmt.Errorf("sources %d: want 16 to %d", c.Sources, maxSources)
 	case c.Window < minWindow || c.Window > maxWindow:
-		return c, fmt.Errorf("window %v: want %v to %v", c.Window, minWindow, maxWindow)
-	case c.Prefix6 < 48 || c.Prefix6 > 128:
-		return c, fmt.Errorf("IPv6 prefix length %d: want 48 to 128", c.Prefix6)
-	case c.Blocks < 1 || c.Blocks > 1<<20:
-		return c, fmt.Errorf("blocks %d: want 1 to %d", c.Blocks, 1<<20)
+		return fmt.Errorf("window %v: want %v to %v", c.Window, minWindow, maxWindow)
+	case c.SlowWindow < minSlowTime || c.SlowWindow > maxSlowTime:
+		return fmt.Errorf("slow window %v: want %v to %v", c.SlowWindow, minSlowTime, maxSlowTime)
+	case c.Decoys != Log && c.Decoys != Block, c.Distributed != Log && c.Distributed != Block:
+		return errors.New("decoys, distributed: want log or block")
 	}
 	for _, p := range [...]Policy{c.TCP, c.UDP, c.IP} {
 		for _, t := range p.Trigger {
 			if t < 0 || t > MaxTrigger {
-				return c, fmt.Errorf("trigger %d: want 0 to %d", t, MaxTrigger)
+				return fmt.Errorf("trigger %d: want 0 to %d", t, MaxTrigger)
 			}
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // policy returns the policy for a protocol.

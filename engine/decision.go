@@ -2,15 +2,21 @@
 
 package engine
 
-import "time"
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
 
 // A Decision is what to do about one probe, and why.
 type Decision struct {
 	Action  Action        // what to do; None for most probes
 	Reason  Reason        // why
+	Source  netip.Prefix  // what to block: the address, or the IPv6 prefix around it; not valid with None
 	For     time.Duration // how long the block or the reaction lasts; 0 with None
 	Offence int           // how often the source was reacted to, this time included
 	Trigger int           // the trigger that was in force
+	Lowered bool          // and that is because the source is certain to use a tool
 
 	// Tell asks for an event: the first probe of a source and then the
 	// second, fourth, eighth ... is told, and every reaction; and of all
@@ -23,9 +29,17 @@ type Decision struct {
 
 	Pattern    Pattern // what the source's probes are together, so far
 	NewPattern bool    // and whether this probe made it so
+	Tool       Tool    // what sends such packets
 	Proven     bool    // the source address was shown to be real
-	Probes     uint32  // of the source, without retransmissions
-	Within     int     // distinct ports inside the window
+
+	// The evidence. Ports that other sources probed with the same packet are
+	// left out, unless decoys are to be blocked.
+	Probes  uint32 // of the source, without retransmissions
+	Within  int    // distinct ports inside the window
+	Targets int    // distinct addresses of ours inside the window and the one before, at least
+	Ports   int    // distinct ports inside the slow window, at most 32
+	Sources int    // of a decoy scan the senders of this packet, of a distributed one those that share, of a flood the newcomers
+	Shared  int    // the ports that the sources of a distributed scan share
 }
 
 // A Reason is why a decision was made. The zero Reason is unset.
@@ -40,7 +54,14 @@ const (
 	Handshake             // a SYN to a trap port: the connection is judged, not its first packet
 	BelowTrigger          // not more than the trigger's ports yet
 	AboveTrigger          // more than the trigger's ports
+	AboveSweep            // more addresses of ours than one is let ask
+	AboveSlow             // more ports over days than one is let ask
+	PartOfScan            // part of a distributed scan
+	IsDecoy               // several sources sent this packet: at most one of them is real
 	IsProtected           // own, gateway, resolver or ignored address
+	IsConnected           // unproven, and this host has a connection with that address
+	InFlood               // unproven, in a flood of new sources, and not standing out of it
+	TooMany               // unproven, and as many of those were blocked lately as configured
 	AlreadyBlocked        // and the packet was on its way before
 	LostBlock             // blocked by our books, but its packets arrive: block it again
 	Full                  // as many blocks as configured
@@ -52,8 +73,11 @@ const Reasons = int(Full) + 1
 var reasonNames = [Reasons]string{
 	Backscatter: "backscatter", LateAnswer: "late answer", Retransmission: "retransmission",
 	Handshake: "handshake under way", BelowTrigger: "not above the trigger", AboveTrigger: "above the trigger",
-	IsProtected: "protected address", AlreadyBlocked: "already blocked", LostBlock: "block was lost, renewed",
-	Full: "as many blocks as configured",
+	AboveSweep: "above the limit of a sweep", AboveSlow: "above the limit of a slow scan",
+	PartOfScan: "part of a distributed scan", IsDecoy: "one of several senders of the same packet",
+	IsProtected: "protected address", IsConnected: "connected peer, not proven",
+	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
+	AlreadyBlocked: "already blocked", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
 }
 
 // String returns the reason in words.
@@ -64,27 +88,41 @@ func (r Reason) String() string {
 	return ""
 }
 
-// A Pattern is what many probes are together. The zero Pattern is none.
-type Pattern uint8
-
-// The patterns.
-const (
-	NoPattern Pattern = iota
-	PortScan          // many ports of few addresses
-	Sweep             // few ports of many of our addresses
-)
-
-// String returns the pattern as events spell it.
-func (p Pattern) String() string {
-	switch p {
-	case PortScan:
-		return "portscan"
-	case Sweep:
-		return "sweep"
+// Evidence says in words what the decision rests on, "" if on the single
+// packet.
+func (d *Decision) Evidence() string {
+	switch d.Reason {
+	case Backscatter:
+		if d.NewPattern {
+			return fmt.Sprintf("%d answers in seconds to what this host never sent: somebody forges its address", d.Probes)
+		}
+		return ""
+	case 0, LateAnswer, Retransmission, Handshake:
+		return ""
 	}
-	return ""
+	switch {
+	case d.Pattern == Flood:
+		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
+	case d.Pattern == Distributed && d.Sources > 0:
+		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
+	case d.Sources > 1:
+		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, count(d.Within, "port"))
+	case d.Reason == AboveSlow || d.Pattern == SlowScan:
+		return fmt.Sprintf("%s over days, %d of them inside the window", count(d.Ports, "different port"), d.Within)
+	case d.Reason == AboveSweep || d.Pattern == Sweep:
+		return fmt.Sprintf("%s of this host, %s", count(d.Targets, "address"), count(d.Within, "different port"))
+	}
+	return fmt.Sprintf("%s inside the window, %d let pass", count(d.Within, "different port"), d.Trigger)
 }
 
-// patternAt is how many distinct ports, or addresses, make a port scan, or a
-// sweep: the five of Snort's port_scan (low sensitivity) and psad's level 1.
-const patternAt = 5
+// count writes "1 port", "2 ports", "2 addresses".
+func count(n int, what string) string {
+	switch {
+	case n == 1:
+	case what[len(what)-1] == 's':
+		what += "es"
+	default:
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

@@ -11,33 +11,47 @@ import (
 // An Engine holds what is known of the sources. Make one with [New]. It is not
 // safe for concurrent use.
 type Engine struct {
-	cfg     Config
-	window  uint16 // cfg.Window in ticks
-	sources *table
-	blocks  blocks
-	pace    pace
-	stats   Stats
+	cfg       Config
+	unit      uint8 // log2 of the nanoseconds of a unit, see stampOf
+	window    int   // cfg.Window in units
+	half      int64 // half of cfg.SlowWindow
+	connected Prefixes
+
+	clock       clock
+	sources     *table
+	traces      *traces
+	blocks      blocks
+	decoys      decoys
+	distributed distributed
+	newcomers   surge // sources never seen before
+	scatter     surge // answers to what we never sent
+	tell        pace  // events that are not reactions
+	unproven    pace  // blocks of unproven sources
+	stats       Stats
+	ahead       [expectMost]key
 }
 
 // Stats counts what an engine did since it was made.
 type Stats struct {
-	Probes  uint64          // calls of Observe
-	Reasons [Reasons]uint64 // by why they were decided as they were
-	Sources int             // known now
-	Evicted uint64          // forgotten to make room
-	Blocks  int             // in force by the engine's books
-	Untold  uint64          // events left out to spare the journal
+	Probes   uint64          // calls of Observe
+	Reasons  [Reasons]uint64 // by why they were decided as they were
+	Sources  int             // known now
+	Evicted  uint64          // forgotten to make room
+	Traces   int             // of forgotten sources, what is kept for slow scans
+	Blocks   int             // in force by the engine's books
+	Untold   uint64          // events left out to spare the journal
+	Flooding bool            // more new sources come than can be real
 }
 
 // New returns an engine for a configuration. The seed makes the places of
 // sources in the table unpredictable to who sends the probes; no decision
-// depends on it.
+// depends on it as long as no source is forgotten to make room.
 func New(cfg Config, seed uint64) (*Engine, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{sources: newTable(cfg.Sources, seed)}
+	e := &Engine{sources: newTable(cfg.Sources, seed), traces: newTraces(cfg.Sources, seed)}
 	e.blocks.init()
 	e.configure(cfg)
 	return e, nil
@@ -55,20 +69,64 @@ func (e *Engine) Reconfigure(cfg Config) error {
 }
 
 func (e *Engine) configure(cfg Config) {
-	e.cfg = cfg
-	e.window = uint16(cfg.Window / tick)
+	unit := uint8(bits.Len64(uint64(cfg.Window/64 - 1))) // 32 to 64 units a window
+	if e.unit != 0 && e.unit != unit {
+		for i := range e.sources.records[:e.sources.used] {
+			e.sources.records[i].rest() // its stamps are in the old units
+		}
+	}
+	e.cfg, e.unit = cfg, unit
+	e.window = int(cfg.Window >> unit)
+	e.half = int64(cfg.SlowWindow / 2)
+}
+
+// SetConnected tells the engine whom this host has living connections with.
+// They are not blocked on unproven evidence.
+func (e *Engine) SetConnected(peers Prefixes) { e.connected = peers }
+
+// Expect prepares for Observe to be called with each of the probes, of which
+// it looks at the first 32. It changes nothing that can be seen, only how
+// long they take: what is known of their sources is fetched from memory all
+// at once instead of one by one.
+func (e *Engine) Expect(probes []Probe) {
+	n := min(len(probes), expectMost)
+	for i := range n {
+		e.ahead[i] = e.keyOf(probes[i].Source)
+	}
+	e.sources.expect(e.ahead[:n])
+}
+
+// keyOf returns the source that an address belongs to. Neighbours on a link of
+// ours share their prefix with each other, and with us, so each is a source of
+// its own.
+func (e *Engine) keyOf(a netip.Addr) key { return keyOf(a, e.prefixOf(a)) }
+
+// prefixOf returns how many bits of an address are its source's.
+func (e *Engine) prefixOf(a netip.Addr) int {
+	switch {
+	case a.Is4():
+		return 32
+	case a.IsLinkLocalUnicast(), e.cfg.OnLink.Contains(a):
+		return 128
+	}
+	return e.cfg.Prefix6
 }
 
 // Observe folds one probe into what is known of its source and returns what
 // to do.
 //
-// Time is p.At alone. A probe that is older than the newest one of its source
-// counts as simultaneous with it. A protected source is never blocked.
-// Observe never fails, never blocks and, but for a reaction, does not allocate.
+// Time is p.At alone. A probe that is up to a minute older than one before it
+// counts as simultaneous with it; a time that steps back further goes on from
+// where it was. A protected source is never blocked. Observe never fails,
+// never blocks and, but for a reaction, does not allocate.
 func (e *Engine) Observe(p Probe) Decision {
 	e.stats.Probes++
+	if !e.clock.advance(p.At) {
+		e.reset(p.At)
+	}
 	pol := e.cfg.policy(p.Protocol)
-	d := e.judge(&p, pol)
+	var d Decision
+	e.judge(&p, pol, &d)
 	e.stats.Reasons[d.Reason]++
 	// The kernel held the source if this was a hot port; hold rules look at
 	// ports, so other protocols are not held.
@@ -78,157 +136,227 @@ func (e *Engine) Observe(p Probe) Decision {
 	return d
 }
 
+// reset forgets everything that time has a part in, since there is none left.
+func (e *Engine) reset(at int64) {
+	e.sources.clear()
+	e.traces.clear()
+	e.blocks.init()
+	e.decoys, e.distributed = decoys{}, distributed{}
+	e.newcomers, e.scatter, e.tell, e.unproven = surge{}, surge{}, pace{}, pace{}
+	e.clock = clock{}
+	e.clock.advance(at)
+}
+
 // hot reports whether the kernel holds a source that probes a port of mode m.
 // Classic mode never is: its trap must be able to complete the handshake.
 func (p *Policy) hot(m Mode) bool {
 	return p.Action == Block && p.Trigger[m] == 0 && m != Classic
 }
 
-func (e *Engine) judge(p *Probe, pol *Policy) Decision {
+func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
+	now := e.clock.now
 	if p.Technique.Backscatter() {
-		return Decision{Reason: Backscatter}
+		e.scattered(now, d)
+		return
 	}
 	if e.lateAnswer(p) {
-		return Decision{Reason: LateAnswer}
+		d.Reason = LateAnswer
+		return
 	}
-	k := keyOf(p.Source, e.cfg.Prefix6)
-	s := e.sources.find(k)
-	if s == nil {
-		s = e.sources.add(k)
-		s.first, s.last = p.At, p.At
+	k := e.keyOf(p.Source)
+	r := e.sources.find(k)
+	if r == none {
+		r = e.admit(k, now, d)
 	}
-	s.age(p.At)
-	if s.repeated(fingerprint(p)) {
-		s.again++
-		return Decision{Reason: Retransmission, Probes: s.probes}
+	s := &e.sources.records[r]
+	if now>>e.unit != s.last>>e.unit {
+		e.age(s, now)
+	}
+	s.last = now
+	flow := flowOf(p)
+	if s.repeated(fingerprint(flow, p.Source)) {
+		if s.again++; s.again == 0 {
+			s.again--
+		}
+		d.Reason, d.Probes = Retransmission, s.probes
+		return
 	}
 	s.probes++
 	if p.Technique == Connect {
 		s.flags |= proven
 	}
-	d := Decision{Reason: BelowTrigger, Probes: s.probes, Proven: s.flags&proven != 0, Trigger: pol.Trigger[p.Mode]}
-	if p.Mode == Classic && p.Technique == SYN {
+	d.Reason, d.Probes, d.Proven, d.Trigger = BelowTrigger, s.probes, s.flags&proven != 0, pol.Trigger[p.Mode]
+	if e.cfg.Trap && p.Mode == Classic && p.Technique == SYN {
 		d.Reason = Handshake
-		return d
+		return
 	}
-	s.note(p.Port, class(p.Protocol), stampOf(s.last))
-	d.Within = s.within(stampOf(s.last), e.window)
-	d.Pattern, d.NewPattern = s.pattern(d.Within, s.aim(p.Destination))
-	if d.Within > d.Trigger {
-		e.react(p, k, pol.Action, s.last, &d)
+	now8 := stampOf(now >> e.unit)
+	slot, fresh := s.note(p.Port, class(p.Protocol), now8)
+	if fresh {
+		s.recognise(p)
 	}
-	d.Tell = d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1
-	if d.Tell && d.Action == None && !e.pace.allow(s.last) {
-		d.Tell = false
-		e.stats.Untold++
+	if d.Lowered = s.certain() && e.cfg.ToolTrigger < d.Trigger; d.Lowered {
+		d.Trigger = e.cfg.ToolTrigger
 	}
-	return d
+	d.Tool = s.tool
+	e.compare(p, flow, r, s, slot, now, d)
+	d.Within, d.Targets, d.Ports = s.own(), s.aim(p.Destination), s.all()
+	if e.cfg.Decoys == Block {
+		d.Within, d.Ports = int(s.live), int(s.used)
+	}
+	e.name(p, s, slot, fresh, now8, d)
+	if d.Reason = e.exceeded(d); d.Reason != BelowTrigger && d.Reason != IsDecoy {
+		d.Pattern = e.nameReaction(s, d)
+		e.react(p, k, s, pol.Action, d)
+	}
+	e.told(s, d)
 }
 
-// lateAnswer reports whether p comes from a well-known port to one that this
-// host uses for its own connections, and is nothing that starts a connection:
-// the answer of a resolver or a web server that conntrack has given up waiting for.
+// exceeded returns which of the limits a source is above, or BelowTrigger.
+func (e *Engine) exceeded(d *Decision) Reason {
+	switch {
+	case d.Within > d.Trigger || d.Trigger == 0:
+		return AboveTrigger
+	case d.Targets > e.cfg.Sweep:
+		return AboveSweep
+	case d.Ports > e.cfg.Slow && d.Ports > d.Within: // what is all inside the window is the trigger's
+		return AboveSlow
+	case d.Pattern == Distributed && e.cfg.Distributed == Block:
+		return PartOfScan
+	case d.Pattern == Decoy:
+		return IsDecoy
+	}
+	return BelowTrigger
+}
+
+// told decides whether a decision is worth an event: the first probe of a
+// source, then the second, fourth, eighth ..., a new pattern, every reaction.
+// What many sources do together is told whatever the journal can bear: it is
+// said once.
+func (e *Engine) told(s *source, d *Decision) {
+	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1
+	if d.Tell && d.Action == None && !(d.NewPattern && d.Pattern.Shared()) && !e.tell.allow(s.last, tellEach, tellBurst) {
+		d.Tell, d.NewPattern = false, false
+		e.stats.Untold++
+	}
+}
+
+// admit makes a record for a source that has none.
+func (e *Engine) admit(k key, now int64, d *Decision) uint32 {
+	horizon := now - 2*e.half
+	if e.sources.full() {
+		e.traces.put(&e.sources.records[e.sources.oldest], horizon)
+	}
+	r := e.sources.add(k)
+	s := &e.sources.records[r]
+	if e.traces.used > 0 && e.traces.take(k, s, horizon) {
+		s.half = e.halfOf(s.last)
+		return r
+	}
+	s.first, s.last, s.half = uint32(now/int64(time.Second)), now, e.halfOf(now)
+	if e.newcomers.add(now, e.cfg.Flood) {
+		d.Pattern, d.NewPattern, d.Sources = Flood, true, e.newcomers.count
+	}
+	return r
+}
+
+// halfOf returns which half of a slow window a time is in.
+func (e *Engine) halfOf(now int64) uint8 { return uint8(now / e.half) }
+
+// scattered counts an answer to what this host never sent.
+func (e *Engine) scattered(now int64, d *Decision) {
+	d.Reason = Backscatter
+	if e.scatter.add(now, muchBackscatter) {
+		d.Pattern, d.NewPattern, d.Tell, d.Probes = Reflection, true, true, uint32(e.scatter.count)
+	}
+}
+
+// lateAnswer reports whether p comes from a port below those that this host
+// uses for its own connections to one of these, and is nothing that starts a
+// connection: the answer of a resolver, a web server or a database that
+// conntrack has given up waiting for.
 func (e *Engine) lateAnswer(p *Probe) bool {
-	if p.SourcePort == 0 || p.SourcePort >= 1024 || p.Port < e.cfg.Ephemeral {
+	if p.SourcePort == 0 || p.SourcePort >= e.cfg.Ephemeral || p.Port < e.cfg.Ephemeral {
 		return false
 	}
 	return p.Technique == UDP || p.Technique == ACK || p.Technique == Maimon
 }
 
-// age moves the record's clock to at, and forgets ports too old for their stamps.
-func (s *source) age(at int64) {
-	if at <= s.last {
-		return
+// age brings the record up to now, by what has gone out of the window and out
+// of the slow window since its last probe.
+func (e *Engine) age(s *source, now int64) {
+	units := now>>e.unit - s.last>>e.unit
+	if s.live > 0 {
+		if units > int64(e.window) {
+			s.rest()
+		} else if s.tire(stampOf(now>>e.unit), e.window); s.live == 0 {
+			s.rest()
+		}
 	}
-	if at-s.last > int64(maxAge)*int64(tick) {
+	switch now>>(e.unit+6) - s.last>>(e.unit+6) {
+	case 0:
+	case 1:
+		s.targets = [2]uint64{0, s.targets[0]}
+	default:
+		s.targets = [2]uint64{}
+	}
+	switch half := e.halfOf(now); {
+	case half == s.half:
+	case half == s.half+1 && now-s.last <= 2*e.half:
+		s.keep(s.kept)
+		s.kept, s.half = 0, half
+		if s.used == 0 {
+			s.forget()
+		}
+	default:
 		s.forget()
-	} else if s.used > 0 && stampOf(at) != stampOf(s.last) {
-		s.expire(stampOf(at))
-	}
-	s.last = at
-}
-
-// expire drops the ports that were not probed for maxAge. Their stamps would
-// look new again after 36 hours.
-func (s *source) expire(now uint16) {
-	kept := uint8(0)
-	for i := range int(s.used) {
-		if now-s.stamp[i] > maxAge {
-			continue
-		}
-		if int(kept) != i {
-			s.setPort(int(kept), s.portAt(i), uint8(s.protocols>>(2*i)&3))
-			s.stamp[kept] = s.stamp[i]
-		}
-		kept++
-	}
-	if kept != s.used {
-		s.used, s.next = kept, kept%portSlots
+		s.half = half
 	}
 }
 
-// pattern names what the source's probes are, and whether that is news.
-func (s *source) pattern(ports, targets int) (Pattern, bool) {
-	switch {
-	case ports >= patternAt:
-		told := s.flags&toldPortScan != 0
-		s.flags |= toldPortScan
-		return PortScan, !told
-	case targets >= patternAt:
-		told := s.flags&toldSweep != 0
-		s.flags |= toldSweep
-		return Sweep, !told
-	}
-	return NoPattern, false
-}
-
-// renewAfter is how long packets of a blocked source may still arrive: those
-// that were queued before the kernel had the block.
-const renewAfter = 2 * time.Second
-
-// react fills in what is done about a source that is above its trigger.
-func (e *Engine) react(p *Probe, k key, action Action, at int64, d *Decision) {
-	if e.cfg.Protected.Contains(p.Source) {
-		d.Reason = IsProtected
+// compare looks whether other sources sent the same packet. If so, the port
+// says nothing about any of them: one scans, and it cannot be told which.
+func (e *Engine) compare(p *Probe, flow uint64, r uint32, s *source, slot int, now int64, d *Decision) {
+	c := e.decoys.see(p, flow, r, slot, now)
+	if c.copies == 0 {
 		return
 	}
-	if b, ok := e.blocks.get(p.Source, at); ok {
-		d.Reason = AlreadyBlocked
-		if b.action == Block && at-b.since > int64(renewAfter) {
-			d.Reason, d.Action, d.For = LostBlock, Block, time.Duration(b.until-at)
-			b.since = at
-			e.blocks.by[p.Source] = b
+	d.Sources = c.copies + 1
+	s.copied |= 1 << slot
+	s.flags |= decoyed
+	if c.first < e.sources.used {
+		first := &e.sources.records[c.first]
+		if first.portAt(int(c.slot)) == p.Port && first.stamp[c.slot] != 0 {
+			first.copied |= 1 << c.slot
+			first.flags |= decoyed
 		}
-		return
 	}
-	d.Offence = e.blocks.offence(k, at) + 1
-	d.For = e.cfg.For[min(d.Offence, len(e.cfg.For))-1]
-	if !e.blocks.add(p.Source, block{since: at, until: at + int64(d.For), action: action}, at, e.cfg.Blocks) {
-		*d = Decision{Reason: Full, Probes: d.Probes, Trigger: d.Trigger, Within: d.Within}
-		return
-	}
-	e.blocks.offend(k, offence{count: uint32(d.Offence), until: at + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
-	d.Action, d.Reason = action, AboveTrigger
 }
 
 // Unblock forgets that a source is blocked and the ports it probed, so that
 // its next probe is judged like a first one. That it was an offender stays.
-func (e *Engine) Unblock(a netip.Addr) {
-	delete(e.blocks.by, a)
-	if s := e.sources.peek(keyOf(a, e.cfg.Prefix6)); s != nil {
+func (e *Engine) Unblock(p netip.Prefix) {
+	delete(e.blocks.by, p.Masked())
+	k := e.keyOf(p.Addr())
+	if s := e.sources.peek(k); s != nil {
 		s.forget()
+	}
+	if i := e.traces.at(k); i >= 0 {
+		e.traces.tags[i] = 0
+		e.traces.used--
 	}
 }
 
 // Restore tells the engine of a block that it did not make: one that the
 // kernel has from an earlier run, or that the operator made by hand.
-func (e *Engine) Restore(a netip.Addr, since, until time.Time) {
-	e.blocks.add(a, block{since: since.UnixNano(), until: until.UnixNano(), action: Block}, since.UnixNano(), e.cfg.Blocks)
+func (e *Engine) Restore(p netip.Prefix, since, until time.Time) {
+	from := e.clock.inside(since.UnixNano())
+	e.blocks.add(p.Masked(), block{since: from, until: e.clock.inside(until.UnixNano()), action: Block}, from, e.cfg.Blocks)
 }
 
 // Blocked reports whether a is blocked at a time, by the engine's books.
 func (e *Engine) Blocked(a netip.Addr, at int64) bool {
-	b, ok := e.blocks.get(a, at)
+	_, b, ok := e.covering(a, e.clock.inside(at))
 	return ok && b.action == Block
 }
 
@@ -236,28 +364,6 @@ func (e *Engine) Blocked(a netip.Addr, at int64) bool {
 func (e *Engine) Stats() Stats {
 	s := e.stats
 	s.Sources, s.Evicted, s.Blocks = int(e.sources.used), e.sources.evicted, len(e.blocks.by)
+	s.Traces, s.Flooding = e.traces.used, e.newcomers.on
 	return s
-}
-
-// pace bounds the events that are not reactions to 10 a second over a burst of
-// 100, by the probes' own time.
-type pace struct {
-	at     int64
-	tokens int64 // nanoseconds
-}
-
-func (p *pace) allow(at int64) bool {
-	const each, burst = int64(time.Second / 10), int64(10 * time.Second)
-	if p.at == 0 {
-		p.at, p.tokens = at, burst
-	}
-	if at > p.at {
-		p.tokens = min(burst, p.tokens+at-p.at)
-		p.at = at
-	}
-	if p.tokens < each {
-		return false
-	}
-	p.tokens -= each
-	return true
 }

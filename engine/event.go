@@ -35,6 +35,7 @@ type Event struct {
 	Action      string     `json:"action,omitempty"` // none, log, block, run
 	For         Seconds    `json:"for_s,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
+	Data        string     `json:"data,omitempty"`   // what a trapped peer sent first, quoted
 	Config      string     `json:"config,omitempty"` // what was set to make it so: "tcp.trigger.stealth = 0"
 }
 

@@ -40,6 +40,9 @@ func NewPrefixes(ps ...netip.Prefix) Prefixes {
 
 // Contains reports whether a, which must have no zone, is in the set.
 func (s Prefixes) Contains(a netip.Addr) bool {
+	if len(s.ranges) == 0 {
+		return false
+	}
 	i, found := slices.BinarySearchFunc(s.ranges, a, func(r addrRange, a netip.Addr) int { return r.from.Compare(a) })
 	if found {
 		return true

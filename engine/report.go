@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"math/bits"
 	"net/netip"
 	"strconv"
 	"time"
@@ -12,12 +11,14 @@ import (
 // A Source is what is known of one source, for an event or a person.
 type Source struct {
 	Prefix      netip.Prefix // the address, or the IPv6 prefix
-	First, Last time.Time
-	Probes      uint32   // without retransmissions
-	Repeated    uint32   // retransmissions
-	Ports       uint32   // distinct ports; one that 32 others followed counts again
-	Targets     int      // distinct addresses of ours, at least
-	List        []string // the latest distinct ports, at most 32: "tcp/22"
+	First, Last time.Time    // First to the second
+	Probes      uint32       // without retransmissions
+	Repeated    uint32       // retransmissions, at most 65535 are counted
+	Ports       uint32       // distinct ports; one that 32 others followed counts again
+	Targets     int          // distinct addresses of ours, at least
+	List        []string     // the latest distinct ports, at most 32: "tcp/22"
+	Tool        Tool
+	Pattern     Pattern
 	Proven      bool
 	Offences    int // reactions to it that are remembered
 	Blocked     bool
@@ -26,28 +27,27 @@ type Source struct {
 // Describe returns what is known of the source that a belongs to; ok is false
 // if nothing is.
 func (e *Engine) Describe(a netip.Addr) (src Source, ok bool) {
-	k := keyOf(a, e.cfg.Prefix6)
+	k := e.keyOf(a)
 	s := e.sources.peek(k)
 	if s == nil {
-		return Source{}, false
+		i := e.traces.at(k)
+		if i < 0 {
+			return Source{}, false
+		}
+		s = &source{key: k}
+		e.traces.all[i].fill(s)
 	}
-	length := 32
-	if a.Is6() {
-		length = e.cfg.Prefix6
-	}
+	_, b, blocked := e.covering(a, e.clock.now)
 	src = Source{
-		Prefix: netip.PrefixFrom(a, length).Masked(),
-		First:  time.Unix(0, s.first), Last: time.Unix(0, s.last),
-		Probes: s.probes, Repeated: s.again,
-		Ports: s.ports, Targets: bits.OnesCount64(s.targets),
-		Proven: s.flags&proven != 0, Offences: e.blocks.offence(k, s.last), Blocked: e.Blocked(a, s.last),
+		Prefix: netip.PrefixFrom(a, e.prefixOf(a)).Masked(),
+		First:  e.clock.outside(int64(s.first) * int64(time.Second)), Last: e.clock.outside(s.last),
+		Probes: s.probes, Repeated: uint32(s.again),
+		Ports: uint32(s.ports), Targets: s.aims(), Tool: s.tool, Pattern: s.named,
+		Proven: s.flags&proven != 0, Offences: e.blocks.offence(k, e.clock.now), Blocked: blocked && b.action == Block,
 	}
 	for i := range int(s.used) {
-		at := (int(s.next) + i) % int(s.used) // the oldest first
-		if int(s.used) < portSlots {
-			at = i
-		}
-		src.List = append(src.List, PortName(classNames[s.protocols>>(2*at)&3], s.portAt(at)))
+		slot := s.ith(i)
+		src.List = append(src.List, PortName(classNames[s.classAt(slot)], s.portAt(slot)))
 	}
 	return src, true
 }

@@ -6,20 +6,11 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
-	"time"
 )
-
-// tick is the resolution in which a source's record keeps when a port was
-// probed: 16 bits of it last 36 hours.
-const tick = 2 * time.Second
 
 // portSlots is how many distinct ports a record holds; a further one takes the
 // place of the oldest.
 const portSlots = 32
-
-// maxAge is how long a probed port is kept, well below what its 16-bit stamp
-// can tell apart.
-const maxAge = uint16(24 * time.Hour / tick)
 
 // A key is a source: an IPv4 address, IPv4-mapped, or an IPv6 prefix of the
 // configured length.
@@ -40,25 +31,39 @@ func keyOf(a netip.Addr, bits int) key {
 	return k
 }
 
-// A source is what is remembered of one source. It has no pointers and a fixed
-// size; TestSourceSize holds it to that.
+// A source is what is remembered of one source: three cache lines, of which
+// the first two hold what every probe is compared with. It has no pointers,
+// so the collector does not look at it. TestSourceSize holds its size.
 type source struct {
 	key
-	first  int64     // when the first and
-	last   int64     // the newest probe came, ns since the epoch
-	probes uint32    // without retransmissions
-	again  uint32    // retransmissions
+	last   int64     // when the newest probe came, by the engine's time
 	recent [4]uint32 // fingerprints of the latest probes; 0 is none
-	ports  uint32    // distinct ports seen; one that 32 others followed counts again
-	used   uint8     // slots in use
-	next   uint8     // slot that the next new port takes
-	turn   uint8     // slot of recent that the next probe takes
-	flags  uint8
+	probes uint32    // without retransmissions
 
-	targets   uint64                // bit set over a hash of the destinations
-	protocols uint64                // two bits a slot: see class
-	port      [portSlots / 4]uint64 // distinct ports, four a word; see portAt
-	stamp     [portSlots]uint16     // when each was probed last, in ticks
+	// Bit sets over the slots.
+	copied uint32 // ports that other sources probed last with the same packet: see decoys
+	kept   uint32 // ports probed in the present half of the slow window
+
+	half   uint8 // which half of the slow window that is, modulo 256
+	flags  uint8
+	used   uint8   // slots in use
+	next   uint8   // slot that the next new port takes
+	turn   uint8   // slot of recent that the next probe takes
+	live   uint8   // ports inside the window
+	named  Pattern // what the probes are together
+	tool   Tool    // what the packets look like
+	agreed uint8   // new ports in a row whose packets looked like it
+	spare  uint8
+	hosts  uint16 // bit set over a hash of the addresses of an IPv6 prefix that were reacted to
+
+	port [portSlots / 4]uint64 // distinct ports, four a word; see portAt
+
+	stamp     [portSlots]uint8 // when each was probed last, see stampOf; 0 is outside the window
+	protocols uint64           // two bits a slot: see class
+	targets   [2]uint64        // bit sets over a hash of the destinations: of this window and of the one before
+	first     uint32           // when the first probe came, seconds since the epoch, by the engine's time
+	ports     uint16           // distinct ports seen; one that 32 others followed counts again
+	again     uint16           // retransmissions, at most 65535 are counted
 }
 
 // Bits of source.flags.
@@ -66,6 +71,11 @@ const (
 	proven       = 1 << iota // the address was shown to be real
 	toldPortScan             // the pattern was told
 	toldSweep
+	toldSlow
+	toldDistributed
+	toldDecoy
+	decoyed // copies of its probes came from other sources
+	told    = toldPortScan | toldSweep | toldSlow | toldDistributed | toldDecoy
 )
 
 // class folds a protocol into the two bits that a slot has for it.
@@ -83,25 +93,38 @@ func class(protocol uint8) uint8 {
 
 var classNames = [...]string{"tcp", "udp", "sctp", "ip"}
 
-// stampOf returns the 16-bit stamp of a time.
-func stampOf(at int64) uint16 { return uint16(at / int64(tick)) }
+// stampOf folds a number of units of time into the byte that a slot has for
+// it. 0 is kept free.
+func stampOf(units int64) uint8 { return uint8(uint64(units)%255) + 1 }
+
+// since returns how many units passed from stamp to now, if fewer than 255 did.
+func since(stamp, now uint8) int { return (int(now) - int(stamp) + 255) % 255 }
 
 // repeated reports whether the probe with this fingerprint is one of the
 // latest, and remembers it if not. RFC 9293, 3.8.1: a retransmission bears the
 // sequence number of the segment it repeats.
 func (s *source) repeated(fingerprint uint32) bool {
-	for _, r := range s.recent {
-		if r == fingerprint {
-			return true
-		}
+	if s.recent[0] == fingerprint || s.recent[1] == fingerprint || s.recent[2] == fingerprint || s.recent[3] == fingerprint {
+		return true
 	}
-	s.recent[s.turn] = fingerprint
-	s.turn = (s.turn + 1) % uint8(len(s.recent))
+	s.recent[s.turn%4] = fingerprint
+	s.turn++
 	return false
 }
 
 // portAt returns the port in a slot.
 func (s *source) portAt(slot int) uint16 { return uint16(s.port[slot/4] >> (slot % 4 * 16)) }
+
+// classAt returns the class in a slot.
+func (s *source) classAt(slot int) uint8 { return uint8(s.protocols >> (2 * slot) & 3) }
+
+// ith returns the slot of the i-th port, the oldest first.
+func (s *source) ith(i int) int {
+	if s.used < portSlots {
+		return i
+	}
+	return (int(s.next) + i) % portSlots
+}
 
 // setPort puts a port into a slot.
 func (s *source) setPort(slot int, port uint16, class uint8) {
@@ -110,71 +133,165 @@ func (s *source) setPort(slot int, port uint16, class uint8) {
 	s.protocols = s.protocols&^(3<<(2*slot)) | uint64(class)<<(2*slot)
 }
 
-// slotOf returns the slot of a port, or -1. It compares four slots at a time:
-// a lane of x is zero where the port is equal, and the highest bit of a lane of
-// zero is set where a lane of x is zero (Warren, Hacker's Delight, 6-1; lanes
-// above a zero one may be set in error, so each is looked at).
+// slotOf returns the slot of a port, or -1. It compares all 32 slots, four at
+// a time and without a branch, since where the port is cannot be predicted:
+// the highest bit of a lane of z is set where a lane of x is zero (Warren,
+// Hacker's Delight, 6-1), and word w leaves its finds at bit 15-w of each lane.
 func (s *source) slotOf(port uint16, class uint8) int {
-	const ones, tops = 0x0001_0001_0001_0001, 0x8000_8000_8000_8000
-	for w := 0; w*4 < int(s.used); w++ {
+	const ones, low = 0x0001_0001_0001_0001, 0x7fff_7fff_7fff_7fff
+	var found uint64
+	for w := range s.port {
 		x := s.port[w] ^ uint64(port)*ones
-		for zero := (x - ones) &^ x & tops; zero != 0; zero &= zero - 1 {
-			slot := w*4 + bits.TrailingZeros64(zero)/16
-			if slot < int(s.used) && s.portAt(slot) == port && uint8(s.protocols>>(2*slot)&3) == class {
-				return slot
-			}
+		z := ^((x&low + low) | x | low)
+		found |= z >> w
+	}
+	for ; found != 0; found &= found - 1 {
+		bit := bits.TrailingZeros64(found)
+		slot := (15-bit%16)*4 + bit/16
+		if slot < int(s.used) && s.classAt(slot) == class {
+			return slot
 		}
 	}
 	return -1
 }
 
-// note records that a port was probed and reports whether it is a new one.
-func (s *source) note(port uint16, class uint8, now uint16) bool {
-	slot := s.slotOf(port, class)
-	if slot >= 0 {
-		s.stamp[slot] = now
-		return false
+// note records that a port was probed; it returns its slot and whether the
+// port is a new one.
+func (s *source) note(port uint16, class uint8, now uint8) (slot int, fresh bool) {
+	slot = s.slotOf(port, class)
+	if fresh = slot < 0; fresh {
+		slot = int(s.next % portSlots)
+		if s.used < portSlots {
+			s.used++
+		} else if s.stamp[slot] != 0 {
+			s.live--
+		}
+		s.next = uint8(slot+1) % portSlots
+		s.setPort(slot, port, class)
+		s.stamp[slot] = 0
+		if s.ports++; s.ports == 0 {
+			s.ports--
+		}
 	}
-	s.ports++
-	slot = int(s.next)
-	s.used = min(s.used+1, portSlots)
-	s.next = (s.next + 1) % portSlots
-	s.setPort(slot, port, class)
+	if s.stamp[slot] == 0 {
+		s.live++
+	}
 	s.stamp[slot] = now
-	return true
+	s.kept |= 1 << slot
+	s.copied &^= 1 << slot
+	return slot, fresh
 }
 
-// within counts the ports that were probed at most window ticks ago.
-func (s *source) within(now, window uint16) (n int) {
-	for _, t := range s.stamp[:s.used] {
-		if now-t <= window {
-			n++
+// own counts the ports inside the window that only this source was seen to probe.
+func (s *source) own() int {
+	n := int(s.live)
+	for c := s.copied; c != 0; c &= c - 1 {
+		if s.stamp[bits.TrailingZeros32(c)] != 0 {
+			n--
 		}
 	}
 	return n
 }
 
-// forget drops what the record knows of ports: the source starts anew.
+// all counts the ports that only this source was seen to probe, in the window
+// or before.
+func (s *source) all() int { return int(s.used) - bits.OnesCount32(s.copied) }
+
+// span returns how many units ago the port was probed that is longest inside
+// the window.
+func (s *source) span(now uint8) (longest int) {
+	for _, t := range s.stamp[:s.used] {
+		if t != 0 {
+			longest = max(longest, since(t, now))
+		}
+	}
+	return longest
+}
+
+// tire lets the ports go out of the window that were probed more than window
+// units before now.
+func (s *source) tire(now uint8, window int) {
+	s.live = 0
+	for i, t := range s.stamp[:s.used] {
+		if t == 0 {
+			continue
+		}
+		if since(t, now) > window {
+			s.stamp[i] = 0
+			continue
+		}
+		s.live++
+	}
+}
+
+// rest lets every port go out of the window.
+func (s *source) rest() {
+	s.stamp = [portSlots]uint8{}
+	s.live, s.named = 0, NoPattern
+	s.flags &^= decoyed
+}
+
+// keep drops the ports that kept does not name.
+func (s *source) keep(kept uint32) {
+	n := 0
+	for i := range int(s.used) {
+		if kept>>i&1 == 0 {
+			if s.stamp[i] != 0 {
+				s.live--
+			}
+			continue
+		}
+		if n != i {
+			s.setPort(n, s.portAt(i), s.classAt(i))
+			s.stamp[n] = s.stamp[i]
+			s.copied = s.copied&^(1<<n) | s.copied>>i&1<<n
+		}
+		n++
+	}
+	clear(s.stamp[n:])
+	s.copied &= 1<<n - 1
+	s.used, s.next = uint8(n), uint8(n%portSlots)
+}
+
+// forget drops what the record knows of ports and targets: the source starts anew.
 func (s *source) forget() {
-	s.used, s.next, s.ports, s.targets = 0, 0, 0, 0
-	s.flags &^= toldPortScan | toldSweep
+	s.rest()
+	s.used, s.next, s.ports, s.kept, s.copied = 0, 0, 0, 0, 0
+	s.targets = [2]uint64{}
+	s.flags &^= told
 	s.recent = [4]uint32{}
 }
 
-// aim records a destination and returns how many different ones were seen. It
-// is a lower bound: two may share one of the 64 bits.
+// aim records a destination and returns how many different ones were seen in
+// this window and the one before. It is a lower bound: two may share one of
+// the 64 bits.
 func (s *source) aim(destination netip.Addr) int {
-	b := destination.As16()
-	h := (binary.BigEndian.Uint64(b[:8]) ^ binary.BigEndian.Uint64(b[8:])) * 0x9e3779b97f4a7c15
-	s.targets |= 1 << (h >> 58)
-	return bits.OnesCount64(s.targets)
+	s.targets[0] |= 1 << (hashAddr(destination) >> 58)
+	return s.aims()
 }
 
-// fingerprint folds what two copies of one probe share: the flow and the
-// sequence number. It is never 0.
-func fingerprint(p *Probe) uint32 {
+func (s *source) aims() int { return bits.OnesCount64(s.targets[0] | s.targets[1]) }
+
+// hashAddr spreads an address over 64 bits, the highest being the best.
+func hashAddr(a netip.Addr) uint64 {
+	b := a.As16()
+	return (binary.BigEndian.Uint64(b[:8]) ^ binary.BigEndian.Uint64(b[8:])) * golden
+}
+
+// golden is 2^64 divided by the golden ratio: Knuth, volume 3, 6.4.
+const golden = 0x9e3779b97f4a7c15
+
+// flowOf folds what copies of one probe share, whoever sends them.
+func flowOf(p *Probe) uint64 {
 	b := p.Destination.As16()
 	h := binary.BigEndian.Uint64(b[8:]) ^ uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
-	h = (h ^ uint64(p.Protocol)<<16 ^ uint64(p.Technique)) * 0x9e3779b97f4a7c15
-	return uint32(h>>32) | 1
+	h = (h ^ uint64(p.Protocol)<<16 ^ uint64(p.Technique)) * golden
+	return h ^ h>>32
+}
+
+// fingerprint folds what two copies of one probe share that come from one
+// address: of an IPv6 prefix, several may be one source. It is never 0.
+func fingerprint(flow uint64, from netip.Addr) uint32 {
+	b := from.As16()
+	return uint32((flow^binary.BigEndian.Uint64(b[8:])*0x9fb21c651e98df25)*golden>>32) | 1
 }

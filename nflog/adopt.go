@@ -3,12 +3,10 @@
 package nflog
 
 import (
-	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"syscall"
@@ -20,15 +18,16 @@ import (
 )
 
 // errNotBound means that the socket handed over does not hold the wanted
-// group: another group was configured when it was stored. Close it and dial.
-var errNotBound = errors.New("group is not bound by this socket")
+// group: nobody does.
+var errNotBound = errors.New("the group is not bound")
 
 // The configuration messages of the NFLOG subsystem
 // (include/uapi/linux/netfilter/nfnetlink_log.h).
 const (
 	configMessage = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG<<8 | 1) // NFULNL_MSG_CONFIG
 	configCommand = 1                                                // NFULA_CFG_CMD
-	commandBind   = 1                                                // NFULNL_CFG_CMD_BIND; 2 unbinds
+	commandBind   = 1                                                // NFULNL_CFG_CMD_BIND
+	commandUnbind = 2                                                // NFULNL_CFG_CMD_UNBIND
 	nfgenLength   = 4                                                // struct nfgenmsg
 )
 
@@ -52,50 +51,57 @@ const maxDatagram = 256 << 10
 // beside one Receive, at a time.
 type kept struct {
 	*socket.Conn
+	ended  func()            // called when go-nflog has handed on its last message
 	bound  bool              // the group is ours
 	answer *netlink.Message  // to the request just sent
 	early  []netlink.Message // log messages that overtook the answer to a bind
 	buffer []byte
 }
 
-// dial opens a netfilter netlink socket in the network namespace netns (a
-// descriptor; 0 is the caller's own) that go-nflog may configure afresh.
-func dial(netns int) (*netlink.Conn, error) {
-	s, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", &socket.Config{NetNS: netns})
+// dial opens a netfilter netlink socket, in the network namespace of the
+// calling thread, that go-nflog may configure afresh. For ended, see adopt.
+func dial(ended func()) (*netlink.Conn, error) {
+	s, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open netfilter netlink socket: %w", err)
 	}
 	if err := s.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, errors.Join(fmt.Errorf("bind netfilter netlink socket: %w", err), s.Close())
 	}
-	return connect(s, false)
+	return connect(s, false, ended)
 }
 
 // adopt takes over f, a netfilter netlink socket on which an earlier process
-// has bound group, with all that is queued on it. f stays the caller's to
-// close. The error wraps errNotBound when the socket does not hold the group.
-func adopt(f *os.File, group uint16) (*netlink.Conn, error) {
+// has bound group, with all that is queued on it. That it was this group, and
+// no other, is for the caller to know. f stays the caller's to close. The error
+// wraps errNotBound when nobody holds the group.
+//
+// ended is called once, when go-nflog's reading has ended and all that it read
+// was handed on; Close of go-nflog does not wait for that.
+func adopt(f *os.File, group uint16, ended func()) (*netlink.Conn, error) {
 	s, err := socket.FileConn(f, "netlink")
 	if err != nil {
 		return nil, fmt.Errorf("adopt nflog socket: %w", err)
 	}
-	if err := holds(s, group); err != nil {
+	if err := check(s, group); err != nil {
 		return nil, errors.Join(fmt.Errorf("adopt nflog socket: %w", err), s.Close())
 	}
-	return connect(s, true)
+	return connect(s, true, ended)
 }
 
-func connect(s *socket.Conn, bound bool) (*netlink.Conn, error) {
+func connect(s *socket.Conn, bound bool, ended func()) (*netlink.Conn, error) {
 	id, err := portID(s)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return netlink.NewConn(&kept{Conn: s, bound: bound, buffer: make([]byte, maxDatagram)}, id), nil
+	return netlink.NewConn(&kept{Conn: s, bound: bound, ended: ended, buffer: make([]byte, maxDatagram)}, id), nil
 }
 
-// holds reports, as a nil error, that s is a netfilter netlink socket and that
-// the kernel lists it as the owner of group.
-func holds(s *socket.Conn, group uint16) error {
+// check refuses what is not a netfilter netlink socket, and one that cannot
+// hold the group because nobody does. Who does can be read by root alone
+// (/proc/net/netfilter/nfnetlink_log); the kernel tells everybody who may bind
+// at all, by EPERM, that it is somebody else than the one who asks.
+func check(s *socket.Conn, group uint16) error {
 	domain, err := s.GetsockoptInt(unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
 		return fmt.Errorf("not a socket: %w", err)
@@ -107,43 +113,30 @@ func holds(s *socket.Conn, group uint16) error {
 	if domain != unix.AF_NETLINK || protocol != unix.NETLINK_NETFILTER {
 		return fmt.Errorf("socket of domain %d, protocol %d is not a netfilter netlink socket", domain, protocol)
 	}
-	id, err := portID(s)
+	other, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return err
 	}
-	// Of the thread, not of the process: the two may be in different
-	// namespaces, and the socket is of the thread's.
-	f, err := os.Open("/proc/thread-self/net/netfilter/nfnetlink_log")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	owner, err := groupOwner(f, group)
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	if owner == 0 || owner != id {
+	defer other.Close() // which ends the binding, if there was one
+	_, err = other.Execute(configure(group, commandBind))
+	switch {
+	case err == nil:
 		return fmt.Errorf("group %d: %w", group, errNotBound)
+	case errors.Is(err, unix.EPERM):
+		return nil
 	}
-	return nil
+	return err
 }
 
-// groupOwner finds the netlink port that holds group in a table as
-// seq_show of net/netfilter/nfnetlink_log.c prints it: group, port, ... . Its
-// result is 0 for a group that nobody holds.
-func groupOwner(table io.Reader, group uint16) (port uint32, err error) {
-	lines := bufio.NewScanner(table)
-	for lines.Scan() {
-		var g uint16
-		var p uint32
-		if _, err := fmt.Sscan(lines.Text(), &g, &p); err != nil {
-			return 0, fmt.Errorf("line %q: %w", lines.Text(), err)
-		}
-		if g == group {
-			return p, nil
-		}
+// configure makes the message that gives a group a command.
+func configure(group uint16, command byte) netlink.Message {
+	data := binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, group) // struct nfgenmsg
+	data = binary.NativeEndian.AppendUint16(data, 5)                                        // struct nlattr: length, type
+	data = binary.NativeEndian.AppendUint16(data, configCommand)
+	return netlink.Message{
+		Header: netlink.Header{Type: configMessage, Flags: netlink.Request | netlink.Acknowledge},
+		Data:   append(data, command, 0, 0, 0),
 	}
-	return 0, lines.Err()
 }
 
 func portID(s *socket.Conn) (uint32, error) {
@@ -165,6 +158,9 @@ func (k *kept) Send(m netlink.Message) error {
 	switch {
 	case wantsAnswer && k.bound && isCommand:
 		k.answer = acknowledge(m)
+		if command == commandUnbind { // the last thing that the reading goroutine does
+			k.ended()
+		}
 		return nil
 	case wantsAnswer && k.bound:
 		k.answer = acknowledge(m)

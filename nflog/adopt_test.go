@@ -79,7 +79,7 @@ func TestAdoptRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer null.Close()
-		if _, err := adopt(null, adoptGroup); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		if _, err := adopt(null, adoptGroup, nil); err == nil || !strings.Contains(err.Error(), "not a socket") {
 			t.Errorf("a file: %v", err)
 		}
 		for _, s := range []struct {
@@ -88,14 +88,14 @@ func TestAdoptRefuses(t *testing.T) {
 		}{
 			{unix.AF_UNIX, unix.SOCK_STREAM, 0, "is not a netfilter netlink socket"},
 			{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "is not a netfilter netlink socket"},
-			{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "group 4711: group is not bound by this socket"},
+			{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "group 4711: the group is not bound"},
 		} {
 			fd, err := unix.Socket(s.domain, s.kind|unix.SOCK_CLOEXEC, s.protocol)
 			if err != nil {
 				t.Fatal(err)
 			}
 			f := os.NewFile(uintptr(fd), "other")
-			_, err = adopt(f, adoptGroup)
+			_, err = adopt(f, adoptGroup, nil)
 			if err == nil || !strings.Contains(err.Error(), s.want) {
 				t.Errorf("domain %d, protocol %d: %v", s.domain, s.protocol, err)
 			}
@@ -105,18 +105,6 @@ func TestAdoptRefuses(t *testing.T) {
 			f.Close()
 		}
 	})
-}
-
-func TestGroupOwner(t *testing.T) {
-	const table = "    5   1234     0 2    96    1  1\n 4711 3000000123     0 2   128    1  1\n"
-	for group, want := range map[uint16]uint32{5: 1234, 4711: 3000000123, 7: 0} {
-		if got, err := groupOwner(strings.NewReader(table), group); err != nil || got != want {
-			t.Errorf("group %d: got %d, %v, want %d", group, got, err, want)
-		}
-	}
-	if _, err := groupOwner(strings.NewReader("group port\n"), 5); err == nil {
-		t.Error("a table of words is read without an error")
-	}
 }
 
 // FuzzSplit cuts any bytes: what comes out lies inside what went in.
@@ -169,11 +157,7 @@ func open(t *testing.T, con *netlink.Conn) (stop func()) {
 	return func() {
 		cancel()
 		// What the library sends when its reader ends, which Close may outrun.
-		_, err := con.Execute(netlink.Message{
-			Header: netlink.Header{Type: configMessage, Flags: netlink.Request | netlink.Acknowledge},
-			Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, adoptGroup >> 8, adoptGroup & 0xff, // struct nfgenmsg
-				5, 0, configCommand, 0, 2, 0, 0, 0}, // NFULNL_CFG_CMD_UNBIND
-		})
+		_, err := con.Execute(configure(adoptGroup, commandUnbind))
 		if err != nil {
 			t.Error(err)
 		}
@@ -186,7 +170,7 @@ func open(t *testing.T, con *netlink.Conn) (stop func()) {
 // bindingProcess binds the group, hands a copy of its socket out as it would
 // to systemd, and reads until its own socket's other side is shut.
 func bindingProcess(t *testing.T) {
-	con, err := dial(0)
+	con, err := dial(func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +194,7 @@ func bindingProcess(t *testing.T) {
 
 // adoptingProcess takes descriptor 3 over and reads until it is killed.
 func adoptingProcess(t *testing.T) {
-	con, err := adopt(os.NewFile(3, "nflog"), adoptGroup)
+	con, err := adopt(os.NewFile(3, "nflog"), adoptGroup, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

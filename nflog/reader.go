@@ -9,7 +9,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	gonflog "github.com/florianl/go-nflog/v2"
@@ -32,6 +34,15 @@ type Config struct {
 	Group   uint16
 	Snaplen uint32 // bytes of each packet; the log rules' snaplen holds if it is smaller
 	Buffer  int    // receive buffer to ask for, in bytes
+
+	// Stored, if not nil, is the socket of an earlier process that has the
+	// group bound: what was queued on it meanwhile is read first. One that is of
+	// no use is left aside; see [Reader.Refused]. It stays the caller's to close.
+	Stored *os.File
+	// Alive is called about every Beat by the goroutine that reads, whether
+	// there are probes or not; never if Beat is 0. It must not block.
+	Beat  time.Duration
+	Alive func()
 }
 
 // The group gathers messages until it has this many or this much time has
@@ -47,10 +58,17 @@ type Reader struct {
 	cancel context.CancelFunc
 	emit   func(engine.Probe)
 	fail   func(error)
+	over   context.Context
+	done   chan struct{} // closed when the last probe was handed on
+	beat   time.Duration
+	alive  func()
+	last   time.Time // when alive was called
 	buffer int
 	seq    uint32
 	seen   bool // seq is valid
 	stats  counters
+
+	refused error // why the stored socket is of no use
 }
 
 type counters struct {
@@ -69,23 +87,9 @@ type Stats struct {
 // reader's, and must not block; fail is called from there when reading ends
 // for a reason other than Close. The errors are [ErrTaken], [ErrPermission],
 // or the kernel's.
+//
+// Of a stored socket that is of no use, [Reader.Refused] tells.
 func Open(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error) {
-	// A log message that overtakes the answer to the binding is the one fault
-	// that passes by itself.
-	var err error
-	for range 5 {
-		var r *Reader
-		if r, err = bind(cfg, emit, fail); err == nil {
-			return r, nil
-		}
-		if !strings.Contains(err.Error(), "mismatched sequence") {
-			break
-		}
-	}
-	return nil, err
-}
-
-func bind(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error) {
 	conn, err := gonflog.Open(&gonflog.Config{
 		Group: cfg.Group, Copymode: gonflog.CopyPacket, Bufsize: cfg.Snaplen, Flags: gonflog.FlagSeq,
 		QThresh: groupThreshold, Timeout: groupTimeout,
@@ -93,17 +97,41 @@ func bind(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	r := &Reader{conn: conn, emit: emit, fail: fail}
-	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
-	if err := r.start(ctx, cfg); err != nil {
-		r.Close()
-		return nil, fmt.Errorf("bind NFLOG group %d: %w", cfg.Group, err)
+	r := &Reader{conn: conn, emit: emit, fail: fail, done: make(chan struct{}), beat: cfg.Beat, alive: cfg.Alive}
+	r.over, r.cancel = context.WithCancel(context.Background())
+	err = r.connect(cfg)
+	if err == nil {
+		err = r.start(cfg)
+	}
+	if err != nil {
+		r.cancel()
+		return nil, errors.Join(fmt.Errorf("bind NFLOG group %d: %w", cfg.Group, err), r.refused, conn.Close())
 	}
 	return r, nil
 }
 
-func (r *Reader) start(ctx context.Context, cfg Config) error {
+// connect puts the stored socket, or one of ours, in the place of go-nflog's.
+func (r *Reader) connect(cfg Config) error {
+	if err := r.conn.Con.Close(); err != nil {
+		return err
+	}
+	ended := sync.OnceFunc(func() { close(r.done) })
+	if cfg.Stored != nil {
+		con, err := adopt(cfg.Stored, cfg.Group, ended)
+		if err == nil {
+			r.conn.Con = con
+			return nil
+		}
+		r.refused = err
+	}
+	con, err := dial(ended)
+	if err == nil {
+		r.conn.Con = con
+	}
+	return err
+}
+
+func (r *Reader) start(cfg Config) error {
 	// Without CAP_NET_ADMIN in the first user namespace the kernel grants less
 	// and says nothing, so what was granted is read back.
 	if err := r.conn.Con.SetReadBuffer(cfg.Buffer); err != nil {
@@ -119,7 +147,16 @@ func (r *Reader) start(ctx context.Context, cfg Config) error {
 	if err := r.conn.SetOption(netlink.NoENOBUFS, true); err != nil {
 		return fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
 	}
-	return translate(r.conn.RegisterWithErrorFunc(ctx, r.hook, r.failed), cfg.Group)
+	r.arm(time.Now())
+	return translate(r.conn.RegisterWithErrorFunc(r.over, r.hook, r.failed), cfg.Group)
+}
+
+// arm has the next Receive end in time for the beat. The error of a closed
+// socket is Receive's to return.
+func (r *Reader) arm(now time.Time) {
+	if r.last = now; r.beat > 0 {
+		_ = r.conn.Con.SetReadDeadline(now.Add(r.beat))
+	}
 }
 
 // translate finds out what go-nflog's errors mean. It wraps the kernel's with
@@ -159,21 +196,37 @@ func holder(group uint16) string {
 // kernel doubles what it is asked for, to have room for its own bookkeeping.
 func (r *Reader) Buffer() int { return r.buffer }
 
+// SyscallConn gives access to the netlink socket, to be stored for the next process.
+func (r *Reader) SyscallConn() (syscall.RawConn, error) { return r.conn.Con.SyscallConn() }
+
 // Stats returns the counters; any goroutine may call it.
 func (r *Reader) Stats() Stats {
 	return Stats{r.stats.messages.Load(), r.stats.lost.Load(), r.stats.garbage.Load()}
 }
 
-// Close unbinds the group. A probe that is being handed on at that moment still is.
+// Refused returns why the stored socket was of no use, or nil.
+func (r *Reader) Refused() error { return r.refused }
+
+// Close stops reading, and returns when all that was read was handed on. If
+// nobody else has a copy of the socket, that unbinds the group.
 func (r *Reader) Close() {
 	r.cancel() // before Close, which would wait for it for ever
+	select {
+	case <-r.done:
+	case <-time.After(time.Second): // emit blocks, which it must not
+	}
 	_ = r.conn.Close()
 }
 
 // failed is told of errors of reception; 0 goes on.
 func (r *Reader) failed(err error) int {
+	if r.over.Err() != nil {
+		return 1
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return 1 // cancelled
+		r.alive()
+		r.arm(time.Now())
+		return 0
 	}
 	if op := new(netlink.OpError); errors.As(err, &op) && op.Temporary() {
 		return 0
@@ -184,7 +237,12 @@ func (r *Reader) failed(err error) int {
 
 // hook is called for each message.
 func (r *Reader) hook(a gonflog.Attribute) int {
-	r.stats.messages.Add(1)
+	if n := r.stats.messages.Add(1); n%64 == 0 && r.beat > 0 {
+		if now := time.Now(); now.Sub(r.last) > r.beat { // there is no end of messages
+			r.alive()
+			r.arm(now)
+		}
+	}
 	if a.Seq != nil {
 		r.count(*a.Seq)
 	}
@@ -231,5 +289,13 @@ func probe(a *gonflog.Attribute) (engine.Probe, bool) {
 	if a.InDev != nil {
 		in = *a.InDev
 	}
-	return p.Probe(mode, at.UnixNano(), in)
+	if probe, ok := p.Probe(mode, at.UnixNano(), in); ok {
+		return probe, true
+	}
+	if p.Has&packet.HasAddresses == 0 {
+		return engine.Probe{}, false
+	}
+	// More extension headers than snaplen bytes hold hide the port from us,
+	// and not from the rule that found it monitored: still a probe.
+	return engine.Probe{At: at.UnixNano(), Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: mode, TTL: p.TTL, Interface: in}, true
 }

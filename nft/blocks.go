@@ -63,6 +63,10 @@ func (t *Table) Block(blocks []Block, renew func(netip.Prefix) bool) error {
 			_ = t.conn.SetDeleteElements(set, els)
 			_ = t.conn.SetAddElements(set, els)
 		}
+		if b.Source.IsSingleIP() {
+			// Or the hold could outlive the block, or its end by hand.
+			t.queueDelete(held(b.Source.Addr()), element(b.Source, time.Second))
+		}
 	}
 	err := t.conn.Flush()
 	if isExist(err) {

@@ -201,11 +201,23 @@ func (t *Table) Verify() (bool, error) {
 	return state == Complete, err
 }
 
+// Filled reports whether the sets have what Install or Fill put there; it
+// looks at the ignored addresses, of which loopback is always one. A table
+// that was made anew by an include is complete and not filled.
+func (t *Table) Filled() (bool, error) {
+	els, err := t.conn.GetSetElements(t.sets["ignored4"])
+	return len(els) > 0, explain("read set ignored4", err)
+}
+
 // Quiet empties the sets that act without the daemon: hot ports, so that
-// nobody is held whom nobody judges, and the trap's port. Blocks stay.
-func (t *Table) Quiet() error {
-	for _, name := range []string{"hot_tcp", "hot_udp", "held4", "held6", "trap_port"} {
+// nobody is held whom nobody judges, and the trap's port, unless somebody else
+// keeps the trap's listener open. Blocks stay.
+func (t *Table) Quiet(keepTrap bool) error {
+	for _, name := range []string{"hot_tcp", "hot_udp", "held4", "held6"} {
 		t.conn.FlushSet(t.sets[name])
+	}
+	if !keepTrap {
+		t.conn.FlushSet(t.sets["trap_port"])
 	}
 	return explain("quiet table inet "+Name, t.conn.Flush())
 }

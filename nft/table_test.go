@@ -134,10 +134,21 @@ func TestWatchTellsWhoTouchedTheTable(t *testing.T) {
 	if err := tab.Block([]Block{{Source: prefix("203.0.113.1/32"), For: time.Hour}}, never); err != nil {
 		t.Fatal(err) // our own change is none
 	}
-	run(t, "", "nft", "flush", "ruleset")
+	run(t, "", "nft", "add", "table", "inet", "other") // nor is one to another table
+	run(t, Ruleset(testConfig), "nft", "-f", "-")
 	if by := <-changes; !strings.HasPrefix(by, "nft[") {
 		t.Errorf("changed by %q, want nft[...]", by)
 	}
+	if filled, err := tab.Filled(); !filled || err != nil {
+		t.Errorf("the include alone empties no set: Filled = %v, %v", filled, err)
+	}
+	run(t, "flush ruleset\n"+Ruleset(testConfig), "nft", "-f", "-") // a reload of nftables.service
+	<-changes
+	if filled, err := tab.Filled(); filled || err != nil {
+		t.Errorf("a table made anew is not filled: Filled = %v, %v", filled, err)
+	}
+	run(t, "", "nft", "flush", "ruleset")
+	<-changes
 	if ok, err := tab.Verify(); ok || err != nil {
 		t.Errorf("Verify after a flush = %v, %v", ok, err)
 	}
@@ -251,7 +262,7 @@ func TestQuiet(t *testing.T) {
 	tab := open(t)
 	install(t, tab)
 	run(t, "", "nft", "add element inet picket held4 { 203.0.113.5 }")
-	if err := tab.Quiet(); err != nil {
+	if err := tab.Quiet(false); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []string{"set inet picket hot_tcp", "set inet picket held4", "map inet picket trap_port"} {

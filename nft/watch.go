@@ -14,12 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Watcher hears of every change that another process makes to nftables: a
-// "flush ruleset", with which Debian's /etc/nftables.conf begins, takes our
-// table away too.
+// A Watcher hears of every change that another process makes to our table: a
+// "flush ruleset", with which Debian's /etc/nftables.conf begins, takes it away
+// too.
 type Watcher struct {
-	conn *netlink.Conn
-	ours uint32 // netlink port of the table's connection
+	conn    *netlink.Conn
+	ours    uint32 // netlink port of the table's connection
+	touched bool   // the transaction that is being read is about our table
 }
 
 // Watch subscribes to what others than t change, in the calling thread's
@@ -37,8 +38,8 @@ func (t *Table) Watch() (*Watcher, error) {
 }
 
 // Run calls changed, with the name and thread number of the process, after each
-// transaction of another process, until Close. What a full socket loses is
-// reported as a change by nobody known.
+// transaction of another process that touched our table, until Close. What a
+// full socket loses is reported as a change by nobody known.
 func (w *Watcher) Run(changed func(by string)) error {
 	for {
 		msgs, err := w.conn.Receive()
@@ -62,11 +63,13 @@ func (w *Watcher) Run(changed func(by string)) error {
 // Close ends Run, from any goroutine.
 func (w *Watcher) Close() { _ = w.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// author returns who ended a transaction that is not ours: each ends with a
-// message NFT_MSG_NEWGEN that bears the port of the socket it came from
-// (nf_tables_gen_notify in net/netfilter/nf_tables_api.c).
+// author returns who ended a transaction that is not ours and that touched our
+// table. Each ends with a message NFT_MSG_NEWGEN that bears, like those before
+// it, the port of the socket it came from (nf_tables_gen_notify in
+// net/netfilter/nf_tables_api.c).
 func (w *Watcher) author(m netlink.Message) (string, bool) {
-	if uint16(m.Header.Type) != unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN || len(m.Data) < 4 || m.Header.PID == w.ours {
+	kind := uint16(m.Header.Type)
+	if kind>>8 != unix.NFNL_SUBSYS_NFTABLES || len(m.Data) < 4 || m.Header.PID == w.ours {
 		return "", false
 	}
 	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
@@ -74,6 +77,11 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 		return "", false
 	}
 	ad.ByteOrder = binary.BigEndian
+	if kind&0xff != unix.NFT_MSG_NEWGEN {
+		// Whatever the message is of, its first attribute names the table.
+		w.touched = w.touched || ad.Next() && ad.Type() == unix.NFTA_TABLE_NAME && ad.String() == Name
+		return "", false
+	}
 	var pid uint32
 	var name string
 	for ad.Next() {
@@ -84,7 +92,9 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 			name = ad.String()
 		}
 	}
-	return fmt.Sprintf("%s[%d]", printable(name), pid), ad.Err() == nil
+	touched := w.touched
+	w.touched = false
+	return fmt.Sprintf("%s[%d]", printable(name), pid), touched && ad.Err() == nil
 }
 
 // printable keeps a process's name from speaking to a terminal.

@@ -17,6 +17,8 @@ NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 # v1.2.3-4-gabcdef, of git describe, is four commits after 1.2.3 and not before.
 PACKAGE_VERSION := $(or $(shell git -c safe.directory='*' describe --tags --match 'v[0-9]*' 2>/dev/null | sed -E 's/^v//; s/-([0-9]+)-g/+\1.g/'),0.0.0+git)
 
+DIST ?= dist
+
 UNITS       := picket.service picket.socket picket-trap.socket
 COMPLETIONS := $(SHAREDIR)/bash-completion/completions/picket $(SHAREDIR)/zsh/site-functions/_picket \
 	$(SHAREDIR)/fish/vendor_completions.d/picket.fish
@@ -59,7 +61,7 @@ install: build
 uninstall:
 	@d='$(DESTDIR)'; \
 	[ -n "$$d" ] || [ ! -d /run/systemd/system ] || systemctl disable --now $(UNITS) 2>/dev/null || true; \
-	[ -n "$$d" ] || [ ! -x '$(PREFIX)/bin/picket' ] || '$(PREFIX)/bin/picket' remove; \
+	[ -n "$$d" ] || [ ! -x '$(PREFIX)/bin/picket' ] || '$(PREFIX)/bin/picket' remove --config /dev/null; \
 	rm -f "$$d$(PREFIX)/bin/picket" $(addprefix "$$d$(UNITDIR)"/,$(UNITS)) "$$d$(CATALOGDIR)/picket.catalog" \
 		"$$d$(SHAREDIR)"/man/man1/picket.1.gz "$$d$(SHAREDIR)"/man/man5/picket.toml.5.gz $(addprefix "$$d",$(COMPLETIONS)); \
 	rm -rf "$$d$(SHAREDIR)/picket" "$$d$(SHAREDIR)/doc/picket" "$$d$(UNITDIR)/picket.service.d"
@@ -67,8 +69,8 @@ uninstall:
 	@echo 'configuration ($(SYSCONFDIR)/picket) and state (/var/lib/picket) are kept'
 
 packages: build
-	@rm -rf dist/root; $(MAKE) install DESTDIR=dist/root PREFIX=/usr
+	@rm -rf '$(DIST)/root'; $(MAKE) install DESTDIR='$(DIST)/root' PREFIX=/usr
 	@for p in deb rpm; do \
-		PACKAGE_VERSION='$(PACKAGE_VERSION)' GOARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package \
-			--config units/package/nfpm.yaml --packager $$p --target dist/ 2>&1 | grep -vE '^using|^go: downloading'; \
-	done; rm -rf dist/root
+		ROOT='$(DIST)/root' PACKAGE_VERSION='$(PACKAGE_VERSION)' GOARCH=$$($(GO) env GOARCH) $(GO) run $(NFPM) package \
+			--config units/package/nfpm.yaml --packager $$p --target '$(DIST)/' 2>&1 | { grep -vE '^using|^go: downloading' || true; }; \
+	done; rm -rf '$(DIST)/root'

@@ -27,9 +27,11 @@ type blocker struct {
 	queue   chan work
 	book    map[netip.Prefix]*entry
 	ends    endHeap
-	lost    func(netip.Addr) // tells the engine that a source is not blocked
-	wanted  *nft.Elements    // what the sets must hold
-	count   atomic.Int64     // len(book), for who asks from outside
+	lost    func(netip.Prefix) // tells the engine that a source is not blocked
+	wanted  *nft.Elements      // what the sets must hold
+	actions *actions           // what is done beside a block
+	count   atomic.Int64       // len(book), for who asks from outside
+	changes uint64             // of the book, so far
 	speed   speed
 }
 
@@ -47,6 +49,8 @@ type blockWork struct {
 	event  engine.Event
 	seen   time.Time // when the kernel saw the probe; zero for a block by hand
 	renew  bool      // the kernel lost it: not news, and not a further offence
+
+	commanded bool // the command has run
 }
 
 // An entry is one block in the book.
@@ -56,6 +60,9 @@ type entry struct {
 	until  time.Time
 	event  engine.Event
 	index  int // in the heap
+
+	routed    bool // an earlier run had a route for it
+	commanded bool // the command has run for it
 }
 
 // queueLength is how much may wait for the kernel. Blocking takes some 20 µs.
@@ -64,7 +71,7 @@ const queueLength = 8192
 // batch is how many sources one transaction takes at most.
 const batch = 500
 
-func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Addr)) *blocker {
+func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Prefix)) *blocker {
 	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost}
 }
 
@@ -184,7 +191,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 			b.blocked(w, time.Now())
 			continue
 		}
-		b.lost(w.source.Addr())
+		b.lost(w.source)
 		b.journal.Notice("", "could not block %s: %v", w.source, err)
 	}
 }
@@ -194,6 +201,7 @@ func (b *blocker) known(p netip.Prefix) bool { return b.book[p] != nil }
 // blocked books a block that the kernel has acknowledged, and tells of it.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
 	e := b.enter(w.source, now, now.Add(w.length), w.event)
+	b.actions.blocked(e, w)
 	if !w.seen.IsZero() {
 		b.speed.add(now.Sub(w.seen))
 	}
@@ -215,6 +223,7 @@ func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev engine.Event)
 	}
 	e.until, e.event = until, ev
 	heap.Fix(&b.ends, e.index)
+	b.changes++
 	return e
 }
 
@@ -222,6 +231,16 @@ func (b *blocker) strike(e *entry) {
 	heap.Remove(&b.ends, e.index)
 	delete(b.book, e.source)
 	b.count.Store(int64(len(b.book)))
+	b.changes++
+}
+
+// kept returns the book as the state file keeps it.
+func (b *blocker) kept() []keptBlock {
+	out := make([]keptBlock, 0, len(b.book))
+	for _, e := range b.book {
+		out = append(out, keep(e))
+	}
+	return out
 }
 
 // expire tells of the blocks that have ended: the kernel ends them in silence.
@@ -229,7 +248,7 @@ func (b *blocker) expire(now time.Time) {
 	for len(b.ends) > 0 && !b.ends[0].until.After(now) {
 		e := b.ends[0]
 		b.strike(e)
-		b.journal.Event(engine.Event{Event: "expire", Time: now, Source: sourceName(e.source), Action: "none", Reason: "the block has ended", Tool: e.event.Tool, Proven: e.event.Proven})
+		b.end(e, "expire", "the block has ended", now)
 	}
 }
 
@@ -253,57 +272,29 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	}
 	for _, e := range list {
 		b.strike(e)
-		b.lost(e.source.Addr())
-		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Source: sourceName(e.source), Action: "none", Reason: reason})
+		b.lost(e.source)
+		b.end(e, "unblock", reason, time.Now())
 	}
-	return len(list), nil
+	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
+	return len(list) + waiting, nil
 }
 
-// adopt books what the kernel has from an earlier run, and tells the engine.
-func (b *blocker) adopt(restore func(a netip.Addr, since, until time.Time)) error {
-	list, err := b.table.Blocks()
-	if err != nil {
-		return err
+// end tells of a block that has ended and undoes what was done beside it.
+func (b *blocker) end(e *entry, how, reason string, at time.Time) {
+	was := &e.event
+	ev := engine.Event{
+		Event: how, Time: at, Source: sourceName(e.source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
+		Technique: was.Technique, Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Action: "none", Reason: reason,
 	}
-	now := time.Now()
-	for _, x := range list {
-		until := now.Add(x.For)
-		b.enter(x.Source, now, until, engine.Event{Source: sourceName(x.Source), Reason: "from an earlier run"})
-		restore(x.Source.Addr(), now, until)
-	}
-	return nil
+	b.actions.ended(e, ev)
+	b.journal.Event(ev)
 }
 
-// reinstall puts back a table that somebody changed, with every block of the book.
-func (b *blocker) reinstall(by string) error {
-	if ok, err := b.table.Verify(); ok || err != nil {
-		return err
+// restore books the blocks of an earlier run.
+func (b *blocker) restore(list []keptBlock) {
+	for _, k := range list {
+		b.enter(k.Source, k.Since, k.Until, k.event()).commanded = k.Commanded
 	}
-	if _, err := b.table.Install(b.wanted); err != nil {
-		return err
-	}
-	kernel, err := b.table.Blocks()
-	if err != nil {
-		return err
-	}
-	have := map[netip.Prefix]bool{}
-	for _, x := range kernel {
-		have[x.Source] = true
-	}
-	var missing []nft.Block
-	now := time.Now()
-	for p, e := range b.book {
-		if !have[p] && e.until.After(now) {
-			missing = append(missing, nft.Block{Source: p, For: e.until.Sub(now)})
-		}
-	}
-	for part := range slices.Chunk(missing, batch) {
-		if err := b.table.Block(part, func(netip.Prefix) bool { return false }); err != nil {
-			return err
-		}
-	}
-	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, len(missing), len(b.book))
-	return nil
 }
 
 // list returns the book, the kernel's counters being added by who asks.

@@ -25,6 +25,7 @@ import (
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/systemd"
+	"picket/internal/trap"
 	"picket/nflog"
 	"picket/nft"
 )
@@ -37,7 +38,7 @@ func runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New()}
+		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New(), quit: make(chan struct{}, 1)}
 		defer d.journal.Close()
 		return d.run()
 	})
@@ -57,15 +58,25 @@ type daemon struct {
 
 	judge   *judge
 	blocker *blocker
+	actions *actions
 	reader  *nflog.Reader
 	control net.Listener
 	watcher *nft.Watcher
+	trap    *trap.Trap
+
+	passedTrap bool          // the trap's listener is systemd's, and stays open without us
+	adopting   bool          // the kernel has blocks of an earlier run
+	quit       chan struct{} // asks to end for good, for "picket remove"
+	removed    bool          // there is nothing to keep
 }
 
 // load reads the configuration, and --dry-run over it.
 func (d *daemon) load() (*config.Config, error) {
 	c, err := config.Load(d.path)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.Runnable(); err != nil {
 		return nil, err
 	}
 	c.DryRun = c.DryRun || d.dryRun
@@ -89,6 +100,9 @@ func (d *daemon) run() (err error) {
 	defer func() {
 		cancel(nil)
 		owners.Wait()
+		if !d.removed {
+			d.lastState()
+		}
 		d.close()
 	}()
 	owners.Go(func() { d.judge.run(ctx) })
@@ -96,6 +110,10 @@ func (d *daemon) run() (err error) {
 	owners.Go(func() { d.serve(ctx, cancel) })
 	owners.Go(func() { d.watchTable(ctx, cancel) })
 	owners.Go(func() { d.watchHost(ctx) })
+	owners.Go(func() { d.serveTrap(ctx) })
+	owners.Go(func() { d.adopt(ctx) })
+	owners.Go(func() { d.keepState(ctx) })
+	owners.Go(func() { d.watchLoss(ctx) })
 	d.ready()
 	return d.wait(ctx, signals)
 }
@@ -109,21 +127,15 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 				d.reload(ctx)
 				continue
 			}
-			d.journal.Notice(journal.Stop, "stopping: blocks stay in force until their time is over")
-			// Who is not there cannot be told.
-			_ = systemd.Stopping("stopping")
-			d.quiet(ctx)
+			d.stop(ctx, "stopping: blocks stay in force until their time is over")
+			return nil
+		case <-d.quit:
+			d.removed = true
+			d.stop(ctx, "stopping for \"picket remove\"")
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// quiet empties what must not act without a judge.
-func (d *daemon) quiet(ctx context.Context) {
-	if err := d.blocker.call(ctx, d.blocker.table.Quiet); err != nil {
-		d.journal.Notice("", "%v", err)
 	}
 }
 
@@ -135,9 +147,17 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err := nft.CheckKernel(); err != nil {
 		return err
 	}
-	if d.control, err = control.Listen(control.Path()); err != nil {
-		return err
+	passed, err := systemd.Activated()
+	if err != nil {
+		d.journal.Notice("", "%v", err) // the others are of use
 	}
+	d.passedTrap = len(passed.Traps) > 0
+	if d.control = passed.Control; d.control == nil {
+		if d.control, err = control.Listen(control.Path()); err != nil {
+			return err
+		}
+	}
+	d.openTrap(context.Background(), passed.Traps)
 	if d.friends, err = d.findFriends(d.config); err != nil {
 		return err
 	}
@@ -151,15 +171,17 @@ func (d *daemon) open(fail func(error)) (err error) {
 	}
 	d.judge = newJudge(d.config, e, d.journal)
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
-	d.judge.blocker = d.blocker
+	d.actions = newActions(d.config, d.blocker, d.journal)
+	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
 	// Nobody may be between us and the table before it is known to be ours.
-	if state, err := table.Inspect(); err != nil || state == nft.Foreign {
-		return errors.Join(err, foreign(state))
+	found, err := table.Inspect()
+	if err != nil || found == nft.Foreign {
+		return errors.Join(err, foreign(found))
 	}
-	if d.reader, err = nflog.Open(d.config.Reader(), d.judge.probe, fail); err != nil {
+	if err := d.openReader(passed.NFLOG, fail); err != nil {
 		return err
 	}
-	return d.install(table, e)
+	return d.install(table, found)
 }
 
 func foreign(s nft.State) error {
@@ -169,10 +191,23 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
+// install puts the table and the blocks of an earlier run into the kernel.
+// Where the table was there already, reading its blocks may take a second, so
+// that is done later, by adopt.
+func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	// Watch first, so that no change falls between.
 	if d.watcher, err = table.Watch(); err != nil {
 		return err
+	}
+	// A table without our elements was made by an include since: what it
+	// blocked went with the one before.
+	fresh := found == nft.Absent
+	if !fresh {
+		filled, err := table.Filled()
+		if err != nil {
+			return err
+		}
+		fresh = !filled
 	}
 	d.blocker.wanted = d.elements()
 	adopted, err := table.Install(d.blocker.wanted)
@@ -182,7 +217,27 @@ func (d *daemon) install(table *nft.Table, e *engine.Engine) (err error) {
 	if adopted {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
-	return d.blocker.adopt(e.Restore)
+	kept := d.recall(time.Now())
+	if len(kept.Memory) > 0 {
+		if err := d.judge.engine.Recall(kept.Memory); err != nil {
+			d.journal.Notice("", "sources start anew: %v", err)
+		}
+	}
+	d.blocker.restore(kept.Blocks)
+	for _, k := range kept.Blocks {
+		d.judge.engine.Restore(k.Source, k.Since, k.Until)
+	}
+	if fresh {
+		if _, err := d.blocker.putBack(nil); err != nil {
+			return err
+		}
+	}
+	d.adopting = !fresh
+	d.actions.start()
+	if !d.adopting {
+		d.actions.settle()
+	}
+	return nil
 }
 
 // close gives back what open acquired. The table and its blocks stay.
@@ -196,13 +251,22 @@ func (d *daemon) close() {
 	if d.blocker != nil {
 		_ = d.blocker.table.Close()
 	}
+	if d.actions != nil {
+		d.actions.stop()
+	}
 	if d.control != nil {
 		d.control.Close()
+	}
+	if d.trap != nil {
+		d.trap.Close() // closed already if it was served
 	}
 }
 
 func (d *daemon) ready() {
 	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %d blocks in force", d.config.NFLOG.Group, d.reader.Buffer()>>20, d.blocker.count.Load())
+	if port := d.trapPort(); port != 0 {
+		text += fmt.Sprintf(", trap on port %d", port)
+	}
 	if d.config.DryRun {
 		text += "; dry run, nobody will be blocked"
 	}
@@ -236,12 +300,18 @@ func (d *daemon) prefixes() (out []netip.Prefix) {
 }
 
 func (d *daemon) engineConfig() engine.Config {
-	return d.config.Engine(d.prefixes(), host.EphemeralPort())
+	c := d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
+	links, err := host.OnLink()
+	if err != nil {
+		d.journal.Notice("", "neighbours on a link count by their IPv6 prefix: %v", err)
+	}
+	c.OnLink = engine.NewPrefixes(links...)
+	return c
 }
 
 func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
-	e.Ignored = d.prefixes()
+	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
 	return e
 }
 
@@ -249,10 +319,14 @@ func (d *daemon) elements() *nft.Elements {
 // invalid file changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
+	d.actions.reload()
 	c, err := d.load()
 	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources) {
 		d.journal.Notice("", "nflog.group, nflog.snaplen and detect.sources change only with a restart: the old ones stay")
 		c.NFLOG, c.Detect.Sources = d.config.NFLOG, d.config.Detect.Sources
+	}
+	if err == nil && keepBounds(c, d.config) {
+		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")
 	}
 	if err == nil {
 		err = d.apply(ctx, c)
@@ -294,11 +368,12 @@ func (d *daemon) push(ctx context.Context) error {
 	}); err != nil || refused != nil {
 		return errors.Join(err, refused)
 	}
-	return d.blocker.call(ctx, func() error {
+	err := d.blocker.call(ctx, func() error {
 		d.blocker.wanted = els
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
+		d.actions.forget(cfg.Protected.Overlaps)
 		for p := range d.blocker.book {
 			if cfg.Protected.Overlaps(p) {
 				if _, err := d.blocker.unblock(p, "the address is protected now"); err != nil {
@@ -308,21 +383,10 @@ func (d *daemon) push(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// watchTable puts the table back when another process has changed it.
-func (d *daemon) watchTable(ctx context.Context, cancel context.CancelCauseFunc) {
-	stop := context.AfterFunc(ctx, d.watcher.Close)
-	defer stop()
-	err := d.watcher.Run(func(by string) {
-		err := d.blocker.call(ctx, func() error { return d.blocker.reinstall(by) })
-		if err != nil && !errors.Is(err, errStopping) {
-			d.journal.Notice("", "table inet %s was changed by %s and could not be put back: %v", nft.Name, by, err)
-		}
-	})
-	if err != nil && ctx.Err() == nil {
-		cancel(err)
+	if err == nil {
+		d.actions.configure(c)
 	}
+	return err
 }
 
 // watchHost follows the host's addresses, gateways and resolvers.

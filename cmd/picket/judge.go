@@ -21,11 +21,13 @@ type judge struct {
 	engine   *engine.Engine
 	config   *config.Config
 	blocker  *blocker
+	actions  *actions
 	journal  *journal.Writer
 	probes   chan engine.Probe
 	calls    chan func()
 	overflow atomic.Uint64 // probes that did not fit into the channel
 	names    map[uint32]string
+	waiting  [32]engine.Probe // see batch
 }
 
 // probeQueue is how many probes may wait for the engine, some 10 ms of the
@@ -67,9 +69,9 @@ func (j *judge) call(ctx context.Context, f func()) error {
 // lost tells the engine that a source is not blocked after all. It is for the
 // blocker, and drops the word rather than wait: the engine finds out by itself
 // when the source's next probe arrives.
-func (j *judge) lost(a netip.Addr) {
+func (j *judge) lost(p netip.Prefix) {
 	select {
-	case j.calls <- func() { j.engine.Unblock(a) }:
+	case j.calls <- func() { j.engine.Unblock(p) }:
 	default:
 	}
 }
@@ -81,38 +83,97 @@ func (j *judge) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case p := <-j.probes:
-			j.observe(p)
+			j.batch(p)
 		case f := <-j.calls:
 			f()
 		}
 	}
 }
 
-func (j *judge) observe(p engine.Probe) {
+// batch judges p and what has queued up behind it, so much of it at once as
+// the engine likes to expect.
+func (j *judge) batch(p engine.Probe) {
+	batch := append(j.waiting[:0], p)
+	for len(batch) < cap(batch) {
+		select {
+		case p := <-j.probes:
+			batch = append(batch, p)
+			continue
+		default:
+		}
+		break
+	}
+	if len(batch) > 1 {
+		j.engine.Expect(batch)
+	}
+	for _, p := range batch {
+		j.observe(p, "")
+	}
+}
+
+// drain judges what is queued. It is for the owner.
+func (j *judge) drain() {
+	for {
+		select {
+		case p := <-j.probes:
+			j.observe(p, "")
+		default:
+			return
+		}
+	}
+}
+
+// observe judges one probe; data is what a trapped peer sent.
+func (j *judge) observe(p engine.Probe, data string) {
 	d := j.engine.Observe(p)
 	if d.Release {
 		j.blocker.release(p.Source)
+	}
+	if d.Reason == engine.AlreadyBlocked && j.actions.every(j.protocol(p.Protocol)) {
+		j.actions.again(j.event(&p, &d))
 	}
 	if d.Action == engine.None && !d.Tell {
 		return
 	}
 	ev := j.event(&p, &d)
+	ev.Data = data
 	if d.NewPattern {
-		pattern := ev
-		pattern.Event, pattern.Action, pattern.For = "pattern", engine.None.String(), 0
-		j.journal.Event(pattern)
+		j.journal.Event(patternOf(ev, &d))
 	}
 	if d.Action == engine.Block {
-		source := netip.PrefixFrom(p.Source, p.Source.BitLen())
-		if !j.blocker.block(&blockWork{source, d.For, ev, time.Unix(0, p.At), d.Reason == engine.LostBlock}) {
-			j.engine.Unblock(p.Source)
-			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", p.Source, queueLength)
+		w := &blockWork{source: d.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		if !j.actions.before(w) && !j.blocker.block(w) {
+			j.engine.Unblock(d.Source)
+			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
 		}
 		return
+	}
+	if d.Action != engine.None {
+		j.actions.acted(ev)
 	}
 	if d.Action != engine.None || !d.NewPattern {
 		j.journal.Event(ev)
 	}
+}
+
+// patternOf makes of the event of a probe that of the pattern it completed.
+func patternOf(ev engine.Event, d *engine.Decision) engine.Event {
+	ev.Event, ev.Action, ev.For, ev.Reason = "pattern", engine.None.String(), 0, d.Evidence()
+	if d.Pattern.Shared() {
+		ev = engine.Event{Event: ev.Event, Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Action: ev.Action, Reason: ev.Reason, Config: ev.Config}
+	}
+	return ev
+}
+
+// protocol returns the section that a protocol is configured in.
+func (j *judge) protocol(number uint8) *config.Protocol {
+	switch number {
+	case engine.ProtocolTCP, engine.ProtocolSCTP:
+		return &j.config.TCP
+	case engine.ProtocolUDP:
+		return &j.config.UDP
+	}
+	return &j.config.IP
 }
 
 // event describes a probe and what was decided about it.
@@ -121,14 +182,17 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
 		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
 		Mode: p.Mode.String(), Technique: p.Technique.String(), Interface: j.interfaceName(p.Interface),
-		Pattern: d.Pattern.String(), Proven: d.Proven, Probes: d.Probes,
+		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
 		Action: d.Action.String(), For: engine.Seconds(d.For), Reason: d.Reason.String(), Config: j.setting(p, d),
 	}
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)
 	}
-	if d.Action == engine.Block {
-		ev.Event = "block"
+	switch {
+	case d.Action == engine.Block:
+		ev.Event, ev.Source = "block", sourceName(d.Source)
+	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
+		ev.Event = "ignore"
 	}
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
@@ -146,8 +210,25 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 	case engine.ProtocolUDP:
 		section = "udp"
 	}
+	c := j.config
 	s := fmt.Sprintf("%s.trigger.%s = %d", section, p.Mode, d.Trigger)
-	if j.config.DryRun {
+	switch {
+	case d.Reason == engine.AboveSweep:
+		s = fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)
+	case d.Reason == engine.AboveSlow:
+		s = fmt.Sprintf("detect.slow = %d, detect.slow_window = %q", c.Detect.Slow, c.Detect.SlowWindow)
+	case d.Reason == engine.PartOfScan:
+		s = fmt.Sprintf("detect.distributed = %q", c.Detect.Shared)
+	case d.Reason == engine.IsDecoy:
+		s = fmt.Sprintf("detect.decoys = %q", c.Detect.Decoys)
+	case d.Reason == engine.InFlood, d.Pattern == engine.Flood:
+		s = fmt.Sprintf("detect.flood = %d", c.Detect.Flood)
+	case d.Reason == engine.TooMany:
+		s = fmt.Sprintf("block.unproven_rate = %d", c.Block.UnprovenRate)
+	case d.Lowered:
+		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
+	}
+	if c.DryRun {
 		s += ", dry_run = true"
 	}
 	return s

@@ -82,7 +82,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", config.DefaultPath, "configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(),
-		blockCommand(), unblockCommand(), removeCommand(), demoCommand(), replayCommand(), versionCommand())
+		blockCommand(), unblockCommand(), removeCommand(), demoCommand(), replayCommand(), importCommand(), versionCommand())
 	return root
 }
 
@@ -92,7 +92,13 @@ func load(cmd *cobra.Command) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(path)
+	c, err := config.Load(path)
+	if err == nil {
+		for _, w := range c.Warnings {
+			warn("%s", w)
+		}
+	}
+	return c, err
 }
 
 // jsonFlag adds --json to a command.

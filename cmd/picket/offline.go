@@ -52,35 +52,6 @@ func rulesetCommand() *cobra.Command {
 	}
 }
 
-func removeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "remove",
-		Short: "Take picket's table out of the kernel, blocks included",
-		Args:  cobra.NoArgs,
-		RunE: action(func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			t, err := nft.Open(c.Table())
-			if err != nil {
-				return err
-			}
-			defer t.Close()
-			removed, err := t.Remove()
-			if err != nil {
-				return err
-			}
-			text := "removed table inet " + nft.Name
-			if !removed {
-				text = "there is no table inet " + nft.Name
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
-		}),
-	}
-}
-
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

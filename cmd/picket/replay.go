@@ -72,7 +72,9 @@ func replayRules(c *config.Config, local, open []string) (r replay.Rules, err er
 		served[engine.PortName(protocol, uint16(n))] = true
 	}
 	if len(served) > 0 {
-		r.Open = func(protocol uint8, port uint16) bool { return served[engine.PortName(engine.ProtocolName(protocol), port)] }
+		r.Open = func(protocol uint8, port uint16) bool {
+			return served[engine.PortName(engine.ProtocolName(protocol), port)]
+		}
 	}
 	return r, nil
 }
@@ -93,7 +95,7 @@ type replayed struct {
 }
 
 func replayFiles(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rules, files []string, asJSON bool) error {
-	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0), 0)
+	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, false), 0)
 	if err != nil {
 		return err
 	}
@@ -137,9 +139,7 @@ func (r *replayer) packet(rec *replay.Record) {
 	}
 	ev := r.judge.event(p, &d)
 	if d.NewPattern {
-		pattern := ev
-		pattern.Event, pattern.Action, pattern.For = "pattern", engine.None.String(), 0
-		r.tell(pattern)
+		r.tell(patternOf(ev, &d))
 	}
 	if d.Action != engine.None {
 		x := r.blocked[p.Source]

@@ -29,6 +29,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 			return nil, d.block(ctx, r)
 		case "unblock":
 			return d.unblock(ctx, r)
+		case "remove":
+			return d.remove()
 		}
 		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, version)
 	})
@@ -54,7 +56,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Version: version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
 		Modes:  map[string][]string{"tcp": c.TCP.Modes, "udp": c.UDP.Modes, "ip": c.IP.Modes},
-		Probes: e.Probes, Lost: r.Lost + d.judge.overflow.Load(), Garbage: r.Garbage,
+		Probes: e.Probes, Lost: d.lost(), Garbage: r.Garbage,
 		Sources: e.Sources, Evicted: e.Evicted, Blocks: int(d.blocker.count.Load()),
 		Untold: e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Buffer: d.reader.Buffer(), Reaction: reaction,
 	}
@@ -73,13 +75,8 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	if err := d.blocker.call(ctx, func() error { list = d.blocker.list(); return nil }); err != nil {
 		return nil, err
 	}
-	t, err := nft.Open(d.config.Table())
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
 	drops := map[netip.Prefix]uint64{}
-	kernel, err := t.Blocks()
+	kernel, err := readBlocks(d.config.Table())
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +112,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 		}
 	}
 	now := time.Now()
-	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: "by hand"}
+	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: handmade}
 	if err := d.blocker.call(ctx, func() error {
 		w := &blockWork{source: p, length: time.Duration(length), event: ev}
 		if err := d.blocker.table.Block([]nft.Block{{Source: p, For: w.length}}, d.blocker.known); err != nil {
@@ -126,7 +123,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 	}); err != nil {
 		return err
 	}
-	return d.judge.call(ctx, func() { d.judge.engine.Restore(p.Addr(), now, now.Add(time.Duration(length))) })
+	return d.judge.call(ctx, func() { d.judge.engine.Restore(p, now, now.Add(time.Duration(length))) })
 }
 
 func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err error) {
@@ -142,4 +139,14 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err err
 		return 0, fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", r.Source)
 	}
 	return n, err
+}
+
+// remove ends the daemon, which would put back what "picket remove" takes
+// away, and returns its process number so that its end can be waited for.
+func (d *daemon) remove() (int, error) {
+	select {
+	case d.quit <- struct{}{}:
+	default: // asked already
+	}
+	return os.Getpid(), nil
 }

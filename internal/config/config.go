@@ -4,7 +4,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -32,6 +31,16 @@ type Config struct {
 	IP     Protocol `json:"ip"`
 	Ignore Ignore   `json:"ignore"`
 	Block  Block    `json:"block"`
+	Trap   Trap     `json:"trap"`
+
+	Run       Run       `json:"run"`
+	Route     Route     `json:"route"`
+	HostsDeny HostsDeny `json:"hosts_deny"`
+	History   History   `json:"history"`
+	Resolve   Resolve   `json:"resolve"`
+
+	Warnings Faults `json:"-"` // what is wrong with the host and not with the file
+	unread   Faults // those of them that are ignore files; see Runnable
 }
 
 // NFLOG is the section of that name.
@@ -44,11 +53,19 @@ type NFLOG struct {
 type Detect struct {
 	Sources    int      `json:"sources"`
 	Window     Duration `json:"window"`
+	Sweep      int      `json:"sweep"`
+	Slow       int      `json:"slow"`
+	SlowWindow Duration `json:"slow_window"`
+	Tool       int      `json:"tool_trigger"`
+	Flood      int      `json:"flood"`
+	Decoys     string   `json:"decoys"`
+	Shared     string   `json:"distributed"`
 	IPv6Prefix int      `json:"ipv6_prefix"`
 }
 
 // Protocol is one of the sections tcp, udp and ip.
 type Protocol struct {
+	Preset   string         `json:"preset,omitempty"`
 	Modes    []string       `json:"modes"`
 	Action   string         `json:"action"`
 	Trigger  map[string]int `json:"trigger"` // by mode
@@ -69,23 +86,32 @@ type Ignore struct {
 
 // Block is the section of that name.
 type Block struct {
-	For    []Duration `json:"for"`
-	Memory Duration   `json:"memory"`
-	Max    int        `json:"max"`
+	For          []Duration `json:"for"`
+	UnprovenFor  []Duration `json:"unproven_for"`
+	UnprovenRate int        `json:"unproven_rate"` // a minute
+	Memory       Duration   `json:"memory"`
+	Max          int        `json:"max"`
 }
 
 // Load reads the file at path over the defaults. If path is [DefaultPath] and
-// there is no such file, the defaults hold alone. The error is [Faults] if the
-// file was read and is wrong.
+// there is no such file, the defaults hold alone. The error is [Faults].
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && path == DefaultPath {
 		return Default(), nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, Faults{{File: path, Problem: "cannot be read: " + reason(err)}}
 	}
 	return Parse(path, data)
+}
+
+// reason returns what the system said, without the path that is told already.
+func reason(err error) string {
+	if at := new(fs.PathError); errors.As(err, &at) {
+		return at.Err.Error()
+	}
+	return err.Error()
 }
 
 // Default returns the embedded default.
@@ -110,17 +136,26 @@ func Parse(name string, data []byte) (*Config, error) {
 
 // Engine returns the engine's configuration. Protected is what is never
 // blocked; ephemeral the first port of net.ipv4.ip_local_port_range.
-func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16) engine.Config {
+func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) engine.Config {
 	e := engine.Config{
 		Sources: c.Detect.Sources, Window: time.Duration(c.Detect.Window), Prefix6: c.Detect.IPv6Prefix,
 		TCP: c.TCP.policy(c.DryRun), UDP: c.UDP.policy(c.DryRun), IP: c.IP.policy(c.DryRun),
-		Protected: engine.NewPrefixes(protected...), Ephemeral: ephemeral,
+		Protected: engine.NewPrefixes(protected...), Ephemeral: ephemeral, Trap: trap,
+		Sweep: c.Detect.Sweep, Slow: c.Detect.Slow, SlowWindow: time.Duration(c.Detect.SlowWindow),
+		ToolTrigger: c.Detect.Tool, Flood: c.Detect.Flood,
+		For: times(c.Block.For), UnprovenFor: times(c.Block.UnprovenFor), UnprovenRate: c.Block.UnprovenRate,
 		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max,
 	}
-	for _, d := range c.Block.For {
-		e.For = append(e.For, time.Duration(d))
-	}
+	e.Decoys, _ = engine.ParseAction(c.Detect.Decoys)
+	e.Distributed, _ = engine.ParseAction(c.Detect.Shared)
 	return e
+}
+
+func times(list []Duration) (out []time.Duration) {
+	for _, d := range list {
+		out = append(out, time.Duration(d))
+	}
+	return out
 }
 
 func (p *Protocol) policy(dryRun bool) engine.Policy {

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,8 @@ func collect(d *document, asked map[string]bool) {
 	c := new(Config)
 	top := d.top()
 	sections := map[string]func(*section){
-		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read,
+		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read, "trap": c.Trap.read,
+		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read, "resolve": c.Resolve.read,
 		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) }, "udp": func(s *section) { c.UDP.read(s, 1, 65535) },
 		"ip": func(s *section) { c.IP.read(s, 0, 255) },
 	}
@@ -66,6 +68,10 @@ trigger = { stealth = 7 }
 addresses = ["192.0.2.9/24", "2001:DB8::1"]
 [block]
 for = ["2s", "1d12h"]
+unproven_rate = 7
+[detect]
+slow_window = "2d"
+decoys = "block"
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +87,9 @@ for = ["2s", "1d12h"]
 	}
 	if time.Duration(c.Block.For[1]) != 36*time.Hour || c.Block.For[1].String() != "1d12h" {
 		t.Errorf("for: %v", c.Block.For)
+	}
+	if e := c.Engine(nil, 0, false); e.SlowWindow != 48*time.Hour || e.Decoys != engine.Block || e.Distributed != engine.Log || e.UnprovenRate != 7 || len(e.UnprovenFor) != 3 {
+		t.Errorf("engine: %+v", e)
 	}
 	if diff := cmp.Diff(Default().IP, c.IP); diff != "" {
 		t.Errorf("a section left out must keep its defaults:\n%s", diff)
@@ -106,7 +115,11 @@ for = ["1 hour"]
 memory = "1s"
 [ignore]
 addresses = ["example.net", 7]
-files = ["/nonexistent/picket.ignore"]
+files = ["/proc/self/mem"]
+[detect]
+slow = 17
+decoys = "run"
+tool_triger = 3
 [firewall]
 `
 	_, err := Parse("p.toml", []byte(file))
@@ -125,7 +138,10 @@ files = ["/nonexistent/picket.ignore"]
 		`p.toml:15: block.memory: is "1s": want 1m to 520w`,
 		`p.toml:17: ignore.addresses: holds a whole number: want texts in quotes`,
 		`p.toml:18: ignore.files: `,
-		`p.toml:19: firewall: is unknown`,
+		`p.toml:20: detect.slow: is 17: want a whole number, 5 to 16`,
+		`p.toml:21: detect.decoys: is "run": want "log" or "block"`,
+		`p.toml:22: detect.tool_triger: is unknown: did you mean "detect.tool_trigger"?`,
+		`p.toml:23: firewall: is unknown`,
 	}
 	if err == nil {
 		t.Fatal("no error")
@@ -210,7 +226,7 @@ func FuzzParse(f *testing.F) {
 			}
 			t.Fatalf("an error without a place: %v", err)
 		}
-		if _, err := engine.New(c.Engine(c.Ignore.Addresses, 0), 1); err != nil {
+		if _, err := engine.New(c.Engine(c.Ignore.Addresses, 0, false), 1); err != nil {
 			t.Fatalf("the engine refuses what parsed: %v", err)
 		}
 		for _, d := range c.Block.For {
@@ -222,4 +238,16 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("ports %v are read back as %v, %v", c.TCP.Advanced, again, err)
 		}
 	})
+}
+
+// TestExampleRuleset holds examples/ruleset.nft to what "picket ruleset"
+// prints without a configuration.
+func TestExampleRuleset(t *testing.T) {
+	got, err := os.ReadFile("../../examples/ruleset.nft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(nft.Ruleset(Default().Table()), string(got)); diff != "" {
+		t.Errorf("run \"picket ruleset >examples/ruleset.nft\" (-want +got):\n%s", diff)
+	}
 }

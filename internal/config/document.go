@@ -53,6 +53,9 @@ type document struct {
 	values map[string]any
 	lines  map[string]int // by dotted key
 	faults Faults
+
+	warnings Faults // what is wrong with the host, not with the file
+	unread   Faults // those of the warnings that are ignore files
 }
 
 func parse(file string, data []byte) (*document, Faults) {
@@ -130,8 +133,14 @@ func (s *section) path(key string) string {
 	return s.name + "." + key
 }
 
-func (s *section) fault(key, problem string) {
-	s.d.faults = append(s.d.faults, Fault{s.d.file, s.d.lines[s.path(key)], s.path(key), problem})
+func (s *section) fault(key, problem string) { s.d.faults = append(s.d.faults, s.about(key, problem)) }
+
+func (s *section) warn(key, problem string) {
+	s.d.warnings = append(s.d.warnings, s.about(key, problem))
+}
+
+func (s *section) about(key, problem string) Fault {
+	return Fault{s.d.file, s.d.lines[s.path(key)], s.path(key), problem}
 }
 
 // get returns the value of a key, if it is there and of type T.
@@ -172,6 +181,16 @@ func (s *section) section(key string) *section {
 
 func (s *section) boolean(key string, to *bool) {
 	if v, ok := get[bool](s, key, "true or false"); ok {
+		*to = v
+	}
+}
+
+func (s *section) text(key string, to *string, longest int) {
+	if v, ok := get[string](s, key, "text in quotes"); ok {
+		if len(v) > longest {
+			s.fault(key, fmt.Sprintf("has %d bytes: want at most %d", len(v), longest))
+			return
+		}
 		*to = v
 	}
 }

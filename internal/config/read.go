@@ -3,6 +3,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"net/netip"
 
 	"picket/engine"
@@ -24,7 +26,10 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.IP.read(top.section("ip"), 0, 255)
 	c.Ignore.read(top.section("ignore"))
 	c.Block.read(top.section("block"))
+	c.Trap.read(top.section("trap"))
+	c.readActions(top)
 	top.end()
+	c.Warnings, c.unread = d.warnings, d.unread
 	return d.sorted()
 }
 
@@ -40,6 +45,14 @@ func (n *NFLOG) read(s *section) {
 func (d *Detect) read(s *section) {
 	number(s, "sources", &d.Sources, 1024, 1<<20)
 	s.duration("window", &d.Window, "10s", "18h")
+	number(s, "sweep", &d.Sweep, 1, 48)
+	number(s, "slow", &d.Slow, 5, engine.MaxSlow)
+	s.duration("slow_window", &d.SlowWindow, "1h", "60d")
+	number(s, "tool_trigger", &d.Tool, 3, engine.MaxTrigger)
+	// Ten a second are an ordinary day of a busy network.
+	number(s, "flood", &d.Flood, 100, 1<<20)
+	s.choice("decoys", &d.Decoys, []string{"log", "block"})
+	s.choice("distributed", &d.Shared, []string{"log", "block"})
 	number(s, "ipv6_prefix", &d.IPv6Prefix, 48, 128)
 	s.end()
 }
@@ -48,10 +61,10 @@ func (p *Protocol) read(s *section, lowest, highest uint16) {
 	s.choices("modes", &p.Modes, modeNames())
 	s.choice("action", &p.Action, []string{"log", "block", "run"})
 	s.trigger("trigger", &p.Trigger)
-	s.ports("classic", &p.Classic, lowest, highest)
-	s.ports("stealth", &p.Stealth, lowest, highest)
-	s.ports("advanced", &p.Advanced, lowest, highest)
-	s.ports("exclude", &p.Exclude, lowest, highest)
+	if s.name != "ip" { // presets are of ports
+		p.preset(s)
+	}
+	p.readLists(s, lowest, highest)
 	s.end()
 }
 
@@ -67,6 +80,13 @@ func (i *Ignore) read(s *section) {
 	s.strings("files", &i.Files)
 	for _, f := range i.Files {
 		list, err := ignore.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			// The file may be of another host, so it is fit to be looked at, and
+			// not to run with; see Runnable.
+			s.warn("files", err.Error())
+			s.d.unread = append(s.d.unread, s.about("files", err.Error()))
+			continue
+		}
 		if err != nil {
 			// A list cut short would block a friend, so none of it counts.
 			s.fault("files", err.Error())
@@ -82,6 +102,8 @@ func (i *Ignore) read(s *section) {
 
 func (b *Block) read(s *section) {
 	s.durations("for", &b.For)
+	s.durations("unproven_for", &b.UnprovenFor)
+	number(s, "unproven_rate", &b.UnprovenRate, 1, 1_000_000)
 	s.duration("memory", &b.Memory, "1m", "520w")
 	number(s, "max", &b.Max, 1, 1<<18)
 	s.end()

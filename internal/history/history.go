@@ -81,7 +81,10 @@ func (f Format) Append(b []byte, r Record) ([]byte, error) {
 		return b, nil
 	}
 	if f == JSON {
-		line, err := json.Marshal(r.Event)
+		line, err := json.Marshal(struct {
+			engine.Event
+			Name string `json:"name,omitempty"`
+		}{r.Event, r.Name})
 		if err != nil {
 			return b, fmt.Errorf("write history: %w", err)
 		}

@@ -42,6 +42,9 @@ func TestPortSentryLines(t *testing.T) {
 	one := "1795391544 - 11/22/2026 23:52:24 Host: 10.77.0.2/10.77.0.2 Port: 11 TCP Blocked\n"
 	two := "2026-11-22T23:52:24.694+0000 Scan from: [10.77.0.2] (10.77.0.2) protocol: [TCP] port: [11] " +
 		"type: [TCP SYN/Normal scan] IP opts: [unknown] ignored: [false] triggered: [true] noblock: [false] blocked: [true]\n"
+	if got := line(t, JSON, Record{Event: event("block", "syn"), Name: "scan.example.org"}); !strings.Contains(got, `,"name":"scan.example.org"}`) {
+		t.Errorf("no name in %s", got)
+	}
 	r := Record{Event: event("block", "syn")}
 	if d := cmp.Diff(one, line(t, PortSentry1, r)); d != "" {
 		t.Errorf("1.2 (-want +got):\n%s", d)

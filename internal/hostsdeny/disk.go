@@ -52,8 +52,6 @@ func load(path string) (disk, error) {
 		return disk{}, err
 	case !info.Mode().IsRegular():
 		return disk{}, errors.New("not a regular file")
-	case info.Mode().Perm()&0o222 == 0:
-		return disk{}, fmt.Errorf("read-only (mode %04o): chmod u+w it, or leave hosts_deny.line empty", info.Mode().Perm())
 	case info.Size() > MaxSize:
 		return disk{}, fmt.Errorf("larger than %d bytes", MaxSize)
 	}
@@ -85,6 +83,9 @@ func (d disk) unchanged() error {
 
 // save writes text to a new file in the same directory and renames it over the old.
 func (d disk) save(text []byte) error {
+	if err := d.writable(); err != nil {
+		return err
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(d.path), ".picket-hosts.deny-*")
 	if err != nil {
 		return hint(err)
@@ -125,7 +126,18 @@ func (d disk) fill(tmp *os.File, text []byte) error {
 	return tmp.Sync() // or a crash may leave an empty file behind the rename
 }
 
+// writable heeds the mode, for root too: it says what the file's owner wants.
+func (d disk) writable() error {
+	if !d.missing() && d.info.Mode().Perm()&0o222 == 0 {
+		return fmt.Errorf("read-only (mode %04o): chmod u+w it, or leave hosts_deny.line empty", d.info.Mode().Perm())
+	}
+	return nil
+}
+
 func (d disk) remove() error {
+	if err := d.writable(); err != nil {
+		return err
+	}
 	if err := d.unchanged(); err != nil {
 		return err
 	}

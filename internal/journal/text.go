@@ -102,6 +102,9 @@ func Message(e engine.Event) string {
 	case "probe":
 		return fmt.Sprintf("%s probe of %s from %s, its %s%s", e.Technique, target(e), src, ordinal(e.Probes), tool(e))
 	case "pattern":
+		if src == "" {
+			return e.Pattern + ": " + clean(e.Reason)
+		}
 		return fmt.Sprintf("%s by %s: %d ports, %d probes since %s%s", e.Pattern, src, e.PortsSeen, e.Probes, e.First.Format(time.TimeOnly), tool(e))
 	case "block":
 		return fmt.Sprintf("blocked %s for %s: %s", src, time.Duration(e.For), why(e))

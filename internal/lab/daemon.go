@@ -119,10 +119,10 @@ func prepare(h *Host, o Options) (*Daemon, error) {
 }
 
 // own runs a program with the host's resolv.conf in place of the machine's and
-// without the machine's journal and its /etc/picket. `ip netns exec` gives each
-// process a mount namespace of its own, so nobody else sees it.
+// without the machine's journal, resolvers and /etc/picket. `ip netns exec`
+// gives each process a mount namespace of its own, so nobody else sees it.
 const own = `mount --bind "$1" /etc/resolv.conf
-for d in /run/systemd/journal /etc/picket; do [ ! -d "$d" ] || mount -t tmpfs none "$d"; done
+for d in /run/systemd /etc/picket; do [ ! -d "$d" ] || mount -t tmpfs none "$d"; done
 shift
 exec "$@"`
 
@@ -134,8 +134,10 @@ func (d *Daemon) command(ctx context.Context, through []string, args ...string) 
 		argv = append(argv, "--config", d.config)
 	}
 	cmd := d.host.Command(ctx, "sh", argv...)
-	cmd.Env = append(os.Environ(),
-		"RUNTIME_DIRECTORY="+filepath.Join(d.dir, "run"), "STATE_DIRECTORY="+filepath.Join(d.dir, "state"))
+	// Of the environment only what a program needs: a systemd that runs us has
+	// put things there that are not for picket.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"),
+		"RUNTIME_DIRECTORY=" + filepath.Join(d.dir, "run"), "STATE_DIRECTORY=" + filepath.Join(d.dir, "state")}
 	return cmd
 }
 

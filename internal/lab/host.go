@@ -4,6 +4,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -131,21 +132,18 @@ func (h *Host) Reaches(from netip.Addr, to netip.AddrPort, timeout time.Duration
 }
 
 // Listen starts a service in h on every address of the host: "tcp" accepts,
-// says a line and closes; "udp" sends back what it got. It serves until it or
-// the lab's process ends.
-func (h *Host) Listen(network string, port uint16) (*Service, error) {
-	return h.ListenOn(network, netip.AddrPortFrom(netip.IPv6Unspecified(), port))
-}
-
-// ListenOn is [Host.Listen] on one address.
-func (h *Host) ListenOn(network string, at netip.AddrPort) (s *Service, err error) {
+// says a line and closes; "udp" sends back what it got, from the address it
+// was sent to. It serves until it is closed or the process ends.
+func (h *Host) Listen(network string, port uint16) (s *Service, err error) {
 	s = &Service{done: make(chan struct{})}
 	err = h.Do(func() (err error) {
 		switch network {
 		case "tcp":
-			s.listener, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+			s.listener, err = net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
 		case "udp":
-			s.packets, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+			if s.packets, err = net.ListenUDP("udp", &net.UDPAddr{Port: int(port)}); err == nil {
+				err = tellAddress(s.packets)
+			}
 		default:
 			err = net.UnknownNetworkError(network)
 		}
@@ -156,6 +154,19 @@ func (h *Host) ListenOn(network string, at netip.AddrPort) (s *Service, err erro
 	}
 	go s.serve()
 	return s, nil
+}
+
+// tellAddress has a socket say with each datagram which address it was sent to
+// (RFC 3542, 6.2), since the kernel would answer from another one.
+func tellAddress(c *net.UDPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	failed := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	})
+	return errors.Join(err, failed)
 }
 
 // A Service is a listener of a [Host].
@@ -188,12 +199,12 @@ func (s *Service) serve() {
 			c.Close()
 		}
 	}
-	for buf := make([]byte, 2048); ; {
-		n, from, err := s.packets.ReadFromUDPAddrPort(buf)
+	for buf, about := make([]byte, 2048), make([]byte, 256); ; {
+		n, m, _, from, err := s.packets.ReadMsgUDPAddrPort(buf, about)
 		if err != nil {
 			return
 		}
-		s.packets.WriteToUDPAddrPort(buf[:n], from)
+		s.packets.WriteMsgUDPAddrPort(buf[:n], about[:m], from)
 	}
 }
 

@@ -71,6 +71,11 @@ func TestKnocksOnOnePort(t *testing.T) {
 			if _, err := d.WaitBlock(f.scanner, 3*time.Second); err != nil {
 				t.Errorf("the fourth port with trigger 3: %v", err)
 			}
+			// Ten copies of three knocks and a fourth knock are four probes.
+			send(t, l.Attacker, tcp(f.patient, f.dst, segment{from: 40000, to: 503, seq: 1, flags: syn}))
+			if _, err := d.WaitEvent(3*time.Second, "event=block", "source="+f.patient.String()+" ", "probes=4 "); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

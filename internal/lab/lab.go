@@ -88,18 +88,20 @@ func (l *Lab) build() (err error) {
 	if err := ip(fmt.Sprintf("link add eth0 netns %s type veth peer name eth0 netns %s", l.Attacker.Name, l.Target.Name)); err != nil {
 		return err
 	}
-	// Link-local addresses are given by hand, so that they are known.
+	// Link-local addresses are given by hand, so that they are known. Further
+	// IPv6 addresses are deprecated (RFC 4862, 5.5.4): good for whoever asks for
+	// them, and never the kernel's own choice.
 	a := []string{"addr add 192.0.2.1/24 dev eth0", "addr add 2001:db8::1/64 dev eth0", "addr add fe80::1/64 dev eth0"}
 	for i := 1; i <= Sources; i++ {
 		a = append(a, fmt.Sprintf("addr add %s/24 dev eth0", Source4(i)),
-			fmt.Sprintf("addr add %s/64 dev eth0 noprefixroute", Neighbour6(i)),
-			fmt.Sprintf("addr add %s/64 dev eth0", Source6(i)))
+			fmt.Sprintf("addr add %s/64 dev eth0 noprefixroute preferred_lft 0", Neighbour6(i)),
+			fmt.Sprintf("addr add %s/64 dev eth0 preferred_lft 0", Source6(i)))
 	}
 	if err := l.Attacker.ip(append(a, "link set eth0 up")...); err != nil {
 		return err
 	}
 	if err := l.Target.ip("addr add 192.0.2.2/24 dev eth0", "addr add 192.0.2.3/24 dev eth0",
-		"addr add 2001:db8::2/64 dev eth0", "addr add 2001:db8::3/64 dev eth0", "addr add fe80::2/64 dev eth0",
+		"addr add 2001:db8::2/64 dev eth0", "addr add 2001:db8::3/64 dev eth0 preferred_lft 0", "addr add fe80::2/64 dev eth0",
 		"link set eth0 up", "route add 2001:db8::/48 dev eth0"); err != nil {
 		return err
 	}

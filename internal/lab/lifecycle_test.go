@@ -159,14 +159,14 @@ func TestIncludeIsTheInstalledRuleset(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, want := table(t, included.Target, false), table(t, installed.Target, false)
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := compare(want, got); diff != "" {
 		t.Errorf("included differs from installed (-installed +included):\n%s", diff)
 	}
 	// Loading it twice, as a second `systemctl reload nftables` would, is no fault.
 	if err := included.Target.NFT(text); err != nil {
 		t.Errorf("loaded again: %v", err)
 	}
-	if diff := cmp.Diff(want, table(t, included.Target, false)); diff != "" {
+	if diff := compare(want, table(t, included.Target, false)); diff != "" {
 		t.Errorf("loaded twice it differs (-installed +included):\n%s", diff)
 	}
 }
@@ -185,7 +185,7 @@ func TestIncludedTableIsAdopted(t *testing.T) {
 	}
 	before := table(t, l.Target, true)
 	d := start(t, l.Target, Options{Config: hotConfig})
-	if diff := cmp.Diff(before, table(t, l.Target, true)); diff != "" {
+	if diff := compare(before, table(t, l.Target, true)); diff != "" {
 		t.Errorf("adopting changed the table (-before +after):\n%s", diff)
 	}
 	witness(t, l, d, Source4(1), l.Target.V4)
@@ -234,3 +234,6 @@ func normalize(v any, handles bool) {
 		}
 	}
 }
+
+// compare returns what differs between two listings of a table.
+func compare(want, got []any) string { return cmp.Diff(want, got) }

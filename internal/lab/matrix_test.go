@@ -5,7 +5,9 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -13,8 +15,8 @@ import (
 // A scan is what somebody else's scanner does to us.
 type scan struct {
 	name      string
-	technique string
-	only4     bool // the tool cannot do it over IPv6
+	technique string // or more than one, where it depends on which port comes first
+	only4     bool   // the tool cannot do it over IPv6
 	// command returns the command line.
 	command func(aim) []string
 }
@@ -53,7 +55,7 @@ const protocols = "3,5,7-16,99,150-160"
 func scans() []scan {
 	return []scan{
 		{"nmap -sS", "syn", false, nmap("-sS")},
-		{"nmap -sT", "syn", false, nmap("-sT")},
+		{"nmap -sT", "syn connect", false, nmap("-sT")},
 		{"nmap -sF", "fin", false, nmap("-sF")},
 		{"nmap -sN", "null", false, nmap("-sN")},
 		{"nmap -sX", "xmas", false, nmap("-sX")},
@@ -80,9 +82,10 @@ func masscan(a aim) []string {
 		"-e", a.dev, "--source-ip", a.src.String(), router, a.mac}
 }
 
-// zmap scans one port a run, so it runs for a few.
+// zmap scans one port a run, so it runs for more than the default lets pass.
+// Debian's aborts now and then when it is done, which is its own affair.
 func zmap(a aim) []string {
-	const each = `for p in 1 7 11 13 15 17 19 37; do zmap -q -o /dev/null -b /dev/null -c 0 -r 1000 -i "$1" -G "$2" -S "$3" -p "$p" "$4" || exit; done`
+	const each = `for p in $(seq 1 30); do zmap -q -o /dev/null -b /dev/null -c 0 -r 1000 -i "$1" -G "$2" -S "$3" -p "$p" "$4"; done; true`
 	return []string{"sh", "-c", each, "zmap", a.dev, a.mac, a.src.String(), a.dst.String()}
 }
 
@@ -97,6 +100,7 @@ action = "block"
 trigger = 0
 stealth = "1,11,15"
 advanced = "1-1023"
+exclude = ""
 [udp]
 modes = ["stealth", "advanced"]
 action = "block"
@@ -138,32 +142,33 @@ func matrix(t *testing.T, config, ports string) {
 	}
 	d := start(t, l.Target, Options{Config: config})
 
-	t.Run("scans", func(t *testing.T) {
-		slots := make(chan struct{}, 6)
-		for i, s := range scans() {
-			for _, family := range []string{"IPv4", "IPv6"} {
-				a := aim{Source4(i + 1), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
-				if family == "IPv6" {
-					if s.only4 {
-						continue
-					}
-					a.src, a.dst = Source6(i+1), l.Target.V6
+	// Side by side, since most of it is waiting; go test's own -parallel is
+	// about processors.
+	var group sync.WaitGroup
+	defer group.Wait()
+	slots := make(chan struct{}, 8)
+	for i, s := range scans() {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			a := aim{Source4(i + 1), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
+			if family == "IPv6" {
+				if s.only4 {
+					continue
 				}
-				if s.name == "nmap -sT" {
-					a.src, a.dst = last4, l.Target.Second4
-					if family == "IPv6" {
-						a.src, a.dst = last6, l.Target.Second6
-					}
-				}
-				t.Run(s.name+" "+family, func(t *testing.T) {
-					t.Parallel()
-					slots <- struct{}{}
-					defer func() { <-slots }()
-					scanned(t, l, d, s, a)
-				})
+				a.src, a.dst = Source6(i+1), l.Target.V6
 			}
+			if s.name == "nmap -sT" {
+				a.src, a.dst = last4, l.Target.Second4
+				if family == "IPv6" {
+					a.src, a.dst = last6, l.Target.Second6
+				}
+			}
+			group.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				t.Run(s.name+" "+family, func(t *testing.T) { scanned(t, l, d, s, a) })
+			})
 		}
-	})
+	}
 }
 
 // scanned runs one scan of the matrix through its life.
@@ -183,7 +188,7 @@ func scanned(t *testing.T, l *Lab, d *Daemon, s scan, a aim) {
 		t.Errorf("not blocked: %v; scanner: %v", err, <-done)
 		return
 	}
-	if b.Technique != s.technique {
+	if !slices.Contains(strings.Fields(s.technique), b.Technique) {
 		t.Errorf("named %q, want %q", b.Technique, s.technique)
 	}
 	if b.Remaining <= 0 || b.Remaining > blockFor.Seconds() {

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
@@ -144,7 +145,9 @@ func listenUDP(t *testing.T, h *Host, at netip.AddrPort) (c *net.UDPConn) {
 // test calls no probe would have been blocked as one.
 func witness(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	t.Helper()
-	send(t, l.Attacker, tcp(src, dst, segment{from: 40000, to: 15, seq: 1, flags: syn}))
+	b := src.AsSlice()
+	seq := binary.BigEndian.Uint32(b[len(b)-4:])
+	send(t, l.Attacker, tcp(src, dst, segment{from: 40000, to: 15, seq: seq, flags: syn}))
 	if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
 		t.Fatal(err)
 	}

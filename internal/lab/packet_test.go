@@ -18,6 +18,7 @@ type segment struct {
 	from, to uint16
 	seq      uint32
 	flags    byte
+	data     string
 }
 
 // The flags of a segment that tests set.
@@ -33,7 +34,7 @@ func tcp(src, dst netip.Addr, s segment) packet {
 }
 
 func tcpBytes(src, dst netip.Addr, s segment) []byte {
-	b := make([]byte, 20)
+	b := append(make([]byte, 20), s.data...)
 	binary.BigEndian.PutUint16(b[0:], s.from)
 	binary.BigEndian.PutUint16(b[2:], s.to)
 	binary.BigEndian.PutUint32(b[4:], s.seq)

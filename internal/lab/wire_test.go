@@ -22,11 +22,12 @@ func TestProbesInDisguise(t *testing.T) {
 	bytes := func(src netip.Addr) []byte { return tcpBytes(src, six, probe) }
 	v6 := func(src netip.Addr, next byte, b []byte) packet { return ipPacket(src, six, next, b) }
 	for _, test := range []struct {
-		name    string
-		src     netip.Addr
-		packets func(src netip.Addr) []packet
+		name      string
+		technique string
+		src       netip.Addr
+		packets   func(src netip.Addr) []packet
 	}{
-		{"IPv4 8-byte fragments", Source4(1), func(src netip.Addr) []packet {
+		{"IPv4 8-byte fragments", "syn", Source4(1), func(src netip.Addr) []packet {
 			b := tcpBytes(src, four, probe)
 			return []packet{
 				ip4Fragment(src, four, unix.IPPROTO_TCP, 0, true, 7, b[:8]),
@@ -34,33 +35,45 @@ func TestProbesInDisguise(t *testing.T) {
 				ip4Fragment(src, four, unix.IPPROTO_TCP, 16, false, 7, b[16:]),
 			}
 		}},
-		{"IPv6 8-byte fragments", Source6(1), func(src netip.Addr) []packet {
-			b := bytes(src)
+		{"IPv6 fragments", "syn", Source6(1), func(src netip.Addr) []packet {
+			p := probe
+			p.data = "sixteen bytes..." // for the header must be in the first fragment
+			b := tcpBytes(src, six, p)
 			return []packet{
-				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, true, 7, b[:8])),
-				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 8, true, 7, b[8:16])),
-				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 16, false, 7, b[16:])),
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, true, 7, b[:24])),
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 24, true, 7, b[24:32])),
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 32, false, 7, b[32:])),
 			}
 		}},
-		{"IPv6 atomic fragment", Source6(2), func(src netip.Addr) []packet {
+		// A first fragment without the whole header (RFC 8200, 4.5) never becomes
+		// a packet; the kernel hands its pieces on. It is a probe all the same.
+		{"IPv6 8-byte fragments", "fragment", Source6(8), func(src netip.Addr) []packet {
+			b := bytes(src)
+			return []packet{
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, true, 8, b[:8])),
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 8, true, 8, b[8:16])),
+				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 16, false, 8, b[16:])),
+			}
+		}},
+		{"IPv6 atomic fragment", "syn", Source6(2), func(src netip.Addr) []packet {
 			return []packet{v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, false, 7, bytes(src)))}
 		}},
-		{"IPv6 hop-by-hop options", Source6(3), func(src netip.Addr) []packet {
+		{"IPv6 hop-by-hop options", "syn", Source6(3), func(src netip.Addr) []packet {
 			return []packet{v6(src, hopByHop, option(unix.IPPROTO_TCP, bytes(src)))}
 		}},
-		{"IPv6 destination options", Source6(4), func(src netip.Addr) []packet {
+		{"IPv6 destination options", "syn", Source6(4), func(src netip.Addr) []packet {
 			return []packet{v6(src, destination, option(unix.IPPROTO_TCP, bytes(src)))}
 		}},
-		{"IPv6 both options", Source6(5), func(src netip.Addr) []packet {
+		{"IPv6 both options", "syn", Source6(5), func(src netip.Addr) []packet {
 			return []packet{v6(src, hopByHop, option(destination, option(unix.IPPROTO_TCP, bytes(src))))}
 		}},
-		{"IPv6 options in an atomic fragment", Source6(6), func(src netip.Addr) []packet {
+		{"IPv6 options in an atomic fragment", "syn", Source6(6), func(src netip.Addr) []packet {
 			return []packet{v6(src, fragment, ip6Fragment(destination, 0, false, 7, option(unix.IPPROTO_TCP, bytes(src))))}
 		}},
-		{"IPv4 second address", Source4(2), func(src netip.Addr) []packet {
+		{"IPv4 second address", "syn", Source4(2), func(src netip.Addr) []packet {
 			return []packet{tcp(src, l.Target.Second4, probe)}
 		}},
-		{"IPv6 second address", Source6(7), func(src netip.Addr) []packet {
+		{"IPv6 second address", "syn", Source6(7), func(src netip.Addr) []packet {
 			return []packet{tcp(src, l.Target.Second6, probe)}
 		}},
 	} {
@@ -70,8 +83,8 @@ func TestProbesInDisguise(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if b.Technique != "syn" {
-				t.Errorf("named %q, want syn", b.Technique)
+			if b.Technique != test.technique {
+				t.Errorf("named %q, want %q", b.Technique, test.technique)
 			}
 		})
 	}
@@ -105,5 +118,18 @@ func TestLinkLocalScan(t *testing.T) {
 	}
 	if !l.Attacker.Reaches(addr(bystander).WithZone(zone), service, time.Second) {
 		t.Errorf("a bystander is blocked too: %s", b.Source)
+	}
+}
+
+// Two addresses of one /64 are one source to count for, and two to block: the
+// same segment from the second is no retransmission of the first one's.
+func TestTwoAddressesOfOnePrefix(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	for _, src := range []netip.Addr{Neighbour6(1), Neighbour6(2)} {
+		send(t, l.Attacker, tcp(src, l.Target.V6, segment{from: 40000, to: 13, seq: 1, flags: syn}))
+		if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -18,6 +18,6 @@
 // whole, where the kernel knows it for the moment.
 //
 // It refuses to grow with its input: flows, fragments and what the first pass
-// learns are bounded (about 16 MiB in all), a packet is at most 256 KiB, and a
+// learns are bounded (7 MiB, and up to 15 more if the first pass learns its fill), a packet is at most 256 KiB, and a
 // length in a file reserves no memory. It emulates no limit of packets a second.
 package replay

@@ -4,6 +4,7 @@ package replay
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 	"math/bits"
 	"net/netip"
 
@@ -11,7 +12,7 @@ import (
 	"picket/internal/packet"
 )
 
-// MaxFlows is how many flows are remembered at once, in 64 bytes each. In a
+// MaxFlows is how many flows are remembered at once, in 16 bytes each. In a
 // full table a flow makes room that was never answered, the one longest unseen
 // of eight; only without such one a flow that was. So a flood of forged
 // sources does not push out the connections beside it, as the kernel's
@@ -37,6 +38,7 @@ type flowKey struct {
 	rest      uint64    // low port, high port, protocol, IP version
 }
 
+// What is known of a flow.
 const (
 	flowSwapped  = 1 << iota // the high end began
 	flowReplied              // the other end answered, with more than a refusal
@@ -44,23 +46,38 @@ const (
 	flowFinFirst             // FIN seen from the end that began
 	flowFinOther             // FIN seen from the other end
 	flowMidway               // the first packet was no SYN: the beginning is not in the capture
+	flowFlags    = 1<<8 - 1
 )
 
+// A flow is small, so that the eight of a set share two cache lines: looking
+// for a flow that is not there is what a flood makes us do.
 type flow struct {
-	key   flowKey
-	last  int64  // time of the last packet
-	tick  uint64 // number of the last packet; 0 for a free place
-	flags uint32
+	state uint64 // the flags above; the other 56 bits name the flow
+	order uint32 // the lowest goes first: whether replied, then the number of the last packet; 0 for a free place
+	last  uint32 // time of the last packet, in seconds since the Unix epoch, modulo 2^32
 }
 
-// flows is a table of fixed size, eight ways set-associative. Its hash is
-// fixed, so that a capture always replays alike.
+func (f *flow) is(flag uint64) bool { return f.state&flag != 0 }
+
+// flows is a table of fixed size, eight ways set-associative. Which flows are
+// in one set is the same in every run, so that a capture always replays alike;
+// the bits that name a flow within its set are not, so that nobody can write
+// packets that are taken for somebody else's connection.
 type flows struct {
 	places []flow
-	tick   uint64
+	tick   uint32 // packets, modulo 2^31: after that many the order of two is wrong once
+	seed   maphash.Seed
 }
 
-func newFlows() *flows { return &flows{places: make([]flow, MaxFlows)} }
+func newFlows() *flows {
+	return &flows{places: make([]flow, MaxFlows), seed: maphash.MakeSeed()}
+}
+
+// forget empties the table.
+func (t *flows) forget() {
+	clear(t.places)
+	t.tick = 0
+}
 
 // hash mixes k; the constants are those of wyhash and of the golden ratio.
 func (k *flowKey) hash() uint64 {
@@ -72,50 +89,55 @@ func (k *flowKey) hash() uint64 {
 	return h
 }
 
-// find returns the flow of k, or the place where it belongs with found false.
-func (t *flows) find(k *flowKey) (f *flow, found bool) {
-	at := k.hash() % (MaxFlows / ways) * ways
-	set := t.places[at : at+ways : at+ways]
-	var victim *flow
+// find returns k's flow, or the place where it belongs with found false, and
+// the state that a flow of k without flags has.
+func (t *flows) find(k *flowKey) (f *flow, name uint64, found bool) {
+	name = maphash.Comparable(t.seed, *k) &^ flowFlags
+	first := k.hash() % (MaxFlows / ways) * ways
+	set := t.places[first : first+ways : first+ways]
+	victim := &set[0]
 	for i := range set {
 		f := &set[i]
-		if f.key == *k && f.tick != 0 {
-			return f, true
+		if f.state&^flowFlags == name && f.order != 0 {
+			return f, name, true
 		}
-		if victim == nil || older(f, victim) {
+		if f.order < victim.order {
 			victim = f
 		}
 	}
-	return victim, false
+	return victim, name, false
 }
 
-// older reports whether a goes before b. A free place has tick 0 and no flags.
-func older(a, b *flow) bool {
-	if ra, rb := a.flags&flowReplied, b.flags&flowReplied; ra != rb {
-		return ra < rb
+// touch notes that f was seen just now.
+func (t *flows) touch(f *flow) {
+	f.order = t.tick | 1
+	if f.is(flowReplied) {
+		f.order |= 1 << 31
 	}
-	return a.tick < b.tick
 }
+
+// seconds is how a flow keeps time.
+func seconds(at int64) uint32 { return uint32(at / 1e9) }
 
 // expired follows the kernel's timeouts (net/netfilter/nf_conntrack_proto_*.c),
 // but gives an unanswered UDP query the 120 s of an answered one: on a live
 // host its socket would still take the late answer.
-func (f *flow) expired(at int64) bool {
-	seconds := int64(600)
-	switch uint8(f.key.rest >> 8) {
+func (f *flow) expired(protocol uint8, at int64) bool {
+	timeout := int32(600)
+	switch protocol {
 	case engine.ProtocolTCP:
-		seconds = 120
-		if f.flags&(flowReplied|flowClosed) == flowReplied {
-			seconds = 5 * 24 * 3600
+		timeout = 120
+		if f.state&(flowReplied|flowClosed) == flowReplied {
+			timeout = 5 * 24 * 3600
 		}
 	case engine.ProtocolUDP:
-		seconds = 120
+		timeout = 120
 	case engine.ProtocolSCTP:
-		seconds = 210
+		timeout = 210
 	case engine.ProtocolICMP, engine.ProtocolICMPv6:
-		seconds = 30
+		timeout = 30
 	}
-	return at-f.last > seconds*1e9
+	return int32(seconds(at)-f.last) > timeout // a clock that steps back ages nothing
 }
 
 // makeKey builds the key of a packet from source to dest, and tells whether
@@ -173,6 +195,6 @@ func (t *flows) aboutKnown(p *packet.Packet, at int64) bool {
 	}
 	var k flowKey
 	makeKey(&k, e.Source, e.Destination, sport, port, e.Protocol)
-	f, found := t.find(&k)
-	return found && !f.expired(at)
+	f, _, found := t.find(&k)
+	return found && !f.expired(e.Protocol, at)
 }

@@ -134,7 +134,7 @@ func TestFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > 24<<20 {
+	if got := after.TotalAlloc - before.TotalAlloc; got > 8<<20 {
 		t.Errorf("replaying %d sources allocated %d MiB", n, got>>20)
 	}
 	if sum.Probes() != n || sum.Verdicts[Established] != 1+n/1000 {

@@ -73,14 +73,14 @@ func unwrap(rec *record) (f frame) {
 		if len(b) < 16 {
 			return f
 		}
-		f.cast = cooked(binary.BigEndian.Uint16(b))
+		f.cast = cooked(binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
 		f.ip = ethertype(binary.BigEndian.Uint16(b[14:]), b[16:])
 	case linkCooked2:
 		if len(b) < 20 {
 			return f
 		}
 		f.index = binary.BigEndian.Uint32(b[4:])
-		f.cast = cooked(uint16(b[10]))
+		f.cast = cooked(uint16(b[10]), binary.BigEndian.Uint16(b[8:]))
 		f.ip = ethertype(binary.BigEndian.Uint16(b), b[20:])
 	case linkNull, linkLoop:
 		if len(b) >= 4 && (family(b[0]) && b[1]|b[2]|b[3] == 0 || family(b[3]) && b[0]|b[1]|b[2] == 0) {
@@ -102,7 +102,13 @@ func family(af byte) bool {
 	return false
 }
 
-func cooked(kind uint16) cast {
+// cooked reads a cooked header's packet type and ARPHRD_ number. What comes by
+// the loopback interface is the host's own, whatever its addresses.
+func cooked(kind, hardware uint16) cast {
+	const loopback = 772
+	if hardware == loopback {
+		return castOutgoing
+	}
 	if kind > uint16(castOutgoing) {
 		return castHost
 	}

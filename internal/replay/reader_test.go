@@ -84,7 +84,7 @@ func TestReaderAgainstPcapgo(t *testing.T) {
 
 func pcapgoLines(name string, b []byte) (lines []line, err error) {
 	var next func() ([]byte, gopacket.CaptureInfo, error)
-	link := func(gopacket.CaptureInfo) uint16 { return 0 }
+	var link func(gopacket.CaptureInfo) uint16
 	if strings.Contains(name, ".pcapng") {
 		r, err := pcapgo.NewNgReader(bytes.NewReader(b), pcapgo.NgReaderOptions{WantMixedLinkType: true})
 		if err != nil {

@@ -88,7 +88,7 @@ func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record))
 		_ = each(ctx, s, r.learn)
 	}
 	r.sum = Summary{Files: len(sources), Open: len(r.known.open), Learned: !r.known.full}
-	clear(r.flows.places)
+	r.flows.forget()
 	r.fragments = newDefragmenter()
 	var faults []error
 	for _, s := range sources {

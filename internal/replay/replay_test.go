@@ -53,8 +53,8 @@ func tally(lines []string) string {
 	return strings.Join(all, "; ")
 }
 
-// each1 lists "1 advanced <technique> <port>" for ports.
-func each1(technique string, ports ...int) string {
+// one lists "1 advanced <technique> <port>" for ports.
+func one(technique string, ports ...int) string {
 	var all []string
 	for _, p := range ports {
 		all = append(all, fmt.Sprintf("1 advanced %s %d", technique, p))
@@ -64,8 +64,8 @@ func each1(technique string, ports ...int) string {
 
 // TestCaptures replays real scans. On the host tcp/22 and udp/53 were open.
 func TestCaptures(t *testing.T) {
-	scan := func(technique string) string { return each1(technique, 20, 21, 22, 23, 24, 25) }
-	closed := func(technique string) string { return each1(technique, 20, 21, 23, 24, 25) }
+	scan := func(technique string) string { return one(technique, 20, 21, 22, 23, 24, 25) }
+	closed := func(technique string) string { return one(technique, 20, 21, 23, 24, 25) }
 	want := map[string]string{
 		"syn":        closed("syn") + "; 1 established; 1 open; 6 own",
 		"connect":    closed("syn") + "; 1 open; 2 established; 6 own",
@@ -73,11 +73,11 @@ func TestCaptures(t *testing.T) {
 		"null":       scan("null") + "; 5 own",
 		"xmas":       scan("xmas") + "; 5 own",
 		"ack":        scan("ack") + "; 6 own",
-		"udp":        each1("udp", 51, 52, 54) + "; 2 open; 2 related; 5 own",
-		"sctp-init":  each1("sctp-init", 20, 21, 22) + "; 3 own",
-		"sctp-echo":  each1("sctp-cookie-echo", 20, 21, 22) + "; 3 own",
+		"udp":        one("udp", 51, 52, 54) + "; 2 open; 2 related; 5 own",
+		"sctp-init":  one("sctp-init", 20, 21, 22) + "; 3 own",
+		"sctp-echo":  one("sctp-cookie-echo", 20, 21, 22) + "; 3 own",
 		"ping":       "1 echo; 1 established; 2 own",
-		"traceroute": each1("udp", 33434, 33435) + "; 2 own",
+		"traceroute": one("udp", 33434, 33435) + "; 2 own",
 		"dig":        "1 open; 1 own",
 	}
 	for _, version := range []string{"4", "6"} {
@@ -90,11 +90,11 @@ func TestCaptures(t *testing.T) {
 	check(t, "maimon4.pcap", scan("maimon")+"; 6 own")
 	check(t, "decoy4.pcap", "1 own; 2 advanced syn 21")
 	check(t, "hping4.pcap", "3 advanced syn 21; 3 own")
-	check(t, "timestamp4.pcap", each1("icmp", 13<<8, 17<<8)+"; 1 own")
+	check(t, "timestamp4.pcap", one("icmp", 13<<8, 17<<8)+"; 1 own")
 	check(t, "own4.pcap", "6 answer; 6 own")
-	check(t, "ipproto4.pcap", each1("ip-proto", 2, 4, 47, 50, 89)+"; 1 advanced sctp-init 80; 5 own")
-	check(t, "ipproto6.pcap", each1("ip-proto", 2, 4, 47, 50, 89)+"; 1 advanced sctp-init 80; 6 own")
-	three := each1("syn", 21, 23) + "; 1 established; 1 open; 3 own"
+	check(t, "ipproto4.pcap", one("ip-proto", 2, 4, 47, 50, 89)+"; 1 advanced sctp-init 80; 5 own")
+	check(t, "ipproto6.pcap", one("ip-proto", 2, 4, 47, 50, 89)+"; 1 advanced sctp-init 80; 6 own")
+	three := one("syn", 21, 23) + "; 1 established; 1 open; 3 own"
 	check(t, "sll.pcap", three)
 	check(t, "sll2.pcap", three)
 	check(t, "nano.pcap", three)
@@ -219,9 +219,10 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// TestDeterminism: the same capture gives the same verdicts every time.
+// TestDeterminism: the same capture gives the same verdicts every time, with
+// more flows than the table has room for.
 func TestDeterminism(t *testing.T) {
-	b := flood(50_000)
+	b := flood(MaxFlows * 3 / 2)
 	first, _, _ := verdicts(t, Rules{}, Memory("flood", b))
 	again, _, _ := verdicts(t, Rules{}, Memory("flood", b))
 	if !slices.Equal(first, again) {

@@ -63,54 +63,57 @@ func (t *flows) track(p *packet.Packet, at int64, learn, known *learned) relatio
 	if !ok {
 		return fresh
 	}
-	t.tick++
-	f, found := t.find(&k)
-	if !found || f.expired(at) {
-		return t.begin(f, &k, p, at, swapped, known)
+	t.tick = (t.tick + 2) & (1<<31 - 1) // even: touch sets the lowest bit, as 0 is free
+	f, name, found := t.find(&k)
+	if swapped {
+		name |= flowSwapped
 	}
-	f.last, f.tick = max(f.last, at), t.tick
-	first := f.flags&flowSwapped != 0 == swapped
+	if !found || f.expired(p.Protocol, at) {
+		return t.begin(f, name, &k, p, at, known)
+	}
+	if now := seconds(at); int32(now-f.last) > 0 {
+		f.last = now
+	}
+	first := f.state&flowSwapped == name&flowSwapped
 	if p.Protocol == engine.ProtocolTCP {
 		// A SYN on a flow that is over begins a new one, from either side.
-		over := f.flags&flowClosed != 0 || !first && f.flags&flowReplied == 0 && f.flags&flowMidway != 0
+		over := f.is(flowClosed) || !first && !f.is(flowReplied) && f.is(flowMidway)
 		if over && p.Flags&(engine.FlagSYN|engine.FlagACK|engine.FlagRST) == engine.FlagSYN {
-			return t.begin(f, &k, p, at, swapped, known)
+			return t.begin(f, name, &k, p, at, known)
 		}
 		f.ended(p.Flags, first)
 	}
-	if first {
-		if f.flags&flowReplied != 0 {
-			return established
-		}
-		return fresh
-	}
-	if !refusal(p) {
-		f.flags |= flowReplied
+	what := answer
+	switch {
+	case first && f.is(flowReplied):
+		what = established
+	case first:
+		what = fresh
+	case !refusal(p):
+		f.state |= flowReplied
 		if learn != nil {
-			learn.reply(f, p)
+			learn.reply(f, &k, p)
 		}
 	}
-	return answer
+	t.touch(f)
+	return what
 }
 
-// begin makes f the flow of p, its first packet, unless nothing can come of it.
-func (t *flows) begin(f *flow, k *flowKey, p *packet.Packet, at int64, swapped bool, known *learned) relation {
-	var flags uint32
-	if swapped {
-		flags = flowSwapped
-	}
+// begin makes p the first packet of the flow at f, unless nothing can come of it.
+func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at int64, known *learned) relation {
+	what := fresh
 	switch p.Protocol {
 	case engine.ProtocolTCP:
 		if p.Flags&engine.FlagRST != 0 {
 			return fresh
 		}
 		if p.Flags&engine.FlagSYN == 0 || p.Flags&engine.FlagACK != 0 {
-			flags |= flowMidway
-			if known != nil && p.Flags&engine.FlagACK != 0 {
-				if _, live := known.live[*k]; live {
-					*f = flow{*k, at, t.tick, flags | flowReplied}
-					return established
-				}
+			state |= flowMidway
+		}
+		if known != nil && state&flowMidway != 0 && p.Flags&engine.FlagACK != 0 {
+			if _, live := known.live[*k]; live {
+				state |= flowReplied
+				what = established
 			}
 		}
 	case engine.ProtocolICMP, engine.ProtocolICMPv6:
@@ -118,25 +121,27 @@ func (t *flows) begin(f *flow, k *flowKey, p *packet.Packet, at int64, swapped b
 			return fresh
 		}
 	}
-	*f = flow{*k, at, t.tick, flags}
-	return fresh
+	f.state, f.last = state, seconds(at)
+	t.touch(f)
+	return what
 }
 
 // ended notes RST and FIN. A RST that is the only answer leaves the flow
 // unanswered: the kernel forgets it then (nf_conntrack_tcp_packet).
 func (f *flow) ended(flags uint8, first bool) {
-	if flags&engine.FlagRST != 0 && (f.flags&flowReplied != 0 || !first) {
-		f.flags |= flowClosed
+	if flags&engine.FlagRST != 0 && (f.is(flowReplied) || !first) {
+		f.state |= flowClosed
 	}
-	if flags&engine.FlagFIN != 0 {
-		if first {
-			f.flags |= flowFinFirst
-		} else {
-			f.flags |= flowFinOther
-		}
-		if f.flags&flowFinFirst != 0 && f.flags&flowFinOther != 0 {
-			f.flags |= flowClosed
-		}
+	if flags&engine.FlagFIN == 0 {
+		return
+	}
+	if first {
+		f.state |= flowFinFirst
+	} else {
+		f.state |= flowFinOther
+	}
+	if f.is(flowFinFirst) && f.is(flowFinOther) {
+		f.state |= flowClosed
 	}
 }
 
@@ -164,14 +169,14 @@ func request(p *packet.Packet) bool {
 }
 
 // reply learns from p, which answers f and is no refusal.
-func (l *learned) reply(f *flow, p *packet.Packet) {
+func (l *learned) reply(f *flow, k *flowKey, p *packet.Packet) {
 	switch p.Protocol {
 	case engine.ProtocolTCP:
 		switch {
 		case p.Flags&(engine.FlagSYN|engine.FlagACK) == engine.FlagSYN|engine.FlagACK:
 			l.openPort(p)
-		case f.flags&flowMidway != 0 && p.Flags&engine.FlagACK != 0:
-			l.liveFlow(&f.key)
+		case f.is(flowMidway) && p.Flags&engine.FlagACK != 0:
+			l.liveFlow(k)
 		}
 	case engine.ProtocolUDP:
 		l.openPort(p)

@@ -51,7 +51,7 @@ func TestNotify(t *testing.T) {
 		{"status of one line", func() error { return Status("a\nREADY=1\x1b[2J\xff\u009b") }, `STATUS=a READY=1 \[2J\? `},
 		{"stopping", func() error { return Stopping("bye") }, `STOPPING=1\nSTATUS=bye`},
 		{"alive", Alive, `WATCHDOG=1`},
-		{"forget", func() error { return Forget(NFLOGName) }, `FDSTOREREMOVE=1\nFDNAME=nflog`},
+		{"forget", func() error { return Forget(NFLOGName(5)) }, `FDSTOREREMOVE=1\nFDNAME=nflog-5`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if err := test.send(); err != nil {
@@ -72,11 +72,11 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := Store(NFLOGName, f); err != nil {
+	if err := Store(NFLOGName(7425), f); err != nil {
 		t.Fatal(err)
 	}
 	state, control := receive(t, c)
-	if want := "FDSTORE=1\nFDNAME=nflog\nFDPOLL=0"; state != want {
+	if want := "FDSTORE=1\nFDNAME=nflog-7425\nFDPOLL=0"; state != want {
 		t.Errorf("got %q, want %q", state, want)
 	}
 	messages, err := unix.ParseSocketControlMessage(control)

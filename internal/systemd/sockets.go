@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -27,14 +29,19 @@ import (
 const (
 	ControlName = "control" // the listening unix stream socket of the command line
 	TrapName    = "trap"    // a listening TCP socket of classic mode; there may be several
-	NFLOGName   = "nflog"   // a netfilter netlink socket stored by an earlier process
 )
+
+// nflogName begins the names of stored sockets; the group follows.
+const nflogName = "nflog-"
+
+// NFLOGName names, in the store, the socket on which an NFLOG group is bound.
+func NFLOGName(group uint16) string { return nflogName + strconv.Itoa(int(group)) }
 
 // Sockets are the descriptors that systemd passed. The zero Sockets holds none.
 type Sockets struct {
 	Control net.Listener   // nil if none was passed
 	Traps   []net.Listener // in the order passed
-	NFLOG   *os.File       // nil if none was stored
+	NFLOG   []*os.File     // netfilter netlink sockets that an earlier process stored, by the names of NFLOGName
 }
 
 // Activated takes the passed descriptors over. It does so once: they are
@@ -72,10 +79,8 @@ func (s *Sockets) take(f *os.File) (keep bool, err error) {
 			s.Traps = append(s.Traps, l)
 		}
 		return false, err
-	case NFLOGName:
-		if s.NFLOG != nil {
-			return false, errors.New("a second nflog socket: the first one is used")
-		}
+	}
+	if strings.HasPrefix(f.Name(), nflogName) {
 		k, err := kindOf(f)
 		if err != nil {
 			return false, err
@@ -83,7 +88,7 @@ func (s *Sockets) take(f *os.File) (keep bool, err error) {
 		if k.domain != unix.AF_NETLINK || k.protocol != unix.NETLINK_NETFILTER {
 			return false, fmt.Errorf("it is %v, not a netfilter netlink socket, which is all that picket stores", k)
 		}
-		s.NFLOG = f
+		s.NFLOG = append(s.NFLOG, f)
 		return true, nil
 	}
 	return false, fmt.Errorf("unknown name: set FileDescriptorName= to %q or %q in the unit that passes it", ControlName, TrapName)

@@ -37,8 +37,8 @@ func printActivated() {
 	for _, l := range s.Traps {
 		fmt.Println("trap", l.Addr())
 	}
-	if s.NFLOG != nil {
-		fmt.Println("nflog", s.NFLOG.Fd())
+	for _, f := range s.NFLOG {
+		fmt.Println(f.Name(), f.Fd())
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -72,8 +72,8 @@ func TestActivated(t *testing.T) {
 		files []*os.File
 		want  []string
 	}{
-		{"all of them", "trap:nflog:control:trap:trap", []*os.File{tcp4, netfilter, unixStream, tcp6, other4},
-			[]string{"control " + path, "trap 127.0.0.1:", "trap [::1]:", "trap 127.0.0.1:", "nflog 4", "done"}},
+		{"all of them", "trap:nflog-5:control:trap:trap", []*os.File{tcp4, netfilter, unixStream, tcp6, other4},
+			[]string{"control " + path, "trap 127.0.0.1:", "trap [::1]:", "trap 127.0.0.1:", "nflog-5 4", "done"}},
 		{"unknown name", "http:trap", []*os.File{tcp4, tcp6},
 			[]string{"trap [::1]:", `systemd passed descriptor 3, "http": unknown name: set FileDescriptorName= to "control" or "trap"`, "done"}},
 		{"no name", "", []*os.File{tcp4}, []string{`systemd passed descriptor 3, "LISTEN_FD_3": unknown name`, "done"}},
@@ -82,9 +82,10 @@ func TestActivated(t *testing.T) {
 		{"trap on a unix socket", "trap", []*os.File{unixStream}, []string{`"trap": it is a unix stream socket`, "done"}},
 		{"trap that does not listen", "trap", []*os.File{idle}, []string{"stream socket of protocol 6, not listening, not a listening TCP socket", "done"}},
 		{"trap for datagrams", "trap", []*os.File{udp}, []string{"a IPv4 datagram socket of protocol 17", "done"}},
-		{"nflog that speaks of routes", "nflog", []*os.File{route}, []string{"netlink raw socket of protocol 0, not listening, not a netfilter", "done"}},
-		{"a file", "nflog:trap", []*os.File{null, null}, []string{`descriptor 3, "nflog": it is no socket`, `descriptor 4, "trap": it is no socket`, "done"}},
-		{"two of one", "nflog:nflog:trap", []*os.File{netfilter, netfilter, tcp4}, []string{"trap 127.0.0.1:", "nflog 3", "a second nflog socket", "done"}},
+		{"nflog that speaks of routes", "nflog-5", []*os.File{route}, []string{"netlink raw socket of protocol 0, not listening, not a netfilter", "done"}},
+		{"a file", "nflog-5:trap", []*os.File{null, null}, []string{`descriptor 3, "nflog-5": it is no socket`, `descriptor 4, "trap": it is no socket`, "done"}},
+		{"two of one", "control:nflog-5:nflog-6:control", []*os.File{unixStream, netfilter, netfilter, unixStream},
+			[]string{"control " + path, "nflog-5 4", "nflog-6 5", `descriptor 6, "control": a second control socket`, "done"}},
 		{"none", "", nil, []string{"done"}},
 	}
 	for _, test := range tests {

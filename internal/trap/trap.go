@@ -83,6 +83,9 @@ func Listen(ctx context.Context, port uint16, c Config) (*Trap, error) {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("listen trap port %d: %w: name another port, or 0 for any free one, or stop what holds it (ss -tlnp)", port, err)
 	}
+	if errors.Is(err, syscall.EAFNOSUPPORT) {
+		return nil, fmt.Errorf("listen trap port %d: %w: picket.service may not open it, picket-trap.socket does that: systemctl status picket-trap.socket says what is wrong; then systemctl restart picket", port, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen trap port %d: %w", port, err)
 	}

@@ -66,8 +66,9 @@ func New(o Options) (*System, error) {
 		mkdir /mnt/upper /mnt/work /mnt/root
 		mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
 		cd /mnt/root
-		# Nothing that this machine has enabled, and nothing that it has logged.
-		rm -rf etc/systemd/system/*.wants var/log/journal
+		# Nothing that this machine has enabled or forbidden to be started, and
+		# nothing that it has logged.
+		rm -rf etc/systemd/system/*.wants usr/sbin/policy-rc.d var/log/journal
 		mkdir -p -m 2755 var/log/journal
 		echo mounted
 		exec sleep infinity`)

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/gob"
+	"errors"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"picket/engine"
+	"picket/internal/journal"
+	"picket/internal/state"
+)
+
+// stateFile is where what outlives the process is kept: the first directory of
+// $STATE_DIRECTORY, by default /var/lib/picket.
+func stateFile() state.File {
+	dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	return state.File{Path: filepath.Join(cmp.Or(dir, "/var/lib/picket"), "state"), Kind: "state", Version: 1}
+}
+
+// A kept is what the state file holds.
+type kept struct {
+	Blocks []keptBlock
+	Memory []byte // the engine's: sources half judged, repeat offenders
+}
+
+// A keptBlock is one block of the book.
+type keptBlock struct {
+	Source    netip.Prefix
+	Since     time.Time
+	Until     time.Time
+	Reason    string
+	Pattern   string
+	Technique string
+	Tool      string
+	Proven    bool
+	Protocol  string
+	Port      uint16
+	Mode      string
+	Config    string
+	Commanded bool // the operator's command has run
+}
+
+func keep(e *entry) keptBlock {
+	ev := &e.event
+	return keptBlock{
+		Source: e.source, Since: e.since, Until: e.until, Reason: ev.Reason, Pattern: ev.Pattern, Technique: ev.Technique,
+		Tool: ev.Tool, Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode, Config: ev.Config, Commanded: e.commanded,
+	}
+}
+
+func (k keptBlock) event() engine.Event {
+	return engine.Event{
+		Event: "block", Time: k.Since, Source: sourceName(k.Source), Action: engine.Block.String(), For: engine.Seconds(k.Until.Sub(k.Since)),
+		Reason: k.Reason, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
+		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config,
+	}
+}
+
+// recall reads the state file, and tells of one that was of no use. Blocks
+// that have no time left are left out. With gob, 100,000 blocks are read in
+// 50 ms, as lines of JSON in 300.
+func (d *daemon) recall(now time.Time) (k kept) {
+	_, err := stateFile().Load(func(r io.Reader) error { return gob.NewDecoder(r).Decode(&k) })
+	if err != nil {
+		kind := ""
+		if errors.Is(err, state.ErrSetAside) {
+			kind = journal.StateAside
+		}
+		d.journal.Notice(kind, "%v", err)
+		return kept{}
+	}
+	k.Blocks = slices.DeleteFunc(k.Blocks, func(b keptBlock) bool { return !b.Source.IsValid() || !b.Until.After(now) })
+	return k
+}
+
+func save(k kept) error {
+	return stateFile().Save(func(w io.Writer) error { return gob.NewEncoder(w).Encode(k) })
+}
+
+// memoryAge is how old the engine's memory in the state file may be: what a
+// crash makes it forget. The book is saved sooner.
+const memoryAge = 5 * time.Second
+
+// keepState saves the book when it has changed, at most once a second, and the
+// engine's memory with it, or by itself when that has grown old; and so that
+// saving takes a twentieth of the time at most. lastState saves once more.
+func (d *daemon) keepState(ctx context.Context) {
+	if err := os.MkdirAll(filepath.Dir(stateFile().Path), 0o700); err != nil {
+		d.journal.Notice("", "blocks will not be kept over a reboot: %v", err)
+		return
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var changes, probes uint64
+	var last, next time.Time
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if now.Before(next) {
+				continue
+			}
+			k, c, p, err := d.kept(ctx, func(c, p uint64) bool {
+				return c != changes || p != probes && now.Sub(last) >= memoryAge
+			})
+			if err != nil || k == nil {
+				continue
+			}
+			changes, probes, last = c, p, now
+			if err := save(*k); err != nil && err.Error() != told {
+				told = err.Error()
+				d.journal.Notice("", "blocks will not be kept over a reboot: %v", err)
+			}
+			next = now.Add(20 * time.Since(now))
+		}
+	}
+}
+
+// kept copies what is to be kept, if it is due by the number of changes of the
+// book and of probes that there were so far.
+func (d *daemon) kept(ctx context.Context, due func(changes, probes uint64) bool) (k *kept, changes, probes uint64, err error) {
+	if err = d.judge.call(ctx, func() { probes = d.judge.engine.Stats().Probes }); err != nil {
+		return nil, 0, 0, err
+	}
+	err = d.blocker.call(ctx, func() error {
+		if changes = d.blocker.changes; due(changes, probes) {
+			k = &kept{Blocks: d.blocker.kept()}
+		}
+		return nil
+	})
+	if err != nil || k == nil {
+		return nil, 0, 0, err
+	}
+	err = d.judge.call(ctx, func() { k.Memory = d.judge.engine.Remember(nil) })
+	return k, changes, probes, err
+}
+
+// lastState saves everything when nobody owns it any more.
+func (d *daemon) lastState() {
+	if err := save(kept{d.blocker.kept(), d.judge.engine.Remember(nil)}); err != nil {
+		d.journal.Notice("", "blocks are not kept over a reboot: %v", err)
+	}
+}
+
+// forgetState removes the state file, for "picket remove".
+func forgetState() error {
+	if err := os.Remove(stateFile().Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"picket/internal/journal"
+	"picket/internal/route"
+)
+
+// A keeper keeps something beside the set in step with the blocks: the routes,
+// or the lines of hosts.deny. What changes is gathered for a moment and handed
+// over by a goroutine of the keeper's, which nobody waits for. When that fails
+// or more has changed than is gathered, everything is handed over anew: the
+// book of blocks is what counts.
+type keeper struct {
+	journal *journal.Writer
+	trouble trouble
+	gather  time.Duration
+	all     func(context.Context) ([]netip.Prefix, error) // what must be there
+
+	mu      sync.Mutex
+	holder  holder // what is kept; nil: nothing
+	next    holder // what takes its place if swap
+	swap    bool
+	keep    bool                  // next is to be filled; false: emptied, and let go
+	changes map[netip.Prefix]bool // true: add
+	whole   bool                  // changes are not all
+
+	wake chan struct{}
+}
+
+// A holder is what a keeper keeps. Only the keeper's goroutine calls it.
+type holder interface {
+	Update(add, remove []netip.Prefix) error
+	Replace(all []netip.Prefix) error
+	Clear() error
+	Close()
+}
+
+// gathered is how many changes are held for one handing over, 16 bytes of
+// address each; the blocks of several seconds.
+const gathered = 1 << 16
+
+// When a handing over failed it is tried again after the first, and at last
+// every second of these.
+const (
+	retryFirst = 10 * time.Second
+	retryLast  = 10 * time.Minute
+)
+
+func newKeeper(what string, j *journal.Writer, gather time.Duration) *keeper {
+	return &keeper{
+		journal: j, trouble: trouble{journal: j, what: what}, gather: gather,
+		changes: map[netip.Prefix]bool{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// set has the keeper keep h from now on, once it has emptied what it kept. With
+// keep unset h is emptied too: it may hold what an earlier run left.
+func (k *keeper) set(h holder, keep bool) {
+	k.mu.Lock()
+	if k.swap && k.next != nil {
+		k.next.Close()
+	}
+	k.next, k.swap, k.keep = h, true, keep
+	k.mu.Unlock()
+	k.ring()
+}
+
+// add and remove tell of one change. They never wait for more than a map.
+func (k *keeper) add(p netip.Prefix)    { k.change(p, true) }
+func (k *keeper) remove(p netip.Prefix) { k.change(p, false) }
+
+func (k *keeper) change(p netip.Prefix, add bool) {
+	k.mu.Lock()
+	if len(k.changes) >= gathered {
+		k.whole = true
+		clear(k.changes)
+	}
+	if !k.whole {
+		k.changes[p] = add
+	}
+	k.mu.Unlock()
+	k.ring()
+}
+
+// renew has everything handed over anew.
+func (k *keeper) renew() {
+	k.mu.Lock()
+	k.whole = true
+	k.mu.Unlock()
+	k.ring()
+}
+
+func (k *keeper) ring() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run works until ctx ends, and then hands over what has gathered.
+func (k *keeper) run(ctx context.Context) {
+	after := retryFirst
+	retry := time.NewTimer(after)
+	retry.Stop()
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			k.work(ctx)
+			k.close()
+			return
+		case <-retry.C:
+		case <-k.wake:
+			select {
+			case <-ctx.Done():
+			case <-time.After(k.gather):
+			}
+		}
+		err := k.work(ctx)
+		k.trouble.tell(err)
+		if err == nil {
+			after = retryFirst
+			continue
+		}
+		k.mu.Lock()
+		k.whole = true
+		k.mu.Unlock()
+		retry.Reset(after)
+		after = min(2*after, retryLast)
+	}
+}
+
+// work does what there is to do.
+func (k *keeper) work(ctx context.Context) error {
+	k.mu.Lock()
+	old, next, swap, keep := k.holder, k.next, k.swap, k.keep
+	changes, whole := k.changes, k.whole || swap
+	k.next, k.swap, k.whole, k.changes = nil, false, false, map[netip.Prefix]bool{}
+	if swap {
+		k.holder = next
+		if !keep {
+			k.holder = nil
+		}
+	}
+	h := k.holder
+	k.mu.Unlock()
+	if swap {
+		if err := change(old, next, keep); err != nil {
+			return err
+		}
+	}
+	switch {
+	case h == nil:
+		return nil
+	case whole && ctx.Err() == nil:
+		all, err := k.all(ctx)
+		if err != nil {
+			return nil // picket stops
+		}
+		return h.Replace(all)
+	}
+	var add, remove []netip.Prefix
+	for p, wanted := range changes {
+		if wanted {
+			add = append(add, p)
+		} else {
+			remove = append(remove, p)
+		}
+	}
+	if len(add)+len(remove) == 0 {
+		return nil
+	}
+	return h.Update(add, remove)
+}
+
+// change empties what is no longer kept.
+func change(old, next holder, keep bool) error {
+	for _, h := range [...]holder{old, next} {
+		if h == nil || h == next && keep {
+			continue
+		}
+		err := h.Clear()
+		h.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *keeper) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.holder != nil {
+		k.holder.Close()
+	}
+}
+
+// routes is a routing table as a holder.
+type routes struct{ *route.Table }
+
+// Update implements holder.
+func (r routes) Update(add, remove []netip.Prefix) error {
+	if err := r.Add(add...); err != nil {
+		return err
+	}
+	return r.Remove(remove...)
+}
+
+// Replace implements holder.
+func (r routes) Replace(all []netip.Prefix) error { return r.Sync(all) }
+
+// trouble tells of an error once, and when it is over.
+type trouble struct {
+	journal *journal.Writer
+	what    string
+	last    string
+}
+
+func (t *trouble) tell(err error) {
+	switch {
+	case err == nil && t.last != "":
+		t.journal.Notice("", "%s: in order again", t.what)
+		t.last = ""
+	case err != nil && err.Error() != t.last:
+		t.last = err.Error()
+		t.journal.Notice("", "%s: %v", t.what, err)
+	}
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"picket/engine"
+	"picket/internal/journal"
+	"picket/internal/systemd"
+	"picket/nflog"
+)
+
+// beat is how often systemd is told what picket does, unless its watchdog
+// wants to hear from picket more often.
+const beat = 15 * time.Second
+
+// openReader binds the group, or goes on with the socket of an earlier process,
+// and has systemd keep a copy: what is mirrored while no picket runs waits there.
+func (d *daemon) openReader(stored []*os.File, fail func(error)) (err error) {
+	c := d.config.Reader()
+	c.Beat, c.Alive = beat, d.alive
+	if interval, err := systemd.Watchdog(); err != nil {
+		d.journal.Notice("", "the watchdog may not be fed in time: %v", err)
+	} else if interval > 0 {
+		c.Beat = min(beat, interval)
+	}
+	name := systemd.NFLOGName(c.Group)
+	for _, f := range stored {
+		defer f.Close()
+		if f.Name() == name {
+			c.Stored = f
+		} else {
+			_ = systemd.Forget(f.Name()) // of another group: if it stays, it does no harm
+		}
+	}
+	if d.reader, err = nflog.Open(c, d.judge.probe, fail); err != nil {
+		return err
+	}
+	if c.Stored != nil {
+		why := d.reader.Refused()
+		if why == nil {
+			return nil
+		}
+		d.journal.Notice("", "probes since the last stop are lost: %v", why)
+		_ = systemd.Forget(name) // a no-op away from systemd
+	}
+	if err := systemd.Store(name, d.reader); err != nil {
+		d.journal.Notice("", "probes that arrive during a restart will be lost: %v", err)
+	}
+	return nil
+}
+
+// alive has the judge, behind all that waits for it, say that picket is alive:
+// the watchdog hears of it only if both reading and judging go on.
+func (d *daemon) alive() {
+	select {
+	case d.judge.calls <- func() {
+		s := d.judge.engine.Stats()
+		// Not to be told is what the watchdog is for.
+		_ = systemd.Alive()
+		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force", s.Probes, s.Sources, d.blocker.count.Load()))
+	}:
+	default: // the judge does not keep up
+	}
+}
+
+// watchLoss tells of probes that were lost, at most once a second: each of
+// them may have been the one that mattered.
+func (d *daemon) watchLoss(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var told uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if lost := d.lost(); lost > told {
+				d.journal.Event(engine.Event{Event: "lost", Time: now, Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
+				told = lost
+			}
+		}
+	}
+}
+
+// lost is how many mirrored packets were not judged: the kernel's buffer had no
+// room for them, or the judge did not keep up.
+func (d *daemon) lost() uint64 { return d.reader.Stats().Lost + d.judge.overflow.Load() }
+
+// stop ends the reading and has everything judged and done that was read.
+// What is mirrored from then on waits for the next process, if systemd keeps
+// the socket; what must not act without a judge is emptied.
+func (d *daemon) stop(ctx context.Context, why string) {
+	d.journal.Notice(journal.Stop, "%s", why)
+	_ = systemd.Stopping("stopping") // who is not there cannot be told
+	d.reader.Close()
+	_ = d.judge.call(ctx, d.judge.drain) // it fails when picket fails, and then nobody judges
+	d.actions.stop()
+	if err := d.blocker.call(ctx, func() error { return d.blocker.table.Quiet(d.passedTrap) }); err != nil {
+		d.journal.Notice("", "%v", err)
+	}
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"picket/internal/config"
+	"picket/internal/history"
+	"picket/internal/journal"
+)
+
+// A recorder writes the history and the file of blocked sources, in a
+// goroutine of its own.
+type recorder struct {
+	queue  chan history.Record
+	missed atomic.Uint64 // records that did not fit into the queue
+
+	mu      sync.Mutex
+	history logFile
+	blocked logFile
+}
+
+// A logFile is a file that is opened when it can be.
+type logFile struct {
+	path    string
+	format  history.Format
+	empty   bool // it is of this run alone
+	file    *history.File
+	trouble trouble
+}
+
+// recordQueue is how many records may wait for the disk.
+const recordQueue = 4096
+
+func newRecorder(j *journal.Writer) *recorder {
+	return &recorder{
+		queue:   make(chan history.Record, recordQueue),
+		history: logFile{trouble: trouble{journal: j, what: "history"}},
+		blocked: logFile{trouble: trouble{journal: j, what: "file of blocked sources"}, empty: true, format: history.PortSentry1},
+	}
+}
+
+// configure has the recorder write to other files. Those that stay are opened
+// anew all the same: the old ones may have been moved away.
+func (r *recorder) configure(c config.History) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.history.set(c.File, c.Form())
+	r.blocked.set(c.Blocked, history.PortSentry1)
+}
+
+// put queues a record. It never waits.
+func (r *recorder) put(rec history.Record) {
+	select {
+	case r.queue <- rec:
+	default:
+		r.missed.Add(1)
+	}
+}
+
+// run writes until ctx ends, and then what is queued.
+func (r *recorder) run(ctx context.Context) {
+	for {
+		select {
+		case rec := <-r.queue:
+			r.write(rec)
+		case <-ctx.Done():
+			for {
+				select {
+				case rec := <-r.queue:
+					r.write(rec)
+				default:
+					r.configure(config.History{})
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *recorder) write(rec history.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.history.write(rec)
+	if rec.Event.Event == "block" {
+		r.blocked.write(rec)
+	}
+}
+
+func (l *logFile) set(path string, format history.Format) {
+	if l.file != nil && path == l.path && format == l.format {
+		l.trouble.tell(l.file.Reopen())
+		return
+	}
+	if l.file != nil {
+		l.trouble.tell(l.file.Close())
+	}
+	l.path, l.format, l.file = path, format, nil
+	if path != "" {
+		l.trouble.tell(l.open())
+	}
+}
+
+func (l *logFile) open() (err error) {
+	l.file, err = history.Open(l.path, l.format, l.empty)
+	return err
+}
+
+func (l *logFile) write(rec history.Record) {
+	if l.path == "" {
+		return
+	}
+	if l.file == nil {
+		if err := l.open(); err != nil {
+			l.trouble.tell(err)
+			return
+		}
+	}
+	l.trouble.tell(l.file.Write(rec))
+}

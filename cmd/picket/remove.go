@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/hook"
+	"picket/internal/hostsdeny"
+	"picket/internal/route"
+	"picket/nft"
+)
+
+func removeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove",
+		Short: "Take picket's table out of the kernel, blocks included",
+		Long: "Take picket's table out of the kernel, blocks included, and undo what was done\n" +
+			"beside them: routes, lines of hosts.deny, and commands by run.end. A running daemon\n" +
+			"is ended first, for it would put the table back.",
+		Args: cobra.NoArgs,
+		RunE: action(func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			if err := endDaemon(); err != nil {
+				return err
+			}
+			blocks, err := removeTable(cmd.OutOrStdout(), c)
+			// What cannot be undone keeps nothing else from it.
+			return errors.Join(err, removeRoutes(cmd.OutOrStdout(), c), removeLines(c), endAll(c, blocks), forgetState())
+		}),
+	}
+}
+
+// endDaemon ends a running daemon and waits until it is gone.
+func endDaemon() error {
+	var pid int
+	err := control.Call(control.Path(), control.Request{Command: "remove"}, &pid)
+	if errors.Is(err, control.ErrNotRunning) {
+		return nil
+	}
+	for limit := time.Now().Add(20 * time.Second); err == nil; time.Sleep(20 * time.Millisecond) {
+		// A process that has ended and that nobody has waited for has no program.
+		if _, gone := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); gone != nil {
+			return nil
+		}
+		if time.Now().After(limit) {
+			err = fmt.Errorf("the daemon, process %d, does not end: stop it, then try again", pid)
+		}
+	}
+	return err
+}
+
+// removeTable removes the table and returns the blocks that were in it, if
+// somebody wants to know.
+func removeTable(out io.Writer, c *config.Config) (blocks []nft.Block, err error) {
+	t, err := nft.Open(c.Table())
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	state, err := t.Inspect()
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Run.End) > 0 && (state == nft.Ours || state == nft.Complete) {
+		if blocks, err = t.Blocks(); err != nil {
+			warn("run.end will not be run: %v", err) // of a table that is not whole
+		}
+	}
+	removed, err := t.Remove()
+	if err != nil {
+		return nil, err
+	}
+	text := "removed table inet " + nft.Name
+	if !removed {
+		text = "there is no table inet " + nft.Name
+	}
+	_, err = fmt.Fprintln(out, text)
+	return blocks, err
+}
+
+// removeRoutes removes routes and rules, those of an earlier configuration with
+// the same table too.
+func removeRoutes(out io.Writer, c *config.Config) error {
+	t, err := route.Open(c.Route.Config())
+	if err != nil {
+		if c.Route.Type == "" {
+			return nil // the table is somebody else's
+		}
+		return err
+	}
+	defer t.Close()
+	list, err := t.List()
+	if err == nil {
+		err = t.Clear()
+	}
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "removed %d routes of table %d\n", len(list), c.Route.Table)
+	return err
+}
+
+// removeLines takes picket's section out of hosts.deny.
+func removeLines(c *config.Config) error {
+	f, err := hostsdeny.New(c.HostsDeny.File, cmp.Or(c.HostsDeny.Line, hostsdeny.FormatPlain))
+	if err != nil {
+		return err
+	}
+	return f.Clear()
+}
+
+// endAll runs the command for the end of a block for each.
+func endAll(c *config.Config, blocks []nft.Block) error {
+	end, err := hook.Parse(c.Run.End)
+	if err != nil || end.IsZero() || len(blocks) == 0 {
+		return err
+	}
+	bounds := c.Run.Hooks()
+	bounds.Queue = len(blocks)
+	runner := hook.New(bounds)
+	results := make(chan hook.Result, len(blocks))
+	for _, b := range blocks {
+		ev := engine.Event{Event: "unblock", Time: time.Now(), Source: sourceName(b.Source), Action: "none", Reason: "picket remove"}
+		runner.Submit(end, ev, func(r hook.Result) { results <- r }) // the queue has room for all
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- runner.Run(ctx) }()
+	var first error
+	failed := 0
+	for range blocks {
+		if r := <-results; r.Err != nil {
+			failed++
+			first = cmp.Or(first, r.Err)
+		}
+	}
+	cancel()
+	<-ended
+	if failed > 0 {
+		return fmt.Errorf("run.end failed for %d of %d blocks, first: %w", failed, len(blocks), first)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"picket/engine"
+	"picket/internal/trap"
+)
+
+// openTrap makes classic mode's listener, of systemd's sockets if it passed
+// any. Without one picket does all but complete connections, so a failure is
+// told and not fatal.
+func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
+	c := d.config.Trap
+	cfg := trap.Config{
+		Banner: []byte(c.Banner), Connections: c.Connections, Time: time.Duration(c.Time), Bytes: c.Bytes,
+		Trouble: func(err error) { d.journal.Notice("", "trap: %v", err) },
+	}
+	if len(passed) > 0 {
+		d.trap = trap.New(cfg, passed...)
+	} else if slices.Contains(d.config.TCP.Modes, engine.Classic.String()) {
+		t, err := trap.Listen(ctx, c.Port, cfg)
+		if err != nil {
+			d.journal.Notice("", "classic mode without its trap, connections will not be completed: %v", err)
+			return
+		}
+		d.trap = t
+	}
+}
+
+// trapPort is where the table redirects classic ports to, 0 without a trap.
+func (d *daemon) trapPort() uint16 {
+	if d.trap == nil || !slices.Contains(d.config.TCP.Modes, engine.Classic.String()) {
+		return 0
+	}
+	for _, a := range d.trap.Addrs() {
+		return a.Port()
+	}
+	return 0
+}
+
+// serveTrap hands every trapped connection to the judge.
+func (d *daemon) serveTrap(ctx context.Context) {
+	if d.trap == nil {
+		return
+	}
+	port := d.trapPort()
+	err := d.trap.Serve(ctx, func(c trap.Connection) {
+		if c.Destination.Port() == port {
+			return // dialled directly: no port of classic mode
+		}
+		p := engine.Probe{
+			At: c.At.UnixNano(), Source: c.Source.Addr(), Destination: c.Destination.Addr(),
+			SourcePort: c.Source.Port(), Port: c.Destination.Port(),
+			Protocol: engine.ProtocolTCP, Mode: engine.Classic, Technique: engine.Connect, Flags: engine.FlagSYN,
+		}
+		// The connection has ended and is one of a bounded number, so waiting
+		// for the judge holds nobody up.
+		if err := d.judge.call(ctx, func() { d.judge.observe(p, quote(c.Data)) }); err != nil {
+			return // stopping
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		d.journal.Notice("", "the trap ended, connections to classic ports are not completed any more: %v", err)
+	}
+}
+
+// quote makes text of what a peer sent, as a Go string without its quotes.
+func quote(data []byte) string {
+	if len(data) == 0 {
+		return ""
+	}
+	s := strconv.QuoteToASCII(string(data))
+	return s[1 : len(s)-1]
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import "time"
+
+// decoys finds packets that differ in nothing but their source: nmap -D sends
+// each probe once more for each decoy, with one source port and one sequence
+// number for all (nmap's send_tcp_raw_decoys), within microseconds. Two
+// strangers agree on both by chance once in 2^48 probes.
+//
+// It is a small table of the latest probes by what copies of them share. One
+// place holds one probe; a probe that finds its place taken by an older one
+// takes it.
+type decoys struct {
+	sent [1 << 9]sending
+}
+
+// A sending is one probe and how many copies of it came.
+type sending struct {
+	flow   uint32
+	at     uint32 // milliseconds of the engine's time
+	first  uint32 // record of the source that sent it first
+	copies uint16
+	slot   uint8 // of the port in that record
+}
+
+// copied is what see says of a probe.
+type copied struct {
+	first  uint32 // record of who sent it first
+	slot   uint8  // of the port in that record
+	copies int    // how many copies came so far; 0 means that the probe is none
+}
+
+// decoyTime is how long after a probe its copies count as such.
+const decoyTime = uint32(time.Second / time.Millisecond)
+
+// see tells whether a probe is a copy of one that another source sent.
+func (d *decoys) see(p *Probe, flow uint64, record uint32, slot int, now int64) copied {
+	// A datagram and a segment without a sequence number have only their ports
+	// to be told by. Well-known and equal ones are no coincidence: NTP, SIP.
+	if p.Seq == 0 && (p.SourcePort < 1024 || p.SourcePort == p.Port) || p.Technique == Connect {
+		return copied{}
+	}
+	x := &d.sent[flow%uint64(len(d.sent))]
+	ms := uint32(now / int64(time.Millisecond))
+	if x.flow != uint32(flow>>32) || ms-x.at > decoyTime {
+		*x = sending{flow: uint32(flow >> 32), at: ms, first: record, slot: uint8(slot)}
+		return copied{}
+	}
+	if x.first == record {
+		return copied{}
+	}
+	x.copies = min(x.copies+1, 1<<15)
+	return copied{first: x.first, slot: x.slot, copies: int(x.copies)}
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"math/bits"
+	"time"
+)
+
+// distributed finds scans that many sources share: it looks at ports and not
+// at sources. Probes whose packets look the same (window, options, length,
+// DF) make a cluster. What tells one scan of many sources from many strangers
+// with one tool is how the ports are shared out: a scan asks each port about
+// once, strangers ask the same few ports again and again.
+type distributed struct {
+	clusters [1 << 6]cluster
+}
+
+// A cluster is what sources whose packets look the same probed lately.
+type cluster struct {
+	look    uint32
+	told    bool
+	since   int64 // of the engine's time
+	last    int64
+	pairs   uint32    // different (source, port)
+	several uint32    // sources of more than one port
+	sources [4]uint64 // bit set over a hash of the sources
+	ports   [4]uint64 // bit set over a hash of the ports
+}
+
+// Thresholds of a distributed scan, for packets that no ordinary system sends.
+// Those that one does send, and so may each of its users, take twice as many.
+const (
+	distributedSources = 8  // that take several ports each, one or two per port
+	distributedPorts   = 16 // among them
+	scatteredSources   = 32 // that take a port each or a little more,
+	scatteredPorts     = 32 // hardly one of them twice,
+	scatteredTime      = int64(20 * time.Second)
+	distributedShare   = 4 // ports of one source that count; a scanner of more is found by itself
+)
+
+// lookOf folds what the packets of one tool have in common.
+func lookOf(p *Probe) uint32 {
+	h := p.Options ^ uint64(p.Window)<<40 ^ uint64(p.MSS)<<24 ^ uint64(p.Technique)<<8 ^ uint64(p.Protocol)
+	if p.DontFrag {
+		h ^= 1 << 63
+	}
+	if p.Protocol == ProtocolTCP {
+		h ^= uint64(p.Length) << 48 // of a datagram it is the payload's, which goes by the port
+	}
+	return uint32(h*golden>>32) | 1
+}
+
+// see counts a port that is new to its source, and reports whether the source
+// takes part in a distributed scan, whether that is news, and of how many
+// sources and ports it is.
+func (d *distributed) see(p *Probe, s *source, slot int, window, now int64) (part, news bool, sources, ports int) {
+	look := lookOf(p)
+	c := &d.clusters[look>>1%uint32(len(d.clusters))]
+	if c.look != look || now-c.last > window || now-c.since > 4*window {
+		if c.look != look && c.look != 0 && now-c.last < window/8 {
+			return // the place belongs to another that is busy
+		}
+		*c = cluster{look: look, since: now}
+	}
+	c.last = now
+	c.pairs++
+	if s.live == 2 {
+		c.several++
+	}
+	setBit(&c.sources, (s.hi^s.lo)*golden)
+	setBit(&c.ports, (uint64(p.Port)<<2|uint64(s.classAt(slot)))*golden)
+	sources, ports = countBits(&c.sources), countBits(&c.ports)
+	scale := 1
+	if p.Protocol != ProtocolTCP || s.tool.ordinary() {
+		scale = 2
+	}
+	shared := sources >= scale*distributedSources && ports >= scale*distributedPorts &&
+		int(c.several) >= sources/2 && int(c.pairs) <= 2*ports
+	scattered := sources >= scale*scatteredSources && ports >= scale*scatteredPorts &&
+		int(c.pairs)*4 <= ports*5 && now-c.since >= scatteredTime
+	if !shared && !scattered {
+		return false, false, sources, ports
+	}
+	news = !c.told
+	c.told = true
+	return true, news, sources, ports
+}
+
+func setBit(set *[4]uint64, h uint64) { set[h>>62] |= 1 << (h >> 56 & 63) }
+
+func countBits(set *[4]uint64) (n int) {
+	for _, w := range set {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}

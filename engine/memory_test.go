@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"testing/quick"
+	"unsafe"
+)
+
+// TestSourceRecord writes and reads records in which any bit may be set.
+func TestSourceRecord(t *testing.T) {
+	if n := unsafe.Sizeof(source{}); n != sourceLength {
+		t.Errorf("a source has %d bytes, its record %d: is a field left out?", n, sourceLength)
+	}
+	same := func(raw [sourceLength]byte) bool {
+		var s, back source
+		copy((*[sourceLength]byte)(unsafe.Pointer(&s))[:], raw[:])
+		b := s.append(nil)
+		back.read(b)
+		return len(b) == sourceLength && s == back
+	}
+	if err := quick.Check(same, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMemory has a second engine recall what a first one knew: it decides what
+// the first would have.
+func TestMemory(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	probe := func(i int) Probe {
+		return Probe{
+			At: int64(i) * 1e8, Source: netip.AddrFrom4([4]byte{198, 51, 100, byte(random.Uint32())}),
+			Destination: netip.MustParseAddr("192.0.2.1"), Protocol: ProtocolTCP, Mode: Advanced, Technique: SYN,
+			Port: uint16(random.UintN(1000)), SourcePort: 40000, Seq: random.Uint32(),
+		}
+	}
+	cfg := Config{Sources: 128, TCP: Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}}}
+	first, err := New(cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3000 {
+		first.Observe(probe(i))
+	}
+	memory := first.Remember(nil)
+	second, err := New(cfg, 1) // with another seed, others would be forgotten
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Recall(memory); err != nil {
+		t.Fatal(err)
+	}
+	if again := second.Remember(nil); !bytes.Equal(again, memory) {
+		t.Error("what is remembered of a recalled memory is another")
+	}
+	for a, b := range first.blocks.by { // the kernel's, not the memory's
+		second.blocks.by[a] = b
+	}
+	blocked := 0
+	for i := 3000; i < 6000; i++ {
+		p := probe(i)
+		one, two := first.Observe(p), second.Observe(p)
+		// What many sources did together in the last minutes is forgotten,
+		// and so is how much of it was told.
+		for _, d := range []*Decision{&one, &two} {
+			d.Tell, d.NewPattern, d.Pattern, d.Sources, d.Shared = false, false, NoPattern, 0, 0
+		}
+		if one != two {
+			t.Fatalf("probe %d: %+v and %+v", i, one, two)
+		}
+		if one.Action == Block {
+			blocked++
+		}
+	}
+	if blocked == 0 {
+		t.Error("nothing was blocked, so nothing was compared")
+	}
+	small, err := New(Config{Sources: 16}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := small.Recall(memory); err != nil || small.Stats().Sources != 16 {
+		t.Errorf("%d sources, %v", small.Stats().Sources, err)
+	}
+}
+
+// FuzzRecall recalls any bytes: no panic, and nothing of a memory that is none.
+func FuzzRecall(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add((&source{key: key{1, 2}, used: 3}).append([]byte{1, 0, 0, 0}))
+	f.Add(append((&source{key: key{1, 2}, used: 200}).append([]byte{1, 0, 0, 0}), 0, 0, 0, 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := New(Config{Sources: 16}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Recall(b); err != nil {
+			if !errors.Is(err, ErrMemory) || e.Stats().Sources > 0 || len(e.blocks.offenders) > 0 {
+				t.Errorf("%v, with %d sources", err, e.Stats().Sources)
+			}
+			return
+		}
+		for i := range 64 {
+			e.Observe(Probe{At: int64(i), Source: netip.AddrFrom4([4]byte{byte(i)}), Port: uint16(i), Protocol: ProtocolTCP, Mode: Advanced})
+		}
+	})
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import "time"
+
+// A Pattern is what many probes are together. The zero Pattern is none.
+// docs/patterns.md has a section on each.
+type Pattern uint8
+
+// The patterns.
+const (
+	NoPattern   Pattern = iota
+	PortScan            // many ports of few addresses
+	Sweep               // few ports of many of our addresses
+	SlowScan            // many ports, one in ten seconds or in hours
+	Distributed         // many ports, a few by each of many sources
+	Decoy               // the same packets from several sources
+	Flood               // more new sources than can be real
+	Reflection          // many answers to what we never sent: "backscatter"
+)
+
+// Patterns is how many values a table indexed by Pattern needs.
+const Patterns = int(Reflection) + 1
+
+var patternNames = [Patterns]string{
+	PortScan: "portscan", Sweep: "sweep", SlowScan: "slowscan", Distributed: "distributed",
+	Decoy: "decoy", Flood: "flood", Reflection: "backscatter",
+}
+
+// String returns the pattern as events spell it.
+func (p Pattern) String() string {
+	if int(p) < Patterns {
+		return patternNames[p]
+	}
+	return ""
+}
+
+// Shared reports whether a pattern is of many sources together, and says
+// nothing about the one whose probe completed it.
+func (p Pattern) Shared() bool { return p == Flood || p == Distributed || p == Reflection }
+
+const (
+	// patternAt is how many distinct ports, or addresses, make a port scan, or
+	// a sweep: the five of Snort's port_scan (low sensitivity) and psad's level 1.
+	patternAt = 5
+
+	// slowAt is how many distinct ports make a slow scan: one more than the ten
+	// services that a monitoring system asks for, day after day.
+	slowAt = 11
+
+	// slowPace is the time between two ports from which on a scan is slow:
+	// between nmap's -T2, 0.4 s, and -T1, 15 s (nmap's documentation, "Timing
+	// and Performance").
+	slowPace = int64(10 * time.Second)
+)
+
+// name finds what the source's probes are together, and whether that is news.
+func (e *Engine) name(p *Probe, s *source, slot int, fresh bool, now8 uint8, d *Decision) {
+	pattern, bit := s.named, uint8(0)
+	if fresh || d.Sources > 0 || pattern == NoPattern && d.Targets >= patternAt {
+		pattern = e.pattern(s, now8, d)
+	}
+	if fresh && pattern == NoPattern && s.live <= distributedShare && !e.newcomers.on {
+		if part, news, sources, ports := e.distributed.see(p, s, slot, int64(e.cfg.Window), e.clock.now); part {
+			pattern = Distributed
+			d.Sources, d.Shared = sources, ports
+			if news && !d.NewPattern {
+				d.Pattern, d.NewPattern = Distributed, true
+			}
+		}
+	}
+	s.named = pattern
+	if d.NewPattern {
+		return // of all sources together: it goes before what this one is
+	}
+	d.Pattern = pattern
+	switch pattern {
+	case PortScan:
+		bit = toldPortScan
+	case Sweep:
+		bit = toldSweep
+	case SlowScan:
+		bit = toldSlow
+	case Decoy:
+		bit = toldDecoy
+	}
+	d.NewPattern = bit&^s.flags != 0
+	s.flags |= bit
+}
+
+// pattern names what a source's probes are together.
+func (e *Engine) pattern(s *source, now8 uint8, d *Decision) Pattern {
+	own := s.own()
+	switch {
+	case s.flags&decoyed != 0 && own < patternAt:
+		return Decoy
+	case d.Targets >= patternAt && d.Targets > own:
+		return Sweep
+	case own >= patternAt && !e.slow(s, own, now8):
+		return PortScan
+	case s.all() >= slowAt:
+		return SlowScan
+	case s.named == PortScan:
+		return PortScan
+	}
+	return NoPattern
+}
+
+// slow reports whether the ports inside the window came one by one, in no less
+// than slowPace each.
+func (e *Engine) slow(s *source, ports int, now8 uint8) bool {
+	return int64(s.span(now8))<<e.unit >= int64(ports-1)*slowPace
+}
+
+// nameReaction names a pattern for a source that is reacted to before it has
+// shown enough to bear one.
+func (e *Engine) nameReaction(s *source, d *Decision) Pattern {
+	switch {
+	case d.Pattern != NoPattern:
+		return d.Pattern
+	case d.Targets > d.Within && d.Targets > 1:
+		return Sweep
+	case d.Reason == AboveSlow:
+		return SlowScan
+	case d.Within < 2:
+		return NoPattern
+	case e.slow(s, d.Within, stampOf(e.clock.now>>e.unit)):
+		return SlowScan
+	}
+	return PortScan
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTriggers(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		options []option
+		pause   time.Duration
+		want    int // the probe that is reacted to
+	}{
+		{"the eleventh port of a stranger is one too many", nil, time.Second, 11},
+		{"the second stealth port is", []option{mode(Stealth)}, time.Second, 2},
+		{"the fourth of one who is certain to use nmap is", []option{likeTool(Nmap)}, time.Second, 4},
+		{"the second stealth port is, with nmap or without", []option{mode(Stealth), likeTool(Nmap)}, time.Second, 2},
+		{"a datagram's source is forged more easily", []option{is(UDP)}, time.Second, 13},
+		{"a scan of one port in 15 seconds (nmap -T1) is found", nil, 15 * time.Second, 11},
+		{"a scan of one port in five minutes (nmap -T0) is found", nil, 5 * time.Minute, 16},
+		{"a scan of one port in five hours is found", nil, 5 * time.Hour, 16},
+		{"one port a day is ordinary life", nil, 24 * time.Hour, 0},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, careful())
+			d, n := w.scan(100, 40, x.pause, x.options...)
+			if n != x.want {
+				t.Errorf("reacted to probe %d, want %d: %v", n, x.want, d)
+			}
+		})
+	}
+}
+
+func TestTriggerZeroBlocksEachAtOnce(t *testing.T) {
+	c := careful()
+	c.TCP.Trigger = [Modes]int{}
+	w := newWorld(t, c)
+	for i := range byte(200) {
+		src := netip.AddrFrom4([4]byte{203, 0, 113, i})
+		d := w.send(from(src.String()))
+		w.blocks(d)
+		if d.Source != netip.PrefixFrom(src, 32) || d.Release {
+			t.Fatalf("blocks %v, release %v", d.Source, d.Release)
+		}
+		w.wait(10 * time.Millisecond)
+	}
+}
+
+func TestRepeatedKnocks(t *testing.T) {
+	w := newWorld(t, careful())
+	for range 100 {
+		w.spares(w.send(), BelowTrigger)
+		w.wait(time.Second)
+	}
+	if s, _ := w.Describe(netip.MustParseAddr("198.51.100.7")); s.Ports != 1 || s.Probes != 100 {
+		t.Errorf("a hundred knocks on one port: %d ports, %d probes", s.Ports, s.Probes)
+	}
+}
+
+func TestRetransmissionsCountOnce(t *testing.T) {
+	w := newWorld(t, careful())
+	w.send(seq(5), sport(4000))
+	for _, pause := range []time.Duration{1, 2, 4, 8} { // RFC 6298, 5.5
+		w.wait(pause * time.Second)
+		w.spares(w.send(seq(5), sport(4000)), Retransmission)
+	}
+}
+
+func TestOffendersStayLonger(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		proven bool
+		want   []time.Duration
+	}{
+		{"proven", true, []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 7 * 24 * time.Hour}},
+		{"unproven", false, []time.Duration{5 * time.Minute, 30 * time.Minute, time.Hour, time.Hour, time.Hour}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, careful())
+			for i, want := range x.want {
+				var d Decision
+				if x.proven {
+					d = w.send(mode(Classic), is(Connect), port(11))
+				} else {
+					d, _ = w.scan(200, 40, time.Second)
+				}
+				if d.For != want || d.Offence != i+1 || d.Proven != x.proven {
+					t.Errorf("offence %d: %v, proven %v, want %v", d.Offence, d.For, d.Proven, want)
+				}
+				w.wait(d.For + time.Minute)
+			}
+			w.wait(31 * 24 * time.Hour)
+			if d, _ := w.scan(200, 40, time.Second); d.Offence != 1 {
+				t.Errorf("after the memory has ended: offence %d", d.Offence)
+			}
+		})
+	}
+}
+
+func TestUnprovenNeverLongerThanProven(t *testing.T) {
+	c := careful()
+	c.For = []time.Duration{4 * time.Second}
+	w := newWorld(t, c)
+	if d, _ := w.scan(100, 40, time.Millisecond); d.For != 4*time.Second {
+		t.Errorf("blocked for %v", d.For)
+	}
+}
+
+func TestBlockedSource(t *testing.T) {
+	w := newWorld(t, careful())
+	d, _ := w.scan(100, 40, time.Millisecond)
+	w.blocks(d)
+	w.spares(w.send(port(500)), AlreadyBlocked)
+	w.wait(3 * time.Second)
+	if d := w.send(port(501)); d.Reason != LostBlock || d.Action != Block || d.For >= 5*time.Minute {
+		t.Errorf("the kernel lost the block: %v for %v", d.Reason, d.For)
+	}
+	if !w.Blocked(netip.MustParseAddr("198.51.100.7"), w.at.UnixNano()) {
+		t.Error("not in the books")
+	}
+	w.Unblock(netip.MustParsePrefix("198.51.100.7/32"))
+	w.spares(w.send(port(502)), BelowTrigger)
+}
+
+func TestFriends(t *testing.T) {
+	c := careful()
+	c.TCP.Trigger = [Modes]int{}
+	c.Protected = NewPrefixes(netip.MustParsePrefix("198.51.100.0/29"), netip.MustParsePrefix("2001:db8:7::/48"))
+	w := newWorld(t, c)
+	w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.9/32")))
+	for _, x := range []struct {
+		who  string
+		want Reason
+	}{{"198.51.100.7", IsProtected}, {"2001:db8:7:1::9", IsProtected}, {"198.51.100.9", IsConnected}} {
+		d := w.send(from(x.who))
+		w.spares(d, x.want)
+		if !d.Release {
+			t.Errorf("%s stays held", x.who)
+		}
+	}
+	d := w.send(from("198.51.100.9"), mode(Classic), is(Connect))
+	w.blocks(d) // it scans with its own hands
+	w.blocks(w.send(from("198.51.100.8")))
+}
+
+func TestUnprovenRate(t *testing.T) {
+	c := careful()
+	c.TCP.Trigger = [Modes]int{}
+	c.UnprovenRate = 60
+	w := newWorld(t, c)
+	count := func(n int, pause time.Duration, proof ...option) (blocked int) {
+		for i := range n {
+			if d := w.send(append([]option{func(p *Probe) { p.Source = addr4(w.seq + uint32(i)) }}, proof...)...); d.Action == Block {
+				blocked++
+			} else {
+				w.spares(d, TooMany)
+			}
+			w.wait(pause)
+		}
+		return blocked
+	}
+	if n := count(1000, time.Millisecond); n < 60 || n > 62 {
+		t.Errorf("%d blocked in a second, want one minute's worth", n)
+	}
+	w.wait(10 * time.Second)
+	if n := count(100, time.Millisecond); n < 10 || n > 12 {
+		t.Errorf("%d blocked ten seconds later, want 10", n)
+	}
+	if n := count(100, time.Millisecond, mode(Classic), is(Connect)); n != 100 {
+		t.Errorf("%d of 100 proven ones blocked", n)
+	}
+}
+
+func TestBackscatterIsNobodysFault(t *testing.T) {
+	w := newWorld(t, careful())
+	told := 0
+	for i := range 5000 {
+		d := w.send(is([]Technique{RST, SYNACK, ICMPError, SCTPAnswer}[i%4]), port(i))
+		w.spares(d, Backscatter)
+		if d.NewPattern {
+			told++
+			if d.Pattern != Reflection || !d.Tell || !strings.Contains(d.Evidence(), "forges") {
+				t.Errorf("%v: %q", d.Pattern, d.Evidence())
+			}
+		}
+		w.wait(10 * time.Millisecond)
+	}
+	if told != 1 {
+		t.Errorf("much backscatter was told %d times", told)
+	}
+	if n := w.Stats().Sources; n != 0 {
+		t.Errorf("%d sources are remembered", n)
+	}
+}
+
+func TestLateAnswers(t *testing.T) {
+	w := newWorld(t, careful())
+	for i, service := range []int{53, 123, 443, 993, 3306, 5432, 8080, 8443, 27017} {
+		for j, technique := range []Technique{UDP, ACK, Maimon} {
+			w.spares(w.send(sport(service), port(40000+100*i+j), is(technique)), LateAnswer)
+		}
+	}
+	w.spares(w.send(sport(53), port(40000)), BelowTrigger) // a SYN answers nothing
+}
+
+func TestHandshakeIsJudgedWhenComplete(t *testing.T) {
+	c := careful()
+	c.Trap = true
+	w := newWorld(t, c)
+	w.spares(w.send(mode(Classic), port(11)), Handshake)
+	d := w.send(mode(Classic), port(11), is(Connect))
+	w.blocks(d)
+	if !d.Proven || d.For != 10*time.Minute {
+		t.Errorf("proven %v, for %v", d.Proven, d.For)
+	}
+}
+
+func TestTellsByDoubling(t *testing.T) {
+	w := newWorld(t, careful())
+	told := 0
+	for range 1000 {
+		if w.send().Tell {
+			told++
+		}
+		w.wait(time.Second)
+	}
+	if told != 10 { // 1, 2, 4, ... 512
+		t.Errorf("a thousand knocks on one port were told %d times", told)
+	}
+}
+
+func TestConfigBounds(t *testing.T) {
+	for _, c := range []Config{
+		{Sources: 1}, {Sources: 1 << 21}, {Window: time.Second}, {Window: 24 * time.Hour}, {Sweep: 49}, {Slow: 4}, {Slow: 17},
+		{SlowWindow: time.Minute}, {SlowWindow: 1e18}, {ToolTrigger: 32}, {Prefix6: 47}, {Prefix6: 129}, {UnprovenRate: -1}, {Flood: -1},
+		{Decoys: Run}, {Distributed: Run}, {Blocks: -1}, {TCP: Policy{Trigger: [Modes]int{32}}}, {UDP: Policy{Trigger: [Modes]int{-1}}},
+	} {
+		if _, err := New(c, 0); err == nil {
+			t.Errorf("%+v was accepted", c)
+		}
+	}
+	w := newWorld(t, careful())
+	if err := w.Reconfigure(Config{Slow: 40}); err == nil || w.cfg.Slow != 15 {
+		t.Error("a refused configuration was taken over")
+	}
+}

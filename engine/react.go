@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"math/bits"
+	"net/netip"
+	"time"
+)
+
+// renewAfter is how long packets of a blocked source may still arrive: those
+// that were queued before the kernel had the block.
+const renewAfter = 2 * time.Second
+
+// aggregateAt is how many addresses of one IPv6 prefix must have been reacted
+// to before the prefix is blocked in their place.
+const aggregateAt = 3
+
+// minute is what the rate of unproven blocks counts in.
+const minute = int64(time.Minute)
+
+// react fills in what is done about a source that is above a limit; d.Reason
+// says which.
+func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
+	now := e.clock.now
+	if e.cfg.Protected.Contains(p.Source) {
+		d.Reason = IsProtected
+		return
+	}
+	if by, b, ok := e.covering(p.Source, now); ok {
+		e.stillBlocked(by, b, now, d)
+		return
+	}
+	if !d.Proven {
+		if why := e.spare(p, action, d); why != 0 {
+			d.Reason = why
+			return
+		}
+	}
+	d.Source = e.extent(p.Source, s, d.Proven)
+	d.Offence = e.blocks.offence(k, now) + 1
+	d.For = e.length(d)
+	if !e.blocks.add(d.Source, block{since: now, until: now + int64(d.For), action: action}, now, e.cfg.Blocks) {
+		d.Reason, d.For, d.Offence, d.Source = Full, 0, 0, netip.Prefix{}
+		return
+	}
+	e.blocks.offend(k, offence{count: uint32(d.Offence), until: now + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
+	d.Action = action
+}
+
+// stillBlocked decides about a packet of a source that is blocked: it was on
+// its way before, or the kernel has lost the block.
+func (e *Engine) stillBlocked(by netip.Prefix, b block, now int64, d *Decision) {
+	d.Reason = AlreadyBlocked
+	if b.action == Block && now-b.since > int64(renewAfter) {
+		d.Reason, d.Action, d.For, d.Source = LostBlock, Block, time.Duration(b.until-now), by
+		b.since = now
+		e.blocks.by[by] = b
+	}
+}
+
+// spare returns why an unproven source is not reacted to, or 0.
+func (e *Engine) spare(p *Probe, action Action, d *Decision) Reason {
+	now := e.clock.now
+	switch {
+	case action == Log:
+		return 0
+	case e.connected.Contains(p.Source):
+		return IsConnected
+	case e.newcomers.on && d.Within < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
+		// Forgers of random sources do not come back to one of them ten times.
+		return InFlood
+	case !e.unproven.allow(now, minute/int64(e.cfg.UnprovenRate), minute):
+		return TooMany
+	}
+	return 0
+}
+
+// floodPorts is how many ports, or addresses, of one source stand out of a
+// flood of sources.
+const floodPorts = 10
+
+// length returns how long a reaction lasts. An unproven source may be an
+// innocent address that somebody forged, so it never stays longer than a
+// proven one.
+func (e *Engine) length(d *Decision) time.Duration {
+	long := e.cfg.For[min(d.Offence, len(e.cfg.For))-1]
+	if d.Proven {
+		return long
+	}
+	return min(long, e.cfg.UnprovenFor[min(d.Offence, len(e.cfg.UnprovenFor))-1])
+}
+
+// extent returns what of a source to block: the address, or its IPv6 prefix
+// once several of its addresses were reacted to. A prefix with a friend in it
+// is never blocked, and neither is one that is on a link of ours, where
+// neighbours and routers live.
+func (e *Engine) extent(a netip.Addr, s *source, isProven bool) netip.Prefix {
+	one := netip.PrefixFrom(a, a.BitLen())
+	if a.Is4() {
+		return one
+	}
+	s.hosts |= 1 << (hashAddr(a) >> 60)
+	length := e.prefixOf(a)
+	if length == 128 || bits.OnesCount16(s.hosts) < aggregateAt {
+		return one
+	}
+	whole := netip.PrefixFrom(a, length).Masked()
+	if e.cfg.OnLink.Overlaps(whole) || e.cfg.Protected.Overlaps(whole) || !isProven && e.connected.Overlaps(whole) {
+		return one
+	}
+	return whole
+}
+
+// covering returns the block in force that holds an address, and of what it is.
+func (e *Engine) covering(a netip.Addr, now int64) (by netip.Prefix, b block, ok bool) {
+	by = netip.PrefixFrom(a, a.BitLen())
+	if b, ok = e.blocks.get(by, now); ok || a.Is4() {
+		return by, b, ok
+	}
+	by = netip.PrefixFrom(a, e.prefixOf(a)).Masked()
+	b, ok = e.blocks.get(by, now)
+	return by, b, ok
+}

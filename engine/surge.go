@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import "time"
+
+// A surge counts what comes in spans of some nine seconds, by the engine's
+// time, and tells when it is much. It is over once a whole span stayed below a
+// quarter of that.
+type surge struct {
+	span  int64 // number of the present span
+	count int   // in it
+	on    bool
+}
+
+// surgeSpan is the length of a span as a shift: 2^33 ns, 8.6 s.
+const surgeSpan = 33
+
+// turn moves on to the span of now.
+func (s *surge) turn(now int64, much int) {
+	span := now >> surgeSpan
+	if span == s.span {
+		return
+	}
+	if span != s.span+1 || s.count < much/4 {
+		s.on = false
+	}
+	s.span, s.count = span, 0
+}
+
+// add counts one and reports whether that made it a surge.
+func (s *surge) add(now int64, much int) bool {
+	s.turn(now, much)
+	s.count++
+	if s.on || s.count <= much {
+		return false
+	}
+	s.on = true
+	return true
+}
+
+// A pace lets so many through, by the engine's time: a bucket of tokens of
+// time that refills as it passes.
+type pace struct {
+	at     int64
+	tokens int64 // nanoseconds
+}
+
+// allow reports whether one more may pass: each costs that much time, and burst
+// of time is saved up.
+func (p *pace) allow(now, each, burst int64) bool {
+	if p.at == 0 {
+		p.at, p.tokens = now, burst
+	}
+	if now > p.at {
+		p.tokens = min(burst, p.tokens+min(now-p.at, burst))
+		p.at = now
+	}
+	if p.tokens < each {
+		return false
+	}
+	p.tokens -= each
+	return true
+}
+
+// What a journal can bear of all sources together: ten events a second that
+// are not reactions, over a burst of a hundred.
+const (
+	tellEach  = int64(time.Second / 10)
+	tellBurst = int64(10 * time.Second)
+)
+
+// muchBackscatter is how many answers to what we never sent, in one span, are
+// an event of their own: somebody forges our address in earnest.
+const muchBackscatter = 100

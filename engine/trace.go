@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"math/bits"
+	"time"
+)
+
+// A trace is what stays of a source whose record was needed for another: one
+// cache line with its latest ports. A scan of one port in hours is pieced
+// together from it, however many forged sources pass in between.
+type trace struct {
+	key
+	first   uint32 // seconds of the engine's time
+	last    uint32
+	classes uint32 // two bits a port
+	port    [traceSlots]uint16
+	used    uint8
+	flags   uint8
+	tool    Tool
+	agreed  uint8
+}
+
+// traceSlots is how many ports a trace holds: MaxSlow, so that the next port
+// decides.
+const traceSlots = 16
+
+// traces holds them, in buckets of eight. Only sources that were worth it
+// enter: those of two ports or more, and the proven ones. In a full bucket the
+// trace of the fewest ports goes first, and of several the oldest, so what
+// forgers can push out is not what took a scanner the longest to show.
+type traces struct {
+	all  []trace
+	tags []uint16 // by trace: part of its key's hash, 0 is free; all of a bucket lie in one cache line
+	seed uint64
+	used int
+}
+
+const bucketSize = 8
+
+func newTraces(sources int, seed uint64) *traces {
+	n := max(bucketSize, 1<<(bits.Len(uint(sources-1))-1)) // half as many, or a quarter
+	return &traces{all: make([]trace, n), tags: make([]uint16, n), seed: seed}
+}
+
+func (m *traces) clear() {
+	clear(m.tags)
+	m.used = 0
+}
+
+// bucket returns the first trace of k's bucket, and its tag.
+func (m *traces) bucket(k key) (first int, tag uint16) {
+	hi, lo := bits.Mul64(k.hi^m.seed^0x8bb84b93962eacc9, k.lo^bits.RotateLeft64(m.seed, 17)^0x4b33a62ed433d4a3)
+	h := (hi ^ lo) * golden
+	return int(h>>32) & (len(m.all) - 1) &^ (bucketSize - 1), uint16(h>>8) | 1
+}
+
+// at returns the number of k's trace, or -1.
+func (m *traces) at(k key) int {
+	first, tag := m.bucket(k)
+	for i := first; i < first+bucketSize; i++ {
+		if m.tags[i] == tag && m.all[i].key == k {
+			return i
+		}
+	}
+	return -1
+}
+
+// take hands k's trace over to s, a new record; false means that there is none,
+// or none of horizon or later.
+func (m *traces) take(k key, s *source, horizon int64) bool {
+	i := m.at(k)
+	if i < 0 {
+		return false
+	}
+	m.tags[i] = 0
+	m.used--
+	t := &m.all[i]
+	if t.at() < horizon {
+		return false
+	}
+	t.fill(s)
+	return true
+}
+
+// at returns when the source was last seen.
+func (t *trace) at() int64 { return int64(t.last) * int64(time.Second) }
+
+// fill makes a record of a trace.
+func (t *trace) fill(s *source) {
+	s.first, s.last = t.first, t.at()
+	s.flags, s.tool, s.agreed = t.flags, t.tool, t.agreed
+	for p := range int(t.used) {
+		s.setPort(p, t.port[p], uint8(t.classes>>(2*p)&3))
+	}
+	s.used, s.next, s.ports = t.used, t.used, uint16(t.used)
+	s.kept = 1<<t.used - 1
+}
+
+// put keeps what a trace can hold of s, if it is worth it. Traces older than
+// horizon are free.
+func (m *traces) put(s *source, horizon int64) {
+	if s.used < 2 && s.flags&proven == 0 || s.last < horizon {
+		return
+	}
+	first, tag := m.bucket(s.key)
+	place := first
+	for i := first; i < first+bucketSize; i++ {
+		if m.tags[i] == 0 || m.all[i].at() < horizon {
+			place = i
+			break
+		}
+		if t, p := &m.all[i], &m.all[place]; t.used < p.used || t.used == p.used && t.last < p.last {
+			place = i
+		}
+	}
+	if t := &m.all[place]; m.tags[place] == 0 {
+		m.used++
+	} else if t.at() >= horizon && t.used > min(s.used, traceSlots) {
+		return // everybody there has shown more
+	}
+	m.tags[place] = tag
+	m.all[place] = traceOf(s)
+}
+
+// traceOf returns the trace of a record: its latest ports.
+func traceOf(s *source) trace {
+	t := trace{key: s.key, first: s.first, last: uint32(s.last / int64(time.Second)), flags: s.flags &^ decoyed, tool: s.tool, agreed: s.agreed}
+	for i := max(0, int(s.used)-traceSlots); i < int(s.used); i++ {
+		slot := s.ith(i)
+		t.port[t.used] = s.portAt(slot)
+		t.classes |= uint32(s.classAt(slot)) << (2 * t.used)
+		t.used++
+	}
+	return t
+}

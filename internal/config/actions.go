@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"picket/examples"
+	"picket/internal/history"
+	"picket/internal/hook"
+	"picket/internal/hostsdeny"
+	"picket/internal/route"
+	"picket/nft"
+)
+
+// Run is the section of that name: the operator's commands.
+type Run struct {
+	Command  []string `json:"command"`
+	End      []string `json:"end"`
+	When     string   `json:"when"` // "after" or "before" the block
+	Every    bool     `json:"every"`
+	Unproven bool     `json:"unproven"`
+	Timeout  Duration `json:"timeout"`
+	Parallel int      `json:"parallel"`
+	Queue    int      `json:"queue"`
+}
+
+// Route is the section of that name: routes to nowhere.
+type Route struct {
+	Type     string `json:"type"` // "" for none
+	Table    int    `json:"table"`
+	Priority int    `json:"priority"`
+	Unproven bool   `json:"unproven"`
+}
+
+// HostsDeny is the section of that name: lines for TCP wrappers.
+type HostsDeny struct {
+	Line string `json:"line"` // "" for none
+	File string `json:"file"`
+}
+
+// History is the section of that name: files of what was done.
+type History struct {
+	File    string `json:"file"` // "" for none
+	Format  string `json:"format"`
+	Blocked string `json:"blocked"` // "" for none
+}
+
+// Resolve is the section of that name: names of sources.
+type Resolve struct {
+	Enable  bool     `json:"enable"`
+	Confirm bool     `json:"confirm"`
+	Timeout Duration `json:"timeout"`
+	Keep    Duration `json:"keep"`
+}
+
+// readActions reads the sections of what is done beside the block.
+func (c *Config) readActions(top *section) {
+	c.Run.read(top.section("run"))
+	c.Route.read(top.section("route"))
+	c.HostsDeny.read(top.section("hosts_deny"))
+	c.History.read(top.section("history"))
+	c.Resolve.read(top.section("resolve"))
+	for name, p := range map[string]*Protocol{"tcp": &c.TCP, "udp": &c.UDP, "ip": &c.IP} {
+		if p.Action == "run" && len(c.Run.Command) == 0 {
+			top.fault(name+".action", `is "run", and there is nothing to run: set run.command`)
+		}
+	}
+}
+
+func (r *Run) read(s *section) {
+	s.command("command", &r.Command)
+	s.command("end", &r.End)
+	s.choice("when", &r.When, []string{"after", "before"})
+	s.boolean("every", &r.Every)
+	s.boolean("unproven", &r.Unproven)
+	// A command that waits for the network needs seconds; one that takes an
+	// hour holds one of the few places for that long.
+	s.duration("timeout", &r.Timeout, "1s", "1h")
+	number(s, "parallel", &r.Parallel, 1, 64)
+	number(s, "queue", &r.Queue, 1, 65536)
+	s.end()
+}
+
+// command reads an argument list. A program that is not there is a warning: it
+// is on the host that the file is for, perhaps, or will be.
+func (s *section) command(key string, to *[]string) {
+	var argv []string
+	if !s.strings(key, &argv) {
+		return
+	}
+	command, err := hook.Parse(argv)
+	if err != nil {
+		s.fault(key, err.Error())
+		return
+	}
+	if err := command.Check(); err != nil {
+		s.warn(key, err.Error()+"; it will fail, and the journal will say so")
+	}
+	*to = argv
+}
+
+func (r *Route) read(s *section) {
+	s.choice("type", &r.Type, []string{"", route.Unreachable.String(), route.Blackhole.String(), route.Prohibit.String()})
+	number(s, "table", &r.Table, 1, 1<<31-1)
+	number(s, "priority", &r.Priority, 1, 32765) // main's rule has the next
+	s.boolean("unproven", &r.Unproven)
+	if err := r.Config().Check(); err != nil {
+		s.fault("table", err.Error())
+	}
+	s.end()
+}
+
+// Config returns the configuration of the routing table.
+func (r *Route) Config() route.Config {
+	c := route.Config{Table: r.Table, Priority: r.Priority}
+	if r.Type != "" {
+		c.Type, _ = route.ParseType(r.Type) // checked by choice
+	}
+	return c
+}
+
+func (h *HostsDeny) read(s *section) {
+	if line, ok := get[string](s, "line", `a line of hosts.deny in quotes, "ALL: $TARGET$"`); ok {
+		if err := hostsdeny.CheckFormat(line); err != nil && line != "" {
+			s.fault("line", err.Error())
+		} else {
+			h.Line = line
+		}
+	}
+	s.path1("file", &h.File)
+	if h.File == "" {
+		s.fault("file", "is empty: want the full path of the file, \"/etc/hosts.deny\"")
+	}
+	s.end()
+}
+
+// path1 reads the full path of a file, or nothing.
+func (s *section) path1(key string, to *string) {
+	v, ok := get[string](s, key, `a full path in quotes`)
+	if !ok {
+		return
+	}
+	if v != "" && (!filepath.IsAbs(v) || filepath.Clean(v) != v) {
+		s.fault(key, fmt.Sprintf("is %q: want a full path, \"/var/lib/picket/history\" for instance", v))
+		return
+	}
+	*to = v
+}
+
+func (h *History) read(s *section) {
+	s.path1("file", &h.File)
+	s.choice("format", &h.Format, []string{history.JSON.String(), history.PortSentry1.String(), history.PortSentry2.String()})
+	s.path1("blocked", &h.Blocked)
+	if h.File != "" && h.File == h.Blocked {
+		s.fault("blocked", "is the history file too, and would empty it at each start: want another one")
+	}
+	s.end()
+}
+
+// Form returns the format of the history file.
+func (h *History) Form() history.Format {
+	f, _ := history.ParseFormat(h.Format) // checked by choice
+	return f
+}
+
+func (r *Resolve) read(s *section) {
+	s.boolean("enable", &r.Enable)
+	s.boolean("confirm", &r.Confirm)
+	s.duration("timeout", &r.Timeout, "100ms", "1m")
+	s.duration("keep", &r.Keep, "1s", "1w")
+	s.end()
+}
+
+// Hooks returns the bounds of the commands.
+func (r *Run) Hooks() hook.Config {
+	return hook.Config{Timeout: time.Duration(r.Timeout), Parallel: r.Parallel, Queue: r.Queue}
+}
+
+// preset reads the name of a preset, whose lists take the place of the default ones.
+func (p *Protocol) preset(s *section) {
+	s.choice("preset", &p.Preset, append([]string{""}, examples.Presets()...))
+	if p.Preset == "" {
+		return
+	}
+	text, err := examples.Preset(p.Preset)
+	if err != nil {
+		s.fault("preset", err.Error())
+		return
+	}
+	d, faults := parse("preset "+p.Preset, text)
+	if len(faults) > 0 {
+		s.d.faults = append(s.d.faults, faults...)
+		return
+	}
+	lists := d.top().section(s.name)
+	for _, l := range p.lists() {
+		*l.to = nil
+		lists.ports(l.key, l.to, 1, 65535)
+	}
+}
+
+// readLists reads the port lists. Beside a preset they are added to its own.
+func (p *Protocol) readLists(s *section, lowest, highest uint16) {
+	for _, l := range p.lists() {
+		before := *l.to
+		s.ports(l.key, l.to, lowest, highest)
+		if p.Preset != "" {
+			*l.to = Ports(nft.Merge(slices.Concat(before, *l.to)))
+		}
+	}
+}
+
+type list struct {
+	key string
+	to  *Ports
+}
+
+func (p *Protocol) lists() []list {
+	return []list{{"classic", &p.Classic}, {"stealth", &p.Stealth}, {"advanced", &p.Advanced}, {"exclude", &p.Exclude}}
+}
+
+// Runnable returns what "picket check" only warns of, since it is of the host
+// and not of the file, and without which nothing must be blocked: an ignore
+// list that is not there would block a friend. The error is [Faults].
+func (c *Config) Runnable() error {
+	if len(c.unread) > 0 {
+		return c.unread
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"errors"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The kernel holds a source from its first packet on, with nobody in user
+// space awake to ask for it.
+func TestKernelHoldsWhilePicketSleeps(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for src, dst := range map[netip.Addr]netip.AddrPort{
+		Source4(1): netip.AddrPortFrom(l.Target.V4, 20),
+		Source6(1): netip.AddrPortFrom(l.Target.V6, 20),
+	} {
+		if _, err := l.Attacker.Dial("tcp", src, dst, 300*time.Millisecond); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: the first probe got %v, want a refusal", src, err)
+		}
+		for range 3 {
+			if _, err := l.Attacker.Dial("tcp", src, dst, 100*time.Millisecond); err == nil || errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%s: a further probe got %v, want silence", src, err)
+			}
+		}
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []netip.Addr{Source4(1), Source6(1)} {
+		if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// "nft flush ruleset", which Debian's nftables.conf begins with, frees nobody.
+func TestFlushedTableComesBack(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	witness(t, l, d, Source4(1), l.Target.V4)
+	witness(t, l, d, Source6(1), l.Target.V6)
+	before := table(t, l.Target, false)
+	if _, err := l.Target.Run("nft", "flush", "ruleset"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 3*time.Second, "the blocks are in the kernel again", func() bool {
+		four, err4 := l.Target.Run("nft", "list", "set", "inet", "picket", "blocked4")
+		six, err6 := l.Target.Run("nft", "list", "set", "inet", "picket", "blocked6")
+		return err4 == nil && err6 == nil && listed(four, Source4(1)) && listed(six, Source6(1))
+	})
+	if diff := compare(before, table(t, l.Target, false)); diff != "" {
+		t.Errorf("the table that came back differs (-before +after):\n%s", diff)
+	}
+	if _, err := d.WaitEvent(3*time.Second, "event=notice", "nft["); err != nil {
+		t.Errorf("it does not say who did it: %v", err)
+	}
+	witness(t, l, d, Source4(2), l.Target.V4)
+}
+
+// What an operator does with nft by hand counts: the kernel is right.
+func TestElementsByHand(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	witness(t, l, d, Source4(1), l.Target.V4)
+	if _, err := l.Target.Run("nft", "delete", "element", "inet", "picket", "blocked4", "{ 192.0.2.11 }"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 3*time.Second, "the source is free in picket's list too", func() bool {
+		_, ok, err := d.Blocked(Source4(1))
+		return err == nil && !ok
+	})
+	innocent(t, l, d, Source4(1), l.Target.V4)
+	if _, err := l.Target.Run("nft", "add", "element", "inet", "picket", "blocked4", "{ 192.0.2.12 timeout 1h }"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.WaitBlock(Source4(2), 3*time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBlocksByHand(t *testing.T) {
+	l := newLab(t)
+	if err := l.Target.ip("route add default via 192.0.2.1"); err != nil {
+		t.Fatal(err)
+	}
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	reaches := func(src netip.Addr, wait time.Duration) bool {
+		dst := l.Target.V4
+		if src.Is6() {
+			dst = l.Target.V6
+		}
+		return l.Attacker.Reaches(src, netip.AddrPortFrom(dst, 80), wait)
+	}
+	for _, test := range []struct {
+		source       string
+		inside, near netip.Addr
+	}{
+		{"192.0.2.11", Source4(1), Source4(2)},
+		{"192.0.2.32/29", Source4(22), Source4(21)},
+		{"2001:db8:0:11::1", Source6(1), Source6(2)},
+		{"2001:db8:0:20::/60", Source6(10), Source6(9)},
+	} {
+		if _, err := d.Cmd("block", test.source, "--for", "1h", "--reason", "a test"); err != nil {
+			t.Error(err)
+			continue
+		}
+		b, ok, err := d.Blocked(test.inside)
+		if err != nil || !ok || b.Source != test.source || b.Reason != "a test" || b.Remaining < 3500 || b.Remaining > 3600 {
+			t.Errorf("block %s: listed %v as %+v, %v", test.source, ok, b, err)
+		}
+		if reaches(test.inside, 200*time.Millisecond) {
+			t.Errorf("block %s: %s reaches a service", test.source, test.inside)
+		}
+		if !reaches(test.near, time.Second) {
+			t.Errorf("block %s: %s is blocked too", test.source, test.near)
+		}
+		if b, _, _ := d.Blocked(test.inside); b.Drops == 0 {
+			t.Errorf("block %s: no packet was counted", test.source)
+		}
+		if _, err := d.Cmd("unblock", test.source); err != nil {
+			t.Error(err)
+		}
+		if !reaches(test.inside, time.Second) {
+			t.Errorf("unblock %s: %s is still blocked", test.source, test.inside)
+		}
+	}
+	for source, code := range map[string]int{
+		"192.0.2.1": 1, "192.0.2.2": 1, "0.0.0.0/0": 1, "2001:db8::/32": 1, "127.0.0.1": 1, // gateway, own, and prefixes that hold them
+		"example": 2, "192.0.2.300": 2, "192.0.2.0/33": 2, "": 2,
+	} {
+		_, err := d.Cmd("block", source)
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != code || !strings.Contains(err.Error(), "picket: ") {
+			t.Errorf("block %q: %v, want exit code %d", source, err, code)
+		}
+	}
+	for _, source := range []string{"192.0.2.11", "192.0.2.32/29", "2001:db8:0:11::1"} {
+		if _, err := d.Cmd("block", source); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := d.Cmd("unblock", "--all"); err != nil {
+		t.Error(err)
+	}
+	if blocks, err := d.Blocks(); err != nil || len(blocks) != 0 {
+		t.Errorf("after unblock --all: %v, %v", blocks, err)
+	}
+	for _, src := range []netip.Addr{Source4(1), Source4(22), Source6(1)} {
+		if !reaches(src, time.Second) {
+			t.Errorf("after unblock --all %s is still blocked", src)
+		}
+	}
+}
+
+// A repeated offender stays longer.
+func TestOffendersStayLonger(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["4s"]`, `["4s", "1h"]`)})
+	sources := map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6}
+	for src, dst := range sources {
+		witness(t, l, d, src, dst)
+	}
+	for src, dst := range sources {
+		eventually(t, 10*time.Second, "free after the first block", func() bool {
+			_, ok, err := d.Blocked(src)
+			return err == nil && !ok
+		})
+		send(t, l.Attacker, tcp(src, dst, segment{from: 40000, to: 11, seq: 1, flags: syn}))
+		b, err := d.WaitBlock(src, 3*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Remaining < 3500 {
+			t.Errorf("%s: %v s remain of the second block, want an hour", src, b.Remaining)
+		}
+	}
+}
+
+// Another gateway is protected from the moment it is one, and freed if it was
+// blocked; an address that is added is watched from the moment it is there.
+func TestHostChangesAreFollowed(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	witness(t, l, d, Source4(1), l.Target.V4)
+	witness(t, l, d, Neighbour6(1), l.Target.V6)
+	if err := l.Target.ip("route add default via 192.0.2.11", "route add default via 2001:db8::11", "addr add 192.0.2.4/24 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 3*time.Second, "the new gateways are free", func() bool {
+		_, four, err4 := d.Blocked(Source4(1))
+		_, six, err6 := d.Blocked(Neighbour6(1))
+		return err4 == nil && err6 == nil && !four && !six
+	})
+	send(t, l.Attacker, tcp(Source4(1), l.Target.V4, segment{from: 40000, to: 11, seq: 1, flags: syn}),
+		tcp(Neighbour6(1), l.Target.V6, segment{from: 40000, to: 11, seq: 1, flags: syn}))
+	witness(t, l, d, Source4(2), addr("192.0.2.4"))
+	innocent(t, l, d, Source4(1), l.Target.V4)
+	innocent(t, l, d, Neighbour6(1), l.Target.V6)
+}
+
+// A set that is full is told, and what is in it stays.
+func TestFullSetIsTold(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: longConfig() + "max = 2\n"})
+	witness(t, l, d, Source4(1), l.Target.V4)
+	witness(t, l, d, Source6(1), l.Target.V6)
+	send(t, l.Attacker, tcp(Source4(3), l.Target.V4, segment{from: 40000, to: 15, seq: 1, flags: syn}))
+	if line, err := d.WaitEvent(3*time.Second, "192.0.2.13", "as many blocks as configured"); err != nil {
+		t.Errorf("%q, %v", line, err)
+	}
+	for _, src := range []netip.Addr{Source4(1), Source6(1)} {
+		if _, ok, err := d.Blocked(src); err != nil || !ok {
+			t.Errorf("%s is no longer blocked: %v", src, err)
+		}
+	}
+}
+
+// What is removed is gone, blocks included, and a running picket says why it
+// is not.
+func TestRemove(t *testing.T) {
+	l := newLab(t)
+	if err := l.Target.NFT("table inet mine {\n chain input {\n type filter hook input priority filter\n }\n}\n"); err != nil {
+		t.Fatal(err)
+	}
+	before := ruleset(t, l.Target)
+	d := begin(t, l.Target, Options{Config: longConfig()})
+	witness(t, l, d, Source4(1), l.Target.V4)
+	if err := d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Cmd("remove"); err != nil {
+		t.Error(err)
+	}
+	if after := ruleset(t, l.Target); after != before {
+		t.Errorf("ruleset before:\n%s\nafter:\n%s", before, after)
+	}
+	if _, err := d.Cmd("remove"); err != nil {
+		t.Errorf("removing what is not there: %v", err)
+	}
+}
