@@ -13,10 +13,8 @@ import (
 	"time"
 )
 
-// peerPackages are Debian's, and what has kernel log lines written for those
-// that read such lines: ulogd2, from an NFLOG group of the namespace's own.
-// The kernel's own log is the whole machine's and is left alone.
-var peerPackages = []string{"portsentry", "psad", "scanlogd", "fail2ban", "ulogd2"}
+// peerPackages are Debian's. psad does not start without iptables.
+var peerPackages = []string{"portsentry", "psad", "scanlogd", "fail2ban", "iptables"}
 
 // fetchPeers unpacks the peers and what they depend on into root. Nothing is
 // installed and no service started: the machine stays as it was.
@@ -51,6 +49,12 @@ func fetchPeers(ctx context.Context, root string) error {
 			return fmt.Errorf("dpkg-deb -x %s: %w: %s", filepath.Base(p), err, out)
 		}
 	}
+	// Installed, they would be alternatives.
+	for _, name := range []string{"iptables", "ip6tables"} {
+		if err := os.Symlink(name+"-nft", filepath.Join(root, "usr/sbin", name)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -68,7 +72,7 @@ type box struct {
 // exec` gives each a mount namespace.
 const inBox = `root=$1 dir=$2; shift 2
 mount -t overlay overlay -o "lowerdir=$root/usr:/usr" /usr
-mount -t overlay overlay -o "lowerdir=$dir/etc:$root/etc:/etc" /etc
+mount -t overlay overlay -o "lowerdir=$root/etc:/etc,upperdir=$dir/etc,workdir=$dir/work" /etc
 mount --bind "$dir/var" /var
 mount --bind "$dir/dev" /dev
 mount --bind "$dir/run" /run
@@ -77,10 +81,13 @@ exec "$@"`
 // open makes the box. Files are those of its own /etc, by name.
 func (b *box) open(s *site, files map[string]string) error {
 	b.site, b.dir = s, filepath.Join(s.Dir(), "box")
-	for _, d := range []string{"etc", "dev", "run/scanlogd/empty", "run/fail2ban", "run/psad", "var/run", "var/log/psad", "var/lib/psad", "var/lib/portsentry", "var/lib/fail2ban", "var/tmp"} {
+	for _, d := range []string{"etc", "work", "dev", "run/scanlogd/empty", "run/fail2ban", "run/psad", "var/log/psad", "var/lib/psad", "var/lib/portsentry", "var/lib/fail2ban", "var/tmp"} {
 		if err := os.MkdirAll(filepath.Join(b.dir, d), 0o755); err != nil {
 			return err
 		}
+	}
+	if err := os.Symlink("/run", filepath.Join(b.dir, "var/run")); err != nil {
+		return err
 	}
 	for _, dev := range [][]string{{"null", "c", "1", "3"}, {"zero", "c", "1", "5"}, {"urandom", "c", "1", "9"}} {
 		if out, err := exec.Command("mknod", append([]string{"-m", "666", filepath.Join(b.dir, "dev", dev[0])}, dev[1:]...)...).CombinedOutput(); err != nil {
@@ -153,10 +160,13 @@ func (b *box) wait(what string, ok func() bool) error {
 func (b *box) heard(word string) bool { return strings.Contains(b.said.String(), word) }
 
 // firewall makes what peers that read logs need: a rule that logs what is no
-// service's, and ulogd2 to write it as the kernel does. It drops nothing, so
-// that all tools see the same.
+// service's, and its log. It drops nothing, so that all tools see the same.
 func (b *box) firewall() error {
-	if err := b.site.Target.NFT(`table inet firewall { chain input {
+	if err := b.site.kernelLog(10, filepath.Join(b.dir, "var/log/firewall.log")); err != nil {
+		return err
+	}
+	return b.site.Target.NFT(`table inet firewall {
+	chain input {
 		type filter hook input priority filter
 		iif lo accept
 		ct state established,related accept
@@ -165,31 +175,6 @@ func (b *box) firewall() error {
 		tcp dport { 22, 25, 80, 443 } tcp flags & (fin | syn | rst | ack) == syn accept
 		udp dport 53 accept
 		log prefix "DROP " group 10
-	} }`); err != nil {
-		return err
 	}
-	if err := b.run("/usr/sbin/ulogd", "-c", "/etc/ulogd.conf"); err != nil {
-		return err
-	}
-	return b.wait("ulogd2", func() bool {
-		_, err := os.Stat(filepath.Join(b.dir, "var/log/firewall.log"))
-		return err == nil
-	})
+	}`)
 }
-
-const ulogdConf = `[global]
-logfile="/var/log/ulogd.log"
-loglevel=5
-plugin="/usr/lib/x86_64-linux-gnu/ulogd/ulogd_inppkt_NFLOG.so"
-plugin="/usr/lib/x86_64-linux-gnu/ulogd/ulogd_raw2packet_BASE.so"
-plugin="/usr/lib/x86_64-linux-gnu/ulogd/ulogd_filter_IFINDEX.so"
-plugin="/usr/lib/x86_64-linux-gnu/ulogd/ulogd_filter_IP2STR.so"
-plugin="/usr/lib/x86_64-linux-gnu/ulogd/ulogd_filter_PRINTPKT.so"
-plugin="/usr/lib/x86_64-linux-gnu/ulogd/ulogd_output_LOGEMU.so"
-stack=log1:NFLOG,base1:BASE,ifi1:IFINDEX,ip2str1:IP2STR,print1:PRINTPKT,emu1:LOGEMU
-[log1]
-group=10
-[emu1]
-file="/var/log/firewall.log"
-sync=1
-`

@@ -141,7 +141,7 @@ func (p *psad) start(s *site) error {
 	} {
 		conf = regexp.MustCompile(`(?m)^`+key+`(\s+).*$`).ReplaceAllString(conf, key+"${1}"+value+";")
 	}
-	if err := p.open(s, map[string]string{"psad/psad.conf": conf, "ulogd.conf": ulogdConf}); err != nil {
+	if err := p.open(s, map[string]string{"psad/psad.conf": conf}); err != nil {
 		return err
 	}
 	if err := p.firewall(); err != nil {
@@ -174,7 +174,6 @@ func (p *fail2ban) settle() time.Duration { return 3 * time.Second }
 
 func (p *fail2ban) start(s *site) error {
 	if err := p.open(s, map[string]string{
-		"ulogd.conf":                  ulogdConf,
 		"fail2ban/filter.d/scan.conf": "[Definition]\nfailregex = DROP \\s*IN=\\S* OUT=\\S* (?:MAC=\\S* )?SRC=<HOST> .*PROTO=\nignoreregex =\n",
 		"fail2ban/jail.local":         "[DEFAULT]\nbackend = polling\n[sshd]\nenabled = false\n[scan]\nenabled = true\nfilter = scan\nlogpath = /var/log/firewall.log\naction = \n",
 	}); err != nil {

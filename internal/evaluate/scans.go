@@ -60,7 +60,7 @@ func nmapAt(options ...string) func(aim) []string {
 			args = append(args, "--send-ip")
 		}
 		line := " " + strings.Join(options, " ") + " "
-		if !strings.Contains(line, " -sT ") && !strings.Contains(line, " -sI ") {
+		if !strings.Contains(line, " -sT ") {
 			args = append(args, "-S", a.src.String())
 		}
 		if !strings.Contains(line, " -sO ") && !strings.Contains(line, " -p ") {
@@ -161,7 +161,9 @@ func sweep(a aim) []string {
 }
 
 func idle(a aim) []string {
-	return nmapAt("-sI", zombie.String()+":80", "-p", "1-60", "--max-retries", "1")(a)
+	// Through two interfaces, so none is named. nmap asks the zombie after each
+	// few probes.
+	return []string{"nmap", "-n", "-Pn", "--send-ip", "-sI", zombie.String() + ":80", "-p", "1-60", "--max-retries", "1", a.dst.String()}
 }
 
 // A run is one scan in one family, as it was made.
