@@ -51,6 +51,7 @@ type daemon struct {
 	dryRun  bool
 	started time.Time
 	journal *journal.Writer
+	table   nft.Config // does not change while picket runs
 
 	mu      sync.Mutex // for what a reload changes
 	config  *config.Config
@@ -59,6 +60,7 @@ type daemon struct {
 	judge   *judge
 	blocker *blocker
 	actions *actions
+	peers   peers
 	reader  *nflog.Reader
 	control net.Listener
 	watcher *nft.Watcher
@@ -110,6 +112,7 @@ func (d *daemon) run() (err error) {
 	owners.Go(func() { d.serve(ctx, cancel) })
 	owners.Go(func() { d.watchTable(ctx, cancel) })
 	owners.Go(func() { d.watchHost(ctx) })
+	owners.Go(func() { d.watchPeers(ctx) })
 	owners.Go(func() { d.serveTrap(ctx) })
 	owners.Go(func() { d.adopt(ctx) })
 	owners.Go(func() { d.keepState(ctx) })
@@ -165,7 +168,8 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err != nil {
 		return err
 	}
-	table, err := nft.Open(d.config.Table())
+	d.table = d.config.Table()
+	table, err := nft.Open(d.table)
 	if err != nil {
 		return err
 	}
@@ -173,6 +177,10 @@ func (d *daemon) open(fail func(error)) (err error) {
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
 	d.actions = newActions(d.config, d.blocker, d.journal)
 	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
+	d.peers.trouble = trouble{journal: d.journal, what: "who is connected is not spared"}
+	if set, changed := d.peers.look(d); changed { // before the first probe, which may wait in a stored socket
+		e.SetConnected(set)
+	}
 	// Nobody may be between us and the table before it is known to be ours.
 	found, err := table.Inspect()
 	if err != nil || found == nft.Foreign {
@@ -235,6 +243,7 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	d.adopting = !fresh
 	d.actions.start()
 	if !d.adopting {
+		d.actions.keep(d.actions.standing())
 		d.actions.settle()
 	}
 	return nil

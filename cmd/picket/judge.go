@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"picket/engine"
@@ -18,16 +17,16 @@ import (
 // A judge owns the engine: one goroutine feeds it probes and carries its
 // decisions to the blocker and the journal, neither of which it waits for.
 type judge struct {
-	engine   *engine.Engine
-	config   *config.Config
-	blocker  *blocker
-	actions  *actions
-	journal  *journal.Writer
-	probes   chan engine.Probe
-	calls    chan func()
-	overflow atomic.Uint64 // probes that did not fit into the channel
-	names    map[uint32]string
-	waiting  [32]engine.Probe // see batch
+	engine  *engine.Engine
+	config  *config.Config
+	blocker *blocker
+	actions *actions
+	journal *journal.Writer
+	probes  chan engine.Probe
+	calls   chan func()
+	ended   chan struct{} // closed when run has ended
+	names   map[uint32]string
+	waiting [32]engine.Probe // see batch
 }
 
 // probeQueue is how many probes may wait for the engine, some 10 ms of the
@@ -37,16 +36,17 @@ const probeQueue = 8192
 func newJudge(c *config.Config, e *engine.Engine, j *journal.Writer) *judge {
 	return &judge{
 		engine: e, config: c, journal: j,
-		probes: make(chan engine.Probe, probeQueue), calls: make(chan func(), 64), names: map[uint32]string{},
+		probes: make(chan engine.Probe, probeQueue), calls: make(chan func(), 64), ended: make(chan struct{}), names: map[uint32]string{},
 	}
 }
 
-// probe queues a probe. It never waits.
+// probe queues a probe. If the judge does not keep up, the reader waits here
+// and the kernel's buffer fills: what it loses then shows in the sequence
+// numbers, and what was stored for us during a restart is all read.
 func (j *judge) probe(p engine.Probe) {
 	select {
 	case j.probes <- p:
-	default:
-		j.overflow.Add(1)
+	case <-j.ended:
 	}
 }
 
@@ -78,6 +78,7 @@ func (j *judge) lost(p netip.Prefix) {
 
 // run works until ctx ends.
 func (j *judge) run(ctx context.Context) {
+	defer close(j.ended)
 	for {
 		select {
 		case <-ctx.Done():
@@ -141,7 +142,7 @@ func (j *judge) observe(p engine.Probe, data string) {
 		j.journal.Event(patternOf(ev, &d))
 	}
 	if d.Action == engine.Block {
-		w := &blockWork{source: d.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
 		if !j.actions.before(w) && !j.blocker.block(w) {
 			j.engine.Unblock(d.Source)
 			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)

@@ -82,6 +82,7 @@ type Ignore struct {
 	Own       bool           `json:"own"`
 	Gateways  bool           `json:"gateways"`
 	Resolvers bool           `json:"resolvers"`
+	Connected bool           `json:"connected"`
 }
 
 // Block is the section of that name.
