@@ -54,16 +54,19 @@ func readCapture(name string) (all []captured, err error) {
 
 // ipOf returns the IP packet in a frame, nil if there is none or no whole header.
 func ipOf(frame []byte) []byte {
-	if len(frame) < ethernet+20 {
+	if len(frame) < ethernet {
 		return nil
 	}
-	switch ip := frame[ethernet:]; {
-	case binary.BigEndian.Uint16(frame[12:]) == 0x0800 && ip[0]>>4 == 4:
-		return ip
-	case binary.BigEndian.Uint16(frame[12:]) == 0x86dd && ip[0]>>4 == 6 && len(ip) >= 40:
+	kind, ip := binary.BigEndian.Uint16(frame[12:]), frame[ethernet:]
+	if (kind == 0x0800 || kind == 0x86dd) && isIP(ip) {
 		return ip
 	}
 	return nil
+}
+
+// isIP reports whether b begins with a whole IP header.
+func isIP(b []byte) bool {
+	return len(b) >= 20 && b[0]>>4 == 4 || len(b) >= 40 && b[0]>>4 == 6
 }
 
 // ends returns the addresses of an IP packet.

@@ -123,7 +123,7 @@ func (c *copier) transport(protocol byte, b []byte, farSends bool, sum checksum)
 		}
 	case protocol == 1 && len(b) >= 8 && (b[0] == 3 || b[0] == 11 || b[0] == 12),
 		protocol == 58 && len(b) >= 8 && b[0] < 128:
-		if ip := ipOf(append(make([]byte, ethernet, ethernet+len(b)), b[8:]...)); ip != nil {
+		if isIP(b[8:]) {
 			c.rewrite(b[8:])
 		}
 	case protocol == 58 && len(b) >= 4:

@@ -20,22 +20,21 @@ type result struct {
 	accused  map[string]bool     // scenes whose innocents the tool called scanners
 	blocked  map[string]bool     // scenes whose innocents it blocked, or would
 	forged   []string            // who was blocked for what others forged: "gateway IPv4", ...
+	decoys   int                 // of nmap -D that were blocked
 	words    []string            // what it said of innocents, for whoever wants to know
 	flood    *flood              // of picket only
 	runs     []*scanRun
 	capture  string // the live capture
 	lifeEnds time.Time
-	lifeLast int // packets of life in the capture, set when it is copied
 }
 
 // A finding is what a tool made of a scan.
 type finding struct {
-	run            *scanRun
-	told, blocked  bool
-	right          bool
-	after, blocks  int // packets of the scan that had come by then
-	decoysReported bool
-	words          []string
+	run           *scanRun
+	told, blocked bool
+	right         bool
+	after, blocks int // packets of the scan that had come by then
+	words         []string
 }
 
 // measure runs one tool through everything.
@@ -111,6 +110,12 @@ func (res *result) judge(t tool, all []sighting) error {
 		}
 	}
 	slices.Sort(res.forged)
+	for _, d := range decoyList() {
+		a := netip.MustParseAddr(d)
+		if slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && x.source.Contains(a) }) {
+			res.decoys++
+		}
+	}
 	arrivals, err := arrivalsOf(res.capture)
 	if err != nil {
 		return err

@@ -124,7 +124,7 @@ func (p *scanlogd) label(sc *scan, words []string) bool {
 // danger level 5. Only what it reads and whom it tells is set.
 type psad struct{ box }
 
-var psadLine = regexp.MustCompile(`psad\[?\d*\]?: scan detected[^:]*: ([0-9a-f.:]+) -> `)
+var psadLine = regexp.MustCompile(`psad: scan detected(?: \([^)]*\):)? ([0-9a-f.:]+) -> `)
 
 func (p *psad) settle() time.Duration { return 12 * time.Second } // it looks every five seconds
 

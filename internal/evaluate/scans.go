@@ -45,9 +45,10 @@ const pace = "50"
 // scanPorts are what most scans look at.
 const scanPorts = "1-100"
 
-// nmap returns the command of an nmap scan at the common pace.
+// nmap returns the command of an nmap scan at the common pace, which a delay
+// keeps better than a rate: nmap fills up a rate in bursts.
 func nmap(options ...string) func(aim) []string {
-	return nmapAt(append([]string{"--min-rate", pace, "--max-rate", pace, "--max-retries", "0"}, options...)...)
+	return nmapAt(append([]string{"--scan-delay", "20ms", "--max-scan-delay", "20ms", "--max-retries", "0"}, options...)...)
 }
 
 // nmapAt is nmap at its own pace. -n and -Pn leave only the scan itself.
@@ -135,7 +136,7 @@ func decoyList() (list []string) {
 func distributed(a aim) []string {
 	const each = `for i in $(seq 0 19); do
 	from=$((i * 5 + 1)); to=$((from + 4)); source=$(eval echo \$$((i + 3)))
-	nmap -n -Pn -e eth0 $1 -S "$source" --max-retries 0 --max-rate 5 -sS -p $from-$to "$2" >/dev/null &
+	nmap -n -Pn -e eth0 $1 -S "$source" --max-retries 0 --scan-delay 200ms -sS -p $from-$to "$2" >/dev/null &
 done; wait`
 	six := "--send-ip"
 	if a.dst.Is6() {

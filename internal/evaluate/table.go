@@ -131,6 +131,9 @@ func (r *report) lifeTable(b *bytes.Buffer) {
 	fmt.Fprintf(b, "| forged: gateway, resolver, connected peer |%s%s\n", empty, cells(r.order, func(t string) string {
 		return fmt.Sprintf("%d of %d blocked", len(r.results[t].forged), len(protected()))
 	}))
+	fmt.Fprintf(b, "| forged: decoys of nmap -D |%s%s\n", empty, cells(r.order, func(t string) string {
+		return fmt.Sprintf("%d of %d blocked", r.results[t].decoys, len(decoyList()))
+	}))
 	if pk := r.results["picket"]; pk != nil && pk.flood != nil && r.flood != nil {
 		fmt.Fprintf(b, "\nA flood of forged sources with one true scanner in it: of %d packets live, %d sources were blocked, the scanner was %s; of %d in\ncapture time %d, and it was %s.\n",
 			pk.flood.packets, pk.flood.blocks, found(pk.flood.found), r.flood.packets, r.flood.blocks, found(r.flood.found))
