@@ -280,7 +280,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 		b.end(e, "unblock", reason, time.Now(), len(list) <= tellEach)
 	}
 	if len(list) > tellEach {
-		b.journal.Notice("", "unblocked %d sources: %s", len(list), reason)
+		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
 	}
 	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
 	return len(list) + waiting, nil
