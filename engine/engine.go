@@ -205,7 +205,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Within, d.Ports = int(s.live), int(s.used)
 	}
 	e.name(p, s, slot, fresh, now8, d)
-	if d.Reason = e.exceeded(d); d.Reason != BelowTrigger && d.Reason != IsDecoy {
+	if d.Reason = e.exceeded(d, fresh); d.Reason != BelowTrigger && d.Reason != IsDecoy {
 		d.Pattern = e.nameReaction(s, d)
 		e.react(p, k, s, pol.Action, d)
 	}
@@ -213,13 +213,16 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 }
 
 // exceeded returns which of the limits a source is above, or BelowTrigger.
-func (e *Engine) exceeded(d *Decision) Reason {
+// Fresh says that the port is new to the source.
+func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
 	switch {
 	case d.Within > d.Trigger || d.Trigger == 0:
 		return AboveTrigger
 	case d.Targets > e.cfg.Sweep:
 		return AboveSweep
-	case d.Ports > e.cfg.Slow && d.Ports > d.Within: // what is all inside the window is the trigger's
+	case fresh && d.Ports > e.cfg.Slow && d.Ports > d.Within:
+		// What is all inside the window is the trigger's, and a port that was asked
+		// before is nothing new, however long ago that was.
 		return AboveSlow
 	case d.Pattern == Distributed && e.cfg.Distributed == Block:
 		return PartOfScan

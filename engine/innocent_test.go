@@ -144,6 +144,14 @@ func TestOrdinaryLife(t *testing.T) {
 				l.wait(5 * time.Minute)
 			}
 		}},
+		{"one that asks two dozen, every hour", true, func(l *life) {
+			for range 1000 {
+				for port := range 24 {
+					l.tries("198.51.100.62", us, 20+port*10)
+				}
+				l.wait(time.Hour)
+			}
+		}},
 		{"one that asks one of them every half hour", true, func(l *life) {
 			for i := range 3000 {
 				l.tries("198.51.100.61", us, []int{22, 25, 53, 80, 110, 143, 389, 443, 636, 993}[i%10])

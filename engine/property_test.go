@@ -56,7 +56,7 @@ func (x *tape) next() (p Probe, ok bool) {
 // hard is a small engine on which everything happens soon.
 func hard() Config {
 	return Config{
-		Sources: 16, Window: time.Minute, Blocks: 8, UnprovenRate: 1000, Flood: 50, Sweep: 3, Slow: 5,
+		Sources: 16, Window: time.Minute, Blocks: 8, UnprovenRate: 1000, Flood: 50, Sweep: 3, Slow: 5, ToolTrigger: 2,
 		TCP: Policy{Action: Block, Trigger: [Modes]int{0, 0, 1, 3}}, UDP: Policy{Action: Run, Trigger: [Modes]int{2, 2, 2, 2}},
 		IP:        Policy{Action: Log, Trigger: [Modes]int{1, 1, 1, 1}},
 		Protected: NewPrefixes(netip.MustParsePrefix("198.51.100.0/28"), netip.MustParsePrefix("2001:db8:0:1::/64")),

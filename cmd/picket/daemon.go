@@ -51,6 +51,7 @@ type daemon struct {
 	dryRun  bool
 	started time.Time
 	journal *journal.Writer
+	table   nft.Config // does not change while picket runs
 
 	mu      sync.Mutex // for what a reload changes
 	config  *config.Config
@@ -167,7 +168,8 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err != nil {
 		return err
 	}
-	table, err := nft.Open(d.config.Table())
+	d.table = d.config.Table()
+	table, err := nft.Open(d.table)
 	if err != nil {
 		return err
 	}
@@ -242,6 +244,7 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	d.adopting = !fresh
 	d.actions.start()
 	if !d.adopting {
+		d.actions.keep(d.actions.standing())
 		d.actions.settle()
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"picket/engine"
@@ -26,7 +25,7 @@ type judge struct {
 	journal  *journal.Writer
 	probes   chan mirrored
 	calls    chan func()
-	overflow atomic.Uint64 // probes that did not fit into the channel
+	ended    chan struct{} // closed when run has ended
 	names    map[uint32]string
 	evidence *evidence.Store
 	transit  transit
@@ -42,18 +41,19 @@ func newJudge(c *config.Config, e *engine.Engine, j *journal.Writer) *judge {
 	return &judge{
 		engine: e, config: c, journal: j,
 		evidence: new(evidence.Store), // it keeps nothing
-		probes: make(chan mirrored, probeQueue), calls: make(chan func(), 64), names: map[uint32]string{},
+		probes:   make(chan mirrored, probeQueue), calls: make(chan func(), 64), ended: make(chan struct{}), names: map[uint32]string{},
 	}
 }
 
-// probe queues a probe and the bytes of its packet. It never waits. It is for
-// the goroutine that reads.
+// probe queues a probe and the bytes of its packet; it is for the goroutine that
+// reads. If the judge does not keep up, the reader waits here and the kernel's
+// buffer fills: what it loses then shows in the sequence numbers, and what was
+// stored for us during a restart is all read.
 func (j *judge) probe(p engine.Probe, raw []byte) {
 	select {
 	case j.probes <- mirrored{p, j.transit.put(raw)}:
 		j.transit.sent()
-	default:
-		j.overflow.Add(1)
+	case <-j.ended:
 	}
 }
 
@@ -85,6 +85,7 @@ func (j *judge) lost(p netip.Prefix) {
 
 // run works until ctx ends.
 func (j *judge) run(ctx context.Context) {
+	defer close(j.ended)
 	for {
 		select {
 		case <-ctx.Done():
@@ -150,7 +151,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 		j.journal.Event(patternOf(ev, &d))
 	}
 	if d.Action == engine.Block {
-		w := &blockWork{source: d.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
 		if !j.actions.before(w) && !j.blocker.block(w) {
 			j.engine.Unblock(d.Source)
 			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
@@ -234,6 +235,12 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 		s = fmt.Sprintf("detect.flood = %d", c.Detect.Flood)
 	case d.Reason == engine.TooMany:
 		s = fmt.Sprintf("block.unproven_rate = %d", c.Block.UnprovenRate)
+	case d.Reason == engine.IsConnected:
+		s = fmt.Sprintf("ignore.connected = %v", c.Ignore.Connected)
+	case d.Reason == engine.Full:
+		s = fmt.Sprintf("block.max = %d", c.Block.Max)
+	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Handshake:
+		return "" // nothing that could be set makes more of them
 	case d.Lowered:
 		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}

@@ -79,17 +79,13 @@ func (d *daemon) watchLoss(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if lost := d.lost(); lost > told {
+			if lost := d.reader.Stats().Lost; lost > told {
 				d.journal.Event(engine.Event{Event: "lost", Time: now, Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
 				told = lost
 			}
 		}
 	}
 }
-
-// lost is how many mirrored packets were not judged: the kernel's buffer had no
-// room for them, or the judge did not keep up.
-func (d *daemon) lost() uint64 { return d.reader.Stats().Lost + d.judge.overflow.Load() }
 
 // stop ends the reading and has everything judged and done that was read.
 // What is mirrored from then on waits for the next process, if systemd keeps

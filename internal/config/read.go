@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"time"
 
 	"picket/engine"
 	"picket/internal/ignore"
@@ -104,6 +105,11 @@ func (i *Ignore) read(s *section) {
 
 func (b *Block) read(s *section) {
 	s.durations("for", &b.For)
+	if s.values["for"] != nil && s.values["unproven_for"] == nil {
+		// Who says how long a block is means every block: the default's shorter
+		// ones were made for the default.
+		b.UnprovenFor = []Duration{Duration(time.Hour)}
+	}
 	s.durations("unproven_for", &b.UnprovenFor)
 	number(s, "unproven_rate", &b.UnprovenRate, 1, 1_000_000)
 	s.duration("memory", &b.Memory, "1m", "520w")

@@ -71,7 +71,7 @@ for d in bin sbin lib lib64; do [ ! -L "/$d" ] || [ -L "$d" ] || ln -s "usr/$d" 
 exec chroot . /opt/usr/sbin/portsentry "$3"`
 
 func (p *portsentry) start(l *lab.Lab) (err error) {
-	p.host = l.Target
+	p.host, p.said = l.Target, nil
 	dir := filepath.Join(l.Dir(), "portsentry")
 	if err := os.MkdirAll(filepath.Join(dir, "etc/portsentry"), 0o755); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (p *portsentry) labels(source string) (out []string) {
 	alert := regexp.MustCompile(`attackalert: +(.*?) from host: [^/]*/([^ ]*) to `)
 	for _, line := range p.said {
 		m := alert.FindStringSubmatch(line)
-		if m == nil || m[2] != source {
+		if m == nil || m[2] != source || m[1] == "Packet" { // that it has IP options, beside what it is
 			continue
 		}
 		label := strings.NewReplacer("TCP SYN/Normal scan", "S/N", "TCP ", "", " scan", "").Replace(m[1])

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/replay"
+)
+
+// A comparison runs two configurations over the same packets at once, so that
+// of each block the decision of the other one about the same packet is known.
+type comparison struct {
+	sides     [2]*side
+	modes     [2]engine.Mode // of the packet at hand, by the port lists of each
+	asked     bool           // whether they are: a packet from NFLOG bears its mode
+	sources   map[netip.Addr]*compared
+	unwatched [2]uint64 // probes of ports that the other one alone watches
+	more      uint64    // blocks of sources beyond maxReacted
+}
+
+// compared is a source that either configuration blocked.
+type compared struct {
+	source  netip.Addr
+	block   [2]*engine.Event // the first; nil without one
+	why     [2]string        // why it was made, or what was decided instead
+	times   [2]int
+	whole   [2]time.Duration
+	covered [2]bool // blocked with its neighbours, by a prefix
+}
+
+// replayAgainst prints what the captures would have been otherwise with
+// another configuration. A dry run counts as none: this is one.
+func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules, sources []replay.Source, o replayOptions) error {
+	x := comparison{sources: map[netip.Addr]*compared{}}
+	configs := [2]*config.Config{c, other}
+	for i, c := range configs {
+		c.DryRun = false
+		var err error
+		if x.sides[i], err = newSide(c, rules); err != nil {
+			return err
+		}
+	}
+	rules.Mode = func(protocol uint8, port uint16) engine.Mode {
+		x.modes, x.asked = [2]engine.Mode{c.Mode(protocol, port), other.Mode(protocol, port)}, true
+		return cmp.Or(x.modes[0], x.modes[1])
+	}
+	began := time.Now()
+	sum, faults := replay.Run(ctx, sources, rules, x.packet)
+	took := time.Since(began)
+	list := x.differences()
+	var err error
+	if o.json {
+		err = x.encode(json.NewEncoder(out), list, &sum, took)
+	} else {
+		err = x.print(out, list, &sum, took)
+	}
+	return errors.Join(faults, err)
+}
+
+// packet gives one packet to both.
+func (x *comparison) packet(rec *replay.Record) {
+	asked := x.asked
+	x.asked = false
+	if rec.Verdict != replay.Probe {
+		return
+	}
+	var decisions [2]engine.Decision
+	var dropped, watched, blocked [2]bool
+	for i, s := range x.sides {
+		p := rec.Probe
+		if watched[i] = !asked || x.modes[i] != 0; !watched[i] {
+			x.unwatched[i]++
+			continue
+		}
+		if asked {
+			p.Mode = x.modes[i]
+		}
+		decisions[i], dropped[i] = s.observe(&p)
+		blocked[i] = decisions[i].Action == engine.Block
+	}
+	source := rec.Probe.Source
+	y := x.sources[source]
+	if y == nil {
+		if !blocked[0] && !blocked[1] {
+			return
+		}
+		if len(x.sources) >= maxReacted {
+			x.more++
+			return
+		}
+		y = &compared{source: source}
+		x.sources[source] = y
+	}
+	for i := range x.sides {
+		switch d := &decisions[i]; {
+		case !watched[i]:
+			if y.why[i] == "" {
+				y.why[i] = "its ports are not watched"
+			}
+		case dropped[i]:
+			y.covered[i] = true
+		case blocked[i]:
+			y.add(i, x.sides[i].judge.event(&rec.Probe, d), d)
+		case y.block[i] == nil && d.Reason != engine.Retransmission:
+			y.why[i] = because(d)
+		}
+	}
+}
+
+func (y *compared) add(i int, ev engine.Event, d *engine.Decision) {
+	if y.block[i] == nil {
+		y.block[i], y.why[i] = &ev, because(d)
+	}
+	y.times[i]++
+	y.whole[i] += d.For
+}
+
+// A difference is one source that the two configurations treat differently,
+// with the keys of its JSON form.
+type difference struct {
+	Event    string        `json:"event"`  // "difference"
+	Change   string        `json:"change"` // blocked, spared, or, blocked by both: earlier, later, longer, shorter
+	Source   netip.Addr    `json:"source"`
+	This     *engine.Event `json:"this,omitempty"`  // the first block of this configuration
+	Other    *engine.Event `json:"other,omitempty"` // that of the other one
+	ThisWhy  string        `json:"this_why"`
+	OtherWhy string        `json:"other_why"`
+	ThisFor  int64         `json:"this_for_s"` // all its blocks together
+	OtherFor int64         `json:"other_for_s"`
+}
+
+// changes are the kinds of differences, in the order of their report.
+var changes = [...]struct{ name, title string }{
+	{"blocked", "blocked by the other configuration alone"},
+	{"spared", "spared by the other configuration"},
+	{"earlier", "blocked earlier by the other configuration"},
+	{"later", "blocked later by the other configuration"},
+	{"longer", "blocked longer by the other configuration"},
+	{"shorter", "blocked shorter by the other configuration"},
+}
+
+// change says how the other configuration treats a source, "" if alike.
+func (y *compared) change() string {
+	a, b := y.block[0] != nil || y.covered[0], y.block[1] != nil || y.covered[1]
+	switch {
+	case !a:
+		return "blocked"
+	case !b:
+		return "spared"
+	case y.block[0] == nil || y.block[1] == nil: // with its neighbours, by a prefix
+		return ""
+	case y.block[1].Time.Before(y.block[0].Time):
+		return "earlier"
+	case y.block[1].Time.After(y.block[0].Time):
+		return "later"
+	case y.whole[1] > y.whole[0]:
+		return "longer"
+	case y.whole[1] < y.whole[0]:
+		return "shorter"
+	}
+	return ""
+}
+
+// differences lists them by kind and time.
+func (x *comparison) differences() (list []difference) {
+	for _, y := range x.sources {
+		if change := y.change(); change != "" {
+			list = append(list, difference{
+				Event: "difference", Change: change, Source: y.source, This: y.block[0], Other: y.block[1], ThisWhy: y.why[0], OtherWhy: y.why[1],
+				ThisFor: int64(y.whole[0] / time.Second), OtherFor: int64(y.whole[1] / time.Second),
+			})
+		}
+	}
+	slices.SortFunc(list, func(a, b difference) int {
+		return cmp.Or(rank(a.Change)-rank(b.Change), a.at().Compare(b.at()), a.Source.Compare(b.Source))
+	})
+	return list
+}
+
+func rank(change string) int {
+	for i, c := range changes {
+		if c.name == change {
+			return i
+		}
+	}
+	return len(changes)
+}
+
+func (d *difference) at() time.Time {
+	return cmp.Or(d.This, d.Other).Time
+}
+
+// againstResult ends the JSON form.
+type againstResult struct {
+	replayResult
+	Other   replayResult   `json:"other"`
+	Changes map[string]int `json:"changes"`
+	More    uint64         `json:"blocks_not_compared,omitempty"`
+}
+
+// result is the summary of one side. A port that the other one alone watches
+// is none of its own.
+func (x *comparison) result(i int, sum *replay.Summary, took time.Duration) replayResult {
+	mine, n := *sum, x.unwatched[i]
+	mine.Verdicts[replay.Probe] -= n
+	mine.Verdicts[replay.Unmonitored] += n
+	return x.sides[i].result(&mine, took)
+}
+
+func (x *comparison) encode(enc *json.Encoder, list []difference, sum *replay.Summary, took time.Duration) error {
+	r := againstResult{Changes: map[string]int{}, More: x.more, replayResult: x.result(0, sum, took), Other: x.result(1, sum, took)}
+	for _, d := range list {
+		r.Changes[d.Change]++
+		if err := enc.Encode(d); err != nil {
+			return err
+		}
+	}
+	return enc.Encode(r)
+}
+
+func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary, took time.Duration) error {
+	fmt.Fprintln(out, heading(x.result(0, sum, took)))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\nPROBES\tDROPPED\tBLOCKED\t")
+	for i, s := range x.sides {
+		name := [...]string{"this", "other"}[i]
+		fmt.Fprintf(w, "%d\t%d\t%d\t  %s: %s\n", s.judge.engine.Stats().Probes, s.dropped, x.blocked(i), name, cmp.Or(s.config.File, "embedded default"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(out, "\nboth block the same sources, at the same time and for as long")
+	}
+	change := ""
+	for _, d := range list {
+		if d.Change != change {
+			change = d.Change
+			fmt.Fprintf(out, "\n%s:\n", changes[rank(change)].title)
+		}
+		d.print(out)
+	}
+	if x.more > 0 {
+		fmt.Fprintf(out, "\n%d blocks of sources beyond the first %d were not compared\n", x.more, maxReacted)
+	}
+	return nil
+}
+
+// blocked counts the sources that side i blocked.
+func (x *comparison) blocked(i int) (n int) {
+	for _, y := range x.sources {
+		if y.block[i] != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// print shows one difference: the source, then a line for each configuration.
+func (d *difference) print(out io.Writer) {
+	ev := cmp.Or(d.Other, d.This)
+	fmt.Fprintf(out, "  %s", d.Source)
+	for _, s := range []string{ev.Pattern, ev.Technique, ev.Tool} {
+		if s != "" {
+			fmt.Fprintf(out, " %s", s)
+		}
+	}
+	fmt.Fprintln(out)
+	printSide(out, "this", d.This, d.ThisWhy, d.ThisFor)
+	printSide(out, "other", d.Other, d.OtherWhy, d.OtherFor)
+}
+
+func printSide(out io.Writer, name string, ev *engine.Event, why string, whole int64) {
+	if ev == nil {
+		fmt.Fprintf(out, "    %-5s let be: %s\n", name, cmp.Or(why, "nothing of it was judged"))
+		return
+	}
+	fmt.Fprintf(out, "    %-5s blocked at %s, for %s in all (%s): %s\n", name, ev.Time.UTC().Format("15:04:05.000"),
+		config.Duration(time.Duration(whole)*time.Second), ev.Config, why)
+}

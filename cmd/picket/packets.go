@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"picket/engine"
+	"picket/internal/packet"
+	"picket/internal/replay"
+)
+
+// packetLine is one packet of a replay and what it was taken for, with the
+// keys of its JSON form.
+type packetLine struct {
+	Event       string     `json:"event"` // "packet"
+	File        string     `json:"file"`
+	Number      uint64     `json:"number"`
+	Time        time.Time  `json:"time"`
+	Source      netip.Addr `json:"source,omitzero"`
+	Destination netip.Addr `json:"destination,omitzero"`
+	Protocol    string     `json:"protocol,omitempty"`
+	Port        uint16     `json:"port,omitempty"`
+	SourcePort  uint16     `json:"source_port,omitempty"`
+	Verdict     string     `json:"verdict"`
+	Mode        string     `json:"mode,omitempty"`
+	Technique   string     `json:"technique,omitempty"`
+	Pattern     string     `json:"pattern,omitempty"`
+	Tool        string     `json:"tool,omitempty"`
+	Action      string     `json:"action,omitempty"`
+	Why         string     `json:"why"`
+}
+
+// packetPrinter returns what prints every packet of a capture and judges it.
+func packetPrinter(out io.Writer, s *side, asJSON bool) func(*replay.Record) {
+	enc := json.NewEncoder(out)
+	file, width := "", 0
+	return func(rec *replay.Record) {
+		line := describePacket(rec)
+		if rec.Verdict == replay.Probe {
+			line.judged(&rec.Probe, s)
+		}
+		// An error of writing shows when the buffer is flushed.
+		if asJSON {
+			_ = enc.Encode(line)
+			return
+		}
+		if rec.File != file {
+			file = rec.File
+			fmt.Fprintf(out, "%q\n", file)
+		}
+		width = line.print(out, width)
+	}
+}
+
+func describePacket(rec *replay.Record) packetLine {
+	line := packetLine{
+		Event: "packet", File: rec.File, Number: rec.Number, Time: time.Unix(0, rec.At).UTC(),
+		Verdict: rec.Verdict.String(), Why: rec.Verdict.Why(),
+	}
+	p := rec.Packet
+	if p == nil || p.Has&packet.HasAddresses == 0 {
+		return line
+	}
+	line.Source, line.Destination = p.Source, p.Destination
+	if p.Has&packet.HasProtocol == 0 {
+		return line
+	}
+	line.Protocol = engine.ProtocolName(p.Protocol)
+	switch {
+	case p.Has&packet.HasPorts != 0:
+		line.Port, line.SourcePort = p.Port, p.SourcePort
+	case line.Protocol == "ip":
+		line.Port = uint16(p.Protocol)
+	case p.Has&packet.HasKind != 0 && line.Protocol != "tcp" && line.Protocol != "udp" && line.Protocol != "sctp":
+		line.Port = uint16(p.Type)<<8 | uint16(p.Code)
+	}
+	return line
+}
+
+// judged adds what the engine decided about a probe.
+func (l *packetLine) judged(p *engine.Probe, s *side) {
+	l.Mode, l.Technique, l.Port = p.Mode.String(), p.Technique.String(), p.Port
+	d, dropped := s.observe(p)
+	if dropped {
+		l.Why = "of a blocked source: the kernel would have dropped it"
+		return
+	}
+	l.Pattern, l.Tool, l.Action, l.Why = d.Pattern.String(), d.Tool.String(), d.Action.String(), because(&d)
+}
+
+// because says why a decision was made, with its evidence.
+func because(d *engine.Decision) string {
+	why := d.Reason.String()
+	if e := d.Evidence(); e != "" {
+		why += ": " + e
+	}
+	return why
+}
+
+// print writes the line for people, with so much room for who speaks to whom,
+// and returns how much it took.
+func (l packetLine) print(out io.Writer, width int) int {
+	flow := ""
+	if l.Source.IsValid() {
+		flow = fmt.Sprintf("%s > %s %s", l.Source, l.Destination, l.Protocol)
+	}
+	if l.Port != 0 {
+		flow += fmt.Sprintf("/%d", l.Port)
+	}
+	width = max(width, len(flow))
+	what := l.Verdict
+	for _, s := range []string{l.Technique, l.Pattern, l.Tool} {
+		if s != "" {
+			what += " " + s
+		}
+	}
+	if l.Action != "" && l.Action != engine.None.String() {
+		what += ", " + l.Action
+	}
+	fmt.Fprintf(out, "%7d  %s  %-*s  %s: %s\n", l.Number, l.Time.Format("01-02 15:04:05.000000"), width, flow, what, l.Why)
+	return width
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/replay"
+)
+
+// A capture is a pcap file that a test makes up: raw IPv4, one packet a microsecond.
+type capture struct {
+	b  []byte
+	at int64 // microseconds
+	n  int
+}
+
+func newCapture() *capture {
+	b := binary.LittleEndian.AppendUint32(nil, 0xa1b2c3d4)
+	b = append(b, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0)
+	return &capture{b: binary.LittleEndian.AppendUint32(b, 101), at: 1_700_000_000_000_000}
+}
+
+// tcp adds a segment without options.
+func (c *capture) tcp(source, destination uint32, sport, port uint16, flags byte) {
+	c.at++
+	c.n++
+	for _, v := range [...]uint32{uint32(c.at / 1e6), uint32(c.at % 1e6), 40, 40} {
+		c.b = binary.LittleEndian.AppendUint32(c.b, v)
+	}
+	c.b = append(c.b, 0x45, 0, 0, 40, 0, 9, 0, 0, 64, 6, 0, 0)
+	c.b = binary.BigEndian.AppendUint32(c.b, source)
+	c.b = binary.BigEndian.AppendUint32(c.b, destination)
+	c.b = binary.BigEndian.AppendUint16(c.b, sport)
+	c.b = binary.BigEndian.AppendUint16(c.b, port)
+	c.b = append(c.b, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, flags, 4, 0, 0, 0, 0, 0)
+}
+
+const (
+	server = 0xc0000201 // 192.0.2.1
+	client = 0xc6120000 // 198.18.0.0, for benchmarks (RFC 2544)
+	forger = 0xcb007100 // 203.0.113.0
+	syn    = engine.FlagSYN
+	ack    = engine.FlagACK
+	rst    = engine.FlagRST
+)
+
+// scanAmidService is n rounds of eleven packets: a connection to a service, and
+// three ports of a scan that are refused.
+func scanAmidService(n uint32) *capture {
+	c := newCapture()
+	for i := range n {
+		from, sport := uint32(client)|i&0xffff, uint16(1024+i%60000)
+		c.tcp(from, server, sport, 25, syn)
+		c.tcp(server, from, 25, sport, syn|ack)
+		for range 3 {
+			c.tcp(from, server, sport, 25, ack)
+		}
+		for k := range uint32(3) {
+			port := uint16(1 + (3*i+k)%1023)
+			c.tcp(from, server, 5, port, syn)
+			c.tcp(server, from, port, 5, rst|ack)
+		}
+	}
+	return c
+}
+
+// flood is n SYNs, each from a source of its own.
+func flood(n uint32) *capture {
+	c := newCapture()
+	for i := range n {
+		c.tcp(client+i, server, 9, 23, syn)
+	}
+	return c
+}
+
+// scan is one source that asks for n ports.
+func (c *capture) scan(source uint32, n int) *capture {
+	for port := range n {
+		c.tcp(source, server, 40000+uint16(source&0xff), uint16(port+1), syn)
+	}
+	return c
+}
+
+func benchmarkReplay(b *testing.B, c *capture) {
+	rules := replay.Rules{Mode: config.Default().Mode}
+	b.ReportAllocs()
+	began := processorTime(b)
+	for b.Loop() {
+		s, err := newSide(config.Default(), rules)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("bench", c.b)}, rules, s.queue)
+		s.flush()
+		if err != nil || sum.Packets != uint64(c.n) || s.judge.engine.Stats().Probes == 0 {
+			b.Fatal(err, sum)
+		}
+	}
+	packets := float64(c.n) * float64(b.N) / 1e6
+	b.ReportMetric(packets/b.Elapsed().Seconds(), "Mpackets/s")
+	b.ReportMetric(packets/(processorTime(b)-began).Seconds(), "Mpackets/cpu-s")
+}
+
+// processorTime is what the process has used so far: unlike the clock it tells
+// what one core can do on a machine that has other things to do.
+func processorTime(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkReplay reads a capture in memory with the engine in: both passes,
+// half of it connections to a service, half of it a scan that is refused.
+func BenchmarkReplay(b *testing.B) { benchmarkReplay(b, scanAmidService(200_000)) }
+
+// BenchmarkReplayFlood is the worst case: every packet is a probe, a flow and a
+// source of its own.
+func BenchmarkReplayFlood(b *testing.B) { benchmarkReplay(b, flood(1_000_000)) }
+
+// TestAgainst: of a source that one configuration blocks the decision of the
+// other is told, in both directions, and one that both treat alike is not there.
+func TestAgainst(t *testing.T) {
+	// Not watched by this one, above the trigger here, above both.
+	c := newCapture().scan(forger+1, 10)
+	c.scan(forger+2, 200)
+	for range 20 {
+		c.tcp(forger+3, server, 41000, 4000, syn)
+		c.at += 1e6
+	}
+	this, err := config.Parse("this.toml", []byte("dry_run = true\n[tcp]\nadvanced = \"1-1023\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := config.Parse("other.toml", []byte("[tcp]\ntrigger = { stealth = 3, advanced = 0 }\nadvanced = \"4-5000\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := differencesOf(t, this, other, c)
+	want := map[string]string{
+		"203.0.113.1 blocked": "not above the trigger: 10 different ports inside the window, 25 let pass; above the trigger: 2 different ports inside the window, 0 let pass",
+		"203.0.113.2 earlier": "above the trigger: 26 different ports inside the window, 25 let pass; above the trigger: 2 different ports inside the window, 0 let pass",
+		"203.0.113.3 blocked": "its ports are not watched; above the trigger: 1 different port inside the window, 0 let pass",
+	}
+	for k, w := range want {
+		if got[k] != w {
+			t.Errorf("%s: %q, want %q", k, got[k], w)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("differences %q", got)
+	}
+	got = differencesOf(t, other, this, c)
+	for _, k := range []string{"203.0.113.1 spared", "203.0.113.2 later", "203.0.113.3 spared"} {
+		if got[k] == "" {
+			t.Errorf("the other way round %s is missing: %q", k, got)
+		}
+	}
+	if got := differencesOf(t, this, this, c); len(got) != 0 {
+		t.Errorf("a configuration differs from itself: %q", got)
+	}
+}
+
+func differencesOf(t *testing.T, this, other *config.Config, c *capture) map[string]string {
+	t.Helper()
+	var out strings.Builder
+	err := replayAgainst(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, replayOptions{json: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for d := json.NewDecoder(strings.NewReader(out.String())); ; {
+		var x struct {
+			Event, Change, Source string
+			This                  string `json:"this_why"`
+			Other                 string `json:"other_why"`
+		}
+		if err := decodeLoose(d, &x); err == io.EOF {
+			return found
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if x.Event == "difference" {
+			found[x.Source+" "+x.Change] = x.This + "; " + x.Other
+		}
+	}
+}
+
+// decodeLoose decodes the texts of an object alone.
+func decodeLoose(d *json.Decoder, to any) error {
+	raw := map[string]any{}
+	if err := d.Decode(&raw); err != nil {
+		return err
+	}
+	for k, v := range raw {
+		if _, ok := v.(string); !ok {
+			delete(raw, k)
+		}
+	}
+	b, err := json.Marshal(raw)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, to)
+}

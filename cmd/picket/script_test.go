@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the command under test one that scripts can run.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"picket": main})
+}
+
+// TestScripts runs testdata/*.txtar: what commands print, and their exit codes.
+// $CAPTURES is where the captures of package replay lie.
+func TestScripts(t *testing.T) {
+	captures, err := filepath.Abs("../../internal/replay/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CAPTURES", captures)
+			e.Setenv("RUNTIME_DIRECTORY", e.WorkDir) // nobody answers there
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"cut": cut, "exits": exits},
+	})
+}
+
+// cut FILE SIZE NEW [HEX] writes the first bytes of a file to another one, and
+// behind them those of HEX.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := []byte(ts.ReadFile(args[0]))[:n]
+	for _, text := range args[3:] {
+		more, err := hex.DecodeString(text)
+		ts.Check(err)
+		b = append(b, more...)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o600))
+}
+
+// exits CODE PROGRAM ARGUMENT... runs a program and fails unless it exits with
+// that code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	code, failed := 0, new(exec.ExitError)
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/replay"
+)
+
+// maxReacted is how many sources that were reacted to a replay keeps apart;
+// the engine's own books hold 131,072 blocks at once by default.
+const maxReacted = 1 << 18
+
+// A side is one configuration of a replay, its engine and what that has found
+// so far.
+type side struct {
+	config  *config.Config
+	judge   *judge // for its events; its channels are not used
+	tell    func(engine.Event)
+	reacted map[netip.Addr]*reacted
+	order   []*reacted
+	more    uint64 // reactions to sources beyond maxReacted
+	dropped uint64 // packets of blocked sources, which the kernel would not have shown
+	seen    map[string]int
+	waiting []engine.Probe // see queue
+}
+
+// reacted is a source that was reacted to.
+type reacted struct {
+	first, last engine.Event
+	times       int
+	whole       time.Duration // of all reactions
+}
+
+func newSide(c *config.Config, rules replay.Rules) (*side, error) {
+	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, false), 0)
+	if err != nil {
+		return nil, err
+	}
+	return &side{
+		config: c, judge: newJudge(c, e, nil), tell: func(engine.Event) {}, reacted: map[netip.Addr]*reacted{},
+		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32),
+	}, nil
+}
+
+// queue judges a packet of a capture, together with those before and behind
+// it: the engine finds what it knows of 32 sources in the time of a few.
+func (s *side) queue(rec *replay.Record) {
+	if rec.Verdict != replay.Probe {
+		return
+	}
+	if s.waiting = append(s.waiting, rec.Probe); len(s.waiting) == cap(s.waiting) {
+		s.flush()
+	}
+}
+
+// flush judges what waits.
+func (s *side) flush() {
+	s.judge.engine.Expect(s.waiting)
+	for i := range s.waiting {
+		s.observe(&s.waiting[i])
+	}
+	s.waiting = s.waiting[:0]
+}
+
+// observe judges one probe. What the kernel would have dropped is not seen,
+// and has no decision; then dropped is true.
+func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
+	e := s.judge.engine
+	if e.Blocked(p.Source, p.At) {
+		s.dropped++
+		return d, true
+	}
+	d = e.Observe(*p)
+	if d.Action == engine.None && !d.Tell {
+		return d, false
+	}
+	ev := s.judge.event(p, &d)
+	if d.NewPattern {
+		s.seen[ev.Pattern]++
+		s.tell(patternOf(ev, &d))
+	}
+	if d.Action != engine.None {
+		s.react(p.Source, ev)
+	}
+	if d.Action != engine.None || !d.NewPattern {
+		s.tell(ev)
+	}
+	return d, false
+}
+
+func (s *side) react(source netip.Addr, ev engine.Event) {
+	x := s.reacted[source]
+	if x == nil {
+		if len(s.order) >= maxReacted {
+			s.more++
+			return
+		}
+		x = &reacted{first: ev}
+		s.reacted[source] = x
+		s.order = append(s.order, x)
+	}
+	x.last = ev
+	x.times++
+	x.whole += time.Duration(ev.For)
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/replay"
+)
+
+// replayResult is the summary of a replay, with the keys of its JSON form.
+type replayResult struct {
+	Event    string            `json:"event"` // "summary"
+	Files    int               `json:"files"`
+	Packets  uint64            `json:"packets"`
+	Probes   uint64            `json:"probes"`
+	Dropped  uint64            `json:"dropped"` // of blocked sources: the kernel would not have shown them
+	Sources  int               `json:"sources"`
+	Reacted  int               `json:"blocked"` // sources
+	Open     int               `json:"open_ports"`
+	First    time.Time         `json:"first"`
+	Last     time.Time         `json:"last"`
+	Took     float64           `json:"took_s"`
+	Verdicts map[string]uint64 `json:"packets_by_verdict"`
+	Reasons  map[string]uint64 `json:"probes_by_reason"`
+	Patterns map[string]int    `json:"patterns"` // how often each was named
+}
+
+func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
+	e := s.judge.engine.Stats()
+	out := replayResult{
+		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Reacted: len(s.order),
+		Open: sum.Open, First: time.Unix(0, sum.First).UTC(), Last: time.Unix(0, sum.Last).UTC(), Took: took.Seconds(),
+		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
+	}
+	for v, n := range sum.Verdicts {
+		if n > 0 {
+			out.Verdicts[replay.Verdict(v).String()] = n
+		}
+	}
+	for i, n := range e.Reasons {
+		if n > 0 {
+			out.Reasons[engine.Reason(i).String()] = n
+		}
+	}
+	return out
+}
+
+// print shows the summary and who was reacted to, as tables.
+func (s *side) print(out io.Writer, r replayResult) error {
+	fmt.Fprintln(out, heading(r))
+	verdicts := map[string]uint64{}
+	for v := range replay.Verdicts {
+		if n := r.Verdicts[v.String()]; n > 0 {
+			verdicts[v.String()+"\t"+v.Why()] = n
+		}
+	}
+	printCounts(out, "PACKETS", "ARE", verdicts)
+	if r.Probes > 0 {
+		probes := maps.Clone(r.Reasons)
+		if r.Dropped > 0 {
+			probes["of a blocked source"] = r.Dropped
+		}
+		printCounts(out, "PROBES", "ARE", probes)
+	}
+	patterns := map[string]uint64{}
+	for name, n := range r.Patterns {
+		patterns[name] = uint64(n)
+	}
+	printCounts(out, "TIMES", "PATTERN", patterns)
+	return s.printReacted(out)
+}
+
+// heading says in a line what was read.
+func heading(r replayResult) string {
+	text := fmt.Sprintf("%s in %s", plural(r.Packets, "packet"), plural(uint64(r.Files), "file"))
+	if r.Packets > 0 {
+		text += fmt.Sprintf(", over %s from %s", r.Last.Sub(r.First).Round(time.Millisecond), r.First.Format(time.DateTime))
+	}
+	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
+}
+
+// printReacted lists who was reacted to.
+func (s *side) printReacted(out io.Writer) error {
+	if len(s.order) == 0 {
+		_, err := fmt.Fprintln(out, "\nnobody would have been blocked")
+		return err
+	}
+	fmt.Fprintln(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SOURCE\tACTION\tFOR\tTIMES\tPROBES\tPORTS\tPATTERN\tTECHNIQUE\tTOOL\tPROVEN\tFIRST")
+	for _, x := range s.order {
+		ev := x.last
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", ev.Source, ev.Action, config.Duration(ev.For), x.times, ev.Probes, ev.PortsSeen,
+			dash(ev.Pattern), dash(ev.Technique), dash(ev.Tool), yesNo(ev.Proven), x.first.Time.UTC().Format("2006-01-02 15:04:05.000"))
+	}
+	if s.more > 0 {
+		fmt.Fprintf(w, "and %d more times sources beyond the %d that are kept apart\n", s.more, maxReacted)
+	}
+	return w.Flush()
+}
+
+// printCounts prints a table of counts, the highest first, the numbers to the
+// right; nothing if there are none.
+func printCounts(out io.Writer, number, what string, counts map[string]uint64) {
+	if len(counts) == 0 {
+		return
+	}
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
+	})
+	width := max(len(number), 9)
+	fmt.Fprintf(out, "\n%*s  %s\n", width, number, what)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, n := range names {
+		fmt.Fprintf(w, "%*d  %s\n", width, counts[n], n)
+	}
+	_ = w.Flush() // an error of writing shows when the buffer is flushed
+}
+
+func plural(n uint64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.FormatUint(n, 10) + " " + what
+}
+
+func dash(s string) string { return cmp.Or(s, "-") }
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
