@@ -105,6 +105,8 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
+	case d.Pattern == Decoy && d.Sources == 0:
+		return fmt.Sprintf("others sent its packets too; %s of its own", count(d.Within, "port"))
 	case d.Sources > 1:
 		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, count(d.Within, "port"))
 	case d.Reason == AboveSlow || d.Pattern == SlowScan:
