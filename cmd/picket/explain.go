@@ -95,7 +95,7 @@ func (j *judge) told(k *evidence.Probe) control.KeptProbe {
 		Port: p.Port, SourcePort: p.SourcePort, Mode: p.Mode.String(), Technique: p.Technique.String(),
 		Interface: j.interfaceName(p.Interface), Pattern: d.Pattern.String(), NewPattern: d.NewPattern, Tool: d.Tool.String(),
 		Proven: d.Proven, Action: d.Action.String(), For: int64(d.For / time.Second), Reason: d.Reason.String(),
-		Decision: decision(d), Config: j.setting(p, d), Length: int(p.Length),
+		Decision: decision(p, d), Config: j.setting(p, d), Length: int(p.Length),
 	}
 	if p.Protocol == engine.ProtocolTCP {
 		out.Flags = engine.FlagNames(p.Flags)

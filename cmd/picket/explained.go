@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/evidence"
+	"picket/nft"
 )
 
 func explainCommand() *cobra.Command {
@@ -68,7 +72,9 @@ func writePcap(file string, x *control.Explanation) error {
 	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
 		return err
 	}
-	if n := len(x.Probes) - len(packets); n > 0 {
+	if len(packets) == 0 {
+		warn("%s: no packet of %s is kept", file, x.Source)
+	} else if n := len(x.Probes) - len(packets); n > 0 {
 		warn("%s: %d of %d probes are connections that the trap completed, which no single packet shows", file, n, len(x.Probes))
 	}
 	return nil
@@ -92,7 +98,7 @@ func pcapPackets(x *control.Explanation) (out []evidence.Packet) {
 }
 
 func pcapWords(p *control.KeptProbe) string {
-	s := fmt.Sprintf("%s probe of %s (%s): %s", p.Technique, engine.PortName(p.Protocol, p.Port), p.Mode, p.Decision)
+	s := fmt.Sprintf("%s to %s, %s: %s", p.Technique, engine.PortName(p.Protocol, p.Port), p.Mode, p.Decision)
 	if p.Config != "" {
 		s += " (" + p.Config + ")"
 	}
@@ -131,10 +137,10 @@ func printExplanation(out io.Writer, x *control.Explanation) error {
 }
 
 func seen(k *control.Known) []string {
-	lines := []string{fmt.Sprintf("%s of %s at %s, %s to %s", several(int(k.Probes), "probe"), several(int(k.PortsAll), "port"),
-		addresses(k.Targets)+" of this host", stamp(k.First), stamp(k.Last))}
+	lines := []string{fmt.Sprintf("%s of %s at %s of this host, %s", several(int(k.Probes), "probe"), several(int(k.PortsAll), "port"),
+		addresses(k.Targets), span(k.First, k.Last))}
 	if k.Repeated > 0 {
-		lines[0] += fmt.Sprintf("; %s repeated what was sent before", several(int(k.Repeated), "packet"))
+		lines[0] += fmt.Sprintf("; and %s of them", several(int(k.Repeated), "repeat"))
 	}
 	var is []string
 	if k.Pattern != "" {
@@ -150,9 +156,37 @@ func seen(k *control.Known) []string {
 	}
 	lines = append(lines, strings.Join(is, ", "))
 	if len(k.Ports) > 0 {
-		lines = append(lines, "latest ports: "+strings.Join(k.Ports, " "))
+		lines = append(lines, "latest ports: "+portRanges(k.Ports))
 	}
 	return lines
+}
+
+// portRanges writes "tcp/3 tcp/1 udp/9 tcp/2" as "tcp/1-3 udp/9".
+func portRanges(list []string) string {
+	by := map[string][]nft.Range{}
+	for _, p := range list {
+		protocol, number, _ := strings.Cut(p, "/")
+		if n, err := strconv.ParseUint(number, 10, 16); err == nil {
+			by[protocol] = append(by[protocol], nft.Range{From: uint16(n), To: uint16(n)})
+		}
+	}
+	var out []string
+	for _, protocol := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, protocol+"/"+config.Ports(nft.Merge(by[protocol])).String())
+	}
+	return strings.Join(out, " ")
+}
+
+// span writes from when to when.
+func span(from, to time.Time) string {
+	switch a, b := stamp(from), stamp(to); {
+	case a == b:
+		return a
+	case a[:len(time.DateOnly)] == b[:len(time.DateOnly)]:
+		return a + " to " + b[len(time.DateOnly)+1:]
+	default:
+		return a + " to " + b
+	}
 }
 
 // printProbes prints the probes, one a line. What all have in common stands
@@ -161,7 +195,7 @@ func printProbes(out io.Writer, x *control.Explanation) error {
 	first, last := &x.Probes[0], &x.Probes[len(x.Probes)-1]
 	clock, day := "15:04:05.000", ""
 	if first.Time.Local().Format(time.DateOnly) == last.Time.Local().Format(time.DateOnly) {
-		day = ", of " + first.Time.Local().Format(time.DateOnly)
+		day = ", on " + first.Time.Local().Format(time.DateOnly)
 	} else {
 		clock = time.DateOnly + " " + clock
 	}
@@ -182,7 +216,7 @@ func printProbes(out io.Writer, x *control.Explanation) error {
 		count = fmt.Sprintf("Its last %d probes", n)
 	}
 	if n := int(x.Since) - len(x.Probes); n > 0 {
-		count += fmt.Sprintf(" (of %d; copies, and what was on its way when it was blocked, are not kept)", x.Since)
+		count += fmt.Sprintf(" of %d (repeats, what was on its way when it was blocked, and the oldest are not kept)", x.Since)
 	}
 	fmt.Fprintf(out, "\n%s%s%s%s:\n\n", count, day, from, to)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

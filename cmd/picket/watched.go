@@ -64,7 +64,7 @@ func (x *explainer) sayEnded(d *engine.Decision, at time.Time) {
 	} else {
 		x.why("It was blocked at %s for %s, which has ended, and has sent no probe since.", stamp(at), config.Duration(d.For))
 	}
-	x.why("That was for: %s.", d.Evidence())
+	x.why("That was for: %s.", grounds(&x.kept[len(x.kept)-1].Probe, d))
 	x.change("It starts anew with its next probe; the next block is its %s.", ordinal(d.Offence+1))
 }
 
@@ -76,18 +76,18 @@ func (x *explainer) sayLimits(d *engine.Decision) {
 	if d.Lowered {
 		name = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}
+	if d.Action != engine.None {
+		x.why("%s (%s). That was told at %s.", upper(grounds(p, d)), name, stamp(time.Unix(0, p.At)))
+		return
+	}
 	if x.now.Sub(time.Unix(0, p.At)) > within {
 		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", ago(x.now.Sub(time.Unix(0, p.At))), c.Window)
 		x.change("It is blocked at %d different ports within %s (%s).", d.Trigger+1, c.Window, name)
 		return
 	}
-	if d.Action != engine.None {
-		x.why("%s.", upper(d.Evidence()))
-		return
-	}
 	x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", several(d.Within, "different port"), c.Window, d.Trigger, name)
-	x.change("It is blocked at %s more within %s (%s), %s of this host more (detect.sweep = %d), or %s in %s (detect.slow = %d).",
-		several(d.Trigger+1-d.Within, "different port"), c.Window, name, addresses(c.Sweep+1-d.Targets), c.Sweep,
+	x.change("It is blocked at %s within %s (%s), at %s of this host (detect.sweep = %d), or at %s in %s (detect.slow = %d).",
+		several(d.Trigger+1-d.Within, "more port"), c.Window, name, strings.Replace(addresses(c.Sweep+1-d.Targets), " ", " more ", 1), c.Sweep,
 		several(c.Slow+1, "port"), c.SlowWindow, c.Slow)
 }
 

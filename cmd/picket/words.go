@@ -10,21 +10,24 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/evidence"
 )
 
 // The words of "picket explain".
 
 // decision says in words what was decided about one probe, and why.
-func decision(d *engine.Decision) string {
+func decision(p *engine.Probe, d *engine.Decision) string {
 	because := d.Reason.String()
 	switch d.Reason {
+	case engine.IsProtected, engine.IsConnected, engine.InFlood, engine.TooMany, engine.Full:
+		because = fmt.Sprintf("spared: %s; %s", because, d.Evidence())
 	case engine.BelowTrigger:
 		because = fmt.Sprintf("port %d of the %d that are let pass", d.Within, d.Trigger)
 		if d.Within == 0 {
 			because = "others sent the same packet, so its port does not count"
 		}
 	case engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan, engine.IsDecoy:
-		because = d.Evidence()
+		because = grounds(p, d)
 	case engine.Backscatter:
 		because = "an answer to what this host did not send"
 	case engine.LateAnswer:
@@ -44,6 +47,18 @@ func decision(d *engine.Decision) string {
 		because += "; now a " + patternName(d.Pattern.String())
 	}
 	return because
+}
+
+// grounds says what a reaction rests on.
+func grounds(p *engine.Probe, d *engine.Decision) string {
+	port := engine.PortName(engine.ProtocolName(p.Protocol), p.Port)
+	switch {
+	case p.Technique == engine.Connect && d.Trigger == 0:
+		return "a connection to the trap port " + port + " was completed, and none is let pass"
+	case d.Reason == engine.AboveTrigger && d.Trigger == 0:
+		return "a " + p.Technique.String() + " probe of " + port + ", and none is let pass"
+	}
+	return d.Evidence()
 }
 
 // patternName writes a pattern as people do.
@@ -90,6 +105,9 @@ func (x *explainer) say() {
 	if x.Connected && x.State != "spared" && x.State != "protected" {
 		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
 	}
+	if x.asked.IsSingleIP() && x.Source != x.asked1() && x.Known != nil {
+		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.config.Detect.IPv6Prefix)
+	}
 	if x.config.DryRun {
 		x.why("dry_run = true: nobody is blocked.")
 	}
@@ -125,7 +143,7 @@ func protectedBy(why string) string {
 	case "loopback":
 		return ""
 	}
-	return "ignore.addresses, ignore.files"
+	return "ignore.addresses or ignore.files"
 }
 
 func (x *explainer) sayBlocked(b *control.InForce) {
@@ -136,11 +154,13 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
 	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.asked1(), of, left, stamp(b.Expires))
-	switch d, ok := x.reaction(); {
+	switch k := x.reaction(); {
 	case b.ByHand:
 		x.why("Blocked by hand at %s: %s.", stamp(b.Since), strings.TrimSuffix(b.Reason, "."))
-	case ok:
-		x.why("%s%s (%s).", patternPrefix(b.Pattern), d.Evidence(), b.Config)
+	case k != nil && patternPrefix(b.Pattern) == "":
+		x.why("%s (%s).", upper(grounds(&k.Probe, &k.Decision)), b.Config)
+	case k != nil:
+		x.why("%s%s (%s).", patternPrefix(b.Pattern), grounds(&k.Probe, &k.Decision), b.Config)
 	default:
 		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, engine.PortName(b.Protocol, b.Port), b.Reason, b.Config)
 	}
@@ -175,28 +195,33 @@ func patternPrefix(p string) string {
 	return strings.ToUpper(name[:1]) + name[1:] + ": "
 }
 
-// reaction returns the decision that the block in force rests on, if it is kept.
-func (x *explainer) reaction() (d engine.Decision, ok bool) {
+// reaction returns the probe that the block in force rests on, if it is kept.
+func (x *explainer) reaction() *evidence.Probe {
 	for i := len(x.kept) - 1; i >= 0; i-- {
 		if x.kept[i].Decision.Action == engine.Block {
-			return x.kept[i].Decision, true
+			return &x.kept[i]
 		}
 	}
-	return d, false
+	return nil
 }
 
 func (x *explainer) sayProtected() {
 	x.State = "protected"
 	f := x.Protected[0]
-	who := x.asked1()
-	if f.Prefix != who {
-		who += ", which is in " + f.Prefix + " or has it in it,"
+	switch within := x.protect[0].Prefix; {
+	case within == x.asked:
+		x.Summary = fmt.Sprintf("%s is protected and never blocked: %s.", x.asked1(), f.Why)
+	case within.Bits() < x.asked.Bits():
+		x.Summary = fmt.Sprintf("%s is protected and never blocked: it is in %s, %s.", x.asked1(), f.Prefix, f.Why)
+	default:
+		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.asked1(), f.Prefix, f.Why)
 	}
-	x.Summary = fmt.Sprintf("%s is protected and never blocked: %s.", who, f.Why)
-	x.why("The kernel does not hand its packets to picket, so nothing is known of what it sends.")
+	x.why("The kernel does not hand packets of protected addresses to picket, so nothing is known of what they send.")
 	for _, f := range x.Protected {
-		if f.Config != "" {
-			x.change("%s (%s) comes from %s.", f.Prefix, f.Why, f.Config)
+		if f.Config == "" {
+			x.change("%s (%s) is always protected.", f.Prefix, f.Why)
+		} else {
+			x.change("%s (%s) is protected by %s.", f.Prefix, f.Why, f.Config)
 		}
 	}
 }
