@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"internal/replay":      {"engine", "internal/packet"},
 	"internal/config":      {"engine", "nft", "nflog", "examples", "internal/ignore", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route"},
 	"internal/journal":     {"engine"},
+	"internal/evidence":    {"engine"},
 	"internal/history":     {"engine"},
 	"internal/hook":        {"engine"},
 	"internal/lab/boot":    {"internal/lab"},

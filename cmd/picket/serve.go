@@ -29,6 +29,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 			return nil, d.block(ctx, r)
 		case "unblock":
 			return d.unblock(ctx, r)
+		case "explain":
+			return d.explain(ctx, r)
 		case "remove":
 			return d.remove()
 		}

@@ -33,6 +33,8 @@ type Config struct {
 	Block  Block    `json:"block"`
 	Trap   Trap     `json:"trap"`
 
+	Evidence Evidence `json:"evidence"`
+
 	Run       Run       `json:"run"`
 	Route     Route     `json:"route"`
 	HostsDeny HostsDeny `json:"hosts_deny"`

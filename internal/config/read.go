@@ -28,6 +28,7 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.Ignore.read(top.section("ignore"))
 	c.Block.read(top.section("block"))
 	c.Trap.read(top.section("trap"))
+	c.Evidence.read(top.section("evidence"))
 	c.readActions(top)
 	top.end()
 	c.Warnings, c.unread = d.warnings, d.unread
