@@ -23,8 +23,9 @@ LAB_TOOLS   := iproute2 nftables nmap
 TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
 	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
+EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 
-.PHONY: help build run test demo bench fuzz lint check deps clean
+.PHONY: help build run test demo bench compare evaluate fuzz lint check deps clean
 
 help:
 	@echo 'make build   bin/picket, static'
@@ -32,6 +33,8 @@ help:
 	@echo 'make demo    a scan seen and blocked, inside network namespaces (root)'
 	@echo 'make test    unit, fuzz seeds, race, lab; a skipped test is a failure (root)'
 	@echo 'make bench   the measured figures (root)'
+	@echo 'make compare PortSentry 1.2 and picket on the same scans, as tables (root)'
+	@echo 'make evaluate   scans, ordinary life and peers: the table of the README, within 15 minutes (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
 	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
@@ -65,6 +68,20 @@ bench: root go
 	@echo 'reaction and hold, in the lab: about two minutes'
 	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 20m ./internal/lab
 
+# PortSentry is unpacked, not installed, and runs in namespaces only.
+compare: root build
+	@$(call install,$(LAB_TOOLS) hping3 python3)
+	@d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; \
+		(cd "$$d" && apt-get download -qq portsentry && dpkg -x portsentry_*.deb portsentry) 2>/dev/null || \
+			{ echo 'no package portsentry: this needs Debian, and apt-get update' >&2; exit 1; }; \
+		$(GO) run -buildvcs=false ./internal/lab/compare -picket bin/picket -portsentry "$$d/portsentry" $(COMPARE)
+
+# Its peers are unpacked into a folder, not installed, and gone afterwards. It
+# fails when the table shows a scan missed or an innocent blocked.
+evaluate: root build
+	@$(call install,$(EVAL_TOOLS))
+	@$(GO) run -buildvcs=false ./internal/evaluate -picket bin/picket -readme README.md
+
 fuzz: go
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -buildvcs=false -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
@@ -87,7 +104,7 @@ check: root
 	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 deps: root go
-	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS)))
+	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS) $(EVAL_TOOLS)))
 	@$(GO) mod download
 
 clean:

@@ -21,7 +21,8 @@ type clock struct {
 const (
 	disorder    = int64(time.Minute)
 	longestJump = int64(45 * 24 * time.Hour)
-	latest      = int64(1) << 61 // some time in 2043; nothing adds up to an overflow below it
+	latest      = int64(1) << 62 // some time in 2116
+	mostOffset  = int64(1) << 61 // 73 years; latest, it and the longest block are below an overflow
 )
 
 // advance moves the clock to the time of a probe; false means that its range
@@ -39,7 +40,7 @@ func (c *clock) advance(at int64) bool {
 	case c.now-t > disorder:
 		c.offset += c.now - t
 	}
-	return c.offset <= latest
+	return c.offset <= mostOffset
 }
 
 // inside returns the engine's time for one of the world's.

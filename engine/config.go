@@ -75,8 +75,8 @@ type Config struct {
 	// listens on at more addresses than that looks for hosts and not for a service.
 	Sweep int
 
-	// Slow is how many distinct ports a source may ask in SlowWindow before
-	// the reaction, 15 by default, 5 to 16.
+	// Slow is how many distinct ports a source may ask in SlowWindow, not all of
+	// them inside Window, before the reaction, 15 by default, 5 to 16.
 	Slow int
 
 	// SlowWindow is how long a port counts towards Slow, 7 days by default
@@ -84,12 +84,12 @@ type Config struct {
 	SlowWindow time.Duration
 
 	// ToolTrigger is the trigger at most in force for a source that is certain
-	// to use a scanner's tool, 3 by default, 0 to MaxTrigger. Below 3 it is 3 in
-	// effect, since a tool is certain after three ports.
+	// to use a scanner's tool, MaxTrigger by default, which leaves the triggers
+	// alone. Below 2 it is 2 in effect, since a tool is certain at the third port.
 	ToolTrigger int
 
 	// Flood is how many sources never seen before may come in 8.6 seconds before
-	// they are a flood, 2,000 by default.
+	// they are a flood, 1,500 by default.
 	Flood int
 
 	// Decoys is what is done about sources whose probes are copies of others'
@@ -138,7 +138,7 @@ type Config struct {
 	UnprovenFor []time.Duration
 
 	// UnprovenRate is how many unproven sources may be blocked, or have the
-	// operator's command run, in a minute, 250 by default. So many again may
+	// operator's command run, in a minute, 900 by default. So many again may
 	// come at once after a quiet minute.
 	UnprovenRate int
 
@@ -164,9 +164,9 @@ const (
 	defaultSlowTime  = 7 * 24 * time.Hour
 	minSlowTime      = time.Hour
 	maxSlowTime      = 60 * 24 * time.Hour
-	defaultTool      = 3
-	defaultFlood     = 2000
-	defaultRate      = 250
+	defaultTool      = MaxTrigger
+	defaultFlood     = 1500
+	defaultRate      = 900
 	maxRate          = 1_000_000
 	defaultEphemeral = 32768
 	defaultMemory    = 30 * 24 * time.Hour

@@ -16,6 +16,7 @@ type Decision struct {
 	For     time.Duration // how long the block or the reaction lasts; 0 with None
 	Offence int           // how often the source was reacted to, this time included
 	Trigger int           // the trigger that was in force
+	Lowered bool          // and that is because the source is certain to use a tool
 
 	// Tell asks for an event: the first probe of a source and then the
 	// second, fourth, eighth ... is told, and every reaction; and of all
@@ -110,6 +111,8 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
+	case d.Pattern == Decoy && d.Sources == 0:
+		return fmt.Sprintf("others sent its packets too; %s of its own", count(d.Within, "port"))
 	case d.Sources > 1:
 		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, count(d.Within, "port"))
 	case d.Reason == AboveSlow || d.Pattern == SlowScan:

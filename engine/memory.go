@@ -98,7 +98,7 @@ func (e *Engine) recallSource(b []byte, shift int64, sameUnits bool) {
 	s.read(b)
 	s.last += shift
 	s.first += uint32(shift / int64(time.Second))
-	if !s.sound() || s.last < 0 || s.last > latest {
+	if !s.sound() || s.last < 0 || s.last > latest+mostOffset {
 		return // an index that is none must not come in
 	}
 	if !sameUnits {

@@ -18,7 +18,7 @@ func TestTriggers(t *testing.T) {
 	}{
 		{"the eleventh port of a stranger is one too many", nil, time.Second, 11},
 		{"the second stealth port is", []option{mode(Stealth)}, time.Second, 2},
-		{"the fourth of one who is certain to use nmap is", []option{likeTool(Nmap)}, time.Second, 4},
+		{"the eleventh of one who uses nmap is, unless said otherwise", []option{likeTool(Nmap)}, time.Second, 11},
 		{"the second stealth port is, with nmap or without", []option{mode(Stealth), likeTool(Nmap)}, time.Second, 2},
 		{"a datagram's source is forged more easily", []option{is(UDP)}, time.Second, 13},
 		{"a scan of one port in 15 seconds (nmap -T1) is found", nil, 15 * time.Second, 11},
@@ -33,6 +33,48 @@ func TestTriggers(t *testing.T) {
 				t.Errorf("reacted to probe %d, want %d: %v", n, x.want, d)
 			}
 		})
+	}
+}
+
+func TestToolTrigger(t *testing.T) {
+	c := careful()
+	c.ToolTrigger = 3
+	w := newWorld(t, c)
+	if d, n := w.scan(100, 40, time.Second, likeTool(Nmap)); n != 4 || !d.Lowered || d.Trigger != 3 || d.Tool != Nmap {
+		t.Errorf("nmap: probe %d, %+v", n, d)
+	}
+	if d, n := w.scan(100, 40, time.Second, from("198.51.100.8")); n != 11 || d.Lowered || d.Tool.String() != "" {
+		t.Errorf("Linux: probe %d, %+v", n, d)
+	}
+	n := 0
+	for i := range 40 { // one in three packets looks like nmap's by chance
+		tool := Linux
+		if i%3 == 0 {
+			tool = Nmap
+		}
+		if d := w.send(from("198.51.100.9"), port(100+i), likeTool(tool)); d.Action != None {
+			n = i + 1
+			break
+		}
+	}
+	if n != 11 {
+		t.Errorf("now and then like nmap: probe %d", n)
+	}
+}
+
+// A monitoring system asks for the same ports again and again.
+func TestSlowTakesNewPorts(t *testing.T) {
+	c := careful()
+	c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+	for _, pause := range []time.Duration{time.Hour, 9 * time.Hour, 5 * 24 * time.Hour} {
+		w := newWorld(t, c)
+		for range 50 {
+			for i := range 24 {
+				w.spares(w.send(port(100+i)), BelowTrigger)
+				w.wait(time.Second)
+			}
+			w.wait(pause)
+		}
 	}
 }
 

@@ -102,7 +102,7 @@ func (e *Engine) extent(a netip.Addr, s *source, isProven bool) netip.Prefix {
 	if a.Is4() {
 		return one
 	}
-	s.hosts |= 1 << (hashAddr(a) >> 60)
+	s.hosts |= 1 << (words(a).hash() >> 60)
 	length := e.prefixOf(a)
 	if length == 128 || bits.OnesCount16(s.hosts) < aggregateAt {
 		return one

@@ -66,9 +66,10 @@ func (t Tool) ordinary() bool { return t >= Linux }
 // it is certain. One packet may look so by chance.
 const certainAfter = 3
 
-// certain reports whether a source is known to use a tool.
+// certain reports whether a source is known to use a tool. Unicornscan never
+// is: it pretends to be a router, and a router may be what it seems.
 func (s *source) certain() bool {
-	return s.agreed >= certainAfter && s.tool != NoTool && !s.tool.ordinary()
+	return s.agreed >= certainAfter && s.tool != NoTool && s.tool != Unicornscan && !s.tool.ordinary()
 }
 
 // recognise notes what a probe of a new port looks like.

@@ -45,7 +45,6 @@ func port(n int) option      { return func(p *Probe) { p.Port = uint16(n) } }
 func sport(n int) option     { return func(p *Probe) { p.SourcePort = uint16(n) } }
 func seq(n uint32) option    { return func(p *Probe) { p.Seq = n } }
 func mode(m Mode) option     { return func(p *Probe) { p.Mode = m } }
-func ttl(n uint8) option     { return func(p *Probe) { p.TTL = n } }
 func is(t Technique) option  { return func(p *Probe) { p.Technique = t; p.shape() } }
 func likeTool(t Tool) option { return func(p *Probe) { p.look(t) } }
 

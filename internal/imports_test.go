@@ -15,15 +15,17 @@ import (
 // allowed says which of our packages a package may import. What is not named
 // may import none.
 var allowed = map[string][]string{
-	"nflog":               {"engine", "internal/packet"},
-	"internal/packet":     {"engine"},
-	"internal/replay":     {"engine", "internal/packet"},
-	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/ignore", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin"},
-	"internal/journal":    {"engine"},
-	"internal/history":    {"engine"},
-	"internal/hook":       {"engine"},
-	"internal/lab/boot":   {"internal/lab"},
-	"internal/portsentry": {"internal/hook", "internal/hostsdeny", "internal/ignore"},
+	"nflog":                {"engine", "internal/packet"},
+	"internal/packet":      {"engine"},
+	"internal/replay":      {"engine", "internal/packet"},
+	"internal/config":      {"engine", "nft", "nflog", "examples", "internal/ignore", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin"},
+	"internal/journal":     {"engine"},
+	"internal/evidence":    {"engine"},
+	"internal/history":     {"engine"},
+	"internal/hook":        {"engine"},
+	"internal/lab/boot":    {"internal/lab"},
+	"internal/lab/compare": {"internal/lab"},
+	"internal/portsentry":  {"internal/hook", "internal/hostsdeny", "internal/ignore"},
 }
 
 // pure is what the engine may use of the standard library: nothing with a

@@ -19,6 +19,7 @@ import (
 type Block struct {
 	Source netip.Prefix
 	For    time.Duration // what is left of it, when read back
+	Held   bool          // the kernel may hold the source: the hold ends with the block
 	Drops  uint64        // packets that the block refused; read back only
 }
 
@@ -63,7 +64,7 @@ func (t *Table) Block(blocks []Block, renew func(netip.Prefix) bool) error {
 			_ = t.conn.SetDeleteElements(set, els)
 			_ = t.conn.SetAddElements(set, els)
 		}
-		if b.Source.IsSingleIP() {
+		if b.Held && b.Source.IsSingleIP() {
 			// Or the hold could outlive the block, or its end by hand.
 			t.queueDelete(held(b.Source.Addr()), element(b.Source, time.Second))
 		}

@@ -56,12 +56,14 @@ func chains(c Config) []chain {
 			text: "type filter hook prerouting priority raw - 10; policy accept;",
 			why:  "before connection tracking: flows in progress and ports published to containers end here too",
 			rules: []rule{
+				// Held first: the transaction that blocks a source also releases it, and
+				// a packet that is between the two rules then must not slip through.
+				{text: "ip saddr @held4 goto refuse", exprs: cat(saddr4("held4"), verdict(expr.VerdictGoto, "refuse"))},
+				{text: "ip6 saddr @held6 goto refuse", exprs: cat(saddr6("held6"), verdict(expr.VerdictGoto, "refuse"))},
 				{text: "ip saddr @blocked4 goto refuse", exprs: cat(saddr4("blocked4"), verdict(expr.VerdictGoto, "refuse"))},
 				{text: "ip6 saddr @blocked6 goto refuse", exprs: cat(saddr6("blocked6"), verdict(expr.VerdictGoto, "refuse"))},
 				{text: "ip saddr @blocked_nets4 goto refuse", exprs: cat(saddr4("blocked_nets4"), verdict(expr.VerdictGoto, "refuse"))},
 				{text: "ip6 saddr @blocked_nets6 goto refuse", exprs: cat(saddr6("blocked_nets6"), verdict(expr.VerdictGoto, "refuse"))},
-				{text: "ip saddr @held4 goto refuse", exprs: cat(saddr4("held4"), verdict(expr.VerdictGoto, "refuse"))},
-				{text: "ip6 saddr @held6 goto refuse", exprs: cat(saddr6("held6"), verdict(expr.VerdictGoto, "refuse"))},
 			},
 		},
 		{

@@ -34,6 +34,9 @@ func (t *Table) Watch() (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch nftables: %w", err)
 	}
+	// Our own changes come by too, 100,000 elements at once after a reboot. What
+	// does not fit is a change by nobody known, so that less than asked for will do.
+	_ = conn.SetReadBuffer(32 << 20)
 	return &Watcher{conn: conn, ours: ours}, nil
 }
 

@@ -5,10 +5,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +35,7 @@ type actions struct {
 	routes   *keeper
 	deny     *keeper
 	failures failures
+	unrouted atomic.Bool // there should be routes, and the table could not be opened
 
 	mu      sync.Mutex
 	waiting map[netip.Prefix]*blockWork // blocks whose command comes first
@@ -104,24 +103,34 @@ func (a *actions) start() {
 	a.owners.Go(func() { a.count(ctx) })
 }
 
-// settle brings what an earlier run left beside its blocks in line with the
-// book, once that is known to be what the kernel has. It is for the blocker.
-func (a *actions) settle() {
-	c := a.set.Load().Config
-	if c.DryRun {
-		return
+// standing returns the routes that an earlier run has left.
+func (a *actions) standing() []netip.Prefix {
+	t, err := route.Open(a.set.Load().Route.Config())
+	if err != nil {
+		return nil // settle tells
 	}
-	if t, err := route.Open(c.Route.Config()); err == nil {
-		list, _ := t.List() // openRoutes tells what is wrong
-		for _, p := range list {
-			if e := a.blocker.book[p]; e != nil {
-				e.routed = true // that run had its reasons
-			}
+	defer t.Close()
+	list, _ := t.List()
+	return list
+}
+
+// keep has blocks keep the routes of an earlier run, which had its reasons. It
+// is for the blocker.
+func (a *actions) keep(standing []netip.Prefix) {
+	for _, p := range standing {
+		if e := a.blocker.book[p]; e != nil {
+			e.routed = true
 		}
-		t.Close()
 	}
-	a.openRoutes(c)
-	a.openDeny(c)
+}
+
+// settle brings what an earlier run has left beside its blocks in line with the
+// book, once that is known to be what the kernel has.
+func (a *actions) settle() {
+	if c := a.set.Load().Config; !c.DryRun {
+		a.openRoutes(c)
+		a.openDeny(c)
+	}
 }
 
 // stop ends the actions. Blocks that waited for their command are made, so the
@@ -138,8 +147,10 @@ func (a *actions) openRoutes(c *config.Config) {
 	switch {
 	case err == nil:
 		a.routes.set(routes{t}, c.Route.Type != "")
+		a.unrouted.Store(false)
 	case c.Route.Type != "": // or the table is somebody else's and none of our business
 		a.journal.Notice("", "routes: %v", err)
+		a.unrouted.Store(true)
 	}
 }
 
@@ -165,7 +176,7 @@ func (a *actions) configure(c *config.Config) {
 	if c.DryRun {
 		return
 	}
-	if before.DryRun || c.Route != before.Route {
+	if before.DryRun || c.Route != before.Route || a.unrouted.Load() {
 		a.openRoutes(c)
 	}
 	if before.DryRun || c.HostsDeny != before.HostsDeny {
@@ -271,7 +282,7 @@ func (a *actions) acted(ev engine.Event) {
 	if ev.Action == engine.Run.String() {
 		a.runner.Submit(s.command, ev, a.result) // count tells of a refusal
 	}
-	a.record(ev)
+	a.record(ev, netip.Addr{})
 }
 
 // every reports whether a further probe of a source that was reacted to is to
@@ -304,7 +315,7 @@ func (a *actions) blocked(e *entry, w *blockWork) {
 		a.runner.Submit(s.command, e.event, a.result)
 	}
 	if !w.renew {
-		a.record(e.event)
+		a.record(e.event, w.address)
 	}
 }
 
@@ -317,99 +328,31 @@ func (a *actions) ended(e *entry, ev engine.Event) {
 		a.runner.Submit(s.end, ev, a.result)
 	}
 	if !s.DryRun {
-		a.record(ev)
+		a.record(ev, netip.Addr{})
 	}
 }
 
 // record writes an event into the history, with the name of its source if
-// names are wanted, once that is known.
-func (a *actions) record(ev engine.Event) {
+// names are wanted, once that is known. The address is what was seen where the
+// source is a prefix.
+func (a *actions) record(ev engine.Event, address netip.Addr) {
 	s := a.set.Load()
 	if s.History.File == "" && s.History.Blocked == "" && !s.Resolve.Enable {
 		return
 	}
-	rec := history.Record{Event: ev, Zone: time.Local}
-	if p, ok := config.ParseSource(ev.Source); ok && s.Resolve.Enable && p.IsSingleIP() {
-		a.names.Lookup(p.Addr(), func(name string) {
+	rec := history.Record{Event: ev, Address: address, Zone: time.Local}
+	if p, ok := config.ParseSource(ev.Source); ok && !address.IsValid() && p.IsSingleIP() {
+		address = p.Addr()
+	}
+	if s.Resolve.Enable && address.IsValid() {
+		a.names.Lookup(address, func(name string) {
 			rec.Name = name
 			if name != "" && ev.Event != "expire" && ev.Event != "unblock" {
-				a.journal.Event(engine.Event{Event: "notice", Time: time.Now(), Source: ev.Source, Proven: ev.Proven, Reason: fmt.Sprintf("%s calls itself %s", ev.Source, name)})
+				a.journal.Event(engine.Event{Event: "notice", Time: time.Now(), Source: ev.Source, Proven: ev.Proven, Reason: fmt.Sprintf("%s calls itself %s", address, name)})
 			}
 			a.recorder.put(rec)
 		})
 		return
 	}
 	a.recorder.put(rec)
-}
-
-// result tells of a command that failed.
-func (a *actions) result(r hook.Result) {
-	if r.Err == nil || errors.Is(r.Err, hook.ErrStopped) {
-		return
-	}
-	said := ""
-	if r.Output != "" {
-		said = "; it said: " + strings.ReplaceAll(r.Output, "\n", " | ")
-	}
-	a.failures.tell("command for %s of %s: %v%s", r.Event.Event, r.Event.Source, r.Err, said)
-}
-
-// countEvery is how often it is told what was left out.
-const countEvery = 10 * time.Second
-
-// count tells what full queues have refused.
-func (a *actions) count(ctx context.Context) {
-	tick := time.NewTicker(countEvery)
-	defer tick.Stop()
-	var refused, missed uint64
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-		if n := a.runner.Refused(); n != refused {
-			a.journal.Notice("", "%d commands were not run: %d wait already (run.queue, run.parallel)", n-refused, a.set.Load().Run.Queue)
-			refused = n
-		}
-		if n := a.recorder.missed.Load(); n != missed {
-			a.journal.Notice("", "history: %d lines were not written: the disk is slower than they come", n-missed)
-			missed = n
-		}
-		a.failures.rest()
-		if ctx.Err() != nil {
-			return
-		}
-	}
-}
-
-// failures tells of failed commands, the first of each ten seconds with what
-// they said and the others by their number: a scan by many sources may have a
-// broken command fail for each.
-type failures struct {
-	journal *journal.Writer
-	mu      sync.Mutex
-	told    int
-	left    int
-}
-
-const failuresTold = 10
-
-func (f *failures) tell(format string, args ...any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.told >= failuresTold {
-		f.left++
-		return
-	}
-	f.told++
-	f.journal.Notice("", format, args...)
-}
-
-func (f *failures) rest() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.left > 0 {
-		f.journal.Notice("", "%d more commands failed", f.left)
-	}
-	f.told, f.left = 0, 0
 }

@@ -50,7 +50,8 @@ type blockWork struct {
 	seen   time.Time // when the kernel saw the probe; zero for a block by hand
 	renew  bool      // the kernel lost it: not news, and not a further offence
 
-	commanded bool // the command has run
+	address   netip.Addr // that was seen, if the source is a prefix
+	commanded bool       // the command has run
 }
 
 // An entry is one block in the book.
@@ -67,6 +68,9 @@ type entry struct {
 
 // queueLength is how much may wait for the kernel. Blocking takes some 20 µs.
 const queueLength = 8192
+
+// tellEach is how many blocks ended by one command are told one by one.
+const tellEach = 100
 
 // batch is how many sources one transaction takes at most.
 const batch = 500
@@ -173,7 +177,7 @@ func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
 func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
-		batch[i] = nft.Block{Source: w.source, For: w.length}
+		batch[i] = nft.Block{Source: w.source, For: w.length, Held: true}
 	}
 	err := b.table.Block(batch, b.known)
 	if err == nil {
@@ -248,7 +252,7 @@ func (b *blocker) expire(now time.Time) {
 	for len(b.ends) > 0 && !b.ends[0].until.After(now) {
 		e := b.ends[0]
 		b.strike(e)
-		b.end(e, "expire", "the block has ended", now)
+		b.end(e, "expire", "the block has ended", now, true)
 	}
 }
 
@@ -273,14 +277,17 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	for _, e := range list {
 		b.strike(e)
 		b.lost(e.source)
-		b.end(e, "unblock", reason, time.Now())
+		b.end(e, "unblock", reason, time.Now(), len(list) <= tellEach)
+	}
+	if len(list) > tellEach {
+		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
 	}
 	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
 	return len(list) + waiting, nil
 }
 
 // end tells of a block that has ended and undoes what was done beside it.
-func (b *blocker) end(e *entry, how, reason string, at time.Time) {
+func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 	was := &e.event
 	ev := engine.Event{
 		Event: how, Time: at, Source: sourceName(e.source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
@@ -289,7 +296,9 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time) {
 	}
 	b.actions.set.Load().Locate(&ev, e.source.Addr())
 	b.actions.ended(e, ev)
-	b.journal.Event(ev)
+	if tell {
+		b.journal.Event(ev)
+	}
 }
 
 // restore books the blocks of an earlier run.

@@ -51,6 +51,7 @@ type daemon struct {
 	dryRun  bool
 	started time.Time
 	journal *journal.Writer
+	table   nft.Config // does not change while picket runs
 
 	mu      sync.Mutex // for what a reload changes
 	config  *config.Config
@@ -59,6 +60,7 @@ type daemon struct {
 	judge   *judge
 	blocker *blocker
 	actions *actions
+	peers   peers
 	reader  *nflog.Reader
 	control net.Listener
 	watcher *nft.Watcher
@@ -110,9 +112,11 @@ func (d *daemon) run() (err error) {
 	owners.Go(func() { d.serve(ctx, cancel) })
 	owners.Go(func() { d.watchTable(ctx, cancel) })
 	owners.Go(func() { d.watchHost(ctx) })
+	owners.Go(func() { d.watchPeers(ctx) })
 	owners.Go(func() { d.serveTrap(ctx) })
 	owners.Go(func() { d.adopt(ctx) })
 	owners.Go(func() { d.keepState(ctx) })
+	owners.Go(func() { d.watchLoss(ctx) })
 	d.ready()
 	return d.wait(ctx, signals)
 }
@@ -164,14 +168,20 @@ func (d *daemon) open(fail func(error)) (err error) {
 	if err != nil {
 		return err
 	}
-	table, err := nft.Open(d.config.Table())
+	d.table = d.config.Table()
+	table, err := nft.Open(d.table)
 	if err != nil {
 		return err
 	}
 	d.judge = newJudge(d.config, e, d.journal)
+	d.judge.keep(d.config)
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
 	d.actions = newActions(d.config, d.blocker, d.journal)
 	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
+	d.peers.trouble = trouble{journal: d.journal, what: "who is connected is not spared"}
+	if set, changed := d.peers.look(d); changed { // before the first probe, which may wait in a stored socket
+		e.SetConnected(set)
+	}
 	// Nobody may be between us and the table before it is known to be ours.
 	found, err := table.Inspect()
 	if err != nil || found == nft.Foreign {
@@ -234,6 +244,7 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	d.adopting = !fresh
 	d.actions.start()
 	if !d.adopting {
+		d.actions.keep(d.actions.standing())
 		d.actions.settle()
 	}
 	return nil
@@ -320,9 +331,9 @@ func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
 	d.actions.reload()
 	c, err := d.load()
-	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources) {
-		d.journal.Notice("", "nflog.group, nflog.snaplen and detect.sources change only with a restart: the old ones stay")
-		c.NFLOG, c.Detect.Sources = d.config.NFLOG, d.config.Detect.Sources
+	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources || c.Evidence != d.config.Evidence) {
+		d.journal.Notice("", "nflog.group, nflog.snaplen, detect.sources and evidence.memory change only with a restart: the old ones stay")
+		c.NFLOG, c.Detect.Sources, c.Evidence = d.config.NFLOG, d.config.Detect.Sources, d.config.Evidence
 	}
 	if err == nil && keepBounds(c, d.config) {
 		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/evidence"
 	"picket/internal/journal"
 )
 
@@ -23,11 +23,14 @@ type judge struct {
 	blocker  *blocker
 	actions  *actions
 	journal  *journal.Writer
-	probes   chan engine.Probe
+	probes   chan mirrored
 	calls    chan func()
-	overflow atomic.Uint64 // probes that did not fit into the channel
+	ended    chan struct{} // closed when run has ended
 	names    map[uint32]string
+	evidence *evidence.Store
+	transit  transit
 	waiting  [32]engine.Probe // see batch
+	bytes    [32]packetBytes
 }
 
 // probeQueue is how many probes may wait for the engine, some 10 ms of the
@@ -37,16 +40,20 @@ const probeQueue = 8192
 func newJudge(c *config.Config, e *engine.Engine, j *journal.Writer) *judge {
 	return &judge{
 		engine: e, config: c, journal: j,
-		probes: make(chan engine.Probe, probeQueue), calls: make(chan func(), 64), names: map[uint32]string{},
+		evidence: new(evidence.Store), // it keeps nothing
+		probes:   make(chan mirrored, probeQueue), calls: make(chan func(), 64), ended: make(chan struct{}), names: map[uint32]string{},
 	}
 }
 
-// probe queues a probe. It never waits.
-func (j *judge) probe(p engine.Probe) {
+// probe queues a probe and the bytes of its packet; it is for the goroutine that
+// reads. If the judge does not keep up, the reader waits here and the kernel's
+// buffer fills: what it loses then shows in the sequence numbers, and what was
+// stored for us during a restart is all read.
+func (j *judge) probe(p engine.Probe, raw []byte) {
 	select {
-	case j.probes <- p:
-	default:
-		j.overflow.Add(1)
+	case j.probes <- mirrored{p, j.transit.put(raw)}:
+		j.transit.sent()
+	case <-j.ended:
 	}
 }
 
@@ -78,26 +85,27 @@ func (j *judge) lost(p netip.Prefix) {
 
 // run works until ctx ends.
 func (j *judge) run(ctx context.Context) {
+	defer close(j.ended)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case p := <-j.probes:
-			j.batch(p)
+		case m := <-j.probes:
+			j.batch(m)
 		case f := <-j.calls:
 			f()
 		}
 	}
 }
 
-// batch judges p and what has queued up behind it, so much of it at once as
+// batch judges m and what has queued up behind it, so much of it at once as
 // the engine likes to expect.
-func (j *judge) batch(p engine.Probe) {
-	batch := append(j.waiting[:0], p)
+func (j *judge) batch(m mirrored) {
+	batch, bytes := append(j.waiting[:0], m.probe), append(j.bytes[:0], m.bytes)
 	for len(batch) < cap(batch) {
 		select {
-		case p := <-j.probes:
-			batch = append(batch, p)
+		case m := <-j.probes:
+			batch, bytes = append(batch, m.probe), append(bytes, m.bytes)
 			continue
 		default:
 		}
@@ -106,8 +114,8 @@ func (j *judge) batch(p engine.Probe) {
 	if len(batch) > 1 {
 		j.engine.Expect(batch)
 	}
-	for _, p := range batch {
-		j.observe(p, "")
+	for i, p := range batch {
+		j.observe(p, j.transit.get(bytes[i]), "")
 	}
 }
 
@@ -115,17 +123,19 @@ func (j *judge) batch(p engine.Probe) {
 func (j *judge) drain() {
 	for {
 		select {
-		case p := <-j.probes:
-			j.observe(p, "")
+		case m := <-j.probes:
+			j.observe(m.probe, j.transit.get(m.bytes), "")
 		default:
 			return
 		}
 	}
 }
 
-// observe judges one probe; data is what a trapped peer sent.
-func (j *judge) observe(p engine.Probe, data string) {
+// observe judges one probe. Raw is the bytes of its packet, or what a trapped
+// peer sent, which data is in quotes.
+func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	d := j.engine.Observe(p)
+	j.evidence.Add(j.engine.SourceOf(p.Source), &p, &d, raw)
 	if d.Release {
 		j.blocker.release(p.Source)
 	}
@@ -141,7 +151,7 @@ func (j *judge) observe(p engine.Probe, data string) {
 		j.journal.Event(patternOf(ev, &d))
 	}
 	if d.Action == engine.Block {
-		w := &blockWork{source: d.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+		w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
 		if !j.actions.before(w) && !j.blocker.block(w) {
 			j.engine.Unblock(d.Source)
 			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
@@ -188,8 +198,11 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)
 	}
-	if d.Action == engine.Block {
+	switch {
+	case d.Action == engine.Block:
 		ev.Event, ev.Source = "block", sourceName(d.Source)
+	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
+		ev.Event = "ignore"
 	}
 	ev.Known = d.Known
 	j.config.Locate(&ev, p.Source)
@@ -209,13 +222,36 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 	case engine.ProtocolUDP:
 		section = "udp"
 	}
+	c := j.config
 	s := fmt.Sprintf("%s.trigger.%s = %d", section, p.Mode, d.Trigger)
-	for _, k := range j.config.Known {
+	switch {
+	case d.Reason == engine.AboveSweep:
+		s = fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)
+	case d.Reason == engine.AboveSlow:
+		s = fmt.Sprintf("detect.slow = %d, detect.slow_window = %q", c.Detect.Slow, c.Detect.SlowWindow)
+	case d.Reason == engine.PartOfScan:
+		s = fmt.Sprintf("detect.distributed = %q", c.Detect.Shared)
+	case d.Reason == engine.IsDecoy:
+		s = fmt.Sprintf("detect.decoys = %q", c.Detect.Decoys)
+	case d.Reason == engine.InFlood, d.Pattern == engine.Flood:
+		s = fmt.Sprintf("detect.flood = %d", c.Detect.Flood)
+	case d.Reason == engine.TooMany:
+		s = fmt.Sprintf("block.unproven_rate = %d", c.Block.UnprovenRate)
+	case d.Reason == engine.IsConnected:
+		s = fmt.Sprintf("ignore.connected = %v", c.Ignore.Connected)
+	case d.Reason == engine.Full:
+		s = fmt.Sprintf("block.max = %d", c.Block.Max)
+	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Handshake:
+		return "" // nothing that could be set makes more of them
+	case d.Lowered:
+		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
+	}
+	for _, k := range c.Known {
 		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Action == engine.Log) {
 			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
 		}
 	}
-	if j.config.DryRun {
+	if c.DryRun {
 		s += ", dry_run = true"
 	}
 	return s

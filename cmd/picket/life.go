@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"picket/engine"
 	"picket/internal/journal"
 	"picket/internal/systemd"
 	"picket/nflog"
@@ -64,6 +65,25 @@ func (d *daemon) alive() {
 		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force", s.Probes, s.Sources, d.blocker.count.Load()))
 	}:
 	default: // the judge does not keep up
+	}
+}
+
+// watchLoss tells of probes that were lost, at most once a second: each of
+// them may have been the one that mattered.
+func (d *daemon) watchLoss(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var told uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if lost := d.reader.Stats().Lost; lost > told {
+				d.journal.Event(engine.Event{Event: "lost", Time: now, Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
+				told = lost
+			}
+		}
 	}
 }
 

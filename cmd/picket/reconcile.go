@@ -40,7 +40,9 @@ func (d *daemon) adopt(ctx context.Context) {
 		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
 	}
 	// What stands beside the blocks is settled with what is known of them.
-	_ = d.blocker.call(ctx, func() error { d.actions.settle(); return nil })
+	standing := d.actions.standing()
+	_ = d.blocker.call(ctx, func() error { d.actions.keep(standing); return nil })
+	d.actions.settle()
 }
 
 // watchTable looks after the table when another process has changed it.
@@ -71,7 +73,7 @@ func (d *daemon) reconcile(ctx context.Context, by string) error {
 		if err := d.blocker.call(ctx, func() error { before = d.blocker.changes; return nil }); err != nil {
 			return err
 		}
-		list, err := readBlocks(d.config.Table())
+		list, err := readBlocks(d.table)
 		if err != nil {
 			return err
 		}
@@ -141,7 +143,7 @@ func (b *blocker) agree(list []nft.Block, by string) (found, gone []*entry) {
 			reason = "deleted from the set by " + by
 		}
 		b.strike(e)
-		b.end(e, "unblock", reason, now)
+		b.end(e, "unblock", reason, now, true)
 	}
 	return found, gone
 }

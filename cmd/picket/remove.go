@@ -31,16 +31,17 @@ func removeCommand() *cobra.Command {
 			"is ended first, for it would put the table back.",
 		Args: cobra.NoArgs,
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
+			// What is wrong with the file is told, and keeps nothing from being removed.
+			c, faults := load(cmd)
+			if faults != nil {
+				c = config.Default()
 			}
 			if err := endDaemon(); err != nil {
-				return err
+				return errors.Join(faults, err)
 			}
 			blocks, err := removeTable(cmd.OutOrStdout(), c)
 			// What cannot be undone keeps nothing else from it.
-			return errors.Join(err, removeRoutes(cmd.OutOrStdout(), c), removeLines(c), endAll(c, blocks), forgetState())
+			return errors.Join(faults, err, removeRoutes(cmd.OutOrStdout(), c), removeLines(c), endAll(c, blocks), forgetState())
 		}),
 	}
 }

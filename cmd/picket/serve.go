@@ -29,6 +29,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 			return nil, d.block(ctx, r)
 		case "unblock":
 			return d.unblock(ctx, r)
+		case "explain":
+			return d.explain(ctx, r)
 		case "remove":
 			return d.remove()
 		}
@@ -57,7 +59,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Version: version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
 		Modes:  map[string][]string{"tcp": c.TCP.Modes, "udp": c.UDP.Modes, "ip": c.IP.Modes},
-		Probes: e.Probes, Lost: r.Lost + d.judge.overflow.Load(), Garbage: r.Garbage,
+		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
 		Sources: e.Sources, Evicted: e.Evicted, Blocks: int(d.blocker.count.Load()),
 		Untold: e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: known, Buffer: d.reader.Buffer(), Reaction: reaction,
 	}
@@ -77,7 +79,7 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 		return nil, err
 	}
 	drops := map[netip.Prefix]uint64{}
-	kernel, err := readBlocks(d.config.Table())
+	kernel, err := readBlocks(d.table)
 	if err != nil {
 		return nil, err
 	}

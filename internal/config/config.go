@@ -34,6 +34,8 @@ type Config struct {
 	Block  Block    `json:"block"`
 	Trap   Trap     `json:"trap"`
 
+	Evidence Evidence `json:"evidence"`
+
 	Run       Run       `json:"run"`
 	Route     Route     `json:"route"`
 	HostsDeny HostsDeny `json:"hosts_deny"`
@@ -84,6 +86,7 @@ type Ignore struct {
 	Own       bool           `json:"own"`
 	Gateways  bool           `json:"gateways"`
 	Resolvers bool           `json:"resolvers"`
+	Connected bool           `json:"connected"`
 }
 
 // Block is the section of that name.

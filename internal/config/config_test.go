@@ -3,6 +3,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -87,8 +88,11 @@ decoys = "block"
 	if time.Duration(c.Block.For[1]) != 36*time.Hour || c.Block.For[1].String() != "1d12h" {
 		t.Errorf("for: %v", c.Block.For)
 	}
-	if e := c.Engine(nil, 0, false); e.SlowWindow != 48*time.Hour || e.Decoys != engine.Block || e.Distributed != engine.Log || e.UnprovenRate != 7 || len(e.UnprovenFor) != 3 {
+	if e := c.Engine(nil, 0, false); e.SlowWindow != 48*time.Hour || e.Decoys != engine.Block || e.Distributed != engine.Log || e.UnprovenRate != 7 || len(e.UnprovenFor) != 1 || e.UnprovenFor[0] != time.Hour {
 		t.Errorf("engine: %+v", e)
+	}
+	if e := Default().Engine(nil, 0, false); len(e.UnprovenFor) != 3 || e.UnprovenFor[0] != 5*time.Minute {
+		t.Errorf("default: %v", e.UnprovenFor)
 	}
 	if diff := cmp.Diff(Default().IP, c.IP); diff != "" {
 		t.Errorf("a section left out must keep its defaults:\n%s", diff)
@@ -237,4 +241,16 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("ports %v are read back as %v, %v", c.TCP.Advanced, again, err)
 		}
 	})
+}
+
+// TestExampleRuleset holds examples/ruleset.nft to what "picket ruleset"
+// prints without a configuration.
+func TestExampleRuleset(t *testing.T) {
+	got, err := os.ReadFile("../../examples/ruleset.nft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(nft.Ruleset(Default().Table()), string(got)); diff != "" {
+		t.Errorf("run \"picket ruleset >examples/ruleset.nft\" (-want +got):\n%s", diff)
+	}
 }

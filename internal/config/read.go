@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"time"
 
 	"picket/engine"
 	"picket/internal/ignore"
@@ -28,6 +29,7 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.readKnown(top)
 	c.Block.read(top.section("block"))
 	c.Trap.read(top.section("trap"))
+	c.Evidence.read(top.section("evidence"))
 	c.readActions(top)
 	top.end()
 	c.Warnings, c.unread = d.warnings, d.unread
@@ -98,11 +100,17 @@ func (i *Ignore) read(s *section) {
 	s.boolean("own", &i.Own)
 	s.boolean("gateways", &i.Gateways)
 	s.boolean("resolvers", &i.Resolvers)
+	s.boolean("connected", &i.Connected)
 	s.end()
 }
 
 func (b *Block) read(s *section) {
 	s.durations("for", &b.For)
+	if s.values["for"] != nil && s.values["unproven_for"] == nil {
+		// Who says how long a block is means every block: the default's shorter
+		// ones were made for the default.
+		b.UnprovenFor = []Duration{Duration(time.Hour)}
+	}
 	s.durations("unproven_for", &b.UnprovenFor)
 	number(s, "unproven_rate", &b.UnprovenRate, 1, 1_000_000)
 	s.duration("memory", &b.Memory, "1m", "520w")

@@ -132,22 +132,6 @@ func resolvers(conf []byte) (out []Friend) {
 	return out
 }
 
-// OnLink returns the prefixes of the host's links: who has an address of one is
-// a neighbour.
-func OnLink() (out []netip.Prefix, err error) {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, fmt.Errorf("list own addresses: %w", err)
-	}
-	for _, x := range list {
-		a, ok := netip.AddrFromSlice(x.IP)
-		if ones, _ := x.Mask.Size(); ok {
-			out = append(out, netip.PrefixFrom(a.Unmap().WithZone(""), ones).Masked())
-		}
-	}
-	return out, nil
-}
-
 // EphemeralPort returns the first port that the host uses for connections of
 // its own (net.ipv4.ip_local_port_range, which holds for IPv6 too).
 func EphemeralPort() uint16 {

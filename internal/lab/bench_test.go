@@ -28,7 +28,7 @@ func BenchmarkReaction(b *testing.B) {
 	b.Run("acknowledged", func(b *testing.B) {
 		for range b.N {
 			l := newLab(b)
-			d := start(b, l.Target, Options{Config: longConfig()})
+			d := start(b, l.Target, Options{Config: longConfig() + manyStrangers})
 			sources := strangers()
 			probeEach(b, l, sources)
 			var status struct {
@@ -57,7 +57,7 @@ func observedReaction(b *testing.B) {
 		sources := strangers()
 		seen, unhook := watchPackets(b, l.Target)
 		committed, unwatch := watchCommits(b, l.Target)
-		start(b, l.Target, Options{Config: longConfig()})
+		start(b, l.Target, Options{Config: longConfig() + manyStrangers})
 		probeEach(b, l, sources)
 		eventually(b, 5*time.Second, "every source blocked and every packet seen", func() bool {
 			return committed.len() >= len(sources) && seen.len() >= len(sources)
@@ -89,7 +89,7 @@ func probeEach(b *testing.B, l *Lab, sources []netip.Addr) {
 			if src.Is6() {
 				dst = l.Target.V6
 			}
-			if err := sendOne(tcp(src, dst, segment{from: 40000, to: 13, seq: 1, flags: syn})); err != nil {
+			if err := sendOne(knock(src, dst, 13)); err != nil {
 				return err
 			}
 			time.Sleep(2 * time.Millisecond)
@@ -100,6 +100,9 @@ func probeEach(b *testing.B, l *Lab, sources []netip.Addr) {
 		b.Fatal(err)
 	}
 }
+
+// manyStrangers lets a thousand unproven sources be blocked in a few seconds.
+const manyStrangers = "unproven_rate = 100000\n"
 
 // strangers returns a thousand sources from the documentation prefixes (RFC
 // 5737, RFC 3849), half of each family.

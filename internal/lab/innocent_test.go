@@ -55,24 +55,24 @@ func TestKnocksOnOnePort(t *testing.T) {
 			for i := range uint16(10) {
 				send(t, l.Attacker,
 					tcp(f.knocker, f.dst, segment{from: 40000 + i, to: 500, seq: uint32(i), flags: syn}),
-					tcp(f.patient, f.dst, segment{from: 40000, to: 500, seq: 1, flags: syn}),
-					tcp(f.patient, f.dst, segment{from: 40000, to: 501, seq: 1, flags: syn}),
-					tcp(f.patient, f.dst, segment{from: 40000, to: 502, seq: 1, flags: syn}),
+					knock(f.patient, f.dst, 500),
+					knock(f.patient, f.dst, 501),
+					knock(f.patient, f.dst, 502),
 					udp(f.udp, f.dst, 40000, 500, "anybody?"))
 			}
 			for _, port := range []uint16{500, 501, 502} {
-				send(t, l.Attacker, tcp(f.scanner, f.dst, segment{from: 40000, to: port, seq: 1, flags: syn}))
+				send(t, l.Attacker, knock(f.scanner, f.dst, port))
 			}
 			witness(t, l, d, f.witness, f.dst)
 			for _, src := range []netip.Addr{f.knocker, f.patient, f.udp, f.scanner} {
 				untouched(t, d, src)
 			}
-			send(t, l.Attacker, tcp(f.scanner, f.dst, segment{from: 40000, to: 503, seq: 1, flags: syn}))
+			send(t, l.Attacker, knock(f.scanner, f.dst, 503))
 			if _, err := d.WaitBlock(f.scanner, 3*time.Second); err != nil {
 				t.Errorf("the fourth port with trigger 3: %v", err)
 			}
 			// Ten copies of three knocks and a fourth knock are four probes.
-			send(t, l.Attacker, tcp(f.patient, f.dst, segment{from: 40000, to: 503, seq: 1, flags: syn}))
+			send(t, l.Attacker, knock(f.patient, f.dst, 503))
 			if _, err := d.WaitEvent(3*time.Second, "event=block", "source="+f.patient.String()+" ", "probes=4 "); err != nil {
 				t.Error(err)
 			}
@@ -90,7 +90,7 @@ func TestProtected(t *testing.T) {
 	listen(t, l.Target, "tcp", 80)
 	ignore := "[ignore]\naddresses = [\"192.0.2.13\", \"192.0.2.32/29\", \"2001:db8:0:13::1\", \"2001:db8:0:20::/60\"]\n"
 	d := start(t, l.Target, Options{
-		Config:    strings.ReplaceAll(hotConfig, `"4s"`, `"10m"`) + ignore,
+		Config:    longConfig() + ignore,
 		Resolvers: []netip.Addr{Source4(2), Source6(2)},
 	})
 	for _, f := range []struct {
@@ -109,7 +109,7 @@ func TestProtected(t *testing.T) {
 			forge := func(src netip.Addr) {
 				for _, port := range []uint16{11, 13, 15, 22, 100} { // stealth and advanced
 					send(t, l.Attacker,
-						tcp(src, f.dst, segment{from: 40000, to: port, seq: 1, flags: syn}),
+						knock(src, f.dst, port),
 						tcp(src, f.dst, segment{from: 40000, to: port, seq: 1, flags: 0}),
 						udp(src, f.dst, 40000, port, "anybody?"))
 				}
@@ -143,7 +143,7 @@ func TestNeighbourOfTheGateway(t *testing.T) {
 	}
 	listen(t, l.Target, "tcp", 80)
 	listen(t, l.Attacker, "tcp", 80)
-	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `"4s"`, `"10m"`)})
+	d := start(t, l.Target, Options{Config: longConfig()})
 	for i := 1; i <= 5; i++ {
 		witness(t, l, d, Neighbour6(i), l.Target.V6)
 	}

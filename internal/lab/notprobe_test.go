@@ -3,7 +3,6 @@
 package lab
 
 import (
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
@@ -145,9 +144,7 @@ func listenUDP(t *testing.T, h *Host, at netip.AddrPort) (c *net.UDPConn) {
 // test calls no probe would have been blocked as one.
 func witness(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	t.Helper()
-	b := src.AsSlice()
-	seq := binary.BigEndian.Uint32(b[len(b)-4:])
-	send(t, l.Attacker, tcp(src, dst, segment{from: 40000, to: 15, seq: seq, flags: syn}))
+	send(t, l.Attacker, knock(src, dst, 15))
 	if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,7 @@ func TestBlocksByHand(t *testing.T) {
 // A repeated offender stays longer.
 func TestOffendersStayLonger(t *testing.T) {
 	l := newLab(t)
-	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["4s"]`, `["4s", "1h"]`)})
+	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["4s"]`, `["4s", "1h"]`) + "unproven_for = [\"4s\", \"1h\"]\n"})
 	sources := map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6}
 	for src, dst := range sources {
 		witness(t, l, d, src, dst)
@@ -178,7 +178,7 @@ func TestOffendersStayLonger(t *testing.T) {
 			_, ok, err := d.Blocked(src)
 			return err == nil && !ok
 		})
-		send(t, l.Attacker, tcp(src, dst, segment{from: 40000, to: 11, seq: 1, flags: syn}))
+		send(t, l.Attacker, knock(src, dst, 11))
 		b, err := d.WaitBlock(src, 3*time.Second)
 		if err != nil {
 			t.Fatal(err)
@@ -205,8 +205,8 @@ func TestHostChangesAreFollowed(t *testing.T) {
 		_, six, err6 := d.Blocked(Neighbour6(1))
 		return err4 == nil && err6 == nil && !four && !six
 	})
-	send(t, l.Attacker, tcp(Source4(1), l.Target.V4, segment{from: 40000, to: 11, seq: 1, flags: syn}),
-		tcp(Neighbour6(1), l.Target.V6, segment{from: 40000, to: 11, seq: 1, flags: syn}))
+	send(t, l.Attacker, knock(Source4(1), l.Target.V4, 11),
+		knock(Neighbour6(1), l.Target.V6, 11))
 	witness(t, l, d, Source4(2), addr("192.0.2.4"))
 	innocent(t, l, d, Source4(1), l.Target.V4)
 	innocent(t, l, d, Neighbour6(1), l.Target.V6)
@@ -218,7 +218,7 @@ func TestFullSetIsTold(t *testing.T) {
 	d := start(t, l.Target, Options{Config: longConfig() + "max = 2\n"})
 	witness(t, l, d, Source4(1), l.Target.V4)
 	witness(t, l, d, Source6(1), l.Target.V6)
-	send(t, l.Attacker, tcp(Source4(3), l.Target.V4, segment{from: 40000, to: 15, seq: 1, flags: syn}))
+	send(t, l.Attacker, knock(Source4(3), l.Target.V4, 15))
 	if line, err := d.WaitEvent(3*time.Second, "192.0.2.13", "as many blocks as configured"); err != nil {
 		t.Errorf("%q, %v", line, err)
 	}

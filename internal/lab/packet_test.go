@@ -4,6 +4,7 @@ package lab
 
 import (
 	"encoding/binary"
+	"hash/fnv"
 	"net/netip"
 	"testing"
 
@@ -27,6 +28,16 @@ const (
 	rst    = 0x04
 	synAck = 0x12
 )
+
+// knock returns the SYN that a client sends to open a connection to a port.
+// Two sources that sent the same one would be a scanner and its decoys, so the
+// source port and the sequence number are the source's own.
+func knock(src, dst netip.Addr, port uint16) packet {
+	h := fnv.New32a()
+	h.Write(src.AsSlice())
+	own := h.Sum32()
+	return tcp(src, dst, segment{from: 40000 + uint16(own%20000), to: port, seq: own + uint32(port), flags: syn})
+}
 
 // tcp returns a TCP packet.
 func tcp(src, dst netip.Addr, s segment) packet {

@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "write testdata/*.toml anew")
 type config struct {
 	DryRun   bool `toml:"dry_run"`
 	TCP, UDP protocol
+	IP       struct{ Modes []string }
 	Ignore   struct{ Files []string }
 	Trap     struct{ Banner string }
 	Run      struct {

@@ -23,6 +23,7 @@ func (f *File) TOML(modes ...Mode) string {
 	w.head(len(modes) > 0)
 	w.protocol("tcp", "TCP")
 	w.protocol("udp", "UDP")
+	w.others()
 	w.ignore()
 	w.trap()
 	w.run()
@@ -134,6 +135,14 @@ func (w *writer) protocol(name, upper string) {
 		}
 	}
 	w.advanced(upper, slices.Contains(on, "advanced"))
+}
+
+// others: picket's default watches protocols that PortSentry knows nothing of,
+// and would block for them.
+func (w *writer) others() {
+	w.section("ip")
+	w.comment("ICMP and other protocols, which PortSentry does not see; without this picket's own defaults hold.")
+	w.key("modes", "[]")
 }
 
 func (w *writer) action(upper string, watched bool) {
