@@ -29,6 +29,7 @@ type Engine struct {
 	tellPattern pace  // and of these the names of patterns
 	unproven    pace  // blocks of unproven sources
 	stats       Stats
+	known       map[string]uint64 // probes of each list of cfg.Known
 	ahead       [expectMost]key
 }
 
@@ -172,6 +173,10 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Reason = LateAnswer
 		return
 	}
+	known := e.cfg.known(p.Source)
+	if known != nil && e.listed(known, d) {
+		return
+	}
 	source, target := words(p.Source), words(p.Destination)
 	k := e.keyIn(p.Source, source)
 	r := e.sources.find(k)
@@ -215,9 +220,11 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Within, d.Ports = int(s.live), int(s.used)
 	}
 	e.name(p, s, slot, fresh, now8, d)
-	if d.Reason = e.exceeded(d, fresh); d.Reason != BelowTrigger && d.Reason != IsDecoy {
+	d.Reason = e.exceeded(d, fresh)
+	action := known.byList(pol.Action, d)
+	if d.Reason != BelowTrigger && d.Reason != IsDecoy {
 		d.Pattern = e.nameReaction(s, d)
-		e.react(p, k, s, pol.Action, d)
+		e.react(p, k, s, action, d)
 	}
 	e.told(s, d)
 }

@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"nflog":                {"engine", "internal/packet"},
 	"internal/packet":      {"engine"},
 	"internal/replay":      {"engine", "internal/packet"},
-	"internal/config":      {"engine", "nft", "nflog", "examples", "internal/ignore", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route"},
+	"internal/config":      {"engine", "nft", "nflog", "examples", "internal/ignore", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin"},
 	"internal/journal":     {"engine"},
 	"internal/evidence":    {"engine"},
 	"internal/history":     {"engine"},

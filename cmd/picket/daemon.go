@@ -383,10 +383,10 @@ func (d *daemon) push(ctx context.Context) error {
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
-		d.actions.forget(cfg.Protected.Overlaps)
-		for p := range d.blocker.book {
-			if cfg.Protected.Overlaps(p) {
-				if _, err := d.blocker.unblock(p, "the address is protected now"); err != nil {
+		d.actions.forget(cfg.Spared)
+		for p, e := range d.blocker.book {
+			if cfg.Protected.Overlaps(p) || cfg.Spared(p) && !byHand(&e.event) {
+				if _, err := d.blocker.unblock(p, "the address is protected now, or of a list that is not blocked"); err != nil {
 					return err
 				}
 			}

@@ -204,6 +204,8 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
 		ev.Event = "ignore"
 	}
+	ev.Known = d.Known
+	j.config.Locate(&ev, p.Source)
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
 		ev.PortsSeen, ev.TargetsSeen = s.Ports, uint32(s.Targets)
@@ -243,6 +245,11 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 		return "" // nothing that could be set makes more of them
 	case d.Lowered:
 		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
+	}
+	for _, k := range c.Known {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Action == engine.Log) {
+			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
+		}
 	}
 	if c.DryRun {
 		s += ", dry_run = true"
