@@ -21,10 +21,11 @@ CHECKS ?= ../shared/checks
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
 TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
-	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils
+	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils tshark
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
+EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 
-.PHONY: help build run test demo bench compare fuzz lint check deps clean
+.PHONY: help build run test demo bench compare evaluate fuzz lint check deps clean
 
 help:
 	@echo 'make build   bin/picket, static'
@@ -33,6 +34,7 @@ help:
 	@echo 'make test    unit, fuzz seeds, race, lab; a skipped test is a failure (root)'
 	@echo 'make bench   the measured figures (root)'
 	@echo 'make compare PortSentry 1.2 and picket on the same scans, as tables (root)'
+	@echo 'make evaluate   scans, ordinary life and peers: the table of the README, within 15 minutes (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
 	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
@@ -74,6 +76,12 @@ compare: root build
 			{ echo 'no package portsentry: this needs Debian, and apt-get update' >&2; exit 1; }; \
 		$(GO) run -buildvcs=false ./internal/lab/compare -picket bin/picket -portsentry "$$d/portsentry" $(COMPARE)
 
+# Its peers are unpacked into a folder, not installed, and gone afterwards. It
+# fails when the table shows a scan missed or an innocent blocked.
+evaluate: root build
+	@$(call install,$(EVAL_TOOLS))
+	@$(GO) run -buildvcs=false ./internal/evaluate -picket bin/picket -readme README.md
+
 fuzz: go
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -buildvcs=false -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
@@ -96,7 +104,7 @@ check: root
 	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 deps: root go
-	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS)))
+	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS) $(EVAL_TOOLS)))
 	@$(GO) mod download
 
 clean:

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// peerPackages are Debian's. psad does not start without iptables.
+var peerPackages = []string{"portsentry", "psad", "scanlogd", "fail2ban", "iptables"}
+
+// fetchPeers unpacks the peers and what they depend on into root. Nothing is
+// installed and no service started: the machine stays as it was.
+func fetchPeers(ctx context.Context, root string) error {
+	cache := root + ".cache"
+	defer os.RemoveAll(cache)
+	for _, d := range []string{filepath.Join(cache, "archives", "partial"), root} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	get := func() ([]byte, error) {
+		args := append([]string{"-o", "Dir::Cache=" + cache, "-o", "DPkg::Lock::Timeout=120", "-y", "--no-install-recommends", "--download-only", "--reinstall", "install"}, peerPackages...)
+		return exec.CommandContext(ctx, "apt-get", args...).CombinedOutput()
+	}
+	out, err := get()
+	if err != nil {
+		exec.CommandContext(ctx, "apt-get", "-qq", "update").Run() // what remains wrong shows below
+		out, err = get()
+	}
+	if err != nil {
+		return fmt.Errorf("apt-get: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	packages, err := filepath.Glob(filepath.Join(cache, "archives", "*.deb"))
+	if err != nil {
+		return err
+	}
+	for _, p := range packages {
+		if out, err := exec.CommandContext(ctx, "dpkg-deb", "-x", p, root).CombinedOutput(); err != nil {
+			return fmt.Errorf("dpkg-deb -x %s: %w: %s", filepath.Base(p), err, out)
+		}
+	}
+	// Installed, they would be alternatives.
+	for _, name := range []string{"iptables", "ip6tables"} {
+		if err := os.Symlink(name+"-nft", filepath.Join(root, "usr/sbin", name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A box is the file system that a peer sees: the machine's with the unpacked
+// packages over it, and /etc, /var, /run and /dev of its own.
+type box struct {
+	root string // of the unpacked packages
+	dir  string
+	site *site
+	said stamped // what the peer said to syslog, and the programs on their output
+	log  *net.UnixConn
+}
+
+// inBox makes the box's mounts, which only its own processes see: `ip netns
+// exec` gives each a mount namespace.
+const inBox = `root=$1 dir=$2; shift 2
+mount -t overlay overlay -o "lowerdir=$root/usr:/usr" /usr
+mount -t overlay overlay -o "lowerdir=$root/etc:/etc,upperdir=$dir/etc,workdir=$dir/work" /etc
+mount --bind "$dir/var" /var
+mount --bind "$dir/dev" /dev
+mount --bind "$dir/run" /run
+exec "$@"`
+
+// open makes the box. Files are those of its own /etc, by name.
+func (b *box) open(s *site, files map[string]string) error {
+	b.site, b.dir = s, filepath.Join(s.Dir(), "box")
+	for _, d := range []string{"etc", "work", "dev", "run/scanlogd/empty", "run/fail2ban", "run/psad", "var/log/psad", "var/lib/psad", "var/lib/portsentry", "var/lib/fail2ban", "var/tmp"} {
+		if err := os.MkdirAll(filepath.Join(b.dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink("/run", filepath.Join(b.dir, "var/run")); err != nil {
+		return err
+	}
+	for _, dev := range [][]string{{"null", "c", "1", "3"}, {"zero", "c", "1", "5"}, {"urandom", "c", "1", "9"}} {
+		if out, err := exec.Command("mknod", append([]string{"-m", "666", filepath.Join(b.dir, "dev", dev[0])}, dev[1:]...)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("mknod: %w: %s", err, out)
+		}
+	}
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return err
+	}
+	files["passwd"] = string(passwd) + "scanlogd:x:990:65534::/run/scanlogd:/usr/sbin/nologin\n"
+	for name, text := range files {
+		name = filepath.Join(b.dir, "etc", name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return b.syslog()
+}
+
+// syslog collects what is said to the box's /dev/log.
+func (b *box) syslog() (err error) {
+	b.log, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(b.dir, "dev", "log"), Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(filepath.Join(b.dir, "dev", "log"), 0o666); err != nil {
+		return err
+	}
+	b.site.closeLater(b.log)
+	go func() {
+		buf := make([]byte, 8192)
+		for {
+			n, err := b.log.Read(buf)
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(&b.said, "%s\n", strings.TrimRight(string(buf[:n]), "\n\x00"))
+		}
+	}()
+	return nil
+}
+
+// run starts a program in the box. It ends with the lab.
+func (b *box) run(argv ...string) error {
+	args := append([]string{"-c", inBox, "picket-evaluate", b.root, b.dir}, argv...)
+	cmd := b.site.Target.Command(context.Background(), "sh", args...)
+	cmd.Stdout, cmd.Stderr = &b.said, &b.said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go cmd.Wait() // it daemonizes, or ends with the lab
+	return nil
+}
+
+// wait waits until the peer has said something, or a file of the box is there.
+func (b *box) wait(what string, ok func() bool) error {
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("%s does not start; it said:\n%s", what, &b.said)
+		}
+	}
+	return nil
+}
+
+// heard reports whether the peer has said a word.
+func (b *box) heard(word string) bool { return strings.Contains(b.said.String(), word) }
+
+// firewall makes what peers that read logs need: a rule that logs what is no
+// service's, and its log. It drops nothing, so that all tools see the same.
+func (b *box) firewall() error {
+	if err := b.site.kernelLog(10, filepath.Join(b.dir, "var/log/firewall.log")); err != nil {
+		return err
+	}
+	return b.site.Target.NFT(`table inet firewall {
+	chain input {
+		type filter hook input priority filter
+		iif lo accept
+		ct state established,related accept
+		icmp type echo-request accept
+		icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, mld-listener-query, mld-listener-report, mld2-listener-report } accept
+		tcp dport { 22, 25, 80, 443 } tcp flags & (fin | syn | rst | ack) == syn accept
+		udp dport 53 accept
+		log prefix "DROP " group 10
+	}
+	}`)
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A scene is something that ordinary people and programs do to a server. It
+// has innocents of its own, so that whoever is blocked tells which scene it was.
+type scene struct {
+	name string
+	act  func(*actor) error
+}
+
+// scenes returns ordinary life. The order gives each its addresses: see
+// [actor.who].
+func scenes() []scene {
+	return []scene{
+		{"browsers, happy eyeballs", browsers},
+		{"retries to a closed port", retries},
+		{"traceroute: UDP, ICMP, TCP", traceroutes},
+		{"ping, with fragments", pings},
+		{"DNS answers that come late", lateDNS},
+		{"NTP", ntp},
+		{"DHCP", dhcp},
+		{"mDNS, LLMNR, WS-Discovery", multicastDNS},
+		{"SSDP", ssdp},
+		{"NetBIOS broadcasts and queries", netbios},
+		{"FTP with ident", ftp},
+		{"monitoring of ten services", monitoring},
+		{"connections that outlive conntrack", outlive},
+		{"a rebooted peer", rebootedPeer},
+		{"this host rebooted", rebootedHost},
+		{"this host rebooted, 16 NFS connections", rebootedNFS},
+		{"load balancer's health checks", balancer},
+		{"office behind one address", office},
+		{"mail program guesses settings", autoconfig},
+		{"printer is searched for", printer},
+		{"NFS client of a server that is down", nfsClient},
+		{"domain member looks for its controller", domainMember},
+		{"VPN and tunnels", tunnels},
+		{"SNMP, syslog, RIP, Wake-on-LAN", datagrams},
+		{"backscatter of a forgery", backscatter},
+		{"admin tries services by hand", admin},
+	}
+}
+
+// An actor plays one scene.
+type actor struct {
+	*site
+	scene int
+	until time.Time // what is not done by then is left out
+}
+
+// lifeLimit bounds a scene: one whose innocents were blocked waits for answers
+// in vain.
+const lifeLimit = 45 * time.Second
+
+// patience is how long a client waits for a connection.
+const patience = 500 * time.Millisecond
+
+// perSource is how many addresses a scene has.
+const perScene = 2
+
+// who returns the i-th innocent of the scene, from 0, in both families.
+func (a *actor) who(i int) (v4, v6 netip.Addr) {
+	n := a.scene*perScene + i%perScene + 1
+	return innocent4(n), innocent6(n)
+}
+
+// both calls f for both families with the scene's i-th innocent and the server.
+func (a *actor) both(i int, f func(src, dst netip.Addr) error) error {
+	v4, v6 := a.who(i)
+	return errors.Join(f(v4, a.Target.V4), f(v6, a.Target.V6))
+}
+
+// playLife plays all scenes side by side, as life does. A scene that cannot be played is an error.
+func playLife(s *site, conntrack bool) error {
+	if conntrack {
+		// What takes five days in life takes seconds here.
+		if err := s.Target.Sysctl(
+			"net/netfilter/nf_conntrack_tcp_timeout_established", "3", "net/netfilter/nf_conntrack_tcp_timeout_close", "1",
+			"net/netfilter/nf_conntrack_tcp_timeout_fin_wait", "1", "net/netfilter/nf_conntrack_tcp_timeout_close_wait", "1",
+			"net/netfilter/nf_conntrack_tcp_timeout_last_ack", "1", "net/netfilter/nf_conntrack_tcp_timeout_time_wait", "1",
+			"net/netfilter/nf_conntrack_udp_timeout", "1", "net/netfilter/nf_conntrack_udp_timeout_stream", "1",
+			"net/netfilter/nf_conntrack_icmp_timeout", "1", "net/ipv4/tcp_fin_timeout", "1"); err != nil {
+			return err
+		}
+	}
+	all := scenes()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, sc := range all {
+		wg.Go(func() {
+			if err := sc.act(&actor{site: s, scene: i, until: time.Now().Add(lifeLimit)}); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", sc.name, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// knock tries to connect to ports, one after the other, and hangs up at once.
+// That nobody answers is what most of these are about.
+func (a *actor) knock(src, dst netip.Addr, ports ...uint16) error {
+	for _, p := range ports {
+		if time.Now().After(a.until) {
+			return nil
+		}
+		c, err := a.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, p), patience)
+		if err == nil {
+			c.Close()
+		} else if !refused(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// refused reports whether a connection failed as connections do.
+func refused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op)
+}
+
+// datagram sends one from a port of its own, with a payload.
+func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
+	return a.Attacker.Do(func() error {
+		if to.Addr().Is6() && to.Addr().IsMulticast() {
+			i, err := net.InterfaceByName("eth0")
+			if err != nil {
+				return err
+			}
+			to = netip.AddrPortFrom(to.Addr().WithZone(strconv.Itoa(i.Index)), to.Port())
+		}
+		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.WriteToUDPAddrPort(payload, to)
+		if err != nil && refused(err) {
+			return nil // an ICMP error for the one before
+		}
+		return err
+	})
+}
+
+// ask sends n datagrams to a port of the server, from ports of their own.
+func (a *actor) ask(src, dst netip.Addr, port uint16, n int, payload []byte) error {
+	for range n {
+		if time.Now().After(a.until) {
+			return nil
+		}
+		if err := a.datagram(netip.AddrPortFrom(src, 0), netip.AddrPortFrom(dst, port), payload); err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return nil
+}
+
+// run runs a tool at the far end. Its exit code is not looked at: a traceroute
+// to a closed port fails and was still made.
+func (a *actor) run(argv ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	cmd := a.Attacker.Command(ctx, argv[0], argv[1:]...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	cmd.Wait()
+	if cmd.ProcessState.ExitCode() == 127 || ctx.Err() != nil {
+		return fmt.Errorf("%q does not work here", argv[0])
+	}
+	return nil
+}

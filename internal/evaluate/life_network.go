@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"picket/internal/lab"
+)
+
+// What comes by because there is a network: broadcasts, answers that come
+// late, connections whose other end is gone.
+
+func addrPort(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
+
+// broadcasts has both innocents say something to everybody, n times.
+func (a *actor) broadcasts(n int, from uint16, payload []byte, to ...string) error {
+	for range n {
+		for i := range perScene {
+			v4, v6 := a.who(i)
+			for _, t := range to {
+				dst, src := netip.MustParseAddrPort(t), v4
+				if dst.Addr().Is6() {
+					src = v6
+				}
+				if err := a.datagram(addrPort(src, from), dst, payload); err != nil {
+					return err
+				}
+			}
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	return nil
+}
+
+// dhcp is discovery, renewal at a server that was one once, and answers that
+// come to the server's own client, which has no UDP socket.
+func dhcp(a *actor) error {
+	discover := make([]byte, 300)
+	copy(discover, "\x01\x01\x06\x00\x12\x34\x56\x78")
+	copy(discover[236:], "\x63\x82\x53\x63\x35\x01\x01\xff")
+	if err := a.broadcasts(8, 68, discover, "255.255.255.255:67", "192.0.2.255:67", "[ff02::1:2]:547"); err != nil {
+		return err
+	}
+	v4, v6 := a.who(0)
+	for range 5 {
+		if err := errors.Join(
+			a.datagram(addrPort(v4, 68), addrPort(a.Target.V4, 67), discover),
+			a.datagram(addrPort(v4, 67), addrPort(a.Target.V4, 68), discover),
+			a.datagram(addrPort(v6, 547), addrPort(a.Target.V6, 546), discover[:80])); err != nil {
+			return err
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	return nil
+}
+
+func multicastDNS(a *actor) error {
+	query := []byte("\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05_ipps\x04_tcp\x05local\x00\x00\x0c\x00\x01")
+	return errors.Join(
+		a.broadcasts(10, 5353, query, "224.0.0.251:5353", "[ff02::fb]:5353"),
+		a.broadcasts(10, 0, query, "224.0.0.252:5355", "239.255.255.250:3702", "[ff02::c]:3702"),
+		a.both(0, func(src, dst netip.Addr) error { return a.ask(src, dst, 5353, 5, query) }))
+}
+
+func ssdp(a *actor) error {
+	search := []byte("M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 2\r\nST: ssdp:all\r\n\r\n")
+	return errors.Join(a.broadcasts(20, 0, search, "239.255.255.250:1900", "[ff02::c]:1900"),
+		a.both(0, func(src, dst netip.Addr) error { return a.ask(src, dst, 1900, 5, search) }))
+}
+
+// netbios are the broadcasts of a Windows network, and the node status query
+// that a Windows host sends to whoever it has talked to.
+func netbios(a *actor) error {
+	query := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\x00\x00\x21\x00\x01")
+	return errors.Join(a.broadcasts(20, 137, query, "192.0.2.255:137"), a.broadcasts(10, 138, query, "192.0.2.255:138"),
+		a.both(0, func(src, dst netip.Addr) error {
+			return errors.Join(a.ask(src, dst, 137, 5, query), a.ask(src, dst, 138, 2, query))
+		}))
+}
+
+// datagrams are devices that were told the wrong address, or one that was right once.
+func datagrams(a *actor) error {
+	return errors.Join(
+		a.both(0, func(src, dst netip.Addr) error {
+			return errors.Join(a.ask(src, dst, 161, 5, []byte("\x30\x26\x02\x01\x01")), a.ask(src, dst, 162, 3, []byte("\x30\x26")),
+				a.ask(src, dst, 514, 20, []byte("<13>Jan  1 00:00:00 switch link up")))
+		}),
+		a.broadcasts(5, 520, make([]byte, 24), "192.0.2.255:520", "224.0.0.9:520", "[ff02::9]:521"),
+		a.broadcasts(3, 0, make([]byte, 102), "192.0.2.255:9", "192.0.2.255:7"),
+		a.both(1, func(src, dst netip.Addr) error { return a.ask(src, dst, 9, 3, make([]byte, 102)) }))
+}
+
+// tunnels are clients of a VPN that moved: IKE, then the rest, and the tunnels
+// themselves, whose other end does not know yet.
+func tunnels(a *actor) error {
+	if err := a.both(0, func(src, dst netip.Addr) error {
+		return errors.Join(a.ask(src, dst, 500, 10, make([]byte, 300)), a.ask(src, dst, 4500, 5, make([]byte, 120)),
+			a.ask(src, dst, 1194, 5, make([]byte, 54)), a.ask(src, dst, 51820, 5, make([]byte, 148)), a.knock(src, dst, 1723))
+	}); err != nil {
+		return err
+	}
+	return a.both(1, func(src, dst netip.Addr) error {
+		for _, protocol := range []string{"47", "50", "51"} { // GRE, ESP, AH
+			network := "ip4:" + protocol
+			if src.Is6() {
+				network = "ip6:" + protocol
+			}
+			if err := a.Attacker.Do(func() error {
+				c, err := net.DialIP(network, &net.IPAddr{IP: src.AsSlice()}, &net.IPAddr{IP: dst.AsSlice()})
+				if err != nil {
+					return err
+				}
+				defer c.Close()
+				for range 10 {
+					if _, err := c.Write(make([]byte, 64)); err != nil && !refused(err) {
+						return err
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lateDNS has the server ask resolvers that answer when it has hung up: at
+// once, and when connection tracking has forgotten the question.
+func lateDNS(a *actor) error {
+	for i := range perScene {
+		if err := a.both(i, func(src, dst netip.Addr) error {
+			var resolver *net.UDPConn
+			if err := a.Attacker.Do(func() (err error) {
+				resolver, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(addrPort(src, 53)))
+				return err
+			}); err != nil {
+				return err
+			}
+			defer resolver.Close()
+			for n := range 20 {
+				question, err := a.Target.Dial("udp", dst, addrPort(src, 53), time.Second)
+				if err != nil {
+					return err
+				}
+				if _, err := question.Write([]byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01")); err != nil {
+					return err
+				}
+				question.Close()
+				buf := make([]byte, 512)
+				resolver.SetReadDeadline(time.Now().Add(2 * time.Second))
+				got, from, err := resolver.ReadFromUDPAddrPort(buf)
+				if err != nil {
+					return err
+				}
+				if n%4 == 3 {
+					time.Sleep(2500 * time.Millisecond)
+				}
+				if _, err := resolver.WriteToUDPAddrPort(buf[:got], from); err != nil && !refused(err) {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ftp is the server fetching a file in active mode: the FTP server asks its
+// ident port who is there, and connects back for the data.
+func ftp(a *actor) error {
+	for i := range perScene {
+		if err := a.both(i, func(src, dst netip.Addr) error {
+			for range 10 {
+				if err := a.knock(src, dst, 113); err != nil {
+					return err
+				}
+				var data net.Listener
+				if err := a.Target.Do(func() (err error) { data, err = net.Listen("tcp", addrPort(dst, 0).String()); return err }); err != nil {
+					return err
+				}
+				port := uint16(data.Addr().(*net.TCPAddr).Port)
+				err := a.Attacker.Do(func() error {
+					d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(addrPort(src, 20)), Timeout: 2 * time.Second}
+					c, err := d.Dial("tcp", addrPort(dst, port).String())
+					if err != nil {
+						return nil // port 20 waits for the last connection's end
+					}
+					defer c.Close()
+					_, err = c.Write(make([]byte, 30000))
+					return err
+				})
+				data.Close()
+				if err != nil && !refused(err) {
+					return err
+				}
+				time.Sleep(300 * time.Millisecond)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silently has f end connections between two addresses without a word on the
+// wire, as a reboot does: what h would say is dropped.
+func (a *actor) silently(h *lab.Host, table string, far netip.Addr, f func()) error {
+	family, direction := "ip", "daddr"
+	if far.Is6() {
+		family = "ip6"
+	}
+	if h == a.Attacker {
+		direction = "saddr"
+	}
+	if err := h.NFT(fmt.Sprintf("table inet %s { chain out { type filter hook output priority -400\n %s %s %s meta l4proto tcp drop\n}\n}", table, family, direction, far)); err != nil {
+		return err
+	}
+	f()
+	time.Sleep(50 * time.Millisecond)
+	return h.NFT("delete table inet " + table)
+}
+
+// connections opens n connections from src to a port of the server.
+func (a *actor) connections(src netip.Addr, to netip.AddrPort, n int) (conns []net.Conn, err error) {
+	for range n {
+		c, err := a.Attacker.Dial("tcp", src, to, 2*time.Second)
+		if err != nil {
+			return conns, err
+		}
+		conns = append(conns, c)
+		if _, err := c.Write([]byte("hello")); err != nil {
+			return conns, err
+		}
+	}
+	return conns, nil
+}
+
+// speak writes to connections, some of whose other ends are gone.
+func speak(conns []net.Conn) {
+	for range 3 {
+		for _, c := range conns {
+			c.Write([]byte("still there?"))
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+// outlive are connections that are silent for longer than connection tracking
+// remembers them: then comes data, or the end. Some services are gone by then.
+func outlive(a *actor) error {
+	old, err := a.hold(a.Target, 222)
+	if err != nil {
+		return err
+	}
+	for i := range perScene {
+		if err := a.both(i, func(src, dst netip.Addr) error {
+			alive, err := a.connections(src, addrPort(dst, 22), 10)
+			if err != nil {
+				return err
+			}
+			dead, err := a.connections(src, addrPort(dst, 222), 10)
+			if err != nil {
+				return err
+			}
+			time.Sleep(300 * time.Millisecond)
+			old.each(func(c *net.TCPConn) { c.Close() }) // half of it: the client does not close yet
+			time.Sleep(5 * time.Second)
+			speak(append(alive, dead...))
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return old.Close()
+}
+
+// rebootedPeer are clients that lose their connections without a word. The
+// server goes on talking and is told off.
+func rebootedPeer(a *actor) error {
+	for i := range perScene {
+		if err := a.both(i, func(src, dst netip.Addr) error {
+			port := uint16(300 + 2*i)
+			if src.Is6() {
+				port++
+			}
+			service, err := a.hold(a.Target, port)
+			if err != nil {
+				return err
+			}
+			conns, err := a.connections(src, addrPort(dst, port), 10)
+			if err != nil {
+				return err
+			}
+			time.Sleep(300 * time.Millisecond)
+			if err := a.silently(a.Attacker, fmt.Sprintf("reboot%d", port), src, func() { reset(conns) }); err != nil {
+				return err
+			}
+			time.Sleep(4 * time.Second)
+			service.each(func(c *net.TCPConn) { c.Write([]byte("news")) })
+			time.Sleep(500 * time.Millisecond)
+			if _, err := a.connections(src, addrPort(dst, port), 3); err != nil {
+				return err
+			}
+			return service.Close()
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reset ends connections the hard way.
+func reset(conns []net.Conn) {
+	for _, c := range conns {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+}
+
+// rebootedHost is the server coming up again: its clients talk to six services
+// that are not there yet.
+func rebootedHost(a *actor) error {
+	return a.both(0, func(src, dst netip.Addr) error {
+		base := uint16(310)
+		if src.Is6() {
+			base += 10
+		}
+		var conns []net.Conn
+		var services []*holder
+		for port := base; port < base+6; port++ {
+			s, err := a.hold(a.Target, port)
+			if err != nil {
+				return err
+			}
+			services = append(services, s)
+			c, err := a.connections(src, addrPort(dst, port), 3)
+			if err != nil {
+				return err
+			}
+			conns = append(conns, c...)
+		}
+		time.Sleep(300 * time.Millisecond)
+		if err := a.silently(a.Target, fmt.Sprintf("reboot%d", base), src, func() {
+			for _, s := range services {
+				s.each(func(c *net.TCPConn) { c.SetLinger(0) })
+				s.Close()
+			}
+		}); err != nil {
+			return err
+		}
+		time.Sleep(4 * time.Second)
+		speak(conns)
+		return nil
+	})
+}
+
+// rebootedNFS is the server rebooted with a file system mounted over 16
+// connections (nconnect=16), from reserved ports as NFS uses them. The NFS
+// server goes on talking to each.
+func rebootedNFS(a *actor) error {
+	return a.both(0, func(src, dst netip.Addr) error {
+		l := &holder{}
+		if err := a.Attacker.Do(func() (err error) {
+			l.Listener, err = net.Listen("tcp", addrPort(src, 2049).String())
+			return err
+		}); err != nil {
+			return err
+		}
+		defer l.Listener.Close()
+		accepted := make(chan net.Conn, 16)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				accepted <- c
+			}
+		}()
+		var mounts, ends []net.Conn
+		for n := range 16 {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			var c net.Conn
+			err := a.Target.Do(func() (err error) {
+				d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(addrPort(dst, uint16(700+n)))}
+				c, err = d.DialContext(ctx, "tcp", addrPort(src, 2049).String())
+				return err
+			})
+			cancel()
+			if err != nil {
+				return err
+			}
+			mounts = append(mounts, c)
+			ends = append(ends, <-accepted)
+		}
+		name := "nfs4"
+		if src.Is6() {
+			name = "nfs6"
+		}
+		if err := a.silently(a.Target, name, src, func() { reset(mounts) }); err != nil {
+			return err
+		}
+		time.Sleep(3 * time.Second)
+		speak(ends)
+		return nil
+	})
+}
+
+// backscatter is what reaches the server when somebody floods others in its
+// name: their SYN+ACKs and RSTs. They are victims.
+func backscatter(a *actor) error {
+	v4, _ := a.who(0)
+	other, _ := a.who(1)
+	dst := a.Target.V4.String()
+	return errors.Join(
+		a.run("hping3", "-q", "-n", "-I", "eth0", "-a", v4.String(), "-s", "80", "-k", "-S", "-A", "-p", "++1", "-c", "200", "-i", "u20000", dst),
+		a.run("hping3", "-q", "-n", "-I", "eth0", "-a", other.String(), "-s", "443", "-k", "-R", "-A", "-p", "++1", "-c", "200", "-i", "u20000", dst))
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A result is what was measured of one tool.
+type result struct {
+	tool     string
+	scans    map[string]*finding // by scan name and family, "nmap -sS/4"
+	accused  map[string]bool     // scenes whose innocents the tool called scanners
+	blocked  map[string]bool     // scenes whose innocents it blocked, or would
+	forged   []string            // who was blocked for what others forged: "gateway IPv4", ...
+	decoys   int                 // of nmap -D that were blocked
+	words    []string            // what it said of innocents, for whoever wants to know
+	flood    *flood              // of picket only
+	runs     []*scanRun
+	capture  string // the live capture
+	lifeEnds time.Time
+}
+
+// A finding is what a tool made of a scan.
+type finding struct {
+	run           *scanRun
+	told, blocked bool
+	right         bool
+	after, blocks int // packets of the scan that had come by then
+	words         []string
+}
+
+// measure runs one tool through everything.
+func measure(ctx context.Context, t tool, dir string, p *progress, res *result) error {
+	say := func(format string, args ...any) { p.say(res.tool+": "+format, args...) }
+	res.capture = filepath.Join(dir, res.tool+".pcap")
+	s, err := newSite(res.capture)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := t.start(s); err != nil {
+		return err
+	}
+	say("ordinary life")
+	if err := playLife(s, res.tool == "picket"); err != nil {
+		return err
+	}
+	time.Sleep(t.settle())
+	res.lifeEnds = time.Now()
+	say("probes forged in the name of gateway, resolver and a connected peer")
+	if err := forge(ctx, s); err != nil {
+		return err
+	}
+	time.Sleep(t.settle())
+	say("%d scans", len(scans()))
+	if res.runs, err = runScans(ctx, s, say); err != nil {
+		return err
+	}
+	time.Sleep(t.settle())
+	if pk, ok := t.(*picketTool); ok {
+		say("a flood of forged sources, and a scanner in it")
+		if res.flood, err = floodLive(ctx, s, pk); err != nil {
+			return err
+		}
+	}
+	if err := s.stopCapture(); err != nil {
+		return err
+	}
+	all, err := t.sightings()
+	if err != nil {
+		return err
+	}
+	if err := res.judge(t, all); err != nil {
+		return err
+	}
+	say("done")
+	return nil
+}
+
+// judge turns sightings and the capture into findings.
+func (res *result) judge(t tool, all []sighting) error {
+	res.scans, res.accused, res.blocked = map[string]*finding{}, map[string]bool{}, map[string]bool{}
+	names := scenes()
+	for _, x := range all {
+		n, ok := innocentOf(x.source.Addr())
+		if !ok || n == resolver || n == peer {
+			continue
+		}
+		if i := (n - 1) / perScene; i < len(names) {
+			res.accused[names[i].name] = true
+			if x.blocked {
+				res.blocked[names[i].name] = true
+			}
+			if len(res.words) < 200 {
+				res.words = append(res.words, names[i].name+": "+x.words)
+			}
+		}
+	}
+	for who, a := range protected() {
+		if slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && x.source.Contains(a) }) {
+			res.forged = append(res.forged, who)
+		}
+	}
+	slices.Sort(res.forged)
+	for _, d := range decoyList() {
+		a := netip.MustParseAddr(d)
+		if slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && x.source.Contains(a) }) {
+			res.decoys++
+		}
+	}
+	arrivals, err := arrivalsOf(res.capture)
+	if err != nil {
+		return err
+	}
+	pk, _ := t.(*picketTool)
+	for _, r := range res.runs {
+		f := &finding{run: r}
+		res.scans[r.name+"/"+r.family] = f
+		for _, x := range all {
+			if !slices.ContainsFunc(r.sources, x.source.Contains) {
+				continue
+			}
+			f.words = append(f.words, x.words)
+			if !f.told {
+				f.told, f.after = true, countUntil(arrivals, r.sources, x.at)
+			}
+			if x.blocked && !f.blocked {
+				f.blocked, f.blocks = true, countUntil(arrivals, r.sources, x.at)
+			}
+		}
+		f.right = f.told && t.label(&r.scan, f.words)
+		if pk != nil && r.event != "" {
+			pk.manySources(f, arrivals)
+		}
+	}
+	return nil
+}
+
+// manySources looks for the event of a pattern that more than one source makes.
+func (p *picketTool) manySources(f *finding, arrivals map[netip.Addr][]time.Time) {
+	for _, kind := range []string{"pattern", "block"} {
+		for _, ev := range p.events(kind) {
+			if ev["pattern"] != f.run.event {
+				continue
+			}
+			src, err := sourceOf(ev["source"])
+			known := err == nil && (slices.ContainsFunc(f.run.sources, src.Contains) || slices.Contains(decoyList(), src.Addr().String()))
+			sameFamily := err == nil && src.Addr().Is4() == (f.run.family == "4")
+			if err == nil && (!known || !sameFamily) {
+				continue
+			}
+			f.right = f.right || ev["technique"] == "" || ev["technique"] == f.run.technique
+			f.words = append(f.words, strings.TrimSpace(ev["pattern"]+" "+ev["technique"]+" "+ev["tool"]))
+			if last, err := time.Parse(time.RFC3339Nano, ev["last"]); err == nil {
+				f.told, f.after = true, countUntil(arrivals, f.run.sources, last)
+			} else {
+				f.told = true
+			}
+			return
+		}
+	}
+	f.right = false
+}
+
+// countUntil counts the packets of sources that came before or at a time.
+func countUntil(arrivals map[netip.Addr][]time.Time, sources []netip.Addr, at time.Time) (n int) {
+	at = at.Add(time.Microsecond) // captures have no more
+	for _, s := range sources {
+		times := arrivals[s]
+		i, _ := slices.BinarySearchFunc(times, at, time.Time.Compare)
+		n += i
+	}
+	return n
+}
+
+// protected are those in whose name probes are forged.
+func protected() map[string]netip.Addr {
+	return map[string]netip.Addr{
+		"gateway IPv4": netip.MustParseAddr("192.0.2.1"), "gateway IPv6": netip.MustParseAddr("2001:db8::1"),
+		"resolver IPv4": innocent4(resolver), "resolver IPv6": innocent6(resolver),
+		"connected peer IPv4": innocent4(peer), "connected peer IPv6": innocent6(peer),
+	}
+}
+
+// forge scans the server in the name of each of them. The peer has a
+// connection to it all the while.
+func forge(ctx context.Context, s *site) error {
+	var conns []net.Conn
+	for _, f := range [][2]netip.Addr{{innocent4(peer), s.Target.V4}, {innocent6(peer), s.Target.V6}} {
+		c, err := s.Attacker.Dial("tcp", f[0], netip.AddrPortFrom(f[1], 22), 3*time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() { // somebody types now and then
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(500 * time.Millisecond):
+				for _, c := range conns {
+					c.Write([]byte("ls\n"))
+				}
+			}
+		}
+	}()
+	for who, src := range protected() {
+		a := aim{src: src, dst: s.Target.V4}
+		if src.Is6() {
+			a.dst = s.Target.V6
+		}
+		for _, how := range []string{"-sS", "-sF", "-sU"} {
+			if err := s.scan(ctx, nmapAt("--min-rate", "200", "--max-retries", "0", "-p", "1-40", how)(a)); err != nil {
+				return fmt.Errorf("forge %s: %w", who, err)
+			}
+		}
+	}
+	return nil
+}
+
+// A flood is what became of a flood of forged sources.
+type flood struct {
+	packets int
+	blocks  int  // added while it lasted, the scanner's not counted
+	named   bool // as a flood
+	found   bool // the scanner in it
+}
+
+// floodPackets is how many are sent: enough to see that their blocks are bounded.
+const floodPackets = 200_000
+
+// floodLive sends SYNs from random sources, and a scan among them.
+func floodLive(ctx context.Context, s *site, pk *picketTool) (*flood, error) {
+	hidden := scanner4(scanners)
+	before := len(pk.events("block"))
+	done := make(chan error, 1)
+	go func() {
+		done <- s.scan(ctx, []string{"hping3", "-q", "-n", "-I", "eth0", "-S", "-p", "++1", "--rand-source", "-i", "u20", "-c", fmt.Sprint(floodPackets), s.Target.V4.String()})
+	}()
+	time.Sleep(time.Second)
+	if err := s.scan(ctx, nmap("-sS")(aim{src: hidden, dst: s.Target.V4})); err != nil {
+		return nil, err
+	}
+	if err := <-done; err != nil {
+		return nil, err
+	}
+	time.Sleep(pk.settle())
+	f := &flood{packets: floodPackets}
+	for _, b := range pk.events("block")[before:] {
+		if src, err := sourceOf(b["source"]); err == nil && src.Contains(hidden) {
+			f.found = true
+			continue
+		}
+		f.blocks++
+	}
+	for _, ev := range pk.events("pattern") {
+		f.named = f.named || ev["pattern"] == "flood"
+	}
+	return f, nil
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A report is everything that was measured.
+type report struct {
+	began   time.Time
+	took    time.Duration
+	command string
+	order   []string
+	results map[string]*result
+	life    *lifeResult
+	slow    []*finding
+	flood   *flood
+}
+
+// A lifeResult is what picket made of the copies of ordinary life.
+type lifeResult struct {
+	packets, captured, sources int
+	took                       time.Duration
+	blocked, accused           map[string]int // events by scene
+	examples                   []string
+}
+
+// Markers of the table in the README.
+const (
+	tableBegins = "<!-- evaluate: begin -->"
+	tableEnds   = "<!-- evaluate: end -->"
+)
+
+// print writes the table as Markdown.
+func (r *report) print(out io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "Measured on %s with `%s` (%s, %d CPUs, %s).\n\n", r.began.UTC().Format(time.DateOnly), r.command, r.took.Round(time.Second), runtime.NumCPU(), kernel())
+	r.scanTable(&b)
+	r.lifeTable(&b)
+	_, err := out.Write(b.Bytes())
+	return err
+}
+
+func kernel() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return runtime.GOOS
+	}
+	return "Linux " + strings.TrimSpace(string(b))
+}
+
+// scanTable has a row for each scan and a column for each tool.
+func (r *report) scanTable(b *bytes.Buffer) {
+	b.WriteString("Each cell: how many packets of the scan had come by when the tool spoke of it, `*` if it named it right; for picket then\nhow many when it was blocked. `no`: not seen. `-`: not run. Scans at 50 probes a second unless they say otherwise.\n\n")
+	fmt.Fprintf(b, "| scan | IP |%s\n|---|---|%s\n", cells(r.order, func(t string) string { return t }), strings.Repeat("---|", len(r.order)))
+	for _, sc := range scans() {
+		for _, family := range []string{"4", "6"} {
+			if sc.only != "" && sc.only != family {
+				continue
+			}
+			fmt.Fprintf(b, "| %s | %s |%s\n", sc.name, family, cells(r.order, func(t string) string {
+				return r.results[t].scans[sc.name+"/"+family].cell(t)
+			}))
+		}
+	}
+	for _, f := range r.slow {
+		fmt.Fprintf(b, "| %s | %s |%s\n", f.run.name, f.run.family, cells(r.order, func(t string) string {
+			if t == "picket" {
+				return f.cell(t)
+			}
+			return "-"
+		}))
+	}
+	b.WriteString("\n")
+}
+
+func cells(order []string, f func(string) string) string {
+	var b strings.Builder
+	for _, t := range order {
+		fmt.Fprintf(&b, " %s |", f(t))
+	}
+	return b.String()
+}
+
+// cell is the finding in one cell.
+func (f *finding) cell(tool string) string {
+	if f == nil || f.run.err != nil {
+		return "-"
+	}
+	if !f.told {
+		return "no"
+	}
+	s := fmt.Sprint(f.after)
+	if f.right {
+		s += "*"
+	}
+	if tool == "picket" && f.blocked {
+		s += fmt.Sprintf(", %d", f.blocks)
+	}
+	return s
+}
+
+// lifeTable has a row for each part of ordinary life.
+func (r *report) lifeTable(b *bytes.Buffer) {
+	b.WriteString("Ordinary life: `blocked` if one of those who live it was blocked (by portsentry and fail2ban: would be, were its action on),\n`accused` if it was only called a scanner.\n\n")
+	replayed := ""
+	if r.life != nil {
+		replayed = fmt.Sprintf(" picket, %d packets |", r.life.packets)
+	}
+	fmt.Fprintf(b, "| ordinary life |%s%s\n|---|%s%s\n", replayed, cells(r.order, func(t string) string { return t }),
+		strings.Repeat("---|", strings.Count(replayed, "|")), strings.Repeat("---|", len(r.order)))
+	for _, sc := range scenes() {
+		copied := ""
+		if r.life != nil {
+			copied = " " + state(r.life.blocked[sc.name] > 0, r.life.accused[sc.name] > 0) + " |"
+		}
+		fmt.Fprintf(b, "| %s |%s%s\n", sc.name, copied, cells(r.order, func(t string) string {
+			return state(r.results[t].blocked[sc.name], r.results[t].accused[sc.name])
+		}))
+	}
+	empty := strings.Repeat(" - |", strings.Count(replayed, "|"))
+	fmt.Fprintf(b, "| forged: gateway, resolver, connected peer |%s%s\n", empty, cells(r.order, func(t string) string {
+		return fmt.Sprintf("%d of %d blocked", len(r.results[t].forged), len(protected()))
+	}))
+	fmt.Fprintf(b, "| forged: decoys of nmap -D |%s%s\n", empty, cells(r.order, func(t string) string {
+		return fmt.Sprintf("%d of %d blocked", r.results[t].decoys, len(decoyList()))
+	}))
+	if pk := r.results["picket"]; pk != nil && pk.flood != nil && r.flood != nil {
+		fmt.Fprintf(b, "\nA flood of forged sources with one true scanner in it: of %d packets live, %d sources were blocked, the scanner was %s; of %d in\ncapture time %d, and it was %s.\n",
+			pk.flood.packets, pk.flood.blocks, found(pk.flood.found), r.flood.packets, r.flood.blocks, found(r.flood.found))
+	}
+	if r.life != nil {
+		fmt.Fprintf(b, "\nThe %d packets of ordinary life are %d captured ones, copied to %d sources over a day; replayed in %.1f s.\n", r.life.packets, r.life.captured, r.life.sources, r.life.took.Seconds())
+	}
+}
+
+func found(ok bool) string {
+	if ok {
+		return "found"
+	}
+	return "missed"
+}
+
+func state(blocked, accused bool) string {
+	switch {
+	case blocked:
+		return "**blocked**"
+	case accused:
+		return "accused"
+	}
+	return "ok"
+}
+
+// renew puts the table between the markers of a file.
+func (r *report) renew(name string) error {
+	old, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := bytes.Cut(old, []byte(tableBegins))
+	_, after, closed := bytes.Cut(rest, []byte(tableEnds))
+	if !ok || !closed {
+		return fmt.Errorf("renew %s: it lacks the lines %q and %q", name, tableBegins, tableEnds)
+	}
+	var b bytes.Buffer
+	b.Write(before)
+	b.WriteString(tableBegins + "\n\n")
+	if err := r.print(&b); err != nil {
+		return err
+	}
+	b.WriteString("\n" + tableEnds)
+	b.Write(after)
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, b.Bytes(), info.Mode())
+}
+
+// verdict is an error that lists what picket got wrong, false positives first.
+func (r *report) verdict() error {
+	var faults []error
+	pk := r.results["picket"]
+	if pk == nil {
+		return nil
+	}
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	for _, sc := range scenes() {
+		if pk.blocked[sc.name] {
+			fault("blocked an innocent, live: %s", sc.name)
+		}
+		if r.life != nil && r.life.blocked[sc.name] > 0 {
+			fault("blocked innocents, in capture time: %s, %d times", sc.name, r.life.blocked[sc.name])
+		}
+	}
+	for _, who := range pk.forged {
+		fault("blocked the %s for what others forged", who)
+	}
+	if r.life != nil && r.life.packets < wantPackets {
+		fault("only %d packets of ordinary life", r.life.packets)
+	}
+	if r.life != nil {
+		for _, x := range r.life.examples {
+			fault("  %s", x)
+		}
+	}
+	var all []*finding
+	for _, f := range pk.scans {
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b *finding) int { return strings.Compare(a.run.name+a.run.family, b.run.name+b.run.family) })
+	for _, f := range append(all, r.slow...) {
+		want := strings.TrimSpace(f.run.pattern + " " + f.run.technique + " " + f.run.tool)
+		switch {
+		case f.run.err != nil:
+			fault("%s, IPv%s, was not run: %w", f.run.name, f.run.family, f.run.err)
+		case !f.told:
+			fault("missed %s, IPv%s", f.run.name, f.run.family)
+		case !f.right:
+			fault("misnamed %s, IPv%s: want %q, said %q", f.run.name, f.run.family, want, slices.Compact(f.words))
+		}
+	}
+	for _, f := range []*flood{pk.flood, r.flood} {
+		switch {
+		case f == nil:
+		case f.blocks >= 1000:
+			fault("flood of %d: %d blocks", f.packets, f.blocks)
+		case !f.found:
+			fault("flood of %d: the scanner in it was missed", f.packets)
+		case !f.named:
+			fault("flood of %d: not named", f.packets)
+		}
+	}
+	return errors.Join(faults...)
+}
