@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 	}
 	time.Sleep(t.settle())
 	say("%d scans", len(scans()))
-	if res.runs, err = runScans(ctx, s, say); err != nil {
+	if res.runs, err = runScans(ctx, s, t.rest(), say); err != nil {
 		return err
 	}
 	time.Sleep(t.settle())
@@ -72,6 +73,9 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 		}
 	}
 	if err := s.stopCapture(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, res.tool+".log"), []byte(t.words()), 0o644); err != nil {
 		return err
 	}
 	all, err := t.sightings()
