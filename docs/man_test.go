@@ -12,8 +12,9 @@ import (
 	"picket/examples"
 )
 
-// TestKeys holds picket.toml(5) to the reference: each section and each key of
-// it has its place in the page, and no other is there.
+// TestKeys holds picket.toml(5) to the reference, its commented examples
+// included: each section and each key of it has its place in the page, and no
+// other is there.
 func TestKeys(t *testing.T) {
 	page, err := os.ReadFile("picket.toml.5")
 	if err != nil {
@@ -27,11 +28,12 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^(\[\w+\]|\w+)`).FindAllStringSubmatch(string(examples.Reference), -1) {
-		if _, ok := documented[m[1]]; !ok {
-			t.Errorf("the page lacks %s", m[1])
+	for _, m := range regexp.MustCompile(`(?m)^(?:# )?(?:\[?(\[\w+\])|(\w+) =)`).FindAllStringSubmatch(string(examples.Reference), -1) {
+		key := m[1] + m[2]
+		if _, ok := documented[key]; !ok {
+			t.Errorf("the page lacks %s", key)
 		}
-		documented[m[1]] = true
+		documented[key] = true
 	}
 	for name, referred := range documented {
 		if !referred {

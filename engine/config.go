@@ -115,6 +115,10 @@ type Config struct {
 	// Protected is never blocked.
 	Protected Prefixes
 
+	// Known is the lists of sources that the operator knows by name. Of a source
+	// that is in several, the first counts.
+	Known []Known
+
 	// OnLink is the prefixes of this host's links. Their IPv6 addresses are
 	// sources each, and no block is of a prefix that overlaps one.
 	OnLink Prefixes

@@ -31,6 +31,7 @@ type Decision struct {
 	NewPattern bool    // and whether this probe made it so
 	Tool       Tool    // what sends such packets
 	Proven     bool    // the source address was shown to be real
+	Known      string  // the list of Config.Known that the source is in
 
 	// The evidence. Ports that other sources probed with the same packet are
 	// left out, unless decoys are to be blocked.
@@ -64,6 +65,8 @@ const (
 	TooMany               // unproven, and as many of those were blocked lately as configured
 	AlreadyBlocked        // and the packet was on its way before
 	LostBlock             // blocked by our books, but its packets arrive: block it again
+	KnownIgnored          // in a list of known sources that are not judged
+	KnownFirst            // in a list of known sources that are reacted to at once
 	Full                  // as many blocks as configured
 )
 
@@ -77,6 +80,7 @@ var reasonNames = [Reasons]string{
 	PartOfScan: "part of a distributed scan", IsDecoy: "one of several senders of the same packet",
 	IsProtected: "protected address", IsConnected: "connected peer, not proven",
 	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
+	KnownIgnored: "in a list that is ignored", KnownFirst: "in a list that is blocked at once",
 	AlreadyBlocked: "already blocked", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
 }
 
@@ -97,6 +101,8 @@ func (d *Decision) Evidence() string {
 			return fmt.Sprintf("%d answers in seconds to what this host never sent: somebody forges its address", d.Probes)
 		}
 		return ""
+	case KnownIgnored, KnownFirst:
+		return "list " + d.Known
 	case 0, LateAnswer, Retransmission, Handshake:
 		return ""
 	}
@@ -105,6 +111,8 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
+	case d.Pattern == Decoy && d.Sources == 0:
+		return fmt.Sprintf("others sent its packets too; %s of its own", count(d.Within, "port"))
 	case d.Sources > 1:
 		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, count(d.Within, "port"))
 	case d.Reason == AboveSlow || d.Pattern == SlowScan:

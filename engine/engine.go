@@ -26,8 +26,10 @@ type Engine struct {
 	newcomers   surge // sources never seen before
 	scatter     surge // answers to what we never sent
 	tell        pace  // events that are not reactions
+	tellPattern pace  // and of these the names of patterns
 	unproven    pace  // blocks of unproven sources
 	stats       Stats
+	known       map[string]uint64 // probes of each list of cfg.Known
 	ahead       [expectMost]key
 }
 
@@ -99,7 +101,15 @@ func (e *Engine) Expect(probes []Probe) {
 // keyOf returns the source that an address belongs to. Neighbours on a link of
 // ours share their prefix with each other, and with us, so each is a source of
 // its own.
-func (e *Engine) keyOf(a netip.Addr) key { return keyOf(a, e.prefixOf(a)) }
+func (e *Engine) keyOf(a netip.Addr) key { return e.keyIn(a, words(a)) }
+
+// keyIn is keyOf for an address whose words are known.
+func (e *Engine) keyIn(a netip.Addr, w key) key {
+	if a.Is4() {
+		return w
+	}
+	return w.masked(e.prefixOf(a))
+}
 
 // prefixOf returns how many bits of an address are its source's.
 func (e *Engine) prefixOf(a netip.Addr) int {
@@ -142,7 +152,7 @@ func (e *Engine) reset(at int64) {
 	e.traces.clear()
 	e.blocks.init()
 	e.decoys, e.distributed = decoys{}, distributed{}
-	e.newcomers, e.scatter, e.tell, e.unproven = surge{}, surge{}, pace{}, pace{}
+	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven = surge{}, surge{}, pace{}, pace{}, pace{}
 	e.clock = clock{}
 	e.clock.advance(at)
 }
@@ -163,7 +173,12 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Reason = LateAnswer
 		return
 	}
-	k := e.keyOf(p.Source)
+	known := e.cfg.known(p.Source)
+	if known != nil && e.listed(known, d) {
+		return
+	}
+	source, target := words(p.Source), words(p.Destination)
+	k := e.keyIn(p.Source, source)
 	r := e.sources.find(k)
 	if r == none {
 		r = e.admit(k, now, d)
@@ -173,8 +188,8 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		e.age(s, now)
 	}
 	s.last = now
-	flow := flowOf(p)
-	if s.repeated(fingerprint(flow, p.Source)) {
+	flow := flowOf(p, target)
+	if s.repeated(fingerprint(flow, source)) {
 		if s.again++; s.again == 0 {
 			s.again--
 		}
@@ -200,14 +215,16 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	}
 	d.Tool = s.tool
 	e.compare(p, flow, r, s, slot, now, d)
-	d.Within, d.Targets, d.Ports = s.own(), s.aim(p.Destination), s.all()
+	d.Within, d.Targets, d.Ports = s.own(), s.aim(target), s.all()
 	if e.cfg.Decoys == Block {
 		d.Within, d.Ports = int(s.live), int(s.used)
 	}
 	e.name(p, s, slot, fresh, now8, d)
-	if d.Reason = e.exceeded(d, fresh); d.Reason != BelowTrigger && d.Reason != IsDecoy {
+	d.Reason = e.exceeded(d, fresh)
+	action := known.byList(pol.Action, d)
+	if d.Reason != BelowTrigger && d.Reason != IsDecoy {
 		d.Pattern = e.nameReaction(s, d)
-		e.react(p, k, s, pol.Action, d)
+		e.react(p, k, s, action, d)
 	}
 	e.told(s, d)
 }
@@ -238,7 +255,11 @@ func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
 // said once.
 func (e *Engine) told(s *source, d *Decision) {
 	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1
-	if d.Tell && d.Action == None && !(d.NewPattern && d.Pattern.Shared()) && !e.tell.allow(s.last, tellEach, tellBurst) {
+	pace := &e.tell
+	if d.NewPattern {
+		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name
+	}
+	if d.Tell && d.Action == None && !(d.NewPattern && d.Pattern.Shared()) && !pace.allow(s.last, tellEach, tellBurst) {
 		d.Tell, d.NewPattern = false, false
 		e.stats.Untold++
 	}

@@ -35,8 +35,12 @@ type Event struct {
 	Action      string     `json:"action,omitempty"` // none, log, block, run
 	For         Seconds    `json:"for_s,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
-	Data        string     `json:"data,omitempty"`   // what a trapped peer sent first, quoted
-	Config      string     `json:"config,omitempty"` // what was set to make it so: "tcp.trigger.stealth = 0"
+	Country     string     `json:"country,omitempty"` // of the source, two letters (ISO 3166-1)
+	ASN         uint32     `json:"asn,omitempty"`     // the source's autonomous system
+	Network     string     `json:"network,omitempty"` // and who holds it
+	Known       string     `json:"known,omitempty"`   // the operator's list that the source is in
+	Data        string     `json:"data,omitempty"`    // what a trapped peer sent first, quoted
+	Config      string     `json:"config,omitempty"`  // what was set to make it so: "tcp.trigger.stealth = 0"
 }
 
 // Seconds is a duration that JSON shows in whole seconds, rounded up.

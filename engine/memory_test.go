@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"testing"
 	"testing/quick"
+	"time"
 	"unsafe"
 )
 
@@ -27,6 +28,57 @@ func TestSourceRecord(t *testing.T) {
 	if err := quick.Check(same, nil); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestTraceRecord does the same to traces.
+func TestTraceRecord(t *testing.T) {
+	same := func(raw [traceLength]byte) bool {
+		var x, back trace
+		copy((*[traceLength]byte)(unsafe.Pointer(&x))[:], raw[:])
+		b := x.append(nil)
+		back.read(b)
+		return len(b) == traceLength && x == back
+	}
+	if err := quick.Check(same, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSlowScanThroughARestart: what was pieced together goes on where it was,
+// the traces of forgotten sources included, and whatever the clocks of the two
+// engines had been through.
+func TestSlowScanThroughARestart(t *testing.T) {
+	c := careful()
+	c.Sources = 64
+	w := newWorld(t, c)
+	w.wait(2 * time.Hour)
+	w.send()
+	w.wait(-2 * time.Hour) // the clock was set: this engine's time is two hours ahead
+	forged := uint32(0)
+	for i := range 17 {
+		w.send(from("203.0.113.9"), port(1+2*i))
+		d := w.send(from("203.0.113.9"), port(2+2*i))
+		if d.Action == Block {
+			if i < 7 || d.Reason != AboveSlow {
+				t.Errorf("%q at port %d", d.Reason, 2+2*i)
+			}
+			return
+		}
+		for range 200 {
+			forged++
+			w.send(func(p *Probe) { p.Source = addr4(forged) })
+		}
+		next, err := New(c, uint64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := next.Recall(w.Remember(nil)); err != nil {
+			t.Fatal(err)
+		}
+		w.Engine = next
+		w.wait(20 * time.Minute)
+	}
+	t.Error("not found")
 }
 
 // TestMemory has a second engine recall what a first one knew: it decides what

@@ -266,8 +266,8 @@ func TestFlood(t *testing.T) {
 			if blocked >= 1000 || !hot && blocked != 0 {
 				t.Errorf("%d forged sources blocked", blocked)
 			}
-			if told[Flood] != 1 {
-				t.Errorf("the flood was told %d times", told[Flood])
+			if told[Flood] != 1 || told[PortScan] != 1 {
+				t.Errorf("the flood was told %d times, the scan in it %d", told[Flood], told[PortScan])
 			}
 			if !found {
 				t.Error("the scanner was not found")

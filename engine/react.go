@@ -67,6 +67,8 @@ func (e *Engine) spare(p *Probe, action Action, d *Decision) Reason {
 		return 0
 	case e.connected.Contains(p.Source):
 		return IsConnected
+	case d.Reason == KnownFirst: // to forge one of these gains nothing
+		return 0
 	case e.newcomers.on && d.Within < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
 		// Forgers of random sources do not come back to one of them ten times.
 		return InFlood
@@ -100,13 +102,13 @@ func (e *Engine) extent(a netip.Addr, s *source, isProven bool) netip.Prefix {
 	if a.Is4() {
 		return one
 	}
-	s.hosts |= 1 << (hashAddr(a) >> 60)
+	s.hosts |= 1 << (words(a).hash() >> 60)
 	length := e.prefixOf(a)
 	if length == 128 || bits.OnesCount16(s.hosts) < aggregateAt {
 		return one
 	}
 	whole := netip.PrefixFrom(a, length).Masked()
-	if e.cfg.OnLink.Overlaps(whole) || e.cfg.Protected.Overlaps(whole) || !isProven && e.connected.Overlaps(whole) {
+	if e.cfg.OnLink.Overlaps(whole) || e.cfg.Spared(whole) || !isProven && e.connected.Overlaps(whole) {
 		return one
 	}
 	return whole

@@ -24,6 +24,12 @@ type Source struct {
 	Blocked     bool
 }
 
+// SourceOf returns the source that a belongs to: the address, or the IPv6
+// prefix around it.
+func (e *Engine) SourceOf(a netip.Addr) netip.Prefix {
+	return netip.PrefixFrom(a, e.prefixOf(a)).Masked()
+}
+
 // Describe returns what is known of the source that a belongs to; ok is false
 // if nothing is.
 func (e *Engine) Describe(a netip.Addr) (src Source, ok bool) {
@@ -39,7 +45,7 @@ func (e *Engine) Describe(a netip.Addr) (src Source, ok bool) {
 	}
 	_, b, blocked := e.covering(a, e.clock.now)
 	src = Source{
-		Prefix: netip.PrefixFrom(a, e.prefixOf(a)).Masked(),
+		Prefix: e.SourceOf(a),
 		First:  e.clock.outside(int64(s.first) * int64(time.Second)), Last: e.clock.outside(s.last),
 		Probes: s.probes, Repeated: uint32(s.again),
 		Ports: uint32(s.ports), Targets: s.aims(), Tool: s.tool, Pattern: s.named,

@@ -16,20 +16,28 @@ const portSlots = 32
 // configured length.
 type key struct{ hi, lo uint64 }
 
-// keyOf returns the key of a, bits being the length of an IPv6 prefix.
-func keyOf(a netip.Addr, bits int) key {
+// words returns an address as a number of two words, an IPv4 address as the
+// IPv4-mapped one.
+func words(a netip.Addr) key {
 	if a.Is4() {
 		b := a.As4()
 		return key{lo: 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
 	}
 	b := a.As16()
-	k := key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	return key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// masked returns the first bits of an IPv6 address.
+func (k key) masked(bits int) key {
 	if bits <= 64 {
 		return key{hi: k.hi &^ (1<<(64-bits) - 1)}
 	}
 	k.lo &^= 1<<(128-bits) - 1
 	return k
 }
+
+// hash spreads an address over 64 bits, the highest being the best.
+func (k key) hash() uint64 { return (k.hi ^ k.lo) * golden }
 
 // A source is what is remembered of one source: three cache lines, of which
 // the first two hold what every probe is compared with. It has no pointers,
@@ -265,33 +273,25 @@ func (s *source) forget() {
 // aim records a destination and returns how many different ones were seen in
 // this window and the one before. It is a lower bound: two may share one of
 // the 64 bits.
-func (s *source) aim(destination netip.Addr) int {
-	s.targets[0] |= 1 << (hashAddr(destination) >> 58)
+func (s *source) aim(destination key) int {
+	s.targets[0] |= 1 << (destination.hash() >> 58)
 	return s.aims()
 }
 
 func (s *source) aims() int { return bits.OnesCount64(s.targets[0] | s.targets[1]) }
 
-// hashAddr spreads an address over 64 bits, the highest being the best.
-func hashAddr(a netip.Addr) uint64 {
-	b := a.As16()
-	return (binary.BigEndian.Uint64(b[:8]) ^ binary.BigEndian.Uint64(b[8:])) * golden
-}
-
 // golden is 2^64 divided by the golden ratio: Knuth, volume 3, 6.4.
 const golden = 0x9e3779b97f4a7c15
 
 // flowOf folds what copies of one probe share, whoever sends them.
-func flowOf(p *Probe) uint64 {
-	b := p.Destination.As16()
-	h := binary.BigEndian.Uint64(b[8:]) ^ uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
+func flowOf(p *Probe, to key) uint64 {
+	h := to.lo ^ uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
 	h = (h ^ uint64(p.Protocol)<<16 ^ uint64(p.Technique)) * golden
 	return h ^ h>>32
 }
 
 // fingerprint folds what two copies of one probe share that come from one
 // address: of an IPv6 prefix, several may be one source. It is never 0.
-func fingerprint(flow uint64, from netip.Addr) uint32 {
-	b := from.As16()
-	return uint32((flow^binary.BigEndian.Uint64(b[8:])*0x9fb21c651e98df25)*golden>>32) | 1
+func fingerprint(flow uint64, from key) uint32 {
+	return uint32((flow^from.lo*0x9fb21c651e98df25)*golden>>32) | 1
 }

@@ -63,8 +63,8 @@ func (p *pace) allow(now, each, burst int64) bool {
 	return true
 }
 
-// What a journal can bear of all sources together: ten events a second that
-// are not reactions, over a burst of a hundred.
+// What a journal can bear of all sources together: ten probes and ten patterns a
+// second, over bursts of a hundred.
 const (
 	tellEach  = int64(time.Second / 10)
 	tellBurst = int64(10 * time.Second)

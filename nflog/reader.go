@@ -56,7 +56,7 @@ const (
 type Reader struct {
 	conn   *gonflog.Nflog
 	cancel context.CancelFunc
-	emit   func(engine.Probe)
+	emit   func(p engine.Probe, raw []byte)
 	fail   func(error)
 	over   context.Context
 	done   chan struct{} // closed when the last probe was handed on
@@ -83,13 +83,14 @@ type Stats struct {
 }
 
 // Open binds the group in the calling thread's network namespace and begins to
-// read it. emit is called for each probe, one at a time, in a goroutine of the
-// reader's, and must not block; fail is called from there when reading ends
+// read it. emit is called for each probe, with the bytes of the packet that it
+// was made of and that are its own only until it returns, one at a time, in a
+// goroutine of the reader's, and must not block; fail is called from there when reading ends
 // for a reason other than Close. The errors are [ErrTaken], [ErrPermission],
 // or the kernel's.
 //
 // Of a stored socket that is of no use, [Reader.Refused] tells.
-func Open(cfg Config, emit func(engine.Probe), fail func(error)) (*Reader, error) {
+func Open(cfg Config, emit func(p engine.Probe, raw []byte), fail func(error)) (*Reader, error) {
 	conn, err := gonflog.Open(&gonflog.Config{
 		Group: cfg.Group, Copymode: gonflog.CopyPacket, Bufsize: cfg.Snaplen, Flags: gonflog.FlagSeq,
 		QThresh: groupThreshold, Timeout: groupTimeout,
@@ -251,7 +252,7 @@ func (r *Reader) hook(a gonflog.Attribute) int {
 		r.stats.garbage.Add(1)
 		return 0
 	}
-	r.emit(p)
+	r.emit(p, *a.Payload)
 	return 0
 }
 

@@ -280,7 +280,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 		b.end(e, "unblock", reason, time.Now(), len(list) <= tellEach)
 	}
 	if len(list) > tellEach {
-		b.journal.Notice("", "unblocked %d sources: %s", len(list), reason)
+		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
 	}
 	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
 	return len(list) + waiting, nil
@@ -292,7 +292,9 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 	ev := engine.Event{
 		Event: how, Time: at, Source: sourceName(e.source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
 		Technique: was.Technique, Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Action: "none", Reason: reason,
+		Known: was.Known,
 	}
+	b.actions.set.Load().Locate(&ev, e.source.Addr())
 	b.actions.ended(e, ev)
 	if tell {
 		b.journal.Event(ev)
@@ -312,7 +314,7 @@ func (b *blocker) list() []control.Block {
 	for p, e := range b.book {
 		out = append(out, control.Block{
 			Source: p, Name: sourceName(p), Expires: e.until, Since: e.since, Reason: e.event.Reason,
-			Pattern: e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven,
+			Pattern: e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven, Known: e.event.Known, Country: e.event.Country,
 		})
 	}
 	return out

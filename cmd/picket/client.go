@@ -52,6 +52,9 @@ func printStatus(out io.Writer, s control.Status) error {
 	for _, reason := range slices.Sorted(maps.Keys(s.Reasons)) {
 		row("  "+reason, "%d", s.Reasons[reason])
 	}
+	for _, list := range slices.Sorted(maps.Keys(s.Known)) {
+		row("  of "+list, "%d", s.Known[list])
+	}
 	row("sources", "%d known, %d forgotten to make room", s.Sources, s.Evicted)
 	row("blocks", "%d in force", s.Blocks)
 	if s.Reaction.Count > 0 {
@@ -90,6 +93,9 @@ func printBlocks(out io.Writer, list []control.Block) error {
 		what := strings.TrimSpace(b.Pattern + " " + b.Technique)
 		if what == "" {
 			what = "-"
+		}
+		if b.Known != "" {
+			b.Reason += " (" + b.Known + ")"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", b.Name, time.Duration(b.Remaining)*time.Second, b.Since.Local().Format(time.DateTime), b.Drops, what, b.Reason)
 	}

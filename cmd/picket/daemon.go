@@ -174,6 +174,7 @@ func (d *daemon) open(fail func(error)) (err error) {
 		return err
 	}
 	d.judge = newJudge(d.config, e, d.journal)
+	d.judge.keep(d.config)
 	d.blocker = newBlocker(table, d.journal, d.judge.lost)
 	d.actions = newActions(d.config, d.blocker, d.journal)
 	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
@@ -330,9 +331,9 @@ func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
 	d.actions.reload()
 	c, err := d.load()
-	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources) {
-		d.journal.Notice("", "nflog.group, nflog.snaplen and detect.sources change only with a restart: the old ones stay")
-		c.NFLOG, c.Detect.Sources = d.config.NFLOG, d.config.Detect.Sources
+	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources || c.Evidence != d.config.Evidence) {
+		d.journal.Notice("", "nflog.group, nflog.snaplen, detect.sources and evidence.memory change only with a restart: the old ones stay")
+		c.NFLOG, c.Detect.Sources, c.Evidence = d.config.NFLOG, d.config.Detect.Sources, d.config.Evidence
 	}
 	if err == nil && keepBounds(c, d.config) {
 		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")
@@ -382,10 +383,10 @@ func (d *daemon) push(ctx context.Context) error {
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
-		d.actions.forget(cfg.Protected.Overlaps)
-		for p := range d.blocker.book {
-			if cfg.Protected.Overlaps(p) {
-				if _, err := d.blocker.unblock(p, "the address is protected now"); err != nil {
+		d.actions.forget(cfg.Spared)
+		for p, e := range d.blocker.book {
+			if cfg.Protected.Overlaps(p) || cfg.Spared(p) && !byHand(&e.event) {
+				if _, err := d.blocker.unblock(p, "the address is protected now, or of a list that is not blocked"); err != nil {
 					return err
 				}
 			}

@@ -11,22 +11,26 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/evidence"
 	"picket/internal/journal"
 )
 
 // A judge owns the engine: one goroutine feeds it probes and carries its
 // decisions to the blocker and the journal, neither of which it waits for.
 type judge struct {
-	engine  *engine.Engine
-	config  *config.Config
-	blocker *blocker
-	actions *actions
-	journal *journal.Writer
-	probes  chan engine.Probe
-	calls   chan func()
-	ended   chan struct{} // closed when run has ended
-	names   map[uint32]string
-	waiting [32]engine.Probe // see batch
+	engine   *engine.Engine
+	config   *config.Config
+	blocker  *blocker
+	actions  *actions
+	journal  *journal.Writer
+	probes   chan mirrored
+	calls    chan func()
+	ended    chan struct{} // closed when run has ended
+	names    map[uint32]string
+	evidence *evidence.Store
+	transit  transit
+	waiting  [32]engine.Probe // see batch
+	bytes    [32]packetBytes
 }
 
 // probeQueue is how many probes may wait for the engine, some 10 ms of the
@@ -36,16 +40,19 @@ const probeQueue = 8192
 func newJudge(c *config.Config, e *engine.Engine, j *journal.Writer) *judge {
 	return &judge{
 		engine: e, config: c, journal: j,
-		probes: make(chan engine.Probe, probeQueue), calls: make(chan func(), 64), ended: make(chan struct{}), names: map[uint32]string{},
+		evidence: new(evidence.Store), // it keeps nothing
+		probes:   make(chan mirrored, probeQueue), calls: make(chan func(), 64), ended: make(chan struct{}), names: map[uint32]string{},
 	}
 }
 
-// probe queues a probe. If the judge does not keep up, the reader waits here
-// and the kernel's buffer fills: what it loses then shows in the sequence
-// numbers, and what was stored for us during a restart is all read.
-func (j *judge) probe(p engine.Probe) {
+// probe queues a probe and the bytes of its packet; it is for the goroutine that
+// reads. If the judge does not keep up, the reader waits here and the kernel's
+// buffer fills: what it loses then shows in the sequence numbers, and what was
+// stored for us during a restart is all read.
+func (j *judge) probe(p engine.Probe, raw []byte) {
 	select {
-	case j.probes <- p:
+	case j.probes <- mirrored{p, j.transit.put(raw)}:
+		j.transit.sent()
 	case <-j.ended:
 	}
 }
@@ -83,22 +90,22 @@ func (j *judge) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case p := <-j.probes:
-			j.batch(p)
+		case m := <-j.probes:
+			j.batch(m)
 		case f := <-j.calls:
 			f()
 		}
 	}
 }
 
-// batch judges p and what has queued up behind it, so much of it at once as
+// batch judges m and what has queued up behind it, so much of it at once as
 // the engine likes to expect.
-func (j *judge) batch(p engine.Probe) {
-	batch := append(j.waiting[:0], p)
+func (j *judge) batch(m mirrored) {
+	batch, bytes := append(j.waiting[:0], m.probe), append(j.bytes[:0], m.bytes)
 	for len(batch) < cap(batch) {
 		select {
-		case p := <-j.probes:
-			batch = append(batch, p)
+		case m := <-j.probes:
+			batch, bytes = append(batch, m.probe), append(bytes, m.bytes)
 			continue
 		default:
 		}
@@ -107,8 +114,8 @@ func (j *judge) batch(p engine.Probe) {
 	if len(batch) > 1 {
 		j.engine.Expect(batch)
 	}
-	for _, p := range batch {
-		j.observe(p, "")
+	for i, p := range batch {
+		j.observe(p, j.transit.get(bytes[i]), "")
 	}
 }
 
@@ -116,17 +123,19 @@ func (j *judge) batch(p engine.Probe) {
 func (j *judge) drain() {
 	for {
 		select {
-		case p := <-j.probes:
-			j.observe(p, "")
+		case m := <-j.probes:
+			j.observe(m.probe, j.transit.get(m.bytes), "")
 		default:
 			return
 		}
 	}
 }
 
-// observe judges one probe; data is what a trapped peer sent.
-func (j *judge) observe(p engine.Probe, data string) {
+// observe judges one probe. Raw is the bytes of its packet, or what a trapped
+// peer sent, which data is in quotes.
+func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	d := j.engine.Observe(p)
+	j.evidence.Add(j.engine.SourceOf(p.Source), &p, &d, raw)
 	if d.Release {
 		j.blocker.release(p.Source)
 	}
@@ -195,6 +204,8 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
 		ev.Event = "ignore"
 	}
+	ev.Known = d.Known
+	j.config.Locate(&ev, p.Source)
 	if s, ok := j.engine.Describe(p.Source); ok {
 		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
 		ev.PortsSeen, ev.TargetsSeen = s.Ports, uint32(s.Targets)
@@ -226,8 +237,19 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 		s = fmt.Sprintf("detect.flood = %d", c.Detect.Flood)
 	case d.Reason == engine.TooMany:
 		s = fmt.Sprintf("block.unproven_rate = %d", c.Block.UnprovenRate)
+	case d.Reason == engine.IsConnected:
+		s = fmt.Sprintf("ignore.connected = %v", c.Ignore.Connected)
+	case d.Reason == engine.Full:
+		s = fmt.Sprintf("block.max = %d", c.Block.Max)
+	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Handshake:
+		return "" // nothing that could be set makes more of them
 	case d.Lowered:
 		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
+	}
+	for _, k := range c.Known {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Action == engine.Log) {
+			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
+		}
 	}
 	if c.DryRun {
 		s += ", dry_run = true"

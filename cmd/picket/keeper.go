@@ -113,7 +113,7 @@ func (k *keeper) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			k.work(ctx)
+			k.trouble.tell(k.work(ctx))
 			k.close()
 			return
 		case <-retry.C:

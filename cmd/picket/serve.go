@@ -29,6 +29,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 			return nil, d.block(ctx, r)
 		case "unblock":
 			return d.unblock(ctx, r)
+		case "explain":
+			return d.explain(ctx, r)
 		case "remove":
 			return d.remove()
 		}
@@ -41,7 +43,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 
 func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	var e engine.Stats
-	if err := d.judge.call(ctx, func() { e = d.judge.engine.Stats() }); err != nil {
+	var known map[string]uint64
+	if err := d.judge.call(ctx, func() { e, known = d.judge.engine.Stats(), d.judge.engine.Lists() }); err != nil {
 		return nil, err
 	}
 	var reaction control.Reaction
@@ -58,7 +61,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Modes:  map[string][]string{"tcp": c.TCP.Modes, "udp": c.UDP.Modes, "ip": c.IP.Modes},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
 		Sources: e.Sources, Evicted: e.Evicted, Blocks: int(d.blocker.count.Load()),
-		Untold: e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Buffer: d.reader.Buffer(), Reaction: reaction,
+		Untold: e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: known, Buffer: d.reader.Buffer(), Reaction: reaction,
 	}
 	for i, n := range e.Reasons {
 		if n > 0 {
@@ -113,6 +116,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 	}
 	now := time.Now()
 	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: handmade}
+	d.actions.set.Load().Locate(&ev, p.Addr())
 	if err := d.blocker.call(ctx, func() error {
 		w := &blockWork{source: p, length: time.Duration(length), event: ev}
 		if err := d.blocker.table.Block([]nft.Block{{Source: p, For: w.length}}, d.blocker.known); err != nil {

@@ -62,7 +62,7 @@ func (d *daemon) serveTrap(ctx context.Context) {
 		}
 		// The connection has ended and is one of a bounded number, so waiting
 		// for the judge holds nobody up.
-		if err := d.judge.call(ctx, func() { d.judge.observe(p, quote(c.Data)) }); err != nil {
+		if err := d.judge.call(ctx, func() { d.judge.observe(p, c.Data, quote(c.Data)) }); err != nil {
 			return // stopping
 		}
 	})

@@ -64,6 +64,7 @@ func (c *Config) readActions(top *section) {
 	c.HostsDeny.read(top.section("hosts_deny"))
 	c.History.read(top.section("history"))
 	c.Resolve.read(top.section("resolve"))
+	c.Origin.read(top.section("origin"))
 	for name, p := range map[string]*Protocol{"tcp": &c.TCP, "udp": &c.UDP, "ip": &c.IP} {
 		if p.Action == "run" && len(c.Run.Command) == 0 {
 			top.fault(name+".action", `is "run", and there is nothing to run: set run.command`)

@@ -30,14 +30,18 @@ type Config struct {
 	UDP    Protocol `json:"udp"`
 	IP     Protocol `json:"ip"`
 	Ignore Ignore   `json:"ignore"`
+	Known  []Known  `json:"known"`
 	Block  Block    `json:"block"`
 	Trap   Trap     `json:"trap"`
+
+	Evidence Evidence `json:"evidence"`
 
 	Run       Run       `json:"run"`
 	Route     Route     `json:"route"`
 	HostsDeny HostsDeny `json:"hosts_deny"`
 	History   History   `json:"history"`
 	Resolve   Resolve   `json:"resolve"`
+	Origin    Origin    `json:"origin"`
 
 	Warnings Faults `json:"-"` // what is wrong with the host and not with the file
 	unread   Faults // those of them that are ignore files; see Runnable
@@ -145,7 +149,7 @@ func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) e
 		Sweep: c.Detect.Sweep, Slow: c.Detect.Slow, SlowWindow: time.Duration(c.Detect.SlowWindow),
 		ToolTrigger: c.Detect.Tool, Flood: c.Detect.Flood,
 		For: times(c.Block.For), UnprovenFor: times(c.Block.UnprovenFor), UnprovenRate: c.Block.UnprovenRate,
-		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max,
+		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max, Known: c.known(),
 	}
 	e.Decoys, _ = engine.ParseAction(c.Detect.Decoys)
 	e.Distributed, _ = engine.ParseAction(c.Detect.Shared)

@@ -79,8 +79,10 @@ func (d *document) locate(data []byte) {
 	var table string
 	for p.NextExpression() {
 		switch e := p.Expression(); e.Kind {
-		case unstable.Table, unstable.ArrayTable:
+		case unstable.Table:
 			table = d.note(&p, "", e.Key())
+		case unstable.ArrayTable:
+			table = d.item(&p, e.Key())
 		case unstable.KeyValue:
 			d.pair(&p, table, e)
 		}
@@ -89,12 +91,50 @@ func (d *document) locate(data []byte) {
 
 func (d *document) pair(p *unstable.Parser, table string, e *unstable.Node) {
 	key := d.note(p, table, e.Key())
-	if v := e.Value(); v.Kind == unstable.InlineTable {
-		for it := v.Children(); it.Next(); {
-			d.pair(p, key, it.Node())
+	switch v := e.Value(); v.Kind {
+	case unstable.InlineTable:
+		d.pairs(p, key, v)
+	case unstable.Array:
+		n := 0
+		for it := v.Children(); it.Next(); n++ {
+			if it.Node().Kind == unstable.InlineTable {
+				name := itemName(key, n)
+				d.lines[name] = d.lines[key]
+				d.pairs(p, name, it.Node())
+			}
 		}
 	}
 }
+
+func (d *document) pairs(p *unstable.Parser, table string, of *unstable.Node) {
+	for it := of.Children(); it.Next(); {
+		d.pair(p, table, it.Node())
+	}
+}
+
+// item notes the next table of an array of tables and returns its name.
+func (d *document) item(p *unstable.Parser, key unstable.Iterator) (name string) {
+	at, array := 0, ""
+	for key.Next() {
+		if array != "" {
+			array += "."
+		}
+		array += string(key.Node().Data)
+		at = p.Shape(key.Node().Raw).Start.Line
+	}
+	if d.lines[array] == 0 {
+		d.lines[array] = at
+	}
+	for n := 0; ; n++ {
+		if name = itemName(array, n); d.lines[name] == 0 {
+			d.lines[name] = at
+			return name
+		}
+	}
+}
+
+// itemName is how the tables of an array are told apart: "known[0]".
+func itemName(array string, n int) string { return fmt.Sprintf("%s[%d]", array, n) }
 
 func (d *document) note(p *unstable.Parser, table string, key unstable.Iterator) string {
 	for key.Next() {
@@ -124,6 +164,7 @@ type section struct {
 	name   string
 	values map[string]any
 	known  []string
+	at     string // where its lines are noted, if not by its name
 }
 
 func (s *section) path(key string) string {
@@ -140,7 +181,14 @@ func (s *section) warn(key, problem string) {
 }
 
 func (s *section) about(key, problem string) Fault {
-	return Fault{s.d.file, s.d.lines[s.path(key)], s.path(key), problem}
+	at := s.path(key)
+	if s.at != "" {
+		// A key that is missing is a fault of its table.
+		if at = s.at + "." + key; s.d.lines[at] == 0 {
+			at = s.at
+		}
+	}
+	return Fault{s.d.file, s.d.lines[at], s.path(key), problem}
 }
 
 // get returns the value of a key, if it is there and of type T.
@@ -177,6 +225,20 @@ func kindOf(v any) string {
 func (s *section) section(key string) *section {
 	values, _ := get[map[string]any](s, key, "a table, ["+s.path(key)+"]")
 	return &section{d: s.d, name: s.path(key), values: values}
+}
+
+// sections returns the tables of an array of tables.
+func (s *section) sections(key string) (out []*section) {
+	list, _ := get[[]any](s, key, "tables, [["+s.path(key)+"]]")
+	for i, v := range list {
+		values, ok := v.(map[string]any)
+		if !ok {
+			s.fault(key, fmt.Sprintf("holds %s: want tables, [[%s]]", kindOf(v), s.path(key)))
+			return nil
+		}
+		out = append(out, &section{d: s.d, name: s.path(key), values: values, at: itemName(s.path(key), i)})
+	}
+	return out
 }
 
 func (s *section) boolean(key string, to *bool) {

@@ -26,8 +26,10 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.UDP.read(top.section("udp"), 1, 65535)
 	c.IP.read(top.section("ip"), 0, 255)
 	c.Ignore.read(top.section("ignore"))
+	c.readKnown(top)
 	c.Block.read(top.section("block"))
 	c.Trap.read(top.section("trap"))
+	c.Evidence.read(top.section("evidence"))
 	c.readActions(top)
 	top.end()
 	c.Warnings, c.unread = d.warnings, d.unread

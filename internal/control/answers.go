@@ -23,8 +23,9 @@ type Status struct {
 	Sources  int                 `json:"sources"`
 	Evicted  uint64              `json:"evicted"` // sources forgotten to make room
 	Blocks   int                 `json:"blocks"`
-	Untold   uint64              `json:"untold"`  // events left out to spare the journal
-	Reasons  map[string]uint64   `json:"reasons"` // probes by why they were decided as they were
+	Untold   uint64              `json:"untold"`          // events left out to spare the journal
+	Reasons  map[string]uint64   `json:"reasons"`         // probes by why they were decided as they were
+	Known    map[string]uint64   `json:"known,omitempty"` // probes by the operator's lists
 	Buffer   int                 `json:"receive_buffer"`
 	Reaction Reaction            `json:"reaction_us"`
 }
@@ -49,4 +50,6 @@ type Block struct {
 	Technique string       `json:"technique"`
 	Proven    bool         `json:"proven"`
 	Drops     uint64       `json:"drops"`
+	Known     string       `json:"known,omitempty"`   // the operator's list that the source is in
+	Country   string       `json:"country,omitempty"` // two letters
 }

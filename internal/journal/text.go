@@ -109,6 +109,9 @@ func Message(e engine.Event) string {
 	case "block":
 		return fmt.Sprintf("blocked %s for %s: %s", src, time.Duration(e.For), why(e))
 	case "unblock":
+		if src == "" { // many at once
+			return "unblocked " + clean(e.Reason)
+		}
 		return fmt.Sprintf("unblocked %s: %s", src, clean(e.Reason))
 	case "expire":
 		return fmt.Sprintf("block of %s has ended", src)

@@ -514,3 +514,27 @@ func TestUnproven(t *testing.T) {
 		t.Errorf("hosts.deny:\n%s", deny)
 	}
 }
+
+// PortSentry 2 without BLOCKED_FILE runs the command at each probe (its issue
+// 151 asks for that); here it is a matter of run.every.
+func TestEvery(t *testing.T) {
+	for _, test := range []struct {
+		every string
+		want  int
+	}{{"false", 1}, {"true", 5}} {
+		l := newLab(t)
+		dir := t.TempDir()
+		config := "[udp]\nmodes = [\"stealth\"]\naction = \"run\"\ntrigger = 0\nstealth = \"1-100\"\n" +
+			fmt.Sprintf("[run]\ncommand = [\"/usr/bin/tee\", \"-a\", \"%s/began\"]\nevery = %s\n", dir, test.every)
+		d := start(t, l.Target, Options{Config: config})
+		for port := uint16(1); port <= 5; port++ {
+			send(t, l.Attacker, udp(Source4(1), l.Target.V4, 40000+port, port, "x"))
+		}
+		send(t, l.Attacker, udp(Source4(2), l.Target.V4, 40000, 1, "x")) // the last
+		eventually(t, 5*time.Second, "the commands", func() bool { return strings.Contains(read(t, dir, "began"), `"192.0.2.12"`) })
+		eventually(t, time.Second, fmt.Sprintf("every = %s: %d commands", test.every, test.want), func() bool {
+			return strings.Count(read(t, dir, "began"), `"source":"192.0.2.11"`) == test.want
+		})
+		untouched(t, d, Source4(1))
+	}
+}

@@ -3,8 +3,8 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +13,7 @@ import (
 	"picket/internal/lab"
 )
 
-// blockers are the sentries that block, with the ports of the lists given.
+// sentries returns PortSentry in each of its TCP modes, and picket beside each.
 func (b *bench) sentries(s settings) []struct {
 	name string
 	sentry
@@ -71,7 +71,17 @@ func (b *bench) reaction() error {
 	return nil
 }
 
-// answered scans the first thousand ports of a host with three services.
+// answers counts on the scanner's side the ports that it has anything from.
+const answers = `table inet compare {
+	set answered { type inet_service; size 65536; }
+	chain in {
+		type filter hook prerouting priority raw
+		ip saddr 192.0.2.2 tcp sport 1-1000 add @answered { tcp sport }
+	}
+}`
+
+// answered scans the first thousand ports of a host with three services, and
+// returns how many answered.
 func answered(l *lab.Lab, options []string) (int, error) {
 	for _, port := range []uint16{22, 80, 443} {
 		s, err := l.Target.Listen("tcp", port)
@@ -80,15 +90,28 @@ func answered(l *lab.Lab, options []string) (int, error) {
 		}
 		defer s.Close()
 	}
-	argv := append([]string{"-n", "-Pn", "--max-retries", "0", "--host-timeout", "30s", "-p1-1000", "-oG", "-"}, options...)
-	out, err := l.Attacker.Run("nmap", append(argv, l.Target.V4.String())...)
+	if err := l.Attacker.NFT(answers); err != nil {
+		return 0, err
+	}
+	argv := append([]string{"-n", "-Pn", "--max-retries", "0", "--host-timeout", "10s", "-p1-1000"}, options...)
+	if _, err := l.Attacker.Run("nmap", append(argv, l.Target.V4.String())...); err != nil {
+		return 0, err
+	}
+	out, err := l.Attacker.Run("nft", "-j", "list", "set", "inet", "compare", "answered")
 	if err != nil {
 		return 0, err
 	}
-	n := len(regexp.MustCompile(`/(?:closed|open)/tcp`).FindAllString(out, -1))
-	if m := regexp.MustCompile(`Ignored State: closed \((\d+)\)`).FindStringSubmatch(out); m != nil {
-		more, _ := strconv.Atoi(m[1])
-		n += more
+	var listed struct {
+		Nftables []struct {
+			Set struct{ Elem []uint16 }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &listed); err != nil {
+		return 0, fmt.Errorf("nft: %w: %s", err, out)
+	}
+	n := 0
+	for _, x := range listed.Nftables {
+		n += len(x.Set.Elem)
 	}
 	return n, nil
 }

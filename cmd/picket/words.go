@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/evidence"
+)
+
+// The words of "picket explain".
+
+// decision says in words what was decided about one probe, and why.
+func decision(p *engine.Probe, d *engine.Decision) string {
+	because := d.Reason.String()
+	switch d.Reason {
+	case engine.IsProtected, engine.IsConnected, engine.InFlood, engine.TooMany, engine.Full:
+		because = fmt.Sprintf("spared: %s; %s", because, d.Evidence())
+	case engine.BelowTrigger:
+		because = fmt.Sprintf("port %d of the %d that are let pass", d.Within, d.Trigger)
+		if d.Within == 0 {
+			because = "others sent the same packet, so its port does not count"
+		}
+	case engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan, engine.IsDecoy:
+		because = grounds(p, d)
+	case engine.Backscatter:
+		because = "an answer to what this host did not send"
+	case engine.LateAnswer:
+		because = "an answer to what this host asked, late"
+	case engine.Handshake:
+		because = "the trap answers; the connection counts, not its first packet"
+	}
+	switch d.Action {
+	case engine.Block:
+		because = fmt.Sprintf("blocked for %s: %s", config.Duration(d.For), because)
+	case engine.Run:
+		because = "the command was run: " + because
+	case engine.Log:
+		because = "told, not blocked: " + because
+	}
+	if d.NewPattern {
+		because += "; now a " + patternName(d.Pattern.String())
+	}
+	return because
+}
+
+// grounds says what a reaction rests on.
+func grounds(p *engine.Probe, d *engine.Decision) string {
+	port := engine.PortName(engine.ProtocolName(p.Protocol), p.Port)
+	switch {
+	case p.Technique == engine.Connect && d.Trigger == 0:
+		return "a connection to the trap port " + port + " was completed, and none is let pass"
+	case d.Reason == engine.AboveTrigger && d.Trigger == 0:
+		return "a " + p.Technique.String() + " probe of " + port + ", and none is let pass"
+	}
+	return d.Evidence()
+}
+
+// patternName writes a pattern as people do.
+func patternName(p string) string {
+	switch p {
+	case engine.PortScan.String():
+		return "port scan"
+	case engine.SlowScan.String():
+		return "slow scan"
+	case engine.Distributed.String():
+		return "distributed scan"
+	case engine.Decoy.String():
+		return "decoy scan"
+	case engine.Flood.String():
+		return "flood of forged sources"
+	}
+	return p
+}
+
+// say finds state, summary, reasons and what would change it.
+func (x *explainer) say() {
+	x.Why, x.Change = []string{}, []string{}
+	x.Protected = []control.Protection{}
+	for _, f := range x.protect {
+		x.Protected = append(x.Protected, control.Protection{Prefix: sourceName(f.Prefix), Why: f.Why, Config: protectedBy(f.Why)})
+	}
+	switch {
+	case len(x.Blocks) > 0 && x.covers(&x.Blocks[0]):
+		x.sayBlocked(&x.Blocks[0])
+	case len(x.Protected) > 0:
+		x.sayProtected()
+	case len(x.kept) > 0:
+		x.sayWatched()
+	case x.Known != nil:
+		x.State = "watched"
+		x.Summary = fmt.Sprintf("%s is not blocked.", x.asked1())
+		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", ago(x.now.Sub(x.Known.Last)), x.config.Evidence.Memory)
+	default:
+		x.sayUnknown()
+	}
+	if x.State != "blocked" && len(x.Blocks) > 0 {
+		x.why("Blocked inside it: %s.", names(x.Blocks))
+	}
+	if x.Connected && x.State != "spared" && x.State != "protected" {
+		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
+	}
+	if x.asked.IsSingleIP() && x.Source != x.asked1() && x.Known != nil {
+		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.config.Detect.IPv6Prefix)
+	}
+	if x.config.DryRun {
+		x.why("dry_run = true: nobody is blocked.")
+	}
+}
+
+func (x *explainer) why(format string, args ...any) {
+	x.Why = append(x.Why, fmt.Sprintf(format, args...))
+}
+func (x *explainer) change(format string, args ...any) {
+	x.Change = append(x.Change, fmt.Sprintf(format, args...))
+}
+
+// asked1 names what was asked for.
+func (x *explainer) asked1() string { return sourceName(x.asked) }
+
+func names(list []control.InForce) string {
+	var out []string
+	for i := range list {
+		out = append(out, list[i].Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// protectedBy names the key that makes somebody a friend.
+func protectedBy(why string) string {
+	switch why {
+	case "own address":
+		return "ignore.own = true"
+	case "gateway":
+		return "ignore.gateways = true"
+	case "resolver":
+		return "ignore.resolvers = true"
+	case "loopback":
+		return ""
+	}
+	return "ignore.addresses or ignore.files"
+}
+
+func (x *explainer) sayBlocked(b *control.InForce) {
+	x.State = "blocked"
+	of := ""
+	if b.Name != x.asked1() {
+		of = " as part of " + b.Name
+	}
+	left := config.Duration(time.Duration(b.Remaining) * time.Second)
+	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.asked1(), of, left, stamp(b.Expires))
+	switch k := x.reaction(); {
+	case b.ByHand:
+		x.why("Blocked by hand at %s: %s.", stamp(b.Since), strings.TrimSuffix(b.Reason, "."))
+	case k != nil && patternPrefix(b.Pattern) == "":
+		x.why("%s (%s).", upper(grounds(&k.Probe, &k.Decision)), b.Config)
+	case k != nil:
+		x.why("%s%s (%s).", patternPrefix(b.Pattern), grounds(&k.Probe, &k.Decision), b.Config)
+	default:
+		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, engine.PortName(b.Protocol, b.Port), b.Reason, b.Config)
+	}
+	if !b.ByHand {
+		x.sayLength(b)
+	}
+	if b.Drops > 0 {
+		x.why("The kernel has dropped %s of it since.", several(int(b.Drops), "packet"))
+	}
+	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", stamp(b.Expires), b.Name)
+	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.asked1())
+}
+
+// sayLength says why a block lasts as long as it does.
+func (x *explainer) sayLength(b *control.InForce) {
+	key, trust := "block.unproven_for", "the address may be forged"
+	if b.Proven {
+		key, trust = "block.for", "the address is proven"
+	}
+	offence := "its first"
+	if x.Known != nil && x.Known.Offences > 1 {
+		offence = fmt.Sprintf("its %s", ordinal(x.Known.Offences))
+	}
+	x.why("Blocked since %s for %s: %s, and %s (%s).", stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
+}
+
+func patternPrefix(p string) string {
+	if p == "" {
+		return ""
+	}
+	name := patternName(p)
+	return strings.ToUpper(name[:1]) + name[1:] + ": "
+}
+
+// reaction returns the probe that the block in force rests on, if it is kept.
+func (x *explainer) reaction() *evidence.Probe {
+	for i := len(x.kept) - 1; i >= 0; i-- {
+		if x.kept[i].Decision.Action == engine.Block {
+			return &x.kept[i]
+		}
+	}
+	return nil
+}
+
+func (x *explainer) sayProtected() {
+	x.State = "protected"
+	f := x.Protected[0]
+	switch within := x.protect[0].Prefix; {
+	case within == x.asked:
+		x.Summary = fmt.Sprintf("%s is protected and never blocked: %s.", x.asked1(), f.Why)
+	case within.Bits() < x.asked.Bits():
+		x.Summary = fmt.Sprintf("%s is protected and never blocked: it is in %s, %s.", x.asked1(), f.Prefix, f.Why)
+	default:
+		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.asked1(), f.Prefix, f.Why)
+	}
+	x.why("The kernel does not hand packets of protected addresses to picket, so nothing is known of what they send.")
+	for _, f := range x.Protected {
+		if f.Config == "" {
+			x.change("%s (%s) is always protected.", f.Prefix, f.Why)
+		} else {
+			x.change("%s (%s) is protected by %s.", f.Prefix, f.Why, f.Config)
+		}
+	}
+}
+
+func (x *explainer) sayUnknown() {
+	x.State = "unknown"
+	x.Summary = fmt.Sprintf("%s is not blocked: no probe of it is known.", x.asked1())
+	if !x.asked.IsSingleIP() && x.Source == x.asked1() && (x.asked.Addr().Is4() || x.asked.Bits() < x.config.Detect.IPv6Prefix) {
+		x.why("It is many sources: ask for an address.")
+		return
+	}
+	x.why("A probe is a packet to a port that picket watches and that nothing listens on; \"picket check --json\" lists the ports.")
+	if x.stats.Evicted > 0 {
+		x.why("It may have been forgotten: %d sources were, to make room (detect.sources = %d).", x.stats.Evicted, x.config.Detect.Sources)
+	}
+}
+
+// stamp writes a time as people read it here.
+func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
+
+// ago writes how long ago something was, to the second.
+func ago(d time.Duration) string { return max(d, 0).Round(time.Second).String() }
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func ordinal(n int) string {
+	switch {
+	case n%10 == 1 && n%100 != 11:
+		return fmt.Sprintf("%dst", n)
+	case n%10 == 2 && n%100 != 12:
+		return fmt.Sprintf("%dnd", n)
+	case n%10 == 3 && n%100 != 13:
+		return fmt.Sprintf("%drd", n)
+	}
+	return fmt.Sprintf("%dth", n)
+}

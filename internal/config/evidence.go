@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Evidence is the section of that name: what is kept of probes.
+type Evidence struct {
+	Memory Size `json:"memory"`
+}
+
+// A Size is a number of bytes, written as in "64k", "8M" or "1G".
+type Size int64
+
+var sizes = [...]struct {
+	suffix string
+	bytes  Size
+}{{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}}
+
+// ParseSize reads a size; 0 needs no unit.
+func ParseSize(s string) (Size, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	for _, u := range sizes {
+		if number, ok := strings.CutSuffix(s, u.suffix); ok {
+			if n, err := strconv.ParseUint(number, 10, 16); err == nil {
+				return Size(n) * u.bytes, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("%q is no size: want a whole number and a unit, \"64k\", \"8M\" or \"1G\"", s)
+}
+
+// String writes the size with the largest unit that it has whole.
+func (z Size) String() string {
+	for _, u := range sizes {
+		if z > 0 && z%u.bytes == 0 {
+			return strconv.FormatInt(int64(z/u.bytes), 10) + u.suffix
+		}
+	}
+	return strconv.FormatInt(int64(z), 10)
+}
+
+// MarshalJSON writes the size as the configuration spells it.
+func (z Size) MarshalJSON() ([]byte, error) { return json.Marshal(z.String()) }
+
+// The least that holds more than a few sources, and the most that one may have
+// meant.
+const (
+	minEvidence = 1 << 20
+	maxEvidence = 1 << 30
+)
+
+func (e *Evidence) read(s *section) {
+	if text, ok := get[string](s, "memory", `a size in quotes, "8M"`); ok {
+		size, err := ParseSize(text)
+		switch {
+		case err != nil:
+			s.fault("memory", err.Error())
+		case size != 0 && (size < minEvidence || size > maxEvidence):
+			s.fault("memory", fmt.Sprintf("is %q: want 0, or %s to %s", text, Size(minEvidence), Size(maxEvidence)))
+		default:
+			e.Memory = size
+		}
+	}
+	s.end()
+}

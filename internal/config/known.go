@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"strings"
+
+	"picket/engine"
+	"picket/internal/ignore"
+)
+
+// Known is one of the tables of that name: sources that the operator knows.
+type Known struct {
+	Name      string         `json:"name"`
+	Files     []string       `json:"files"`
+	Addresses []netip.Prefix `json:"addresses"` // those of Files included
+	Policy    string         `json:"policy"`    // ignore, log or block
+}
+
+const (
+	maxKnown     = 64 // lists: a probe is looked for in each
+	maxKnownName = 32
+)
+
+func (c *Config) readKnown(top *section) {
+	list := top.sections("known")
+	if len(list) == 0 {
+		return
+	}
+	if len(list) > maxKnown {
+		top.fault("known", fmt.Sprintf("there are %d lists: want at most %d", len(list), maxKnown))
+		return
+	}
+	c.Known = nil
+	seen := map[string]bool{}
+	for _, s := range list {
+		var k Known
+		k.read(s)
+		if k.Name != "" && seen[k.Name] {
+			s.fault("name", fmt.Sprintf("is %q, and so is another one's: want a name of its own", k.Name))
+		}
+		seen[k.Name] = true
+		c.Known = append(c.Known, k)
+	}
+}
+
+func (k *Known) read(s *section) {
+	const word = `a word in small letters, "censys" for instance`
+	if name, ok := get[string](s, "name", word); ok && !isWord(name) {
+		s.fault("name", fmt.Sprintf("is %q: want %s", name, word))
+	} else if k.Name = name; !ok && s.values["name"] == nil {
+		s.fault("name", "is missing: want "+word)
+	}
+	policies := []string{"ignore", "log", "block"}
+	if s.choice("policy", &k.Policy, policies); s.values["policy"] == nil {
+		s.fault("policy", "is missing: want "+oneOf(policies))
+	}
+	s.prefixes("addresses", &k.Addresses)
+	for _, p := range k.Addresses {
+		if p.Bits() == 0 {
+			s.fault("addresses", "holds every address there is: want those that are known")
+		}
+	}
+	s.strings("files", &k.Files)
+	for _, f := range k.Files {
+		k.readFile(s, f)
+	}
+	if len(k.Addresses)+len(k.Files) == 0 {
+		s.fault("files", "and addresses are both empty: want one of them")
+	}
+	s.end()
+}
+
+// readFile adds what is in a file. As with the ignore files, one that is not
+// there is fit to be looked at and not to run with: without it a friend might
+// be blocked. Where its sources are to be blocked there is no such harm.
+func (k *Known) readFile(s *section, name string) {
+	list, err := ignore.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.warn("files", err.Error())
+		if k.Policy != "block" {
+			s.d.unread = append(s.d.unread, s.about("files", err.Error()))
+		}
+	case err != nil:
+		s.fault("files", err.Error())
+	}
+	k.Addresses = append(k.Addresses, list...)
+}
+
+// isWord reports whether s is a name that journal, tables and keys can bear.
+func isWord(s string) bool {
+	return s != "" && len(s) <= maxKnownName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+// known returns the lists as the engine takes them.
+func (c *Config) known() (out []engine.Known) {
+	for _, k := range c.Known {
+		action, _ := engine.ParseAction(k.Policy) // None for ignore
+		first := action == engine.Block
+		if first && c.DryRun {
+			action = engine.Log
+		}
+		out = append(out, engine.Known{Name: k.Name, Prefixes: engine.NewPrefixes(k.Addresses...), Action: action, First: first})
+	}
+	return out
+}

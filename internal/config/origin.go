@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+
+	"picket/engine"
+	"picket/internal/origin"
+)
+
+// Origin is the section of that name: databases of where addresses come from.
+type Origin struct {
+	Country string `json:"country"` // "" for none
+	Network string `json:"network"` // "" for none
+
+	country, network *origin.Database // nil for none
+}
+
+func (o *Origin) read(s *section) {
+	o.country = s.database("country", &o.Country, origin.Country)
+	o.network = s.database("network", &o.Network, origin.Network)
+	s.end()
+}
+
+// database reads the path of a database and opens it. One that is not there is
+// a warning: it is on the host that the file is for, perhaps, or will be, and
+// nothing but words depends on it.
+func (s *section) database(key string, to *string, kind origin.Kind) *origin.Database {
+	s.path1(key, to)
+	if *to == "" {
+		return nil
+	}
+	d, err := origin.Open(*to, kind)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.warn(key, err.Error()+"; events will not tell the "+kind.String())
+	case err != nil:
+		s.fault(key, err.Error())
+	}
+	return d
+}
+
+// Locate writes into ev what is known of where a comes from.
+func (c *Config) Locate(ev *engine.Event, a netip.Addr) {
+	ev.Country = c.Origin.country.Find(a).Country
+	n := c.Origin.network.Find(a)
+	ev.ASN, ev.Network = n.ASN, n.Network
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+
+// Package evidence keeps the last probes of each source: what each packet was
+// taken for, why, and its first bytes, in a memory of fixed size. It writes them
+// as pcapng, with a comment to each packet.
+//
+// It refuses to grow, and what says nothing: retransmissions and what was on its way when
+// its source was blocked are counted and not kept, since they would push out
+// what led to the block.
+//
+// It needs what the engine decided. A Store belongs to one goroutine.
+package evidence
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"picket/engine"
+)
+
+// PerSource is how many probes of one source are kept: one more than the
+// highest trigger, so that all that led to a block are there.
+const PerSource = engine.MaxTrigger + 1
+
+// A Probe is one that was kept. Of the engine's probe it has what is told of
+// it; what tools are recognised by is in the bytes.
+type Probe struct {
+	Probe    engine.Probe
+	Decision engine.Decision
+
+	// Raw is the first bytes of the IP packet; or, of a connection that a trap
+	// completed and that no single packet shows, of what the peer sent.
+	Raw []byte
+}
+
+// A Store keeps probes. Make one with [New]; the zero Store keeps nothing.
+//
+// It divides its records among the sources. Where none is free, one is taken
+// from the least recently seen source of the class that has more than its
+// share: a quarter for sources of a single probe, which is what floods consist
+// of, a quarter for those of more, and half for those that were reacted to.
+type Store struct {
+	seed    maphash.Seed
+	snap    int
+	raw     []byte
+	records []record
+	entries []entry
+	buckets []int32
+	classes [classes]class
+	free    int32 // records, linked by next
+	unused  int32 // entries, linked by next
+	used    int   // records
+	known   int   // entries
+}
+
+// none is the index of nothing.
+const none = int32(-1)
+
+// The classes of sources, in the order in which they give up records.
+const (
+	single = iota
+	several
+	reacted
+	classes
+)
+
+type class struct {
+	first, last int32 // entries, the most recently seen first
+	records     int
+	share       int
+}
+
+// A key is a source: an address or a prefix, IPv4-mapped if it is IPv4.
+type key struct {
+	hi, lo uint64
+	bits   uint8
+}
+
+// An entry is what is kept of one source. It has no pointers, nor has a record,
+// so the collector looks at none of them.
+type entry struct {
+	key            key
+	total          uint32 // probes, the ones that were not kept included
+	newest, oldest int32  // records
+	chain          int32  // the next entry of the bucket
+	next, prev     int32  // of the class; next of the unused ones
+	count          uint8  // records
+	class          uint8
+}
+
+type record struct {
+	at                   int64
+	source, target       [16]byte
+	seconds, probes      uint32
+	iface                uint32
+	next                 int32 // the one that came after it; of the free ones
+	technique            engine.Technique
+	sourcePort, port     uint16
+	length, size         uint16 // on the wire, and kept
+	offence              uint16
+	sources, shared      uint16
+	protocol, flags, ttl uint8
+	mode                 engine.Mode
+	action               engine.Action
+	reason               engine.Reason
+	pattern              engine.Pattern
+	tool                 engine.Tool
+	bits                 uint8 // how long the prefix of a reaction is
+	trigger              uint8
+	within, ports        uint8
+	targets              uint8
+	is                   uint8
+}
+
+// Bits of record.is.
+const (
+	isNew = 1 << iota
+	isProven
+	isLowered
+)
+
+// New returns a store that takes so many bytes of memory, or none if that is
+// less than one record needs. It keeps at most snaplen bytes of each packet.
+func New(memory, snaplen int) *Store {
+	s := &Store{seed: maphash.MakeSeed(), snap: snaplen, free: none, unused: none}
+	cost := int(unsafe.Sizeof(record{})+unsafe.Sizeof(entry{})) + snaplen + 2*int(unsafe.Sizeof(none))
+	n := memory / cost
+	if n == 0 {
+		return s
+	}
+	buckets := 1
+	for 2*buckets <= 2*n {
+		buckets *= 2
+	}
+	s.raw, s.records, s.entries, s.buckets = make([]byte, n*snaplen), make([]record, n), make([]entry, n), make([]int32, buckets)
+	for i := range s.buckets {
+		s.buckets[i] = none
+	}
+	for i := range s.records {
+		s.records[i].next, s.entries[i].next = int32(i-1), int32(i-1)
+	}
+	s.free, s.unused = int32(n-1), int32(n-1)
+	for i, share := range [classes]int{n / 4, n / 4, n - n/4 - n/4} {
+		s.classes[i] = class{first: none, last: none, share: share}
+	}
+	return s
+}
+
+// Stats says how full a store is.
+type Stats struct {
+	Probes, Capacity int // kept, and how many may be
+	Sources          int
+}
+
+// Stats returns how full the store is.
+func (s *Store) Stats() Stats {
+	return Stats{Probes: s.used, Capacity: len(s.records), Sources: s.known}
+}
+
+// Add keeps a probe of a source and what was decided about it. It does not
+// allocate, and copies raw.
+func (s *Store) Add(source netip.Prefix, p *engine.Probe, d *engine.Decision, raw []byte) {
+	if len(s.records) == 0 {
+		return
+	}
+	k := keyOf(source)
+	b := s.bucket(k)
+	e := s.find(b, k)
+	if e != none {
+		s.entries[e].total++
+		s.touch(e)
+	}
+	if d.Reason == engine.Retransmission || d.Reason == engine.AlreadyBlocked {
+		return
+	}
+	r := s.take(e)
+	if e == none {
+		e = s.enter(b, k)
+	}
+	s.append(e, r)
+	s.fill(r, p, d, raw)
+	switch x := &s.entries[e]; {
+	case d.Action != engine.None:
+		s.move(e, reacted)
+	case x.class == single && x.count > 1:
+		s.move(e, several)
+	}
+}
+
+// Of returns what is kept of a source, the oldest first, and how many probes
+// of it there were since the first that was kept.
+func (s *Store) Of(source netip.Prefix) (kept []Probe, total uint32) {
+	if len(s.records) == 0 {
+		return nil, 0
+	}
+	k := keyOf(source)
+	e := s.find(s.bucket(k), k)
+	if e == none {
+		return nil, 0
+	}
+	for r := s.entries[e].oldest; r != none; r = s.records[r].next {
+		kept = append(kept, s.read(r))
+	}
+	return kept, s.entries[e].total
+}
+
+func keyOf(p netip.Prefix) key {
+	b := p.Addr().As16()
+	bits := uint8(p.Bits())
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	return key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]), bits}
+}
+
+func (s *Store) fill(r int32, p *engine.Probe, d *engine.Decision, raw []byte) {
+	x := &s.records[r]
+	next := x.next
+	size := copy(s.raw[int(r)*s.snap:int(r+1)*s.snap], raw)
+	*x = record{
+		at: p.At, source: p.Source.As16(), target: p.Destination.As16(), next: next,
+		seconds: uint32(min((d.For+time.Second-1)/time.Second, 1<<32-1)), probes: d.Probes, iface: p.Interface,
+		technique: p.Technique, sourcePort: p.SourcePort, port: p.Port, length: p.Length, size: uint16(size),
+		offence: clip16(d.Offence), sources: clip16(d.Sources), shared: clip16(d.Shared),
+		protocol: p.Protocol, flags: p.Flags, ttl: p.TTL, mode: p.Mode,
+		action: d.Action, reason: d.Reason, pattern: d.Pattern, tool: d.Tool,
+		trigger: clip8(d.Trigger), within: clip8(d.Within), ports: clip8(d.Ports), targets: clip8(d.Targets),
+	}
+	if d.Source.IsValid() {
+		x.bits = uint8(d.Source.Bits())
+	}
+	for bit, set := range [...]bool{d.NewPattern, d.Proven, d.Lowered} {
+		if set {
+			x.is |= 1 << bit
+		}
+	}
+}
+
+func clip16(n int) uint16 { return uint16(min(n, 1<<16-1)) }
+func clip8(n int) uint8   { return uint8(min(n, 1<<8-1)) }
+
+func (s *Store) read(r int32) Probe {
+	x := &s.records[r]
+	p := Probe{
+		Probe: engine.Probe{
+			At: x.at, Source: netip.AddrFrom16(x.source).Unmap(), Destination: netip.AddrFrom16(x.target).Unmap(),
+			SourcePort: x.sourcePort, Port: x.port, Protocol: x.protocol, Mode: x.mode, Technique: x.technique,
+			Flags: x.flags, TTL: x.ttl, Length: x.length, Interface: x.iface,
+		},
+		Decision: engine.Decision{
+			Action: x.action, Reason: x.reason, For: time.Duration(x.seconds) * time.Second, Offence: int(x.offence),
+			Trigger: int(x.trigger), Lowered: x.is&isLowered != 0, Pattern: x.pattern, NewPattern: x.is&isNew != 0,
+			Tool: x.tool, Proven: x.is&isProven != 0, Probes: x.probes, Within: int(x.within),
+			Targets: int(x.targets), Ports: int(x.ports), Sources: int(x.sources), Shared: int(x.shared),
+		},
+		Raw: append([]byte(nil), s.raw[int(r)*s.snap:][:x.size]...),
+	}
+	if x.action != engine.None && x.bits > 0 {
+		p.Decision.Source = netip.PrefixFrom(p.Probe.Source, int(x.bits)).Masked()
+	}
+	return p
+}

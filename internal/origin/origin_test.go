@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+
+package origin
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/maxmind/mmdbwriter"
+	"github.com/maxmind/mmdbwriter/mmdbtype"
+)
+
+// database writes a database with one record for each prefix.
+func database(t testing.TB, name string, version int, records map[string]mmdbtype.Map) string {
+	t.Helper()
+	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: name, IPVersion: version, IncludeReservedNetworks: true, RecordSize: 24})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for prefix, record := range records {
+		_, ipnet, err := net.ParseCIDR(prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Insert(ipnet, record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b bytes.Buffer
+	if _, err := tree.WriteTo(&b); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name+".mmdb")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// code is a record of MaxMind's country databases.
+func code(key, iso string) mmdbtype.Map {
+	return mmdbtype.Map{mmdbtype.String(key): mmdbtype.Map{"iso_code": mmdbtype.String(iso)}}
+}
+
+// holder is a record of MaxMind's databases of networks.
+func holder(asn uint32, name string) mmdbtype.Map {
+	return mmdbtype.Map{"autonomous_system_number": mmdbtype.Uint32(asn), "autonomous_system_organization": mmdbtype.String(name)}
+}
+
+func countries(t testing.TB) string {
+	return database(t, "GeoLite2-Country", 6, map[string]mmdbtype.Map{
+		"192.0.2.0/24": code("country", "NL"), "2001:db8:1::/48": code("country", "JP"), "198.51.100.0/24": code("registered_country", "US"),
+		"203.0.113.0/25":   {"country_code": mmdbtype.String("DE")},
+		"203.0.113.128/26": {"country": mmdbtype.String("FR")},
+		"203.0.113.192/27": code("country", "\x1b[31m"), "203.0.113.224/27": {"country": mmdbtype.Map{"iso_code": mmdbtype.Uint32(4)}},
+	})
+}
+
+func networks(t testing.TB) string {
+	return database(t, "GeoLite2-ASN", 4, map[string]mmdbtype.Map{
+		"192.0.2.0/24":      holder(64496, "Example\x1b[2J\u202e Networks"),
+		"198.51.100.0/25":   {"asn": mmdbtype.String("AS64497"), "as_name": mmdbtype.String("Other Example")},
+		"198.51.100.128/25": holder(64498, strings.Repeat("ä", 40)),
+		"203.0.113.0/24":    {"asn": mmdbtype.String("none")},
+	})
+}
+
+func open(t testing.TB, path string, kind Kind) *Database {
+	t.Helper()
+	d, err := Open(path, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestFind(t *testing.T) {
+	country, network := open(t, countries(t), Country), open(t, networks(t), Network)
+	for address, want := range map[string]Origin{
+		"192.0.2.9":        {"NL", 64496, "Example?[2J? Networks"},
+		"::ffff:192.0.2.9": {"NL", 64496, "Example?[2J? Networks"},
+		"198.51.100.1":     {"US", 64497, "Other Example"},
+		"198.51.100.200":   {"US", 64498, strings.Repeat("ä", 32)},
+		"203.0.113.1":      {"DE", 0, ""},
+		"203.0.113.130":    {"FR", 0, ""},
+		"203.0.113.200":    {}, // a code that is none
+		"203.0.113.230":    {}, // a code of another type
+		"2001:db8:1::7":    {"JP", 0, ""},
+		"2001:db8:2::7":    {},
+		"10.0.0.1":         {},
+	} {
+		a := netip.MustParseAddr(address)
+		got := network.Find(a)
+		got.Country = country.Find(a).Country
+		if got != want {
+			t.Errorf("%s: %+v, want %+v", address, got, want)
+		}
+	}
+	if o := country.Find(netip.Addr{}); o != (Origin{}) {
+		t.Errorf("no address is from %+v", o)
+	}
+	if o := (*Database)(nil).Find(netip.MustParseAddr("192.0.2.9")); o != (Origin{}) {
+		t.Errorf("no database knows %+v", o)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	good, err := os.ReadFile(countries(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, b []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, x := range []struct {
+		name, path string
+		kind       Kind
+		err        error
+		says       string
+	}{
+		{"another kind", networks(t), Country, ErrKind, `the wrong database: none of the first 4 records of this "GeoLite2-ASN" has a country: want one like GeoLite2-Country.mmdb`},
+		{"another kind", countries(t), Network, ErrKind, `of this "GeoLite2-Country" has a network: want one like GeoLite2-ASN.mmdb`},
+		{"empty database", database(t, "Empty", 6, nil), Country, ErrKind, `no record of this "Empty" was found`},
+		{"empty file", write("empty", nil), Country, ErrFormat, "no database in MaxMind's format"},
+		{"text", write("text", []byte("192.0.2.0/24,NL\n")), Country, ErrFormat, "no database"},
+		{"cut at its end", write("cut", good[:len(good)-40]), Country, ErrFormat, "no database"},
+		{"cut at its start", write("cut", good[len(good)-300:]), Country, ErrFormat, "no database"},
+		{"not there", "/nonexistent", Country, fs.ErrNotExist, "no such file"},
+		{"directory", t.TempDir(), Country, nil, "not a regular file"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			d, err := Open(x.path, x.kind)
+			if err == nil || d != nil || !strings.Contains(err.Error(), x.says) || x.err != nil && !errors.Is(err, x.err) {
+				t.Errorf("%v, want %q", err, x.says)
+			}
+		})
+	}
+}
+
+// FuzzOpen: whatever a database holds, it is refused or can be asked.
+func FuzzOpen(f *testing.F) {
+	for _, path := range []string{countries(f), networks(f)} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(b[:len(b)/2])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, kind := range []Kind{Country, Network} {
+			d, err := load(b, kind)
+			if err != nil {
+				continue
+			}
+			for _, a := range []string{"192.0.2.9", "198.51.100.200", "2001:db8:1::7", "255.255.255.255"} {
+				o := d.Find(netip.MustParseAddr(a))
+				if len(o.Network) > maxName+3 || strings.ContainsAny(o.Network+o.Country, "\x1b\n\x00") {
+					t.Errorf("%q", o.Network+o.Country)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkFind(b *testing.B) {
+	country, network, a := open(b, countries(b), Country), open(b, networks(b), Network), netip.MustParseAddr("192.0.2.9")
+	b.ReportAllocs()
+	for b.Loop() {
+		country.Find(a)
+		network.Find(a)
+	}
+}
