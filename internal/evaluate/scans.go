@@ -235,7 +235,7 @@ func runScans(ctx context.Context, s *site, rest time.Duration, say func(string,
 			case <-time.After(gap):
 			}
 			if len(runs)%4 == 0 {
-				time.Sleep(rest)
+				pause(ctx, rest)
 			}
 		}
 		if (i+1)%8 == 0 {
