@@ -5,12 +5,16 @@ package main
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 
+	"github.com/maxmind/mmdbwriter"
+	"github.com/maxmind/mmdbwriter/mmdbtype"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -33,10 +37,36 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CAPTURES", captures)
 			e.Setenv("RUNTIME_DIRECTORY", e.WorkDir) // nobody answers there
-			return nil
+			return databases(e.WorkDir)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"cut": cut, "exits": exits},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"cut": cut, "exits": exits, "paths": paths},
 	})
+}
+
+// databases writes country.mmdb and asn.mmdb, which know 192.0.2.0/24.
+func databases(dir string) error {
+	_, prefix, err := net.ParseCIDR("192.0.2.0/24")
+	for name, record := range map[string]mmdbtype.Map{
+		"country": {"country": mmdbtype.Map{"iso_code": mmdbtype.String("NL")}},
+		"asn":     {"autonomous_system_number": mmdbtype.Uint32(64496), "autonomous_system_organization": mmdbtype.String("Example \x1b[31mNetworks")},
+	} {
+		tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: name, IncludeReservedNetworks: true})
+		if err != nil {
+			return err
+		}
+		if err := tree.Insert(prefix, record); err != nil {
+			return err
+		}
+		f, err := os.Create(filepath.Join(dir, name+".mmdb"))
+		if err != nil {
+			return err
+		}
+		_, err = tree.WriteTo(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // cut FILE SIZE NEW [HEX] writes the first bytes of a file to another one, and
@@ -65,4 +95,14 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
+}
+
+// paths FILE KEY NAME ... appends to a configuration keys whose values are the
+// full paths of files.
+func paths(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	for i := 1; i+1 < len(args); i += 2 {
+		text += fmt.Sprintf("%s = %q\n", args[i], ts.MkAbs(args[i+1]))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }

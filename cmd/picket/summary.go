@@ -98,16 +98,43 @@ func (s *side) printReacted(out io.Writer) error {
 	}
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SOURCE\tACTION\tFOR\tTIMES\tPROBES\tPORTS\tPATTERN\tTECHNIQUE\tTOOL\tPROVEN\tFIRST")
+	fmt.Fprintln(w, "SOURCE\tACTION\tFOR\tTIMES\tPROBES\tPORTS\tPATTERN\tTECHNIQUE\tTOOL\tPROVEN\tFIRST"+s.extras(nil))
 	for _, x := range s.order {
 		ev := x.last
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", ev.Source, ev.Action, config.Duration(ev.For), x.times, ev.Probes, ev.PortsSeen,
-			dash(ev.Pattern), dash(ev.Technique), dash(ev.Tool), yesNo(ev.Proven), x.first.Time.UTC().Format("2006-01-02 15:04:05.000"))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s%s\n", ev.Source, ev.Action, config.Duration(ev.For), x.times, ev.Probes, ev.PortsSeen,
+			dash(ev.Pattern), dash(ev.Technique), dash(ev.Tool), yesNo(ev.Proven), x.first.Time.UTC().Format("2006-01-02 15:04:05.000"), s.extras(&ev))
 	}
 	if s.more > 0 {
 		fmt.Fprintf(w, "and %d more times sources beyond the %d that are kept apart\n", s.more, maxReacted)
 	}
 	return w.Flush()
+}
+
+// extras returns the columns of what the configuration has: the operator's
+// lists and databases of origins; with nil their heads.
+func (s *side) extras(ev *engine.Event) (columns string) {
+	c := s.config
+	if len(c.Known) > 0 {
+		if columns += "\tKNOWN"; ev != nil {
+			columns = "\t" + dash(ev.Known)
+		}
+	}
+	if c.Origin == (config.Origin{}) {
+		return columns
+	}
+	if ev == nil {
+		return columns + "\tFROM"
+	}
+	return columns + "\t" + dash(from(ev.Country, ev.ASN, ev.Network))
+}
+
+// from writes where a source comes from: "NL AS64496 Example Networks".
+func from(country string, asn uint32, network string) string {
+	words := []string{country}
+	if asn != 0 {
+		words = append(words, fmt.Sprintf("AS%d", asn), network)
+	}
+	return strings.TrimSpace(strings.Join(words, " "))
 }
 
 // printCounts prints a table of counts, the highest first, the numbers to the
