@@ -156,6 +156,10 @@ func (b *box) wait(what string, ok func() bool) error {
 	return nil
 }
 
+func (b *box) rest() time.Duration { return 0 }
+
+func (b *box) words() string { return b.said.String() }
+
 // heard reports whether the peer has said a word.
 func (b *box) heard(word string) bool { return strings.Contains(b.said.String(), word) }
 

@@ -22,6 +22,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -101,7 +102,7 @@ func evaluate(ctx context.Context, o options) (err error) {
 	}
 	r := &report{began: time.Now(), command: o.command, results: map[string]*result{}}
 	if err := runTools(ctx, o, dir, root, p, r); err != nil {
-		return err
+		return cmp.Or(ctx.Err(), err)
 	}
 	if live := r.results["picket"]; live != nil {
 		if err := captureTime(ctx, o, dir, live, p, r); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,6 +47,8 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 		return err
 	}
 	defer s.close()
+	// An interrupt ends what runs in there, and whoever waits for it.
+	defer context.AfterFunc(ctx, func() { s.close() })()
 	if err := t.start(s); err != nil {
 		return err
 	}
@@ -53,18 +56,18 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 	if err := playLife(s, res.tool == "picket"); err != nil {
 		return err
 	}
-	time.Sleep(t.settle())
+	pause(ctx, t.settle())
 	res.lifeEnds = time.Now()
 	say("probes forged in the name of gateway, resolver and a connected peer")
 	if err := forge(ctx, s); err != nil {
 		return err
 	}
-	time.Sleep(t.settle())
+	pause(ctx, t.settle())
 	say("%d scans", len(scans()))
-	if res.runs, err = runScans(ctx, s, say); err != nil {
+	if res.runs, err = runScans(ctx, s, t.rest(), say); err != nil {
 		return err
 	}
-	time.Sleep(t.settle())
+	pause(ctx, t.settle())
 	if pk, ok := t.(*picketTool); ok {
 		say("a flood of forged sources, and a scanner in it")
 		if res.flood, err = floodLive(ctx, s, pk); err != nil {
@@ -72,6 +75,9 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 		}
 	}
 	if err := s.stopCapture(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, res.tool+".log"), []byte(t.words()), 0o644); err != nil {
 		return err
 	}
 	all, err := t.sightings()
@@ -83,6 +89,14 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 	}
 	say("done")
 	return nil
+}
+
+// pause waits, unless ctx ends before.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // judge turns sightings and the capture into findings.

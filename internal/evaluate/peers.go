@@ -87,7 +87,13 @@ type scanlogd struct{ box }
 // scanlogd: "198.51.100.1:1234 to 192.0.2.2 ports 1, 2, 3, ..., fSrpauxy, TOS 00, TTL 64 @12:00:00"
 var scanlogdLine = regexp.MustCompile(`scanlogd: ([0-9.]+)(?::\d+)? to `)
 
-func (p *scanlogd) settle() time.Duration { return 500 * time.Millisecond }
+func (p *scanlogd) settle() time.Duration { return scanlogdQuiet }
+
+func (p *scanlogd) rest() time.Duration { return scanlogdQuiet }
+
+// scanlogdQuiet is what it takes until scanlogd speaks again after five scans
+// within twenty seconds.
+const scanlogdQuiet = 21 * time.Second
 
 func (p *scanlogd) start(s *site) error {
 	if err := p.open(s, map[string]string{}); err != nil {
@@ -117,7 +123,9 @@ func (p *scanlogd) sightings() ([]sighting, error) {
 }
 
 func (p *scanlogd) label(sc *scan, words []string) bool {
-	return sc.scanlogd != "" && anyOf(words, sc.scanlogd)
+	// Of a half-open scan it shows SYN and RST as flags that vary: the scanner's
+	// kernel resets what an open port answered.
+	return sc.scanlogd != "" && anyOf(words, sc.scanlogd) || sc.scanlogd == "fSrpau" && anyOf(words, "f??pau")
 }
 
 // psad is Debian's as it is shipped: it reports, and blocks nobody below

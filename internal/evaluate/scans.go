@@ -75,7 +75,7 @@ func nmapAt(options ...string) func(aim) []string {
 func scans() []scan {
 	return []scan{
 		{name: "nmap -sS", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sS")},
-		{name: "nmap -sT", pattern: "portscan", technique: "syn", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sT")},
+		{name: "nmap -sT", pattern: "portscan", technique: "connect", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sT")},
 		{name: "nmap -sF", pattern: "portscan", technique: "fin", tool: "nmap", portsentry: "FIN scan", scanlogd: "Fsrpau", psad: "flags: FIN", command: nmap("-sF")},
 		{name: "nmap -sN", pattern: "portscan", technique: "null", tool: "nmap", portsentry: "NULL scan", scanlogd: "fsrpau", psad: "flags: NULL", command: nmap("-sN")},
 		{name: "nmap -sX", pattern: "portscan", technique: "xmas", tool: "nmap", portsentry: "XMAS scan", scanlogd: "FsrPaU", psad: "flags: URG PSH FIN", command: nmap("-sX")},
@@ -135,7 +135,7 @@ func decoyList() (list []string) {
 // distributed is one scan that many sources share, each with ports of its own.
 func distributed(a aim) []string {
 	const each = `for i in $(seq 0 19); do
-	from=$((i * 5 + 1)); to=$((from + 4)); source=$(eval echo \$$((i + 3)))
+	from=$((i * 5 + 1)); to=$((from + 4)); source=$(eval echo \${$((i + 3))})
 	nmap -n -Pn -e eth0 $1 -S "$source" --max-retries 0 --scan-delay 200ms -sS -p $from-$to "$2" >/dev/null &
 done; wait`
 	six := "--send-ip"
@@ -176,19 +176,19 @@ type scanRun struct {
 	err     error
 }
 
-// gap is the time between the beginnings of two scans: scanlogd reports at
-// most five in twenty seconds.
-const gap = 4200 * time.Millisecond
+// gap is the time between the beginnings of two scans, longer than most take.
+const gap = 4 * time.Second
 
-// runScans makes all scans, one begun after the other, and waits for their end.
-func runScans(ctx context.Context, s *site, say func(string, ...any)) ([]*scanRun, error) {
+// runScans makes all scans, one begun after the other, and waits for their
+// end. After every fourth it rests.
+func runScans(ctx context.Context, s *site, rest time.Duration, say func(string, ...any)) ([]*scanRun, error) {
 	if err := s.raiseZombie(); err != nil {
 		return nil, err
 	}
 	var runs []*scanRun
 	next := 1
 	done := make(chan struct{})
-	for _, sc := range scans() {
+	for i, sc := range scans() {
 		for _, family := range []string{"4", "6"} {
 			if sc.only != "" && sc.only != family {
 				continue
@@ -210,6 +210,11 @@ func runScans(ctx context.Context, s *site, say func(string, ...any)) ([]*scanRu
 				}
 				r.sources = append(r.sources, src)
 			}
+			if sc.event == "decoy" {
+				for _, d := range decoyList() {
+					r.sources = append(r.sources, netip.MustParseAddr(d))
+				}
+			}
 			if strings.HasPrefix(sc.name, "nmap -sI") {
 				r.sources = []netip.Addr{zombie}
 			}
@@ -229,9 +234,12 @@ func runScans(ctx context.Context, s *site, say func(string, ...any)) ([]*scanRu
 				return nil, ctx.Err()
 			case <-time.After(gap):
 			}
+			if len(runs)%4 == 0 {
+				pause(ctx, rest)
+			}
 		}
-		if len(runs)%5 == 0 {
-			say("%d scans begun, up to %s", len(runs), sc.name)
+		if (i+1)%8 == 0 {
+			say("%d of %d scans begun, up to %s", i+1, len(scans()), sc.name)
 		}
 	}
 	for range runs {

@@ -33,6 +33,8 @@ type site struct {
 	tcpdump *exec.Cmd
 	capture string
 
+	once     sync.Once
+	closed   error
 	mu       sync.Mutex // guards services
 	services []io.Closer
 }
@@ -234,12 +236,16 @@ func (s *site) stopCapture() error {
 	return err
 }
 
+// close ends all that runs in the site and removes it. Any goroutine may call
+// it, any number of times.
 func (s *site) close() error {
-	s.mu.Lock()
-	for _, c := range s.services {
-		c.Close()
-	}
-	s.mu.Unlock()
-	err := s.stopCapture()
-	return errors.Join(err, s.Close())
+	s.once.Do(func() {
+		s.mu.Lock()
+		for _, c := range s.services {
+			c.Close()
+		}
+		s.mu.Unlock()
+		s.closed = errors.Join(s.stopCapture(), s.Close())
+	})
+	return s.closed
 }

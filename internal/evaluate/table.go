@@ -44,8 +44,12 @@ const (
 func (r *report) print(out io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "Measured on %s with `%s` (%s, %d CPUs, %s).\n\n", r.began.UTC().Format(time.DateOnly), r.command, r.took.Round(time.Second), runtime.NumCPU(), kernel())
+	r.summary(&b)
+	b.WriteString("\n<details><summary>Each scan</summary>\n\n")
 	r.scanTable(&b)
+	b.WriteString("</details>\n\n<details><summary>Each part of ordinary life</summary>\n\n")
 	r.lifeTable(&b)
+	b.WriteString("\n</details>\n")
 	_, err := out.Write(b.Bytes())
 	return err
 }
@@ -56,6 +60,61 @@ func kernel() string {
 		return runtime.GOOS
 	}
 	return "Linux " + strings.TrimSpace(string(b))
+}
+
+// summary is the table of those who have a minute.
+func (r *report) summary(b *bytes.Buffer) {
+	fmt.Fprintf(b, "| live, each in a namespace of its own |%s\n|---|%s\n", cells(r.order, func(t string) string { return t }), strings.Repeat("---|", len(r.order)))
+	row := func(name string, f func(*result) string) {
+		fmt.Fprintf(b, "| %s |%s\n", name, cells(r.order, func(t string) string { return f(r.results[t]) }))
+	}
+	row("scans seen", func(x *result) string { n, _, _, of := x.count(); return fmt.Sprintf("%d of %d", n, of) })
+	row("named right", func(x *result) string { _, n, _, of := x.count(); return fmt.Sprintf("%d of %d", n, of) })
+	row("packets of a scan until then, median", func(x *result) string {
+		_, _, after, _ := x.count()
+		if len(after) == 0 {
+			return "-"
+		}
+		slices.Sort(after)
+		return fmt.Sprint(after[len(after)/2])
+	})
+	of := len(scenes())
+	row("ordinary life: parts in which an innocent was blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.blocked), of) })
+	row("ordinary life: parts in which one was called a scanner", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.accused), of) })
+	row("forged: gateway, resolver and connected peer blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.forged), len(protected())) })
+	row("forged: decoys of nmap -D blocked", func(x *result) string { return fmt.Sprintf("%d of %d", x.decoys, len(decoyList())) })
+	b.WriteString("\nportsentry is Debian's 1.2 in its advanced modes with blocking on; psad and scanlogd are as Debian ships them, and block\n" +
+		"nobody; fail2ban has a jail for what a firewall logs. psad and fail2ban read a log in the kernel's format.\n")
+	if r.life != nil {
+		fmt.Fprintf(b, "\nIn capture time (`picket replay`): of %d packets of ordinary life, %d captured ones copied to %d sources over a day, **%d innocents\nwere blocked**.\n",
+			r.life.packets, r.life.captured, r.life.sources, sumOf(r.life.blocked))
+	}
+	for _, f := range r.slow {
+		fmt.Fprintf(b, "%s, IPv%s: %s.\n", f.run.name, f.run.family, f.sentence())
+	}
+	if pk := r.results["picket"]; pk != nil && pk.flood != nil && r.flood != nil {
+		fmt.Fprintf(b, "A flood of forged sources with one true scanner in it: live, of %d packets, %d sources were blocked and the scanner was %s;\nin capture time, of %d, %d and %s.\n",
+			pk.flood.packets, pk.flood.blocks, found(pk.flood.found), r.flood.packets, r.flood.blocks, found(r.flood.found))
+	}
+}
+
+// count returns how many scans a tool saw and named right, after how many
+// packets, and of how many.
+func (res *result) count() (seen, right int, after []int, of int) {
+	for _, f := range res.scans {
+		if f.run.err != nil {
+			continue
+		}
+		of++
+		if f.told {
+			seen++
+			after = append(after, f.after)
+		}
+		if f.right {
+			right++
+		}
+	}
+	return seen, right, after, of
 }
 
 // scanTable has a row for each scan and a column for each tool.
@@ -71,14 +130,6 @@ func (r *report) scanTable(b *bytes.Buffer) {
 				return r.results[t].scans[sc.name+"/"+family].cell(t)
 			}))
 		}
-	}
-	for _, f := range r.slow {
-		fmt.Fprintf(b, "| %s | %s |%s\n", f.run.name, f.run.family, cells(r.order, func(t string) string {
-			if t == "picket" {
-				return f.cell(t)
-			}
-			return "-"
-		}))
 	}
 	b.WriteString("\n")
 }
@@ -109,6 +160,21 @@ func (f *finding) cell(tool string) string {
 	return s
 }
 
+// sentence is the finding in words.
+func (f *finding) sentence() string {
+	if !f.told {
+		return "missed"
+	}
+	s := fmt.Sprintf("seen after %d probes", f.after)
+	if f.right {
+		s += ", named right"
+	}
+	if f.blocked {
+		s += fmt.Sprintf(", blocked after %d", f.blocks)
+	}
+	return s
+}
+
 // lifeTable has a row for each part of ordinary life.
 func (r *report) lifeTable(b *bytes.Buffer) {
 	b.WriteString("Ordinary life: `blocked` if one of those who live it was blocked (by portsentry and fail2ban: would be, were its action on),\n`accused` if it was only called a scanner.\n\n")
@@ -126,20 +192,6 @@ func (r *report) lifeTable(b *bytes.Buffer) {
 		fmt.Fprintf(b, "| %s |%s%s\n", sc.name, copied, cells(r.order, func(t string) string {
 			return state(r.results[t].blocked[sc.name], r.results[t].accused[sc.name])
 		}))
-	}
-	empty := strings.Repeat(" - |", strings.Count(replayed, "|"))
-	fmt.Fprintf(b, "| forged: gateway, resolver, connected peer |%s%s\n", empty, cells(r.order, func(t string) string {
-		return fmt.Sprintf("%d of %d blocked", len(r.results[t].forged), len(protected()))
-	}))
-	fmt.Fprintf(b, "| forged: decoys of nmap -D |%s%s\n", empty, cells(r.order, func(t string) string {
-		return fmt.Sprintf("%d of %d blocked", r.results[t].decoys, len(decoyList()))
-	}))
-	if pk := r.results["picket"]; pk != nil && pk.flood != nil && r.flood != nil {
-		fmt.Fprintf(b, "\nA flood of forged sources with one true scanner in it: of %d packets live, %d sources were blocked, the scanner was %s; of %d in\ncapture time %d, and it was %s.\n",
-			pk.flood.packets, pk.flood.blocks, found(pk.flood.found), r.flood.packets, r.flood.blocks, found(r.flood.found))
-	}
-	if r.life != nil {
-		fmt.Fprintf(b, "\nThe %d packets of ordinary life are %d captured ones, copied to %d sources over a day; replayed in %.1f s.\n", r.life.packets, r.life.captured, r.life.sources, r.life.took.Seconds())
 	}
 }
 

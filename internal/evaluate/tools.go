@@ -20,8 +20,12 @@ type tool interface {
 	start(s *site) error
 	// sightings returns what it said so far, oldest first.
 	sightings() ([]sighting, error)
+	// words returns all that it printed.
+	words() string
 	// settle is how long after a packet it may take to say so.
 	settle() time.Duration
+	// rest is the silence it needs after every few scans.
+	rest() time.Duration
 	// label reports whether what a sighting says of a scan is right.
 	label(sc *scan, words []string) bool
 }
@@ -67,6 +71,10 @@ func (p *picketTool) start(s *site) (err error) {
 	})
 	return err
 }
+
+func (p *picketTool) rest() time.Duration { return 0 }
+
+func (p *picketTool) words() string { return p.said.String() }
 
 // sightings are picket's pattern and block events.
 func (p *picketTool) sightings() ([]sighting, error) {

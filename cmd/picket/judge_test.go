@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/evidence"
+)
+
+func testJudge(t testing.TB) *judge {
+	t.Helper()
+	c := config.Default()
+	e, err := engine.New(c.Engine(nil, 32768, false), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := newJudge(c, e, nil)
+	j.keep(c)
+	return j
+}
+
+// lateAnswer is a probe that is judged and kept, and told to nobody.
+func lateAnswer(source netip.Addr, at int64) engine.Probe {
+	return engine.Probe{
+		At: at, Source: source, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 53, Port: 40000,
+		Protocol: engine.ProtocolUDP, Technique: engine.UDP, Mode: engine.Advanced,
+	}
+}
+
+// The way of a probe through the channel, the engine and into the evidence
+// allocates nothing.
+func TestProbePathDoesNotAllocate(t *testing.T) {
+	j, raw, at := testJudge(t), make([]byte, 128), time.Now().UnixNano()
+	source := netip.MustParseAddr("203.0.113.1")
+	if n := testing.AllocsPerRun(20_000, func() {
+		at++
+		j.probe(lateAnswer(source, at), raw)
+		j.probe(lateAnswer(source, at), raw)
+		j.batch(<-j.probes)
+	}); n != 0 {
+		t.Errorf("%v allocations for two probes", n)
+	}
+	if kept, total := j.evidence.Of(netip.PrefixFrom(source, 32)); len(kept) != evidence.PerSource || total < 40_000 {
+		t.Errorf("%d kept of %d", len(kept), total)
+	}
+}
+
+// Each probe arrives with its own bytes, however full the channel is and often
+// as the slots have come round.
+func TestTransit(t *testing.T) {
+	j, at := testJudge(t), time.Now().UnixNano()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { j.run(ctx); close(ended) }()
+	source := netip.MustParseAddr("203.0.113.1")
+	var raw [200]byte
+	for i := range 5 * transitSlots {
+		binary.BigEndian.PutUint64(raw[:], uint64(at)+uint64(i))
+		raw[60+i%60] = 1 // sizes differ
+		j.probe(lateAnswer(source, at+int64(i)), raw[:60+i%60])
+		if i%777 != 0 && i < 5*transitSlots-1 {
+			continue
+		}
+		if err := j.call(ctx, func() {
+			kept, _ := j.evidence.Of(netip.PrefixFrom(source, 32))
+			for _, k := range kept {
+				if got := binary.BigEndian.Uint64(k.Raw); int64(got) != k.Probe.At || len(k.Raw) != 60+int(k.Probe.At-at)%60 {
+					t.Errorf("the probe of %d has %d bytes, of %d", k.Probe.At-at, len(k.Raw), int64(got)-at)
+				}
+			}
+			if len(kept) == 0 && i > transitSlots {
+				t.Error("nothing is kept")
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	<-ended
+	j.probe(lateAnswer(source, at), bytes.Repeat([]byte{1}, 4096)) // returns, with nobody there to read
+}
+
+func BenchmarkProbePath(b *testing.B) {
+	j, raw, at := testJudge(b), make([]byte, 60), time.Now().UnixNano()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go j.run(ctx)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		j.probe(lateAnswer(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), at+int64(i)), raw)
+	}
+}
+
+// What was decided about one probe, in words.
+func TestDecision(t *testing.T) {
+	p := engine.Probe{Protocol: engine.ProtocolTCP, Port: 23, Technique: engine.SYN, Mode: engine.Stealth}
+	connect := p
+	connect.Technique, connect.Mode = engine.Connect, engine.Classic
+	for _, test := range []struct {
+		p    engine.Probe
+		d    engine.Decision
+		want string
+	}{
+		{p, engine.Decision{Reason: engine.BelowTrigger, Within: 3, Trigger: 25}, "port 3 of the 25 that are let pass"},
+		{p, engine.Decision{Reason: engine.BelowTrigger, Trigger: 25, Sources: 3, Pattern: engine.Decoy, NewPattern: true}, "others sent the same packet, so its port does not count; now a decoy scan"},
+		{p, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, For: 5 * time.Minute, Within: 26, Trigger: 25}, "blocked for 5m: 26 different ports inside the window, 25 let pass"},
+		{p, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Log, Within: 1}, "told, not blocked: a syn probe of tcp/23, and none is let pass"},
+		{connect, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, For: time.Hour, Within: 1}, "blocked for 1h: a connection to the trap port tcp/23 was completed, and none is let pass"},
+		{p, engine.Decision{Reason: engine.IsConnected, Within: 26, Trigger: 25}, "spared: connected peer, not proven; 26 different ports inside the window, 25 let pass"},
+		{p, engine.Decision{Reason: engine.IsDecoy, Sources: 4, Pattern: engine.Decoy}, "spared: 4 sources sent the same packet; 0 ports of its own"},
+		{p, engine.Decision{Reason: engine.Backscatter}, "an answer to what this host did not send"},
+	} {
+		if got := decision(&test.p, &test.d); got != test.want {
+			t.Errorf("got  %q\nwant %q", got, test.want)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	if got := printable("a\x1b[31m\x00\n\x7f\u009b\u202e\u2066b\xff\u00e4"); got != "a?[31m??????b\ufffd\u00e4" {
+		t.Errorf("%q", got)
+	}
+	if got := portRanges([]string{"tcp/3", "udp/9", "tcp/1", "tcp/2", "ip/47", "tcp/80", "nonsense"}); got != "ip/47 tcp/1-3,80 udp/9" {
+		t.Errorf("%q", got)
+	}
+}
