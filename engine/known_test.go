@@ -4,6 +4,7 @@ package engine
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -105,5 +106,26 @@ func TestSpared(t *testing.T) {
 	}
 	if c := known("shodan", Block, true); c.Spared(netip.MustParsePrefix("198.51.100.7/32")) {
 		t.Error("a list that is to be blocked is spared")
+	}
+}
+
+func TestRecent(t *testing.T) {
+	w := newWorld(t, careful())
+	if r := w.Recent(5); len(r) != 0 {
+		t.Errorf("nobody was seen: %v", r)
+	}
+	for _, a := range []string{"192.0.2.50", "2001:db8:7::1", "192.0.2.51", "192.0.2.50", "192.0.2.52"} {
+		w.send(from(a))
+		w.wait(time.Second)
+	}
+	var got []string
+	for _, s := range w.Recent(3) {
+		got = append(got, s.Prefix.String())
+	}
+	if want := "192.0.2.52/32 192.0.2.50/32 192.0.2.51/32"; strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	if r := w.Recent(9); len(r) != 4 || r[3].Prefix.String() != "2001:db8:7::/64" || r[1].Probes != 2 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -216,7 +216,10 @@ func printProbes(out io.Writer, x *control.Explanation) error {
 		count = fmt.Sprintf("Its last %d probes", n)
 	}
 	if n := int(x.Since) - len(x.Probes); n > 0 {
-		count += fmt.Sprintf(" of %d (repeats, what was on its way when it was blocked, and the oldest are not kept)", x.Since)
+		count += fmt.Sprintf(" of %d", x.Since)
+		if len(x.Probes) < evidence.PerSource {
+			count += " (repeats, and what was on its way when it was blocked, are not kept)"
+		}
 	}
 	fmt.Fprintf(out, "\n%s%s%s%s:\n\n", count, day, from, to)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -25,6 +25,8 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 			return d.status(ctx)
 		case "blocks":
 			return d.blocks(ctx)
+		case "sources":
+			return d.sources(ctx)
 		case "block":
 			return nil, d.block(ctx, r)
 		case "unblock":
@@ -69,6 +71,32 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		}
 	}
 	return s, nil
+}
+
+// recentSources is how many of the sources seen last "sources" answers with:
+// describing so many holds up the judge for less than a millisecond.
+const recentSources = 256
+
+// sources lists the sources that were seen last.
+func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
+	var recent []engine.Source
+	if err := d.judge.call(ctx, func() { recent = d.judge.engine.Recent(recentSources) }); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	c := d.config
+	d.mu.Unlock()
+	list := make([]control.Source, 0, len(recent))
+	for _, s := range recent {
+		var ev engine.Event
+		c.Locate(&ev, s.Prefix.Addr())
+		list = append(list, control.Source{
+			Name: sourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets, Pattern: s.Pattern.String(), Tool: s.Tool.String(),
+			Proven: s.Proven, Blocked: s.Blocked, Offences: s.Offences, First: s.First, Last: s.Last,
+			Country: ev.Country, ASN: ev.ASN, Network: ev.Network,
+		})
+	}
+	return list, nil
 }
 
 // blocks lists the book with the kernel's counters, which are read over a

@@ -26,8 +26,10 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		if d.Within == 0 {
 			because = "others sent the same packet, so its port does not count"
 		}
-	case engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan, engine.IsDecoy:
+	case engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan:
 		because = grounds(p, d)
+	case engine.IsDecoy:
+		because = "spared: " + d.Evidence()
 	case engine.Backscatter:
 		because = "an answer to what this host did not send"
 	case engine.LateAnswer:
@@ -109,7 +111,7 @@ func (x *explainer) say() {
 		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.config.Detect.IPv6Prefix)
 	}
 	if x.config.DryRun {
-		x.why("dry_run = true: nobody is blocked.")
+		x.why("dry_run = true: nobody is blocked from now on.")
 	}
 }
 
@@ -161,10 +163,12 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		x.why("%s (%s).", upper(grounds(&k.Probe, &k.Decision)), b.Config)
 	case k != nil:
 		x.why("%s%s (%s).", patternPrefix(b.Pattern), grounds(&k.Probe, &k.Decision), b.Config)
+	case b.Technique == "":
+		x.why("The kernel has the block from an earlier run of picket; the journal of %s says why.", stamp(b.Since))
 	default:
 		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, engine.PortName(b.Protocol, b.Port), b.Reason, b.Config)
 	}
-	if !b.ByHand {
+	if !b.ByHand && b.Technique != "" {
 		x.sayLength(b)
 	}
 	if b.Drops > 0 {

@@ -38,6 +38,24 @@ type Reaction struct {
 	P99   int64 `json:"p99"`
 }
 
+// Source is one line of the answer to "sources": one that was seen lately.
+type Source struct {
+	Name     string    `json:"source"` // the address, or the prefix
+	Probes   uint32    `json:"probes"`
+	Ports    uint32    `json:"ports_seen"`
+	Targets  int       `json:"targets_seen"`
+	Pattern  string    `json:"pattern"`
+	Tool     string    `json:"tool"`
+	Proven   bool      `json:"proven"`
+	Blocked  bool      `json:"blocked"`
+	Offences int       `json:"offences"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Country  string    `json:"country,omitempty"`
+	ASN      uint32    `json:"asn,omitempty"`
+	Network  string    `json:"network,omitempty"`
+}
+
 // Block is one line of the answer to "blocks".
 type Block struct {
 	Source    netip.Prefix `json:"-"`

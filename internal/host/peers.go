@@ -37,6 +37,9 @@ func Peers(except uint16) ([]netip.Addr, error) {
 		})
 		// A dump during which the table changed has who was connected before and
 		// after; who came meanwhile is for the next time.
+		if errors.Is(err, unix.ENOENT) {
+			return nil, fmt.Errorf("list TCP connections: %w: the kernel has no tcp_diag; try \"modprobe tcp_diag\", or set ignore.connected = false", err)
+		}
 		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return nil, fmt.Errorf("list TCP connections: %w", err)
 		}

@@ -6,11 +6,10 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -292,11 +291,11 @@ func fastScans(b *testing.B, config, family string) (answered []int) {
 			src, args = Source6(i), []string{"-6", l.Target.V6.String()}
 		}
 		out, err := l.Attacker.Run("nmap", append([]string{"-n", "-Pn", "-sS", "-S", src.String(), "-e", l.Attacker.Dev,
-			"-T5", "--min-rate", "5000", "--max-retries", "0", "-p1-1000", "-oG", "-"}, args...)...)
+			"-T5", "--min-rate", "5000", "--max-retries", "0", "-p1-1000", "-oX", "-"}, args...)...)
 		if err != nil {
 			b.Fatal(err)
 		}
-		answered = append(answered, answers(out))
+		answered = append(answered, answers(b, out))
 		if _, err := d.WaitBlock(src, 5*time.Second); err != nil {
 			b.Fatal(err)
 		}
@@ -304,15 +303,37 @@ func fastScans(b *testing.B, config, family string) (answered []int) {
 	return answered
 }
 
-// answers counts the ports that nmap, in its grepable output, calls closed or
-// open: those it had an answer from.
-func answers(grepable string) (n int) {
-	listed := regexp.MustCompile(`/(?:closed|open)/tcp`)
-	rest := regexp.MustCompile(`Ignored State: closed \((\d+)\)`)
-	n = len(listed.FindAllString(grepable, -1))
-	if m := rest.FindStringSubmatch(grepable); m != nil {
-		more, _ := strconv.Atoi(m[1])
-		n += more
+// answers counts the ports that nmap, in its XML output, calls closed or open:
+// those it had an answer from. It lists some ports and sums up the rest.
+func answers(b *testing.B, out string) (n int) {
+	var run struct {
+		Ports []struct {
+			State struct {
+				State string `xml:"state,attr"`
+			} `xml:"state"`
+		} `xml:"host>ports>port"`
+		Extra []struct {
+			State string `xml:"state,attr"`
+			Count int    `xml:"count,attr"`
+		} `xml:"host>ports>extraports"`
+	}
+	if err := xml.Unmarshal([]byte(out), &run); err != nil {
+		b.Fatal(err)
+	}
+	all := len(run.Ports)
+	for _, p := range run.Ports {
+		if p.State.State != "filtered" {
+			n++
+		}
+	}
+	for _, e := range run.Extra {
+		all += e.Count
+		if e.State != "filtered" {
+			n += e.Count
+		}
+	}
+	if all != 1000 {
+		b.Fatalf("nmap told of %d ports, not of 1000:\n%s", all, out)
 	}
 	return n
 }

@@ -134,6 +134,8 @@ func newStory(t *testing.T) *story {
 // connect joins the system to the peer, which has a whole network of addresses.
 func (s *story) connect(pid int) error {
 	script := fmt.Sprintf(`
+		# The network of the boot before may not be gone yet.
+		ip link delete eth0 2>/dev/null || true
 		ip link add eth0 type veth peer name eth0 netns %[1]d
 		ip address add %[2]s/24 dev eth0
 		ip link set eth0 up

@@ -74,7 +74,7 @@ func (p *picket) labels(source string) (out []string) {
 
 func (p *picket) lines() int { return len(p.daemon.Events()) }
 
-func (p *picket) cpu() (time.Duration, error) { return used(p.host, "picket") }
+func (p *picket) cpu() (time.Duration, error) { return used(p.host, filepath.Base(p.picket)) }
 
 func (p *picket) stop() error { return p.daemon.Stop() }
 

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"picket/internal/config"
+	"picket/internal/report"
+)
+
+// How "picket top" looks.
+
+// draw fills the terminal.
+func (v *view) draw(out io.Writer, size func() (width, height int)) error {
+	width, height := size()
+	// Three lines of counters; for each table a blank one and its head.
+	rows := max(2, height-3-4)
+	blocks := min(len(v.blocks), max(rows/3, rows-len(v.sources)))
+	w := bufio.NewWriter(out)
+	fmt.Fprint(w, "\x1b[H")
+	lines := v.lines(rows-blocks, blocks)
+	for i, line := range lines[:min(len(lines), height)] {
+		if i > 0 {
+			fmt.Fprint(w, "\r\n")
+		}
+		line = report.Clean(line, width)
+		if v.isHead(line) {
+			line = "\x1b[1m" + line + "\x1b[0m"
+		}
+		fmt.Fprint(w, line, "\x1b[K")
+	}
+	fmt.Fprint(w, "\x1b[J")
+	return w.Flush()
+}
+
+func (v *view) isHead(line string) bool {
+	return strings.HasPrefix(line, "SOURCE ") || strings.HasPrefix(line, "BLOCKED ") || strings.HasPrefix(line, "picket ")
+}
+
+// lines are the counters, and the tables with at most so many rows.
+func (v *view) lines(sources, blocks int) []string {
+	var b strings.Builder
+	v.counters(&b)
+	v.sourceTable(&b, sources)
+	v.blockTable(&b, blocks)
+	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+}
+
+func (v *view) counters(out io.Writer) {
+	s := &v.status
+	state := "blocking"
+	if s.DryRun {
+		state = "dry run, blocks nobody"
+	}
+	if v.trouble != nil {
+		state = v.trouble.Error()
+	}
+	fmt.Fprintf(out, "picket %s, up %s, %s   %s\n", s.Version, time.Duration(s.Uptime)*time.Second, state, v.at.Local().Format(time.TimeOnly))
+	fmt.Fprintf(out, "probes %d", s.Probes)
+	if v.before != nil {
+		fmt.Fprintf(out, " (%s/s)", rate(perSecond(s.Probes-min(s.Probes, v.before.status.Probes), v.at.Sub(v.before.at))))
+	}
+	fmt.Fprintf(out, ", lost %d   sources %d   blocks %d", s.Lost, s.Sources, s.Blocks)
+	if s.Reaction.Count > 0 {
+		fmt.Fprintf(out, "   reaction %d µs, at most %d for 99 %%", s.Reaction.P50, s.Reaction.P99)
+	}
+	fmt.Fprintln(out)
+}
+
+func (v *view) sourceTable(out io.Writer, rows int) {
+	list := v.busiest()
+	if len(list) == 0 {
+		fmt.Fprintln(out, "\nnobody has probed yet")
+		return
+	}
+	t := table{head: []string{"SOURCE", "PROBES", "/S", "PORTS", "HOSTS", "PATTERN", "TOOL", "PROVEN", "STATE", "LAST", "FROM"}}
+	for i := range list[:min(rows, len(list))] {
+		s := &list[i]
+		state := map[bool]string{true: "blocked"}[s.Blocked]
+		if state == "" && s.Offences > 0 {
+			state = "was blocked"
+		}
+		t.add(s.Name, fmt.Sprint(s.Probes), rate(v.rate(s)), fmt.Sprint(s.Ports), fmt.Sprint(s.Targets), s.Pattern, s.Tool,
+			map[bool]string{true: "yes"}[s.Proven], state, sinceThen(v.at.Sub(s.Last)), from(s.Country, s.ASN, s.Network))
+	}
+	fmt.Fprintln(out)
+	t.print(out)
+}
+
+func (v *view) blockTable(out io.Writer, rows int) {
+	list := v.latest()
+	if len(list) == 0 {
+		fmt.Fprintln(out, "\nnobody is blocked")
+		return
+	}
+	t := table{head: []string{"BLOCKED", "LEFT", "DROPS", "/S", "PATTERN", "TECHNIQUE", "LIST", "WHY"}}
+	for i := range list[:min(rows, len(list))] {
+		b := &list[i]
+		t.add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(), fmt.Sprint(b.Drops), rate(v.dropRate(b)),
+			b.Pattern, b.Technique, b.Known, printable(b.Reason))
+	}
+	fmt.Fprintln(out)
+	t.print(out)
+}
+
+// rate writes a number of events a second, nothing for none.
+func rate(n float64) string {
+	switch {
+	case n == 0:
+		return ""
+	case n < 10:
+		return fmt.Sprintf("%.1f", n)
+	}
+	return fmt.Sprintf("%.0f", n)
+}
+
+// sinceThen writes how long ago something was, in its largest unit.
+func sinceThen(d time.Duration) string {
+	for _, u := range [...]struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
+		if d >= u.of {
+			return fmt.Sprintf("%d%s ago", d/u.of, u.name)
+		}
+	}
+	return fmt.Sprintf("%ds ago", max(0, d/time.Second))
+}
+
+// terminalSize returns what asks for the size of the terminal that out is; ok
+// is false if it is none.
+func terminalSize(out io.Writer) (size func() (width, height int), ok bool) {
+	f, isFile := out.(*os.File)
+	if !isFile {
+		return nil, false
+	}
+	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
+		return nil, false
+	}
+	return func() (int, int) {
+		w, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+		if err != nil {
+			return 80, 24
+		}
+		return int(cmp.Or(w.Col, 80)), int(cmp.Or(w.Row, 24))
+	}, true
+}
+
+// readKeys has the terminal hand over keys as they are pressed, and not show
+// them; restore undoes that. Without a terminal there are no keys.
+func readKeys(f *os.File) (keys <-chan byte, restore func()) {
+	c := make(chan byte)
+	before, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	if err != nil {
+		return c, func() {}
+	}
+	raw := *before
+	raw.Lflag &^= unix.ICANON | unix.ECHO
+	if unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, &raw) != nil {
+		return c, func() {}
+	}
+	go func() { // until the process ends
+		var b [1]byte
+		for {
+			if _, err := f.Read(b[:]); err != nil {
+				return
+			}
+			c <- b[0]
+		}
+	}()
+	return c, func() { _ = unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, before) }
+}
