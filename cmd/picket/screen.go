@@ -67,11 +67,11 @@ func (v *view) counters(out io.Writer) {
 	fmt.Fprintf(out, "picket %s, up %s, %s   %s\n", s.Version, time.Duration(s.Uptime)*time.Second, state, v.at.Local().Format(time.TimeOnly))
 	fmt.Fprintf(out, "probes %d", s.Probes)
 	if v.before != nil {
-		fmt.Fprintf(out, " (%s/s)", rate(perSecond(s.Probes-min(s.Probes, v.before.status.Probes), v.at.Sub(v.before.at))))
+		fmt.Fprintf(out, " (%s/s)", cmp.Or(rate(perSecond(s.Probes-min(s.Probes, v.before.status.Probes), v.at.Sub(v.before.at))), "0"))
 	}
 	fmt.Fprintf(out, ", lost %d   sources %d   blocks %d", s.Lost, s.Sources, s.Blocks)
 	if s.Reaction.Count > 0 {
-		fmt.Fprintf(out, "   reaction %d µs, at most %d for 99 %%", s.Reaction.P50, s.Reaction.P99)
+		fmt.Fprintf(out, "   reaction %s, 99 %% in %s", micro(s.Reaction.P50), micro(s.Reaction.P99))
 	}
 	fmt.Fprintln(out)
 }
@@ -111,6 +111,8 @@ func (v *view) blockTable(out io.Writer, rows int) {
 	fmt.Fprintln(out)
 	t.print(out)
 }
+
+func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // rate writes a number of events a second, nothing for none.
 func rate(n float64) string {
