@@ -55,7 +55,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 	}
 	if x.config.Ignore.Connected {
 		// The daemon has told of an error already.
-		peers, _ := host.Peers(d.trapPort())
+		peers, _ := host.Peers(d.listenerPort())
 		x.Connected = slices.ContainsFunc(peers, p.Contains)
 	}
 	x.say()

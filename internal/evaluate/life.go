@@ -56,6 +56,7 @@ func scenes() []scene {
 // An actor plays one scene.
 type actor struct {
 	*site
+	ctx   context.Context // of the whole run
 	scene int
 	until time.Time // what is not done by then is left out
 }
@@ -83,7 +84,7 @@ func (a *actor) both(i int, f func(src, dst netip.Addr) error) error {
 }
 
 // playLife plays all scenes side by side, as life does. A scene that cannot be played is an error.
-func playLife(s *site, conntrack bool) error {
+func playLife(ctx context.Context, s *site, conntrack bool) error {
 	if conntrack {
 		// What takes five days in life takes seconds here.
 		if err := s.Target.Sysctl(
@@ -100,7 +101,7 @@ func playLife(s *site, conntrack bool) error {
 	var wg sync.WaitGroup
 	for i, sc := range all {
 		wg.Go(func() {
-			if err := sc.act(&actor{site: s, scene: i, until: time.Now().Add(lifeLimit)}); err != nil {
+			if err := sc.act(&actor{site: s, ctx: ctx, scene: i, until: time.Now().Add(lifeLimit)}); err != nil {
 				errs[i] = fmt.Errorf("%s: %w", sc.name, err)
 			}
 		})
@@ -114,9 +115,12 @@ func playLife(s *site, conntrack bool) error {
 func (a *actor) knock(src, dst netip.Addr, ports ...uint16) error {
 	for _, p := range ports {
 		if time.Now().After(a.until) {
-			return nil
+			return a.ctx.Err()
 		}
 		c, err := a.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, p), patience)
+		if a.ctx.Err() != nil {
+			return a.ctx.Err()
+		}
 		if err == nil {
 			c.Close()
 		} else if !refused(err) {
@@ -134,6 +138,9 @@ func refused(err error) bool {
 
 // datagram sends one from a port of its own, with a payload.
 func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
+	if a.ctx.Err() != nil {
+		return a.ctx.Err()
+	}
 	return a.Attacker.Do(func() error {
 		if to.Addr().Is6() && to.Addr().IsMulticast() {
 			i, err := net.InterfaceByName("eth0")
@@ -159,20 +166,20 @@ func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
 func (a *actor) ask(src, dst netip.Addr, port uint16, n int, payload []byte) error {
 	for range n {
 		if time.Now().After(a.until) {
-			return nil
+			return a.ctx.Err()
 		}
 		if err := a.datagram(netip.AddrPortFrom(src, 0), netip.AddrPortFrom(dst, port), payload); err != nil {
 			return err
 		}
-		time.Sleep(100 * time.Millisecond)
+		pause(a.ctx, 100*time.Millisecond)
 	}
-	return nil
+	return a.ctx.Err()
 }
 
 // run runs a tool at the far end. Its exit code is not looked at: a traceroute
 // to a closed port fails and was still made.
 func (a *actor) run(argv ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(a.ctx, 40*time.Second)
 	defer cancel()
 	cmd := a.Attacker.Command(ctx, argv[0], argv[1:]...)
 	if err := cmd.Start(); err != nil {

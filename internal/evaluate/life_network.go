@@ -157,7 +157,10 @@ func lateDNS(a *actor) error {
 					return err
 				}
 				if n%4 == 3 {
-					time.Sleep(2500 * time.Millisecond)
+					pause(a.ctx, 2500*time.Millisecond)
+				}
+				if a.ctx.Err() != nil {
+					return a.ctx.Err()
 				}
 				if _, err := resolver.WriteToUDPAddrPort(buf[:got], from); err != nil && !refused(err) {
 					return err

@@ -35,6 +35,9 @@ func (a *actor) silently(h *lab.Host, table string, far netip.Addr, f func()) er
 // connections opens n connections from src to a port of the server.
 func (a *actor) connections(src netip.Addr, to netip.AddrPort, n int) (conns []net.Conn, err error) {
 	for range n {
+		if a.ctx.Err() != nil {
+			return conns, a.ctx.Err()
+		}
 		c, err := a.Attacker.Dial("tcp", src, to, 2*time.Second)
 		if err != nil {
 			return conns, err
@@ -80,7 +83,7 @@ func outlive(a *actor) error {
 			}
 			time.Sleep(300 * time.Millisecond)
 			old.each(func(c *net.TCPConn) { c.Close() }) // half of it: the client does not close yet
-			time.Sleep(5 * time.Second)
+			pause(a.ctx, 5*time.Second)
 			speak(append(alive, dead...))
 			return nil
 		}); err != nil {
@@ -111,7 +114,7 @@ func rebootedPeer(a *actor) error {
 			if err := a.silently(a.Attacker, fmt.Sprintf("reboot%d", port), src, func() { reset(conns) }); err != nil {
 				return err
 			}
-			time.Sleep(4 * time.Second)
+			pause(a.ctx, 4*time.Second)
 			service.each(func(c *net.TCPConn) { c.Write([]byte("news")) })
 			time.Sleep(500 * time.Millisecond)
 			if _, err := a.connections(src, addrPort(dst, port), 3); err != nil {
@@ -164,7 +167,7 @@ func rebootedHost(a *actor) error {
 		}); err != nil {
 			return err
 		}
-		time.Sleep(4 * time.Second)
+		pause(a.ctx, 4*time.Second)
 		speak(conns)
 		return nil
 	})
@@ -216,7 +219,7 @@ func rebootedNFS(a *actor) error {
 		if err := a.silently(a.Target, name, src, func() { reset(mounts) }); err != nil {
 			return err
 		}
-		time.Sleep(3 * time.Second)
+		pause(a.ctx, 3*time.Second)
 		speak(ends)
 		return nil
 	})

@@ -47,13 +47,11 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 		return err
 	}
 	defer s.close()
-	// An interrupt ends what runs in there, and whoever waits for it.
-	defer context.AfterFunc(ctx, func() { s.close() })()
 	if err := t.start(s); err != nil {
 		return err
 	}
 	say("ordinary life")
-	if err := playLife(s, res.tool == "picket"); err != nil {
+	if err := playLife(ctx, s, res.tool == "picket"); err != nil {
 		return err
 	}
 	pause(ctx, t.settle())

@@ -33,8 +33,6 @@ type site struct {
 	tcpdump *exec.Cmd
 	capture string
 
-	once     sync.Once
-	closed   error
 	mu       sync.Mutex // guards services
 	services []io.Closer
 }
@@ -236,16 +234,12 @@ func (s *site) stopCapture() error {
 	return err
 }
 
-// close ends all that runs in the site and removes it. Any goroutine may call
-// it, any number of times.
+// close ends all that runs in the site and removes it.
 func (s *site) close() error {
-	s.once.Do(func() {
-		s.mu.Lock()
-		for _, c := range s.services {
-			c.Close()
-		}
-		s.mu.Unlock()
-		s.closed = errors.Join(s.stopCapture(), s.Close())
-	})
-	return s.closed
+	s.mu.Lock()
+	for _, c := range s.services {
+		c.Close()
+	}
+	s.mu.Unlock()
+	return errors.Join(s.stopCapture(), s.Close())
 }
