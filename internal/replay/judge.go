@@ -19,7 +19,9 @@ type run struct {
 	sum       Summary
 	rec       Record
 	packet    *packet.Packet
+	flow      *flowID
 	whole     packet.Packet // one that came in fragments
+	wholeFlow flowID
 	frame     frame
 	window    window
 }
@@ -33,7 +35,7 @@ func (r *run) learn(g *glimpse) {
 	if len(r.rules.Local) > 0 && !r.local(r.packet.Source) {
 		learn = nil // who serves elsewhere does not matter
 	}
-	r.flows.track(r.packet, r.rec.At, learn, nil)
+	r.flows.track(r.packet, r.flow, r.rec.At, learn, nil)
 }
 
 // judge is the second pass.
@@ -61,7 +63,7 @@ func (r *run) count(rec *record) {
 // decode gets at the packet of g, whole if it came in fragments. Any verdict
 // but Probe ends the matter.
 func (r *run) decode(g *glimpse) Verdict {
-	r.frame, r.packet = g.frame, &g.packet
+	r.frame, r.packet, r.flow = g.frame, &g.packet, &g.flow
 	r.rec.At, r.rec.Raw, r.rec.Packet = g.at, r.frame.ip, nil
 	if r.frame.at != 0 {
 		r.rec.At = r.frame.at
@@ -87,6 +89,8 @@ func (r *run) decode(g *glimpse) Verdict {
 		if packet.Decode(whole, p) != packet.OK || p.Has&packet.HasProtocol == 0 {
 			return Garbage
 		}
+		r.flow = &r.wholeFlow
+		r.flow.of(p)
 	}
 	return Probe
 }
@@ -101,7 +105,7 @@ func (r *run) verdict(g *glimpse) Verdict {
 		return r.probe(f.mode) // the kernel's rules have judged it already
 	}
 	// Every packet counts for the flows, whatever else it is.
-	relation := r.flows.track(p, r.rec.At, nil, r.known)
+	relation := r.flows.track(p, r.flow, r.rec.At, nil, r.known)
 	switch v := r.direction(); {
 	case v != Probe:
 		return v

@@ -25,6 +25,7 @@ type glimpse struct {
 	frame  frame
 	packet packet.Packet
 	reason packet.Reason
+	flow   flowID
 }
 
 // A window holds the packets that are looked at together.
@@ -32,7 +33,7 @@ type window struct {
 	all    [ahead]glimpse
 	data   [ahead * copied]byte
 	n      int
-	used   int // bytes of data
+	used   int    // bytes of data
 	warmth uint32 // keeps the compiler from leaving loads out
 }
 
@@ -87,7 +88,9 @@ func (r *run) flush(do func(*glimpse)) {
 			continue
 		}
 		if g.reason = packet.Decode(g.frame.ip, &g.packet); g.reason == packet.OK {
-			w.warmth += r.flows.expect(&g.packet)
+			if g.flow.of(&g.packet); g.flow.ok {
+				w.warmth += r.flows.expect(&g.flow)
+			}
 		}
 	}
 	for i := range w.all[:w.n] {
