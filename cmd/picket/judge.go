@@ -253,7 +253,7 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}
 	for _, k := range c.Known {
-		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Action == engine.Log) {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Reason == engine.KnownIgnored || d.Action == engine.Log) {
 			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
 		}
 	}
