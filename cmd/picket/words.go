@@ -32,6 +32,8 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		because = grounds(p, d)
 	case engine.IsDecoy:
 		because = "spared: " + d.Evidence()
+	case engine.KnownFirst, engine.KnownIgnored:
+		because += ", " + d.Evidence()
 	case engine.Backscatter:
 		because = "an answer to what this host did not send"
 	case engine.LateAnswer:
@@ -113,6 +115,10 @@ func (x *explainer) say() {
 	}
 	if x.Connected && x.State != "spared" && x.State != "protected" {
 		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
+	}
+	if k, ok := x.config.ListOf(x.asked.Addr()); ok && x.asked.IsSingleIP() {
+		does := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "it is blocked at its first probe"}[k.Policy]
+		x.why("It is in the list %s: %s (known.%s.policy = %q).", k.Name, does, k.Name, k.Policy)
 	}
 	if x.asked.IsSingleIP() && x.Source != x.asked1() && x.Known != nil {
 		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.config.Detect.IPv6Prefix)
