@@ -32,8 +32,6 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		because = grounds(p, d)
 	case engine.IsDecoy:
 		because = "spared: " + d.Evidence()
-	case engine.KnownFirst, engine.KnownIgnored:
-		because += ", " + d.Evidence()
 	case engine.Backscatter:
 		because = "an answer to what this host did not send"
 	case engine.LateAnswer:
