@@ -56,7 +56,7 @@ demo: root build
 # Of go test's log only what a failed or skipped test said, what did not build,
 # and a line for each package; the rest is in bin/test.log.
 SUMMARY = awk '\
-	/^# / { build = 1 } \
+	/^\# / { build = 1 } \
 	/^(=== |ok|FAIL|\?)/ { build = 0 } \
 	build { print; next } \
 	/^=== RUN +[^\/]*$$/ { said = ""; next } \
