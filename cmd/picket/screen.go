@@ -22,8 +22,8 @@ import (
 // draw fills the terminal.
 func (v *view) draw(out io.Writer, size func() (width, height int)) error {
 	width, height := size()
-	// Three lines of counters; for each table a blank one and its head.
-	rows := max(2, height-3-4)
+	// Two lines of counters; for each table a blank one and its head.
+	rows := max(2, height-2-4)
 	blocks := min(len(v.blocks), max(rows/3, rows-len(v.sources)))
 	w := bufio.NewWriter(out)
 	fmt.Fprint(w, "\x1b[H")
