@@ -157,7 +157,9 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	case d.Action == engine.Block: // told when it is done
 	case d.Action != engine.None:
 		j.actions.acted(ev)
-		j.journal.Event(ev)
+		if d.Tell {
+			j.journal.Event(ev)
+		}
 	case !d.NewPattern:
 		j.journal.Event(ev)
 	}
