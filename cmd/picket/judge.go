@@ -157,7 +157,9 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	case d.Action == engine.Block: // told when it is done
 	case d.Action != engine.None:
 		j.actions.acted(ev)
-		j.journal.Event(ev)
+		if d.Tell {
+			j.journal.Event(ev)
+		}
 	case !d.NewPattern:
 		j.journal.Event(ev)
 	}
@@ -253,7 +255,7 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}
 	for _, k := range c.Known {
-		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Action == engine.Log) {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Reason == engine.KnownIgnored || d.Action == engine.Log) {
 			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
 		}
 	}

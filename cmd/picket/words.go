@@ -26,12 +26,12 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		if d.Within == 0 {
 			because = "others sent the same packet, so its port does not count"
 		}
-	case engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan:
+	case engine.KnownIgnored:
+		because = "not judged: it is in the list " + d.Known
+	case engine.KnownFirst, engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan:
 		because = grounds(p, d)
 	case engine.IsDecoy:
 		because = "spared: " + d.Evidence()
-	case engine.KnownFirst, engine.KnownIgnored:
-		because += ", " + d.Evidence()
 	case engine.Backscatter:
 		because = "an answer to what this host did not send"
 	case engine.LateAnswer:
@@ -57,6 +57,8 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 func grounds(p *engine.Probe, d *engine.Decision) string {
 	port := engine.PortName(engine.ProtocolName(p.Protocol), p.Port)
 	switch {
+	case d.Reason == engine.KnownFirst:
+		return "it is in the list " + d.Known + ", whose first probe is reacted to"
 	case p.Technique == engine.Connect && d.Trigger == 0:
 		return "a connection to the trap port " + port + " was completed, and none is let pass"
 	case d.Reason == engine.AboveTrigger && d.Trigger == 0:
@@ -102,6 +104,9 @@ func (x *explainer) say() {
 		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", ago(x.now.Sub(x.Known.Last)), x.config.Evidence.Memory)
 	default:
 		x.sayUnknown()
+	}
+	if x.List != nil {
+		x.sayList()
 	}
 	if x.State != "blocked" && len(x.Blocks) > 0 {
 		x.why("Blocked inside it: %s.", names(x.Blocks))
@@ -234,6 +239,12 @@ func (x *explainer) sayProtected() {
 			x.change("%s (%s) is protected by %s.", f.Prefix, f.Why, f.Config)
 		}
 	}
+}
+
+// sayList tells of the list of known sources.
+func (x *explainer) sayList() {
+	what := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "its first probe gets it blocked"}
+	x.why("It is in your list %s: %s (known.%s.policy = %q).", x.List.Name, what[x.List.Policy], x.List.Name, x.List.Policy)
 }
 
 func (x *explainer) sayUnknown() {
