@@ -171,13 +171,17 @@ func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol u
 	if source.Is6() {
 		version = 6
 	}
-	swapped = b[0] < a[0] || b[0] == a[0] && (b[1] < a[1] || b[1] == a[1] && port < sport)
-	if swapped {
-		a, b, sport, port = b, a, port, sport
-	}
-	k.low, k.high = a, b
-	k.rest = uint64(sport)<<48 | uint64(port)<<32 | uint64(protocol)<<8 | version
-	return swapped
+	// Whether (b, port) < (a, sport), and the exchange if so, without a branch:
+	// which end is the lower is a toss of a coin that no processor foresees.
+	from, to := uint64(sport), uint64(port)
+	_, less := bits.Sub64(to, from, 0)
+	_, less = bits.Sub64(b[1], a[1], less)
+	_, less = bits.Sub64(b[0], a[0], less)
+	mask := -less
+	x0, x1, x := (a[0]^b[0])&mask, (a[1]^b[1])&mask, (from^to)&mask
+	k.low, k.high = [2]uint64{a[0] ^ x0, a[1] ^ x1}, [2]uint64{b[0] ^ x0, b[1] ^ x1}
+	k.rest = (from^x)<<48 | (to^x)<<32 | uint64(protocol)<<8 | version
+	return less == 1
 }
 
 func halves(a netip.Addr) [2]uint64 {
