@@ -104,10 +104,13 @@ func (id *flowID) of(p *packet.Packet) {
 	}
 }
 
-// expect loads what find will look at. The loads for several packets do not
-// depend on each other, so the processor waits for all of them at once.
-func (t *flows) expect(id *flowID) uint32 {
-	return t.places[id.place].last + t.places[id.place+ways/2].last
+// expect loads what find will look at in the sets that begin at places. The loads
+// do not depend on each other, so the processor waits for all of them at once.
+func (t *flows) expect(places []uint32) (warmth uint32) {
+	for _, i := range places {
+		warmth += t.places[i].last + t.places[i+ways/2].last
+	}
+	return warmth
 }
 
 // place returns where k's set begins.

@@ -81,6 +81,7 @@ func (r *run) each(ctx context.Context, s Source, do func(*glimpse)) error {
 // flush decodes what the window holds, fetches the flows and calls do.
 func (r *run) flush(do func(*glimpse)) {
 	w := &r.window
+	var places [ahead]uint32
 	for i := range w.all[:w.n] {
 		g := &w.all[i]
 		g.frame = unwrap(&g.record)
@@ -88,11 +89,11 @@ func (r *run) flush(do func(*glimpse)) {
 			continue
 		}
 		if g.reason = packet.Decode(g.frame.ip, &g.packet); g.reason == packet.OK {
-			if g.flow.of(&g.packet); g.flow.ok {
-				w.warmth += r.flows.expect(&g.flow)
-			}
+			g.flow.of(&g.packet)
+			places[i] = g.flow.place
 		}
 	}
+	w.warmth += r.flows.expect(places[:w.n])
 	for i := range w.all[:w.n] {
 		do(&w.all[i])
 	}
