@@ -53,14 +53,26 @@ demo: root build
 	@$(call install,$(LAB_TOOLS))
 	@exec bin/picket demo
 
-# The lines of go test end the output, so that one look tells. The log has the rest.
+# Of go test's log only what a failed or skipped test said, what did not build,
+# and a line for each package; the rest is in bin/test.log.
+SUMMARY = awk '\
+	/^\# / { build = 1 } \
+	/^(=== |ok|FAIL|\?)/ { build = 0 } \
+	build { print; next } \
+	/^=== RUN +[^\/]*$$/ { said = ""; next } \
+	/^=== / || /^ *--- PASS/ || /^PASS$$/ || /^\?/ { if (/^--- PASS/) said = ""; next } \
+	/^ *--- (FAIL|SKIP)/ { printf "%s", said; print; said = ""; next } \
+	/^ok/ { print; said = ""; next } \
+	/^FAIL/ { printf "%s", said; print; said = ""; next } \
+	{ said = said $$0 "\n" } \
+	END { printf "%s", said }'
+
 test: root go
 	@$(call install,$(TEST_TOOLS))
 	@mkdir -p bin
 	@echo 'unit, fuzz seeds, race and lab: a few minutes; the whole log is bin/test.log'
-	@CGO_ENABLED=1 $(GO) test -race -buildvcs=false -count=1 -timeout 15m -v ./... 2>&1 | tee bin/test.log | \
-		{ grep -vE '^=== |^ *--- PASS|^PASS$$|^\?' || true; }
-	@! grep -E '^ *--- SKIP' bin/test.log || { echo 'a skipped test is a failure: see above' >&2; exit 1; }
+	@CGO_ENABLED=1 $(GO) test -race -buildvcs=false -count=1 -timeout 15m -v ./... 2>&1 | tee bin/test.log | $(SUMMARY)
+	@! grep -qE '^ *--- SKIP' bin/test.log || { echo 'a skipped test is a failure: see above' >&2; exit 1; }
 
 bench: root go
 	@$(call install,$(LAB_TOOLS))

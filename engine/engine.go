@@ -251,15 +251,16 @@ func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
 
 // told decides whether a decision is worth an event: the first probe of a
 // source, then the second, fourth, eighth ..., a new pattern, every reaction.
-// What many sources do together is told whatever the journal can bear: it is
-// said once.
+// All that is told only, the reaction of a log action too, is told as fast as
+// the journal can bear; blocks and commands are bounded by themselves, and what
+// many sources do together is said once.
 func (e *Engine) told(s *source, d *Decision) {
 	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1
 	pace := &e.tell
 	if d.NewPattern {
 		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name
 	}
-	if d.Tell && d.Action == None && !(d.NewPattern && d.Pattern.Shared()) && !pace.allow(s.last, tellEach, tellBurst) {
+	if d.Tell && d.Action <= Log && !(d.NewPattern && d.Pattern.Shared()) && !pace.allow(s.last, tellEach, tellBurst) {
 		d.Tell, d.NewPattern = false, false
 		e.stats.Untold++
 	}

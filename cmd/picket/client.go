@@ -53,7 +53,7 @@ func printStatus(out io.Writer, s control.Status) error {
 		row("  "+reason, "%d", s.Reasons[reason])
 	}
 	for _, list := range slices.Sorted(maps.Keys(s.Known)) {
-		row("  of "+list, "%d", s.Known[list])
+		row("  from list "+list, "%d", s.Known[list])
 	}
 	row("sources", "%d known, %d forgotten to make room", s.Sources, s.Evicted)
 	row("blocks", "%d in force", s.Blocks)

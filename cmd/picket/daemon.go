@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"picket/engine"
 	"picket/internal/config"
@@ -273,11 +272,12 @@ func (d *daemon) close() {
 }
 
 func (d *daemon) ready() {
-	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %d blocks in force", d.config.NFLOG.Group, d.reader.Buffer()>>20, d.blocker.count.Load())
-	if port := d.trapPort(); port != 0 {
+	c := d.current()
+	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %d blocks in force", c.NFLOG.Group, d.reader.Buffer()>>20, d.blocker.count.Load())
+	if port := d.listenerPort(); port != 0 {
 		text += fmt.Sprintf(", trap on port %d", port)
 	}
-	if d.config.DryRun {
+	if c.DryRun {
 		text += "; dry run, nobody will be blocked"
 	}
 	d.journal.Notice(journal.Start, "%s", text)
@@ -323,102 +323,4 @@ func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
 	return e
-}
-
-// reload reads the configuration again. What is known and blocked stays; an
-// invalid file changes nothing.
-func (d *daemon) reload(ctx context.Context) {
-	_ = systemd.Reloading() // a no-op away from systemd
-	d.actions.reload()
-	c, err := d.load()
-	if err == nil && (c.NFLOG != d.config.NFLOG || c.Detect.Sources != d.config.Detect.Sources || c.Evidence != d.config.Evidence) {
-		d.journal.Notice("", "nflog.group, nflog.snaplen, detect.sources and evidence.memory change only with a restart: the old ones stay")
-		c.NFLOG, c.Detect.Sources, c.Evidence = d.config.NFLOG, d.config.Detect.Sources, d.config.Evidence
-	}
-	if err == nil && keepBounds(c, d.config) {
-		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")
-	}
-	if err == nil {
-		err = d.apply(ctx, c)
-	}
-	if err != nil {
-		d.journal.Notice(journal.ReloadRefused, "the configuration was not changed: %v", err)
-	} else {
-		d.journal.Notice(journal.Reload, "the configuration was read again: %s", d.path)
-	}
-	_ = systemd.Ready("running")
-}
-
-// apply puts a configuration, and what is found of the host now, into force.
-func (d *daemon) apply(ctx context.Context, c *config.Config) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	friends, err := d.findFriends(c)
-	if err != nil {
-		return err
-	}
-	before, was := d.config, d.friends
-	d.config, d.friends = c, friends
-	if err := d.push(ctx); err != nil {
-		d.config, d.friends = before, was
-		return err
-	}
-	return nil
-}
-
-// push hands configuration and friends to the owners. A friend that is blocked
-// is freed.
-func (d *daemon) push(ctx context.Context) error {
-	cfg, els, c := d.engineConfig(), d.elements(), d.config
-	var refused error
-	if err := d.judge.call(ctx, func() {
-		if refused = d.judge.engine.Reconfigure(cfg); refused == nil {
-			d.judge.config = c
-		}
-	}); err != nil || refused != nil {
-		return errors.Join(err, refused)
-	}
-	err := d.blocker.call(ctx, func() error {
-		d.blocker.wanted = els
-		if err := d.blocker.table.Fill(els); err != nil {
-			return err
-		}
-		d.actions.forget(cfg.Spared)
-		for p, e := range d.blocker.book {
-			if cfg.Protected.Overlaps(p) || cfg.Spared(p) && !byHand(&e.event) {
-				if _, err := d.blocker.unblock(p, "the address is protected now, or of a list that is not blocked"); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		d.actions.configure(c)
-	}
-	return err
-}
-
-// watchHost follows the host's addresses, gateways and resolvers.
-func (d *daemon) watchHost(ctx context.Context) {
-	err := host.Watch(ctx, func() {
-		d.mu.Lock()
-		c := d.config
-		d.mu.Unlock()
-		if err := d.apply(ctx, c); err != nil && !errors.Is(err, errStopping) {
-			d.journal.Notice("", "could not follow a change of the host's addresses: %v", err)
-		}
-	})
-	if err != nil && ctx.Err() == nil {
-		d.journal.Notice("", "%v: a restart follows them again", err)
-	}
-}
-
-// kernelRelease returns what uname -r prints.
-func kernelRelease() string {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }

@@ -45,6 +45,9 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 		}
 	}
 	d.mu.Unlock()
+	var ev engine.Event
+	x.config.Locate(&ev, p.Addr())
+	x.Country, x.ASN, x.Network = ev.Country, ev.ASN, ev.Network
 	if err := d.blocker.call(ctx, func() error { x.booked(d.blocker); return nil }); err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 	}
 	if x.config.Ignore.Connected {
 		// The daemon has told of an error already.
-		peers, _ := host.Peers(d.trapPort())
+		peers, _ := host.Peers(d.listenerPort())
 		x.Connected = slices.ContainsFunc(peers, p.Contains)
 	}
 	x.say()
@@ -70,6 +73,9 @@ func (x *explainer) judged(j *judge) {
 	}
 	x.Source, x.stats = sourceName(source), j.engine.Stats()
 	x.Probes = []control.KeptProbe{}
+	if x.asked.IsSingleIP() {
+		x.List = listOf(j.config, x.asked.Addr())
+	}
 	if source != j.engine.SourceOf(source.Addr()) {
 		return // many sources, of which each has a record of its own
 	}
@@ -81,8 +87,21 @@ func (x *explainer) judged(j *judge) {
 	}
 	x.kept, x.Since = j.evidence.Of(source)
 	for i := range x.kept {
+		if l := listOf(j.config, x.kept[i].Probe.Source); l != nil {
+			x.kept[i].Decision.Known = l.Name
+		}
 		x.Probes = append(x.Probes, j.told(&x.kept[i]))
 	}
+}
+
+// listOf returns the list of known sources that an address is in: the first.
+func listOf(c *config.Config, a netip.Addr) *control.List {
+	for _, k := range c.Known {
+		if slices.ContainsFunc(k.Addresses, func(p netip.Prefix) bool { return p.Contains(a) }) {
+			return &control.List{Name: k.Name, Policy: k.Policy}
+		}
+	}
+	return nil
 }
 
 // told describes a probe that was kept.

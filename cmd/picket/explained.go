@@ -127,6 +127,9 @@ func printExplanation(out io.Writer, x *control.Explanation) error {
 	}
 	row("why", x.Why...)
 	row("change", x.Change...)
+	if where := from(x.Country, x.ASN, x.Network); where != "" {
+		row("from", where)
+	}
 	if k := x.Known; k != nil {
 		row("seen", seen(k)...)
 	}

@@ -147,22 +147,30 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	}
 	ev := j.event(&p, &d)
 	ev.Data = data
+	if d.Action == engine.Block {
+		j.block(&p, &d, ev)
+	}
 	if d.NewPattern {
 		j.journal.Event(patternOf(ev, &d))
 	}
-	if d.Action == engine.Block {
-		w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
-		if !j.actions.before(w) && !j.blocker.block(w) {
-			j.engine.Unblock(d.Source)
-			j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
-		}
-		return
-	}
-	if d.Action != engine.None {
+	switch {
+	case d.Action == engine.Block: // told when it is done
+	case d.Action != engine.None:
 		j.actions.acted(ev)
-	}
-	if d.Action != engine.None || !d.NewPattern {
+		if d.Tell {
+			j.journal.Event(ev)
+		}
+	case !d.NewPattern:
 		j.journal.Event(ev)
+	}
+}
+
+// block hands a source over to be blocked.
+func (j *judge) block(p *engine.Probe, d *engine.Decision, ev engine.Event) {
+	w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+	if !j.actions.before(w) && !j.blocker.block(w) {
+		j.engine.Unblock(d.Source)
+		j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
 	}
 }
 
@@ -247,7 +255,7 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}
 	for _, k := range c.Known {
-		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Action == engine.Log) {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Reason == engine.KnownIgnored || d.Action == engine.Log) {
 			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
 		}
 	}

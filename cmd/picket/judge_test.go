@@ -117,6 +117,8 @@ func TestDecision(t *testing.T) {
 		{connect, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, For: time.Hour, Within: 1}, "blocked for 1h: a connection to the trap port tcp/23 was completed, and none is let pass"},
 		{p, engine.Decision{Reason: engine.IsConnected, Within: 26, Trigger: 25}, "spared: connected peer, not proven; 26 different ports inside the window, 25 let pass"},
 		{p, engine.Decision{Reason: engine.IsDecoy, Sources: 4, Pattern: engine.Decoy}, "spared: 4 sources sent the same packet; 0 ports of its own"},
+		{p, engine.Decision{Reason: engine.KnownIgnored, Known: "censys"}, "not judged: it is in the list censys"},
+		{p, engine.Decision{Reason: engine.KnownFirst, Action: engine.Block, For: time.Minute, Known: "censys"}, "blocked for 1m: it is in the list censys, whose first probe is reacted to"},
 		{p, engine.Decision{Reason: engine.Backscatter}, "an answer to what this host did not send"},
 	} {
 		if got := decision(&test.p, &test.d); got != test.want {

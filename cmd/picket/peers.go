@@ -54,7 +54,7 @@ func (p *peers) look(d *daemon) (set engine.Prefixes, changed bool) {
 	var now []netip.Addr
 	if wanted {
 		var err error
-		now, err = host.Peers(d.trapPort())
+		now, err = host.Peers(d.listenerPort())
 		p.trouble.tell(err)
 		if err != nil {
 			return set, false

@@ -55,6 +55,9 @@ func reportCommand() *cobra.Command {
 			q.from = time.Time{}
 		}
 		faults := q.read(ctx, cmd.InOrStdin())
+		if faults != nil && !errors.As(faults, new(*report.Fault)) {
+			return faults // half a period would be taken for the whole
+		}
 		r := q.counter.Report(*top, q.drops())
 		out := bufio.NewWriter(cmd.OutOrStdout())
 		if *asJSON {
@@ -126,7 +129,7 @@ func readJournal(ctx context.Context, from time.Time, add func(report.Event)) er
 		cancel() // it would wait for us to read on
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("ask the journal: %w: %s", err, strings.TrimSpace(printable(said.String())))
+		return fmt.Errorf("ask the journal: %w: %s", err, printable(strings.TrimSpace(said.String())))
 	}
 	return inFile("the journal", bad)
 }
@@ -185,7 +188,7 @@ func printReport(out io.Writer, r *report.Report, heading string) {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(out, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	sources := fmt.Sprintf("%d, of which %d were blocked", r.Sources, r.Blocked)
+	sources := fmt.Sprintf("%d, %d of them blocked", r.Sources, r.Blocked)
 	if r.Others > 0 {
 		sources += fmt.Sprintf("; %d with few probes are not told apart", r.Others)
 	}

@@ -22,8 +22,8 @@ import (
 // draw fills the terminal.
 func (v *view) draw(out io.Writer, size func() (width, height int)) error {
 	width, height := size()
-	// Three lines of counters; for each table a blank one and its head.
-	rows := max(2, height-3-4)
+	// Two lines of counters; for each table a blank one and its head.
+	rows := max(2, height-2-4)
 	blocks := min(len(v.blocks), max(rows/3, rows-len(v.sources)))
 	w := bufio.NewWriter(out)
 	fmt.Fprint(w, "\x1b[H")
@@ -67,11 +67,11 @@ func (v *view) counters(out io.Writer) {
 	fmt.Fprintf(out, "picket %s, up %s, %s   %s\n", s.Version, time.Duration(s.Uptime)*time.Second, state, v.at.Local().Format(time.TimeOnly))
 	fmt.Fprintf(out, "probes %d", s.Probes)
 	if v.before != nil {
-		fmt.Fprintf(out, " (%s/s)", rate(perSecond(s.Probes-min(s.Probes, v.before.status.Probes), v.at.Sub(v.before.at))))
+		fmt.Fprintf(out, " (%s/s)", cmp.Or(rate(perSecond(s.Probes-min(s.Probes, v.before.status.Probes), v.at.Sub(v.before.at))), "0"))
 	}
 	fmt.Fprintf(out, ", lost %d   sources %d   blocks %d", s.Lost, s.Sources, s.Blocks)
 	if s.Reaction.Count > 0 {
-		fmt.Fprintf(out, "   reaction %d µs, at most %d for 99 %%", s.Reaction.P50, s.Reaction.P99)
+		fmt.Fprintf(out, "   reaction %s, 99 %% in %s", micro(s.Reaction.P50), micro(s.Reaction.P99))
 	}
 	fmt.Fprintln(out)
 }
@@ -111,6 +111,8 @@ func (v *view) blockTable(out io.Writer, rows int) {
 	fmt.Fprintln(out)
 	t.print(out)
 }
+
+func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // rate writes a number of events a second, nothing for none.
 func rate(n float64) string {

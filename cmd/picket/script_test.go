@@ -37,6 +37,10 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CAPTURES", captures)
 			e.Setenv("RUNTIME_DIRECTORY", e.WorkDir) // nobody answers there
+			// Where $PATH does not lead to it any more.
+			if self, err := exec.LookPath("picket"); err == nil {
+				e.Setenv("PICKET", self)
+			}
 			return databases(e.WorkDir)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"cut": cut, "exits": exits, "paths": paths},

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
@@ -53,9 +55,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	if err := d.blocker.call(ctx, func() error { reaction = d.blocker.speed.summary(); return nil }); err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	c := d.config
-	d.mu.Unlock()
+	c := d.current()
 	r := d.reader.Stats()
 	s := &control.Status{
 		Version: version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
@@ -83,9 +83,7 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 	if err := d.judge.call(ctx, func() { recent = d.judge.engine.Recent(recentSources) }); err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	c := d.config
-	d.mu.Unlock()
+	c := d.current()
 	list := make([]control.Source, 0, len(recent))
 	for _, s := range recent {
 		var ev engine.Event
@@ -181,4 +179,13 @@ func (d *daemon) remove() (int, error) {
 	default: // asked already
 	}
 	return os.Getpid(), nil
+}
+
+// kernelRelease returns what uname -r prints.
+func kernelRelease() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
 }

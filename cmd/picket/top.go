@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -104,15 +105,15 @@ func (v *view) shown() topAnswer {
 // what they sent at all.
 func (v *view) busiest() []control.Source {
 	list := slices.Clone(v.sources)
-	slices.SortStableFunc(list, func(a, b control.Source) int {
-		return cmp.Or(cmp.Compare(v.rate(&b), v.rate(&a)), cmp.Compare(b.Probes, a.Probes))
+	slices.SortFunc(list, func(a, b control.Source) int {
+		return cmp.Or(cmp.Compare(v.rate(&b), v.rate(&a)), cmp.Compare(b.Probes, a.Probes), strings.Compare(a.Name, b.Name))
 	})
 	return list
 }
 
 func (v *view) latest() []control.Block {
 	list := slices.Clone(v.blocks)
-	slices.SortStableFunc(list, func(a, b control.Block) int { return b.Since.Compare(a.Since) })
+	slices.SortFunc(list, func(a, b control.Block) int { return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Name, b.Name)) })
 	return list
 }
 

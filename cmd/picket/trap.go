@@ -34,9 +34,9 @@ func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
 	}
 }
 
-// trapPort is where the table redirects classic ports to, 0 without a trap.
-func (d *daemon) trapPort() uint16 {
-	if d.trap == nil || !slices.Contains(d.config.TCP.Modes, engine.Classic.String()) {
+// listenerPort is where the trap listens, 0 without a trap.
+func (d *daemon) listenerPort() uint16 {
+	if d.trap == nil {
 		return 0
 	}
 	for _, a := range d.trap.Addrs() {
@@ -45,12 +45,21 @@ func (d *daemon) trapPort() uint16 {
 	return 0
 }
 
+// trapPort is where the table redirects classic ports to, 0 for nowhere. It
+// looks at the configuration: d.mu is held, or nobody else is there yet.
+func (d *daemon) trapPort() uint16 {
+	if !slices.Contains(d.config.TCP.Modes, engine.Classic.String()) {
+		return 0
+	}
+	return d.listenerPort()
+}
+
 // serveTrap hands every trapped connection to the judge.
 func (d *daemon) serveTrap(ctx context.Context) {
 	if d.trap == nil {
 		return
 	}
-	port := d.trapPort()
+	port := d.listenerPort()
 	err := d.trap.Serve(ctx, func(c trap.Connection) {
 		if c.Destination.Port() == port {
 			return // dialled directly: no port of classic mode

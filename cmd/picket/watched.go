@@ -25,6 +25,8 @@ func (x *explainer) sayWatched() {
 	case engine.IsProtected:
 		x.State = "protected"
 		x.why("It was above a limit when it was protected.")
+	case engine.KnownIgnored:
+		x.State = "spared"
 	case engine.IsConnected:
 		x.State = "spared"
 		x.why("%s, but none of it is proven, and it had a TCP connection with this host: anybody can send such packets in its name (ignore.connected = true).", upper(d.Evidence()))
@@ -51,7 +53,7 @@ func (x *explainer) sayWatched() {
 	default:
 		x.sayLimits(d)
 	}
-	if !x.config.DryRun {
+	if !x.config.DryRun && x.List == nil {
 		x.sayAction(last.Probe.Protocol)
 	}
 }

@@ -26,7 +26,9 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		if d.Within == 0 {
 			because = "others sent the same packet, so its port does not count"
 		}
-	case engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan:
+	case engine.KnownIgnored:
+		because = "not judged: it is in the list " + d.Known
+	case engine.KnownFirst, engine.AboveTrigger, engine.AboveSweep, engine.AboveSlow, engine.PartOfScan:
 		because = grounds(p, d)
 	case engine.IsDecoy:
 		because = "spared: " + d.Evidence()
@@ -55,6 +57,8 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 func grounds(p *engine.Probe, d *engine.Decision) string {
 	port := engine.PortName(engine.ProtocolName(p.Protocol), p.Port)
 	switch {
+	case d.Reason == engine.KnownFirst:
+		return "it is in the list " + d.Known + ", whose first probe is reacted to"
 	case p.Technique == engine.Connect && d.Trigger == 0:
 		return "a connection to the trap port " + port + " was completed, and none is let pass"
 	case d.Reason == engine.AboveTrigger && d.Trigger == 0:
@@ -101,11 +105,18 @@ func (x *explainer) say() {
 	default:
 		x.sayUnknown()
 	}
+	if x.List != nil {
+		x.sayList()
+	}
 	if x.State != "blocked" && len(x.Blocks) > 0 {
 		x.why("Blocked inside it: %s.", names(x.Blocks))
 	}
 	if x.Connected && x.State != "spared" && x.State != "protected" {
 		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
+	}
+	if k, ok := x.config.ListOf(x.asked.Addr()); ok && x.asked.IsSingleIP() {
+		does := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "it is blocked at its first probe"}[k.Policy]
+		x.why("It is in the list %s: %s (known.%s.policy = %q).", k.Name, does, k.Name, k.Policy)
 	}
 	if x.asked.IsSingleIP() && x.Source != x.asked1() && x.Known != nil {
 		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.config.Detect.IPv6Prefix)
@@ -228,6 +239,12 @@ func (x *explainer) sayProtected() {
 			x.change("%s (%s) is protected by %s.", f.Prefix, f.Why, f.Config)
 		}
 	}
+}
+
+// sayList tells of the list of known sources.
+func (x *explainer) sayList() {
+	what := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "its first probe gets it blocked"}
+	x.why("It is in your list %s: %s (known.%s.policy = %q).", x.List.Name, what[x.List.Policy], x.List.Name, x.List.Policy)
 }
 
 func (x *explainer) sayUnknown() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"picket/engine"
@@ -95,6 +96,16 @@ func (k *Known) readFile(s *section, name string) {
 // isWord reports whether s is a name that journal, tables and keys can bear.
 func isWord(s string) bool {
 	return s != "" && len(s) <= maxKnownName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+}
+
+// ListOf returns the list that an address is in, the first if there are several.
+func (c *Config) ListOf(a netip.Addr) (Known, bool) {
+	for _, k := range c.Known {
+		if slices.ContainsFunc(k.Addresses, func(p netip.Prefix) bool { return p.Contains(a) }) {
+			return k, true
+		}
+	}
+	return Known{}, false
 }
 
 // known returns the lists as the engine takes them.

@@ -42,6 +42,11 @@ policy = "log"
 	if !lists[0].Prefixes.Contains(netip.MustParseAddr("198.51.100.9")) || !lists[0].Prefixes.Contains(netip.MustParseAddr("2001:db8:1::9")) {
 		t.Errorf("the file of %+v was not read", lists[0])
 	}
+	for address, want := range map[string]string{"203.0.113.7": "monitoring_2", "203.0.113.8": "auditor", "2001:db8:1::9": "censys", "192.0.2.1": ""} {
+		if k, ok := c.ListOf(netip.MustParseAddr(address)); k.Name != want || ok != (want != "") {
+			t.Errorf("%s is in %q, want %q", address, k.Name, want)
+		}
+	}
 	c.DryRun = true
 	if k := c.Engine(nil, 0, false).Known[0]; k.Action != engine.Log || !k.First {
 		t.Errorf("a dry run blocks: %+v", k)

@@ -17,6 +17,10 @@ type Explanation struct {
 	Change  []string `json:"change"`  // what would change it, likewise
 
 	Protected []Protection `json:"protected"`
+	List      *List        `json:"list"` // of known sources that it is in; null: of none
+	Country   string       `json:"country,omitempty"`
+	ASN       uint32       `json:"asn,omitempty"`
+	Network   string       `json:"network,omitempty"`
 	Connected bool         `json:"connected"` // it has a TCP connection with this host now
 	Blocks    []InForce    `json:"blocks"`    // of it, or of a part of it
 	Known     *Known       `json:"known"`     // null: the engine knows nothing of it
@@ -30,6 +34,12 @@ type Protection struct {
 	Prefix string `json:"prefix"`
 	Why    string `json:"why"`
 	Config string `json:"config"` // what was set to make it so
+}
+
+// List is a list of sources that the operator knows by name.
+type List struct {
+	Name   string `json:"name"`
+	Policy string `json:"policy"` // ignore, log or block
 }
 
 // InForce is a block that the kernel has acknowledged.

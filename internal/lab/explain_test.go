@@ -64,7 +64,9 @@ func TestExplain(t *testing.T) {
 	if err := l.Target.ip("route add default via 192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, l.Target, Options{Config: "[ignore]\naddresses = [\"203.0.113.0/24\"]\n"})
+	d := start(t, l.Target, Options{Config: "[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
+		"[[known]]\nname = \"monitoring\"\naddresses = [\"192.0.2.15\"]\npolicy = \"ignore\"\n" +
+		"[[known]]\nname = \"census\"\naddresses = [\"192.0.2.16\"]\npolicy = \"block\"\n"})
 	scan := []string{"-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "-S", Source4(1).String(), "-e", "eth0", "-p1-1000", l.Target.V4.String()}
 	if _, err := l.Attacker.Run("nmap", scan...); err != nil {
 		t.Fatal(err)
@@ -79,7 +81,9 @@ func TestExplain(t *testing.T) {
 	fmt.Fprint(c, "GET / \x1b[31m\x9b\u202e\r\n")
 	c.Close()
 	send(t, l.Attacker, tcp(Source4(4), l.Target.V4, segment{from: 40000, to: 11, seq: 1, flags: synAck}))
-	for _, src := range []netip.Addr{Source4(1), Source4(3)} {
+	forge(t, l, Source4(5), l.Target.V4, 1)
+	send(t, l.Attacker, tcp(Source4(6), l.Target.V4, segment{from: 40000, to: 22, seq: 1, flags: syn}))
+	for _, src := range []netip.Addr{Source4(1), Source4(3), Source4(6)} {
 		if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +112,8 @@ func TestExplain(t *testing.T) {
 	says(t, d, "192.0.2.13", "is blocked", "connection to the trap port tcp/11 was completed", `it sent "GET / \x1b[31m\x9b`, "the address is proven (block.for)")
 	says(t, d, "192.0.2.14", "is not blocked", "somebody forges this host's address")
 	says(t, d, "192.0.2.1", "192.0.2.1 is protected and never blocked: gateway", "ignore.gateways = true")
+	says(t, d, "192.0.2.15", "is not blocked", "your list monitoring: its probes are counted and not judged", "not judged: it is in the list monitoring")
+	says(t, d, "192.0.2.16", "is blocked", "in the list census, whose first probe is reacted to", `known.census.policy = "block"`)
 	says(t, d, "203.0.113.9", "it is in 203.0.113.0/24, ignored by the configuration", "ignore.addresses")
 	says(t, d, "198.51.100.9", "no probe of it is known")
 	says(t, d, "198.51.100.0/24", "ask for an address")

@@ -158,6 +158,10 @@ func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol u
 }
 
 func halves(a netip.Addr) [2]uint64 {
+	if a.Is4() { // in its mapped form
+		b := a.As4()
+		return [2]uint64{0, 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
+	}
 	b := a.As16()
 	return [2]uint64{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }

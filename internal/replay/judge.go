@@ -37,7 +37,9 @@ func (r *run) learn(rec *record) {
 // judge is the second pass.
 func (r *run) judge(rec *record) {
 	r.rec.Number++
-	r.rec.Probe = engine.Probe{}
+	if r.rec.Verdict == Probe { // of the packet before
+		r.rec.Probe = engine.Probe{}
+	}
 	r.rec.Verdict = r.verdict(rec)
 	r.count(rec)
 	r.emit(&r.rec)

@@ -301,6 +301,9 @@ func (s *story) scan() {
 			s.t.Errorf("journalctl -x lacks %q:\n%s", want, explained)
 		}
 	}
+	if sum := s.run("picket", "report", "--since", "1h"); !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(peerAddress) + ` +[1-9]`).MatchString(sum) {
+		s.t.Errorf("picket report lacks %s:\n%s", peerAddress, sum)
+	}
 	if left := regexp.MustCompile(`@PICKET_\w+@`).FindString(s.run("journalctl", "--no-pager", "-x", "-t", "picket")); left != "" {
 		s.t.Errorf("journalctl -x has %s", left)
 	}

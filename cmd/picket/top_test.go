@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"picket/internal/control"
+)
+
+// watched is a view two seconds after another one.
+func watched() *view {
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
+	source := func(name string, probes uint32) control.Source {
+		return control.Source{Name: name, Probes: probes, Ports: probes, Targets: 1, Tool: "nmap", Last: at.Add(-90 * time.Second)}
+	}
+	block := func(name string, drops uint64, age time.Duration) control.Block {
+		return control.Block{Name: name, Drops: drops, Since: at.Add(-age), Expires: at.Add(10*time.Minute - age), Pattern: "portscan", Reason: "above\x1b[31m the trigger"}
+	}
+	before := &view{
+		at: at.Add(-2 * time.Second), blocked: at.Add(-2 * time.Second), status: control.Status{Probes: 100},
+		sources: []control.Source{source("192.0.2.1", 500), source("192.0.2.2", 20)}, blocks: []control.Block{block("192.0.2.9", 1000, time.Minute)},
+	}
+	return &view{
+		at: at, blocked: at, before: before,
+		status:  control.Status{Version: "1.0", Uptime: 3661, Probes: 180, Sources: 3, Blocks: 2, Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321}},
+		sources: []control.Source{source("192.0.2.1", 500), source("192.0.2.2", 60), source("192.0.2.3", 3)},
+		blocks:  []control.Block{block("192.0.2.9", 3000, time.Minute), block("192.0.2.8", 0, time.Second)},
+	}
+}
+
+func TestTopLines(t *testing.T) {
+	got := strings.Join(watched().lines(10, 10), "\n")
+	want := `picket 1.0, up 1h1m1s, blocking   12:00:00
+probes 180 (40/s), lost 0   sources 3   blocks 2   reaction 210µs, 99 % in 4.321ms
+
+SOURCE     PROBES   /S  PORTS  HOSTS  TOOL  LAST
+192.0.2.2      60   20     60      1  nmap  1m ago
+192.0.2.3       3  1.5      3      1  nmap  1m ago
+192.0.2.1     500    -    500      1  nmap  1m ago
+
+BLOCKED    LEFT   DROPS    /S  PATTERN   WHY
+192.0.2.8  9m59s      0     -  portscan  above?[31m the trigger
+192.0.2.9  9m     3000  1000  portscan  above?[31m the trigger`
+	want = strings.Replace(want, "9m     3000", "9m      3000", 1)
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	v := watched()
+	v.sources, v.blocks, v.before, v.trouble = nil, nil, nil, errors.New("picket is not running")
+	got = strings.Join(v.lines(10, 10), "\n")
+	for _, want := range []string{"picket is not running", "nobody has probed yet", "nobody is blocked", "probes 180, lost"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks %q:\n%s", want, got)
+		}
+	}
+}
+
+// TestTopFits: whatever the terminal's size, a screen is no larger.
+func TestTopFits(t *testing.T) {
+	v := watched()
+	for i := range 300 {
+		v.sources = append(v.sources, control.Source{Name: fmt.Sprintf("2001:db8:%x::/48", i), Network: strings.Repeat("n", 99), ASN: 1})
+		v.blocks = append(v.blocks, control.Block{Name: fmt.Sprintf("2001:db8:%x::/48", i), Reason: strings.Repeat("r", 99)})
+	}
+	for _, size := range [][2]int{{80, 24}, {200, 60}, {20, 5}, {1, 1}, {80, 400}} {
+		var out strings.Builder
+		if err := v.draw(&out, func() (int, int) { return size[0], size[1] }); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimPrefix(out.String(), "\x1b[H"), "\r\n")
+		if len(lines) > size[1] {
+			t.Errorf("%v: %d lines", size, len(lines))
+		}
+		for _, l := range lines {
+			for _, code := range []string{"\x1b[1m", "\x1b[0m", "\x1b[K", "\x1b[J"} {
+				l = strings.ReplaceAll(l, code, "")
+			}
+			if n := len([]rune(l)); n > size[0] {
+				t.Errorf("%v: a line of %d: %q", size, n, l)
+			}
+			if strings.Contains(l, "\x1b") {
+				t.Errorf("%v: %q", size, l)
+			}
+		}
+		if rows := len(lines); size[1] == 24 && rows != 24 {
+			t.Errorf("a terminal of 24 lines is filled with %d", rows)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lists is a configuration with a list of each policy; trigger 0, so that the
+// kernel holds whoever probes until picket lets go.
+func lists(policy1 string) string {
+	text := "[tcp]\ntrigger = 0\n"
+	for i, policy := range []string{policy1, "log", "block"} {
+		text += fmt.Sprintf("[[known]]\nname = \"list-%d\"\naddresses = [\"%s\", \"%s\"]\npolicy = %q\n", i+1, Source4(i+1), Source6(i+1), policy)
+	}
+	return text
+}
+
+// TestKnownLists: whom the operator knows is ignored, told of or blocked, as
+// the list says; and freed when a list comes to say otherwise.
+func TestKnownLists(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: lists("ignore")})
+	for _, to := range []netip.Addr{l.Target.V4, l.Target.V6} {
+		for i := 1; i <= 3; i++ {
+			from := Source4(i)
+			if to.Is6() {
+				from = Source6(i)
+			}
+			forge(t, l, from, to, uint32(1000*i))
+		}
+	}
+	for i := 2; i <= 3; i++ {
+		action := map[int]string{2: "action=log", 3: "action=block"}[i]
+		for _, from := range []string{Source4(i).String(), Source6(i).String()} {
+			if _, err := d.WaitEvent(3*time.Second, "source="+from+" ", action, fmt.Sprintf("known=list-%d", i), "probes=1 "); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for i := 1; i <= 2; i++ {
+		if b, ok, err := d.Blocked(Source4(i)); err != nil || ok {
+			t.Errorf("list-%d: %+v, %v", i, b, err)
+		}
+	}
+	for _, e := range d.Events() {
+		if strings.Contains(e, "known=list-1") {
+			t.Errorf("told: %s", e)
+		}
+	}
+	status, err := d.Cmd("status")
+	if err != nil || !strings.Contains(status, "from list list-1") {
+		t.Errorf("%v\n%s", err, status)
+	}
+	for i, want := range []string{"its probes are counted and not judged", "told of and never blocked", "blocked at its first probe"} {
+		text, err := d.Cmd("explain", Source4(i+1).String())
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("explain lacks %q: %v\n%s", want, err, text)
+		}
+	}
+	blocks, err := d.Cmd("blocks", "--json")
+	if err != nil || !strings.Contains(blocks, `"known": "list-3"`) {
+		t.Errorf("%v\n%s", err, blocks)
+	}
+	// The other way round.
+	if err := d.Reload(lists("block")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.WaitEvent(3*time.Second, "was read again"); err != nil {
+		t.Fatal(err)
+	}
+	forge(t, l, Source4(1), l.Target.V4, 9000)
+	if _, err := d.WaitBlock(Source4(1), 3*time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := d.Reload(lists("log")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.WaitEvent(3*time.Second, "event=unblock", "source="+Source4(1).String(), "a list that is not blocked"); err != nil {
+		t.Error(err)
+	}
+}
