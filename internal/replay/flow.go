@@ -89,12 +89,35 @@ func (k *flowKey) hash() uint64 {
 	return h
 }
 
+// A flowID is a packet's flow, and where in the table it belongs.
+type flowID struct {
+	key     flowKey
+	place   uint32 // the first of the set
+	swapped bool   // the source is the high end
+	ok      bool   // the packet belongs to a flow
+}
+
+// of finds the flow of p.
+func (id *flowID) of(p *packet.Packet) {
+	if id.swapped, id.ok = flowOf(p, &id.key); id.ok {
+		id.place = id.key.place()
+	}
+}
+
+// expect loads what find will look at. The loads for several packets do not
+// depend on each other, so the processor waits for all of them at once.
+func (t *flows) expect(id *flowID) uint32 {
+	return t.places[id.place].last + t.places[id.place+ways/2].last
+}
+
+// place returns where k's set begins.
+func (k *flowKey) place() uint32 { return uint32(k.hash() % (MaxFlows / ways) * ways) }
+
 // find returns k's flow, or the place where it belongs with found false, and
 // the state that a flow of k without flags has.
-func (t *flows) find(k *flowKey) (f *flow, name uint64, found bool) {
+func (t *flows) find(k *flowKey, place uint32) (f *flow, name uint64, found bool) {
 	name = maphash.Comparable(t.seed, *k) &^ flowFlags
-	first := k.hash() % (MaxFlows / ways) * ways
-	set := t.places[first : first+ways : first+ways]
+	set := t.places[place : place+ways : place+ways]
 	victim := &set[0]
 	for i := range set {
 		f := &set[i]
@@ -199,6 +222,6 @@ func (t *flows) aboutKnown(p *packet.Packet, at int64) bool {
 	}
 	var k flowKey
 	makeKey(&k, e.Source, e.Destination, sport, port, e.Protocol)
-	f, _, found := t.find(&k)
+	f, _, found := t.find(&k, k.place())
 	return found && !f.expired(e.Protocol, at)
 }

@@ -18,30 +18,34 @@ type run struct {
 	emit      func(*Record)
 	sum       Summary
 	rec       Record
-	packet    packet.Packet
+	packet    *packet.Packet
+	flow      *flowID
+	whole     packet.Packet // one that came in fragments
+	wholeFlow flowID
 	frame     frame
+	window    window
 }
 
 // learn is the first pass.
-func (r *run) learn(rec *record) {
-	if v := r.decode(rec); v != Probe || r.frame.mode != 0 {
+func (r *run) learn(g *glimpse) {
+	if v := r.decode(g); v != Probe || r.frame.mode != 0 {
 		return
 	}
 	learn := r.known
 	if len(r.rules.Local) > 0 && !r.local(r.packet.Source) {
 		learn = nil // who serves elsewhere does not matter
 	}
-	r.flows.track(&r.packet, r.rec.At, learn, nil)
+	r.flows.track(r.packet, r.flow, r.rec.At, learn, nil)
 }
 
 // judge is the second pass.
-func (r *run) judge(rec *record) {
+func (r *run) judge(g *glimpse) {
 	r.rec.Number++
 	if r.rec.Verdict == Probe { // of the packet before
 		r.rec.Probe = engine.Probe{}
 	}
-	r.rec.Verdict = r.verdict(rec)
-	r.count(rec)
+	r.rec.Verdict = r.verdict(g)
+	r.count(&g.record)
 	r.emit(&r.rec)
 }
 
@@ -56,20 +60,20 @@ func (r *run) count(rec *record) {
 	s.Verdicts[r.rec.Verdict]++
 }
 
-// decode gets at the packet in rec, whole if it came in fragments. Any verdict
+// decode gets at the packet of g, whole if it came in fragments. Any verdict
 // but Probe ends the matter.
-func (r *run) decode(rec *record) Verdict {
-	r.frame = unwrap(rec)
-	r.rec.At, r.rec.Raw, r.rec.Packet = rec.at, r.frame.ip, nil
+func (r *run) decode(g *glimpse) Verdict {
+	r.frame, r.packet, r.flow = g.frame, &g.packet, &g.flow
+	r.rec.At, r.rec.Raw, r.rec.Packet = g.at, r.frame.ip, nil
 	if r.frame.at != 0 {
 		r.rec.At = r.frame.at
 	}
 	if r.frame.ip == nil {
 		return NotIP
 	}
-	p := &r.packet
+	p := r.packet
 	r.rec.Packet = p
-	if reason := packet.Decode(r.frame.ip, p); reason != packet.OK {
+	if g.reason != packet.OK {
 		return Garbage
 	}
 	if p.Has&packet.HasProtocol == 0 {
@@ -80,25 +84,28 @@ func (r *run) decode(rec *record) Verdict {
 		if whole == nil {
 			return Fragment
 		}
-		r.rec.Raw = whole
+		p = &r.whole
+		r.rec.Raw, r.rec.Packet, r.packet = whole, p, p
 		if packet.Decode(whole, p) != packet.OK || p.Has&packet.HasProtocol == 0 {
 			return Garbage
 		}
+		r.flow = &r.wholeFlow
+		r.flow.of(p)
 	}
 	return Probe
 }
 
 // verdict follows the rules of package nft's chain mirror from top to bottom.
-func (r *run) verdict(rec *record) Verdict {
-	if v := r.decode(rec); v != Probe {
+func (r *run) verdict(g *glimpse) Verdict {
+	if v := r.decode(g); v != Probe {
 		return v
 	}
-	p, f := &r.packet, &r.frame
+	p, f := r.packet, &r.frame
 	if f.mode != 0 {
 		return r.probe(f.mode) // the kernel's rules have judged it already
 	}
 	// Every packet counts for the flows, whatever else it is.
-	relation := r.flows.track(p, r.rec.At, nil, r.known)
+	relation := r.flows.track(p, r.flow, r.rec.At, nil, r.known)
 	switch v := r.direction(); {
 	case v != Probe:
 		return v

@@ -85,7 +85,7 @@ func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record))
 	sources = byTime(sources)
 	for _, s := range sources {
 		// What is wrong with s is told by the second pass, which gets as far.
-		_ = each(ctx, s, r.learn)
+		_ = r.each(ctx, s, r.learn)
 	}
 	r.sum = Summary{Files: len(sources), Open: len(r.known.open), Learned: !r.known.full}
 	r.flows.forget()
@@ -96,37 +96,11 @@ func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record))
 			break
 		}
 		r.rec.File, r.rec.Number = s.Name, 0
-		if err := each(ctx, s, r.judge); err != nil && ctx.Err() == nil {
+		if err := r.each(ctx, s, r.judge); err != nil && ctx.Err() == nil {
 			faults = append(faults, err)
 		}
 	}
 	return r.sum, errors.Join(append(faults, ctx.Err())...)
-}
-
-// each calls do for every packet of s.
-func each(ctx context.Context, s Source, do func(*record)) error {
-	f, err := s.Open()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := newReader(s.Name, f)
-	if err != nil {
-		return err
-	}
-	var rec record
-	for {
-		if r.packets%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err := r.read(&rec); err != nil {
-			if err == io.EOF {
-				return nil
-			}
-			return err
-		}
-		do(&rec)
-	}
 }
 
 // byTime sorts sources by their first packet; those without one go last.

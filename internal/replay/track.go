@@ -51,25 +51,24 @@ func (l *learned) liveFlow(k *flowKey) {
 // track folds p into the table and says what it is to the packets before it.
 // In the first pass (learn not nil) it notes open ports and living connections
 // there; in the second it consults them.
-func (t *flows) track(p *packet.Packet, at int64, learn, known *learned) relation {
+func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *learned) relation {
 	if p.ICMPError() {
 		if t.aboutKnown(p, at) {
 			return related
 		}
 		return fresh
 	}
-	var k flowKey
-	swapped, ok := flowOf(p, &k)
-	if !ok {
+	if !id.ok {
 		return fresh
 	}
+	k := &id.key
 	t.tick = (t.tick + 2) & (1<<31 - 1) // even: touch sets the lowest bit, as 0 is free
-	f, name, found := t.find(&k)
-	if swapped {
+	f, name, found := t.find(k, id.place)
+	if id.swapped {
 		name |= flowSwapped
 	}
 	if !found || f.expired(p.Protocol, at) {
-		return t.begin(f, name, &k, p, at, known)
+		return t.begin(f, name, k, p, at, known)
 	}
 	if now := seconds(at); int32(now-f.last) > 0 {
 		f.last = now
@@ -79,7 +78,7 @@ func (t *flows) track(p *packet.Packet, at int64, learn, known *learned) relatio
 		// A SYN on a flow that is over begins a new one, from either side.
 		over := f.is(flowClosed) || !first && !f.is(flowReplied) && f.is(flowMidway)
 		if over && p.Flags&(engine.FlagSYN|engine.FlagACK|engine.FlagRST) == engine.FlagSYN {
-			return t.begin(f, name, &k, p, at, known)
+			return t.begin(f, name, k, p, at, known)
 		}
 		f.ended(p.Flags, first)
 	}
@@ -92,7 +91,7 @@ func (t *flows) track(p *packet.Packet, at int64, learn, known *learned) relatio
 	case !refusal(p):
 		f.state |= flowReplied
 		if learn != nil {
-			learn.reply(f, &k, p)
+			learn.reply(f, k, p)
 		}
 	}
 	t.touch(f)
