@@ -32,6 +32,7 @@ type blocker struct {
 	actions *actions           // what is done beside a block
 	count   atomic.Int64       // len(book), for who asks from outside
 	changes uint64             // of the book, so far
+	fresh   chan struct{}      // an unproven source was blocked
 	speed   speed
 }
 
@@ -76,7 +77,7 @@ const tellEach = 100
 const batch = 500
 
 func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Prefix)) *blocker {
-	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost}
+	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost, fresh: make(chan struct{}, 1)}
 }
 
 // block queues a block; false means that the queue is full. It never waits.
@@ -214,6 +215,12 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		return
 	}
 	b.journal.Event(e.event)
+	if !w.seen.IsZero() && !w.event.Proven {
+		select {
+		case b.fresh <- struct{}{}:
+		default: // asked for already
+		}
+	}
 }
 
 func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev engine.Event) *entry {

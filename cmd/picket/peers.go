@@ -26,23 +26,51 @@ type peers struct {
 	trouble trouble
 }
 
-// watchPeers keeps the engine told of who is connected.
+// watchPeers keeps the engine told of who is connected. After a block of an
+// unproven source it looks again at once: a connection made since the last look
+// was not known to the engine, and its peer is freed.
 func (d *daemon) watchPeers(ctx context.Context) {
 	timer := time.NewTimer(peersEvery)
 	defer timer.Stop()
+	var pause <-chan time.Time // while looking again would cost too much
 	for {
+		fresh := d.blocker.fresh
+		if pause != nil {
+			fresh = nil
+		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-pause:
+			pause = nil
+			continue
+		case <-fresh:
 		case <-timer.C:
 		}
 		began := time.Now()
 		if set, changed := d.peers.look(d); changed {
-			// It fails when picket is stopping, and then nobody judges.
+			// These fail when picket is stopping, and then nobody judges.
 			_ = d.judge.call(ctx, func() { d.judge.engine.SetConnected(set) })
+			_ = d.blocker.call(ctx, func() error { return d.blocker.freeConnected(set) })
 		}
-		timer.Reset(max(peersEvery, peersShare*time.Since(began)))
+		took := time.Since(began)
+		timer.Reset(max(peersEvery, peersShare*took))
+		pause = time.After(peersShare * took)
 	}
+}
+
+// freeConnected ends the blocks that the engine would not have made, had it
+// known of a connection: unproven ones, made since the look before the last.
+func (b *blocker) freeConnected(peers engine.Prefixes) error {
+	for p, e := range b.book {
+		if e.event.Proven || e.event.Technique == "" || time.Since(e.since) > 2*peersEvery || !peers.Overlaps(p) {
+			continue
+		}
+		if _, err := b.unblock(p, "this host has a connection with it, and the probes may be forged"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // look asks the kernel, and reports whether the answer is another one than

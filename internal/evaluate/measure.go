@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -228,7 +229,10 @@ func forge(ctx context.Context, s *site) error {
 			}
 		}
 	}()
-	for who, src := range protected() {
+	// The peer first: its connection is the newest thing there is.
+	names := slices.Sorted(maps.Keys(protected()))
+	for _, who := range names {
+		src := protected()[who]
 		a := aim{src: src, dst: s.Target.V4}
 		if src.Is6() {
 			a.dst = s.Target.V6

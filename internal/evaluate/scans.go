@@ -19,6 +19,7 @@ type scan struct {
 
 	// What picket should call it; tool "" if nobody could tell.
 	pattern, technique, tool string
+	orElse                   string // another right technique
 
 	// What peers call it, by their own words; "" if they have none.
 	portsentry, scanlogd, psad string
@@ -75,7 +76,8 @@ func nmapAt(options ...string) func(aim) []string {
 func scans() []scan {
 	return []scan{
 		{name: "nmap -sS", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sS")},
-		{name: "nmap -sT", pattern: "portscan", technique: "connect", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sT")},
+		// A SYN, until a connection to a trap port is completed.
+		{name: "nmap -sT", pattern: "portscan", technique: "connect", orElse: "syn", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sT")},
 		{name: "nmap -sF", pattern: "portscan", technique: "fin", tool: "nmap", portsentry: "FIN scan", scanlogd: "Fsrpau", psad: "flags: FIN", command: nmap("-sF")},
 		{name: "nmap -sN", pattern: "portscan", technique: "null", tool: "nmap", portsentry: "NULL scan", scanlogd: "fsrpau", psad: "flags: NULL", command: nmap("-sN")},
 		{name: "nmap -sX", pattern: "portscan", technique: "xmas", tool: "nmap", portsentry: "XMAS scan", scanlogd: "FsrPaU", psad: "flags: URG PSH FIN", command: nmap("-sX")},

@@ -115,7 +115,7 @@ func (p *picketTool) label(sc *scan, words []string) bool {
 // tool", is what the scan was.
 func rightWords(sc *scan, words string) bool {
 	w := strings.Fields(words)
-	if len(w) < 2 || w[0] != sc.pattern || w[1] != sc.technique {
+	if len(w) < 2 || w[0] != sc.pattern || w[1] != sc.technique && w[1] != sc.orElse {
 		return false
 	}
 	return sc.tool == "" || len(w) == 3 && w[2] == sc.tool

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -80,6 +81,32 @@ func TestConnectedPeersAreSpared(t *testing.T) {
 		forge(t, l, src, dst, 100_000)
 		if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
 			t.Errorf("%s has no connection any more: %v", src, err)
+		}
+	}
+}
+
+// A connection of which picket could not know yet: its peer is blocked for the
+// moment that it takes to look again.
+func TestNewPeersAreFreed(t *testing.T) {
+	l := newLab(t)
+	hold(t, l.Target, 8080)
+	d := start(t, l.Target, Options{})
+	for src, dst := range map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6} {
+		c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, 8080), time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		forge(t, l, src, dst, 1000)
+		eventually(t, 5*time.Second, "the peer is spared or freed", func() bool {
+			if _, ok, err := d.Blocked(src); err != nil || ok {
+				return false
+			}
+			said := strings.Join(d.Events(), "\n")
+			return containsAll(said, []string{src.String(), "connection with"}) || containsAll(said, []string{src.String(), "connected peer"})
+		})
+		if !l.Attacker.Reaches(src, netip.AddrPortFrom(dst, 8080), time.Second) {
+			t.Errorf("%s does not reach the service", src)
 		}
 	}
 }
