@@ -14,7 +14,7 @@ import (
 
 // longConfig blocks for longer than a test lasts, unproven sources included.
 func longConfig() string {
-	return strings.ReplaceAll(hotConfig, `"4s"`, `"10m"`) + "unproven_for = [\"10m\"]\n"
+	return strings.ReplaceAll(hotConfig, `"6s"`, `"10m"`) + "unproven_for = [\"10m\"]\n"
 }
 
 func TestReloadKeepsBlocks(t *testing.T) {

@@ -94,7 +94,7 @@ func zmap(a aim) []string {
 
 // blockFor is the block time of the matrix: long enough to look at a block on
 // a busy machine, short enough to wait for its end.
-const blockFor = 4 * time.Second
+const blockFor = 6 * time.Second
 
 const hotConfig = `
 [tcp]
@@ -116,7 +116,7 @@ modes = ["advanced"]
 action = "block"
 trigger = 0
 [block]
-for = ["4s"]
+for = ["6s"]
 `
 
 // The sources of the matrix ask a service first, and who is connected is spared.
@@ -128,7 +128,7 @@ func TestMatrixTriggerZero(t *testing.T) {
 
 // The embedded default, but for the block time, which a test cannot wait for.
 func TestMatrixDefault(t *testing.T) {
-	matrix(t, "[block]\nfor = [\"4s\"]\n", "1-300")
+	matrix(t, "[block]\nfor = [\"6s\"]\n", "1-300")
 }
 
 // matrix holds for every scan and family: it is detected, named right,

@@ -168,7 +168,7 @@ func TestBlocksByHand(t *testing.T) {
 // A repeated offender stays longer.
 func TestOffendersStayLonger(t *testing.T) {
 	l := newLab(t)
-	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["4s"]`, `["4s", "1h"]`) + "unproven_for = [\"4s\", \"1h\"]\n"})
+	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["6s"]`, `["6s", "1h"]`) + "unproven_for = [\"6s\", \"1h\"]\n"})
 	sources := map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6}
 	for src, dst := range sources {
 		witness(t, l, d, src, dst)
