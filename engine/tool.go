@@ -152,14 +152,14 @@ func masscanID(p *Probe) bool {
 }
 
 // nmapShape reports whether a packet with nmap's fixed window (tcpip.cc:
-// tcp->th_win = htons(1024)) is shaped as its raw scans are: a SYN has MSS 1460
-// and no other option, any other probe has none; measured. nmap's TTL is drawn
+// tcp->th_win = htons(1024)) is shaped as its raw scans are: what has SYN, with
+// FIN or alone, has MSS 1460 and no other option, any other probe has none; measured. nmap's TTL is drawn
 // from 37 to 59, so it arrives below 60.
 func nmapShape(p *Probe) bool {
 	if p.TTL > 59 && p.Destination.Is4() {
 		return false
 	}
-	if p.Technique == SYN {
+	if p.Flags&FlagSYN != 0 {
 		return p.Options == optsMSS && p.MSS == 1460
 	}
 	return p.Options == 0
