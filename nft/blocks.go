@@ -56,11 +56,17 @@ const minTimeout = time.Millisecond
 // already has its timeout started anew. The errors are [ErrFull],
 // [ErrOverlap], [ErrPermission], or the kernel's.
 func (t *Table) Block(blocks []Block, renew func(netip.Prefix) bool) error {
+	adds := map[string][]nftables.SetElement{} // by set: one message holds hundreds
 	for _, b := range blocks {
-		set, els := t.sets[where(b.Source)], element(b.Source, max(b.For, minTimeout))
-		_ = t.conn.SetAddElements(set, els) // Flush returns its error
+		adds[where(b.Source)] = append(adds[where(b.Source)], element(b.Source, max(b.For, minTimeout))...)
+	}
+	for name, els := range adds {
+		_ = t.conn.SetAddElements(t.sets[name], els) // Flush returns its error
+	}
+	for _, b := range blocks {
 		if renew(b.Source) {
 			// Before Linux 6.12 adding an element anew leaves its timeout as it is.
+			set, els := t.sets[where(b.Source)], element(b.Source, max(b.For, minTimeout))
 			_ = t.conn.SetDeleteElements(set, els)
 			_ = t.conn.SetAddElements(set, els)
 		}

@@ -199,6 +199,11 @@ func foreign(s nft.State) error {
 	return nil
 }
 
+// readyBlocks is how many blocks are put back before picket says that it is
+// ready, in some 0.1 s. With more, what waits for picket to be ready (the
+// network, at boot) is not held up, and they are back within the second.
+const readyBlocks = 20_000
+
 // install puts the table and the blocks of an earlier run into the kernel.
 // Where the table was there already, reading its blocks may take a second, so
 // that is done later, by adopt.
@@ -235,7 +240,14 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	for _, k := range kept.Blocks {
 		d.judge.engine.Restore(k.Source, k.Since, k.Until)
 	}
-	if fresh {
+	switch {
+	case fresh && len(kept.Blocks) > readyBlocks:
+		d.blocker.put(work{do: func() { // the first thing its owner does
+			if _, err := d.blocker.putBack(nil); err != nil {
+				d.journal.Notice("", "the blocks of an earlier run are not all back: %v", err)
+			}
+		}})
+	case fresh:
 		if _, err := d.blocker.putBack(nil); err != nil {
 			return err
 		}
