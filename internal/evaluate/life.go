@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -150,6 +151,11 @@ func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
 			to = netip.AddrPortFrom(to.Addr().WithZone(strconv.Itoa(i.Index)), to.Port())
 		}
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))
+		for end := time.Now().Add(time.Second); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
+			// A process that is being started still has the last one.
+			time.Sleep(time.Millisecond)
+			c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))
+		}
 		if err != nil {
 			return err
 		}

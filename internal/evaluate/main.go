@@ -22,9 +22,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -102,7 +100,7 @@ func evaluate(ctx context.Context, o options) (err error) {
 	}
 	r := &report{began: time.Now(), command: o.command, results: map[string]*result{}}
 	if err := runTools(ctx, o, dir, root, p, r); err != nil {
-		return cmp.Or(ctx.Err(), err)
+		return err
 	}
 	if live := r.results["picket"]; live != nil {
 		if err := captureTime(ctx, o, dir, live, p, r); err != nil {
@@ -122,11 +120,13 @@ func evaluate(ctx context.Context, o options) (err error) {
 	return r.verdict()
 }
 
-// runTools measures every tool in a lab of its own, side by side.
+// runTools measures every tool in a lab of its own, side by side. One that
+// fails ends them all.
 func runTools(ctx context.Context, o options, dir, root string, p *progress, r *report) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	var wg sync.WaitGroup
-	errs := make([]error, len(o.tools))
-	for i, name := range o.tools {
+	for _, name := range o.tools {
 		t, ok := toolNamed(name, o.picket, root)
 		if !ok {
 			return fmt.Errorf("no tool is called %q", name)
@@ -136,12 +136,12 @@ func runTools(ctx context.Context, o options, dir, root string, p *progress, r *
 		r.order = append(r.order, name)
 		wg.Go(func() {
 			if err := measure(ctx, t, dir, p, res); err != nil {
-				errs[i] = fmt.Errorf("%s: %w", name, err)
+				fail(fmt.Errorf("%s: %w", name, err)) // only the first one counts
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return context.Cause(ctx)
 }
 
 // A progress says what is being done, with the time since the start.

@@ -98,7 +98,7 @@ func scans() []scan {
 		{name: "nmap -D, 10 decoys", only: "4", pattern: "decoy", technique: "syn", tool: "nmap", sources: 11, event: "decoy", command: decoys},
 		{name: "20 sources, 5 ports each", pattern: "distributed", technique: "syn", tool: "nmap", sources: 20, event: "distributed", command: distributed},
 		{name: "one port of 15 addresses", only: "4", pattern: "sweep", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: sweep},
-		{name: "masscan", pattern: "portscan", technique: "syn", tool: "masscan", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "masscan", command: masscan},
+		{name: "masscan", pattern: "portscan", technique: "syn", tool: "masscan", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "Masscan", command: masscan},
 		{name: "zmap", only: "4", pattern: "portscan", technique: "syn", tool: "zmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: zmap},
 		{name: "hping3 -S --scan", only: "4", pattern: "portscan", technique: "syn", tool: "hping3", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: hping},
 	}

@@ -98,7 +98,8 @@ func begin(t testing.TB, h *Host, o Options) *Daemon {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("picket said:\n%s", strings.Join(d.Events(), "\n"))
+			said := d.Events()
+			t.Logf("picket said, at last:\n%s", strings.Join(said[max(0, len(said)-20):], "\n"))
 		}
 	})
 	return d

@@ -191,7 +191,12 @@ func scanned(t *testing.T, l *Lab, d *Daemon, s scan, a aim) {
 	}()
 	b, err := d.WaitBlock(a.src, 10*time.Second)
 	if err != nil {
-		t.Errorf("not blocked: %v; scanner: %v", err, <-done)
+		t.Errorf("not blocked: %v; scanner: %v; what picket said of it:", err, <-done)
+		for _, line := range d.Events() {
+			if strings.Contains(line, "source="+a.src.String()+" ") {
+				t.Log(line)
+			}
+		}
 		return
 	}
 	if !slices.Contains(strings.Fields(s.technique), b.Technique) {
