@@ -126,11 +126,16 @@ func runTools(ctx context.Context, o options, dir, root string, p *progress, r *
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var wg sync.WaitGroup
+	var tools []tool
 	for _, name := range o.tools {
 		t, ok := toolNamed(name, o.picket, root)
 		if !ok {
 			return fmt.Errorf("no tool is called %q", name)
 		}
+		tools = append(tools, t)
+	}
+	for i, t := range tools {
+		name := o.tools[i]
 		res := &result{tool: name}
 		r.results[name] = res
 		r.order = append(r.order, name)
