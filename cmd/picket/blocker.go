@@ -32,7 +32,7 @@ type blocker struct {
 	actions *actions           // what is done beside a block
 	count   atomic.Int64       // len(book), for who asks from outside
 	changes uint64             // of the book, so far
-	fresh   chan struct{}      // an unproven source was blocked
+	fresh   chan struct{}      // asks for a new look at who is connected
 	speed   speed
 }
 
@@ -216,10 +216,15 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 	}
 	b.journal.Event(e.event)
 	if !w.seen.IsZero() && !w.event.Proven {
-		select {
-		case b.fresh <- struct{}{}:
-		default: // asked for already
-		}
+		b.refresh()
+	}
+}
+
+// refresh asks for a new look at who is connected. It never waits.
+func (b *blocker) refresh() {
+	select {
+	case b.fresh <- struct{}{}:
+	default: // asked for already
 	}
 }
 

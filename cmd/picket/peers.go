@@ -26,9 +26,10 @@ type peers struct {
 	trouble trouble
 }
 
-// watchPeers keeps the engine told of who is connected. After a block of an
-// unproven source it looks again at once: a connection made since the last look
-// was not known to the engine, and its peer is freed.
+// watchPeers keeps the engine told of who is connected. It looks again at once
+// when a new source probes, and after the block of an unproven one: a
+// connection made since the last look was not known to the engine, and its peer
+// is freed.
 func (d *daemon) watchPeers(ctx context.Context) {
 	timer := time.NewTimer(peersEvery)
 	defer timer.Stop()
