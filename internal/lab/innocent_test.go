@@ -194,6 +194,33 @@ func TestBackscatter(t *testing.T) {
 	}
 }
 
+// Answers do not hide a scan: what one source may cost is not used up by
+// packets that are counted and never held against it. masscan, whose every
+// probe is followed by a RST, lives on that.
+func TestAnswersDoNotHideAScan(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{})
+	for _, f := range []struct {
+		name     string
+		src, dst netip.Addr
+	}{
+		{"IPv4", Source4(1), l.Target.V4},
+		{"IPv6", Source6(1), l.Target.V6},
+	} {
+		var packets []packet
+		for port := uint16(1); port <= 60; port++ {
+			packets = append(packets, tcp(f.src, f.dst, segment{from: 80, to: port, seq: uint32(port), flags: rst}))
+		}
+		for port := uint16(1); port <= 1000; port++ {
+			packets = append(packets, knock(f.src, f.dst, port))
+		}
+		send(t, l.Attacker, packets...)
+		if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {
+			t.Errorf("%s: %v", f.name, err)
+		}
+	}
+}
+
 // unreachable returns a port-unreachable error about a datagram that dst never
 // sent (RFC 792; RFC 4443, 3.1).
 func unreachable(src, dst netip.Addr, port uint16) packet {
