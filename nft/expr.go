@@ -181,25 +181,27 @@ func icmpTypes(text string, key nftables.SetDatatype, protocol byte, types []byt
 // from wire to engine); under a flood that would starve it, and 64 is read five
 // times as cheaply.
 func logChain(mode string, c Config) chain {
-	line := func(rate, burst, threshold uint32, prefix, end string, then []expr.Any) rule {
-		return rule{
-			text: fmt.Sprintf("limit rate %d/second burst %d packets log prefix %q group %d snaplen %d queue-threshold %d%s", rate, burst, prefix, c.Group, c.Snaplen, threshold, end),
-			exprs: cat([]expr.Any{
-				&expr.Limit{Type: expr.LimitTypePkts, Rate: uint64(rate), Unit: expr.LimitTimeSecond, Burst: burst},
-				&expr.Log{
-					Key:   1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_SNAPLEN | 1<<unix.NFTA_LOG_QTHRESHOLD | 1<<unix.NFTA_LOG_PREFIX,
-					Group: c.Group, Snaplen: c.Snaplen, QThreshold: uint16(threshold), Data: []byte(prefix),
-				},
-			}, then),
-		}
-	}
 	return chain{
 		name: mode,
 		why:  "probes of " + mode + " mode",
 		rules: []rule{
 			{text: "jump bound", exprs: verdict(expr.VerdictJump, "bound")},
-			line(1000, 1000, 1, mode, " return", verdict(expr.VerdictReturn, "")),
-			line(50000, 5000, 64, mode+" bulk", "", nil),
+			logLine(c, 1000, 1000, 1, mode, " return", verdict(expr.VerdictReturn, "")),
+			logLine(c, 50000, 5000, 64, mode+" bulk", "", nil),
 		},
+	}
+}
+
+// limit rate R/second burst B packets log prefix P group G snaplen S queue-threshold T END
+func logLine(c Config, rate, burst, threshold uint32, prefix, end string, then []expr.Any) rule {
+	return rule{
+		text: fmt.Sprintf("limit rate %d/second burst %d packets log prefix %q group %d snaplen %d queue-threshold %d%s", rate, burst, prefix, c.Group, c.Snaplen, threshold, end),
+		exprs: cat([]expr.Any{
+			&expr.Limit{Type: expr.LimitTypePkts, Rate: uint64(rate), Unit: expr.LimitTimeSecond, Burst: burst},
+			&expr.Log{
+				Key:   1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_SNAPLEN | 1<<unix.NFTA_LOG_QTHRESHOLD | 1<<unix.NFTA_LOG_PREFIX,
+				Group: c.Group, Snaplen: c.Snaplen, QThreshold: uint16(threshold), Data: []byte(prefix),
+			},
+		}, then),
 	}
 }

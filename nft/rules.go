@@ -109,11 +109,19 @@ func chains(c Config) []chain {
 			},
 		},
 		{
+			name: "backscatter",
+			why:  "answers to what we never sent are counted, apart from probes: or they would use up what their source may cost, and hide its scan",
+			rules: []rule{
+				logLine(c, 50, 100, 64, "advanced bulk", "", nil),
+			},
+		},
+		{
 			name: "mirror_tcp",
 			rules: []rule{
 				{text: "socket wildcard <= 1 accept", exprs: cat(served(), verdict(expr.VerdictAccept, ""))},
-				{text: "tcp dport @hot_tcp tcp flags & rst != rst tcp flags & (syn | ack) != (syn | ack) jump hold",
-					exprs: cat(dport(unix.IPPROTO_TCP, "hot_tcp", false), tcpFlags(0x04, expr.CmpOpNeq, 0x04), tcpFlags(0x12, expr.CmpOpNeq, 0x12), verdict(expr.VerdictJump, "hold"))},
+				{text: "tcp flags & rst == rst goto backscatter", exprs: cat(l4proto(unix.IPPROTO_TCP), tcpFlags(0x04, expr.CmpOpEq, 0x04), verdict(expr.VerdictGoto, "backscatter"))},
+				{text: "tcp flags & (syn | ack) == (syn | ack) goto backscatter", exprs: cat(l4proto(unix.IPPROTO_TCP), tcpFlags(0x12, expr.CmpOpEq, 0x12), verdict(expr.VerdictGoto, "backscatter"))},
+				{text: "tcp dport @hot_tcp jump hold", exprs: cat(dport(unix.IPPROTO_TCP, "hot_tcp", false), verdict(expr.VerdictJump, "hold"))},
 				{text: "tcp dport @stealth_tcp goto stealth", exprs: cat(dport(unix.IPPROTO_TCP, "stealth_tcp", false), verdict(expr.VerdictGoto, "stealth"))},
 				{text: "tcp dport @excluded_tcp accept", exprs: cat(dport(unix.IPPROTO_TCP, "excluded_tcp", false), verdict(expr.VerdictAccept, ""))},
 				{text: "tcp dport @advanced_tcp goto advanced", exprs: cat(dport(unix.IPPROTO_TCP, "advanced_tcp", false), verdict(expr.VerdictGoto, "advanced"))},
@@ -166,7 +174,7 @@ func chains(c Config) []chain {
 				{text: "meta l4proto sctp goto mirror_sctp", exprs: cat(l4proto(unix.IPPROTO_SCTP), verdict(expr.VerdictGoto, "mirror_sctp"))},
 				{text: "meta l4proto != @advanced_ip accept", exprs: cat(l4protoNotIn("advanced_ip"), verdict(expr.VerdictAccept, ""))},
 				{text: "meta l4proto icmp goto mirror_icmp", exprs: cat(l4proto(unix.IPPROTO_ICMP), verdict(expr.VerdictGoto, "mirror_icmp"))},
-				{text: "meta l4proto ipv6-icmp goto mirror_icmp", exprs: cat(l4proto(unix.IPPROTO_ICMPV6), verdict(expr.VerdictGoto, "mirror_icmp"))},
+				{text: "meta l4proto icmpv6 goto mirror_icmp", exprs: cat(l4proto(unix.IPPROTO_ICMPV6), verdict(expr.VerdictGoto, "mirror_icmp"))},
 				{text: "goto advanced", exprs: verdict(expr.VerdictGoto, "advanced")},
 			},
 		},

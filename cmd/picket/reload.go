@@ -70,8 +70,11 @@ func (d *daemon) push(ctx context.Context) error {
 		if refused = d.judge.engine.Reconfigure(cfg); refused == nil {
 			d.judge.config = c
 		}
-	}); err != nil || refused != nil {
-		return errors.Join(err, refused)
+	}); err != nil {
+		return err
+	}
+	if refused != nil {
+		return refused
 	}
 	err := d.blocker.call(ctx, func() error {
 		d.blocker.wanted = els
