@@ -15,8 +15,12 @@ import (
 // text above it (nft --debug=netlink), so that a rule lists the same whichever
 // way it came into the kernel.
 
-// statusDNAT is IPS_DST_NAT (include/uapi/linux/netfilter/nf_conntrack_common.h).
-const statusDNAT = 1 << 5
+// Bits of include/uapi/linux/netfilter/nf_conntrack_common.h: IPS_ASSURED, which
+// TCP gets with the last packet of the handshake, and IPS_DST_NAT.
+const (
+	statusAssured = 1 << 2
+	statusDNAT    = 1 << 5
+)
 
 func cat(parts ...[]expr.Any) (all []expr.Any) {
 	for _, p := range parts {
@@ -140,12 +144,8 @@ func talker(v6 bool) []expr.Any {
 	}, verdict(expr.VerdictAccept, ""))
 }
 
-// add @held { saddr }
-func hold(v6 bool) []expr.Any {
-	set := "held4"
-	if v6 {
-		set = "held6"
-	}
+// add @SET { saddr }
+func note(set string, v6 bool) []expr.Any {
 	return cat(loadSaddr(v6), []expr.Any{&expr.Dynset{SrcRegKey: 1, SetName: set, Operation: uint32(unix.NFT_DYNSET_OP_ADD)}})
 }
 

@@ -81,8 +81,16 @@ func chains(c Config) []chain {
 			name: "hold",
 			why:  "no second packet of this source until the engine has judged the first",
 			rules: []rule{
-				{text: "add @held4 { ip saddr }", exprs: hold(false)},
-				{text: "add @held6 { ip6 saddr }", exprs: hold(true)},
+				{text: "add @held4 { ip saddr }", exprs: note("held4", false)},
+				{text: "add @held6 { ip6 saddr }", exprs: note("held6", true)},
+			},
+		},
+		{
+			name: "connected",
+			why:  "who completed a handshake with this host: before it blocks one of them for what could be forged, picket asks the sockets",
+			rules: []rule{
+				{text: "add @connected4 { ip saddr }", exprs: note("connected4", false)},
+				{text: "add @connected6 { ip6 saddr }", exprs: note("connected6", true)},
 			},
 		},
 		{
@@ -164,6 +172,7 @@ func chains(c Config) []chain {
 			why:  "fragments are whole, destination NAT is done, and no filter rule has dropped anything yet",
 			rules: []rule{
 				{text: `iif "lo" accept`, exprs: cat(iifLoopback(), verdict(expr.VerdictAccept, ""))},
+				{text: "meta l4proto tcp ct status assured jump connected", exprs: cat(l4proto(unix.IPPROTO_TCP), conntrack(expr.CtKeySTATUS, statusAssured), verdict(expr.VerdictJump, "connected"))},
 				{text: "ct state established,related accept", exprs: cat(conntrack(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept, ""))},
 				{text: "ip saddr @ignored4 accept", exprs: cat(saddr4("ignored4"), verdict(expr.VerdictAccept, ""))},
 				{text: "ip6 saddr @ignored6 accept", exprs: cat(saddr6("ignored6"), verdict(expr.VerdictAccept, ""))},

@@ -20,10 +20,15 @@ const (
 	sizeNets    = 1 << 16
 	sizeHeld    = 1 << 16
 	sizeTalkers = 1 << 17
+	sizePeers   = 1 << 16
 )
 
 // HoldTime is how long the kernel holds a source that nobody judges.
 const HoldTime = 5 * time.Second
+
+// PeerTime is how long the kernel remembers that a source had a connection
+// with this host, from its first packet or the next one after that.
+const PeerTime = 10 * time.Second
 
 // A set of the table, in what both of its forms need.
 type set struct {
@@ -47,6 +52,8 @@ func sets() []set {
 		{name: "blocked_nets6", key: v6, interval: true, timeout: true, counter: true, size: sizeNets},
 		{name: "held4", key: v4, dynamic: true, timeout: true, size: sizeHeld, expire: HoldTime},
 		{name: "held6", key: v6, dynamic: true, timeout: true, size: sizeHeld, expire: HoldTime},
+		{name: "connected4", key: v4, dynamic: true, timeout: true, size: sizePeers, expire: PeerTime},
+		{name: "connected6", key: v6, dynamic: true, timeout: true, size: sizePeers, expire: PeerTime},
 		{name: "ignored4", key: v4, interval: true},
 		{name: "ignored6", key: v6, interval: true},
 		{name: "classic_tcp", key: port, interval: true},

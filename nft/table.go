@@ -32,6 +32,8 @@ type Table struct {
 	conn  *nftables.Conn
 	table *nftables.Table
 	sets  map[string]*nftables.Set
+
+	connected *question
 }
 
 // Open connects to nftables in the calling thread's network namespace. It
@@ -45,11 +47,16 @@ func Open(c Config) (*Table, error) {
 	for _, s := range sets() {
 		t.sets[s.name] = s.netlink(t.table)
 	}
+	if t.connected, err = newQuestion(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open nftables: %w", err), conn.CloseLasting())
+	}
 	return t, nil
 }
 
 // Close ends the connection and leaves the table as it is.
-func (t *Table) Close() error { return t.conn.CloseLasting() }
+func (t *Table) Close() error {
+	return errors.Join(t.conn.CloseLasting(), unix.Close(t.connected.socket))
+}
 
 // State is what Inspect found.
 type State int

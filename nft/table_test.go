@@ -305,3 +305,22 @@ func TestMerge(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestConnected: the kernel's set, asked for one address at a time.
+func TestConnected(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	if is, err := tab.Connected(netip.MustParseAddr("203.0.113.5")); is || err != nil {
+		t.Errorf("without a table: %v, %v", is, err)
+	}
+	install(t, tab)
+	run(t, "", "nft", "add element inet picket connected4 { 203.0.113.5 }")
+	run(t, "", "nft", "add element inet picket connected6 { 2001:db8::5 }")
+	for a, want := range map[string]bool{"203.0.113.5": true, "203.0.113.6": false, "2001:db8::5": true, "2001:db8::6": false} {
+		for range 2 {
+			if is, err := tab.Connected(netip.MustParseAddr(a)); is != want || err != nil {
+				t.Errorf("%s: %v, %v, want %v", a, is, err, want)
+			}
+		}
+	}
+}

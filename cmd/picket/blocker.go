@@ -32,7 +32,8 @@ type blocker struct {
 	actions *actions           // what is done beside a block
 	count   atomic.Int64       // len(book), for who asks from outside
 	changes uint64             // of the book, so far
-	fresh   chan struct{}      // asks for a new look at who is connected
+	doubted []*blockWork       // that wait until it is known who is connected
+	look    chan struct{}      // asks who is connected
 	speed   speed
 }
 
@@ -53,6 +54,7 @@ type blockWork struct {
 
 	address   netip.Addr // that was seen, if the source is a prefix
 	commanded bool       // the command has run
+	doubted   time.Time  // since when it waits, or did, see doubt
 }
 
 // An entry is one block in the book.
@@ -77,7 +79,7 @@ const tellEach = 100
 const batch = 500
 
 func newBlocker(table *nft.Table, j *journal.Writer, lost func(netip.Prefix)) *blocker {
-	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost, fresh: make(chan struct{}, 1)}
+	return &blocker{table: table, journal: j, queue: make(chan work, queueLength), book: map[netip.Prefix]*entry{}, lost: lost, look: make(chan struct{}, 1)}
 }
 
 // block queues a block; false means that the queue is full. It never waits.
@@ -163,6 +165,7 @@ func (b *blocker) work(w work) {
 }
 
 func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
+	blocks = slices.DeleteFunc(blocks, b.doubt)
 	if len(blocks) > 0 {
 		b.commitBlocks(blocks)
 	}
@@ -215,17 +218,6 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		return
 	}
 	b.journal.Event(e.event)
-	if !w.seen.IsZero() && !w.event.Proven {
-		b.refresh()
-	}
-}
-
-// refresh asks for a new look at who is connected. It never waits.
-func (b *blocker) refresh() {
-	select {
-	case b.fresh <- struct{}{}:
-	default: // asked for already
-	}
 }
 
 func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev engine.Event) *entry {
@@ -294,7 +286,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	if len(list) > tellEach {
 		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
 	}
-	waiting := b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
+	waiting := b.undoubt(p) + b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
 	return len(list) + waiting, nil
 }
 

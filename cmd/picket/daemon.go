@@ -178,9 +178,8 @@ func (d *daemon) open(fail func(error)) (err error) {
 	d.actions = newActions(d.config, d.blocker, d.journal)
 	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
 	d.peers.trouble = trouble{journal: d.journal, what: "who is connected is not spared"}
-	if set, changed := d.peers.look(d); changed { // before the first probe, which may wait in a stored socket
-		e.SetConnected(set)
-	}
+	d.peers.look(d) // before the first probe, which may wait in a stored socket
+	e.SetConnected(d.peers.set)
 	// Nobody may be between us and the table before it is known to be ours.
 	found, err := table.Inspect()
 	if err != nil || found == nft.Foreign {

@@ -139,9 +139,6 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	if d.Release {
 		j.blocker.release(p.Source)
 	}
-	if d.Probes == 1 {
-		j.blocker.refresh() // before it can have asked for more than is let pass
-	}
 	if d.Reason == engine.AlreadyBlocked && j.actions.every(j.protocol(p.Protocol)) {
 		j.actions.again(j.event(&p, &d))
 	}

@@ -12,9 +12,9 @@ import (
 	"picket/internal/host"
 )
 
-// peersEvery is how often it is asked who is connected, at most; so old is
-// what the engine knows at most, too. peersShare bounds what that costs: of a
-// processor, one part in so many, however many connections there are.
+// peersEvery is how often it is asked who is connected. peersShare bounds what
+// that costs: of a processor, one part in so many, however many connections
+// there are.
 const (
 	peersEvery = 2 * time.Second
 	peersShare = 50
@@ -23,21 +23,20 @@ const (
 // peers is whom this host has connections with, for the engine.
 type peers struct {
 	known   []netip.Addr
+	set     engine.Prefixes // of them
 	trouble trouble
 }
 
-// watchPeers keeps the engine told of who is connected. It looks again at once
-// when a new source probes, and after the block of an unproven one: a
-// connection made since the last look was not known to the engine, and its peer
-// is freed.
+// watchPeers keeps the engine told of who is connected, and looks at once if a
+// block waits for the answer.
 func (d *daemon) watchPeers(ctx context.Context) {
 	timer := time.NewTimer(peersEvery)
 	defer timer.Stop()
 	var pause <-chan time.Time // while looking again would cost too much
 	for {
-		fresh := d.blocker.fresh
+		look := d.blocker.look
 		if pause != nil {
-			fresh = nil
+			look = nil
 		}
 		select {
 		case <-ctx.Done():
@@ -45,38 +44,24 @@ func (d *daemon) watchPeers(ctx context.Context) {
 		case <-pause:
 			pause = nil
 			continue
-		case <-fresh:
+		case <-look:
 		case <-timer.C:
 		}
 		began := time.Now()
-		if set, changed := d.peers.look(d); changed {
-			// These fail when picket is stopping, and then nobody judges.
-			_ = d.judge.call(ctx, func() { d.judge.engine.SetConnected(set) })
-			_ = d.blocker.call(ctx, func() error { return d.blocker.freeConnected(set) })
+		// These fail when picket is stopping, and then nobody judges.
+		if d.peers.look(d) {
+			_ = d.judge.call(ctx, func() { d.judge.engine.SetConnected(d.peers.set) })
 		}
+		_ = d.blocker.call(ctx, func() error { d.blocker.settle(d.peers.set, began); return nil })
 		took := time.Since(began)
 		timer.Reset(max(peersEvery, peersShare*took))
 		pause = time.After(peersShare * took)
 	}
 }
 
-// freeConnected ends the blocks that the engine would not have made, had it
-// known of a connection: unproven ones, made since the look before the last.
-func (b *blocker) freeConnected(peers engine.Prefixes) error {
-	for p, e := range b.book {
-		if e.event.Proven || e.event.Technique == "" || time.Since(e.since) > 2*peersEvery || !peers.Overlaps(p) {
-			continue
-		}
-		if _, err := b.unblock(p, "this host has a connection with it, and the probes may be forged"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // look asks the kernel, and reports whether the answer is another one than
 // last time. If the kernel does not answer, the last one holds.
-func (p *peers) look(d *daemon) (set engine.Prefixes, changed bool) {
+func (p *peers) look(d *daemon) (changed bool) {
 	d.mu.Lock()
 	wanted := d.config.Ignore.Connected
 	d.mu.Unlock()
@@ -86,16 +71,17 @@ func (p *peers) look(d *daemon) (set engine.Prefixes, changed bool) {
 		now, err = host.Peers(d.listenerPort())
 		p.trouble.tell(err)
 		if err != nil {
-			return set, false
+			return false
 		}
 	}
 	if slices.Equal(now, p.known) {
-		return set, false
+		return false
 	}
 	p.known = now
 	list := make([]netip.Prefix, len(now))
 	for i, a := range now {
 		list[i] = netip.PrefixFrom(a, a.BitLen())
 	}
-	return engine.NewPrefixes(list...), true
+	p.set = engine.NewPrefixes(list...)
+	return true
 }

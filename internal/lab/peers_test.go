@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 )
@@ -85,28 +84,43 @@ func TestConnectedPeersAreSpared(t *testing.T) {
 	}
 }
 
-// A connection of which picket could not know yet: its peer is blocked for the
-// moment that it takes to look again.
-func TestNewPeersAreFreed(t *testing.T) {
+// A connection that is younger than the last look at the sockets: its peer is
+// spared all the same, and who had one that has ended is not.
+func TestNewPeersAreSpared(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
 	d := start(t, l.Target, Options{})
-	for src, dst := range map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6} {
+	connect := func(src, dst netip.Addr) net.Conn {
 		c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, 8080), time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
+		return c
+	}
+	for i, dst := range []netip.Addr{l.Target.V4, l.Target.V6} {
+		peer, former := Source4(1), Source4(2)
+		if dst.Is6() {
+			peer, former = Source6(1), Source6(2)
+		}
+		c := connect(peer, dst)
 		defer c.Close()
-		forge(t, l, src, dst, 1000)
-		eventually(t, 5*time.Second, "the peer is spared or freed", func() bool {
-			if _, ok, err := d.Blocked(src); err != nil || ok {
-				return false
+		forge(t, l, peer, dst, uint32(1000*i))
+		if _, err := d.WaitEvent(3*time.Second, "event=ignore source="+peer.String(), "connected peer"); err != nil {
+			t.Errorf("%s: %v", peer, err)
+		}
+		if !l.Attacker.Reaches(peer, netip.AddrPortFrom(dst, 8080), time.Second) {
+			t.Errorf("%s does not reach the service", peer)
+		}
+		for _, ev := range d.Events() {
+			if containsAll(ev, []string{"event=block source=" + peer.String()}) {
+				t.Errorf("%s has a connection and was blocked: %s", peer, ev)
 			}
-			said := strings.Join(d.Events(), "\n")
-			return containsAll(said, []string{src.String(), "connection with"}) || containsAll(said, []string{src.String(), "connected peer"})
-		})
-		if !l.Attacker.Reaches(src, netip.AddrPortFrom(dst, 8080), time.Second) {
-			t.Errorf("%s does not reach the service", src)
+		}
+		connect(former, dst).Close()
+		time.Sleep(50 * time.Millisecond) // both ends have ended it
+		forge(t, l, former, dst, uint32(100_000+1000*i)) // another scan, not a copy of the first
+		if _, err := d.WaitBlock(former, 3*time.Second); err != nil {
+			t.Errorf("%s has no connection any more: %v", former, err)
 		}
 	}
 }

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"picket/engine"
+)
+
+// doubt puts a block off that rests on what could be forged, if its source had
+// a connection with this host a moment ago: the connection may be younger than
+// what the engine knows. It reports whether it did; settle decides then.
+func (b *blocker) doubt(w *blockWork) bool {
+	if w.event.Proven || w.renew || byHand(&w.event) || !w.doubted.IsZero() || !b.actions.set.Load().Ignore.Connected {
+		return false
+	}
+	if w.source.IsSingleIP() {
+		connected, err := b.table.Connected(w.source.Addr())
+		if err != nil {
+			b.journal.Notice("", "%v", err)
+		}
+		if !connected && err == nil {
+			return false
+		}
+	}
+	w.doubted = time.Now()
+	b.doubted = append(b.doubted, w) // no more than block.unproven_rate lets come in the time of a look
+	select {
+	case b.look <- struct{}{}:
+	default: // asked for already
+	}
+	return true
+}
+
+// settle makes the blocks put off before a look at who is connected, but for
+// those whom it found.
+func (b *blocker) settle(peers engine.Prefixes, looked time.Time) {
+	var blocks []*blockWork
+	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
+		switch {
+		case w.doubted.After(looked):
+			return false
+		case peers.Overlaps(w.source):
+			b.spare(w)
+		default:
+			blocks = append(blocks, w)
+		}
+		return true
+	})
+	b.commit(blocks, nil)
+}
+
+// spare leaves a connected peer alone, and tells of it as the engine would
+// have, had it known.
+func (b *blocker) spare(w *blockWork) {
+	b.lost(w.source)
+	ev := w.event
+	ev.Event, ev.Action, ev.For = "ignore", engine.None.String(), 0
+	ev.Reason, ev.Config = engine.IsConnected.String(), "ignore.connected = true"
+	b.journal.Event(ev)
+	if w.source.IsSingleIP() {
+		b.release(w.source.Addr())
+	}
+}
+
+// undoubt calls off the blocks of p, or all if it is not valid, that are put
+// off, and returns how many these are.
+func (b *blocker) undoubt(p netip.Prefix) int {
+	n := len(b.doubted)
+	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
+		if p.IsValid() && w.source != p {
+			return false
+		}
+		b.lost(w.source)
+		return true
+	})
+	return n - len(b.doubted)
+}
