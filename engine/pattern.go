@@ -58,7 +58,7 @@ const (
 // name finds what the source's probes are together, and whether that is news.
 func (e *Engine) name(p *Probe, s *source, slot int, fresh bool, now8 uint8, d *Decision) {
 	pattern, bit := s.named, uint8(0)
-	if fresh || d.Sources > 0 || pattern == NoPattern && d.Targets >= patternAt {
+	if fresh || d.Sources > 0 || d.Targets >= patternAt && (pattern == NoPattern || pattern == Distributed) {
 		pattern = e.pattern(s, now8, d)
 	}
 	if fresh && pattern == NoPattern && s.live <= distributedShare && !e.newcomers.on {

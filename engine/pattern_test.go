@@ -91,6 +91,26 @@ func TestSweep(t *testing.T) {
 	t.Error("forty addresses were asked for one port")
 }
 
+// A source whose first probe looks like part of a distributed scan is named by
+// what it does itself as soon as it does enough.
+func TestSweepAmidDistributed(t *testing.T) {
+	w, told := newWorld(t, careful()), tally{}
+	for i := range 50 {
+		told.count(w.send(from(fmt.Sprintf("203.0.113.%d", i+1)), port(i+1), likeTool(Nmap)))
+		w.wait(time.Second)
+	}
+	if told[Distributed] != 1 {
+		t.Fatalf("told %v, want one distributed scan", told)
+	}
+	var last Decision
+	for i := range 9 {
+		last = told.count(w.send(at(fmt.Sprintf("192.0.2.%d", i+1)), likeTool(Nmap)))
+	}
+	if told[Sweep] != 1 || last.Pattern != Sweep {
+		t.Errorf("told %v, at last %q", told, last.Pattern)
+	}
+}
+
 func TestOldTargetsDoNotCount(t *testing.T) {
 	w := newWorld(t, careful())
 	for i := range 200 {
