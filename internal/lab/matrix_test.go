@@ -74,14 +74,13 @@ func scans() []scan {
 }
 
 // masscan listens on after it has sent everything, and on a quiet wire does
-// not end by itself. On a busy machine it loses most of what it sends, so it
-// gets three tries.
+// not end by itself.
 func masscan(a aim) []string {
 	router := "--router-mac"
 	if a.dst.Is6() {
 		router = "--router-mac-ipv6"
 	}
-	return []string{"sh", "-c", `for i in 1 2 3; do timeout 3 "$@"; done; true`, "masscan", "masscan", a.dst.String(), "-p" + a.ports, "--rate", "1000", "--wait", "0",
+	return []string{"sh", "-c", `timeout 4 "$@"; true`, "masscan", "masscan", a.dst.String(), "-p" + a.ports, "--rate", "1000", "--wait", "0",
 		"-e", a.dev, "--source-ip", a.src.String(), router, a.mac}
 }
 
