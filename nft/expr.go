@@ -127,19 +127,22 @@ func conntrack(key expr.CtKey, bits uint32) []expr.Any {
 	}
 }
 
-// update @talkers { saddr limit rate over 20/second burst 40 packets } accept
-func talker(v6 bool) []expr.Any {
-	set, load := "talkers4", loadSaddr(false)
+// update @SET { saddr [. th dport] limit rate over R/second burst B packets } accept
+func bounded(set string, v6, ports bool, rate uint64, burst uint32) []expr.Any {
+	load, next := loadSaddr(false), uint32(unix.NFT_REG32_01) // the register behind the address
 	if v6 {
 		mask := append(make([]byte, 0, 16), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
-		set, load = "talkers6", cat(loadSaddr(true), []expr.Any{
+		load, next = cat(loadSaddr(true), []expr.Any{
 			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 16, Mask: mask[:16], Xor: make([]byte, 16)},
-		})
+		}), unix.NFT_REG_2
+	}
+	if ports {
+		load = append(load, &expr.Payload{DestRegister: next, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2})
 	}
 	return cat(load, []expr.Any{
 		&expr.Dynset{
 			SrcRegKey: 1, SetName: set, Operation: uint32(unix.NFT_DYNSET_OP_UPDATE),
-			Exprs: []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: 20, Unit: expr.LimitTimeSecond, Burst: 40, Over: true}},
+			Exprs: []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: rate, Unit: expr.LimitTimeSecond, Burst: burst, Over: true}},
 		},
 	}, verdict(expr.VerdictAccept, ""))
 }

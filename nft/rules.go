@@ -68,10 +68,12 @@ func chains(c Config) []chain {
 		},
 		{
 			name: "bound",
-			why:  "what one source can cost: a source that talks more is left alone until it is quiet",
+			why:  "what one source can cost: a source that talks more is left alone until it is quiet. One port after the other, so that a flood to some does not hide a scan of others",
 			rules: []rule{
-				{text: "update @talkers4 { ip saddr limit rate over 20/second burst 40 packets } accept", exprs: talker(false)},
-				{text: "update @talkers6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 20/second burst 40 packets } accept", exprs: talker(true)},
+				{text: "update @repeats4 { ip saddr . th dport limit rate over 1/second burst 10 packets } accept", exprs: bounded("repeats4", false, true, 1, 10)},
+				{text: "update @repeats6 { ip6 saddr & ffff:ffff:ffff:ffff:: . th dport limit rate over 1/second burst 10 packets } accept", exprs: bounded("repeats6", true, true, 1, 10)},
+				{text: "update @talkers4 { ip saddr limit rate over 20/second burst 40 packets } accept", exprs: bounded("talkers4", false, false, 20, 40)},
+				{text: "update @talkers6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 20/second burst 40 packets } accept", exprs: bounded("talkers6", true, false, 20, 40)},
 			},
 		},
 		logChain("classic", c),

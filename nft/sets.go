@@ -20,6 +20,7 @@ const (
 	sizeNets    = 1 << 16
 	sizeHeld    = 1 << 16
 	sizeTalkers = 1 << 17
+	sizeRepeats = 1 << 16
 	sizePeers   = 1 << 16
 )
 
@@ -67,6 +68,8 @@ func sets() []set {
 		{name: "hot_tcp", key: port, interval: true},
 		{name: "hot_udp", key: port, interval: true},
 		{name: "advanced_ip", key: protocol, interval: true},
+		{name: "repeats4", key: nftables.MustConcatSetType(v4, port), dynamic: true, timeout: true, size: sizeRepeats, expire: 10 * time.Second},
+		{name: "repeats6", key: nftables.MustConcatSetType(v6, port), dynamic: true, timeout: true, size: sizeRepeats, expire: 10 * time.Second},
 		{name: "talkers4", key: v4, dynamic: true, timeout: true, size: sizeTalkers, expire: time.Minute},
 		{name: "talkers6", key: v6, dynamic: true, timeout: true, size: sizeTalkers, expire: time.Minute},
 		{name: "trap_port", key: protocol, value: &port},

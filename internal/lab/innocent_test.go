@@ -221,6 +221,32 @@ func TestAnswersDoNotHideAScan(t *testing.T) {
 	}
 }
 
+// TestRepeatsDoNotHideAScan: neither does a flood of SYNs to a few ports.
+func TestRepeatsDoNotHideAScan(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{})
+	for _, f := range []struct {
+		name     string
+		src, dst netip.Addr
+	}{
+		{"IPv4", Source4(1), l.Target.V4},
+		{"IPv6", Source6(1), l.Target.V6},
+	} {
+		var packets []packet
+		for i := range 20_000 {
+			port := uint16(1 + i%2)
+			if i%20 == 0 {
+				port = uint16(10 + i/20) // the scan
+			}
+			packets = append(packets, tcp(f.src, f.dst, segment{from: 40000, to: port, seq: uint32(i), flags: syn}))
+		}
+		send(t, l.Attacker, packets...)
+		if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {
+			t.Errorf("%s: %v", f.name, err)
+		}
+	}
+}
+
 // unreachable returns a port-unreachable error about a datagram that dst never
 // sent (RFC 792; RFC 4443, 3.1).
 func unreachable(src, dst netip.Addr, port uint16) packet {

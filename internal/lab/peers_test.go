@@ -117,7 +117,7 @@ func TestNewPeersAreSpared(t *testing.T) {
 			}
 		}
 		connect(former, dst).Close()
-		time.Sleep(50 * time.Millisecond) // both ends have ended it
+		time.Sleep(50 * time.Millisecond)                // both ends have ended it
 		forge(t, l, former, dst, uint32(100_000+1000*i)) // another scan, not a copy of the first
 		if _, err := d.WaitBlock(former, 3*time.Second); err != nil {
 			t.Errorf("%s has no connection any more: %v", former, err)
