@@ -188,7 +188,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		e.age(s, now)
 	}
 	s.last = now
-	flow := flowOf(p, target)
+	flow := flowOf(p, target, e.sources.seed)
 	if s.repeated(fingerprint(flow, source)) {
 		if s.again++; s.again == 0 {
 			s.again--

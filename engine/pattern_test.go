@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -108,6 +109,37 @@ func TestSweepAmidDistributed(t *testing.T) {
 	}
 	if told[Sweep] != 1 || last.Pattern != Sweep {
 		t.Errorf("told %v, at last %q", told, last.Pattern)
+	}
+}
+
+// Probes of different addresses of ours are not copies of each other, whatever
+// their sequence numbers have to do with these.
+func TestSweepsAreNoCopies(t *testing.T) {
+	for _, x := range []struct {
+		name, network string
+		seq           func(netip.Addr) uint32
+	}{
+		{"the destination, as Mirai's", "192.0.2.%d", func(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) }},
+		{"one less than that", "192.0.2.%d", func(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) - 1 }},
+		{"one for all, as nmap's", "192.0.2.%d", func(netip.Addr) uint32 { return 77 }},
+		{"one for all networks, as nmap's", "2001:db8:0:%d::1", func(netip.Addr) uint32 { return 77 }},
+		{"one for all neighbours, as nmap's", "2001:db8::%d", func(netip.Addr) uint32 { return 77 }},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, careful())
+			for i := range 9 {
+				a := netip.MustParseAddr(fmt.Sprintf(x.network, i+1))
+				source := "198.51.100.7"
+				if a.Is6() {
+					source = "2001:db8:ffff::7"
+				}
+				if d := w.send(from(source), at(a.String()), sport(40000), seq(x.seq(a))); d.Reason == Retransmission {
+					t.Fatalf("probe %d: %v", i+1, d.Reason)
+				} else if i == 8 && d.Pattern != Sweep {
+					t.Errorf("at last %q", d.Pattern)
+				}
+			}
+		})
 	}
 }
 

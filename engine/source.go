@@ -283,11 +283,13 @@ func (s *source) aims() int { return bits.OnesCount64(s.targets[0] | s.targets[1
 // golden is 2^64 divided by the golden ratio: Knuth, volume 3, 6.4.
 const golden = 0x9e3779b97f4a7c15
 
-// flowOf folds what copies of one probe share, whoever sends them.
-func flowOf(p *Probe, to key) uint64 {
-	h := to.lo ^ uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
-	h = (h ^ uint64(p.Protocol)<<16 ^ uint64(p.Technique)) * golden
-	return h ^ h>>32
+// flowOf folds what copies of one probe share, whoever sends them. The seed
+// keeps a sender from choosing a sequence number for each of our addresses such
+// that all its probes look like one; that of Mirai is the address itself.
+func flowOf(p *Probe, to key, seed uint64) uint64 {
+	h := uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
+	hi, lo := bits.Mul64(h^seed^0xa0761d6478bd642f, to.hi*0xd6e8feb86659fd93+to.lo*golden+uint64(p.Protocol)<<8+uint64(p.Technique)^bits.RotateLeft64(seed, 32))
+	return hi ^ lo
 }
 
 // fingerprint folds what two copies of one probe share that come from one
