@@ -30,7 +30,7 @@ type Decision struct {
 	Pattern    Pattern // what the source's probes are together, so far
 	NewPattern bool    // and whether this probe made it so
 	Tool       Tool    // what sends such packets
-	Proven     bool    // the source address was shown to be real
+	Proven     bool    // the probe is a completed connection; of a reaction: such connections alone are above the trigger
 	Known      string  // the list of Config.Known that the source is in
 
 	// The evidence. Ports that other sources probed with the same packet are
@@ -64,6 +64,7 @@ const (
 	InFlood               // unproven, in a flood of new sources, and not standing out of it
 	TooMany               // unproven, and as many of those were blocked lately as configured
 	AlreadyBlocked        // and the packet was on its way before
+	AlreadyReacted        // logged, or the command was run, and not again before that is over
 	LostBlock             // blocked by our books, but its packets arrive: block it again
 	KnownIgnored          // in a list of known sources that are not judged
 	KnownFirst            // in a list of known sources that are reacted to at once
@@ -81,7 +82,7 @@ var reasonNames = [Reasons]string{
 	IsProtected: "protected address", IsConnected: "connected peer, not proven",
 	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
 	KnownIgnored: "in a list that is ignored", KnownFirst: "in a list that is blocked at once",
-	AlreadyBlocked: "already blocked", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
+	AlreadyBlocked: "already blocked", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
 }
 
 // String returns the reason in words.

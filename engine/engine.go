@@ -197,10 +197,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		return
 	}
 	s.probes++
-	if p.Technique == Connect {
-		s.flags |= proven
-	}
-	d.Reason, d.Probes, d.Proven, d.Trigger = BelowTrigger, s.probes, s.flags&proven != 0, pol.Trigger[p.Mode]
+	d.Reason, d.Probes, d.Proven, d.Trigger = BelowTrigger, s.probes, p.Technique == Connect, pol.Trigger[p.Mode]
 	if e.cfg.Trap && p.Mode == Classic && p.Technique == SYN {
 		d.Reason = Handshake
 		return
@@ -209,6 +206,10 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	slot, fresh := s.note(p.Port, class(p.Protocol), now8)
 	if fresh {
 		s.recognise(p)
+	}
+	if d.Proven {
+		s.flags |= proven
+		s.stamp[slot] |= shown
 	}
 	if d.Lowered = s.certain() && e.cfg.ToolTrigger < d.Trigger; d.Lowered {
 		d.Trigger = e.cfg.ToolTrigger
@@ -223,6 +224,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	d.Reason = e.exceeded(d, fresh)
 	action := known.byList(pol.Action, d)
 	if d.Reason != BelowTrigger && d.Reason != IsDecoy {
+		d.Proven = d.Proven && (d.Reason == KnownFirst || d.Reason == AboveTrigger && s.connected() > d.Trigger)
 		d.Pattern = e.nameReaction(s, d)
 		e.react(p, k, s, action, d)
 	}
@@ -250,12 +252,14 @@ func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
 }
 
 // told decides whether a decision is worth an event: the first probe of a
-// source, then the second, fourth, eighth ..., a new pattern, every reaction.
+// source, then the second, fourth, eighth ..., a new pattern, every reaction;
+// but not what was on its way when its source was blocked, since the journal has
+// the block after the kernel does.
 // All that is told only, the reaction of a log action too, is told as fast as
 // the journal can bear; blocks and commands are bounded by themselves, and what
 // many sources do together is said once.
 func (e *Engine) told(s *source, d *Decision) {
-	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1
+	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1 && d.Reason != AlreadyBlocked
 	pace := &e.tell
 	if d.NewPattern {
 		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name

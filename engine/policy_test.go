@@ -144,6 +144,52 @@ func TestOffendersStayLonger(t *testing.T) {
 	}
 }
 
+// What a source did once proves nothing about packets that anybody can send in
+// its name: a reaction is proven only by connections that are above the trigger
+// by themselves.
+func TestProofIsOfTheEvidence(t *testing.T) {
+	connect := func(n int) []option { return []option{mode(Classic), is(Connect), port(n)} }
+	peer := NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("2001:db8:1:1::5/128"))
+	t.Run("not by a connection of a neighbour", func(t *testing.T) {
+		w := newWorld(t, careful())
+		w.SetConnected(peer)
+		w.blocks(w.send(append(connect(11), from("2001:db8:1:1::66"))...))
+		if d, n := w.scan(200, 40, time.Second, from("2001:db8:1:1::5")); n != 0 || d.Reason != IsConnected {
+			t.Errorf("reacted at probe %d: %v", n, d.Reason)
+		}
+	})
+	t.Run("not by one of yesterday", func(t *testing.T) {
+		w := newWorld(t, careful())
+		w.blocks(w.send(connect(11)...))
+		w.wait(24 * time.Hour)
+		w.SetConnected(peer)
+		if d, n := w.scan(200, 40, time.Second); n != 0 || d.Reason != IsConnected {
+			t.Errorf("reacted at probe %d: %v", n, d.Reason)
+		}
+	})
+	t.Run("not by too few, and by enough", func(t *testing.T) {
+		c := careful()
+		c.TCP.Trigger[Classic] = 2
+		w := newWorld(t, c)
+		for i := range 2 {
+			if d := w.send(connect(11 + i)...); d.Action != None || !d.Proven {
+				t.Errorf("connection %d: %v, proven %v", i+1, d.Action, d.Proven)
+			}
+		}
+		w.SetConnected(peer)
+		if d, n := w.scan(200, 20, time.Second); n != 0 || d.Reason != IsConnected {
+			t.Errorf("reacted at probe %d: %v", n, d.Reason)
+		}
+		w.spares(w.send(port(11)), IsConnected) // and what others send to a port unmakes its proof
+		w.spares(w.send(connect(13)...), IsConnected)
+		d := w.send(connect(14)...)
+		w.blocks(d)
+		if !d.Proven || d.For != 10*time.Minute {
+			t.Errorf("proven %v, for %v", d.Proven, d.For)
+		}
+	})
+}
+
 func TestUnprovenNeverLongerThanProven(t *testing.T) {
 	c := careful()
 	c.For = []time.Duration{4 * time.Second}

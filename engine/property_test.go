@@ -128,7 +128,9 @@ func holds(t *testing.T, e *Engine, p *Probe, d *Decision, peers Prefixes) {
 		return
 	case e.cfg.Protected.Contains(p.Source) || e.cfg.Protected.Overlaps(d.Source):
 		t.Fatalf("%v is protected: %+v", p.Source, d)
-	case d.Action != Log && !d.Proven && (peers.Contains(p.Source) || peers.Overlaps(d.Source)) && d.Reason != LostBlock:
+	case d.Proven && p.Technique != Connect:
+		t.Fatalf("%v is proven by %v: %+v", p.Source, p.Technique, d)
+	case d.Action != Log && d.Reason != LostBlock && (peers.Contains(p.Source) && p.Technique != Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
 		t.Fatalf("%v is a peer: %+v", p.Source, d)
 	case !d.Source.Contains(p.Source) || d.Source != d.Source.Masked() || d.For <= 0:
 		t.Fatalf("blocks %v for %v: %+v", d.Source, p.Source, d)

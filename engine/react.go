@@ -37,7 +37,7 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 			return
 		}
 	}
-	d.Source = e.extent(p.Source, s, d.Proven)
+	d.Source = e.extent(p.Source, s)
 	d.Offence = e.blocks.offence(k, now) + 1
 	d.For = e.length(d)
 	if !e.blocks.add(d.Source, block{since: now, until: now + int64(d.For), action: action}, now, e.cfg.Blocks) {
@@ -48,11 +48,15 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 	d.Action = action
 }
 
-// stillBlocked decides about a packet of a source that is blocked: it was on
-// its way before, or the kernel has lost the block.
+// stillBlocked decides about a packet of a source that was reacted to. If it is
+// blocked, the packet was on its way before, or the kernel has lost the block.
 func (e *Engine) stillBlocked(by netip.Prefix, b block, now int64, d *Decision) {
+	d.Reason = AlreadyReacted
+	if b.action != Block {
+		return
+	}
 	d.Reason = AlreadyBlocked
-	if b.action == Block && now-b.since > int64(renewAfter) {
+	if now-b.since > int64(renewAfter) {
 		d.Reason, d.Action, d.For, d.Source = LostBlock, Block, time.Duration(b.until-now), by
 		b.since = now
 		e.blocks.by[by] = b
@@ -94,10 +98,10 @@ func (e *Engine) length(d *Decision) time.Duration {
 }
 
 // extent returns what of a source to block: the address, or its IPv6 prefix
-// once several of its addresses were reacted to. A prefix with a friend in it
-// is never blocked, and neither is one that is on a link of ours, where
-// neighbours and routers live.
-func (e *Engine) extent(a netip.Addr, s *source, isProven bool) netip.Prefix {
+// once several of its addresses were reacted to. A prefix with a friend or a
+// connected peer in it is never blocked, and neither is one that is on a link of
+// ours, where neighbours and routers live.
+func (e *Engine) extent(a netip.Addr, s *source) netip.Prefix {
 	one := netip.PrefixFrom(a, a.BitLen())
 	if a.Is4() {
 		return one
@@ -108,7 +112,7 @@ func (e *Engine) extent(a netip.Addr, s *source, isProven bool) netip.Prefix {
 		return one
 	}
 	whole := netip.PrefixFrom(a, length).Masked()
-	if e.cfg.OnLink.Overlaps(whole) || e.cfg.Spared(whole) || !isProven && e.connected.Overlaps(whole) {
+	if e.cfg.OnLink.Overlaps(whole) || e.cfg.Spared(whole) || e.connected.Overlaps(whole) {
 		return one
 	}
 	return whole

@@ -66,7 +66,7 @@ type source struct {
 
 	port [portSlots / 4]uint64 // distinct ports, four a word; see portAt
 
-	stamp     [portSlots]uint8 // when each was probed last, see stampOf; 0 is outside the window
+	stamp     [portSlots]uint8 // when each was probed last, see stampOf, | shown; 0 is outside the window
 	protocols uint64           // two bits a slot: see class
 	targets   [2]uint64        // bit sets over a hash of the destinations: of this window and of the one before
 	first     uint32           // when the first probe came, seconds since the epoch, by the engine's time
@@ -76,7 +76,7 @@ type source struct {
 
 // Bits of source.flags.
 const (
-	proven       = 1 << iota // the address was shown to be real
+	proven       = 1 << iota // a connection was completed once
 	toldPortScan             // the pattern was told
 	toldSweep
 	toldSlow
@@ -101,12 +101,16 @@ func class(protocol uint8) uint8 {
 
 var classNames = [...]string{"tcp", "udp", "sctp", "ip"}
 
-// stampOf folds a number of units of time into the byte that a slot has for
-// it. 0 is kept free.
-func stampOf(units int64) uint8 { return uint8(uint64(units)%255) + 1 }
+// shown marks the stamp of a port whose latest probe was a completed connection:
+// nobody forged that one.
+const shown = 1 << 7
 
-// since returns how many units passed from stamp to now, if fewer than 255 did.
-func since(stamp, now uint8) int { return (int(now) - int(stamp) + 255) % 255 }
+// stampOf folds a number of units of time into the seven bits that a slot has for
+// it. 0 is kept free.
+func stampOf(units int64) uint8 { return uint8(uint64(units)%127) + 1 }
+
+// since returns how many units passed from stamp to now, if fewer than 127 did.
+func since(stamp, now uint8) int { return (int(now&^shown) - int(stamp&^shown) + 127) % 127 }
 
 // repeated reports whether the probe with this fingerprint is one of the
 // latest, and remembers it if not. RFC 9293, 3.8.1: a retransmission bears the
@@ -197,6 +201,15 @@ func (s *source) own() int {
 		if s.stamp[bits.TrailingZeros32(c)] != 0 {
 			n--
 		}
+	}
+	return n
+}
+
+// connected counts the ports inside the window whose latest probe was a
+// completed connection.
+func (s *source) connected() (n int) {
+	for _, t := range s.stamp {
+		n += int(t >> 7)
 	}
 	return n
 }

@@ -208,7 +208,11 @@ func (b *blocker) known(p netip.Prefix) bool { return b.book[p] != nil }
 
 // blocked books a block that the kernel has acknowledged, and tells of it.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
-	e := b.enter(w.source, now, now.Add(w.length), w.event)
+	ev := w.event
+	if old := b.book[w.source]; w.renew && old != nil {
+		ev = old.event // why it was blocked, not how its loss was noticed
+	}
+	e := b.enter(w.source, now, now.Add(w.length), ev)
 	b.actions.blocked(e, w)
 	if !w.seen.IsZero() {
 		b.speed.add(now.Sub(w.seen))

@@ -139,7 +139,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	if d.Release {
 		j.blocker.release(p.Source)
 	}
-	if d.Reason == engine.AlreadyBlocked && j.actions.every(j.protocol(p.Protocol)) {
+	if d.Reason == engine.AlreadyReacted && j.actions.every(j.protocol(p.Protocol)) {
 		j.actions.again(j.event(&p, &d))
 	}
 	if d.Action == engine.None && !d.Tell {
