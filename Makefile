@@ -21,7 +21,7 @@ CHECKS ?= ../shared/checks
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
 TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
-	systemd systemd-sysv systemd-container dbus man-db fail2ban tcpd curl msmtp alsa-utils tshark
+	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils tshark
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 
@@ -67,8 +67,11 @@ SUMMARY = awk '\
 	{ said = said $$0 "\n" } \
 	END { printf "%s", said }'
 
+test deps: export PATH := $(CURDIR)/bin/fail2ban/usr/bin:$(PATH)
+test deps: export PYTHONPATH := $(CURDIR)/bin/fail2ban/usr/lib/python3/dist-packages
 test: root go
 	@$(call install,$(TEST_TOOLS))
+	@$(fail2ban)
 	@mkdir -p bin
 	@echo 'unit, fuzz seeds, race and lab: a few minutes; the whole log is bin/test.log'
 	@CGO_ENABLED=1 $(GO) test -race -buildvcs=false -count=1 -timeout 15m -v ./... 2>&1 | tee bin/test.log | $(SUMMARY)
@@ -117,6 +120,7 @@ check: root
 
 deps: root go
 	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS) $(EVAL_TOOLS)))
+	@$(fail2ban)
 	@$(GO) mod download
 
 clean:
@@ -124,7 +128,9 @@ clean:
 
 include units/install.mk
 
-# install installs the Debian packages that are missing, and says which.
+# install installs the Debian packages that are missing, and says which. None of
+# their services is started (SYSTEMD_OFFLINE: systemctl does as in a chroot). A
+# policy-rc.d would do the same, and go on doing it if this were interrupted.
 define install
 	missing=; for p in $(1); do \
 		[ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$p" 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
@@ -133,8 +139,20 @@ define install
 		command -v apt-get >/dev/null || { echo "install these first, this is no Debian:$$missing" >&2; exit 1; }; \
 		echo "installing$$missing"; \
 		ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq; \
-		export DEBIAN_FRONTEND=noninteractive; get="apt-get install -o DPkg::Lock::Timeout=120 -qq -y --no-install-recommends $$missing"; \
+		export DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1; get="apt-get install -o DPkg::Lock::Timeout=120 -qq -y --no-install-recommends $$missing"; \
 		said=$$($$get 2>&1) || { apt-get update -qq && said=$$($$get 2>&1); } || { echo "$$said" >&2; exit 1; }; \
+	}
+endef
+
+# fail2ban unpacks fail2ban, where there is none: installed, it would watch this
+# machine's own sshd and change its ruleset, now and after each boot.
+define fail2ban
+	command -v fail2ban-server >/dev/null || { \
+		echo 'unpacking fail2ban into bin/fail2ban'; \
+		mkdir -p bin; d=$$(mktemp -d bin/fetch.XXXXXX); trap 'rm -rf "$$d"' EXIT; \
+		get() { (cd "$$d" && apt-get download -qq fail2ban 2>&1); }; \
+		said=$$(get) || { apt-get update -qq && said=$$(get); } || { echo "$$said" >&2; exit 1; }; \
+		dpkg -x "$$d"/fail2ban_*.deb "$$d/root"; mv -T "$$d/root" bin/fail2ban; \
 	}
 endef
 

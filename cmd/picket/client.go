@@ -55,7 +55,17 @@ func printStatus(out io.Writer, s control.Status) error {
 	for _, list := range slices.Sorted(maps.Keys(s.Known)) {
 		row("  from list "+list, "%d", s.Known[list])
 	}
-	row("sources", "%d known, %d forgotten to make room", s.Sources, s.Evicted)
+	row("sources", "%d known, %d forgotten to make room, traces of %d kept for slow scans", s.Sources, s.Evicted, s.Traces)
+	if s.Flooding {
+		row("flood", "more new sources come than can be real: who is not proven is spared, unless it stands out")
+	} else {
+		row("flood", "none")
+	}
+	if s.Evidence.Capacity > 0 {
+		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity, plural(uint64(s.Evidence.Sources), "source"))
+	} else {
+		row("evidence", "none is kept (evidence.memory = \"0\")")
+	}
 	row("blocks", "%d in force", s.Blocks)
 	if s.Reaction.Count > 0 {
 		row("reaction", "median %d µs, 99 %% within %d µs, of the last %d blocks", s.Reaction.P50, s.Reaction.P99, s.Reaction.Count)

@@ -66,7 +66,8 @@ type daemon struct {
 	trap    *trap.Trap
 
 	passedTrap bool          // the trap's listener is systemd's, and stays open without us
-	adopting   bool          // the kernel has blocks of an earlier run
+	adopting   bool          // the kernel has blocks of an earlier run, which are read later
+	restoring  bool          // the blocks of an earlier run are put back later
 	quit       chan struct{} // asks to end for good, for "picket remove"
 	removed    bool          // there is nothing to keep
 }
@@ -241,6 +242,7 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	}
 	switch {
 	case fresh && len(kept.Blocks) > readyBlocks:
+		d.restoring = true
 		d.blocker.put(work{do: func() { // the first thing its owner does
 			if _, err := d.blocker.putBack(nil); err != nil {
 				d.journal.Notice("", "the blocks of an earlier run are not all back: %v", err)
@@ -284,7 +286,7 @@ func (d *daemon) close() {
 
 func (d *daemon) ready() {
 	c := d.current()
-	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %d blocks in force", c.NFLOG.Group, d.reader.Buffer()>>20, d.blocker.count.Load())
+	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %s", c.NFLOG.Group, d.reader.Buffer()>>20, d.startBlocks())
 	if port := d.listenerPort(); port != 0 {
 		text += fmt.Sprintf(", trap on port %d", port)
 	}
@@ -293,6 +295,19 @@ func (d *daemon) ready() {
 	}
 	d.journal.Notice(journal.Start, "%s", text)
 	_ = systemd.Ready(text) // a no-op away from systemd
+}
+
+// startBlocks says what is known of the blocks at the start: with what is done
+// later, the book is not yet what the kernel has.
+func (d *daemon) startBlocks() string {
+	n := d.blocker.count.Load()
+	switch {
+	case d.adopting:
+		return fmt.Sprintf("%d blocks by the state file, those in the kernel being read", n)
+	case d.restoring:
+		return fmt.Sprintf("%d blocks being put back", n)
+	}
+	return fmt.Sprintf("%d blocks in force", n)
 }
 
 // seed makes the engine's table unpredictable to those who send probes.

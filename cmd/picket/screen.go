@@ -61,6 +61,9 @@ func (v *view) counters(out io.Writer) {
 	if s.DryRun {
 		state = "dry run, blocks nobody"
 	}
+	if s.Flooding {
+		state += ", in a flood of new sources"
+	}
 	if v.trouble != nil {
 		state = v.trouble.Error()
 	}

@@ -51,6 +51,10 @@ BLOCKED    LEFT   DROPS    /S  PATTERN   WHY
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	v := watched()
+	v.status.Flooding = true
+	if got := v.lines(10, 10)[0]; !strings.Contains(got, "blocking, in a flood of new sources ") {
+		t.Error(got)
+	}
 	v.sources, v.blocks, v.before, v.trouble = nil, nil, nil, errors.New("picket is not running")
 	got = strings.Join(v.lines(10, 10), "\n")
 	for _, want := range []string{"picket is not running", "nobody has probed yet", "nobody is blocked", "probes 180, lost"} {

@@ -21,13 +21,23 @@ type Status struct {
 	Lost     uint64              `json:"lost"`    // probes that did not reach the engine
 	Garbage  uint64              `json:"garbage"` // mirrored packets that are no probe
 	Sources  int                 `json:"sources"`
-	Evicted  uint64              `json:"evicted"` // sources forgotten to make room
+	Evicted  uint64              `json:"evicted"`  // sources forgotten to make room
+	Traces   int                 `json:"traces"`   // of forgotten sources, what is kept for slow scans
+	Flooding bool                `json:"flooding"` // more new sources come than can be real
+	Evidence Evidence            `json:"evidence"`
 	Blocks   int                 `json:"blocks"`
 	Untold   uint64              `json:"untold"`          // events left out to spare the journal
 	Reasons  map[string]uint64   `json:"reasons"`         // probes by why they were decided as they were
 	Known    map[string]uint64   `json:"known,omitempty"` // probes by the operator's lists
 	Buffer   int                 `json:"receive_buffer"`
 	Reaction Reaction            `json:"reaction_us"`
+}
+
+// Evidence is how full the memory is that "explain" takes single probes from.
+type Evidence struct {
+	Probes   int `json:"probes"`
+	Capacity int `json:"capacity"` // 0: nothing is kept
+	Sources  int `json:"sources"`
 }
 
 // Reaction is how long the last blocks took, from the kernel's timestamp of

@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// The filters of PortSentry's users: upstream's for version 2, and Debian's
-// for 1.2 as its fail2ban ships it.
-const (
-	upstreamFilter = `^[^ ]* Scan from: \[<HOST>\]`
-	debianFilter   = "/etc/fail2ban/filter.d/portsentry.conf"
-)
+// upstreamFilter is that of PortSentry 2's users.
+const upstreamFilter = `^[^ ]* Scan from: \[<HOST>\]`
 
-func needFail2ban(t *testing.T) {
+// needFail2ban returns the filter for 1.2, as Debian's fail2ban ships it,
+// wherever that is unpacked.
+func needFail2ban(t *testing.T) (debianFilter string) {
 	t.Helper()
-	if _, err := exec.LookPath("fail2ban-regex"); err != nil {
-		t.Fatal("fail2ban is missing: apt-get install fail2ban")
+	path, err := exec.LookPath("fail2ban-regex")
+	if err != nil {
+		t.Fatal("fail2ban is missing: run \"make test\", which unpacks it")
 	}
+	return filepath.Join(filepath.Dir(path), "../../etc/fail2ban/filter.d/portsentry.conf")
 }
 
 // records are what a busy day hands to the history: 3 records that were acted
@@ -47,7 +47,7 @@ func records(now time.Time) []Record {
 // TestFail2banRegex shows that the filters match each line of ours, and that
 // nothing that was not acted on has a line to match (B7.4).
 func TestFail2banRegex(t *testing.T) {
-	needFail2ban(t)
+	debianFilter := needFail2ban(t)
 	for _, c := range []struct {
 		format Format
 		filter string
@@ -78,7 +78,7 @@ func TestFail2banRegex(t *testing.T) {
 // TestFail2banBans runs Debian's fail2ban on our files, with its own
 // directories and socket, and waits until both jails have banned.
 func TestFail2banBans(t *testing.T) {
-	needFail2ban(t)
+	debianFilter := needFail2ban(t)
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
 	var files []*File

@@ -22,7 +22,7 @@ const upstreamFilter = `^[^ ]* Scan from: \[<HOST>\]`
 // make it do (B7.4).
 func TestFail2banBans(t *testing.T) {
 	if _, err := exec.LookPath("fail2ban-server"); err != nil {
-		t.Fatal("fail2ban is missing: apt-get install fail2ban")
+		t.Fatal("fail2ban is missing: run \"make test\", which unpacks it")
 	}
 	l := newLab(t)
 	dir := t.TempDir()

@@ -519,12 +519,23 @@ func (s *story) reboot() {
 		return strings.Count(set, "198.18.") + strings.Count(set, "198.19.")
 	}
 	s.within(10*time.Second, "all of them in the kernel", func() bool { return in() == 100_000 })
+	s.ready("100000 blocks being put back")
 	s.timed("start with 100,000 blocks in both", time.Second, "systemctl", "restart", "picket.service")
 	s.within(10*time.Second, "all of them booked", func() bool { return strings.Contains(s.run("picket", "status"), "100000 in force") })
+	s.ready("100000 blocks by the state file, those in the kernel being read")
 	if n := in(); n != 100_000 {
 		s.t.Errorf("%d blocks in the kernel", n)
 	}
 	s.run("picket", "unblock", "--all")
+}
+
+// ready holds the last start's entry to what was known of the blocks then.
+func (s *story) ready(blocks string) {
+	s.t.Helper()
+	s.within(5*time.Second, "entry of the start with "+blocks, func() bool {
+		entries, err := s.Journal(s.ctx, "MESSAGE_ID=1f904c544c414affa5accbb63a176e94")
+		return err == nil && len(entries) > 0 && strings.Contains(entries[len(entries)-1]["MESSAGE"], blocks)
+	})
 }
 
 // fill stops picket, takes its table away and has its state file hold so many
