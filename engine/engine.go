@@ -35,14 +35,13 @@ type Engine struct {
 
 // Stats counts what an engine did since it was made.
 type Stats struct {
-	Probes   uint64          // calls of Observe
-	Reasons  [Reasons]uint64 // by why they were decided as they were
-	Sources  int             // known now
-	Evicted  uint64          // forgotten to make room
-	Traces   int             // of forgotten sources, what is kept for slow scans
-	Blocks   int             // in force by the engine's books
-	Untold   uint64          // events left out to spare the journal
-	Flooding bool            // more new sources come than can be real
+	Probes  uint64          // calls of Observe
+	Reasons [Reasons]uint64 // by why they were decided as they were
+	Sources int             // known now
+	Evicted uint64          // forgotten to make room
+	Traces  int             // of forgotten sources, what is kept for slow scans
+	Blocks  int             // in force by the engine's books
+	Untold  uint64          // events left out to spare the journal
 }
 
 // New returns an engine for a configuration. The seed makes the places of
@@ -393,6 +392,13 @@ func (e *Engine) Blocked(a netip.Addr, at int64) bool {
 func (e *Engine) Stats() Stats {
 	s := e.stats
 	s.Sources, s.Evicted, s.Blocks = int(e.sources.used), e.sources.evicted, len(e.blocks.by)
-	s.Traces, s.Flooding = e.traces.used, e.newcomers.on
+	s.Traces = e.traces.used
 	return s
+}
+
+// Flooding reports whether, at a time, more new sources come than can be real.
+func (e *Engine) Flooding(at time.Time) bool {
+	s := e.newcomers
+	s.turn(e.clock.inside(at.UnixNano()), e.cfg.Flood)
+	return s.on
 }

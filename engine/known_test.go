@@ -78,7 +78,7 @@ func TestKnownBlockedAtOnce(t *testing.T) {
 	for i := range byte(10) {
 		w.send(from(netip.AddrFrom4([4]byte{192, 0, 2, 100 + i}).String()))
 	}
-	if !w.Stats().Flooding {
+	if !w.Flooding(w.at) {
 		t.Fatal("no flood")
 	}
 	w.blocks(w.send())

@@ -324,12 +324,10 @@ func TestFlood(t *testing.T) {
 			if !found {
 				t.Error("the scanner was not found")
 			}
-			if s := w.Stats(); s.Sources != c.Sources || !s.Flooding || s.Evicted < 900_000 {
+			if s := w.Stats(); s.Sources != c.Sources || !w.Flooding(w.at) || s.Evicted < 900_000 {
 				t.Errorf("%+v", s)
 			}
-			w.wait(time.Minute)
-			w.send()
-			if w.Stats().Flooding {
+			if w.wait(time.Minute); w.Flooding(w.at) {
 				t.Error("the flood does not end")
 			}
 		})

@@ -50,9 +50,10 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	var e engine.Stats
 	var known map[string]uint64
 	var kept evidence.Stats
+	var flooding bool
 	if err := d.judge.call(ctx, func() {
 		e, known, kept = d.judge.engine.Stats(), d.judge.engine.Lists(), d.judge.evidence.Stats()
-		e.Flooding = e.Flooding && d.judge.newcomer(time.Now().Add(-calm))
+		flooding = d.judge.engine.Flooding(time.Now())
 	}); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
 		Modes:  map[string][]string{"tcp": c.TCP.Modes, "udp": c.UDP.Modes, "ip": c.IP.Modes},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
-		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.Flooding, Blocks: int(d.blocker.count.Load()),
+		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: flooding, Blocks: int(d.blocker.count.Load()),
 		Evidence: control.Evidence{Probes: kept.Probes, Capacity: kept.Capacity, Sources: kept.Sources},
 		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: known, Buffer: d.reader.Buffer(), Reaction: reaction,
 	}
@@ -77,17 +78,6 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		}
 	}
 	return s, nil
-}
-
-// calm is how long no new source has come when a flood is over: two of the
-// spans of 8.6 s that the engine counts in. It has no clock, and itself finds a
-// flood over when the next source comes, which may be hours later.
-const calm = 18 * time.Second
-
-// newcomer reports whether one of the sources that were seen last was not known
-// at a time. It is for the judge.
-func (j *judge) newcomer(at time.Time) bool {
-	return slices.ContainsFunc(j.engine.Recent(recentSources), func(s engine.Source) bool { return s.First.After(at) })
 }
 
 // recentSources is how many of the sources seen last "sources" answers with:

@@ -3,13 +3,9 @@
 package main
 
 import (
-	"encoding/binary"
-	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
-	"picket/engine"
 	"picket/internal/control"
 )
 
@@ -47,35 +43,5 @@ events               6 left out to spare the journal
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, &out)
 		}
-	}
-}
-
-// TestFloodIsOver: the engine takes a flood for one until the next new source
-// comes; what is shown does not.
-func TestFloodIsOver(t *testing.T) {
-	j, began := testJudge(t), time.Now()
-	probe := func(n uint32, at time.Time) {
-		p := lateAnswer(netip.Addr{}, at.UnixNano())
-		p.Source = netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 0xc6120000+n))) // 198.18.0.0/15, RFC 2544
-		p.SourcePort, p.Port, p.Protocol, p.Technique = 40000, 23, engine.ProtocolTCP, engine.SYN
-		j.engine.Observe(p)
-	}
-	if j.newcomer(began.Add(-calm)) {
-		t.Error("somebody is new before anybody came")
-	}
-	for n := range uint32(2000) {
-		probe(n, began)
-	}
-	end := began.Add(calm + time.Second)
-	probe(0, end) // one of them goes on
-	if !j.engine.Stats().Flooding || !j.newcomer(began.Add(-calm)) {
-		t.Error("no flood while it is on")
-	}
-	if j.newcomer(end.Add(-calm)) {
-		t.Error("a flood when it is over")
-	}
-	probe(1<<16, end)
-	if j.engine.Stats().Flooding || !j.newcomer(end.Add(-calm)) {
-		t.Error("a new source does not end it, or is not new")
 	}
 }
