@@ -35,6 +35,7 @@ type Event struct {
 	Action      string     `json:"action,omitempty"` // none, log, block, run
 	For         Seconds    `json:"for_s,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
+	Evidence    string     `json:"evidence,omitempty"` // what the reason rests on: "26 different ports inside the window, 25 let pass"
 	Country     string     `json:"country,omitempty"` // of the source, two letters (ISO 3166-1)
 	ASN         uint32     `json:"asn,omitempty"`     // the source's autonomous system
 	Network     string     `json:"network,omitempty"` // and who holds it

@@ -321,7 +321,7 @@ func (b *blocker) list() []control.Block {
 	out := make([]control.Block, 0, len(b.book))
 	for p, e := range b.book {
 		out = append(out, control.Block{
-			Source: p, Name: sourceName(p), Expires: e.until, Since: e.since, Reason: e.event.Reason,
+			Source: p, Name: sourceName(p), Expires: e.until, Since: e.since, Reason: e.event.Reason, Evidence: e.event.Evidence,
 			Pattern: e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven, Known: e.event.Known, Country: e.event.Country,
 		})
 	}

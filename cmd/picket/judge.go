@@ -176,7 +176,7 @@ func (j *judge) block(p *engine.Probe, d *engine.Decision, ev engine.Event) {
 
 // patternOf makes of the event of a probe that of the pattern it completed.
 func patternOf(ev engine.Event, d *engine.Decision) engine.Event {
-	ev.Event, ev.Action, ev.For, ev.Reason = "pattern", engine.None.String(), 0, d.Evidence()
+	ev.Event, ev.Action, ev.For, ev.Reason, ev.Evidence = "pattern", engine.None.String(), 0, ev.Evidence, ""
 	if d.Pattern.Shared() {
 		ev = engine.Event{Event: ev.Event, Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Action: ev.Action, Reason: ev.Reason, Config: ev.Config}
 	}
@@ -201,7 +201,7 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
 		Mode: p.Mode.String(), Technique: p.Technique.String(), Interface: j.interfaceName(p.Interface),
 		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
-		Action: d.Action.String(), For: engine.Seconds(d.For), Reason: d.Reason.String(), Config: j.setting(p, d),
+		Action: d.Action.String(), For: engine.Seconds(d.For), Reason: d.Reason.String(), Evidence: d.Evidence(), Config: j.setting(p, d),
 	}
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)

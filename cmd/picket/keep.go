@@ -40,6 +40,7 @@ type keptBlock struct {
 	Since     time.Time
 	Until     time.Time
 	Reason    string
+	Evidence  string
 	Pattern   string
 	Technique string
 	Tool      string
@@ -56,7 +57,7 @@ type keptBlock struct {
 func keep(e *entry) keptBlock {
 	ev := &e.event
 	return keptBlock{
-		Source: e.source, Since: e.since, Until: e.until, Reason: ev.Reason, Pattern: ev.Pattern, Technique: ev.Technique,
+		Source: e.source, Since: e.since, Until: e.until, Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique,
 		Tool: ev.Tool, Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode, Config: ev.Config, Known: ev.Known, Country: ev.Country, Commanded: e.commanded,
 	}
 }
@@ -64,7 +65,7 @@ func keep(e *entry) keptBlock {
 func (k keptBlock) event() engine.Event {
 	return engine.Event{
 		Event: "block", Time: k.Since, Source: sourceName(k.Source), Action: engine.Block.String(), For: engine.Seconds(k.Until.Sub(k.Since)),
-		Reason: k.Reason, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
+		Reason: k.Reason, Evidence: k.Evidence, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
 		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known, Country: k.Country,
 	}
 }

@@ -74,6 +74,7 @@ type Block struct {
 	Remaining int64        `json:"remaining_s"`
 	Since     time.Time    `json:"since"`
 	Reason    string       `json:"reason"`
+	Evidence  string       `json:"evidence,omitempty"` // what the reason rests on
 	Pattern   string       `json:"pattern"`
 	Technique string       `json:"technique"`
 	Proven    bool         `json:"proven"`

@@ -104,6 +104,7 @@ func values(e *engine.Event) []value {
 	number("targets_seen", e.TargetsSeen)
 	text("tool", e.Tool)
 	text("reason", e.Reason)
+	text("evidence", e.Evidence)
 	text("config", e.Config)
 	moment("time", e.Time)
 	return list
@@ -141,6 +142,9 @@ func why(e engine.Event) string {
 		return clean(e.Reason)
 	}
 	s := fmt.Sprintf("%s probe of %s, %s", e.Technique, target(e), clean(e.Reason))
+	if e.Evidence != "" {
+		s += " (" + clean(e.Evidence) + ")"
+	}
 	if e.Pattern != "" {
 		s = e.Pattern + ", " + s
 	}

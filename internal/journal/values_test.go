@@ -129,7 +129,7 @@ func throughJSON(t *testing.T, e engine.Event) map[string]string {
 // names, and what is long; the time is left out.
 func lineOf(values map[string]string) string {
 	first := strings.Fields("event source destination protocol port mode technique pattern action for_s probes ports_seen")
-	last := []string{"reason", "config"}
+	last := []string{"reason", "evidence", "config"}
 	middle := slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(k string) bool {
 		return slices.Contains(first, k) || slices.Contains(last, k) || k == "time"
 	})
