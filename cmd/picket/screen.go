@@ -90,7 +90,7 @@ func (v *view) sourceTable(out io.Writer, rows int) {
 		s := &list[i]
 		state := map[bool]string{true: "blocked"}[s.Blocked]
 		if state == "" && s.Offences > 0 {
-			state = "was blocked"
+			state = "offender" // blocked once, or only logged
 		}
 		t.add(s.Name, fmt.Sprint(s.Probes), rate(v.rate(s)), fmt.Sprint(s.Ports), fmt.Sprint(s.Targets), s.Pattern, s.Tool,
 			map[bool]string{true: "yes"}[s.Proven], state, sinceThen(v.at.Sub(s.Last)), from(s.Country, s.ASN, s.Network))
