@@ -42,7 +42,13 @@ func (d *decoys) see(p *Probe, flow uint64, record uint32, slot int, now int64) 
 	if p.Seq == 0 && (p.SourcePort < 1024 || p.SourcePort == p.Port) || p.Technique == Connect {
 		return copied{}
 	}
-	x := &d.sent[flow%uint64(len(d.sent))]
+	place := flow
+	if p.Seq == 0 {
+		// Of 200 strangers, two share a source port by chance, so only a copy next to
+		// the other counts: nmap sends those of one port in a row.
+		place = uint64(p.Port)
+	}
+	x := &d.sent[place%uint64(len(d.sent))]
 	ms := uint32(now / int64(time.Millisecond))
 	if x.flow != uint32(flow>>32) || ms-x.at > decoyTime {
 		*x = sending{flow: uint32(flow >> 32), at: ms, first: record, slot: uint8(slot)}

@@ -220,6 +220,19 @@ func TestDecoys(t *testing.T) {
 	})
 }
 
+// Many strangers ask one UDP port within a second, and some have one source
+// port by chance. They are no decoys of each other.
+func TestStrangersAreNoDecoys(t *testing.T) {
+	w, told, r := newWorld(t, careful()), tally{}, rand.New(rand.NewPCG(1, 2))
+	for i := range 20_000 {
+		told.count(w.send(is(UDP), port(9), sport(32768+r.IntN(28232)), func(p *Probe) { p.Source = addr4(uint32(i)) }))
+		w.wait(5 * time.Millisecond)
+	}
+	if told[Decoy] > 3 {
+		t.Errorf("told %v", told)
+	}
+}
+
 func TestDistributed(t *testing.T) {
 	type shape struct{ sources, each int }
 	run := func(c Config, s shape, pause time.Duration, options ...option) (told tally, evidence string, blocked int) {

@@ -683,7 +683,7 @@ func (s *story) datagrams(network [3]byte, port int, over time.Duration) {
 		tick := time.NewTicker(over / 200)
 		defer tick.Stop()
 		for i := range 200 {
-			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(network[0], network[1], network[2], byte(i+1))})
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(network[0], network[1], network[2], byte(i+1)), Port: 20000 + i}) // one each, or two are a decoy and its copy
 			if err != nil {
 				return err
 			}
