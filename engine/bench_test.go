@@ -80,30 +80,61 @@ func BenchmarkObserve(b *testing.B) {
 }
 
 // BenchmarkObserveFlood measures probes of sources never seen before, with the
-// table full: each takes the place of the oldest.
+// table full: each takes the place of another.
 func BenchmarkObserveFlood(b *testing.B) {
-	e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [Modes]int{31, 31, 31, 31}}}, 1)
-	p := Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), Protocol: ProtocolTCP, Mode: Advanced, Technique: SYN, Port: 23}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		p.Source, p.Seq, p.At = addr4(uint32(i)), uint32(i), p.At+1000
-		e.Observe(p)
+	for _, batch := range []int{1, 32} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [Modes]int{31, 31, 31, 31}}}, 1)
+			p := Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), Protocol: ProtocolTCP, Mode: Advanced, Technique: SYN, Port: 23}
+			probes := make([]Probe, batch)
+			i := uint32(0)
+			flood := func() {
+				for j := range probes {
+					p.Source, p.Seq, p.At = addr4(i), i, p.At+1000
+					probes[j] = p
+					i++
+				}
+				if batch > 1 {
+					e.Expect(probes)
+				}
+				for j := range probes {
+					e.Observe(probes[j])
+				}
+			}
+			for i < 2*defaultSources {
+				flood()
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range (b.N + batch - 1) / batch {
+				flood()
+			}
+		})
 	}
 }
 
+// TestSourceSize counts what is allocated for a source: records, tags, ages and
+// traces.
 func TestSourceSize(t *testing.T) {
-	// A record, its links, its part of the index at the lowest load, and its
-	// part of the memory at the largest.
-	per := unsafe.Sizeof(source{}) + unsafe.Sizeof(link{}) + 5*unsafe.Sizeof(uint32(0)) + (unsafe.Sizeof(trace{})+unsafe.Sizeof(uint16(0)))/2
-	if per > 256 {
-		t.Errorf("a source takes %d bytes, want at most 256", per)
-	}
 	if unsafe.Sizeof(source{}) != 3*64 || unsafe.Sizeof(trace{}) != 64 {
 		t.Errorf("a record takes %d bytes and a trace %d, want whole cache lines", unsafe.Sizeof(source{}), unsafe.Sizeof(trace{}))
 	}
-	e, _ := New(Config{}, 1)
-	tables := uintptr(len(e.sources.records))*unsafe.Sizeof(source{}) + uintptr(len(e.sources.order))*unsafe.Sizeof(link{}) +
-		uintptr(len(e.sources.index)+len(e.sources.hashes))*4 + uintptr(len(e.traces.all))*(unsafe.Sizeof(trace{})+2)
-	t.Logf("at most %d bytes a source; by default %d sources take %.1f bytes each; what all share takes %d", per, len(e.sources.records),
-		float64(tables)/float64(len(e.sources.records)), unsafe.Sizeof(*e))
+	most, at := 0.0, 0
+	for power := 1 << 10; power <= maxSources; power *= 2 {
+		for _, n := range []int{power - 1, power, power + 1, power * 9 / 8, power * 4 / 3, power * 16 / 9} {
+			if b := perSource(n); b > most {
+				most, at = b, n
+			}
+		}
+	}
+	if most > 256 {
+		t.Errorf("of %d sources, one takes %.1f bytes, want at most 256", at, most)
+	}
+	t.Logf("at most %.1f bytes a source, of %d; by default %.1f; what all share takes %d", most, at, perSource(defaultSources), unsafe.Sizeof(Engine{}))
+}
+
+// perSource returns the bytes a source takes in a table of n.
+func perSource(n int) float64 {
+	s, m := newTable(n, 1), newTraces(n, 1)
+	return float64(len(s.records)*int(unsafe.Sizeof(source{}))+len(s.tags)*8+len(s.ages)+len(m.all)*int(unsafe.Sizeof(trace{}))+len(m.tags)*8) / float64(n)
 }

@@ -63,7 +63,7 @@ type Policy struct {
 // means its default.
 type Config struct {
 	// Sources is how many sources are known at most, 262,144 by default. One
-	// costs 241 bytes. It counts when the engine is made and not after.
+	// costs 251 bytes. It counts when the engine is made and not after.
 	Sources int
 
 	// Window is the time in which distinct ports count, 10 minutes by

@@ -20,23 +20,23 @@ type decoys struct {
 type sending struct {
 	flow   uint32
 	at     uint32 // milliseconds of the engine's time
-	first  uint32 // record of the source that sent it first
+	first  key    // the source that sent it first
 	copies uint16
-	slot   uint8 // of the port in that record
+	slot   uint8 // of the port in its record
 }
 
 // copied is what see says of a probe.
 type copied struct {
-	first  uint32 // record of who sent it first
-	slot   uint8  // of the port in that record
-	copies int    // how many copies came so far; 0 means that the probe is none
+	first  key   // who sent it first
+	slot   uint8 // of the port in its record
+	copies int   // how many copies came so far; 0 means that the probe is none
 }
 
 // decoyTime is how long after a probe its copies count as such.
 const decoyTime = uint32(time.Second / time.Millisecond)
 
 // see tells whether a probe is a copy of one that another source sent.
-func (d *decoys) see(p *Probe, flow uint64, record uint32, slot int, now int64) copied {
+func (d *decoys) see(p *Probe, flow uint64, from key, slot int, now int64) copied {
 	// A datagram and a segment without a sequence number have only their ports
 	// to be told by. Well-known and equal ones are no coincidence: NTP, SIP.
 	if p.Seq == 0 && (p.SourcePort < 1024 || p.SourcePort == p.Port) || p.Technique == Connect {
@@ -51,10 +51,10 @@ func (d *decoys) see(p *Probe, flow uint64, record uint32, slot int, now int64) 
 	x := &d.sent[place%uint64(len(d.sent))]
 	ms := uint32(now / int64(time.Millisecond))
 	if x.flow != uint32(flow>>32) || ms-x.at > decoyTime {
-		*x = sending{flow: uint32(flow >> 32), at: ms, first: record, slot: uint8(slot)}
+		*x = sending{flow: uint32(flow >> 32), at: ms, first: from, slot: uint8(slot)}
 		return copied{}
 	}
-	if x.first == record {
+	if x.first == from {
 		return copied{}
 	}
 	x.copies = min(x.copies+1, 1<<15)

@@ -8,7 +8,8 @@
 // one goroutine.
 //
 // It refuses to grow: its tables have the size they were made with, and when
-// one is full the source that was least recently seen goes first.
+// one is full a source that was not seen for long goes first, and of those
+// that came only once before those that came back.
 //
 // It needs nothing but the standard library. Where a rule has a source (an
 // RFC, a kernel file, nmap's documentation), the rule's comment names it;

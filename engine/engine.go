@@ -72,8 +72,8 @@ func (e *Engine) Reconfigure(cfg Config) error {
 func (e *Engine) configure(cfg Config) {
 	unit := uint8(bits.Len64(uint64(cfg.Window/64 - 1))) // 32 to 64 units a window
 	if e.unit != 0 && e.unit != unit {
-		for i := range e.sources.records[:e.sources.used] {
-			e.sources.records[i].rest() // its stamps are in the old units
+		for s := range e.sources.all() {
+			s.rest() // its stamps are in the old units
 		}
 	}
 	e.cfg, e.unit = cfg, unit
@@ -128,13 +128,12 @@ func (e *Engine) prefixOf(a netip.Addr) int {
 // counts as simultaneous with it; a time that steps back further goes on from
 // where it was. A protected source is never blocked. Observe never fails,
 // never blocks and, but for a reaction, does not allocate.
-func (e *Engine) Observe(p Probe) Decision {
+func (e *Engine) Observe(p Probe) (d Decision) {
 	e.stats.Probes++
 	if !e.clock.advance(p.At) {
 		e.reset(p.At)
 	}
 	pol := e.cfg.policy(p.Protocol)
-	var d Decision
 	e.judge(&p, pol, &d)
 	e.stats.Reasons[d.Reason]++
 	// The kernel held the source if this was a hot port; hold rules look at
@@ -178,11 +177,10 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	}
 	source, target := words(p.Source), words(p.Destination)
 	k := e.keyIn(p.Source, source)
-	r := e.sources.find(k)
-	if r == none {
-		r = e.admit(k, now, d)
+	s := e.sources.find(k)
+	if s == nil {
+		s = e.admit(p, k, now, d)
 	}
-	s := &e.sources.records[r]
 	if now>>e.unit != s.last>>e.unit {
 		e.age(s, now)
 	}
@@ -214,7 +212,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		d.Trigger = e.cfg.ToolTrigger
 	}
 	d.Tool = s.tool
-	e.compare(p, flow, r, s, slot, now, d)
+	e.compare(p, flow, s, slot, now, d)
 	d.Within, d.Targets, d.Ports = s.own(), s.aim(target), s.all()
 	if e.cfg.Decoys == Block {
 		d.Within, d.Ports = int(s.live), int(s.used)
@@ -270,22 +268,26 @@ func (e *Engine) told(s *source, d *Decision) {
 }
 
 // admit makes a record for a source that has none.
-func (e *Engine) admit(k key, now int64, d *Decision) uint32 {
+func (e *Engine) admit(p *Probe, k key, now int64, d *Decision) *source {
 	horizon := now - 2*e.half
-	if e.sources.full() {
-		e.traces.put(&e.sources.records[e.sources.oldest], horizon)
+	place, old := e.sources.room(k)
+	if old != nil {
+		e.traces.put(old, horizon)
 	}
-	r := e.sources.add(k)
-	s := &e.sources.records[r]
+	s := e.sources.put(place, k)
+	if p.Technique == Connect {
+		e.sources.saw(place) // once is enough to be worth a trace
+	}
 	if e.traces.used > 0 && e.traces.take(k, s, horizon) {
+		e.sources.saw(place)
 		s.half = e.halfOf(s.last)
-		return r
+		return s
 	}
 	s.first, s.last, s.half = uint32(now/int64(time.Second)), now, e.halfOf(now)
 	if e.newcomers.add(now, e.cfg.Flood) {
 		d.Pattern, d.NewPattern, d.Sources = Flood, true, e.newcomers.count
 	}
-	return r
+	return s
 }
 
 // halfOf returns which half of a slow window a time is in.
@@ -344,20 +346,17 @@ func (e *Engine) age(s *source, now int64) {
 
 // compare looks whether other sources sent the same packet. If so, the port
 // says nothing about any of them: one scans, and it cannot be told which.
-func (e *Engine) compare(p *Probe, flow uint64, r uint32, s *source, slot int, now int64, d *Decision) {
-	c := e.decoys.see(p, flow, r, slot, now)
+func (e *Engine) compare(p *Probe, flow uint64, s *source, slot int, now int64, d *Decision) {
+	c := e.decoys.see(p, flow, s.key, slot, now)
 	if c.copies == 0 {
 		return
 	}
 	d.Sources = c.copies + 1
 	s.copied |= 1 << slot
 	s.flags |= decoyed
-	if c.first < e.sources.used {
-		first := &e.sources.records[c.first]
-		if first.portAt(int(c.slot)) == p.Port && first.stamp[c.slot] != 0 {
-			first.copied |= 1 << c.slot
-			first.flags |= decoyed
-		}
+	if first := e.sources.peek(c.first); first != nil && first.portAt(int(c.slot)) == p.Port && first.stamp[c.slot] != 0 {
+		first.copied |= 1 << c.slot
+		first.flags |= decoyed
 	}
 }
 
@@ -370,8 +369,7 @@ func (e *Engine) Unblock(p netip.Prefix) {
 		s.forget()
 	}
 	if i := e.traces.at(k); i >= 0 {
-		e.traces.tags[i] = 0
-		e.traces.used--
+		e.traces.drop(i)
 	}
 }
 
@@ -391,7 +389,7 @@ func (e *Engine) Blocked(a netip.Addr, at int64) bool {
 // Stats returns the counters.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Sources, s.Evicted, s.Blocks = int(e.sources.used), e.sources.evicted, len(e.blocks.by)
+	s.Sources, s.Evicted, s.Blocks = e.sources.used, e.sources.evicted, len(e.blocks.by)
 	s.Traces = e.traces.used
 	return s
 }

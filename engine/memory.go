@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,13 +31,15 @@ func (e *Engine) Remember(b []byte) []byte {
 	b = le.AppendUint32(b, memoryVersion)
 	b = le.AppendUint32(b, uint32(e.unit))
 	b = le.AppendUint64(b, uint64(e.clock.offset))
-	b = le.AppendUint32(b, e.sources.used)
-	for r := e.sources.oldest; r != none; r = e.sources.order[r].newer {
-		b = e.sources.records[r].append(b)
+	b = le.AppendUint32(b, uint32(e.sources.used))
+	for _, s := range slices.Backward(e.sources.latest(e.sources.used)) {
+		s := *s
+		s.seen = 0 // an epoch of this table
+		b = s.append(b)
 	}
 	b = le.AppendUint32(b, uint32(e.traces.used))
-	for i, tag := range e.traces.tags {
-		if tag != 0 {
+	for i := range e.traces.all {
+		if e.traces.tags[i/bucketSize].at(i%bucketSize) != 0 {
 			b = e.traces.all[i].append(b)
 		}
 	}
@@ -53,8 +56,8 @@ func (e *Engine) Remember(b []byte) []byte {
 }
 
 // Recall adds what [Engine.Remember] wrote to what the engine knows, which for
-// a new engine is nothing. If there is more than it has room for, the sources
-// least recently seen are left out. It changes nothing when it fails, and then
+// a new engine is nothing. If there is more than it has room for, sources that
+// were not seen for long are left out. It changes nothing when it fails, and then
 // wraps [ErrMemory].
 func (e *Engine) Recall(b []byte) error {
 	le := binary.LittleEndian
@@ -105,14 +108,19 @@ func (e *Engine) recallSource(b []byte, shift int64, sameUnits bool) {
 		s.rest()
 		s.half = e.halfOf(s.last)
 	}
-	r := e.sources.find(s.key)
-	if r == none {
-		if e.sources.full() {
-			e.traces.put(&e.sources.records[e.sources.oldest], s.last-2*e.half)
+	known := e.sources.find(s.key)
+	if known == nil {
+		place, old := e.sources.room(s.key)
+		if old != nil {
+			e.traces.put(old, s.last-2*e.half)
 		}
-		r = e.sources.add(s.key)
+		known = e.sources.put(place, s.key)
+		if s.probes > 1 || s.used > 1 || s.flags&proven != 0 {
+			e.sources.saw(place)
+		}
 	}
-	e.sources.records[r] = s
+	s.seen = known.seen
+	*known = s
 }
 
 // recallTrace takes over the trace at the beginning of b, unless it is none.
@@ -169,7 +177,7 @@ func (s *source) append(b []byte) []byte {
 	b = le.AppendUint32(b, s.probes)
 	b = le.AppendUint32(b, s.copied)
 	b = le.AppendUint32(b, s.kept)
-	b = append(b, s.half, s.flags, s.used, s.next, s.turn, s.live, byte(s.named), byte(s.tool), s.agreed, s.spare)
+	b = append(b, s.half, s.flags, s.used, s.next, s.turn, s.live, byte(s.named), byte(s.tool), s.agreed, s.seen)
 	b = le.AppendUint16(b, s.hosts)
 	for _, p := range s.port {
 		b = le.AppendUint64(b, p)
@@ -195,7 +203,7 @@ func (s *source) read(b []byte) {
 	}
 	s.probes, s.copied, s.kept = u32(), u32(), u32()
 	s.half, s.flags, s.used, s.next, s.turn, s.live = u8(), u8(), u8(), u8(), u8(), u8()
-	s.named, s.tool, s.agreed, s.spare = Pattern(u8()), Tool(u8()), u8(), u8()
+	s.named, s.tool, s.agreed, s.seen = Pattern(u8()), Tool(u8()), u8(), u8()
 	s.hosts = u16()
 	for i := range s.port {
 		s.port[i] = u64()

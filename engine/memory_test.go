@@ -92,7 +92,7 @@ func TestMemory(t *testing.T) {
 			Port: uint16(random.UintN(1000)), SourcePort: 40000, Seq: random.Uint32(),
 		}
 	}
-	cfg := Config{Sources: 128, TCP: Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}}}
+	cfg := Config{Sources: 256, TCP: Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}}}
 	first, err := New(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestMemory(t *testing.T) {
 		first.Observe(probe(i))
 	}
 	memory := first.Remember(nil)
-	second, err := New(cfg, 1) // with another seed, others would be forgotten
+	second, err := New(cfg, 2) // nobody is forgotten, so the seed does not matter
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,9 +107,9 @@ func FuzzObserve(f *testing.F) {
 			}
 			holds(t, one, &p, &d, peers)
 		}
-		for i := range one.sources.records[:one.sources.used] {
-			if s := &one.sources.records[i]; !s.sound() || one.sources.lookup(s.key) != uint32(i) {
-				t.Fatalf("record %d is not sound: %+v", i, s)
+		for s := range one.sources.all() {
+			if !s.sound() || one.sources.peek(s.key) != s {
+				t.Fatalf("not sound: %+v", s)
 			}
 		}
 	})

@@ -10,10 +10,9 @@ import (
 // Recent describes the sources that were seen last, the latest first, at most
 // n of them.
 func (e *Engine) Recent(n int) (out []Source) {
-	t := e.sources
-	for r := t.newest; r != none && len(out) < n; r = t.order[r].older {
-		if s, ok := e.Describe(t.records[r].addr()); ok {
-			out = append(out, s)
+	for _, s := range e.sources.latest(n) {
+		if src, ok := e.Describe(s.addr()); ok {
+			out = append(out, src)
 		}
 	}
 	return out

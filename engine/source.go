@@ -61,8 +61,8 @@ type source struct {
 	named  Pattern // what the probes are together
 	tool   Tool    // what the packets look like
 	agreed uint8   // new ports in a row whose packets looked like it
-	spare  uint8
-	hosts  uint16 // bit set over a hash of the addresses of an IPv6 prefix that were reacted to
+	seen   uint8   // epoch of the table in which it came back last
+	hosts  uint16  // bit set over a hash of the addresses of an IPv6 prefix that were reacted to
 
 	port [portSlots / 4]uint64 // distinct ports, four a word; see portAt
 

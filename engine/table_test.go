@@ -4,84 +4,213 @@ package engine
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 )
 
-// naive is a table as one would write it down: a map, and a list with the
-// source seen last at its end.
+// naive is a table as one would write it down: a map, with ages that do not
+// wrap.
 type naive struct {
-	size  int
-	order []key
-	port  map[key]uint16
+	known map[key]*sighting
+	added int // sources, ever
 }
 
-func (n *naive) touch(k key) {
-	n.order = append(slices.DeleteFunc(n.order, func(x key) bool { return x == k }), k)
+type sighting struct {
+	port     uint16
+	epoch    int
+	cameBack bool
 }
 
-// TestTable does the same to a table and to the naive one, at random.
+// age is how long nothing was seen of k, as put and oldest reckon it.
+func (n *naive) age(k key, turns int) int {
+	x := n.known[k]
+	age := n.added/turns - x.epoch
+	if !x.cameBack {
+		age += older
+	}
+	return age
+}
+
+// TestTable does the same to a table and to the naive one, at random. What is
+// found is what was added unless it was forgotten; nothing is forgotten before
+// there are as many as there may be; and who is forgotten is of the oldest age
+// in its two buckets.
 func TestTable(t *testing.T) {
-	for _, x := range []struct{ size, keys int }{{1, 3}, {2, 5}, {16, 24}, {100, 90}, {100, 1000}, {257, 300}} {
+	for _, x := range []struct{ size, keys, steps int }{
+		{1, 3, 1000}, {2, 5, 1000}, {16, 24, 20_000}, {100, 90, 20_000}, {100, 1000, 20_000}, {257, 300, 20_000}, {5000, 4900, 60_000}, {5000, 9000, 60_000},
+	} {
 		t.Run(fmt.Sprintf("%d places, %d sources", x.size, x.keys), func(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())
 			t.Log("seed", seed)
 			r := rand.New(rand.NewPCG(seed, 0))
 			real := newTable(x.size, r.Uint64())
-			model := &naive{size: x.size, port: map[key]uint16{}}
+			model := &naive{known: map[key]*sighting{}}
 			forgotten := uint64(0)
 			keys := make([]key, x.keys)
 			for i := range keys {
 				keys[i] = key{r.Uint64() & 3, r.Uint64N(1 << 40)}
 			}
-			for range 20000 {
+			for range x.steps {
 				k := keys[r.IntN(len(keys))]
+				was := model.known[k]
 				switch r.IntN(4) {
 				case 0: // look, without a trace
-					s := real.peek(k)
-					if port, known := model.port[k]; known != (s != nil) || known && s.portAt(0) != port {
-						t.Fatalf("peek %v: %v, want %v %d", k, s, known, port)
+					if s := real.peek(k); (was != nil) != (s != nil) || s != nil && s.portAt(0) != was.port {
+						t.Fatalf("peek %v: %v, want %v", k, s, was)
 					}
+					continue
 				case 1:
 					real.expect([]key{k, keys[0], {}})
-				default:
-					i := real.find(k)
-					port, known := model.port[k]
-					if known != (i != none) {
-						t.Fatalf("find %v: %v, want %v", k, i != none, known)
-					}
-					if known {
-						model.touch(k)
-					} else {
-						if real.full() != (len(model.order) == x.size) {
-							t.Fatalf("full is %v with %d of %d", real.full(), len(model.order), x.size)
+					continue
+				}
+				s := real.find(k)
+				if (was != nil) != (s != nil) {
+					t.Fatalf("find %v: %v, want %v", k, s, was)
+				}
+				if was != nil {
+					was.epoch, was.cameBack = model.added/real.turns, true
+				} else {
+					place, old := real.room(k)
+					if victim := real.records[place]; real.tags[place/bucketSize].at(place%bucketSize) != 0 {
+						if len(model.known) < x.size {
+							t.Fatalf("with %d of %d known, one is forgotten", len(model.known), x.size)
 						}
-						if len(model.order) == x.size {
-							delete(model.port, model.order[0])
-							model.order = model.order[1:]
-							forgotten++
+						age := model.age(victim.key, real.turns)
+						a, b := real.buckets(k.mix(real.seed))
+						for _, b := range []uint64{a, b} {
+							for i := range real.load(b) {
+								if other := real.records[int(b)*bucketSize+i].key; model.age(other, real.turns) > age {
+									t.Fatalf("forgets %v of age %d before %v of age %d", victim.key, age, other, model.age(other, real.turns))
+								}
+							}
 						}
-						i = real.add(k)
-						port = uint16(r.Uint32())
-						real.records[i].setPort(0, port, 0)
-						model.port[k] = port
-						model.touch(k)
+						if (old != nil) != model.known[victim.key].cameBack {
+							t.Fatalf("worth a trace: %v, came back: %v", old != nil, model.known[victim.key].cameBack)
+						}
+						delete(model.known, victim.key)
+						forgotten++
 					}
-					if s := &real.records[i]; s.key != k || s.portAt(0) != port {
-						t.Fatalf("%v has port %d, want %v and %d", s.key, s.portAt(0), k, port)
-					}
+					s = real.put(place, k)
+					was = &sighting{port: uint16(r.Uint32()), epoch: model.added / real.turns}
+					s.setPort(0, was.port, 0)
+					model.known[k] = was
+					model.added++
+				}
+				if s.key != k || s.portAt(0) != was.port {
+					t.Fatalf("%v has port %d, want %v and %d", s.key, s.portAt(0), k, was.port)
 				}
 			}
-			var order []key
-			for i := real.oldest; i != none; i = real.order[i].newer {
-				order = append(order, real.records[i].key)
+			n := 0
+			for s := range real.all() {
+				if was := model.known[s.key]; was == nil || s.portAt(0) != was.port || real.peek(s.key) != s {
+					t.Fatalf("%v: port %d, want %v", s.key, s.portAt(0), was)
+				}
+				n++
 			}
-			if !slices.Equal(order, model.order) || real.evicted != forgotten || int(real.used) != len(model.order) {
-				t.Errorf("order %v, want %v; %d forgotten, want %d", order, model.order, real.evicted, forgotten)
+			if real.evicted != forgotten || real.used != n || n != len(model.known) {
+				t.Errorf("%d known, %d counted, want %d; %d forgotten, want %d", n, real.used, len(model.known), real.evicted, forgotten)
 			}
 		})
+	}
+}
+
+// TestTableHoldsAll: as many sources as are configured are all held, whatever
+// their addresses and the seed are.
+func TestTableHoldsAll(t *testing.T) {
+	for _, x := range []struct{ size, seeds int }{{16, 1000}, {100, 300}, {1000, 100}, {5000, 20}, {50_000, 3}, {100_000, 1}, {defaultSources, 2}} {
+		for seed := range uint64(x.seeds) {
+			table := newTable(x.size, seed)
+			slowest := time.Duration(0)
+			for i := range x.size {
+				k := words(addr4(uint32(i)))
+				if i%2 == 1 {
+					k = key{hi: 0x2001_0db8<<32 | uint64(i)<<8}
+				}
+				before, start := table.mask, time.Now()
+				place, old := table.room(k)
+				if took := time.Since(start); table.mask > before {
+					slowest = max(slowest, took)
+				}
+				if table.put(place, k); old != nil || table.evicted > 0 {
+					t.Fatalf("the %d. of %d sources makes one forgotten (seed %d)", i+1, x.size, seed)
+				}
+			}
+			for i := range x.size / 2 {
+				if table.peek(words(addr4(uint32(2*i)))) == nil || table.peek(key{hi: 0x2001_0db8<<32 | uint64(2*i+1)<<8}) == nil {
+					t.Fatalf("of %d sources, number %d is not there", x.size, 2*i)
+				}
+			}
+			if seed == 0 {
+				t.Logf("%d sources: %d buckets of %d, doubled %d times, in %v at most", x.size, table.inUse(), len(table.tags), bits.OnesCount64(table.mask), slowest)
+			}
+		}
+	}
+}
+
+// TestTableKeepsItsBound: there are never more sources than there may be, even
+// if all shun the two buckets of the next.
+func TestTableKeepsItsBound(t *testing.T) {
+	const size, shunned = 16, 0
+	table := newTable(size, 1)
+	add := func(k key) {
+		place, _ := table.room(k)
+		table.put(place, k)
+	}
+	var last key
+	for i := uint64(1); table.used < size || last == (key{}); i++ {
+		switch a, b := table.buckets(key{lo: i}.mix(1)); {
+		case a != shunned && b != shunned && table.used < size:
+			add(key{lo: i})
+		case a == shunned && b == shunned:
+			last = key{lo: i}
+		}
+	}
+	before := table.evicted
+	if add(last); table.used != size || table.evicted != before+1 || table.peek(last) == nil || table.load(shunned) != 1 {
+		t.Errorf("%d known, %d forgotten, want %d and 1", table.used, table.evicted-before, size)
+	}
+}
+
+// TestWhoComesBackStays: 1,000,000 sources of one packet do not push out a
+// hundred that send now and then: once in as many as half of those known.
+func TestWhoComesBackStays(t *testing.T) {
+	const size, few = 1 << 16, 100
+	for _, x := range []struct {
+		pause int // new sources between two packets of one of the few
+		lost  float64
+	}{{size / 16, 0}, {size / 2, 0}, {size, 0.1}} {
+		table := newTable(size, 1)
+		see := func(k key) (known bool) {
+			if table.find(k) != nil {
+				return true
+			}
+			place, _ := table.room(k)
+			table.put(place, k)
+			return false
+		}
+		came, lost := 0, 0
+		for i := range 1_000_000 {
+			see(words(addr4(uint32(i))))
+			if n := i % x.pause; n < few {
+				if k := (key{hi: uint64(n + 1)}); i >= 2*x.pause {
+					came++
+					if !see(k) {
+						lost++
+						see(k)
+					}
+				} else {
+					see(k)
+				}
+			}
+		}
+		share := float64(lost) / float64(came)
+		if share > x.lost {
+			t.Errorf("of a hundred with %d new ones in between, %.1f %% were forgotten, want at most %.0f", x.pause, 100*share, 100*x.lost)
+		}
+		t.Logf("%d new ones in between: forgotten %d of %d times", x.pause, lost, came)
 	}
 }
 

@@ -32,16 +32,14 @@ const traceSlots = 16
 // forgers can push out is not what took a scanner the longest to show.
 type traces struct {
 	all  []trace
-	tags []uint16 // by trace: part of its key's hash, 0 is free; all of a bucket lie in one cache line
+	tags []tags // by bucket
 	seed uint64
 	used int
 }
 
-const bucketSize = 8
-
 func newTraces(sources int, seed uint64) *traces {
-	n := max(bucketSize, 1<<(bits.Len(uint(sources-1))-1)) // half as many, or a quarter
-	return &traces{all: make([]trace, n), tags: make([]uint16, n), seed: seed}
+	n := max(bucketSize, 1<<(bits.Len(uint(sources))-2)) // half as many, or a quarter
+	return &traces{all: make([]trace, n), tags: make([]tags, n/bucketSize), seed: seed ^ golden}
 }
 
 func (m *traces) clear() {
@@ -49,22 +47,27 @@ func (m *traces) clear() {
 	m.used = 0
 }
 
-// bucket returns the first trace of k's bucket, and its tag.
-func (m *traces) bucket(k key) (first int, tag uint16) {
-	hi, lo := bits.Mul64(k.hi^m.seed^0x8bb84b93962eacc9, k.lo^bits.RotateLeft64(m.seed, 17)^0x4b33a62ed433d4a3)
-	h := (hi ^ lo) * golden
-	return int(h>>32) & (len(m.all) - 1) &^ (bucketSize - 1), uint16(h>>8) | 1
+// bucket returns k's bucket, and its tag.
+func (m *traces) bucket(k key) (bucket int, tag uint8) {
+	h := k.mix(m.seed)
+	return int(h & uint64(len(m.tags)-1)), tagOf(h)
 }
 
 // at returns the number of k's trace, or -1.
 func (m *traces) at(k key) int {
-	first, tag := m.bucket(k)
-	for i := first; i < first+bucketSize; i++ {
-		if m.tags[i] == tag && m.all[i].key == k {
+	b, tag := m.bucket(k)
+	for x := m.tags[b].equal(tag); x != 0; x &= x - 1 {
+		if i := b*bucketSize + bits.TrailingZeros64(x)/8; m.all[i].key == k {
 			return i
 		}
 	}
 	return -1
+}
+
+// drop forgets a trace.
+func (m *traces) drop(i int) {
+	m.tags[i/bucketSize].set(i%bucketSize, 0)
+	m.used--
 }
 
 // take hands k's trace over to s, a new record; false means that there is none,
@@ -74,8 +77,7 @@ func (m *traces) take(k key, s *source, horizon int64) bool {
 	if i < 0 {
 		return false
 	}
-	m.tags[i] = 0
-	m.used--
+	m.drop(i)
 	t := &m.all[i]
 	if t.at() < horizon {
 		return false
@@ -104,24 +106,24 @@ func (m *traces) put(s *source, horizon int64) {
 	if s.used < 2 && s.flags&proven == 0 || s.last < horizon {
 		return
 	}
-	first, tag := m.bucket(s.key)
-	place := first
-	for i := first; i < first+bucketSize; i++ {
-		if m.tags[i] == 0 || m.all[i].at() < horizon {
+	b, tag := m.bucket(s.key)
+	all, place := m.all[b*bucketSize:][:bucketSize], 0
+	for i := range all {
+		if m.tags[b].at(i) == 0 || all[i].at() < horizon {
 			place = i
 			break
 		}
-		if t, p := &m.all[i], &m.all[place]; t.used < p.used || t.used == p.used && t.last < p.last {
+		if t, p := &all[i], &all[place]; t.used < p.used || t.used == p.used && t.last < p.last {
 			place = i
 		}
 	}
-	if t := &m.all[place]; m.tags[place] == 0 {
+	if t := &all[place]; m.tags[b].at(place) == 0 {
 		m.used++
 	} else if t.at() >= horizon && t.used > min(s.used, traceSlots) {
 		return // everybody there has shown more
 	}
-	m.tags[place] = tag
-	m.all[place] = traceOf(s)
+	m.tags[b].set(place, tag)
+	all[place] = traceOf(s)
 }
 
 // traceOf returns the trace of a record: its latest ports.
