@@ -42,8 +42,10 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
+	j := newJudge(c, e, nil)
+	j.names = nil // the indexes are those of the machine that captured
 	return &side{
-		config: c, judge: newJudge(c, e, nil), tell: func(engine.Event) {}, reacted: map[netip.Addr]*reacted{},
+		config: c, judge: j, tell: func(engine.Event) {}, reacted: map[netip.Addr]*reacted{},
 		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32),
 	}, nil
 }
