@@ -35,7 +35,12 @@ func replayCommand() *cobra.Command {
 		Example: "  picket replay --local 192.0.2.0/24 monday.pcapng tuesday.pcapng.gz\n" +
 			"  picket replay --packets --open tcp/22,tcp/443 scan.pcap\n" +
 			"  picket replay --against stricter.toml week.pcap",
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("replay: no capture is named: want at least one file; see picket replay --help")
+			}
+			return nil
+		},
 	}
 	var o replayOptions
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object a line: every event, then a summary")
@@ -66,6 +71,9 @@ func replayCommand() *cobra.Command {
 			var other *config.Config
 			if other, err = config.Load(*against); err != nil {
 				return err
+			}
+			for _, w := range other.Warnings {
+				warn("%s", w)
 			}
 			err = replayAgainst(ctx, out, c, other, rules, sources, o)
 		} else {
