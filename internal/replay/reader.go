@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 )
 
 // Errors that an [Error] wraps.
@@ -29,13 +30,16 @@ var (
 // system said.
 type Error struct {
 	File   string
-	Packet uint64 // number of the packet that could not be read, from 1; as Wireshark counts
+	Packet uint64 // number of the packet that could not be read, from 1, as Wireshark counts; 0 for the file as a whole
 	Offset int64  // byte at which its record begins, after decompression
 	Err    error
 }
 
 // Error implements error.
 func (e *Error) Error() string {
+	if e.Packet == 0 {
+		return fmt.Sprintf("read %q: %v", e.File, e.Err)
+	}
 	return fmt.Sprintf("read %q: packet %d at byte %d: %v", e.File, e.Packet, e.Offset, e.Err)
 }
 
@@ -82,23 +86,23 @@ func newReader(name string, from io.Reader) (*reader, error) {
 	if magic, _ := r.b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(r.b)
 		if err != nil {
-			return nil, r.fail(fmt.Errorf("%w gzip: %v", ErrCorrupt, err))
+			return nil, whole(name, fmt.Errorf("%w gzip: %v", ErrCorrupt, err))
 		}
 		r.b = bufio.NewReaderSize(z, bufferSize)
 	}
 	magic, err := r.b.Peek(4)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, r.fail(fmt.Errorf("%w: only %d bytes", ErrFormat, len(magic)))
+			return nil, whole(name, fmt.Errorf("%w: %s", ErrFormat, short(len(magic))))
 		}
-		return nil, r.fail(r.cause(err))
+		return nil, whole(name, r.cause(err))
 	}
 	if binary.LittleEndian.Uint32(magic) == blockSection {
 		r.next = r.nextNG
 		return r, nil
 	}
 	if err := r.openPcap(binary.LittleEndian.Uint32(magic)); err != nil {
-		return nil, r.fail(err)
+		return nil, whole(name, err)
 	}
 	return r, nil
 }
@@ -116,9 +120,28 @@ func (r *reader) read(rec *record) error {
 	return r.fail(err)
 }
 
+// short says how little there is of a file.
+func short(n int) string {
+	if n == 0 {
+		return "it is empty"
+	}
+	return fmt.Sprintf("it has %d bytes", n)
+}
+
+// whole says that err is of the file and not of a place in it.
+func whole(file string, err error) error { return &Error{File: file, Err: bare(err)} }
+
 // fail says where err happened.
 func (r *reader) fail(err error) error {
-	return &Error{File: r.name, Packet: r.packets + 1, Offset: r.offset, Err: err}
+	return &Error{File: r.name, Packet: r.packets + 1, Offset: r.offset, Err: bare(err)}
+}
+
+// bare returns what the system said, without the name that is told already.
+func bare(err error) error {
+	if at := new(fs.PathError); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // cause tells a file that ends from one that cannot be read.
@@ -173,7 +196,7 @@ func (r *reader) openPcap(magic uint32) error {
 	case 0x4d3cb2a1:
 		r.order, r.little, r.nano = binary.BigEndian, false, true
 	default:
-		return fmt.Errorf("%w: it begins with %08x", ErrFormat, magic)
+		return fmt.Errorf("%w: it begins with %x", ErrFormat, binary.LittleEndian.AppendUint32(nil, magic))
 	}
 	head, err := r.peek(24, false)
 	if err != nil {

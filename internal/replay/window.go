@@ -41,7 +41,7 @@ type window struct {
 func (r *run) each(ctx context.Context, s Source, do func(*glimpse)) error {
 	f, err := s.Open()
 	if err != nil {
-		return err
+		return whole(s.Name, err)
 	}
 	defer f.Close()
 	from, err := newReader(s.Name, f)
