@@ -30,6 +30,7 @@ func replayCommand() *cobra.Command {
 			"privilege and touches no kernel.\n\n" +
 			"Without --local every destination is watched. A packet that answers an earlier one\n" +
 			"of its flow is no probe, and a port that answered is open.\n\n" +
+			"Several captures are read as one, their packets sorted by time.\n\n" +
 			"With --against the captures go through a second configuration too, and what is\n" +
 			"printed is who would be blocked more and who spared by that one, and why.",
 		Example: "  picket replay --local 192.0.2.0/24 monday.pcapng tuesday.pcapng.gz\n" +

@@ -12,7 +12,7 @@
 // are no probes, and leaves out broadcasts, other hosts' packets and ports that
 // serve somebody.
 //
-// Each capture is read twice, since a SYN comes before the SYN+ACK that shows
+// Captures that overlap in time are read as one, packet by packet. Each is read twice, since a SYN comes before the SYN+ACK that shows
 // its port to be open: first to learn which ports answer, then to judge. So it
 // needs files, not pipes. Whether a port is open is known for the capture as a
 // whole, where the kernel knows it for the moment.

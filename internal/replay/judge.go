@@ -40,7 +40,7 @@ func (r *run) learn(g *glimpse) {
 
 // judge is the second pass.
 func (r *run) judge(g *glimpse) {
-	r.rec.Number++
+	r.rec.File, r.rec.Number = g.file, g.number
 	if r.rec.Verdict == Probe { // of the packet before
 		r.rec.Probe = engine.Probe{}
 	}
