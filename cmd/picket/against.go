@@ -23,11 +23,10 @@ import (
 // of each block the decision of the other one about the same packet is known.
 type comparison struct {
 	sides     [2]*side
-	modes     [2]engine.Mode // of the packet at hand, by the port lists of each
-	asked     bool           // whether they are: a packet from NFLOG bears its mode
+	lists     [2]*lists
 	sources   map[netip.Addr]*compared
-	unwatched [2]uint64 // probes of ports that the other one alone watches
-	more      uint64    // blocks of sources beyond maxReacted
+	unwatched [2][replay.Verdicts]uint64 // probes of the other one alone, by what they are to this one
+	more      uint64                     // blocks of sources beyond maxReacted
 }
 
 // compared is a source that either configuration blocked.
@@ -51,11 +50,12 @@ func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, 
 		if x.sides[i], err = newSide(c, rules); err != nil {
 			return err
 		}
+		x.lists[i] = newLists(c)
 	}
 	rules.Mode = func(protocol uint8, port uint16) engine.Mode {
-		x.modes, x.asked = [2]engine.Mode{c.Mode(protocol, port), other.Mode(protocol, port)}, true
-		return cmp.Or(x.modes[0], x.modes[1])
+		return cmp.Or(x.lists[0].mode(protocol, port), x.lists[1].mode(protocol, port))
 	}
+	rules.Trap = func(port uint16) bool { return x.lists[0].trapped(port) || x.lists[1].trapped(port) }
 	began := time.Now()
 	sum, faults := replay.Run(ctx, sources, rules, x.packet)
 	took := time.Since(began)
@@ -69,10 +69,32 @@ func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, 
 	return errors.Join(faults, err)
 }
 
+// as returns what a probe is to side i: the verdict is not Probe if it is one of
+// the other configuration alone.
+func (x *comparison) as(i int, rec *replay.Record) (engine.Mode, replay.Verdict) {
+	p, l := &rec.Probe, x.lists[i]
+	if rec.Mirrored {
+		return p.Mode, replay.Probe
+	}
+	trapped := p.Protocol == engine.ProtocolTCP && l.trapped(p.Port)
+	mode := l.mode(p.Protocol, p.Port)
+	switch {
+	case p.Technique == engine.Connect && trapped:
+		return engine.Classic, replay.Probe
+	case p.Technique == engine.Connect:
+		return 0, replay.Established
+	case rec.Answered && !trapped:
+		return 0, replay.Open
+	case trapped && mode != engine.Stealth && p.Flags&(engine.FlagFIN|engine.FlagSYN|engine.FlagRST|engine.FlagACK) == engine.FlagSYN:
+		return engine.Classic, replay.Probe
+	case mode == 0:
+		return 0, replay.Unmonitored
+	}
+	return mode, replay.Probe
+}
+
 // packet gives one packet to both.
 func (x *comparison) packet(rec *replay.Record) {
-	asked := x.asked
-	x.asked = false
 	if rec.Verdict != replay.Probe {
 		return
 	}
@@ -80,13 +102,12 @@ func (x *comparison) packet(rec *replay.Record) {
 	var dropped, watched, blocked [2]bool
 	for i, s := range x.sides {
 		p := rec.Probe
-		if watched[i] = !asked || x.modes[i] != 0; !watched[i] {
-			x.unwatched[i]++
+		mode, verdict := x.as(i, rec)
+		if watched[i] = verdict == replay.Probe; !watched[i] {
+			x.unwatched[i][verdict]++
 			continue
 		}
-		if asked {
-			p.Mode = x.modes[i]
-		}
+		p.Mode = mode
 		decisions[i], dropped[i] = s.observe(&p)
 		blocked[i] = decisions[i].Action == engine.Block
 	}
@@ -210,12 +231,14 @@ type againstResult struct {
 	More    uint64         `json:"blocks_not_compared,omitempty"`
 }
 
-// result is the summary of one side. A port that the other one alone watches
-// is none of its own.
+// result is the summary of one side. A probe of the other one alone is none of
+// its own. The connections to the trap are those of both.
 func (x *comparison) result(i int, sum *replay.Summary, took time.Duration) replayResult {
-	mine, n := *sum, x.unwatched[i]
-	mine.Verdicts[replay.Probe] -= n
-	mine.Verdicts[replay.Unmonitored] += n
+	mine := *sum
+	for v, n := range x.unwatched[i] {
+		mine.Verdicts[replay.Probe] -= n
+		mine.Verdicts[v] += n
+	}
 	return x.sides[i].result(&mine, took)
 }
 
@@ -244,6 +267,7 @@ func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary
 	if len(list) == 0 {
 		fmt.Fprintln(out, "\nboth block the same sources, at the same time and for as long")
 	}
+	printTrapped(out, x.result(0, sum, took))
 	change := ""
 	for _, d := range list {
 		if d.Change != change {

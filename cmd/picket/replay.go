@@ -32,6 +32,9 @@ func replayCommand() *cobra.Command {
 			"of its flow is no probe, and a port that answered is open.\n\n" +
 			"Several captures are read as one, their packets sorted by time. A capture is read\n" +
 			"twice: one from a pipe, or from standard input (-), is kept in a temporary file.\n\n" +
+			"A port of classic mode that answers is taken for the trap: a completed connection\n" +
+			"to it counts, as on the host, and a SYN alone does not, so a capture of one direction\n" +
+			"has none that counts. Where a service listens on such a port, name it with --open.\n\n" +
 			"With --against the captures go through a second configuration too, and what is\n" +
 			"printed is who would be blocked more and who spared by that one, and why.",
 		Example: "  picket replay --local 192.0.2.0/24 monday.pcapng tuesday.pcapng.gz\n" +
@@ -96,7 +99,7 @@ type replayOptions struct{ json, packets bool }
 
 // replayRules reads --local and --open.
 func replayRules(c *config.Config, local, open []string) (r replay.Rules, err error) {
-	r.Mode = c.Mode
+	newLists(c).rules(&r)
 	for _, s := range local {
 		p, ok := config.ParseSource(s)
 		if !ok {

@@ -93,7 +93,10 @@ func (c *capture) scan(source uint32, n int) *capture {
 }
 
 func benchmarkReplay(b *testing.B, c *capture) {
-	rules := replay.Rules{Mode: config.Default().Mode}
+	rules, err := replayRules(config.Default(), nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.ReportAllocs()
 	began := processorTime(b)
 	for b.Loop() {

@@ -38,7 +38,7 @@ type reacted struct {
 }
 
 func newSide(c *config.Config, rules replay.Rules) (*side, error) {
-	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, false), 0)
+	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, trapping(c)), 0)
 	if err != nil {
 		return nil, err
 	}

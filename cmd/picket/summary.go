@@ -28,6 +28,8 @@ type replayResult struct {
 	Sources  int               `json:"sources"`
 	Reacted  int               `json:"blocked"` // sources
 	Open     int               `json:"open_ports"`
+	Asked    uint64            `json:"trap_syns"`        // connections to classic ports that were asked for
+	Trapped  uint64            `json:"trap_connections"` // and those that were completed
 	First    time.Time         `json:"first"`
 	Last     time.Time         `json:"last"`
 	Took     float64           `json:"took_s"`
@@ -40,7 +42,7 @@ func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	e := s.judge.engine.Stats()
 	out := replayResult{
 		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Reacted: len(s.order),
-		Open: sum.Open, First: time.Unix(0, sum.First).UTC(), Last: time.Unix(0, sum.Last).UTC(), Took: took.Seconds(),
+		Open: sum.Open, Asked: sum.Asked, Trapped: sum.Connected, First: time.Unix(0, sum.First).UTC(), Last: time.Unix(0, sum.Last).UTC(), Took: took.Seconds(),
 		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
 	}
 	for v, n := range sum.Verdicts {
@@ -73,6 +75,7 @@ func (s *side) print(out io.Writer, r replayResult) error {
 		}
 		printCounts(out, "PROBES", "ARE", probes)
 	}
+	printTrapped(out, r)
 	patterns := map[string]uint64{}
 	for name, n := range r.Patterns {
 		patterns[name] = uint64(n)
@@ -88,6 +91,20 @@ func heading(r replayResult) string {
 		text += fmt.Sprintf(", over %s from %s", r.Last.Sub(r.First).Round(time.Millisecond), r.First.Format(time.DateTime))
 	}
 	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
+}
+
+// printTrapped says how many connections to the trap the capture has: one of
+// one direction has none.
+func printTrapped(out io.Writer, r replayResult) {
+	if r.Asked == 0 {
+		return
+	}
+	were := "were"
+	if r.Trapped == 1 {
+		were = "was"
+	}
+	fmt.Fprintf(out, "\nof %s to ports of classic mode %d %s completed in the capture; only those count, as on the host\n",
+		plural(r.Asked, "connection"), r.Trapped, were)
 }
 
 // printReacted lists who was reacted to.

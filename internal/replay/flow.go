@@ -27,6 +27,8 @@ type relation uint8
 
 const (
 	fresh       relation = iota // nothing of its flow is known, or nobody answered
+	asked                       // the same, and it is the SYN that begins a connection
+	joined                      // the ACK that completes the handshake of one
 	answer                      // the other side began
 	established                 // the other side answered before
 	related                     // an ICMP error about a flow that is known
@@ -46,13 +48,20 @@ const (
 	flowFinFirst             // FIN seen from the end that began
 	flowFinOther             // FIN seen from the other end
 	flowMidway               // the first packet was no SYN: the beginning is not in the capture
+	flowAsked                // the first packet was a SYN, and the handshake it began is not complete
+	flowOffered              // and the other end answered it: the third packet is to bear the check below
 	flowFlags    = 1<<8 - 1
+	flowCheck    = 0xffff << 8 // of the SYN+ACK: the acknowledgement that completes the handshake, folded
+	flowName     = ^uint64(flowFlags | flowCheck)
 )
+
+// folded fits an acknowledgement number into the bits that a flow has for it.
+func folded(ack uint32) uint64 { return uint64(ack^ack>>16) & 0xffff << 8 }
 
 // A flow is small, so that the eight of a set share two cache lines: looking
 // for a flow that is not there is what a flood makes us do.
 type flow struct {
-	state uint64 // the flags above; the other 56 bits name the flow
+	state uint64 // the flags and the check above; the other 40 bits name the flow
 	order uint32 // the lowest goes first: whether replied, then the number of the last packet; 0 for a free place
 	last  uint32 // time of the last packet, in seconds since the Unix epoch, modulo 2^32
 }
@@ -62,7 +71,8 @@ func (f *flow) is(flag uint64) bool { return f.state&flag != 0 }
 // flows is a table of fixed size, eight ways set-associative. Which flows are
 // in one set is the same in every run, so that a capture always replays alike;
 // the bits that name a flow within its set are not, so that nobody can write
-// packets that are taken for somebody else's connection.
+// packets that are taken for somebody else's connection. By chance one packet
+// in 2^37 that is new to a full set is.
 type flows struct {
 	places []flow
 	tick   uint32 // packets, modulo 2^31: after that many the order of two is wrong once
@@ -119,12 +129,12 @@ func (k *flowKey) place() uint32 { return uint32(k.hash() % (MaxFlows / ways) * 
 // find returns k's flow, or the place where it belongs with found false, and
 // the state that a flow of k without flags has.
 func (t *flows) find(k *flowKey, place uint32) (f *flow, name uint64, found bool) {
-	name = maphash.Comparable(t.seed, *k) &^ flowFlags
+	name = maphash.Comparable(t.seed, *k) & flowName
 	set := t.places[place : place+ways : place+ways]
 	victim := &set[0]
 	for i := range set {
 		f := &set[i]
-		if f.state&^flowFlags == name && f.order != 0 {
+		if f.state&flowName == name && f.order != 0 {
 			return f, name, true
 		}
 		if f.order < victim.order {

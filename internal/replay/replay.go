@@ -25,6 +25,12 @@ type Rules struct {
 	// is type<<8|code, of protocols without ports the protocol number. Nil
 	// watches everything in advanced mode.
 	Mode func(protocol uint8, port uint16) engine.Mode
+	// Trap reports whether classic mode's trap takes the connections to a TCP
+	// port. The SYN that asks for one is then a probe of classic mode, unless
+	// Mode says stealth, and the ACK that completes it is one of the technique
+	// Connect. What answers there is taken for the trap unless Open knows it;
+	// other packets to the port are Mode's. Nil is none.
+	Trap func(port uint16) bool
 }
 
 // A Record is one packet of a capture and what it was taken for. It is valid
@@ -37,18 +43,28 @@ type Record struct {
 	At      int64          // nanoseconds since the Unix epoch
 	File    string
 	Number  uint64 // of the packet in its file, from 1
+
+	// Mirrored says that one of picket's own rules made a probe of the packet, in
+	// a capture of NFLOG: its mode is that rule's.
+	Mirrored bool
+
+	// Answered says that the port of a probe, or of one that Open is about,
+	// answered in the capture: but for [Rules.Trap] it would be open.
+	Answered bool
 }
 
 // A Summary counts what a run read.
 type Summary struct {
-	Files    int
-	Packets  uint64
-	Bytes    uint64           // captured
-	Verdicts [Verdicts]uint64 // packets by verdict
-	Open     int              // ports that answered
-	Learned  bool             // the first pass learned all there was; false if it met its bound
-	First    int64            // earliest packet, nanoseconds since the Unix epoch; 0 without packets
-	Last     int64            // latest packet
+	Files     int
+	Packets   uint64
+	Bytes     uint64           // captured
+	Verdicts  [Verdicts]uint64 // packets by verdict
+	Open      int              // ports that answered
+	Learned   bool             // the first pass learned all there was; false if it met its bound
+	Asked     uint64           // connections to the trap that were asked for
+	Connected uint64           // and those of them that were completed in the capture
+	First     int64            // earliest packet, nanoseconds since the Unix epoch; 0 without packets
+	Last      int64            // latest packet
 }
 
 // Probes is how many probes there were.

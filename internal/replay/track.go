@@ -84,18 +84,34 @@ func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *lear
 	}
 	what := answer
 	switch {
+	case first && f.completes(p):
+		what = joined
+		f.state &^= flowAsked | flowOffered
 	case first && f.is(flowReplied):
 		what = established
 	case first:
 		what = fresh
 	case !refusal(p):
 		f.state |= flowReplied
+		if f.is(flowAsked) && p.Flags&handshake == engine.FlagSYN|engine.FlagACK {
+			f.state = f.state&^flowCheck | flowOffered | folded(p.Seq+1)
+		}
 		if learn != nil {
 			learn.reply(f, k, p)
 		}
 	}
 	t.touch(f)
 	return what
+}
+
+// handshake are the flags that tell the packets of a handshake apart, as the
+// chain trap of package nft does.
+const handshake = engine.FlagFIN | engine.FlagSYN | engine.FlagRST | engine.FlagACK
+
+// completes reports whether p, from the end that began, is the third packet of
+// the handshake, whether or not it bears data or ends the connection at once.
+func (f *flow) completes(p *packet.Packet) bool {
+	return f.is(flowOffered) && p.Flags&(engine.FlagSYN|engine.FlagRST|engine.FlagACK) == engine.FlagACK && f.state&flowCheck == folded(p.Ack)
 }
 
 // begin makes p the first packet of the flow at f, unless nothing can come of it.
@@ -108,6 +124,9 @@ func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at in
 		}
 		if p.Flags&engine.FlagSYN == 0 || p.Flags&engine.FlagACK != 0 {
 			state |= flowMidway
+		} else if p.Flags&handshake == engine.FlagSYN {
+			state |= flowAsked
+			what = asked
 		}
 		if known != nil && state&flowMidway != 0 && p.Flags&engine.FlagACK != 0 {
 			if _, live := known.live[*k]; live {
