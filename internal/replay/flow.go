@@ -89,14 +89,12 @@ func (t *flows) forget() {
 	t.tick = 0
 }
 
-// hash mixes k; the constants are those of wyhash and of the golden ratio.
+// hash mixes k. Its products do not wait for each other; the last one brings
+// what they differ in to the upper bits (Fibonacci hashing). The constants are
+// those of xxHash64.
 func (k *flowKey) hash() uint64 {
-	h := uint64(0x9e3779b97f4a7c15)
-	for _, w := range [...]uint64{k.low[0], k.low[1], k.high[0], k.high[1], k.rest} {
-		hi, lo := bits.Mul64(h^w, 0xa0761d6478bd642f)
-		h = hi ^ lo ^ w>>32
-	}
-	return h
+	h := k.low[0]*0xc2b2ae3d27d4eb4f ^ k.low[1]*0x9e3779b185ebca87 ^ k.high[0]*0x165667b19e3779f9 ^ k.high[1]*0x85ebca77c2b2ae63 ^ k.rest*0x27d4eb2f165667c5
+	return (h ^ h>>32) * 0x9e3779b97f4a7c15
 }
 
 // A flowID is a packet's flow, and where in the table it belongs.
@@ -124,7 +122,7 @@ func (t *flows) expect(places []uint32) (warmth uint32) {
 }
 
 // place returns where k's set begins.
-func (k *flowKey) place() uint32 { return uint32(k.hash() % (MaxFlows / ways) * ways) }
+func (k *flowKey) place() uint32 { return uint32(k.hash()>>32) % (MaxFlows / ways) * ways }
 
 // find returns k's flow, or the place where it belongs with found false, and
 // the state that a flow of k without flags has.

@@ -276,9 +276,6 @@ func (r *run) open(p *packet.Packet) (served, trapped bool) {
 		return true, false
 	}
 	trapped = p.Protocol == engine.ProtocolTCP && r.rules.Trap != nil && r.rules.Trap(p.Port)
-	if len(r.known.open) == 0 {
-		return false, trapped
-	}
-	_, r.rec.Answered = r.known.open[port{p.Destination, p.Protocol, p.Port}]
+	r.rec.Answered = r.known.answered(p)
 	return r.rec.Answered && !trapped, trapped
 }

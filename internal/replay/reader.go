@@ -67,8 +67,10 @@ type record struct {
 // secret and name in it, and cannot tell where a fault is.
 type reader struct {
 	b       *bufio.Reader
+	rest    []byte // what b has buffered, from offset on
+	behind  int    // bytes of b before rest, which b still holds
 	name    string
-	offset  int64  // bytes read before b
+	offset  int64  // bytes read before rest
 	packets uint64 // packets returned
 	order   binary.ByteOrder
 	little  bool
@@ -159,9 +161,22 @@ func (r *reader) cause(err error) error {
 // bufferSize. At the very end of the file the error is io.EOF if end, and else
 // [ErrTruncated].
 func (r *reader) peek(n int, end bool) ([]byte, error) {
+	if n <= len(r.rest) {
+		return r.rest[:n], nil
+	}
+	return r.more(n, end)
+}
+
+// more is peek for what is not buffered yet.
+func (r *reader) more(n int, end bool) ([]byte, error) {
+	if _, err := r.b.Discard(r.behind); err != nil {
+		return nil, err // never: they are buffered
+	}
+	r.behind, r.rest = 0, nil
 	b, err := r.b.Peek(n)
 	if err == nil {
-		return b, nil
+		r.rest, err = r.b.Peek(r.b.Buffered())
+		return b, err
 	}
 	if end && len(b) == 0 && errors.Is(err, io.EOF) {
 		return nil, io.EOF
@@ -174,9 +189,15 @@ func (r *reader) peek(n int, end bool) ([]byte, error) {
 
 // skip goes n bytes on. The offset stays at the record's start if it fails.
 func (r *reader) skip(n int) error {
-	if got, err := r.b.Discard(n); err != nil {
+	if n <= len(r.rest) {
+		r.rest, r.behind, r.offset = r.rest[n:], r.behind+n, r.offset+int64(n)
+		return nil
+	}
+	before := r.behind
+	r.behind, r.rest = 0, nil
+	if got, err := r.b.Discard(before + n); err != nil {
 		if err = r.cause(err); err == ErrTruncated {
-			return fmt.Errorf("%w: %d bytes of %d are there", err, got, n)
+			return fmt.Errorf("%w: %d bytes of %d are there", err, got-before, n)
 		}
 		return err
 	}

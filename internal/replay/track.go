@@ -23,6 +23,7 @@ type port struct {
 // learned is what the first pass hands to the second.
 type learned struct {
 	open map[port]struct{}    // ports that answered
+	some [1 << 10]uint64      // a bit for each number of those
 	live map[flowKey]struct{} // connections that began before the capture did
 	full bool                 // there was more than maxLearned of one
 }
@@ -38,6 +39,16 @@ func (l *learned) openPort(p *packet.Packet) {
 		return
 	}
 	l.open[port{p.Source, p.Protocol, p.SourcePort}] = struct{}{}
+	l.some[p.SourcePort/64] |= 1 << (p.SourcePort % 64)
+}
+
+// answered reports whether the port that p is aimed at answered.
+func (l *learned) answered(p *packet.Packet) bool {
+	if l.some[p.Port/64]>>(p.Port%64)&1 == 0 {
+		return false // most are not worth the look into the map
+	}
+	_, ok := l.open[port{p.Destination, p.Protocol, p.Port}]
+	return ok
 }
 
 func (l *learned) liveFlow(k *flowKey) {
