@@ -36,8 +36,9 @@ const (
 
 // A flowKey is a 5-tuple, its smaller end first, so that both directions are one.
 type flowKey struct {
-	low, high [2]uint64 // addresses; IPv4 in its mapped form
-	rest      uint64    // low port, high port, protocol, IP version
+	low0, low1   uint64 // address, IPv4 in its mapped form; no array, which the compiler would keep in memory
+	high0, high1 uint64
+	rest         uint64 // low port, high port, protocol, IP version
 }
 
 // What is known of a flow.
@@ -93,7 +94,7 @@ func (t *flows) forget() {
 // what they differ in to the upper bits (Fibonacci hashing). The constants are
 // those of xxHash64.
 func (k *flowKey) hash() uint64 {
-	h := k.low[0]*0xc2b2ae3d27d4eb4f ^ k.low[1]*0x9e3779b185ebca87 ^ k.high[0]*0x165667b19e3779f9 ^ k.high[1]*0x85ebca77c2b2ae63 ^ k.rest*0x27d4eb2f165667c5
+	h := k.low0*0xc2b2ae3d27d4eb4f ^ k.low1*0x9e3779b185ebca87 ^ k.high0*0x165667b19e3779f9 ^ k.high1*0x85ebca77c2b2ae63 ^ k.rest*0x27d4eb2f165667c5
 	return (h ^ h>>32) * 0x9e3779b97f4a7c15
 }
 
@@ -177,7 +178,8 @@ func (f *flow) expired(protocol uint8, at int64) bool {
 // makeKey builds the key of a packet from source to dest, and tells whether
 // source became the high end.
 func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol uint8) (swapped bool) {
-	a, b := halves(source), halves(dest)
+	a0, a1 := halves(source)
+	b0, b1 := halves(dest)
 	version := uint64(4)
 	if source.Is6() {
 		version = 6
@@ -186,22 +188,22 @@ func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol u
 	// which end is the lower is a toss of a coin that no processor foresees.
 	from, to := uint64(sport), uint64(port)
 	_, less := bits.Sub64(to, from, 0)
-	_, less = bits.Sub64(b[1], a[1], less)
-	_, less = bits.Sub64(b[0], a[0], less)
+	_, less = bits.Sub64(b1, a1, less)
+	_, less = bits.Sub64(b0, a0, less)
 	mask := -less
-	x0, x1, x := (a[0]^b[0])&mask, (a[1]^b[1])&mask, (from^to)&mask
-	k.low, k.high = [2]uint64{a[0] ^ x0, a[1] ^ x1}, [2]uint64{b[0] ^ x0, b[1] ^ x1}
+	x0, x1, x := (a0^b0)&mask, (a1^b1)&mask, (from^to)&mask
+	k.low0, k.low1, k.high0, k.high1 = a0^x0, a1^x1, b0^x0, b1^x1
 	k.rest = (from^x)<<48 | (to^x)<<32 | uint64(protocol)<<8 | version
 	return less == 1
 }
 
-func halves(a netip.Addr) [2]uint64 {
+func halves(a netip.Addr) (uint64, uint64) {
 	if a.Is4() { // in its mapped form
 		b := a.As4()
-		return [2]uint64{0, 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
+		return 0, 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))
 	}
 	b := a.As16()
-	return [2]uint64{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	return binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 }
 
 // flowOf finds key and direction of p's flow. ok is false for packets that
