@@ -258,6 +258,6 @@ func (r *reader) nextPcap(rec *record) error {
 	if !r.nano {
 		nanos *= 1000
 	}
-	*rec = record{data: b[16:n:n], at: int64(seconds)*1e9 + nanos, link: r.link, little: r.little}
+	rec.data, rec.at, rec.link, rec.little = b[16:n:n], int64(seconds)*1e9+nanos, r.link, r.little
 	return r.skip(n) // b stays where it is until the next peek
 }

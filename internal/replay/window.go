@@ -84,7 +84,7 @@ func (r *run) flush(do func(*glimpse)) {
 	var places [ahead]uint32
 	for i := range w.all[:w.n] {
 		g := &w.all[i]
-		g.frame = unwrap(&g.record)
+		g.frame.unwrap(&g.record)
 		if g.frame.ip == nil {
 			continue
 		}
