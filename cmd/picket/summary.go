@@ -63,7 +63,9 @@ func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 
 // print shows the summary and who was reacted to, as tables.
 func (s *side) print(out io.Writer, r replayResult) error {
-	fmt.Fprintln(out, heading(r))
+	if _, err := fmt.Fprintln(out, heading(r)); r.Packets == 0 {
+		return err // nobody could have been blocked
+	}
 	verdicts := map[string]uint64{}
 	for v := range replay.Verdicts {
 		if n := r.Verdicts[v.String()]; n > 0 {
