@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,27 +24,27 @@ import (
 // of each block the decision of the other one about the same packet is known.
 type comparison struct {
 	sides     [2]*side
-	modes     [2]engine.Mode // of the packet at hand, by the port lists of each
-	asked     bool           // whether they are: a packet from NFLOG bears its mode
-	sources   map[netip.Addr]*compared
-	unwatched [2]uint64 // probes of ports that the other one alone watches
-	more      uint64    // blocks of sources beyond maxReacted
+	lists     [2]*lists
+	sources   map[netip.Prefix]*compared
+	unwatched [2][replay.Verdicts]uint64 // probes of the other one alone, by what they are to this one
+	more      uint64                     // blocks of sources beyond maxReacted
 }
 
-// compared is a source that either configuration blocked.
+// compared is a source that either configuration blocked, all or a part of it.
 type compared struct {
-	source  netip.Addr
-	block   [2]*engine.Event // the first; nil without one
-	why     [2]string        // why it was made, or what was decided instead
-	times   [2]int
-	whole   [2]time.Duration
-	covered [2]bool // blocked with its neighbours, by a prefix
+	source netip.Prefix
+	block  [2]*engine.Event // the first; nil without one
+	widest [2]*engine.Event // the first of those with the widest extent
+	bits   [2]int           // of that extent
+	why    [2]string        // why the first was made, or what was decided instead
+	times  [2]int
+	whole  [2]time.Duration
 }
 
 // replayAgainst prints what the captures would have been otherwise with
 // another configuration. A dry run counts as none: this is one.
 func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules, sources []replay.Source, o replayOptions) error {
-	x := comparison{sources: map[netip.Addr]*compared{}}
+	x := comparison{sources: map[netip.Prefix]*compared{}}
 	configs := [2]*config.Config{c, other}
 	for i, c := range configs {
 		c.DryRun = false
@@ -51,11 +52,12 @@ func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, 
 		if x.sides[i], err = newSide(c, rules); err != nil {
 			return err
 		}
+		x.lists[i] = newLists(c)
 	}
 	rules.Mode = func(protocol uint8, port uint16) engine.Mode {
-		x.modes, x.asked = [2]engine.Mode{c.Mode(protocol, port), other.Mode(protocol, port)}, true
-		return cmp.Or(x.modes[0], x.modes[1])
+		return cmp.Or(x.lists[0].mode(protocol, port), x.lists[1].mode(protocol, port))
 	}
+	rules.Trap = func(port uint16) bool { return x.lists[0].trapped(port) || x.lists[1].trapped(port) }
 	began := time.Now()
 	sum, faults := replay.Run(ctx, sources, rules, x.packet)
 	took := time.Since(began)
@@ -69,10 +71,32 @@ func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, 
 	return errors.Join(faults, err)
 }
 
+// as returns what a probe is to side i: the verdict is not Probe if it is one of
+// the other configuration alone.
+func (x *comparison) as(i int, rec *replay.Record) (engine.Mode, replay.Verdict) {
+	p, l := &rec.Probe, x.lists[i]
+	if rec.Mirrored {
+		return p.Mode, replay.Probe
+	}
+	trapped := p.Protocol == engine.ProtocolTCP && l.trapped(p.Port)
+	mode := l.mode(p.Protocol, p.Port)
+	switch {
+	case p.Technique == engine.Connect && trapped:
+		return engine.Classic, replay.Probe
+	case p.Technique == engine.Connect:
+		return 0, replay.Established
+	case rec.Answered && !trapped:
+		return 0, replay.Open
+	case trapped && mode != engine.Stealth && p.Flags&(engine.FlagFIN|engine.FlagSYN|engine.FlagRST|engine.FlagACK) == engine.FlagSYN:
+		return engine.Classic, replay.Probe
+	case mode == 0:
+		return 0, replay.Unmonitored
+	}
+	return mode, replay.Probe
+}
+
 // packet gives one packet to both.
 func (x *comparison) packet(rec *replay.Record) {
-	asked := x.asked
-	x.asked = false
 	if rec.Verdict != replay.Probe {
 		return
 	}
@@ -80,17 +104,16 @@ func (x *comparison) packet(rec *replay.Record) {
 	var dropped, watched, blocked [2]bool
 	for i, s := range x.sides {
 		p := rec.Probe
-		if watched[i] = !asked || x.modes[i] != 0; !watched[i] {
-			x.unwatched[i]++
+		mode, verdict := x.as(i, rec)
+		if watched[i] = verdict == replay.Probe; !watched[i] {
+			x.unwatched[i][verdict]++
 			continue
 		}
-		if asked {
-			p.Mode = x.modes[i]
-		}
+		p.Mode = mode
 		decisions[i], dropped[i] = s.observe(&p)
 		blocked[i] = decisions[i].Action == engine.Block
 	}
-	source := rec.Probe.Source
+	source := x.sourceOf(rec.Probe.Source)
 	y := x.sources[source]
 	if y == nil {
 		if !blocked[0] && !blocked[1] {
@@ -110,7 +133,6 @@ func (x *comparison) packet(rec *replay.Record) {
 				y.why[i] = "its ports are not watched"
 			}
 		case dropped[i]:
-			y.covered[i] = true
 		case blocked[i]:
 			y.add(i, x.sides[i].judge.event(&rec.Probe, d), d)
 		case y.block[i] == nil && d.Reason != engine.Retransmission:
@@ -119,9 +141,22 @@ func (x *comparison) packet(rec *replay.Record) {
 	}
 }
 
+// sourceOf returns the source that an address belongs to, the wider one if the
+// configurations have IPv6 prefixes of different lengths: no block exceeds it.
+func (x *comparison) sourceOf(a netip.Addr) netip.Prefix {
+	p, q := x.sides[0].judge.engine.SourceOf(a), x.sides[1].judge.engine.SourceOf(a)
+	if p.Bits() < q.Bits() {
+		return p
+	}
+	return q
+}
+
 func (y *compared) add(i int, ev engine.Event, d *engine.Decision) {
 	if y.block[i] == nil {
 		y.block[i], y.why[i] = &ev, because(d)
+	}
+	if bits := d.Source.Bits(); y.widest[i] == nil || bits < y.bits[i] {
+		y.widest[i], y.bits[i] = &ev, bits
 	}
 	y.times[i]++
 	y.whole[i] += d.For
@@ -130,15 +165,19 @@ func (y *compared) add(i int, ev engine.Event, d *engine.Decision) {
 // A difference is one source that the two configurations treat differently,
 // with the keys of its JSON form.
 type difference struct {
-	Event    string        `json:"event"`  // "difference"
-	Change   string        `json:"change"` // blocked, spared, or, blocked by both: earlier, later, longer, shorter
-	Source   netip.Addr    `json:"source"`
-	This     *engine.Event `json:"this,omitempty"`  // the first block of this configuration
-	Other    *engine.Event `json:"other,omitempty"` // that of the other one
-	ThisWhy  string        `json:"this_why"`
-	OtherWhy string        `json:"other_why"`
-	ThisFor  int64         `json:"this_for_s"` // all its blocks together
-	OtherFor int64         `json:"other_for_s"`
+	Event     string        `json:"event"`                 // "difference"
+	Change    string        `json:"change"`                // blocked, spared, or, blocked by both: earlier, later, wider, narrower, longer, shorter
+	Source    string        `json:"source"`                // address, or IPv6 prefix; the blocks may be of parts of it
+	This      *engine.Event `json:"this,omitempty"`        // the first block of this configuration
+	Other     *engine.Event `json:"other,omitempty"`       // that of the other one
+	ThisWide  *engine.Event `json:"this_widest,omitempty"` // its first block of the widest extent, if that is wider than the first
+	OtherWide *engine.Event `json:"other_widest,omitempty"`
+	ThisWhy   string        `json:"this_why"`
+	OtherWhy  string        `json:"other_why"`
+	ThisFor   int64         `json:"this_for_s"` // all its blocks together
+	OtherFor  int64         `json:"other_for_s"`
+
+	times [2]int
 }
 
 // changes are the kinds of differences, in the order of their report.
@@ -147,30 +186,38 @@ var changes = [...]struct{ name, title string }{
 	{"spared", "spared by the other configuration"},
 	{"earlier", "blocked earlier by the other configuration"},
 	{"later", "blocked later by the other configuration"},
+	{"wider", "blocked wider by the other configuration"},
+	{"narrower", "blocked narrower by the other configuration"},
 	{"longer", "blocked longer by the other configuration"},
 	{"shorter", "blocked shorter by the other configuration"},
 }
 
 // change says how the other configuration treats a source, "" if alike.
 func (y *compared) change() string {
-	a, b := y.block[0] != nil || y.covered[0], y.block[1] != nil || y.covered[1]
-	switch {
-	case !a:
+	if y.block[0] == nil {
 		return "blocked"
-	case !b:
+	}
+	if y.block[1] == nil {
 		return "spared"
-	case y.block[0] == nil || y.block[1] == nil: // with its neighbours, by a prefix
-		return ""
-	case y.block[1].Time.Before(y.block[0].Time):
-		return "earlier"
-	case y.block[1].Time.After(y.block[0].Time):
-		return "later"
-	case y.whole[1] > y.whole[0]:
-		return "longer"
-	case y.whole[1] < y.whole[0]:
-		return "shorter"
+	}
+	names := [...][3]string{{"earlier", "", "later"}, {"wider", "", "narrower"}, {"earlier", "", "later"}, {"shorter", "", "longer"}}
+	for i, other := range [...]int{
+		y.block[1].Time.Compare(y.block[0].Time), cmp.Compare(y.bits[1], y.bits[0]),
+		y.widest[1].Time.Compare(y.widest[0].Time), cmp.Compare(y.whole[1], y.whole[0]),
+	} {
+		if other != 0 {
+			return names[i][other+1]
+		}
 	}
 	return ""
+}
+
+// wide returns the first of side i's widest blocks, nil if that is its first.
+func (y *compared) wide(i int) *engine.Event {
+	if y.widest[i] == y.block[i] {
+		return nil
+	}
+	return y.widest[i]
 }
 
 // differences lists them by kind and time.
@@ -178,13 +225,14 @@ func (x *comparison) differences() (list []difference) {
 	for _, y := range x.sources {
 		if change := y.change(); change != "" {
 			list = append(list, difference{
-				Event: "difference", Change: change, Source: y.source, This: y.block[0], Other: y.block[1], ThisWhy: y.why[0], OtherWhy: y.why[1],
+				Event: "difference", Change: change, Source: sourceName(y.source), This: y.block[0], Other: y.block[1],
+				ThisWide: y.wide(0), OtherWide: y.wide(1), times: y.times, ThisWhy: y.why[0], OtherWhy: y.why[1],
 				ThisFor: int64(y.whole[0] / time.Second), OtherFor: int64(y.whole[1] / time.Second),
 			})
 		}
 	}
 	slices.SortFunc(list, func(a, b difference) int {
-		return cmp.Or(rank(a.Change)-rank(b.Change), a.at().Compare(b.at()), a.Source.Compare(b.Source))
+		return cmp.Or(rank(a.Change)-rank(b.Change), a.at().Compare(b.at()), strings.Compare(a.Source, b.Source))
 	})
 	return list
 }
@@ -210,12 +258,14 @@ type againstResult struct {
 	More    uint64         `json:"blocks_not_compared,omitempty"`
 }
 
-// result is the summary of one side. A port that the other one alone watches
-// is none of its own.
+// result is the summary of one side. A probe of the other one alone is none of
+// its own. The connections to the trap are those of both.
 func (x *comparison) result(i int, sum *replay.Summary, took time.Duration) replayResult {
-	mine, n := *sum, x.unwatched[i]
-	mine.Verdicts[replay.Probe] -= n
-	mine.Verdicts[replay.Unmonitored] += n
+	mine := *sum
+	for v, n := range x.unwatched[i] {
+		mine.Verdicts[replay.Probe] -= n
+		mine.Verdicts[v] += n
+	}
 	return x.sides[i].result(&mine, took)
 }
 
@@ -241,7 +291,13 @@ func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if len(list) == 0 {
+	printTrapped(out, x.result(0, sum, took))
+	switch {
+	case sum.Packets == 0:
+		fmt.Fprintln(out, "\nnothing was read, so there is nothing to compare")
+	case len(x.sources) == 0:
+		fmt.Fprintln(out, "\nneither would have blocked anybody")
+	case len(list) == 0:
 		fmt.Fprintln(out, "\nboth block the same sources, at the same time and for as long")
 	}
 	change := ""
@@ -278,15 +334,28 @@ func (d *difference) print(out io.Writer) {
 		}
 	}
 	fmt.Fprintln(out)
-	printSide(out, "this", d.This, d.ThisWhy, d.ThisFor)
-	printSide(out, "other", d.Other, d.OtherWhy, d.OtherFor)
+	d.printSide(out, "this", d.This, d.ThisWide, d.ThisWhy, d.ThisFor, d.times[0])
+	d.printSide(out, "other", d.Other, d.OtherWide, d.OtherWhy, d.OtherFor, d.times[1])
 }
 
-func printSide(out io.Writer, name string, ev *engine.Event, why string, whole int64) {
-	if ev == nil {
+func (d *difference) printSide(out io.Writer, name string, first, widest *engine.Event, why string, whole int64, times int) {
+	if first == nil {
 		fmt.Fprintf(out, "    %-5s let be: %s\n", name, cmp.Or(why, "nothing of it was judged"))
 		return
 	}
-	fmt.Fprintf(out, "    %-5s blocked at %s, for %s in all (%s): %s\n", name, ev.Time.UTC().Format("15:04:05.000"),
-		config.Duration(time.Duration(whole)*time.Second), ev.Config, why)
+	part, often := "", ""
+	if first.Source != d.Source {
+		part = " " + first.Source
+	}
+	if times > 1 {
+		often = fmt.Sprintf(", %d times", times)
+	}
+	fmt.Fprintf(out, "    %-5s blocked%s at %s%s, for %s in all (%s): %s\n", name, part, microseconds(first.Time), often,
+		config.Duration(time.Duration(whole)*time.Second), first.Config, why)
+	if widest != nil {
+		fmt.Fprintf(out, "          and %s at %s\n", widest.Source, microseconds(widest.Time))
+	}
 }
+
+// microseconds writes a time as a capture has it.
+func microseconds(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }

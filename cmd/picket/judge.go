@@ -265,9 +265,10 @@ func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
 	return s
 }
 
-// interfaceName returns the name behind an index, asking the kernel once.
+// interfaceName returns the name behind an index, asking the kernel once; none
+// if j keeps no names, since the index may be another machine's.
 func (j *judge) interfaceName(index uint32) string {
-	if index == 0 {
+	if index == 0 || j.names == nil {
 		return ""
 	}
 	name, ok := j.names[index]

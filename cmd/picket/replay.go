@@ -30,12 +30,23 @@ func replayCommand() *cobra.Command {
 			"privilege and touches no kernel.\n\n" +
 			"Without --local every destination is watched. A packet that answers an earlier one\n" +
 			"of its flow is no probe, and a port that answered is open.\n\n" +
+			"Several captures are read as one, their packets sorted by time. A capture is read\n" +
+			"twice: one from a pipe, or from standard input (-), is kept in a temporary file.\n\n" +
+			"A port of classic mode that answers is taken for the trap: a completed connection\n" +
+			"to it counts, as on the host, and a SYN alone does not, so a capture of one direction\n" +
+			"has none that counts. Where a service listens on such a port, name it with --open.\n\n" +
 			"With --against the captures go through a second configuration too, and what is\n" +
 			"printed is who would be blocked more and who spared by that one, and why.",
 		Example: "  picket replay --local 192.0.2.0/24 monday.pcapng tuesday.pcapng.gz\n" +
+			"  tcpdump -r trace.pcap -w - host 192.0.2.9 | picket replay -\n" +
 			"  picket replay --packets --open tcp/22,tcp/443 scan.pcap\n" +
 			"  picket replay --against stricter.toml week.pcap",
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("replay: no capture is named: want files, or - for standard input; see picket replay --help")
+			}
+			return nil
+		},
 	}
 	var o replayOptions
 	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object a line: every event, then a summary")
@@ -55,17 +66,24 @@ func replayCommand() *cobra.Command {
 		if *against != "" && o.packets {
 			return usage("--packets and --against do not go together")
 		}
+		sources := make([]replay.Source, len(args))
+		for i, f := range args {
+			if sources[i], err = replay.Named(f); err != nil {
+				return err
+			}
+		}
+		// From here on an interrupt asks for what was read so far; while a pipe is
+		// read it ends picket.
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
 		out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
-		sources := make([]replay.Source, len(args))
-		for i, f := range args {
-			sources[i] = replay.File(f)
-		}
 		if *against != "" {
 			var other *config.Config
 			if other, err = config.Load(*against); err != nil {
 				return err
+			}
+			for _, w := range other.Warnings {
+				warn("%s", w)
 			}
 			err = replayAgainst(ctx, out, c, other, rules, sources, o)
 		} else {
@@ -81,7 +99,7 @@ type replayOptions struct{ json, packets bool }
 
 // replayRules reads --local and --open.
 func replayRules(c *config.Config, local, open []string) (r replay.Rules, err error) {
-	r.Mode = c.Mode
+	newLists(c).rules(&r)
 	for _, s := range local {
 		p, ok := config.ParseSource(s)
 		if !ok {

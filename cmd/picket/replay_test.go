@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"picket/engine"
@@ -93,7 +94,10 @@ func (c *capture) scan(source uint32, n int) *capture {
 }
 
 func benchmarkReplay(b *testing.B, c *capture) {
-	rules := replay.Rules{Mode: config.Default().Mode}
+	rules, err := replayRules(config.Default(), nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.ReportAllocs()
 	began := processorTime(b)
 	for b.Loop() {
@@ -170,6 +174,86 @@ func TestAgainst(t *testing.T) {
 	}
 	if got := differencesOf(t, this, this, c); len(got) != 0 {
 		t.Errorf("a configuration differs from itself: %q", got)
+	}
+}
+
+// tcp6 adds a segment from an address of 2001:db8:1:1::/64 to 2001:db8::1.
+func (c *capture) tcp6(host uint16, sport, port uint16, flags byte) {
+	c.at++
+	c.n++
+	for _, v := range [...]uint32{uint32(c.at / 1e6), uint32(c.at % 1e6), 60, 60} {
+		c.b = binary.LittleEndian.AppendUint32(c.b, v)
+	}
+	c.b = append(c.b, 0x60, 0, 0, 0, 0, 20, 6, 64, 0x20, 1, 0xd, 0xb8, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0)
+	c.b = binary.BigEndian.AppendUint16(c.b, host)
+	c.b = append(c.b, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
+	c.b = binary.BigEndian.AppendUint16(c.b, sport)
+	c.b = binary.BigEndian.AppendUint16(c.b, port)
+	c.b = append(c.b, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, flags, 4, 0, 0, 0, 0, 0)
+}
+
+// TestAgainstPrefix: a scan from a new address of one /64 for each port is one
+// source. Of each configuration the first block and the one of the prefix are told.
+func TestAgainstPrefix(t *testing.T) {
+	c := newCapture()
+	for i := range uint16(120) {
+		c.tcp6(i+1, 40000+i, i+1, syn)
+	}
+	this, err := config.Parse("this.toml", []byte("[tcp]\nmodes = [\"advanced\"]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := config.Parse("other.toml", []byte("[tcp]\nmodes = [\"advanced\"]\ntrigger = 3\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := replayAgainst(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, replayOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(out.String(), "other: other.toml\n")
+	want := `
+blocked earlier by the other configuration:
+  2001:db8:1:1::/64 portscan syn
+    this  blocked 2001:db8:1:1::1a at 2023-11-14 22:13:20.000026, 3 times, for 1h35m in all (tcp.trigger.advanced = 25): above the trigger: 26 different ports inside the window, 25 let pass
+          and 2001:db8:1:1::/64 at 2023-11-14 22:13:20.000028
+    other blocked 2001:db8:1:1::4 at 2023-11-14 22:13:20.000004, 3 times, for 1h35m in all (tcp.trigger.advanced = 3): above the trigger: 4 different ports inside the window, 3 let pass
+          and 2001:db8:1:1::/64 at 2023-11-14 22:13:20.000006
+`
+	if d := cmp.Diff(want, list); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	s, err := newSide(this, replay.Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", c.b)}, replay.Rules{}, s.queue)
+	s.flush()
+	if r := s.result(&sum, 0); err != nil || r.Sources != 1 || r.Reacted != 1 || s.order[0].times != 3 || s.order[0].last.Source != "2001:db8:1:1::/64" {
+		t.Errorf("%v: %d sources, %d of them blocked: %+v", err, r.Sources, r.Reacted, s.order[0])
+	}
+}
+
+// TestAgainstNothing: no verdict is given on nothing.
+func TestAgainstNothing(t *testing.T) {
+	for text, c := range map[string]*capture{"nothing was read, so there is nothing to compare": newCapture(), "neither would have blocked anybody": newCapture().scan(forger, 2)} {
+		var out strings.Builder
+		if err := replayAgainst(context.Background(), &out, config.Default(), config.Default(), replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, replayOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(out.String(), "\n\n"+text+"\n") {
+			t.Errorf("want %q at the end of %s", text, out.String())
+		}
+	}
+}
+
+func TestStretch(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 331456 * time.Nanosecond: "331µs", 26502*time.Hour + 14*time.Minute: "1104.3 days", 90*time.Minute + 1234567: "1h30m0.001s",
+	} {
+		if got := stretch(d); got != want {
+			t.Errorf("%v is written %q, want %q", d, got, want)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ type side struct {
 	config  *config.Config
 	judge   *judge // for its events; its channels are not used
 	tell    func(engine.Event)
-	reacted map[netip.Addr]*reacted
+	reacted map[netip.Prefix]*reacted
 	order   []*reacted
 	more    uint64 // reactions to sources beyond maxReacted
 	dropped uint64 // packets of blocked sources, which the kernel would not have shown
@@ -30,7 +30,7 @@ type side struct {
 	waiting []engine.Probe // see queue
 }
 
-// reacted is a source that was reacted to.
+// reacted is a source that was reacted to, all or a part of it.
 type reacted struct {
 	first, last engine.Event
 	times       int
@@ -38,12 +38,14 @@ type reacted struct {
 }
 
 func newSide(c *config.Config, rules replay.Rules) (*side, error) {
-	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, false), 0)
+	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, trapping(c)), 0)
 	if err != nil {
 		return nil, err
 	}
+	j := newJudge(c, e, nil)
+	j.names = nil // the indexes are those of the machine that captured
 	return &side{
-		config: c, judge: newJudge(c, e, nil), tell: func(engine.Event) {}, reacted: map[netip.Addr]*reacted{},
+		config: c, judge: j, tell: func(engine.Event) {}, reacted: map[netip.Prefix]*reacted{},
 		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32),
 	}, nil
 }
@@ -86,7 +88,7 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 		s.tell(patternOf(ev, &d))
 	}
 	if d.Action != engine.None {
-		s.react(p.Source, ev)
+		s.react(e.SourceOf(p.Source), ev)
 	}
 	if d.Action != engine.None || !d.NewPattern {
 		s.tell(ev)
@@ -94,7 +96,7 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 	return d, false
 }
 
-func (s *side) react(source netip.Addr, ev engine.Event) {
+func (s *side) react(source netip.Prefix, ev engine.Event) {
 	x := s.reacted[source]
 	if x == nil {
 		if len(s.order) >= maxReacted {

@@ -28,8 +28,10 @@ type replayResult struct {
 	Sources  int               `json:"sources"`
 	Reacted  int               `json:"blocked"` // sources
 	Open     int               `json:"open_ports"`
-	First    time.Time         `json:"first"`
-	Last     time.Time         `json:"last"`
+	Asked    uint64            `json:"trap_syns"`        // connections to classic ports that were asked for
+	Trapped  uint64            `json:"trap_connections"` // and those that were completed
+	First    time.Time         `json:"first,omitzero"`
+	Last     time.Time         `json:"last,omitzero"`
 	Took     float64           `json:"took_s"`
 	Verdicts map[string]uint64 `json:"packets_by_verdict"`
 	Reasons  map[string]uint64 `json:"probes_by_reason"`
@@ -40,8 +42,11 @@ func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	e := s.judge.engine.Stats()
 	out := replayResult{
 		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Reacted: len(s.order),
-		Open: sum.Open, First: time.Unix(0, sum.First).UTC(), Last: time.Unix(0, sum.Last).UTC(), Took: took.Seconds(),
+		Open: sum.Open, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
 		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
+	}
+	if sum.Packets > 0 {
+		out.First, out.Last = time.Unix(0, sum.First).UTC(), time.Unix(0, sum.Last).UTC()
 	}
 	for v, n := range sum.Verdicts {
 		if n > 0 {
@@ -58,7 +63,9 @@ func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 
 // print shows the summary and who was reacted to, as tables.
 func (s *side) print(out io.Writer, r replayResult) error {
-	fmt.Fprintln(out, heading(r))
+	if _, err := fmt.Fprintln(out, heading(r)); r.Packets == 0 {
+		return err // nobody could have been blocked
+	}
 	verdicts := map[string]uint64{}
 	for v := range replay.Verdicts {
 		if n := r.Verdicts[v.String()]; n > 0 {
@@ -73,6 +80,7 @@ func (s *side) print(out io.Writer, r replayResult) error {
 		}
 		printCounts(out, "PROBES", "ARE", probes)
 	}
+	printTrapped(out, r)
 	patterns := map[string]uint64{}
 	for name, n := range r.Patterns {
 		patterns[name] = uint64(n)
@@ -85,9 +93,34 @@ func (s *side) print(out io.Writer, r replayResult) error {
 func heading(r replayResult) string {
 	text := fmt.Sprintf("%s in %s", plural(r.Packets, "packet"), plural(uint64(r.Files), "file"))
 	if r.Packets > 0 {
-		text += fmt.Sprintf(", over %s from %s", r.Last.Sub(r.First).Round(time.Millisecond), r.First.Format(time.DateTime))
+		text += fmt.Sprintf(", over %s from %s", stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
 	}
 	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
+}
+
+// stretch writes a length of time as exactly as it matters.
+func stretch(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Microsecond).String()
+	case d < 48*time.Hour:
+		return d.Round(time.Millisecond).String()
+	}
+	return fmt.Sprintf("%.1f days", d.Hours()/24)
+}
+
+// printTrapped says how many connections to the trap the capture has: one of
+// one direction has none.
+func printTrapped(out io.Writer, r replayResult) {
+	if r.Asked == 0 {
+		return
+	}
+	were := "were"
+	if r.Trapped == 1 {
+		were = "was"
+	}
+	fmt.Fprintf(out, "\nof %s to ports of classic mode %d %s completed in the capture; only those count, as on the host\n",
+		plural(r.Asked, "connection"), r.Trapped, were)
 }
 
 // printReacted lists who was reacted to.
@@ -98,7 +131,7 @@ func (s *side) printReacted(out io.Writer) error {
 	}
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SOURCE\tACTION\tFOR\tTIMES\tPROBES\tPORTS\tPATTERN\tTECHNIQUE\tTOOL\tPROVEN\tFIRST"+s.extras(nil))
+	fmt.Fprintln(w, "SOURCE\tACTION\tFOR\tTIMES\tPROBES\tPORTS\tPATTERN\tTECHNIQUE\tTOOL\tPROVEN\tREACTED"+s.extras(nil))
 	for _, x := range s.order {
 		ev := x.last
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s%s\n", ev.Source, ev.Action, config.Duration(ev.For), x.times, ev.Probes, ev.PortsSeen,

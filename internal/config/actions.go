@@ -132,30 +132,30 @@ func (h *HostsDeny) read(s *section) {
 			h.Line = line
 		}
 	}
-	s.path1("file", &h.File)
+	s.path1("file", &h.File, "/etc/hosts.deny")
 	if h.File == "" {
 		s.fault("file", "is empty: want the full path of the file, \"/etc/hosts.deny\"")
 	}
 	s.end()
 }
 
-// path1 reads the full path of a file, or nothing.
-func (s *section) path1(key string, to *string) {
+// path1 reads the full path of a file, like that of example, or nothing.
+func (s *section) path1(key string, to *string, example string) {
 	v, ok := get[string](s, key, `a full path in quotes`)
 	if !ok {
 		return
 	}
 	if v != "" && (!filepath.IsAbs(v) || filepath.Clean(v) != v) {
-		s.fault(key, fmt.Sprintf("is %q: want a full path, \"/var/lib/picket/history\" for instance", v))
+		s.fault(key, fmt.Sprintf("is %q: want a full path, %q for instance", v, example))
 		return
 	}
 	*to = v
 }
 
 func (h *History) read(s *section) {
-	s.path1("file", &h.File)
+	s.path1("file", &h.File, "/var/lib/picket/history")
 	s.choice("format", &h.Format, []string{history.JSON.String(), history.PortSentry1.String(), history.PortSentry2.String()})
-	s.path1("blocked", &h.Blocked)
+	s.path1("blocked", &h.Blocked, "/var/lib/picket/blocked")
 	if h.File != "" && h.File == h.Blocked {
 		s.fault("blocked", "is the history file too, and would empty it at each start: want another one")
 	}

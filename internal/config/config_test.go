@@ -254,3 +254,15 @@ func TestExampleRuleset(t *testing.T) {
 		t.Errorf("run \"picket ruleset >examples/ruleset.nft\" (-want +got):\n%s", diff)
 	}
 }
+
+// TestDurationFaults tells what is no duration from one that is too long.
+func TestDurationFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"ever": "no duration", "": "no duration", "10": "no duration", "1 hour": "no duration", "-1h": "no duration", "0s": "no duration", "dd": "no duration",
+		"100000d": "too long", "70000w": "too long", "60000w": "too long", "9999999h": "too long", "30000w1h99999999999999999999s": "too long",
+	} {
+		if d, err := ParseDuration(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, %v; want %s", text, d, err, want)
+		}
+	}
+}

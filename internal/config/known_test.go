@@ -142,7 +142,7 @@ func TestOriginFaults(t *testing.T) {
 	}
 	_, err := Parse("p.toml", []byte("[origin]\ncountry = \""+text+"\"\nnetwork = \"GeoLite2-ASN.mmdb\"\n"))
 	want := "p.toml:2: origin.country: read database " + text + ": no database in MaxMind's format (.mmdb)"
-	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), `p.toml:3: origin.network: is "GeoLite2-ASN.mmdb": want a full path`) {
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), `p.toml:3: origin.network: is "GeoLite2-ASN.mmdb": want a full path, "/var/lib/GeoIP/network.mmdb" for instance`) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	c, err := Parse("p.toml", []byte("[origin]\ncountry = \"/nonexistent/country.mmdb\"\n"))

@@ -29,7 +29,7 @@ func (o *Origin) read(s *section) {
 // a warning: it is on the host that the file is for, perhaps, or will be, and
 // nothing but words depends on it.
 func (s *section) database(key string, to *string, kind origin.Kind) *origin.Database {
-	s.path1(key, to)
+	s.path1(key, to, "/var/lib/GeoIP/"+key+".mmdb")
 	if *to == "" {
 		return nil
 	}

@@ -4,6 +4,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -22,7 +23,8 @@ var units = [...]struct {
 	length time.Duration
 }{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}}
 
-// ParseDuration reads a duration; it must be positive.
+// ParseDuration reads a duration; it must be positive, and its weeks and days
+// less than 65,536 each.
 func ParseDuration(s string) (Duration, error) {
 	var total time.Duration
 	rest := s
@@ -32,15 +34,27 @@ func ParseDuration(s string) (Duration, error) {
 			continue
 		}
 		n, err := strconv.ParseUint(number, 10, 16)
-		if err != nil || time.Duration(n) > (math.MaxInt64-total)/u.length {
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return 0, durationFault(s)
+		}
+		if err != nil || time.Duration(n) > (math.MaxInt64-total)/u.length {
+			return 0, tooLong(s)
 		}
 		total, rest = total+time.Duration(n)*u.length, after
 	}
 	if rest != "" {
 		d, err := time.ParseDuration(rest)
-		if err != nil || d > math.MaxInt64-total {
+		if err != nil {
+			// The same with another number is one: then the number is the fault.
+			if unit := strings.TrimLeft(rest, "0123456789"); unit != rest {
+				if _, other := time.ParseDuration("1" + unit); other == nil {
+					return 0, tooLong(s)
+				}
+			}
 			return 0, durationFault(s)
+		}
+		if d > math.MaxInt64-total {
+			return 0, tooLong(s)
 		}
 		total += d
 	}
@@ -52,6 +66,10 @@ func ParseDuration(s string) (Duration, error) {
 
 func durationFault(s string) error {
 	return fmt.Errorf("%q is no duration: want a number and a unit, \"90s\", \"10m\", \"1h\", \"1d\" or \"1w\"", s)
+}
+
+func tooLong(s string) error {
+	return fmt.Errorf("%q is too long: want at most 65535 weeks or days, and 292 years in all", s)
 }
 
 // String writes the duration with the largest units that it has whole: "1d", "1h30m".

@@ -12,12 +12,20 @@
 // are no probes, and leaves out broadcasts, other hosts' packets and ports that
 // serve somebody.
 //
-// Each capture is read twice, since a SYN comes before the SYN+ACK that shows
-// its port to be open: first to learn which ports answer, then to judge. So it
-// needs files, not pipes. Whether a port is open is known for the capture as a
-// whole, where the kernel knows it for the moment.
+// Classic mode's trap is not there to answer, so a port of it that answered in
+// the capture is taken for the trap, and the ACK that completes a handshake with
+// it for the connection that the trap would have told of. Without a recorded
+// answer there is only the SYN, which nothing is made of, as on the host.
+//
+// Captures that overlap in time are read as one, packet by packet. They are read
+// twice, since a SYN comes before the SYN+ACK that shows its port to be open:
+// first to learn which ports answer, then to judge. So it needs files, and keeps
+// what comes through a pipe in one. Whether a port is open is known for the
+// capture as a whole, where the kernel knows it for the moment.
 //
 // It refuses to grow with its input: flows, fragments and what the first pass
-// learns are bounded (7 MiB, and up to 15 more if the first pass learns its fill), a packet is at most 256 KiB, and a
-// length in a file reserves no memory. It emulates no limit of packets a second.
+// learns are bounded (7 MiB, and up to 15 more if the first pass learns its
+// fill), and so are the captures that are open at once; a packet is at most 256
+// KiB, and a length in a file reserves no memory. It emulates no limit of
+// packets a second.
 package replay

@@ -27,6 +27,8 @@ type relation uint8
 
 const (
 	fresh       relation = iota // nothing of its flow is known, or nobody answered
+	asked                       // the same, and it is the SYN that begins a connection
+	joined                      // the ACK that completes the handshake of one
 	answer                      // the other side began
 	established                 // the other side answered before
 	related                     // an ICMP error about a flow that is known
@@ -34,8 +36,9 @@ const (
 
 // A flowKey is a 5-tuple, its smaller end first, so that both directions are one.
 type flowKey struct {
-	low, high [2]uint64 // addresses; IPv4 in its mapped form
-	rest      uint64    // low port, high port, protocol, IP version
+	low0, low1   uint64 // address, IPv4 in its mapped form; no array, which the compiler would keep in memory
+	high0, high1 uint64
+	rest         uint64 // low port, high port, protocol, IP version
 }
 
 // What is known of a flow.
@@ -46,13 +49,20 @@ const (
 	flowFinFirst             // FIN seen from the end that began
 	flowFinOther             // FIN seen from the other end
 	flowMidway               // the first packet was no SYN: the beginning is not in the capture
+	flowAsked                // the first packet was a SYN, and the handshake it began is not complete
+	flowOffered              // and the other end answered it: the third packet is to bear the check below
 	flowFlags    = 1<<8 - 1
+	flowCheck    = 0xffff << 8 // of the SYN+ACK: the acknowledgement that completes the handshake, folded
+	flowName     = ^uint64(flowFlags | flowCheck)
 )
+
+// folded fits an acknowledgement number into the bits that a flow has for it.
+func folded(ack uint32) uint64 { return uint64(ack^ack>>16) & 0xffff << 8 }
 
 // A flow is small, so that the eight of a set share two cache lines: looking
 // for a flow that is not there is what a flood makes us do.
 type flow struct {
-	state uint64 // the flags above; the other 56 bits name the flow
+	state uint64 // the flags and the check above; the other 40 bits name the flow
 	order uint32 // the lowest goes first: whether replied, then the number of the last packet; 0 for a free place
 	last  uint32 // time of the last packet, in seconds since the Unix epoch, modulo 2^32
 }
@@ -62,7 +72,8 @@ func (f *flow) is(flag uint64) bool { return f.state&flag != 0 }
 // flows is a table of fixed size, eight ways set-associative. Which flows are
 // in one set is the same in every run, so that a capture always replays alike;
 // the bits that name a flow within its set are not, so that nobody can write
-// packets that are taken for somebody else's connection.
+// packets that are taken for somebody else's connection. By chance one packet
+// in 2^37 that is new to a full set is.
 type flows struct {
 	places []flow
 	tick   uint32 // packets, modulo 2^31: after that many the order of two is wrong once
@@ -79,14 +90,12 @@ func (t *flows) forget() {
 	t.tick = 0
 }
 
-// hash mixes k; the constants are those of wyhash and of the golden ratio.
+// hash mixes k. Its products do not wait for each other; the last one brings
+// what they differ in to the upper bits (Fibonacci hashing). The constants are
+// those of xxHash64.
 func (k *flowKey) hash() uint64 {
-	h := uint64(0x9e3779b97f4a7c15)
-	for _, w := range [...]uint64{k.low[0], k.low[1], k.high[0], k.high[1], k.rest} {
-		hi, lo := bits.Mul64(h^w, 0xa0761d6478bd642f)
-		h = hi ^ lo ^ w>>32
-	}
-	return h
+	h := k.low0*0xc2b2ae3d27d4eb4f ^ k.low1*0x9e3779b185ebca87 ^ k.high0*0x165667b19e3779f9 ^ k.high1*0x85ebca77c2b2ae63 ^ k.rest*0x27d4eb2f165667c5
+	return (h ^ h>>32) * 0x9e3779b97f4a7c15
 }
 
 // A flowID is a packet's flow, and where in the table it belongs.
@@ -114,17 +123,17 @@ func (t *flows) expect(places []uint32) (warmth uint32) {
 }
 
 // place returns where k's set begins.
-func (k *flowKey) place() uint32 { return uint32(k.hash() % (MaxFlows / ways) * ways) }
+func (k *flowKey) place() uint32 { return uint32(k.hash()>>32) % (MaxFlows / ways) * ways }
 
 // find returns k's flow, or the place where it belongs with found false, and
 // the state that a flow of k without flags has.
 func (t *flows) find(k *flowKey, place uint32) (f *flow, name uint64, found bool) {
-	name = maphash.Comparable(t.seed, *k) &^ flowFlags
+	name = maphash.Comparable(t.seed, *k) & flowName
 	set := t.places[place : place+ways : place+ways]
 	victim := &set[0]
 	for i := range set {
 		f := &set[i]
-		if f.state&^flowFlags == name && f.order != 0 {
+		if f.state&flowName == name && f.order != 0 {
 			return f, name, true
 		}
 		if f.order < victim.order {
@@ -169,7 +178,8 @@ func (f *flow) expired(protocol uint8, at int64) bool {
 // makeKey builds the key of a packet from source to dest, and tells whether
 // source became the high end.
 func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol uint8) (swapped bool) {
-	a, b := halves(source), halves(dest)
+	a0, a1 := halves(source)
+	b0, b1 := halves(dest)
 	version := uint64(4)
 	if source.Is6() {
 		version = 6
@@ -178,22 +188,22 @@ func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol u
 	// which end is the lower is a toss of a coin that no processor foresees.
 	from, to := uint64(sport), uint64(port)
 	_, less := bits.Sub64(to, from, 0)
-	_, less = bits.Sub64(b[1], a[1], less)
-	_, less = bits.Sub64(b[0], a[0], less)
+	_, less = bits.Sub64(b1, a1, less)
+	_, less = bits.Sub64(b0, a0, less)
 	mask := -less
-	x0, x1, x := (a[0]^b[0])&mask, (a[1]^b[1])&mask, (from^to)&mask
-	k.low, k.high = [2]uint64{a[0] ^ x0, a[1] ^ x1}, [2]uint64{b[0] ^ x0, b[1] ^ x1}
+	x0, x1, x := (a0^b0)&mask, (a1^b1)&mask, (from^to)&mask
+	k.low0, k.low1, k.high0, k.high1 = a0^x0, a1^x1, b0^x0, b1^x1
 	k.rest = (from^x)<<48 | (to^x)<<32 | uint64(protocol)<<8 | version
 	return less == 1
 }
 
-func halves(a netip.Addr) [2]uint64 {
+func halves(a netip.Addr) (uint64, uint64) {
 	if a.Is4() { // in its mapped form
 		b := a.As4()
-		return [2]uint64{0, 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
+		return 0, 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))
 	}
 	b := a.As16()
-	return [2]uint64{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	return binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 }
 
 // flowOf finds key and direction of p's flow. ok is false for packets that

@@ -40,7 +40,7 @@ func (r *run) learn(g *glimpse) {
 
 // judge is the second pass.
 func (r *run) judge(g *glimpse) {
-	r.rec.Number++
+	r.rec.File, r.rec.Number = g.file, g.number
 	if r.rec.Verdict == Probe { // of the packet before
 		r.rec.Probe = engine.Probe{}
 	}
@@ -64,7 +64,8 @@ func (r *run) count(rec *record) {
 // but Probe ends the matter.
 func (r *run) decode(g *glimpse) Verdict {
 	r.frame, r.packet, r.flow = g.frame, &g.packet, &g.flow
-	r.rec.At, r.rec.Raw, r.rec.Packet = g.at, r.frame.ip, nil
+	r.rec.At, r.rec.Raw, r.rec.Packet, r.rec.Answered = g.at, r.frame.ip, nil, false
+	r.rec.Mirrored = r.frame.mode != 0
 	if r.frame.at != 0 {
 		r.rec.At = r.frame.at
 	}
@@ -101,8 +102,11 @@ func (r *run) verdict(g *glimpse) Verdict {
 		return v
 	}
 	p, f := r.packet, &r.frame
-	if f.mode != 0 {
-		return r.probe(f.mode) // the kernel's rules have judged it already
+	if f.mode != 0 { // the kernel's rules have judged it already
+		if f.mode == engine.Classic && p.Protocol == engine.ProtocolTCP {
+			r.sum.Asked++
+		}
+		return r.probe(f.mode)
 	}
 	// Every packet counts for the flows, whatever else it is.
 	relation := r.flows.track(p, r.flow, r.rec.At, nil, r.known)
@@ -120,17 +124,41 @@ func (r *run) verdict(g *glimpse) Verdict {
 	if v != Probe {
 		return v
 	}
-	if r.open(p) {
+	served, trapped := r.open(p)
+	switch {
+	case relation == joined && trapped:
+		r.connected(p)
+		return Probe
+	case relation == joined:
+		return Established
+	case served:
 		return Open
 	}
 	mode := engine.Advanced
 	if r.rules.Mode != nil {
 		mode = r.rules.Mode(p.Protocol, number)
 	}
+	if trapped && p.Flags&handshake == engine.FlagSYN {
+		if relation == asked {
+			r.sum.Asked++
+		}
+		if mode != engine.Stealth {
+			mode = engine.Classic
+		}
+	}
 	if mode == 0 {
 		return Unmonitored
 	}
 	return r.probe(mode)
+}
+
+// connected makes the probe that the trap makes of a connection to it.
+func (r *run) connected(p *packet.Packet) {
+	r.sum.Connected++
+	r.rec.Probe = engine.Probe{
+		At: r.rec.At, Source: p.Source, Destination: p.Destination, SourcePort: p.SourcePort, Port: p.Port,
+		Protocol: p.Protocol, Mode: engine.Classic, Technique: engine.Connect, Flags: engine.FlagSYN, Interface: r.frame.index,
+	}
 }
 
 // probe hands the packet on as a probe of mode.
@@ -237,14 +265,17 @@ func icmp6(p *packet.Packet) Verdict {
 	return Housekeeping
 }
 
-// open reports whether p goes to a port that serves somebody.
-func (r *run) open(p *packet.Packet) bool {
+// open reports whether p goes to a port that serves somebody, or else to one
+// whose connections the trap takes. A port that answers may be either; it is the
+// trap's if the rules have one there and do not say that it is open.
+func (r *run) open(p *packet.Packet) (served, trapped bool) {
 	if p.Has&packet.HasPorts == 0 {
-		return false
+		return false, false
 	}
 	if r.rules.Open != nil && r.rules.Open(p.Protocol, p.Port) {
-		return true
+		return true, false
 	}
-	_, open := r.known.open[port{p.Destination, p.Protocol, p.Port}]
-	return open
+	trapped = p.Protocol == engine.ProtocolTCP && r.rules.Trap != nil && r.rules.Trap(p.Port)
+	r.rec.Answered = r.known.answered(p)
+	return r.rec.Answered && !trapped, trapped
 }

@@ -101,6 +101,82 @@ func TestConversations(t *testing.T) {
 	}
 }
 
+// TestTrap says what each packet of a connection to a classic port is. Ports 1
+// and 7 are classic ones, 7 is watched in stealth mode too, 1 to 1023 otherwise.
+func TestTrap(t *testing.T) {
+	rules := Rules{
+		Local: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")},
+		Mode: func(_ uint8, port uint16) engine.Mode {
+			switch {
+			case port == 7:
+				return engine.Stealth
+			case port > 1023:
+				return 0
+			}
+			return engine.Advanced
+		},
+		Trap: func(port uint16) bool { return port == 1 || port == 7 || port == 5000 },
+	}
+	const six, other = "2001:db8::1", "2001:db8:ffff::7"
+	first := func(port uint16) []byte { return numbered(tcp(them, us, 5, port, syn), 100, 0) }
+	second := func(port uint16) []byte { return numbered(tcp(us, them, port, 5, syn|ack), 0xffffffff, 101) }
+	third := func(port uint16, flags byte) []byte { return numbered(tcp(them, us, 5, port, flags), 101, 0) }
+	opened := func(_ uint8, port uint16) bool { return port == 1 }
+	tests := []struct {
+		name             string
+		want             string
+		asked, connected uint64
+		open             func(uint8, uint16) bool
+		list             []sent
+	}{
+		{"a connection", "classic syn 1, own, classic connect 1, own, established, established", 1, 1, nil, []sent{
+			{0, first(1)}, {1, second(1)}, {2, third(1, ack)}, {3, tcp(us, them, 1, 5, ack|fin)}, {4, third(1, ack)}, {5, third(1, ack|fin)}}},
+		{"the other way round it is ours", "own, answer, own, answer", 0, 0, nil, []sent{
+			{0, tcp(us, them, 5, 1, syn)}, {1, tcp(them, us, 1, 5, syn|ack)}, {2, numbered(tcp(us, them, 5, 1, ack), 8, 8)}, {3, tcp(them, us, 1, 5, ack)}}},
+		{"IPv6, and the ACK bears data", "classic syn 1, own, classic connect 1", 1, 1, nil, []sent{
+			{0, tcp(other, six, 5, 1, syn)}, {1, numbered6(tcp(six, other, 1, 5, syn|ack), 41, 0)}, {2, numbered6(tcp(other, six, 5, 1, ack|psh), 8, 42)}}},
+		{"a half-open scan", "classic syn 1, own, established, classic syn 1", 2, 0, nil, []sent{
+			{0, first(1)}, {1, second(1)}, {2, third(1, rst)}, {3, first(1)}}},
+		{"an ACK of something else", "classic syn 1, own, established, classic connect 1", 1, 1, nil, []sent{
+			{0, first(1)}, {1, second(1)}, {2, numbered(tcp(them, us, 5, 1, ack), 101, 77)}, {3, third(1, ack)}}},
+		{"one that is refused", "classic syn 1, own, advanced ack 1", 1, 0, nil, []sent{{0, first(1)}, {1, tcp(us, them, 1, 5, rst|ack)}, {2, third(1, ack)}}},
+		{"what was sent to us alone", "classic syn 1, classic syn 1, advanced ack 1", 1, 0, nil, []sent{{0, first(1)}, {9, first(1)}, {10, third(1, ack)}}},
+		{"asked again after a refusal", "classic syn 1, own, classic syn 1, own, classic connect 1, established", 2, 1, nil, []sent{
+			{0, first(1)}, {1, tcp(us, them, 1, 5, rst|ack)}, {2, first(1)}, {3, second(1)}, {4, third(1, ack)}, {5, third(1, ack)}}},
+		{"a port of stealth mode", "stealth syn 7, own, classic connect 7", 1, 1, nil, []sent{{0, first(7)}, {1, second(7)}, {2, third(7, ack)}}},
+		{"a port of no other mode", "classic syn 5000, own, classic connect 5000, unmonitored", 1, 1, nil, []sent{
+			{0, first(5000)}, {1, second(5000)}, {2, third(5000, ack)}, {3, tcp("203.0.113.9", us, 5, 5000, fin)}}},
+		{"no other scan is of the trap", "advanced fin 1, advanced null 1, stealth ack 7", 0, 0, nil, []sent{
+			{0, tcp(them, us, 5, 1, fin)}, {1, tcp(them, us, 6, 1, 0)}, {2, tcp(them, us, 7, 7, ack)}}},
+		{"and the trap's answers open no port", "classic syn 1, own, advanced fin 1", 1, 0, nil, []sent{
+			{0, first(1)}, {1, second(1)}, {2, tcp("203.0.113.9", us, 5, 1, fin)}}},
+		{"a service that is declared", "open, own, established", 0, 0, opened, []sent{{0, first(1)}, {1, second(1)}, {2, third(1, ack)}}},
+		{"a service", "open, own, established", 0, 0, nil, []sent{{0, first(25)}, {1, second(25)}, {2, third(25, ack)}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			rules := rules
+			rules.Open = tt.open
+			got, sum, err := verdicts(t, rules, Memory(tt.name, pcap(linkRaw, tt.list...)))
+			if g := strings.Join(got, ", "); g != tt.want || err != nil || sum.Asked != tt.asked || sum.Connected != tt.connected {
+				t.Errorf("%v, %d asked, %d connected\n got %s\nwant %s", err, sum.Asked, sum.Connected, g, tt.want)
+			}
+		})
+	}
+}
+
+// numbered gives an IPv4 segment its sequence and acknowledgement numbers.
+func numbered(b []byte, seq, ack uint32) []byte {
+	binary.BigEndian.PutUint32(b[24:], seq)
+	binary.BigEndian.PutUint32(b[28:], ack)
+	return b
+}
+
+func numbered6(b []byte, seq, ack uint32) []byte {
+	numbered(b[20:], seq, ack)
+	return b
+}
+
 // sctp is a packet with one chunk.
 func sctp(source, dest string, sport, port uint16, chunk byte) []byte {
 	return ip(source, dest, 132, append(ports(sport, port), 0, 0, 0, 1, 0, 0, 0, 0, chunk, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))

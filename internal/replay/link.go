@@ -55,13 +55,15 @@ type frame struct {
 	at    int64       // the kernel's time (NFLOG), else 0
 }
 
-// unwrap finds the IP packet in rec.
-func unwrap(rec *record) (f frame) {
+// unwrap finds the IP packet in rec. It writes in place: a frame returned would
+// be copied, for every packet.
+func (f *frame) unwrap(rec *record) {
+	*f = frame{}
 	b := rec.data
 	switch rec.link {
 	case linkEthernet:
 		if len(b) < 14 {
-			return f
+			return
 		}
 		if b[0]&1 != 0 {
 			f.cast = castMulticast
@@ -71,13 +73,13 @@ func unwrap(rec *record) (f frame) {
 		f.ip = b
 	case linkCooked:
 		if len(b) < 16 {
-			return f
+			return
 		}
 		f.cast = cooked(binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]))
 		f.ip = ethertype(binary.BigEndian.Uint16(b[14:]), b[16:])
 	case linkCooked2:
 		if len(b) < 20 {
-			return f
+			return
 		}
 		f.index = binary.BigEndian.Uint32(b[4:])
 		f.cast = cooked(uint16(b[10]), binary.BigEndian.Uint16(b[8:]))
@@ -89,7 +91,6 @@ func unwrap(rec *record) (f frame) {
 	case linkNFLOG:
 		f.nflog(b, rec.little)
 	}
-	return f
 }
 
 // family reports whether a BSD loopback header's address family is IPv4 or

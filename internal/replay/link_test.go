@@ -79,13 +79,14 @@ func TestLinks(t *testing.T) {
 
 // TestFrameFields: what cooked and NFLOG frames tell besides the packet.
 func TestFrameFields(t *testing.T) {
-	f := unwrap(&record{link: linkCooked2, data: append([]byte("\x08\x00\x00\x00\x00\x00\x01\x02\x00\x01\x00\x06abcdefgh"), 0x45)})
+	var f frame
+	f.unwrap(&record{link: linkCooked2, data: append([]byte("\x08\x00\x00\x00\x00\x00\x01\x02\x00\x01\x00\x06abcdefgh"), 0x45)})
 	if f.index != 0x102 || len(f.ip) != 1 {
 		t.Errorf("cooked: %+v", f)
 	}
 	b := bytes.Join([][]byte{{2, 0, 0, 5}, attribute(10, []byte("advanced bulk\x00")...), attribute(4, 0, 0, 0, 7),
 		attribute(3, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 5), attribute(9, 1, 2, 3)}, nil)
-	f = unwrap(&record{link: linkNFLOG, data: b, little: true})
+	f.unwrap(&record{link: linkNFLOG, data: b, little: true})
 	if f.index != 7 || f.at != 9_000_005_000 || f.mode != engine.Advanced || !bytes.Equal(f.ip, []byte{1, 2, 3}) {
 		t.Errorf("NFLOG: %+v", f)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 )
 
 // Errors that an [Error] wraps.
@@ -29,13 +30,16 @@ var (
 // system said.
 type Error struct {
 	File   string
-	Packet uint64 // number of the packet that could not be read, from 1; as Wireshark counts
+	Packet uint64 // number of the packet that could not be read, from 1, as Wireshark counts; 0 for the file as a whole
 	Offset int64  // byte at which its record begins, after decompression
 	Err    error
 }
 
 // Error implements error.
 func (e *Error) Error() string {
+	if e.Packet == 0 {
+		return fmt.Sprintf("read %q: %v", e.File, e.Err)
+	}
 	return fmt.Sprintf("read %q: packet %d at byte %d: %v", e.File, e.Packet, e.Offset, e.Err)
 }
 
@@ -63,8 +67,10 @@ type record struct {
 // secret and name in it, and cannot tell where a fault is.
 type reader struct {
 	b       *bufio.Reader
+	rest    []byte // what b has buffered, from offset on
+	behind  int    // bytes of b before rest, which b still holds
 	name    string
-	offset  int64  // bytes read before b
+	offset  int64  // bytes read before rest
 	packets uint64 // packets returned
 	order   binary.ByteOrder
 	little  bool
@@ -82,23 +88,23 @@ func newReader(name string, from io.Reader) (*reader, error) {
 	if magic, _ := r.b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
 		z, err := gzip.NewReader(r.b)
 		if err != nil {
-			return nil, r.fail(fmt.Errorf("%w gzip: %v", ErrCorrupt, err))
+			return nil, whole(name, fmt.Errorf("%w gzip: %v", ErrCorrupt, err))
 		}
 		r.b = bufio.NewReaderSize(z, bufferSize)
 	}
 	magic, err := r.b.Peek(4)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, r.fail(fmt.Errorf("%w: only %d bytes", ErrFormat, len(magic)))
+			return nil, whole(name, fmt.Errorf("%w: %s", ErrFormat, short(len(magic))))
 		}
-		return nil, r.fail(r.cause(err))
+		return nil, whole(name, r.cause(err))
 	}
 	if binary.LittleEndian.Uint32(magic) == blockSection {
 		r.next = r.nextNG
 		return r, nil
 	}
 	if err := r.openPcap(binary.LittleEndian.Uint32(magic)); err != nil {
-		return nil, r.fail(err)
+		return nil, whole(name, err)
 	}
 	return r, nil
 }
@@ -116,9 +122,28 @@ func (r *reader) read(rec *record) error {
 	return r.fail(err)
 }
 
+// short says how little there is of a file.
+func short(n int) string {
+	if n == 0 {
+		return "it is empty"
+	}
+	return fmt.Sprintf("it has %d bytes", n)
+}
+
+// whole says that err is of the file and not of a place in it.
+func whole(file string, err error) error { return &Error{File: file, Err: bare(err)} }
+
 // fail says where err happened.
 func (r *reader) fail(err error) error {
-	return &Error{File: r.name, Packet: r.packets + 1, Offset: r.offset, Err: err}
+	return &Error{File: r.name, Packet: r.packets + 1, Offset: r.offset, Err: bare(err)}
+}
+
+// bare returns what the system said, without the name that is told already.
+func bare(err error) error {
+	if at := new(fs.PathError); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // cause tells a file that ends from one that cannot be read.
@@ -136,9 +161,22 @@ func (r *reader) cause(err error) error {
 // bufferSize. At the very end of the file the error is io.EOF if end, and else
 // [ErrTruncated].
 func (r *reader) peek(n int, end bool) ([]byte, error) {
+	if n <= len(r.rest) {
+		return r.rest[:n], nil
+	}
+	return r.more(n, end)
+}
+
+// more is peek for what is not buffered yet.
+func (r *reader) more(n int, end bool) ([]byte, error) {
+	if _, err := r.b.Discard(r.behind); err != nil {
+		return nil, err // never: they are buffered
+	}
+	r.behind, r.rest = 0, nil
 	b, err := r.b.Peek(n)
 	if err == nil {
-		return b, nil
+		r.rest, err = r.b.Peek(r.b.Buffered())
+		return b, err
 	}
 	if end && len(b) == 0 && errors.Is(err, io.EOF) {
 		return nil, io.EOF
@@ -151,9 +189,15 @@ func (r *reader) peek(n int, end bool) ([]byte, error) {
 
 // skip goes n bytes on. The offset stays at the record's start if it fails.
 func (r *reader) skip(n int) error {
-	if got, err := r.b.Discard(n); err != nil {
+	if n <= len(r.rest) {
+		r.rest, r.behind, r.offset = r.rest[n:], r.behind+n, r.offset+int64(n)
+		return nil
+	}
+	before := r.behind
+	r.behind, r.rest = 0, nil
+	if got, err := r.b.Discard(before + n); err != nil {
 		if err = r.cause(err); err == ErrTruncated {
-			return fmt.Errorf("%w: %d bytes of %d are there", err, got, n)
+			return fmt.Errorf("%w: %d bytes of %d are there", err, got-before, n)
 		}
 		return err
 	}
@@ -173,7 +217,7 @@ func (r *reader) openPcap(magic uint32) error {
 	case 0x4d3cb2a1:
 		r.order, r.little, r.nano = binary.BigEndian, false, true
 	default:
-		return fmt.Errorf("%w: it begins with %08x", ErrFormat, magic)
+		return fmt.Errorf("%w: it begins with %x", ErrFormat, binary.LittleEndian.AppendUint32(nil, magic))
 	}
 	head, err := r.peek(24, false)
 	if err != nil {
@@ -214,6 +258,6 @@ func (r *reader) nextPcap(rec *record) error {
 	if !r.nano {
 		nanos *= 1000
 	}
-	*rec = record{data: b[16:n:n], at: int64(seconds)*1e9 + nanos, link: r.link, little: r.little}
+	rec.data, rec.at, rec.link, rec.little = b[16:n:n], int64(seconds)*1e9+nanos, r.link, r.little
 	return r.skip(n) // b stays where it is until the next peek
 }

@@ -4,14 +4,11 @@ package replay
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net/netip"
 	"os"
-	"slices"
 
 	"picket/engine"
 	"picket/internal/packet"
@@ -28,6 +25,12 @@ type Rules struct {
 	// is type<<8|code, of protocols without ports the protocol number. Nil
 	// watches everything in advanced mode.
 	Mode func(protocol uint8, port uint16) engine.Mode
+	// Trap reports whether classic mode's trap takes the connections to a TCP
+	// port. The SYN that asks for one is then a probe of classic mode, unless
+	// Mode says stealth, and the ACK that completes it is one of the technique
+	// Connect. What answers there is taken for the trap unless Open knows it;
+	// other packets to the port are Mode's. Nil is none.
+	Trap func(port uint16) bool
 }
 
 // A Record is one packet of a capture and what it was taken for. It is valid
@@ -40,24 +43,35 @@ type Record struct {
 	At      int64          // nanoseconds since the Unix epoch
 	File    string
 	Number  uint64 // of the packet in its file, from 1
+
+	// Mirrored says that one of picket's own rules made a probe of the packet, in
+	// a capture of NFLOG: its mode is that rule's.
+	Mirrored bool
+
+	// Answered says that the port of a probe, or of one that Open is about,
+	// answered in the capture: but for [Rules.Trap] it would be open.
+	Answered bool
 }
 
 // A Summary counts what a run read.
 type Summary struct {
-	Files    int
-	Packets  uint64
-	Bytes    uint64           // captured
-	Verdicts [Verdicts]uint64 // packets by verdict
-	Open     int              // ports that answered
-	Learned  bool             // the first pass learned all there was; false if it met its bound
-	First    int64            // earliest packet, nanoseconds since the Unix epoch; 0 without packets
-	Last     int64            // latest packet
+	Files     int
+	Packets   uint64
+	Bytes     uint64           // captured
+	Verdicts  [Verdicts]uint64 // packets by verdict
+	Open      int              // ports that answered
+	Learned   bool             // the first pass learned all there was; false if it met its bound
+	Asked     uint64           // connections to the trap that were asked for
+	Connected uint64           // and those of them that were completed in the capture
+	First     int64            // earliest packet, nanoseconds since the Unix epoch; 0 without packets
+	Last      int64            // latest packet
 }
 
 // Probes is how many probes there were.
 func (s *Summary) Probes() uint64 { return s.Verdicts[Probe] }
 
-// A Source is one capture that can be read more than once.
+// A Source is one capture that can be read more than once. Sources that overlap
+// in time are read at once, 64 at most; what is more is a fault of its own.
 type Source struct {
 	Name string
 	Open func() (io.ReadCloser, error)
@@ -73,60 +87,22 @@ func Memory(name string, b []byte) Source {
 	return Source{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }
 
-// Run replays sources in the order of their first packets' times and calls
-// emit for every packet, probe or not. It stops early, with ctx's error, when
-// ctx is done.
+// Run replays sources as if their packets were in one capture, sorted by time,
+// and calls emit for every packet, probe or not. It stops early, with ctx's
+// error, when ctx is done.
 //
 // A source that cannot be read, or not to its end, stops nothing: what was
-// read of it counts, the others are replayed, and its *[Error] (or the file
-// system's) is in the error, joined to those of the rest.
+// read of it counts, the others are replayed, and its *[Error] is in the error,
+// joined to those of the rest.
 func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record)) (Summary, error) {
 	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned()}
-	sources = byTime(sources)
-	for _, s := range sources {
-		// What is wrong with s is told by the second pass, which gets as far.
-		_ = r.each(ctx, s, r.learn)
-	}
+	tapes := byTime(sources)
+	// What is wrong with a source is told by the second pass, which gets as far.
+	r.each(ctx, tapes, r.learn, func(error) {})
 	r.sum = Summary{Files: len(sources), Open: len(r.known.open), Learned: !r.known.full}
 	r.flows.forget()
 	r.fragments = newDefragmenter()
 	var faults []error
-	for _, s := range sources {
-		if ctx.Err() != nil {
-			break
-		}
-		r.rec.File, r.rec.Number = s.Name, 0
-		if err := r.each(ctx, s, r.judge); err != nil && ctx.Err() == nil {
-			faults = append(faults, err)
-		}
-	}
+	r.each(ctx, tapes, r.judge, func(err error) { faults = append(faults, err) })
 	return r.sum, errors.Join(append(faults, ctx.Err())...)
-}
-
-// byTime sorts sources by their first packet; those without one go last.
-func byTime(sources []Source) []Source {
-	type dated struct {
-		Source
-		at int64
-	}
-	list := make([]dated, 0, len(sources))
-	for _, s := range sources {
-		d := dated{s, math.MaxInt64}
-		if f, err := s.Open(); err == nil {
-			if r, err := newReader(s.Name, f); err == nil {
-				var rec record
-				if r.read(&rec) == nil {
-					d.at = rec.at
-				}
-			}
-			f.Close()
-		}
-		list = append(list, d)
-	}
-	slices.SortStableFunc(list, func(a, b dated) int { return cmp.Compare(a.at, b.at) })
-	sorted := make([]Source, len(list))
-	for i, d := range list {
-		sorted[i] = d.Source
-	}
-	return sorted
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"path/filepath"
@@ -191,6 +192,74 @@ func TestOrder(t *testing.T) {
 		t.Errorf("%s (-want +got):\n%s", got, d)
 	}
 }
+
+// TestMerge replays captures that overlap as if they were one: the odd packets
+// are in one file and the even ones in another, and a third begins amid them.
+func TestMerge(t *testing.T) {
+	var odd, even, third, all []sent
+	for i := range int64(400) {
+		p := sent{i, tcp(them, us, 5, uint16(i+1), syn)}
+		switch {
+		case i > 200 && i%3 == 0:
+			third = append(third, p)
+		case i%2 == 0:
+			even = append(even, p)
+		default:
+			odd = append(odd, p)
+		}
+		all = append(all, p)
+	}
+	want, _, err := verdicts(t, Rules{}, Memory("all", pcap(linkRaw, all...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, numbers := int64(0), map[string]uint64{}
+	var got []string
+	sum, err := Run(context.Background(), []Source{Memory("third", pcap(linkRaw, third...)), Memory("even", pcap(linkRaw, even...)), Memory("odd", pcap(linkRaw, odd...))}, Rules{}, func(r *Record) {
+		got = append(got, fmt.Sprintf("%s %s %d", r.Probe.Mode, r.Probe.Technique, r.Probe.Port))
+		if numbers[r.File]++; r.At < last || r.Number != numbers[r.File] {
+			t.Errorf("packet %d of %s at %d after %d", r.Number, r.File, r.At, last)
+		}
+		last = r.At
+	})
+	if d := cmp.Diff(want, got); d != "" || err != nil || sum.Files != 3 || len(numbers) != 3 {
+		t.Errorf("%v: %+v (-one file +three):\n%s", err, sum, d)
+	}
+}
+
+// TestMergeBound: of captures that overlap 64 are read at once, and what is
+// more is told; of captures that follow each other any number is.
+func TestMergeBound(t *testing.T) {
+	var overlap, follow []Source
+	open, most := 0, 0
+	counted := func(name string, b []byte) Source {
+		return Source{Name: name, Open: func() (io.ReadCloser, error) {
+			open++
+			most = max(most, open)
+			return closing{bytes.NewReader(b), func() { open-- }}, nil
+		}}
+	}
+	for i := range int64(maxOpen + 3) {
+		name := fmt.Sprint(i)
+		overlap = append(overlap, counted(name, pcap(linkRaw, sent{i, tcp(them, us, 5, 23, syn)}, sent{1000 + i, tcp(them, us, 5, 23, syn)})))
+		follow = append(follow, counted(name, pcap(linkRaw, sent{2 * i, tcp(them, us, 5, 23, syn)}, sent{2*i + 1, tcp(them, us, 5, 23, syn)})))
+	}
+	_, sum, err := verdicts(t, Rules{}, follow...)
+	if err != nil || sum.Packets != 2*(maxOpen+3) || most > 2 || open != 0 {
+		t.Errorf("%d packets, %d open at once, %d at the end: %v", sum.Packets, most, open, err)
+	}
+	_, sum, err = verdicts(t, Rules{}, overlap...)
+	if err == nil || sum.Packets != 2*maxOpen || most > maxOpen || open != 0 || strings.Count(err.Error(), "mergecap") != 3 {
+		t.Errorf("%d packets, %d open at once, %d at the end: %v", sum.Packets, most, open, err)
+	}
+}
+
+type closing struct {
+	io.Reader
+	closed func()
+}
+
+func (c closing) Close() error { c.closed(); return nil }
 
 // TestFaults: what is readable is replayed, and every fault is told.
 func TestFaults(t *testing.T) {

@@ -23,6 +23,7 @@ type port struct {
 // learned is what the first pass hands to the second.
 type learned struct {
 	open map[port]struct{}    // ports that answered
+	some [1 << 10]uint64      // a bit for each number of those
 	live map[flowKey]struct{} // connections that began before the capture did
 	full bool                 // there was more than maxLearned of one
 }
@@ -38,6 +39,16 @@ func (l *learned) openPort(p *packet.Packet) {
 		return
 	}
 	l.open[port{p.Source, p.Protocol, p.SourcePort}] = struct{}{}
+	l.some[p.SourcePort/64] |= 1 << (p.SourcePort % 64)
+}
+
+// answered reports whether the port that p is aimed at answered.
+func (l *learned) answered(p *packet.Packet) bool {
+	if l.some[p.Port/64]>>(p.Port%64)&1 == 0 {
+		return false // most are not worth the look into the map
+	}
+	_, ok := l.open[port{p.Destination, p.Protocol, p.Port}]
+	return ok
 }
 
 func (l *learned) liveFlow(k *flowKey) {
@@ -84,18 +95,34 @@ func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *lear
 	}
 	what := answer
 	switch {
+	case first && f.completes(p):
+		what = joined
+		f.state &^= flowAsked | flowOffered
 	case first && f.is(flowReplied):
 		what = established
 	case first:
 		what = fresh
 	case !refusal(p):
 		f.state |= flowReplied
+		if f.is(flowAsked) && p.Flags&handshake == engine.FlagSYN|engine.FlagACK {
+			f.state = f.state&^flowCheck | flowOffered | folded(p.Seq+1)
+		}
 		if learn != nil {
 			learn.reply(f, k, p)
 		}
 	}
 	t.touch(f)
 	return what
+}
+
+// handshake are the flags that tell the packets of a handshake apart, as the
+// chain trap of package nft does.
+const handshake = engine.FlagFIN | engine.FlagSYN | engine.FlagRST | engine.FlagACK
+
+// completes reports whether p, from the end that began, is the third packet of
+// the handshake, whether or not it bears data or ends the connection at once.
+func (f *flow) completes(p *packet.Packet) bool {
+	return f.is(flowOffered) && p.Flags&(engine.FlagSYN|engine.FlagRST|engine.FlagACK) == engine.FlagACK && f.state&flowCheck == folded(p.Ack)
 }
 
 // begin makes p the first packet of the flow at f, unless nothing can come of it.
@@ -108,6 +135,9 @@ func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at in
 		}
 		if p.Flags&engine.FlagSYN == 0 || p.Flags&engine.FlagACK != 0 {
 			state |= flowMidway
+		} else if p.Flags&handshake == engine.FlagSYN {
+			state |= flowAsked
+			what = asked
 		}
 		if known != nil && state&flowMidway != 0 && p.Flags&engine.FlagACK != 0 {
 			if _, live := known.live[*k]; live {

@@ -4,7 +4,6 @@ package replay
 
 import (
 	"context"
-	"io"
 
 	"picket/internal/packet"
 )
@@ -22,6 +21,8 @@ const (
 // A glimpse is a packet that was decoded and not yet judged.
 type glimpse struct {
 	record
+	file   string
+	number uint64
 	frame  frame
 	packet packet.Packet
 	reason packet.Reason
@@ -37,45 +38,44 @@ type window struct {
 	warmth uint32 // keeps the compiler from leaving loads out
 }
 
-// each calls do for every packet of s, in their order.
-func (r *run) each(ctx context.Context, s Source, do func(*glimpse)) error {
-	f, err := s.Open()
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	from, err := newReader(s.Name, f)
-	if err != nil {
-		return err
-	}
+// each calls do for every packet of tapes, by time, and fault for every tape
+// that cannot be read, or not to its end.
+func (r *run) each(ctx context.Context, tapes []tape, do func(*glimpse), fault func(error)) {
+	m := newMerge(tapes, fault)
+	defer m.close()
 	w := &r.window
 	w.n, w.used = 0, 0
-	for {
-		if from.packets%4096 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+	for n := 0; ; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return
 		}
-		g := &w.all[w.n]
-		if err := from.read(&g.record); err != nil {
+		t := m.next()
+		if t == nil {
 			r.flush(do)
-			if err == io.EOF {
-				return nil
-			}
-			return err
+			return
 		}
-		if len(g.data) > copied {
-			long := g.record // its bytes are the reader's until the next read
+		if len(t.head.data) > copied {
 			r.flush(do)
-			w.all[0].record, w.n = long, 1
+			w.add(t)
 			r.flush(do)
 			continue
 		}
-		n := copy(w.data[w.used:], g.data)
-		g.data = w.data[w.used : w.used+n : w.used+n]
-		w.used += n
-		if w.n++; w.n == ahead {
+		g := w.add(t)
+		size := copy(w.data[w.used:], g.data)
+		g.data = w.data[w.used : w.used+size : w.used+size]
+		w.used += size
+		if w.n == ahead {
 			r.flush(do)
 		}
 	}
+}
+
+// add puts the next packet of t into the window; its bytes are the reader's.
+func (w *window) add(t *tape) *glimpse {
+	g := &w.all[w.n]
+	w.n++
+	g.record, g.file, g.number = t.head, t.Name, t.reader.packets
+	return g
 }
 
 // flush decodes what the window holds, fetches the flows and calls do.
@@ -84,7 +84,7 @@ func (r *run) flush(do func(*glimpse)) {
 	var places [ahead]uint32
 	for i := range w.all[:w.n] {
 		g := &w.all[i]
-		g.frame = unwrap(&g.record)
+		g.frame.unwrap(&g.record)
 		if g.frame.ip == nil {
 			continue
 		}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"slices"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/replay"
+	"picket/nft"
+)
+
+// lists are a configuration's port lists as a replay asks for them: once for
+// every probe, so what was found is kept, in a byte a port.
+type lists struct {
+	bare  config.Config // without classic mode's TCP ports, which are the trap's
+	trap  *config.Config
+	found [3][1 << 16]uint8 // of TCP, UDP and SCTP
+}
+
+// What is found of a port, above its mode.
+const (
+	listKnown   = 1 << 7
+	listTrapped = 1 << 6
+)
+
+func newLists(c *config.Config) *lists {
+	l := &lists{bare: *c}
+	l.bare.TCP.Modes = slices.DeleteFunc(slices.Clone(c.TCP.Modes), func(m string) bool { return m == engine.Classic.String() })
+	if trapping(c) {
+		l.trap = c
+	}
+	return l
+}
+
+// trapping reports whether classic mode has a trap in a configuration.
+func trapping(c *config.Config) bool { return slices.Contains(c.TCP.Modes, engine.Classic.String()) }
+
+// rules puts the lists into the rules of a replay.
+func (l *lists) rules(r *replay.Rules) {
+	r.Mode, r.Trap = l.mode, nil
+	if l.trap != nil {
+		r.Trap = l.trapped
+	}
+}
+
+// mode returns the mode that mirrors a packet to a port, but for a connection to the trap.
+func (l *lists) mode(protocol uint8, port uint16) engine.Mode {
+	return engine.Mode(l.at(protocol, port) &^ (listKnown | listTrapped))
+}
+
+// trapped reports whether connections to a TCP port are the trap's.
+func (l *lists) trapped(port uint16) bool { return l.at(engine.ProtocolTCP, port)&listTrapped != 0 }
+
+func (l *lists) at(protocol uint8, port uint16) uint8 {
+	i := 0
+	switch protocol {
+	case engine.ProtocolTCP:
+	case engine.ProtocolUDP:
+		i = 1
+	case engine.ProtocolSCTP:
+		i = 2
+	default:
+		return uint8(l.bare.Mode(protocol, port))
+	}
+	to := &l.found[i][port]
+	if *to == 0 {
+		*to = uint8(l.bare.Mode(protocol, port)) | listKnown
+		if l.trap != nil && protocol == engine.ProtocolTCP && slices.ContainsFunc(l.trap.TCP.Classic, func(r nft.Range) bool { return r.From <= port && port <= r.To }) {
+			*to |= listTrapped
+		}
+	}
+	return *to
+}
