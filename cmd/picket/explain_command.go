@@ -254,13 +254,3 @@ func printProbes(out io.Writer, x *control.Explanation) error {
 	}
 	return w.Flush()
 }
-
-// printable keeps control characters from a terminal, whoever they come from.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '?'
-		}
-		return r
-	}, s)
-}
