@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -102,11 +103,12 @@ func printBlocks(out io.Writer, list []control.Block) error {
 	}
 	t := table{head: []string{"SOURCE", "REMAINING", "SINCE", "DROPS", "WHAT", "WHY"}}
 	for _, b := range list {
+		why := cmp.Or(b.Evidence, b.Reason)
 		if b.Known != "" {
-			b.Reason += " (" + b.Known + ")"
+			why = b.Reason + " (" + b.Known + ")"
 		}
 		left := config.Duration(time.Duration(b.Remaining) * time.Second)
-		t.add(b.Name, left.String(), stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), b.Reason)
+		t.add(b.Name, left.String(), stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
 	}
 	w := bufio.NewWriter(out)
 	t.print(w)
