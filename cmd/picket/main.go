@@ -36,10 +36,10 @@ func run(args []string) int {
 	}
 	complain("", err.Error())
 	switch {
+	case errors.As(err, new(config.Faults)), errors.As(err, new(usageError)):
+		return exitUsage
 	case !errors.As(err, new(failure)): // cobra's own
 		complain("", fmt.Sprintf("\"%s --help\" says how it is used", cmd.CommandPath()))
-		return exitUsage
-	case errors.As(err, new(config.Faults)), errors.As(err, new(usageError)):
 		return exitUsage
 	}
 	return exitFailed
