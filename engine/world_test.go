@@ -17,8 +17,9 @@ type world struct {
 	to  netip.Addr
 }
 
-// careful is the policy that tests speak of unless they say otherwise: that of
-// the reference configuration.
+// careful is the policy that tests speak of unless they say otherwise. Its
+// triggers are far lower than those of the reference configuration, and each is
+// another, so that a test shows which one it met.
 func careful() Config {
 	return Config{
 		TCP: Policy{Action: Block, Trigger: [Modes]int{Classic: 0, Stealth: 1, Advanced: 10}},

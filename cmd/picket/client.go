@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -37,7 +39,9 @@ func statusCommand() *cobra.Command {
 
 func printStatus(out io.Writer, s control.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
 	state := "blocking"
 	if s.DryRun {
 		state = "dry run: blocks nobody"
@@ -97,18 +101,17 @@ func printBlocks(out io.Writer, list []control.Block) error {
 		_, err := fmt.Fprintln(out, "nobody is blocked")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SOURCE\tREMAINING\tSINCE\tDROPS\tWHAT\tWHY")
+	t := table{head: []string{"SOURCE", "REMAINING", "SINCE", "DROPS", "WHAT", "WHY"}}
 	for _, b := range list {
-		what := strings.TrimSpace(b.Pattern + " " + b.Technique)
-		if what == "" {
-			what = "-"
-		}
+		why := cmp.Or(b.Evidence, b.Reason)
 		if b.Known != "" {
-			b.Reason += " (" + b.Known + ")"
+			why = b.Reason + " (" + b.Known + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", b.Name, time.Duration(b.Remaining)*time.Second, b.Since.Local().Format(time.DateTime), b.Drops, what, b.Reason)
+		left := config.Duration(time.Duration(b.Remaining) * time.Second)
+		t.add(b.Name, left.String(), stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
 	}
+	w := bufio.NewWriter(out)
+	t.print(w)
 	return w.Flush()
 }
 

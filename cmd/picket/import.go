@@ -50,8 +50,3 @@ func importCommand() *cobra.Command {
 	})
 	return cmd
 }
-
-// warn tells what does not keep a command from its work.
-func warn(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "picket: warning: "+format+"\n", args...)
-}

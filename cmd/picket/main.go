@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,14 +30,16 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	if err == nil {
 		return 0
 	}
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(os.Stderr, "picket: "+line)
-	}
-	if errors.As(err, new(config.Faults)) || errors.As(err, new(usageError)) || !errors.As(err, new(failure)) {
+	complain("", err.Error())
+	switch {
+	case errors.As(err, new(config.Faults)), errors.As(err, new(usageError)):
+		return exitUsage
+	case !errors.As(err, new(failure)): // cobra's own
+		complain("", fmt.Sprintf("\"%s --help\" says how it is used", cmd.CommandPath()))
 		return exitUsage
 	}
 	return exitFailed

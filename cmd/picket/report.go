@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -308,45 +307,4 @@ func some(n uint64) string {
 		return ""
 	}
 	return fmt.Sprint(n)
-}
-
-// A table is printed without its empty columns, numbers to the right.
-type table struct {
-	head []string
-	rows [][]string
-}
-
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
-
-func (t *table) print(out io.Writer) {
-	width, right := make([]int, len(t.head)), make([]bool, len(t.head))
-	for i, h := range t.head {
-		used := false
-		right[i] = true
-		for _, r := range t.rows {
-			if r[i] == "" {
-				continue
-			}
-			used = true
-			width[i] = max(width[i], len([]rune(r[i])))
-			right[i] = right[i] && strings.Trim(r[i], "0123456789.") == "" && strings.Count(r[i], ".") < 2
-		}
-		if used {
-			width[i] = max(width[i], len(h))
-		}
-	}
-	for _, r := range append([][]string{t.head}, t.rows...) {
-		var line strings.Builder
-		for i, cell := range r {
-			if width[i] == 0 {
-				continue
-			}
-			cell, pad := cmp.Or(cell, "-"), width[i]
-			if !right[i] {
-				pad = -pad
-			}
-			fmt.Fprintf(&line, "%*s  ", pad, cell)
-		}
-		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
-	}
 }

@@ -171,11 +171,23 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err err
 			return 0, fmt.Errorf("%q is no address or prefix", r.Source)
 		}
 	}
-	err = d.blocker.call(ctx, func() (err error) { n, err = d.blocker.unblock(p, "by hand"); return err })
-	if err == nil && n == 0 && !r.All {
-		return 0, fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", r.Source)
-	}
+	err = d.blocker.call(ctx, func() (err error) {
+		if n, err = d.blocker.unblock(p, "by hand"); err == nil && n == 0 && !r.All {
+			err = notBlocked(d.blocker.book, p)
+		}
+		return err
+	})
 	return n, err
+}
+
+// notBlocked says so of a source, and which block it is part of.
+func notBlocked(book map[netip.Prefix]*entry, p netip.Prefix) error {
+	for bits := p.Bits() - 1; bits >= 0; bits-- {
+		if whole := netip.PrefixFrom(p.Addr(), bits).Masked(); book[whole] != nil {
+			return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that", sourceName(p), whole, whole)
+		}
+	}
+	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", sourceName(p))
 }
 
 // remove ends the daemon, which would put back what "picket remove" takes

@@ -12,6 +12,7 @@ import (
 
 	"picket/engine"
 	"picket/examples"
+	"picket/internal/ignore"
 	"picket/nflog"
 	"picket/nft"
 )
@@ -101,7 +102,11 @@ type Block struct {
 // Load reads the file at path over the defaults. If path is [DefaultPath] and
 // there is no such file, the defaults hold alone. The error is [Faults].
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	var data []byte
+	err := ignore.Regular(path)
+	if err == nil {
+		data, err = os.ReadFile(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) && path == DefaultPath {
 		return Default(), nil
 	}

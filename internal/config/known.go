@@ -3,15 +3,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"picket/engine"
-	"picket/internal/ignore"
 )
 
 // Known is one of the tables of that name: sources that the operator knows.
@@ -68,29 +65,14 @@ func (k *Known) read(s *section) {
 	}
 	s.strings("files", &k.Files)
 	for _, f := range k.Files {
-		k.readFile(s, f)
+		// Where its sources are to be blocked, nobody is harmed by a list that is
+		// not there; otherwise a friend might be.
+		k.Addresses = append(k.Addresses, s.list(k.Name, f, k.Policy != "block")...)
 	}
 	if len(k.Addresses)+len(k.Files) == 0 {
 		s.fault("files", "and addresses are both empty: want one of them")
 	}
 	s.end()
-}
-
-// readFile adds what is in a file. As with the ignore files, one that is not
-// there is fit to be looked at and not to run with: without it a friend might
-// be blocked. Where its sources are to be blocked there is no such harm.
-func (k *Known) readFile(s *section, name string) {
-	list, err := ignore.ReadFile(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		s.warn("files", err.Error())
-		if k.Policy != "block" {
-			s.d.unread = append(s.d.unread, s.about("files", err.Error()))
-		}
-	case err != nil:
-		s.fault("files", err.Error())
-	}
-	k.Addresses = append(k.Addresses, list...)
 }
 
 // isWord reports whether s is a name that journal, tables and keys can bear.

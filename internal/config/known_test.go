@@ -60,7 +60,7 @@ policy = "log"
 
 func TestKnownFaults(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad")
-	if err := os.WriteFile(bad, []byte("192.0.2.1\n0.0.0.0/0\n"), 0o600); err != nil {
+	if err := os.WriteFile(bad, []byte("192.0.2.1\n0.0.0.0/0\nexample.org\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Parse("p.toml", []byte(`[[known]]
@@ -84,7 +84,8 @@ policy = "log"
 `))
 	want := []string{
 		`p.toml:2: known.name: is "Censys": want a word in small letters`,
-		`p.toml:7: known.files: read ignore list ` + bad + `: line 2: "0.0.0.0/0" is every address`,
+		`p.toml:7: known.files: list a: ` + bad + `: line 2: "0.0.0.0/0" is every address`,
+		`p.toml:7: known.files: list a: ` + bad + `: line 3: "example.org" is a name`,
 		`p.toml:8: known.policy: is "drop": want "ignore" or "log" or "block"`,
 		`p.toml:9: known.policy: is missing: want "ignore" or "log" or "block"`,
 		`p.toml:9: known.files: and addresses are both empty`,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"strings"
 	"time"
 
 	"picket/engine"
@@ -82,26 +83,37 @@ func (i *Ignore) read(s *section) {
 	s.prefixes("addresses", &i.Addresses)
 	s.strings("files", &i.Files)
 	for _, f := range i.Files {
-		list, err := ignore.ReadFile(f)
-		if errors.Is(err, fs.ErrNotExist) {
-			// The file may be of another host, so it is fit to be looked at, and
-			// not to run with; see Runnable.
-			s.warn("files", err.Error())
-			s.d.unread = append(s.d.unread, s.about("files", err.Error()))
-			continue
-		}
-		if err != nil {
-			// A list cut short would block a friend, so none of it counts.
-			s.fault("files", err.Error())
-			continue
-		}
-		i.Addresses = append(i.Addresses, list...)
+		i.Addresses = append(i.Addresses, s.list("", f, true)...)
 	}
 	s.boolean("own", &i.Own)
 	s.boolean("gateways", &i.Gateways)
 	s.boolean("resolvers", &i.Resolvers)
 	s.boolean("connected", &i.Connected)
 	s.end()
+}
+
+// list reads one of the files of a list, whose name goes before whatever is
+// wrong with it. Of a file with a bad line none counts: a list cut short would
+// block a friend. One that is not there may be of another host, so the
+// configuration is fit to be looked at; if the list is needed, it is not fit to
+// run with, see Runnable.
+func (s *section) list(name, file string, needed bool) []netip.Prefix {
+	if name != "" {
+		name = "list " + name + ": "
+	}
+	list, err := ignore.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.warn("files", name+err.Error())
+		if needed {
+			s.d.unread = append(s.d.unread, s.about("files", name+err.Error()))
+		}
+	case err != nil:
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			s.fault("files", name+line)
+		}
+	}
+	return list
 }
 
 func (b *Block) read(s *section) {

@@ -30,7 +30,7 @@ import (
 // Errors that a caller may want to tell apart.
 var (
 	// ErrNotRunning means that nobody answers at the socket.
-	ErrNotRunning = errors.New("picket is not running: start it with \"systemctl start picket\" or \"picket run\"")
+	ErrNotRunning = errors.New("picket is not running")
 	// ErrRunning means that a daemon answers at the socket already.
 	ErrRunning = errors.New("another picket is running: stop it first")
 	// ErrPermission means that the socket is not for this user.
@@ -164,14 +164,16 @@ func trusted(c net.Conn) error {
 }
 
 // Call sends a request to the daemon and decodes its result into result, which
-// may be nil. The errors are [ErrNotRunning], [ErrPermission], or the daemon's.
+// may be nil. The errors are [ErrPermission], what wraps [ErrNotRunning], or
+// the daemon's.
 func Call(path string, req Request, result any) error {
 	c, err := net.DialTimeout("unix", path, time.Second)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return ErrPermission
 	case err != nil:
-		return ErrNotRunning
+		// With another RUNTIME_DIRECTORY one may run all the same.
+		return fmt.Errorf("%w: nobody answers at %s; start it with \"systemctl start picket\" or \"picket run\"", ErrNotRunning, path)
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(callTimeout))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Package ignore reads lists of addresses that are never held against anybody:
-// picket's own files and PortSentry's portsentry.ignore, which have one form.
+// Package ignore reads lists of addresses: of those that nothing is held
+// against, of sources that are known by name, and PortSentry's
+// portsentry.ignore, which all have one form.
 //
 // A line is an address or a prefix, IPv4 or IPv6; blanks around it, a carriage
 // return, a comment after "#" and a missing final newline do no harm. Host bits
@@ -11,7 +12,8 @@
 // block a friend. Every fault is reported at once, with its line. It refuses
 // host names too: what a name means can be changed by whoever runs its zone.
 //
-// It needs nothing. [Read] is pure; [ReadFile] opens the file and nothing else.
+// It needs nothing. [Read] is pure; [ReadFile] opens the file and nothing else,
+// and no file that is none: to open a pipe waits for somebody who writes.
 package ignore
 
 import (
@@ -19,13 +21,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
 )
 
-// Bounds of a list, so that a wrong file (a device, a log) is refused and not
-// read for ever.
+// Bounds of a list, so that a wrong file (a log, say) is refused and not read to
+// its end.
 const (
 	MaxLine    = 1024    // bytes of a line, its end not counted
 	MaxEntries = 100_000 // entries of a list
@@ -44,19 +47,52 @@ func (f Fault) Error() string {
 	return fmt.Sprintf("line %d: %.80q %s", f.Line, f.Text, f.Why)
 }
 
-// ReadFile reads the list in the named file. An error names the file, and the
-// list is nil then.
+// ReadFile reads the list in the named file. Each line of an error names the
+// file, and the list is nil then.
 func ReadFile(name string) ([]netip.Prefix, error) {
+	if err := Regular(name); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("read ignore list: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	list, err := Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("read ignore list %s: %w", name, err)
+	var faults interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return list, nil
+	case !errors.As(err, &faults):
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return list, nil
+	var all []error
+	for _, f := range faults.Unwrap() {
+		all = append(all, fmt.Errorf("%s: %w", name, f))
+	}
+	return nil, errors.Join(all...)
+}
+
+// Regular refuses what is no regular file, nor leads to one: a directory, a
+// pipe, which hangs until somebody writes, a device, which may have no end. The
+// error is an [fs.PathError].
+func Regular(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	is := "a device"
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		is = "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		is = "a pipe"
+	case mode&fs.ModeSocket != 0:
+		is = "a socket"
+	}
+	return &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("it is %s: want a regular file", is)}
 }
 
 // Read reads a list. The prefixes are masked, IPv4-mapped ones are IPv4, and
@@ -97,7 +133,7 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 	}
 	switch err := sc.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		faults = append(faults, fmt.Errorf("line %d: longer than %d bytes; is this an ignore list?", n+1, MaxLine))
+		faults = append(faults, fmt.Errorf("line %d: longer than %d bytes; is this a list of addresses?", n+1, MaxLine))
 	case err != nil:
 		return nil, err // a list read by half is no list
 	}

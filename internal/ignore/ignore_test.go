@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -107,11 +108,36 @@ func TestReadFileNamesTheFile(t *testing.T) {
 	if _, err := ReadFile(name); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}
-	if err := os.WriteFile(name, []byte("nonsense!\n"), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte("nonsense!\n192.0.2.1\nx y\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadFile(name); err == nil || !strings.Contains(err.Error(), name+": line 1:") {
-		t.Errorf("bad file: %v, want its name and the line", err)
+	_, err := ReadFile(name)
+	want := name + ": line 1: \"nonsense!\" is not an address\n" + name + ": line 3: \"x y\" is more than an address"
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.As(err, new(Fault)) {
+		t.Errorf("bad file: %v, want its name and the line, for each", err)
+	}
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := name + "-link"
+	if err := os.Symlink(name, link); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := ReadFile(link); err != nil || len(list) > 0 {
+		t.Errorf("an empty file: %v, %v", list, err)
+	}
+}
+
+// What waits for a writer or never ends is refused before it is opened.
+func TestReadFileRefusesWhatIsNone(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, is := range map[string]string{pipe: "a pipe", "/dev/zero": "a device", t.TempDir(): "a directory"} {
+		if list, err := ReadFile(name); err == nil || err.Error() != "read "+name+": it is "+is+": want a regular file" || list != nil {
+			t.Errorf("%s: %v, %v, want that it is %s", name, list, err, is)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 // explained is what this test reads of the answer.
 type explained struct {
 	Source, State string
+	Why           []string
 	Blocks        []struct{ Source, Config string }
 	Protected     []struct{ Prefix, Why, Config string }
 	Known         *struct {
@@ -116,7 +117,16 @@ func TestExplain(t *testing.T) {
 	says(t, d, "192.0.2.16", "is blocked", "in the list census, whose first probe is reacted to", `known.census.policy = "block"`)
 	says(t, d, "203.0.113.9", "it is in 203.0.113.0/24, ignored by the configuration", "ignore.addresses")
 	says(t, d, "198.51.100.9", "no probe of it is known")
-	says(t, d, "198.51.100.0/24", "ask for an address")
+	says(t, d, "198.51.100.0/24", "198.51.100.0/24 is not blocked as a whole", "None of the 256 sources that were seen last", "ask for an address")
+	says(t, d, "192.0.2.8/29", "is not blocked as a whole", "Blocked inside it: 192.0.2.11, 192.0.2.13", "192.0.2.13 (2 probes)")
+	for _, source := range []string{"192.0.2.15", "192.0.2.16"} {
+		if n := strings.Count(strings.Join(explain(t, d, source).Why, "\n"), "policy"); n != 1 && source == "192.0.2.15" || n > 2 {
+			t.Errorf("%s: its list is told %d times", source, n)
+		}
+	}
+	if _, err := d.Cmd("explain", "192.0.2.11", "--pcap", ""); err == nil || !strings.Contains(err.Error(), "--pcap is empty") {
+		t.Errorf("explain --pcap '': %v", err)
+	}
 	if _, err := d.Cmd("block", "192.0.2.32/29", "--for", "1h", "--reason", "abuse report \x1b[31m4711"); err != nil {
 		t.Error(err)
 	}

@@ -152,6 +152,9 @@ func TestBlocksByHand(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if _, err := d.Cmd("unblock", Source4(22).String()); err == nil || !strings.Contains(err.Error(), `"picket unblock 192.0.2.32/29"`) {
+		t.Errorf("unblock of a part: %v, want the block that holds it", err)
+	}
 	if _, err := d.Cmd("unblock", "--all"); err != nil {
 		t.Error(err)
 	}

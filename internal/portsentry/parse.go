@@ -51,15 +51,11 @@ func (s setting) text() string { return s.key + `="` + s.value + `"` }
 
 // A File is a portsentry.conf. It is not changed after [Parse].
 type File struct {
-	version    int // 1 or 2
+	version    int // of PortSentry that it is for: 1 where an option or a comment says so, 2 otherwise
 	settings   map[string]setting
 	faults     []Fault
 	ignoreLost bool // the line that names the ignore file cannot be read
 }
-
-// Version returns the major version of PortSentry that the file was written
-// for: 1 where an option or a comment says so, 2 otherwise.
-func (f *File) Version() int { return f.version }
 
 // options are those of both versions; those of 1.2 alone say so.
 func options() map[string]bool {

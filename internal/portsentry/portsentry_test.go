@@ -91,8 +91,8 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			f, faults := Parse(bytes.NewReader(in))
-			if len(faults) > 0 || f.Version() != c.version {
-				t.Errorf("version %d, faults %v", f.Version(), faults)
+			if len(faults) > 0 || f.version != c.version {
+				t.Errorf("version %d, faults %v", f.version, faults)
 			}
 			got := f.TOML(c.modes...)
 			decode(t, got)
@@ -129,8 +129,8 @@ func TestDebiansFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, faults := Parse(bytes.NewReader(in))
-	if len(faults) > 0 || f.Version() != 1 {
-		t.Errorf("version %d, faults %v", f.Version(), faults)
+	if len(faults) > 0 || f.version != 1 {
+		t.Errorf("version %d, faults %v", f.version, faults)
 	}
 	c := decode(t, f.TOML())
 	if c.TCP.Action != "log" || !strings.HasSuffix(c.TCP.Classic, ",49724,54320") || c.Route.Type != "unreachable" || c.HostsDeny.Line != "ALL: $TARGET$ : DENY" {

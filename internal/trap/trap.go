@@ -23,7 +23,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -65,8 +64,6 @@ type Trap struct {
 	config    Config
 	listeners []net.Listener
 	slots     chan struct{}
-	accepted  atomic.Uint64
-	refused   atomic.Uint64
 }
 
 // Listen opens a listener for both families (IPv4 alone where the host has no
@@ -115,12 +112,6 @@ func (t *Trap) Addrs() []netip.AddrPort {
 		a = append(a, addrPort(l.Addr()))
 	}
 	return a
-}
-
-// Counts returns how many connections were accepted, and how many of these
-// were refused. It may be called at any time.
-func (t *Trap) Counts() (accepted, refused uint64) {
-	return t.accepted.Load(), t.refused.Load()
 }
 
 // Close closes the listeners, for a trap that is not served.
@@ -184,7 +175,6 @@ func (t *Trap) accept(ctx context.Context, l net.Listener, report func(Connectio
 				return ctx.Err()
 			}
 		}
-		t.accepted.Add(1)
 		seen := Connection{Source: addrPort(c.RemoteAddr()), Destination: dialled(c), At: time.Now()}
 		select {
 		case t.slots <- struct{}{}:
@@ -194,7 +184,6 @@ func (t *Trap) accept(ctx context.Context, l net.Listener, report func(Connectio
 				report(seen)
 			})
 		default:
-			t.refused.Add(1)
 			reset(c)
 			seen.Refused = true
 			report(seen)

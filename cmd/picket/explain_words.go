@@ -13,7 +13,8 @@ import (
 	"picket/internal/evidence"
 )
 
-// The words of "picket explain".
+// The words of "picket explain": about one probe, and about who is blocked,
+// protected or unknown.
 
 // decision says in words what was decided about one probe, and why.
 func decision(p *engine.Probe, d *engine.Decision) string {
@@ -32,6 +33,8 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		because = grounds(p, d)
 	case engine.IsDecoy:
 		because = "spared: " + d.Evidence()
+	case engine.AlreadyReacted:
+		because += ": " + d.Evidence()
 	case engine.Backscatter:
 		because = "an answer to what this host did not send"
 	case engine.LateAnswer:
@@ -96,12 +99,15 @@ func (x *explainer) say() {
 		x.sayBlocked(&x.Blocks[0])
 	case len(x.Protected) > 0:
 		x.sayProtected()
+	case x.many:
+		x.sayMany()
 	case len(x.kept) > 0:
 		x.sayWatched()
 	case x.Known != nil:
 		x.State = "watched"
 		x.Summary = fmt.Sprintf("%s is not blocked.", x.asked1())
 		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", ago(x.now.Sub(x.Known.Last)), x.config.Evidence.Memory)
+		x.changeLimits()
 	default:
 		x.sayUnknown()
 	}
@@ -113,10 +119,6 @@ func (x *explainer) say() {
 	}
 	if x.Connected && x.State != "spared" && x.State != "protected" {
 		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
-	}
-	if k, ok := x.config.ListOf(x.asked.Addr()); ok && x.asked.IsSingleIP() {
-		does := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "it is blocked at its first probe"}[k.Policy]
-		x.why("It is in the list %s: %s (known.%s.policy = %q).", k.Name, does, k.Name, k.Policy)
 	}
 	if x.asked.IsSingleIP() && x.Source != x.asked1() && x.Known != nil {
 		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.config.Detect.IPv6Prefix)
@@ -167,10 +169,11 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
 	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.asked1(), of, left, stamp(b.Expires))
-	switch k := x.reaction(); {
+	k := x.reaction(b)
+	switch {
 	case b.ByHand:
 		x.why("Blocked by hand at %s: %s.", stamp(b.Since), strings.TrimSuffix(b.Reason, "."))
-	case k != nil && patternPrefix(b.Pattern) == "":
+	case k != nil && (patternPrefix(b.Pattern) == "" || k.Decision.Reason == engine.KnownFirst):
 		x.why("%s (%s).", upper(grounds(&k.Probe, &k.Decision)), b.Config)
 	case k != nil:
 		x.why("%s%s (%s).", patternPrefix(b.Pattern), grounds(&k.Probe, &k.Decision), b.Config)
@@ -180,7 +183,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, engine.PortName(b.Protocol, b.Port), b.Reason, b.Config)
 	}
 	if !b.ByHand && b.Technique != "" {
-		x.sayLength(b)
+		x.sayLength(b, k)
 	}
 	if b.Drops > 0 {
 		x.why("The kernel has dropped %s of it since.", several(int(b.Drops), "packet"))
@@ -190,16 +193,19 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 }
 
 // sayLength says why a block lasts as long as it does.
-func (x *explainer) sayLength(b *control.InForce) {
+func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	key, trust := "block.unproven_for", "the address may be forged"
 	if b.Proven {
 		key, trust = "block.for", "the address is proven"
 	}
-	offence := "its first"
-	if x.Known != nil && x.Known.Offences > 1 {
-		offence = fmt.Sprintf("its %s", ordinal(x.Known.Offences))
+	offence := ""
+	switch {
+	case k != nil:
+		offence = fmt.Sprintf("its %s block, and ", ordinal(k.Decision.Offence))
+	case x.Known != nil && x.Known.Offences > 0 && b.Name == x.Source: // and no address of it was since
+		offence = fmt.Sprintf("its %s block, and ", ordinal(x.Known.Offences))
 	}
-	x.why("Blocked since %s for %s: %s, and %s (%s).", stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
+	x.why("Blocked since %s for %s: %s%s (%s).", stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
 }
 
 func patternPrefix(p string) string {
@@ -210,10 +216,11 @@ func patternPrefix(p string) string {
 	return strings.ToUpper(name[:1]) + name[1:] + ": "
 }
 
-// reaction returns the probe that the block in force rests on, if it is kept.
-func (x *explainer) reaction() *evidence.Probe {
+// reaction returns the probe that a block in force rests on, if it is kept: not
+// that of a block which is over, or of another address of the same prefix.
+func (x *explainer) reaction(b *control.InForce) *evidence.Probe {
 	for i := len(x.kept) - 1; i >= 0; i-- {
-		if x.kept[i].Decision.Action == engine.Block {
+		if d := &x.kept[i].Decision; d.Action == engine.Block && d.Reason != engine.LostBlock && d.Source == b.Source {
 			return &x.kept[i]
 		}
 	}
@@ -230,8 +237,11 @@ func (x *explainer) sayProtected() {
 		x.Summary = fmt.Sprintf("%s is protected and never blocked: it is in %s, %s.", x.asked1(), f.Prefix, f.Why)
 	default:
 		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.asked1(), f.Prefix, f.Why)
+		x.why("What else is in it is judged like anybody: ask for an address.")
 	}
-	x.why("The kernel does not hand packets of protected addresses to picket, so nothing is known of what they send.")
+	if len(x.Why) == 0 {
+		x.why("The kernel does not hand packets of protected addresses to picket, so nothing is known of what they send.")
+	}
 	for _, f := range x.Protected {
 		if f.Config == "" {
 			x.change("%s (%s) is always protected.", f.Prefix, f.Why)
@@ -243,21 +253,45 @@ func (x *explainer) sayProtected() {
 
 // sayList tells of the list of known sources.
 func (x *explainer) sayList() {
-	what := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "its first probe gets it blocked"}
-	x.why("It is in your list %s: %s (known.%s.policy = %q).", x.List.Name, what[x.List.Policy], x.List.Name, x.List.Policy)
+	does := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "it is blocked at its first probe"}
+	x.why("It is in your list %s: %s (known.%s.policy = %q).", x.List.Name, does[x.List.Policy], x.List.Name, x.List.Policy)
+	if x.State != "blocked" {
+		x.change("Taken off the list %s, it is judged like anybody.", x.List.Name)
+	}
 }
 
 func (x *explainer) sayUnknown() {
 	x.State = "unknown"
 	x.Summary = fmt.Sprintf("%s is not blocked: no probe of it is known.", x.asked1())
-	if !x.asked.IsSingleIP() && x.Source == x.asked1() && (x.asked.Addr().Is4() || x.asked.Bits() < x.config.Detect.IPv6Prefix) {
-		x.why("It is many sources: ask for an address.")
-		return
-	}
 	x.why("A probe is a packet to a port that picket watches and that nothing listens on; \"picket check --json\" lists the ports.")
 	if x.stats.Evicted > 0 {
 		x.why("It may have been forgotten: %d sources were, to make room (detect.sources = %d).", x.stats.Evicted, x.config.Detect.Sources)
 	}
+	x.changeLimits()
+}
+
+// mostInside is how many sources inside a prefix are told of by name.
+const mostInside = 8
+
+// sayMany tells of a prefix that is no source, but has sources in it.
+func (x *explainer) sayMany() {
+	x.State = "unknown"
+	x.Summary = fmt.Sprintf("%s is not blocked as a whole.", x.asked1())
+	if len(x.inside) > 0 {
+		x.State = "watched"
+		var list []string
+		for _, s := range x.inside[:min(len(x.inside), mostInside)] {
+			list = append(list, fmt.Sprintf("%s (%s)", sourceName(s.Prefix), several(int(s.Probes), "probe")))
+		}
+		if n := len(x.inside) - len(list); n > 0 {
+			list = append(list, fmt.Sprintf("and %d more", n))
+		}
+		x.why("Seen inside it lately: %s.", strings.Join(list, ", "))
+	} else if len(x.Blocks) == 0 {
+		x.why("None of the %d sources that were seen last is inside it.", recentSources)
+	}
+	x.why("It is many sources, each judged by itself: ask for an address.")
+	x.change("\"picket block %s\" blocks all of it.", x.asked1())
 }
 
 // stamp writes a time as people read it here.

@@ -20,9 +20,11 @@ import (
 type explainer struct {
 	*control.Explanation
 	asked   netip.Prefix
+	many    bool // it is a prefix of many sources
 	config  *config.Config
 	protect []host.Friend
 	stats   engine.Stats
+	inside  []engine.Source  // where many were asked for: those of them that were seen lately
 	kept    []evidence.Probe // behind Explanation.Probes
 	now     time.Time
 }
@@ -73,11 +75,16 @@ func (x *explainer) judged(j *judge) {
 	}
 	x.Source, x.stats = sourceName(source), j.engine.Stats()
 	x.Probes = []control.KeptProbe{}
-	if x.asked.IsSingleIP() {
-		x.List = listOf(j.config, x.asked.Addr())
+	if k, ok := j.config.ListOf(x.asked.Addr()); ok && x.asked.IsSingleIP() {
+		x.List = &control.List{Name: k.Name, Policy: k.Policy}
 	}
-	if source != j.engine.SourceOf(source.Addr()) {
-		return // many sources, of which each has a record of its own
+	if x.many = source != j.engine.SourceOf(source.Addr()); x.many {
+		for _, s := range j.engine.Recent(recentSources) {
+			if source.Overlaps(s.Prefix) {
+				x.inside = append(x.inside, s)
+			}
+		}
+		return // each has a record of its own
 	}
 	if s, ok := j.engine.Describe(source.Addr()); ok {
 		x.Known = &control.Known{
@@ -87,21 +94,11 @@ func (x *explainer) judged(j *judge) {
 	}
 	x.kept, x.Since = j.evidence.Of(source)
 	for i := range x.kept {
-		if l := listOf(j.config, x.kept[i].Probe.Source); l != nil {
-			x.kept[i].Decision.Known = l.Name
+		if k, ok := j.config.ListOf(x.kept[i].Probe.Source); ok {
+			x.kept[i].Decision.Known = k.Name
 		}
 		x.Probes = append(x.Probes, j.told(&x.kept[i]))
 	}
-}
-
-// listOf returns the list of known sources that an address is in: the first.
-func listOf(c *config.Config, a netip.Addr) *control.List {
-	for _, k := range c.Known {
-		if slices.ContainsFunc(k.Addresses, func(p netip.Prefix) bool { return p.Contains(a) }) {
-			return &control.List{Name: k.Name, Policy: k.Policy}
-		}
-	}
-	return nil
 }
 
 // told describes a probe that was kept.

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/evidence"
+	"picket/nft"
+)
+
+// How an explanation looks: on a terminal of so many columns, or, with a width
+// of 0, with what belongs together on one line, however long.
+
+// printExplanation prints it for a person.
+func printExplanation(to io.Writer, x *control.Explanation, width int) error {
+	out := bufio.NewWriter(to)
+	lines(out, "", "", x.Summary, width)
+	fmt.Fprintln(out)
+	const indent = "        "
+	row := func(name string, texts ...string) {
+		for _, text := range texts {
+			lines(out, fmt.Sprintf("%-*s", len(indent), name), indent, text, width)
+			name = ""
+		}
+	}
+	row("why", x.Why...)
+	row("change", x.Change...)
+	if where := from(x.Country, x.ASN, x.Network); where != "" {
+		row("from", where)
+	}
+	if k := x.Known; k != nil {
+		row("seen", seen(k)...)
+	}
+	if len(x.Probes) > 0 {
+		printProbes(out, x, width)
+	}
+	return out.Flush()
+}
+
+// lines prints a text behind first, and where it takes more than a line, the
+// others behind indent.
+func lines(out io.Writer, first, indent, text string, width int) {
+	for i, line := range wrap(printable(text), width-len(indent)) {
+		if i > 0 {
+			first = indent
+		}
+		fmt.Fprintln(out, first+line)
+	}
+}
+
+func seen(k *control.Known) []string {
+	lines := []string{fmt.Sprintf("%s of %s at %s of this host, %s", several(int(k.Probes), "probe"), several(int(k.PortsAll), "port"),
+		addresses(k.Targets), span(k.First, k.Last))}
+	if k.Repeated > 0 {
+		lines[0] += fmt.Sprintf("; and %s of them", several(int(k.Repeated), "repeat"))
+	}
+	var is []string
+	if k.Pattern != "" {
+		is = append(is, "a "+patternName(k.Pattern))
+	}
+	if k.Tool != "" {
+		is = append(is, "sent by "+k.Tool)
+	}
+	if k.Proven {
+		is = append(is, "from an address that was shown to be real")
+	} else {
+		is = append(is, "from an address that may be forged")
+	}
+	lines = append(lines, strings.Join(is, ", "))
+	if len(k.Ports) > 0 {
+		lines = append(lines, "latest ports: "+portRanges(k.Ports))
+	}
+	return lines
+}
+
+// portRanges writes "tcp/3 tcp/1 udp/9 tcp/2" as "tcp/1-3 udp/9".
+func portRanges(list []string) string {
+	by := map[string][]nft.Range{}
+	for _, p := range list {
+		protocol, number, _ := strings.Cut(p, "/")
+		if n, err := strconv.ParseUint(number, 10, 16); err == nil {
+			by[protocol] = append(by[protocol], nft.Range{From: uint16(n), To: uint16(n)})
+		}
+	}
+	var out []string
+	for _, protocol := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, protocol+"/"+config.Ports(nft.Merge(by[protocol])).String())
+	}
+	return strings.Join(out, " ")
+}
+
+// span writes from when to when.
+func span(from, to time.Time) string {
+	switch a, b := stamp(from), stamp(to); {
+	case a == b:
+		return a
+	case a[:len(time.DateOnly)] == b[:len(time.DateOnly)]:
+		return a + " to " + b[len(time.DateOnly)+1:]
+	default:
+		return a + " to " + b
+	}
+}
+
+// printProbes prints the probes, what all have in common above them.
+func printProbes(out io.Writer, x *control.Explanation, width int) {
+	first, last := &x.Probes[0], &x.Probes[len(x.Probes)-1]
+	clock, day := "15:04:05.000", ""
+	if first.Time.Local().Format(time.DateOnly) == last.Time.Local().Format(time.DateOnly) {
+		day = ", on " + first.Time.Local().Format(time.DateOnly)
+	} else {
+		clock = time.DateOnly + " " + clock
+	}
+	oneFrom, oneTo := true, true
+	for i := range x.Probes {
+		oneFrom = oneFrom && x.Probes[i].Source == first.Source
+		oneTo = oneTo && x.Probes[i].Destination == first.Destination
+	}
+	fmt.Fprintln(out)
+	lines(out, "", "", probesHead(x, day, oneFrom, oneTo), width)
+	fmt.Fprintln(out)
+	l := list{head: []string{"TIME", "FROM", "TO", "PORT", "PACKET"}, last: "DECISION (SETTING)"}
+	told := map[string]bool{}
+	for i := range x.Probes {
+		p := &x.Probes[i]
+		from, to := "", ""
+		if !oneFrom {
+			from = p.Source.String()
+		}
+		if !oneTo {
+			to = p.Destination.String()
+		}
+		decision := p.Decision
+		if p.Tool != "" && (i == 0 || x.Probes[i-1].Tool != p.Tool) {
+			decision += "; looks like " + p.Tool
+		}
+		// A setting that a line above has told is not news.
+		if p.Config != "" && (!told[p.Config] || p.Action != engine.None.String()) {
+			decision += " (" + p.Config + ")"
+			told[p.Config] = true
+		}
+		texts := []string{decision}
+		if p.Data != "" {
+			texts = append(texts, sent(p.Data))
+		}
+		l.add(texts, p.Time.Local().Format(clock), from, to, engine.PortName(p.Protocol, p.Port), p.Technique+", "+p.Mode)
+	}
+	l.print(out, width)
+}
+
+// probesHead is what stands above the probes.
+func probesHead(x *control.Explanation, day string, oneFrom, oneTo bool) string {
+	head := "Its only probe"
+	if n := len(x.Probes); n > 1 {
+		head = fmt.Sprintf("Its last %d probes", n)
+	}
+	left := ""
+	if n := int(x.Since) - len(x.Probes); n > 0 {
+		head += fmt.Sprintf(" of %d", x.Since)
+		if len(x.Probes) < evidence.PerSource {
+			left = " (repeats, and what was on its way when it was blocked, are not kept)"
+		}
+	}
+	head += day
+	if a := x.Probes[0].Source.String(); oneFrom && a != x.Source {
+		head += ", from " + a
+	}
+	if oneTo {
+		head += ", to " + x.Probes[0].Destination.String()
+	}
+	return head + left + ":"
+}
+
+// mostSent is how much of what a peer sent is shown; --json has all.
+const mostSent = 160
+
+func sent(data string) string {
+	if r := []rune(data); len(r) > mostSent {
+		return fmt.Sprintf("it sent \"%s ... and more", string(r[:mostSent]))
+	}
+	return "it sent \"" + data + "\""
+}
+
+// A list is a table whose last column is text that may take several lines.
+type list struct {
+	head []string
+	last string
+	rows [][]string
+	text [][]string // what stands in the last column, each from a line of its own on
+}
+
+func (l *list) add(text []string, cells ...string) {
+	l.rows, l.text = append(l.rows, cells), append(l.text, text)
+}
+
+// leastText is how many columns the text needs to be read beside the others; on
+// a terminal without these it goes below them.
+const leastText = 32
+
+// print prints the list, without its empty columns.
+func (l *list) print(out io.Writer, width int) {
+	widths, used := make([]int, len(l.head)), 0
+	for i, h := range l.head {
+		for _, r := range l.rows {
+			widths[i] = max(widths[i], len([]rune(r[i])))
+		}
+		if widths[i] > 0 {
+			widths[i] = max(widths[i], len(h)) + 2
+			used += widths[i]
+		}
+	}
+	below := width > 0 && width-used < leastText
+	cells := func(r []string) string {
+		var b strings.Builder
+		for i, w := range widths {
+			if w > 0 {
+				fmt.Fprintf(&b, "%-*s", w, printable(r[i]))
+			}
+		}
+		return b.String()
+	}
+	indent := strings.Repeat(" ", used)
+	head := cells(l.head)
+	if below {
+		indent = "    "
+		fmt.Fprintln(out, strings.TrimRight(head, " "))
+		fmt.Fprintln(out, indent+l.last)
+	} else {
+		fmt.Fprintln(out, head+l.last)
+	}
+	for i, r := range l.rows {
+		first, texts := cells(r), l.text[i]
+		if below {
+			fmt.Fprintln(out, strings.TrimRight(first, " "))
+			first = indent
+		}
+		if width == 0 {
+			texts = []string{strings.Join(texts, "; ")}
+		}
+		for _, text := range texts {
+			lines(out, first, indent, text, width)
+			first = indent
+		}
+	}
+}

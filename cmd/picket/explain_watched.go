@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/evidence"
+)
+
+// sayWatched says why a source of which probes are known is not blocked, and
+// what would get it blocked.
+func (x *explainer) sayWatched() {
+	x.State = "watched"
+	x.Summary = fmt.Sprintf("%s is not blocked.", x.asked1())
+	last := &x.kept[len(x.kept)-1]
+	d := &last.Decision
+	blocks := x.sectionBlocks(last.Probe.Protocol)
+	switch d.Reason {
+	case engine.IsProtected:
+		x.why("It was above a limit when it was protected, which it is no more.")
+		x.change("Its next probe gets it blocked.")
+	case engine.KnownIgnored:
+		x.State = "spared"
+	case engine.IsConnected:
+		x.State = "spared"
+		x.why("%s, but none of it is proven, and it had a TCP connection with this host: anybody can send such packets in its name (ignore.connected = true).", upper(d.Evidence()))
+		x.change("It is blocked by its next probe once that connection has ended, or by anything that proves its address, such as a connection to a trap port.")
+	case engine.InFlood:
+		x.State = "spared"
+		x.why("Not proven, and in a flood of sources that were never seen before; only who probes ten ports or addresses stands out of it (detect.flood = %d).", x.config.Detect.Flood)
+		x.change("It is blocked by its next probe once it stands out or the flood is over, or by a connection to a trap port, which proves its address.")
+	case engine.TooMany:
+		x.State = "spared"
+		x.why("%s; but it is not proven, and as many of those were blocked lately as may be in a minute (block.unproven_rate = %d).", upper(d.Evidence()), x.config.Block.UnprovenRate)
+		x.change("Its next probe may get it blocked.")
+	case engine.IsDecoy:
+		x.State = "spared"
+		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.config.Detect.Decoys)
+		if blocks {
+			x.change("It is blocked for what it does alone: by a connection to a trap port (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
+				x.config.TCP.Trigger[engine.Classic.String()], several(d.Trigger+1, "port"), triggerOf(last))
+			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
+		}
+	case engine.Full:
+		x.State = "spared"
+		x.why("%s, and there are as many blocks as may be (block.max = %d).", upper(d.Evidence()), x.config.Block.Max)
+		x.change("Its next probe gets it blocked, once another block has ended.")
+	case engine.Backscatter:
+		x.why("What it sent answers what this host never sent: somebody forges this host's address. That is held against nobody.")
+		x.changeLimits()
+	case engine.LateAnswer:
+		x.why("What it sent answers what this host asked, later than connection tracking waits. That is held against nobody.")
+		x.changeLimits()
+	case engine.Handshake:
+		x.why("It begins a connection to a trap port; the connection counts, not its first packet.")
+		x.changeLimits()
+	default:
+		if r := x.reacted(); r != nil {
+			x.sayReacted(r)
+		} else {
+			x.sayLimits(last, blocks)
+		}
+	}
+	if !blocks && !x.config.DryRun && x.List == nil {
+		s := section(last.Probe.Protocol)
+		x.why("%s.action = %q: nobody is blocked for it.", s, x.sectionOf(last.Probe.Protocol).Action)
+		x.change("With %s.action = \"block\", who is above a limit is blocked.", s)
+	}
+}
+
+// reacted returns the last probe that something was done about, unless what
+// came later is about something else.
+func (x *explainer) reacted() *evidence.Probe {
+	for i := len(x.kept) - 1; i >= 0; i-- {
+		switch d := &x.kept[i].Decision; {
+		case d.Action != engine.None:
+			return &x.kept[i]
+		case d.Reason != engine.AlreadyReacted:
+			return nil
+		}
+	}
+	return nil
+}
+
+// sayReacted tells of what was done about a source that is not blocked now.
+func (x *explainer) sayReacted(k *evidence.Probe) {
+	d, at := &k.Decision, time.Unix(0, k.Probe.At)
+	why := grounds(&k.Probe, d)
+	switch end := at.Add(d.For); {
+	case d.Action == engine.Log:
+		x.why("%s (%s). That was told at %s.", upper(why), x.setting(k), stamp(at))
+	case d.Action == engine.Run:
+		x.why("%s (%s). For that the command was run at %s.", upper(why), x.setting(k), stamp(at))
+	case d.Source.IsValid() && !(d.Source.Bits() <= x.asked.Bits() && d.Source.Contains(x.asked.Addr())):
+		x.why("%s, which is of the same source, was blocked at %s: %s.", sourceName(d.Source), stamp(at), why)
+		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.", x.Source)
+	case end.After(x.now):
+		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, or because the kernel refused it. The journal says which.", stamp(at), config.Duration(d.For))
+		x.sayEnded(d, why)
+	default:
+		x.why("It was blocked at %s for %s, which has ended, and has sent no probe since.", stamp(at), config.Duration(d.For))
+		x.sayEnded(d, why)
+	}
+}
+
+func (x *explainer) sayEnded(d *engine.Decision, why string) {
+	x.why("That was for: %s.", why)
+	offence := d.Offence
+	if offence == 0 && x.Known != nil { // a block that was lost and renewed
+		offence = x.Known.Offences
+	}
+	x.change("It starts anew with its next probe; the next block is its %s.", ordinal(offence+1))
+}
+
+// setting names what made the decision about a kept probe.
+func (x *explainer) setting(k *evidence.Probe) string {
+	for i := range x.kept {
+		if &x.kept[i] == k {
+			return x.Probes[i].Config
+		}
+	}
+	return triggerOf(k)
+}
+
+// triggerOf names the trigger that held for a probe.
+func triggerOf(k *evidence.Probe) string {
+	if k.Decision.Lowered {
+		return fmt.Sprintf("detect.tool_trigger = %d", k.Decision.Trigger)
+	}
+	return fmt.Sprintf("%s.trigger.%s = %d", section(k.Probe.Protocol), k.Probe.Mode, k.Decision.Trigger)
+}
+
+// sayLimits tells how far a source is from each limit.
+func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
+	c, d, name := &x.config.Detect, &last.Decision, triggerOf(last)
+	idle := x.now.Sub(time.Unix(0, last.Probe.At))
+	ended := idle > time.Duration(c.Window)
+	if ended {
+		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", ago(idle), c.Window)
+	} else {
+		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", several(d.Within, "different port"), c.Window, d.Trigger, name)
+	}
+	switch {
+	case !blocks || x.List != nil && x.List.Policy != "block":
+	case ended:
+		x.change("It is blocked at %d different ports within %s (%s).", d.Trigger+1, c.Window, name)
+	default:
+		x.change("It is blocked at %s within %s (%s), at %s of this host (detect.sweep = %d), or at %s in %s (detect.slow = %d).",
+			several(max(1, d.Trigger+1-d.Within), "more port"), c.Window, name, strings.Replace(addresses(max(1, c.Sweep+1-d.Targets)), " ", " more ", 1), c.Sweep,
+			several(c.Slow+1, "port"), c.SlowWindow, c.Slow)
+	}
+}
+
+// changeLimits says what gets somebody blocked who is near no limit.
+func (x *explainer) changeLimits() {
+	if x.List == nil {
+		x.change("It is blocked when its probes are above a limit: tcp.trigger, udp.trigger, ip.trigger, detect.sweep or detect.slow.")
+	}
+}
+
+func addresses(n int) string {
+	if n == 1 {
+		return "1 address"
+	}
+	return fmt.Sprintf("%d addresses", n)
+}
+
+// sectionBlocks reports whether who is above a limit for a protocol is blocked.
+func (x *explainer) sectionBlocks(protocol uint8) bool {
+	return !x.config.DryRun && x.sectionOf(protocol).Action == engine.Block.String()
+}
+
+func (x *explainer) sectionOf(protocol uint8) *config.Protocol {
+	switch section(protocol) {
+	case "tcp":
+		return &x.config.TCP
+	case "udp":
+		return &x.config.UDP
+	}
+	return &x.config.IP
+}
+
+// section returns the name of the section that a protocol is configured in.
+func section(protocol uint8) string {
+	switch protocol {
+	case engine.ProtocolTCP, engine.ProtocolSCTP:
+		return "tcp"
+	case engine.ProtocolUDP:
+		return "udp"
+	}
+	return "ip"
+}
+
+func upper(s string) string {
+	if s == "" {
+		return "It is above a limit"
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
