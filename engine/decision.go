@@ -113,15 +113,24 @@ func (d *Decision) Evidence() string {
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
 	case d.Pattern == Decoy && d.Sources == 0:
-		return fmt.Sprintf("others sent its packets too; %s of its own", count(d.Within, "port"))
+		return fmt.Sprintf("others sent its packets too; %s of its own", ports(d.Within, "port"))
 	case d.Sources > 1:
-		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, count(d.Within, "port"))
+		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, ports(d.Within, "port"))
 	case d.Reason == AboveSlow || d.Pattern == SlowScan:
-		return fmt.Sprintf("%s over days, %d of them inside the window", count(d.Ports, "different port"), d.Within)
+		return fmt.Sprintf("%s over days, %d of them inside the window", ports(d.Ports, "different port"), d.Within)
 	case d.Reason == AboveSweep || d.Pattern == Sweep:
-		return fmt.Sprintf("%s of this host, %s", count(d.Targets, "address"), count(d.Within, "different port"))
+		return fmt.Sprintf("%s of this host, %s", count(d.Targets, "address"), ports(d.Within, "different port"))
 	}
-	return fmt.Sprintf("%s inside the window, %d let pass", count(d.Within, "different port"), d.Trigger)
+	return fmt.Sprintf("%s inside the window, %d let pass", ports(d.Within, "different port"), d.Trigger)
+}
+
+// ports writes a number of ports; of more than a record holds it is not known
+// how many.
+func ports(n int, what string) string {
+	if n >= portSlots {
+		return fmt.Sprintf("%d or more %ss", portSlots, what)
+	}
+	return count(n, what)
 }
 
 // count writes "1 port", "2 ports", "2 addresses".

@@ -36,12 +36,12 @@ type Event struct {
 	For         Seconds    `json:"for_s,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
 	Evidence    string     `json:"evidence,omitempty"` // what the reason rests on: "26 different ports inside the window, 25 let pass"
-	Country     string     `json:"country,omitempty"` // of the source, two letters (ISO 3166-1)
-	ASN         uint32     `json:"asn,omitempty"`     // the source's autonomous system
-	Network     string     `json:"network,omitempty"` // and who holds it
-	Known       string     `json:"known,omitempty"`   // the operator's list that the source is in
-	Data        string     `json:"data,omitempty"`    // what a trapped peer sent first, quoted
-	Config      string     `json:"config,omitempty"`  // what was set to make it so: "tcp.trigger.stealth = 0"
+	Country     string     `json:"country,omitempty"`  // of the source, two letters (ISO 3166-1)
+	ASN         uint32     `json:"asn,omitempty"`      // the source's autonomous system
+	Network     string     `json:"network,omitempty"`  // and who holds it
+	Known       string     `json:"known,omitempty"`    // the operator's list that the source is in
+	Data        string     `json:"data,omitempty"`     // what a trapped peer sent first, quoted
+	Config      string     `json:"config,omitempty"`   // what was set to make it so: "tcp.trigger.stealth = 0"
 }
 
 // Seconds is a duration that JSON shows in whole seconds, rounded up.

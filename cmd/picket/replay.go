@@ -32,9 +32,9 @@ func replayCommand() *cobra.Command {
 			"of its flow is no probe, and a port that answered is open.\n\n" +
 			"Several captures are read as one, their packets sorted by time. A capture is read\n" +
 			"twice: one from a pipe, or from standard input (-), is kept in a temporary file.\n\n" +
-			"A port of classic mode that answers is taken for the trap: a completed connection\n" +
-			"to it counts, as on the host, and a SYN alone does not, so a capture of one direction\n" +
-			"has none that counts. Where a service listens on such a port, name it with --open.\n\n" +
+			"In classic mode a completed connection to the trap counts, and a SYN alone does not.\n" +
+			"A capture has such connections only if the trap was there to answer: say so with\n" +
+			"--trap, and name with --open which classic ports were services all the same.\n\n" +
 			"With --against the captures go through a second configuration too, and what is\n" +
 			"printed is who would be blocked more and who spared by that one, and why.",
 		Example: "  picket replay --local 192.0.2.0/24 monday.pcapng tuesday.pcapng.gz\n" +
@@ -54,6 +54,7 @@ func replayCommand() *cobra.Command {
 	against := cmd.Flags().String("against", "", "tell how another configuration `file` would differ")
 	local := cmd.Flags().StringSlice("local", nil, "watched `prefixes`, comma-separated")
 	open := cmd.Flags().StringSlice("open", nil, "`ports` that serve somebody: tcp/22,udp/53")
+	trap := cmd.Flags().Bool("trap", false, "picket's trap answered at classic ports when the capture was made")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		c, err := load(cmd)
 		if err != nil {
@@ -63,6 +64,7 @@ func replayCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		rules.TrapAnswers = *trap
 		if *against != "" && o.packets {
 			return usage("--packets and --against do not go together")
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +36,7 @@ func ParseDuration(s string) (Duration, error) {
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return 0, durationFault(s)
 		}
-		if err != nil || time.Duration(n) > (math.MaxInt64-total)/u.length {
+		if err != nil || time.Duration(n) > (longest-total)/u.length {
 			return 0, tooLong(s)
 		}
 		total, rest = total+time.Duration(n)*u.length, after
@@ -53,7 +52,7 @@ func ParseDuration(s string) (Duration, error) {
 			}
 			return 0, durationFault(s)
 		}
-		if d > math.MaxInt64-total {
+		if d > longest-total {
 			return 0, tooLong(s)
 		}
 		total += d
@@ -68,8 +67,12 @@ func durationFault(s string) error {
 	return fmt.Errorf("%q is no duration: want a number and a unit, \"90s\", \"10m\", \"1h\", \"1d\" or \"1w\"", s)
 }
 
+// longest keeps the end of a block that begins now far from the year 2262, in which
+// the nanoseconds since the epoch no longer fit into 63 bits.
+const longest = 36500 * 24 * time.Hour
+
 func tooLong(s string) error {
-	return fmt.Errorf("%q is too long: want at most 65535 weeks or days, and 292 years in all", s)
+	return fmt.Errorf("%q is too long: want at most 36500d, a hundred years", s)
 }
 
 // String writes the duration with the largest units that it has whole: "1d", "1h30m".

@@ -12,10 +12,11 @@
 // are no probes, and leaves out broadcasts, other hosts' packets and ports that
 // serve somebody.
 //
-// Classic mode's trap is not there to answer, so a port of it that answered in
-// the capture is taken for the trap, and the ACK that completes a handshake with
-// it for the connection that the trap would have told of. Without a recorded
-// answer there is only the SYN, which nothing is made of, as on the host.
+// Classic mode's trap is not there to answer. If it was when the capture was made
+// ([Rules.TrapAnswers]), the ACK that completes a handshake with one of its ports
+// is the connection that the trap would have told of. Otherwise what answers is a
+// service, and of a port that does not there is only the SYN, which nothing is
+// made of, as on the host.
 //
 // Captures that overlap in time are read as one, packet by packet. They are read
 // twice, since a SYN comes before the SYN+ACK that shows its port to be open:

@@ -266,8 +266,8 @@ func icmp6(p *packet.Packet) Verdict {
 }
 
 // open reports whether p goes to a port that serves somebody, or else to one
-// whose connections the trap takes. A port that answers may be either; it is the
-// trap's if the rules have one there and do not say that it is open.
+// whose connections the trap takes. A port that answers may be either, if the
+// trap was there to answer.
 func (r *run) open(p *packet.Packet) (served, trapped bool) {
 	if p.Has&packet.HasPorts == 0 {
 		return false, false
@@ -277,5 +277,6 @@ func (r *run) open(p *packet.Packet) (served, trapped bool) {
 	}
 	trapped = p.Protocol == engine.ProtocolTCP && r.rules.Trap != nil && r.rules.Trap(p.Port)
 	r.rec.Answered = r.known.answered(p)
-	return r.rec.Answered && !trapped, trapped
+	served = r.rec.Answered && !(trapped && r.rules.TrapAnswers)
+	return served, trapped && !served
 }

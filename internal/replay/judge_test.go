@@ -115,7 +115,8 @@ func TestTrap(t *testing.T) {
 			}
 			return engine.Advanced
 		},
-		Trap: func(port uint16) bool { return port == 1 || port == 7 || port == 5000 },
+		Trap:        func(port uint16) bool { return port == 1 || port == 7 || port == 5000 },
+		TrapAnswers: true,
 	}
 	const six, other = "2001:db8::1", "2001:db8:ffff::7"
 	first := func(port uint16) []byte { return numbered(tcp(them, us, 5, port, syn), 100, 0) }
@@ -153,6 +154,14 @@ func TestTrap(t *testing.T) {
 		{"a service that is declared", "open, own, established", 0, 0, opened, []sent{{0, first(1)}, {1, second(1)}, {2, third(1, ack)}}},
 		{"a service", "open, own, established", 0, 0, nil, []sent{{0, first(25)}, {1, second(25)}, {2, third(25, ack)}}},
 	}
+	t.Run("without a trap to answer it is a service", func(t *testing.T) {
+		rules := rules
+		rules.TrapAnswers = false
+		got, sum, err := verdicts(t, rules, Memory("", pcap(linkRaw, sent{0, first(1)}, sent{1, second(1)}, sent{2, third(1, ack)}, sent{3, first(7)})))
+		if g := strings.Join(got, ", "); g != "open, own, established, stealth syn 7" || err != nil || sum.Asked != 1 || sum.Connected != 0 {
+			t.Errorf("%s; %v, %+v", g, err, sum)
+		}
+	})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			rules := rules

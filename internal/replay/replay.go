@@ -28,9 +28,12 @@ type Rules struct {
 	// Trap reports whether classic mode's trap takes the connections to a TCP
 	// port. The SYN that asks for one is then a probe of classic mode, unless
 	// Mode says stealth, and the ACK that completes it is one of the technique
-	// Connect. What answers there is taken for the trap unless Open knows it;
-	// other packets to the port are Mode's. Nil is none.
+	// Connect; other packets to the port are Mode's. Nil is none.
 	Trap func(port uint16) bool
+	// TrapAnswers says that the trap was there when the capture was made: what
+	// answers at a port of Trap, and Open does not know, is the trap and no
+	// service.
+	TrapAnswers bool
 }
 
 // A Record is one packet of a capture and what it was taken for. It is valid
@@ -49,7 +52,7 @@ type Record struct {
 	Mirrored bool
 
 	// Answered says that the port of a probe, or of one that Open is about,
-	// answered in the capture: but for [Rules.Trap] it would be open.
+	// answered in the capture: but for [Rules.TrapAnswers] it would be open.
 	Answered bool
 }
 
