@@ -121,14 +121,19 @@ func (b *blocker) agree(list []nft.Block, by string) (found, gone []*entry) {
 				reason = "added to the set by " + by
 			}
 			ev := engine.Event{Event: "block", Time: now, Source: sourceName(x.Source), Action: "block", For: engine.Seconds(x.For), Reason: reason}
-			e := b.enter(x.Source, now, now.Add(x.For), ev)
-			// Whether a command was run is not known; to undo what was not done
-			// does no harm.
-			e.commanded = true
-			found = append(found, e)
 			if by != "" {
-				b.journal.Event(ev)
+				ev.Config = handmade
 			}
+			e := b.enter(x.Source, now, now.Add(x.For), ev)
+			found = append(found, e)
+			if by == "" {
+				// Whether a command was run is not known; to undo what was not done
+				// does no harm.
+				e.commanded = true
+				continue
+			}
+			b.actions.blocked(e, &blockWork{}) // as beside a block by "picket block"
+			b.journal.Event(ev)
 		}
 	}
 	for p, e := range b.book {

@@ -123,6 +123,20 @@ func TestActions(t *testing.T) {
 	}
 	eventually(t, 3*time.Second, "everything as before", func() bool { return traces(t, l.Target, dir) == before })
 
+	// What somebody else adds to the set is a block like any other.
+	if _, err := l.Target.Run("nft", "add element inet picket blocked4 { 198.51.100.77 timeout 1h }"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 3*time.Second, "what stands beside a block that somebody added", func() bool {
+		out, err := l.Target.Run("ip", "route", "show", "table", "7112")
+		return err == nil && strings.Contains(out, "198.51.100.77") && strings.Contains(read(t, dir, "hosts.deny"), "198.51.100.77 ") &&
+			strings.Contains(read(t, dir, "began"), "198.51.100.77")
+	})
+	if _, err := l.Target.Run("nft", "delete element inet picket blocked4 { 198.51.100.77 }"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 3*time.Second, "everything as before", func() bool { return traces(t, l.Target, dir) == before })
+
 	// By hand, all at once, by a reload without the sections, by removal.
 	witness(t, l, d, Source4(2), l.Target.V4)
 	eventually(t, 3*time.Second, "a line", func() bool { return strings.Contains(read(t, dir, "hosts.deny"), "192.0.2.12 ") })
