@@ -218,10 +218,10 @@ func (a *actions) routed(e *entry) bool {
 }
 
 // before has the command run ahead of the block, if that is what is wanted,
-// and takes charge of the block then. It is for the judge.
+// and takes charge of the block then. It is for the blocker.
 func (a *actions) before(w *blockWork) bool {
 	s := a.set.Load()
-	if s.DryRun || s.Run.When != "before" || s.command.IsZero() || !w.event.Proven && !s.Run.Unproven {
+	if w.commanded || byHand(&w.event) || s.DryRun || s.Run.When != "before" || s.command.IsZero() || !w.event.Proven && !s.Run.Unproven {
 		return false
 	}
 	a.mu.Lock()

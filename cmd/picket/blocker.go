@@ -165,7 +165,7 @@ func (b *blocker) work(w work) {
 }
 
 func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
-	blocks = slices.DeleteFunc(blocks, b.doubt)
+	blocks = slices.DeleteFunc(blocks, func(w *blockWork) bool { return b.doubt(w) || b.actions.before(w) })
 	if len(blocks) > 0 {
 		b.commitBlocks(blocks)
 	}
@@ -290,8 +290,8 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	if len(list) > tellEach {
 		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
 	}
-	waiting := b.undoubt(p) + b.actions.forget(func(w netip.Prefix) bool { return !p.IsValid() || w == p })
-	return len(list) + waiting, nil
+	meant := func(w netip.Prefix) bool { return !p.IsValid() || w == p }
+	return len(list) + b.undoubt(meant) + b.actions.forget(meant), nil
 }
 
 // end tells of a block that has ended and undoes what was done beside it.

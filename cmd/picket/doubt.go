@@ -14,7 +14,7 @@ import (
 // a connection with this host a moment ago: the connection may be younger than
 // what the engine knows. It reports whether it did; settle decides then.
 func (b *blocker) doubt(w *blockWork) bool {
-	if w.event.Proven || w.renew || byHand(&w.event) || !w.doubted.IsZero() || !b.actions.set.Load().Ignore.Connected {
+	if w.event.Proven || w.renew || w.commanded || byHand(&w.event) || !w.doubted.IsZero() || !b.actions.set.Load().Ignore.Connected {
 		return false
 	}
 	if w.source.IsSingleIP() {
@@ -66,12 +66,12 @@ func (b *blocker) spare(w *blockWork) {
 	}
 }
 
-// undoubt calls off the blocks of p, or all if it is not valid, that are put
-// off, and returns how many these are.
-func (b *blocker) undoubt(p netip.Prefix) int {
+// undoubt calls off the blocks put off for which which holds, and returns how
+// many these are.
+func (b *blocker) undoubt(which func(netip.Prefix) bool) int {
 	n := len(b.doubted)
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
-		if p.IsValid() && w.source != p {
+		if !which(w.source) {
 			return false
 		}
 		b.lost(w.source)

@@ -168,7 +168,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 // block hands a source over to be blocked.
 func (j *judge) block(p *engine.Probe, d *engine.Decision, ev engine.Event) {
 	w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
-	if !j.actions.before(w) && !j.blocker.block(w) {
+	if !j.blocker.block(w) {
 		j.engine.Unblock(d.Source)
 		j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"picket/internal/config"
 	"picket/internal/host"
@@ -44,10 +45,14 @@ func (d *daemon) current() *config.Config {
 	return d.config
 }
 
-// apply puts a configuration, and what is found of the host now, into force.
+// apply puts a configuration, nil for the one in force, and what is found of the
+// host now, into force.
 func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if c == nil {
+		c = d.config
+	}
 	friends, err := d.findFriends(c)
 	if err != nil {
 		return err
@@ -81,6 +86,7 @@ func (d *daemon) push(ctx context.Context) error {
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
+		d.blocker.undoubt(cfg.Spared)
 		d.actions.forget(cfg.Spared)
 		for p, e := range d.blocker.book {
 			if cfg.Protected.Overlaps(p) || cfg.Spared(p) && !byHand(&e.event) {
@@ -99,12 +105,25 @@ func (d *daemon) push(ctx context.Context) error {
 
 // watchHost follows the host's addresses, gateways and resolvers.
 func (d *daemon) watchHost(ctx context.Context) {
-	err := host.Watch(ctx, func() {
-		if err := d.apply(ctx, d.current()); err != nil && !errors.Is(err, errStopping) {
-			d.journal.Notice("", "could not follow a change of the host's addresses: %v", err)
+	t := trouble{journal: d.journal, what: "the host's addresses and routes"}
+	for {
+		err := host.Watch(ctx, func() {
+			if err := d.apply(ctx, nil); !errors.Is(err, errStopping) {
+				t.tell(err)
+			}
+		})
+		if ctx.Err() != nil {
+			return
 		}
-	})
-	if err != nil && ctx.Err() == nil {
-		d.journal.Notice("", "%v: a restart follows them again", err)
+		t.tell(err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rewatch):
+		}
 	}
 }
+
+// rewatch is how long a burst of changes that the kernel could not tell in full
+// may go on before they are listened to again.
+const rewatch = time.Second

@@ -4,6 +4,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -18,8 +19,10 @@ const (
 	poll   = 5 * time.Second
 )
 
-// Watch calls changed after each change of addresses, routes or resolv.conf,
-// until ctx ends. It subscribes in the calling thread's network namespace.
+// Watch calls changed once it would hear of changes, for those before, and after
+// each change of addresses, routes or resolv.conf, until ctx ends. It subscribes
+// in the calling thread's network namespace. It fails when so much changes at
+// once that the kernel loses some of it; then call it again.
 func Watch(ctx context.Context, changed func()) error {
 	done := make(chan struct{})
 	defer close(done)
@@ -33,16 +36,23 @@ func Watch(ctx context.Context, changed func()) error {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	last := stamp()
-	var pending <-chan time.Time
+	pending := time.After(0)
+	// A burst is looked at when its first change has settled: the next ones may
+	// never end.
+	wait := func() {
+		if pending == nil {
+			pending = time.After(settle)
+		}
+	}
 	for {
 		ok := true
 		select {
 		case <-ctx.Done():
 			return nil
 		case _, ok = <-addrs:
-			pending = time.After(settle)
+			wait()
 		case _, ok = <-routes:
-			pending = time.After(settle)
+			wait()
 		case <-tick.C:
 			if now := stamp(); now != last {
 				last = now
@@ -53,7 +63,7 @@ func Watch(ctx context.Context, changed func()) error {
 			changed()
 		}
 		if !ok {
-			return fmt.Errorf("watch addresses and routes: the kernel's notifications ended")
+			return errors.New("watch addresses and routes: the kernel's notifications ended")
 		}
 	}
 }
