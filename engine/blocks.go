@@ -18,11 +18,13 @@ type blocks struct {
 type block struct {
 	since, until int64 // by the engine's time
 	action       Action
+	forgeable    bool // it rests on what anybody can send in that name
 }
 
 type offence struct {
 	count uint32
-	until int64
+	block int64 // when its block ends
+	until int64 // when it is forgotten
 }
 
 func (b *blocks) init() {
@@ -66,6 +68,17 @@ func (b *blocks) offence(k key, at int64) int {
 		return 0
 	}
 	return int(o.count)
+}
+
+// next returns which offence of k a reaction would be. Other addresses of one
+// IPv6 prefix that are reacted to while the first is blocked make no further one:
+// all may be forged at once.
+func (b *blocks) next(k key, at int64) int {
+	n := b.offence(k, at)
+	if n > 0 && at < b.offenders[k].block {
+		return n
+	}
+	return n + 1
 }
 
 // offend remembers an offender, in the place of the oldest one if there are limit.

@@ -71,14 +71,17 @@ func (e *Engine) Reconfigure(cfg Config) error {
 
 func (e *Engine) configure(cfg Config) {
 	unit := uint8(bits.Len64(uint64(cfg.Window/64 - 1))) // 32 to 64 units a window
-	if e.unit != 0 && e.unit != unit {
+	half := int64(cfg.SlowWindow / 2)
+	if changed := e.unit != unit; e.unit != 0 && (changed || e.half != half) {
 		for s := range e.sources.all() {
-			s.rest() // its stamps are in the old units
+			if changed {
+				s.rest() // its stamps are in the old units
+			}
+			s.half = uint8(s.last / half)
 		}
 	}
-	e.cfg, e.unit = cfg, unit
+	e.cfg, e.unit, e.half = cfg, unit, half
 	e.window = int(cfg.Window >> unit)
-	e.half = int64(cfg.SlowWindow / 2)
 }
 
 // SetConnected tells the engine whom this host has living connections with.

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ func (e *Engine) Remember(b []byte) []byte {
 	b = le.AppendUint32(b, uint32(e.unit))
 	b = le.AppendUint64(b, uint64(e.clock.offset))
 	b = le.AppendUint32(b, uint32(e.sources.used))
-	for _, s := range slices.Backward(e.sources.latest(e.sources.used)) {
+	b = slices.Grow(b, e.sources.used*sourceLength+e.traces.used*traceLength+len(e.blocks.order)*offenceLength+12)
+	for s := range e.sources.all() {
 		s := *s
 		s.seen = 0 // an epoch of this table
 		b = s.append(b)
@@ -84,15 +86,27 @@ func (e *Engine) Recall(b []byte) error {
 	for ; len(traces) > 0; traces = traces[traceLength:] {
 		e.recallTrace(traces, shift)
 	}
-	for ; len(sources) > 0; sources = sources[sourceLength:] {
-		e.recallSource(sources, shift, sameUnits)
+	for _, at := range byLast(sources) {
+		e.recallSource(sources[at:], shift, sameUnits)
 	}
 	for ; len(offenders) > 0; offenders = offenders[offenceLength:] {
 		o := offenders
 		k := key{le.Uint64(o), le.Uint64(o[8:])}
-		e.blocks.offend(k, offence{le.Uint32(o[16:]), int64(le.Uint64(o[20:])) + shift}, e.cfg.Blocks)
+		e.blocks.offend(k, offence{count: le.Uint32(o[16:]), until: int64(le.Uint64(o[20:])) + shift}, e.cfg.Blocks)
 	}
 	return nil
+}
+
+// byLast returns where each record of a list of sources begins, those first
+// that were not seen for the longest time.
+func byLast(list []byte) []int {
+	at := make([]int, len(list)/sourceLength)
+	for i := range at {
+		at[i] = i * sourceLength
+	}
+	last := func(i int) int64 { return int64(binary.LittleEndian.Uint64(list[i+16:])) } // see source.append
+	slices.SortFunc(at, func(a, b int) int { return cmp.Compare(last(a), last(b)) })
+	return at
 }
 
 // recallSource takes over the record at the beginning of b, unless it is none.
@@ -106,8 +120,8 @@ func (e *Engine) recallSource(b []byte, shift int64, sameUnits bool) {
 	}
 	if !sameUnits {
 		s.rest()
-		s.half = e.halfOf(s.last)
 	}
+	s.half = e.halfOf(s.last) // the slow window may have been another
 	known := e.sources.find(s.key)
 	if known == nil {
 		place, old := e.sources.room(s.key)

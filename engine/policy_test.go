@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -188,6 +189,64 @@ func TestProofIsOfTheEvidence(t *testing.T) {
 			t.Errorf("proven %v, for %v", d.Proven, d.For)
 		}
 	})
+}
+
+// Whoever forges may forge all addresses of a prefix at once: that is one
+// offence, and not one for each.
+func TestOffencesOfAPrefixAtOnce(t *testing.T) {
+	w := newWorld(t, careful())
+	d, _ := w.scan(100, 40, time.Millisecond, from("2001:db8:7::1"))
+	w.blocks(d)
+	for i := 2; i <= 3; i++ {
+		d = w.send(from(fmt.Sprintf("2001:db8:7::%d", i)))
+		w.blocks(d)
+		if d.Offence != 1 || d.For != 5*time.Minute {
+			t.Errorf("%v: offence %d, for %v", d.Source, d.Offence, d.For)
+		}
+	}
+	if d.Source.Bits() != 64 {
+		t.Errorf("at last %v is blocked", d.Source)
+	}
+	w.wait(6 * time.Minute)
+	if d, _ = w.scan(100, 40, time.Millisecond, from("2001:db8:7::1")); d.Offence != 2 {
+		t.Errorf("later: offence %d", d.Offence)
+	}
+}
+
+// A peer that is found to be connected after its block was ordered is not
+// blocked again when its packets go on arriving.
+func TestConnectedIsNotBlockedAgain(t *testing.T) {
+	w := newWorld(t, careful())
+	d, _ := w.scan(100, 40, time.Millisecond)
+	w.blocks(d)
+	w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.7/32")))
+	w.wait(time.Minute)
+	w.spares(w.send(port(900)), IsConnected)
+}
+
+// What is known of sources survives another slow window.
+func TestSlowWindowChanges(t *testing.T) {
+	c := careful()
+	w := newWorld(t, c)
+	if d, n := w.scan(100, 9, time.Minute/20); n != 0 || d.Within != 9 {
+		t.Fatalf("%d ports inside the window, reacted at %d", d.Within, n)
+	}
+	memory := w.Remember(nil)
+	c.SlowWindow = 6 * 24 * time.Hour
+	if err := w.Reconfigure(c); err != nil {
+		t.Fatal(err)
+	}
+	if d := w.send(port(200)); d.Within != 10 {
+		t.Errorf("after a change of the slow window %d ports are known", d.Within)
+	}
+	another := newWorld(t, c)
+	if err := another.Recall(memory); err != nil {
+		t.Fatal(err)
+	}
+	another.at = w.at
+	if d := another.send(port(201)); d.Within != 10 {
+		t.Errorf("after a restart with another %d ports are known", d.Within)
+	}
 }
 
 func TestUnprovenNeverLongerThanProven(t *testing.T) {

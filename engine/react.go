@@ -28,7 +28,7 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 		return
 	}
 	if by, b, ok := e.covering(p.Source, now); ok {
-		e.stillBlocked(by, b, now, d)
+		e.stillBlocked(p, by, b, now, d)
 		return
 	}
 	if !d.Proven {
@@ -38,21 +38,25 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 		}
 	}
 	d.Source = e.extent(p.Source, s)
-	d.Offence = e.blocks.offence(k, now) + 1
+	d.Offence = e.blocks.next(k, now)
 	d.For = e.length(d)
-	if !e.blocks.add(d.Source, block{since: now, until: now + int64(d.For), action: action}, now, e.cfg.Blocks) {
+	if !e.blocks.add(d.Source, block{since: now, until: now + int64(d.For), action: action, forgeable: !d.Proven}, now, e.cfg.Blocks) {
 		d.Reason, d.For, d.Offence, d.Source = Full, 0, 0, netip.Prefix{}
 		return
 	}
-	e.blocks.offend(k, offence{count: uint32(d.Offence), until: now + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
+	e.blocks.offend(k, offence{count: uint32(d.Offence), block: now + int64(d.For), until: now + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
 	d.Action = action
 }
 
 // stillBlocked decides about a packet of a source that was reacted to. If it is
 // blocked, the packet was on its way before, or the kernel has lost the block.
-func (e *Engine) stillBlocked(by netip.Prefix, b block, now int64, d *Decision) {
-	d.Reason = AlreadyReacted
-	if b.action != Block {
+func (e *Engine) stillBlocked(p *Probe, by netip.Prefix, b block, now int64, d *Decision) {
+	switch {
+	case b.action != Block:
+		d.Reason = AlreadyReacted
+		return
+	case b.forgeable && !d.Proven && e.connected.Contains(p.Source):
+		d.Reason = IsConnected // it was let go, or will be
 		return
 	}
 	d.Reason = AlreadyBlocked
