@@ -50,6 +50,14 @@ func loadSaddr(v6 bool) []expr.Any {
 	return cat(nfproto(unix.NFPROTO_IPV4), []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4}})
 }
 
+// ip6 saddr & ffff:ffff:ffff:ffff::
+func loadNet6() []expr.Any {
+	mask := append(make([]byte, 0, 16), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	return cat(loadSaddr(true), []expr.Any{
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 16, Mask: mask[:16], Xor: make([]byte, 16)},
+	})
+}
+
 // ip saddr @SET
 func saddr4(set string) []expr.Any {
 	return cat(loadSaddr(false), []expr.Any{&expr.Lookup{SourceRegister: 1, SetName: set}})
@@ -131,10 +139,7 @@ func conntrack(key expr.CtKey, bits uint32) []expr.Any {
 func bounded(set string, v6, ports bool, rate uint64, burst uint32) []expr.Any {
 	load, next := loadSaddr(false), uint32(unix.NFT_REG32_01) // the register behind the address
 	if v6 {
-		mask := append(make([]byte, 0, 16), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
-		load, next = cat(loadSaddr(true), []expr.Any{
-			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 16, Mask: mask[:16], Xor: make([]byte, 16)},
-		}), unix.NFT_REG_2
+		load, next = loadNet6(), unix.NFT_REG_2
 	}
 	if ports {
 		load = append(load, &expr.Payload{DestRegister: next, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2})
@@ -147,9 +152,9 @@ func bounded(set string, v6, ports bool, rate uint64, burst uint32) []expr.Any {
 	}, verdict(expr.VerdictAccept, ""))
 }
 
-// add @SET { saddr }
-func note(set string, v6 bool) []expr.Any {
-	return cat(loadSaddr(v6), []expr.Any{&expr.Dynset{SrcRegKey: 1, SetName: set, Operation: uint32(unix.NFT_DYNSET_OP_ADD)}})
+// add @SET { what is loaded }
+func add(set string) []expr.Any {
+	return []expr.Any{&expr.Dynset{SrcRegKey: 1, SetName: set, Operation: uint32(unix.NFT_DYNSET_OP_ADD)}}
 }
 
 // meta l4proto tcp redirect to :meta l4proto map @trap_port
@@ -178,20 +183,25 @@ func icmpTypes(text string, key nftables.SetDatatype, protocol byte, types []byt
 }
 
 // logChain is the chain that mirrors the probes of one mode: one by one up to a
-// thousand a second, and in batches what comes beyond that.
+// thousand a second, and in batches what comes beyond that. What is not mirrored
+// is not held either, since nobody would judge it; classic mode holds nobody, since
+// its trap must be able to answer.
 //
 // A log rule's queue-threshold of 1 wakes the reader for each packet (0.1 ms
 // from wire to engine); under a flood that would starve it, and 64 is read five
 // times as cheaply.
 func logChain(mode string, c Config) chain {
+	rules := []rule{{text: "jump bound", exprs: verdict(expr.VerdictJump, "bound")}}
+	if mode != "classic" {
+		rules = append(rules, rule{text: "jump hold", exprs: verdict(expr.VerdictJump, "hold")})
+	}
 	return chain{
 		name: mode,
 		why:  "probes of " + mode + " mode",
-		rules: []rule{
-			{text: "jump bound", exprs: verdict(expr.VerdictJump, "bound")},
+		rules: append(rules,
 			logLine(c, 1000, 1000, 1, mode, " return", verdict(expr.VerdictReturn, "")),
 			logLine(c, 50000, 5000, 64, mode+" bulk", "", nil),
-		},
+		),
 	}
 }
 

@@ -76,23 +76,34 @@ func chains(c Config) []chain {
 				{text: "update @talkers6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 20/second burst 40 packets } accept", exprs: bounded("talkers6", true, false, 20, 40)},
 			},
 		},
+		{
+			name: "held",
+			why:  "no second packet of this source until the engine has judged the first. Who has a connection is let go on: it may be somebody else who probes in that name",
+			rules: []rule{
+				{text: "ip saddr @connected4 return", exprs: cat(saddr4("connected4"), verdict(expr.VerdictReturn, ""))},
+				{text: "ip6 saddr & ffff:ffff:ffff:ffff:: @connected6 return", exprs: cat(loadNet6(), []expr.Any{&expr.Lookup{SourceRegister: 1, SetName: "connected6"}}, verdict(expr.VerdictReturn, ""))},
+				{text: "add @held4 { ip saddr }", exprs: cat(loadSaddr(false), add("held4"))},
+				{text: "add @held6 { ip6 saddr }", exprs: cat(loadSaddr(true), add("held6"))},
+			},
+		},
+		{
+			name: "hold",
+			why:  "ports that must not answer even once",
+			rules: []rule{
+				{text: "tcp dport @hot_tcp goto held", exprs: cat(dport(unix.IPPROTO_TCP, "hot_tcp", false), verdict(expr.VerdictGoto, "held"))},
+				{text: "udp dport @hot_udp goto held", exprs: cat(dport(unix.IPPROTO_UDP, "hot_udp", false), verdict(expr.VerdictGoto, "held"))},
+				{text: "sctp dport @hot_tcp goto held", exprs: cat(dport(unix.IPPROTO_SCTP, "hot_tcp", false), verdict(expr.VerdictGoto, "held"))},
+			},
+		},
 		logChain("classic", c),
 		logChain("stealth", c),
 		logChain("advanced", c),
 		{
-			name: "hold",
-			why:  "no second packet of this source until the engine has judged the first",
-			rules: []rule{
-				{text: "add @held4 { ip saddr }", exprs: note("held4", false)},
-				{text: "add @held6 { ip6 saddr }", exprs: note("held6", true)},
-			},
-		},
-		{
 			name: "connected",
 			why:  "who completed a handshake with this host: before it blocks one of them for what could be forged, picket asks the sockets",
 			rules: []rule{
-				{text: "add @connected4 { ip saddr }", exprs: note("connected4", false)},
-				{text: "add @connected6 { ip6 saddr }", exprs: note("connected6", true)},
+				{text: "add @connected4 { ip saddr }", exprs: cat(loadSaddr(false), add("connected4"))},
+				{text: "add @connected6 { ip6 saddr & ffff:ffff:ffff:ffff:: }", exprs: cat(loadNet6(), add("connected6"))},
 			},
 		},
 		{
@@ -131,7 +142,6 @@ func chains(c Config) []chain {
 				{text: "socket wildcard <= 1 accept", exprs: cat(served(), verdict(expr.VerdictAccept, ""))},
 				{text: "tcp flags & rst == rst goto backscatter", exprs: cat(l4proto(unix.IPPROTO_TCP), tcpFlags(0x04, expr.CmpOpEq, 0x04), verdict(expr.VerdictGoto, "backscatter"))},
 				{text: "tcp flags & (syn | ack) == (syn | ack) goto backscatter", exprs: cat(l4proto(unix.IPPROTO_TCP), tcpFlags(0x12, expr.CmpOpEq, 0x12), verdict(expr.VerdictGoto, "backscatter"))},
-				{text: "tcp dport @hot_tcp jump hold", exprs: cat(dport(unix.IPPROTO_TCP, "hot_tcp", false), verdict(expr.VerdictJump, "hold"))},
 				{text: "tcp dport @stealth_tcp goto stealth", exprs: cat(dport(unix.IPPROTO_TCP, "stealth_tcp", false), verdict(expr.VerdictGoto, "stealth"))},
 				{text: "tcp dport @excluded_tcp accept", exprs: cat(dport(unix.IPPROTO_TCP, "excluded_tcp", false), verdict(expr.VerdictAccept, ""))},
 				{text: "tcp dport @advanced_tcp goto advanced", exprs: cat(dport(unix.IPPROTO_TCP, "advanced_tcp", false), verdict(expr.VerdictGoto, "advanced"))},
@@ -141,7 +151,6 @@ func chains(c Config) []chain {
 			name: "mirror_udp",
 			rules: []rule{
 				{text: "socket wildcard <= 1 accept", exprs: cat(served(), verdict(expr.VerdictAccept, ""))},
-				{text: "udp dport @hot_udp jump hold", exprs: cat(dport(unix.IPPROTO_UDP, "hot_udp", false), verdict(expr.VerdictJump, "hold"))},
 				{text: "udp dport @classic_udp goto classic", exprs: cat(dport(unix.IPPROTO_UDP, "classic_udp", false), verdict(expr.VerdictGoto, "classic"))},
 				{text: "udp dport @stealth_udp goto stealth", exprs: cat(dport(unix.IPPROTO_UDP, "stealth_udp", false), verdict(expr.VerdictGoto, "stealth"))},
 				{text: "udp dport @excluded_udp accept", exprs: cat(dport(unix.IPPROTO_UDP, "excluded_udp", false), verdict(expr.VerdictAccept, ""))},
@@ -152,7 +161,6 @@ func chains(c Config) []chain {
 			name: "mirror_sctp",
 			why:  "SCTP has the ports of TCP",
 			rules: []rule{
-				{text: "sctp dport @hot_tcp jump hold", exprs: cat(dport(unix.IPPROTO_SCTP, "hot_tcp", false), verdict(expr.VerdictJump, "hold"))},
 				{text: "sctp dport @stealth_tcp goto stealth", exprs: cat(dport(unix.IPPROTO_SCTP, "stealth_tcp", false), verdict(expr.VerdictGoto, "stealth"))},
 				{text: "sctp dport @excluded_tcp accept", exprs: cat(dport(unix.IPPROTO_SCTP, "excluded_tcp", false), verdict(expr.VerdictAccept, ""))},
 				{text: "sctp dport @advanced_tcp goto advanced", exprs: cat(dport(unix.IPPROTO_SCTP, "advanced_tcp", false), verdict(expr.VerdictGoto, "advanced"))},

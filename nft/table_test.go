@@ -315,8 +315,8 @@ func TestConnected(t *testing.T) {
 	}
 	install(t, tab)
 	run(t, "", "nft", "add element inet picket connected4 { 203.0.113.5 }")
-	run(t, "", "nft", "add element inet picket connected6 { 2001:db8::5 }")
-	for a, want := range map[string]bool{"203.0.113.5": true, "203.0.113.6": false, "2001:db8::5": true, "2001:db8::6": false} {
+	run(t, "", "nft", "add element inet picket connected6 { 2001:db8:5:: }")
+	for a, want := range map[string]bool{"203.0.113.5": true, "203.0.113.6": false, "2001:db8:5::7": true, "2001:db8:6::7": false} {
 		for range 2 {
 			if is, err := tab.Connected(netip.MustParseAddr(a)); is != want || err != nil {
 				t.Errorf("%s: %v, %v, want %v", a, is, err, want)

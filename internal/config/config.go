@@ -223,7 +223,8 @@ func (p *Protocol) hot(dryRun bool) (out []nft.Range) {
 		// from the range, and with that mode's trigger.
 		out = append(out, subtract(subtract(p.ports("advanced"), p.Exclude), p.ports("stealth"))...)
 	}
-	return nft.Merge(out)
+	// The trap must be able to answer.
+	return subtract(nft.Merge(out), p.ports("classic"))
 }
 
 // Mode returns the mode that watches a port of a protocol, as the kernel's

@@ -124,3 +124,29 @@ func TestNewPeersAreSpared(t *testing.T) {
 		}
 	}
 }
+
+// With trigger 0 the kernel holds who probes until the engine has judged, but
+// not a peer in whose name somebody probes: neither at once nor when more comes
+// than is mirrored, and so never judged.
+func TestPeersAreNotHeld(t *testing.T) {
+	l := newLab(t)
+	hold(t, l.Target, 8080)
+	d := start(t, l.Target, Options{Config: "[tcp]\ntrigger = 0\n"})
+	for src, dst := range map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6} {
+		c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, 8080), time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for i := range 30 { // of one port, which is mirrored once a second
+			send(t, l.Attacker, tcp(src, dst, segment{from: 40000, to: 111, seq: uint32(1000 + i), flags: syn}))
+			time.Sleep(10 * time.Millisecond)
+		}
+		if !l.Attacker.Reaches(src, netip.AddrPortFrom(dst, 8080), time.Second) {
+			t.Errorf("%s is held", src)
+		}
+		if b, ok, err := d.Blocked(src); err != nil || ok {
+			t.Errorf("%s is blocked: %+v, %v", src, b, err)
+		}
+	}
+}
