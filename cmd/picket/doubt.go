@@ -14,7 +14,7 @@ import (
 // a connection with this host a moment ago: the connection may be younger than
 // what the engine knows. It reports whether it did; settle decides then.
 func (b *blocker) doubt(w *blockWork) bool {
-	if w.event.Proven || w.renew || w.commanded || byHand(&w.event) || !w.doubted.IsZero() || !b.actions.set.Load().Ignore.Connected {
+	if w.event.Proven || w.commanded || byHand(&w.event) || !w.doubted.IsZero() || !b.actions.set.Load().Ignore.Connected {
 		return false
 	}
 	if w.source.IsSingleIP() {
@@ -26,6 +26,9 @@ func (b *blocker) doubt(w *blockWork) bool {
 			return false
 		}
 	}
+	if slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.source == w.source }) {
+		return true // its packets go on arriving
+	}
 	w.doubted = time.Now()
 	b.doubted = append(b.doubted, w) // no more than block.unproven_rate lets come in the time of a look
 	select {
@@ -36,8 +39,10 @@ func (b *blocker) doubt(w *blockWork) bool {
 }
 
 // settle makes the blocks put off before a look at who is connected, but for
-// those whom it found.
-func (b *blocker) settle(peers engine.Prefixes, looked time.Time) {
+// those whom it found. Of these it also ends the blocks that were made since the
+// look before the last: connection tracking may not have known their connections
+// ("notrack"). It returns whom the engine must be told of.
+func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (spared []netip.Prefix, err error) {
 	var blocks []*blockWork
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
 		switch {
@@ -45,18 +50,27 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) {
 			return false
 		case peers.Overlaps(w.source):
 			b.spare(w)
+			spared = append(spared, w.source)
 		default:
 			blocks = append(blocks, w)
 		}
 		return true
 	})
 	b.commit(blocks, nil)
+	for p, e := range b.book {
+		if !e.event.Proven && e.event.Technique != "" && looked.Sub(e.since) < 2*peersEvery && peers.Overlaps(p) {
+			if _, err := b.unblock(p, "this host has a connection with it, and the probes may be forged"); err != nil {
+				return spared, err
+			}
+			spared = append(spared, p)
+		}
+	}
+	return spared, nil
 }
 
 // spare leaves a connected peer alone, and tells of it as the engine would
 // have, had it known.
 func (b *blocker) spare(w *blockWork) {
-	b.lost(w.source)
 	ev := w.event
 	ev.Event, ev.Action, ev.For = "ignore", engine.None.String(), 0
 	ev.Reason, ev.Config = engine.IsConnected.String(), "ignore.connected = true"

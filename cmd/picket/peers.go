@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -48,14 +49,34 @@ func (d *daemon) watchPeers(ctx context.Context) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		// These fail when picket is stopping, and then nobody judges.
-		if d.peers.look(d) {
-			_ = d.judge.call(ctx, func() { d.judge.engine.SetConnected(d.peers.set) })
-		}
-		_ = d.blocker.call(ctx, func() error { d.blocker.settle(d.peers.set, began); return nil })
+		changed := d.peers.look(d)
 		took := time.Since(began)
+		d.tellPeers(ctx, changed, began)
 		timer.Reset(max(peersEvery, peersShare*took))
 		pause = time.After(peersShare * took)
+	}
+}
+
+// tellPeers tells the owners what a look has found. The engine hears first whom
+// it must spare, and then who was spared. It fails when picket is stopping, and
+// then nobody judges.
+func (d *daemon) tellPeers(ctx context.Context, changed bool, looked time.Time) {
+	if changed {
+		_ = d.judge.call(ctx, func() { d.judge.engine.SetConnected(d.peers.set) })
+	}
+	var spared []netip.Prefix
+	if err := d.blocker.call(ctx, func() (err error) {
+		spared, err = d.blocker.settle(d.peers.set, looked)
+		return err
+	}); err != nil && !errors.Is(err, errStopping) {
+		d.journal.Notice("", "%v", err)
+	}
+	if len(spared) > 0 {
+		_ = d.judge.call(ctx, func() {
+			for _, p := range spared {
+				d.judge.engine.Unblock(p)
+			}
+		})
 	}
 }
 

@@ -162,3 +162,35 @@ func TestOnLink(t *testing.T) {
 		}
 	}
 }
+
+// Half a connection is one, seen from either end, and one that no process has
+// any more is none.
+func TestHalfClosedPeers(t *testing.T) {
+	inNetns(t, addresses4and6)
+	l, err := net.Listen("tcp", "192.0.2.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("192.0.2.2")}}
+	c, err := d.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	both := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}
+	if got, err := Peers(0); err != nil || !slices.Equal(got, both) {
+		t.Errorf("half closed: %v, %v, want %v", got, err, both)
+	}
+	c.Close() // the kernel alone waits for the other end
+	if got, err := Peers(0); err != nil || !slices.Equal(got, both[1:]) {
+		t.Errorf("closed at one end: %v, %v, want %v", got, err, both[1:])
+	}
+}

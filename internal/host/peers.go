@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Peers returns the addresses that have an established TCP connection with
-// this host, in order and each once, those of connections to the local port
-// except left out: a trap's are no sign of friendship. Loopback is none
-// either.
+// Peers returns the addresses that have a TCP connection with this host, also
+// one that is half closed, in order and each once, those of connections to the
+// local port except left out: a trap's are no sign of friendship. Loopback is
+// none either.
 //
 // The kernel picks the connections (include/uapi/linux/inet_diag.h,
 // idiag_states), so that TIME_WAIT and the like cost nothing. It reads the
@@ -27,7 +27,7 @@ func Peers(except uint16) ([]netip.Addr, error) {
 	var last netip.Addr
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		req := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
-		req.AddRawData(established(family))
+		req.AddRawData(alive(family))
 		err := req.ExecuteIter(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY, func(msg []byte) bool {
 			// Connections of one peer often follow each other.
 			if a, ok := peer(msg, except); ok && a != last {
@@ -64,17 +64,23 @@ const (
 	sizeRequest = 56 // struct inet_diag_req_v2
 	sizeMessage = 72 // struct inet_diag_msg
 	atStates    = 4  // of the request: idiag_states, a bit set
+	atState     = 1  // of the message: idiag_state
 	atLocalPort = 4  // of the message: id.idiag_sport, in network order
 	atRemote    = 24 // id.idiag_dst
+	atInode     = 68 // idiag_inode, 0 if no process has it (yet, or any more)
 
-	tcpEstablished = 1 // include/net/tcp_states.h
+	// States in which data may still come or go (include/net/tcp_states.h).
+	tcpEstablished = 1
+	tcpFinWait1    = 4
+	tcpFinWait2    = 5
+	tcpCloseWait   = 8
 )
 
-// established returns a request for the established TCP connections of a family.
-func established(family uint8) []byte {
+// alive returns a request for the TCP connections of a family that live.
+func alive(family uint8) []byte {
 	b := make([]byte, sizeRequest)
 	b[0], b[1] = family, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(b[atStates:], 1<<tcpEstablished)
+	binary.NativeEndian.PutUint32(b[atStates:], 1<<tcpEstablished|1<<tcpFinWait1|1<<tcpFinWait2|1<<tcpCloseWait)
 	return b
 }
 
@@ -85,6 +91,9 @@ func peer(msg []byte, except uint16) (a netip.Addr, ok bool) {
 	}
 	if port := binary.BigEndian.Uint16(msg[atLocalPort:]); except != 0 && port == except {
 		return a, false
+	}
+	if state := msg[atState]; (state == tcpFinWait1 || state == tcpFinWait2) && binary.NativeEndian.Uint32(msg[atInode:]) == 0 {
+		return a, false // closed, and not only for writing
 	}
 	switch msg[0] {
 	case unix.AF_INET:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -148,5 +149,33 @@ func TestPeersAreNotHeld(t *testing.T) {
 		if b, ok, err := d.Blocked(src); err != nil || ok {
 			t.Errorf("%s is blocked: %+v, %v", src, b, err)
 		}
+	}
+}
+
+// A service that connection tracking leaves alone: the kernel does not note its
+// peers, so one may be blocked, until picket looks at the sockets next.
+func TestUntrackedPeersAreFreed(t *testing.T) {
+	l := newLab(t)
+	hold(t, l.Target, 8080)
+	d := start(t, l.Target, Options{})
+	const rules = "add table ip u; add chain ip u in { type filter hook prerouting priority raw; }; add chain ip u out { type filter hook output priority raw; }; " +
+		"add rule ip u in tcp dport 8080 notrack; add rule ip u out tcp sport 8080 notrack"
+	if _, err := l.Target.Run("nft", rules); err != nil {
+		t.Fatal(err)
+	}
+	src := Source4(1)
+	c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(l.Target.V4, 8080), time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	forge(t, l, src, l.Target.V4, 1000)
+	eventually(t, 5*time.Second, "the peer is spared or freed", func() bool {
+		said := strings.Join(d.Events(), "\n")
+		_, blocked, err := d.Blocked(src)
+		return err == nil && !blocked && (strings.Contains(said, "has a connection with it") || strings.Contains(said, "connected peer"))
+	})
+	if !l.Attacker.Reaches(src, netip.AddrPortFrom(l.Target.V4, 8080), time.Second) {
+		t.Errorf("%s does not reach the service", src)
 	}
 }
