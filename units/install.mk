@@ -61,7 +61,7 @@ install: build
 uninstall:
 	@d='$(DESTDIR)'; \
 	[ -n "$$d" ] || [ ! -d /run/systemd/system ] || systemctl disable --now $(UNITS) 2>/dev/null || true; \
-	[ -n "$$d" ] || [ ! -x '$(PREFIX)/bin/picket' ] || '$(PREFIX)/bin/picket' remove --config /dev/null; \
+	[ -n "$$d" ] || [ ! -x '$(PREFIX)/bin/picket' ] || '$(PREFIX)/bin/picket' remove || true; \
 	rm -f "$$d$(PREFIX)/bin/picket" $(addprefix "$$d$(UNITDIR)"/,$(UNITS)) "$$d$(CATALOGDIR)/picket.catalog" \
 		"$$d$(SHAREDIR)"/man/man1/picket.1.gz "$$d$(SHAREDIR)"/man/man5/picket.toml.5.gz $(addprefix "$$d",$(COMPLETIONS)); \
 	rm -rf "$$d$(SHAREDIR)/picket" "$$d$(SHAREDIR)/doc/picket" "$$d$(UNITDIR)/picket.service.d"
