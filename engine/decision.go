@@ -116,7 +116,7 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("others sent its packets too; %s of its own", ports(d.Within, "port"))
 	case d.Sources > 1:
 		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, ports(d.Within, "port"))
-	case d.Reason == AboveSlow || d.Pattern == SlowScan:
+	case (d.Reason == AboveSlow || d.Pattern == SlowScan) && d.Ports > d.Within:
 		return fmt.Sprintf("%s over days, %d of them inside the window", ports(d.Ports, "different port"), d.Within)
 	case d.Reason == AboveSweep || d.Pattern == Sweep:
 		return fmt.Sprintf("%s of this host, %s", count(d.Targets, "address"), ports(d.Within, "different port"))

@@ -144,8 +144,7 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 
 // open acquires everything, in an order that leaves the kernel as it was if a
 // step fails: the socket that only one daemon can have, the group, and only
-// then the rules, since a log rule without a reader costs nothing and a reader
-// that binds while probes arrive may mistake one for the answer.
+// then the rules: what they mirror while nobody has bound the group is lost.
 func (d *daemon) open(fail func(error)) (err error) {
 	if err := nft.CheckKernel(); err != nil {
 		return err

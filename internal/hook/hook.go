@@ -40,7 +40,7 @@ import (
 // Errors of a [Result], to be told apart with errors.Is. A program that is not
 // there is fs.ErrNotExist, and one that ended badly an *exec.ExitError.
 var (
-	ErrTimeout  = errors.New("its time was up, so it was killed with its children")
+	ErrTimeout  = errors.New("its time was up, so its process group was killed")
 	ErrLeftOver = errors.New("it left processes that held its output, so they were killed")
 	ErrStopped  = errors.New("picket stops, so it was not run")
 )
