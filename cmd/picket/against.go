@@ -291,6 +291,7 @@ func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	printLearned(out, x.result(0, sum, took))
 	printTrapped(out, x.result(0, sum, took))
 	switch {
 	case sum.Packets == 0:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -243,6 +244,38 @@ func TestAgainstNothing(t *testing.T) {
 		}
 		if !strings.HasSuffix(out.String(), "\n\n"+text+"\n") {
 			t.Errorf("want %q at the end of %s", text, out.String())
+		}
+	}
+}
+
+// TestTooManyServices: if more ports answer than the first pass remembers, both
+// forms of the summary say so, and of a comparison as well.
+func TestTooManyServices(t *testing.T) {
+	for _, n := range []uint32{3, replay.MaxLearned + 1} {
+		c := newCapture()
+		for i := range n {
+			c.tcp(forger, client+i, 9, 25, syn)
+			c.tcp(client+i, forger, 25, 9, syn|ack)
+		}
+		s, err := newSide(config.Default(), replay.Rules{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources := []replay.Source{replay.Memory("m", c.b)}
+		sum, err := replay.Run(context.Background(), sources, replay.Rules{}, s.queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.flush()
+		var one, two strings.Builder
+		r := s.result(&sum, 0)
+		if err := errors.Join(s.print(&one, r), replayAgainst(context.Background(), &two, config.Default(), config.Default(), replay.Rules{}, sources, replayOptions{})); err != nil {
+			t.Fatal(err)
+		}
+		full := n > replay.MaxLearned
+		const warning = "\nmore than 65536 ports answered, "
+		if r.Learned == full || strings.Contains(one.String(), warning) != full || strings.Contains(two.String(), warning) != full {
+			t.Errorf("%d answered: learned %v\n%s\n%s", n, r.Learned, &one, &two)
 		}
 	}
 }

@@ -28,6 +28,7 @@ type replayResult struct {
 	Sources  int               `json:"sources"`
 	Reacted  int               `json:"blocked"` // sources
 	Open     int               `json:"open_ports"`
+	Learned  bool              `json:"learned_all"`      // false: more ports answered than are remembered, or more connections began before
 	Asked    uint64            `json:"trap_syns"`        // connections to classic ports that were asked for
 	Trapped  uint64            `json:"trap_connections"` // and those that were completed
 	First    time.Time         `json:"first,omitzero"`
@@ -42,7 +43,7 @@ func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	e := s.judge.engine.Stats()
 	out := replayResult{
 		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Reacted: len(s.order),
-		Open: sum.Open, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
+		Open: sum.Open, Learned: sum.Learned, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
 		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
 	}
 	if sum.Packets > 0 {
@@ -66,6 +67,7 @@ func (s *side) print(out io.Writer, r replayResult) error {
 	if _, err := fmt.Fprintln(out, heading(r)); r.Packets == 0 {
 		return err // nobody could have been blocked
 	}
+	printLearned(out, r)
 	verdicts := map[string]uint64{}
 	for v := range replay.Verdicts {
 		if n := r.Verdicts[v.String()]; n > 0 {
@@ -96,6 +98,14 @@ func heading(r replayResult) string {
 		text += fmt.Sprintf(", over %s from %s", stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
 	}
 	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
+}
+
+// printLearned warns of a capture that was too much for the first pass.
+func printLearned(out io.Writer, r replayResult) {
+	if !r.Learned {
+		fmt.Fprintf(out, "\nmore than %d ports answered, or more connections than that began before the capture:\n"+
+			"what was sent to the others counts as probes here, though on the host it would be none\n", replay.MaxLearned)
+	}
 }
 
 // stretch writes a length of time as exactly as it matters.
