@@ -114,7 +114,7 @@ func readJournal(ctx context.Context, from time.Time, add func(report.Event)) er
 	cmd := exec.CommandContext(ctx, "journalctl", "--no-pager", "--quiet", "--output=json", "--output-fields="+fields,
 		fmt.Sprintf("--since=@%d", from.Unix()),
 		"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "+", "SYSLOG_IDENTIFIER=picket", "_UID=0")
-	said := tail{most: 1024}
+	said := head{most: 1024}
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -133,15 +133,15 @@ func readJournal(ctx context.Context, from time.Time, add func(report.Event)) er
 	return inFile("the journal", bad)
 }
 
-// A tail keeps the first bytes that are written to it.
-type tail struct {
+// A head keeps the first bytes that are written to it.
+type head struct {
 	bytes.Buffer
 	most int
 }
 
 // Write implements io.Writer.
-func (t *tail) Write(b []byte) (int, error) {
-	t.Buffer.Write(b[:min(len(b), max(0, t.most-t.Len()))])
+func (h *head) Write(b []byte) (int, error) {
+	h.Buffer.Write(b[:min(len(b), max(0, h.most-h.Len()))])
 	return len(b), nil
 }
 
