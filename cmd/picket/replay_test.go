@@ -230,8 +230,8 @@ blocked earlier by the other configuration:
 	}
 	sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", c.b)}, replay.Rules{}, s.queue)
 	s.flush()
-	if r := s.result(&sum, 0); err != nil || r.Sources != 1 || r.Reacted != 1 || s.order[0].times != 3 || s.order[0].last.Source != "2001:db8:1:1::/64" {
-		t.Errorf("%v: %d sources, %d of them blocked: %+v", err, r.Sources, r.Reacted, s.order[0])
+	if r := s.result(&sum, 0); err != nil || r.Sources != 1 || r.Blocked != 1 || s.order[0].times != 3 || s.order[0].last.Source != "2001:db8:1:1::/64" {
+		t.Errorf("%v: %d sources, %d of them blocked: %+v", err, r.Sources, r.Blocked, s.order[0])
 	}
 }
 
@@ -244,6 +244,33 @@ func TestAgainstNothing(t *testing.T) {
 		}
 		if !strings.HasSuffix(out.String(), "\n\n"+text+"\n") {
 			t.Errorf("want %q at the end of %s", text, out.String())
+		}
+	}
+}
+
+// TestBlockedAreBlocked: who is told of, or has the command run, is in the table
+// and not among those that were blocked.
+func TestBlockedAreBlocked(t *testing.T) {
+	for text, blocked := range map[string]int{
+		"": 2, "dry_run = true\n": 0, "[tcp]\naction = \"log\"\n": 0,
+		"[tcp]\naction = \"run\"\n[run]\ncommand = [\"/bin/true\"]\n":                   0,
+		"[[known]]\nname = \"mine\"\npolicy = \"log\"\naddresses = [\"203.0.113.1\"]\n": 1,
+	} {
+		c, err := config.Parse("p.toml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newSide(c, replay.Rules{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", newCapture().scan(forger+1, 99).scan(forger+2, 99).b)}, replay.Rules{}, s.queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.flush()
+		if r := s.result(&sum, 0); r.Blocked != blocked || len(s.order) != 2 {
+			t.Errorf("%q: %d blocked of %d reacted to, want %d of 2", text, r.Blocked, len(s.order), blocked)
 		}
 	}
 }

@@ -26,7 +26,7 @@ type replayResult struct {
 	Probes   uint64            `json:"probes"`
 	Dropped  uint64            `json:"dropped"` // of blocked sources: the kernel would not have shown them
 	Sources  int               `json:"sources"`
-	Reacted  int               `json:"blocked"` // sources
+	Blocked  int               `json:"blocked"` // sources
 	Open     int               `json:"open_ports"`
 	Learned  bool              `json:"learned_all"`      // false: more ports answered than are remembered, or more connections began before
 	Asked    uint64            `json:"trap_syns"`        // connections to classic ports that were asked for
@@ -42,7 +42,7 @@ type replayResult struct {
 func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	e := s.judge.engine.Stats()
 	out := replayResult{
-		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Reacted: len(s.order),
+		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Blocked: s.blocked,
 		Open: sum.Open, Learned: sum.Learned, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
 		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
 	}

@@ -78,7 +78,8 @@ func TestAddressOfAPrefix(t *testing.T) {
 	}
 }
 
-// The expected labels are those that PortSentry 2.0.7 wrote of the same packets.
+// The expected labels are those of ReportPacketType in packet_info.c of
+// PortSentry 2, and of its classic mode.
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ mode, protocol, technique, flags, want string }{
 		{"stealth", "tcp", "syn", "syn", "TCP SYN/Normal scan"},
