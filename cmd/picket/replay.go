@@ -148,7 +148,7 @@ func replayOne(ctx context.Context, out io.Writer, c *config.Config, rules repla
 	if o.json {
 		err = enc.Encode(result)
 	} else {
-		err = s.print(out, result)
+		s.print(out, result)
 	}
 	return errors.Join(faults, err)
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -296,7 +295,8 @@ func TestTooManyServices(t *testing.T) {
 		s.flush()
 		var one, two strings.Builder
 		r := s.result(&sum, 0)
-		if err := errors.Join(s.print(&one, r), replayAgainst(context.Background(), &two, config.Default(), config.Default(), replay.Rules{}, sources, replayOptions{})); err != nil {
+		s.print(&one, r)
+		if err := replayAgainst(context.Background(), &two, config.Default(), config.Default(), replay.Rules{}, sources, replayOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		full := n > replay.MaxLearned
