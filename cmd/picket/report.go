@@ -20,6 +20,7 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/journal"
 	"picket/internal/report"
 )
 
@@ -128,7 +129,7 @@ func readJournal(ctx context.Context, from time.Time, add func(report.Event)) er
 		cancel() // it would wait for us to read on
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("ask the journal: %w: %s", err, printable(strings.TrimSpace(said.String())))
+		return fmt.Errorf("ask the journal: %w: %s", err, journal.Clean(strings.TrimSpace(said.String())))
 	}
 	return inFile("the journal", bad)
 }
@@ -165,7 +166,7 @@ func (q *question) drops() map[string]uint64 {
 func (q *question) heading(r *report.Report) string {
 	where := map[string]string{"": "the journal", "-": "standard input"}[q.file]
 	if where == "" {
-		where = printable(q.file)
+		where = journal.Clean(q.file)
 	}
 	from, to := q.from, time.Now()
 	if from.IsZero() {

@@ -95,7 +95,7 @@ func (s *side) print(out io.Writer, r replayResult) {
 
 // heading says in a line what was read.
 func heading(r replayResult) string {
-	text := fmt.Sprintf("%s in %s", plural(r.Packets, "packet"), plural(uint64(r.Files), "file"))
+	text := fmt.Sprintf("%s in %s", plural(r.Packets, "packet"), plural(r.Files, "file"))
 	if r.Packets > 0 {
 		text += fmt.Sprintf(", over %s from %s", stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
 	}
@@ -180,11 +180,4 @@ func printCounts(out io.Writer, number, what string, counts map[string]uint64) {
 		fmt.Fprintf(w, "%*d  %s\n", width, counts[n], n)
 	}
 	_ = w.Flush() // see print
-}
-
-func plural(n uint64, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.FormatUint(n, 10) + " " + what
 }
