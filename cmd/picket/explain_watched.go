@@ -44,7 +44,7 @@ func (x *explainer) sayWatched() {
 		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.config.Detect.Decoys)
 		if blocks {
 			x.change("It is blocked for what it does alone: by a connection to a trap port (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				x.config.TCP.Trigger[engine.Classic.String()], plural(d.Trigger+1, "port"), triggerOf(last))
+				x.config.TCP.Trigger[engine.Classic.String()], plural(d.Trigger+1, "port"), x.triggerOf(last))
 			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
 		}
 	case engine.Full:
@@ -68,9 +68,9 @@ func (x *explainer) sayWatched() {
 		}
 	}
 	if !blocks && !x.config.DryRun && x.List == nil {
-		s := section(last.Probe.Protocol)
-		x.why("%s.action = %q: nobody is blocked for it.", s, x.sectionOf(last.Probe.Protocol).Action)
-		x.change("With %s.action = \"block\", who is above a limit is blocked.", s)
+		name, s := section(x.config, last.Probe.Protocol)
+		x.why("%s.action = %q: nobody is blocked for it.", name, s.Action)
+		x.change("With %s.action = \"block\", who is above a limit is blocked.", name)
 	}
 }
 
@@ -125,20 +125,21 @@ func (x *explainer) setting(k *evidence.Probe) string {
 			return x.Probes[i].Config
 		}
 	}
-	return triggerOf(k)
+	return x.triggerOf(k)
 }
 
 // triggerOf names the trigger that held for a probe.
-func triggerOf(k *evidence.Probe) string {
+func (x *explainer) triggerOf(k *evidence.Probe) string {
 	if k.Decision.Lowered {
 		return fmt.Sprintf("detect.tool_trigger = %d", k.Decision.Trigger)
 	}
-	return fmt.Sprintf("%s.trigger.%s = %d", section(k.Probe.Protocol), k.Probe.Mode, k.Decision.Trigger)
+	name, _ := section(x.config, k.Probe.Protocol)
+	return fmt.Sprintf("%s.trigger.%s = %d", name, k.Probe.Mode, k.Decision.Trigger)
 }
 
 // sayLimits tells how far a source is from each limit.
 func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
-	c, d, name := &x.config.Detect, &last.Decision, triggerOf(last)
+	c, d, name := &x.config.Detect, &last.Decision, x.triggerOf(last)
 	idle := x.now.Sub(time.Unix(0, last.Probe.At))
 	ended := idle > time.Duration(c.Window)
 	if ended {
@@ -166,28 +167,8 @@ func (x *explainer) changeLimits() {
 
 // sectionBlocks reports whether who is above a limit for a protocol is blocked.
 func (x *explainer) sectionBlocks(protocol uint8) bool {
-	return !x.config.DryRun && x.sectionOf(protocol).Action == engine.Block.String()
-}
-
-func (x *explainer) sectionOf(protocol uint8) *config.Protocol {
-	switch section(protocol) {
-	case "tcp":
-		return &x.config.TCP
-	case "udp":
-		return &x.config.UDP
-	}
-	return &x.config.IP
-}
-
-// section returns the name of the section that a protocol is configured in.
-func section(protocol uint8) string {
-	switch protocol {
-	case engine.ProtocolTCP, engine.ProtocolSCTP:
-		return "tcp"
-	case engine.ProtocolUDP:
-		return "udp"
-	}
-	return "ip"
+	_, s := section(x.config, protocol)
+	return !x.config.DryRun && s.Action == engine.Block.String()
 }
 
 func upper(s string) string {
