@@ -94,10 +94,8 @@ func (c *capture) scan(source uint32, n int) *capture {
 }
 
 func benchmarkReplay(b *testing.B, c *capture) {
-	rules, err := replayRules(config.Default(), nil, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
+	var rules replay.Rules
+	newLists(config.Default()).rules(&rules)
 	b.ReportAllocs()
 	began := processorTime(b)
 	for b.Loop() {
