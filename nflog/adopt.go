@@ -172,7 +172,7 @@ func (k *kept) Send(m netlink.Message) error {
 	return k.send(m)
 }
 
-// SendMessages sends several messages in one datagram; go-nflog never does.
+// SendMessages sends messages one by one; go-nflog never has several.
 func (k *kept) SendMessages(ms []netlink.Message) error {
 	for _, m := range ms {
 		if err := k.Send(m); err != nil {

@@ -9,6 +9,6 @@
 // It refuses a group that another process holds ([ErrTaken]).
 //
 // It needs CAP_NET_ADMIN in the network namespace. Open the reader before the
-// log rules go in: go-nflog cannot tell the answer to its binding from a
-// message that overtakes it.
+// log rules go in: what they log while nobody has bound the group is lost, and
+// no sequence number tells of it.
 package nflog

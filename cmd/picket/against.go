@@ -11,8 +11,8 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"picket/engine"
@@ -66,7 +66,7 @@ func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, 
 	if o.json {
 		err = x.encode(json.NewEncoder(out), list, &sum, took)
 	} else {
-		err = x.print(out, list, &sum, took)
+		x.print(out, list, &sum, took)
 	}
 	return errors.Join(faults, err)
 }
@@ -280,17 +280,17 @@ func (x *comparison) encode(enc *json.Encoder, list []difference, sum *replay.Su
 	return enc.Encode(r)
 }
 
-func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary, took time.Duration) error {
+func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary, took time.Duration) {
 	fmt.Fprintln(out, heading(x.result(0, sum, took)))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\nPROBES\tDROPPED\tBLOCKED\t")
+	t := table{head: []string{"PROBES", "DROPPED", "BLOCKED", "CONFIGURATION"}}
 	for i, s := range x.sides {
 		name := [...]string{"this", "other"}[i]
-		fmt.Fprintf(w, "%d\t%d\t%d\t  %s: %s\n", s.judge.engine.Stats().Probes, s.dropped, x.blocked(i), name, cmp.Or(s.config.File, "embedded default"))
+		t.add(strconv.FormatUint(s.judge.engine.Stats().Probes, 10), strconv.FormatUint(s.dropped, 10), strconv.Itoa(x.blocked(i)),
+			name+": "+cmp.Or(s.config.File, "embedded default"))
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	fmt.Fprintln(out)
+	t.print(out)
+	printLearned(out, x.result(0, sum, took))
 	printTrapped(out, x.result(0, sum, took))
 	switch {
 	case sum.Packets == 0:
@@ -311,7 +311,6 @@ func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary
 	if x.more > 0 {
 		fmt.Fprintf(out, "\n%d blocks of sources beyond the first %d were not compared\n", x.more, maxReacted)
 	}
-	return nil
 }
 
 // blocked counts the sources that side i blocked.

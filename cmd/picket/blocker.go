@@ -316,16 +316,23 @@ func (b *blocker) restore(list []keptBlock) {
 	}
 }
 
-// list returns the book, the kernel's counters being added by who asks.
-func (b *blocker) list() []control.Block {
+// list returns the book.
+func (b *blocker) list(now time.Time) []control.Block {
 	out := make([]control.Block, 0, len(b.book))
-	for p, e := range b.book {
-		out = append(out, control.Block{
-			Source: p, Name: sourceName(p), Expires: e.until, Since: e.since, Reason: e.event.Reason, Evidence: e.event.Evidence,
-			Pattern: e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven, Known: e.event.Known, Country: e.event.Country,
-		})
+	for _, e := range b.book {
+		out = append(out, e.block(now))
 	}
 	return out
+}
+
+// block tells of an entry as it is now, the kernel's counters being added by
+// who asks.
+func (e *entry) block(now time.Time) control.Block {
+	return control.Block{
+		Source: e.source, Name: sourceName(e.source), Expires: e.until, Since: e.since, Reason: e.event.Reason, Evidence: e.event.Evidence,
+		Remaining: int64(max(0, e.until.Sub(now)+time.Second-1) / time.Second),
+		Pattern:   e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven, Known: e.event.Known, Country: e.event.Country,
+	}
 }
 
 // sourceName writes an address as such and a prefix as a prefix.

@@ -17,6 +17,7 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/journal"
 )
 
 // The commands that speak to the running daemon.
@@ -40,7 +41,7 @@ func statusCommand() *cobra.Command {
 func printStatus(out io.Writer, s control.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w, "%s\t%s\n", name, journal.Clean(fmt.Sprintf(format, args...)))
 	}
 	state := "blocking"
 	if s.DryRun {
@@ -66,7 +67,7 @@ func printStatus(out io.Writer, s control.Status) error {
 		row("flood", "none")
 	}
 	if s.Evidence.Capacity > 0 {
-		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity, plural(uint64(s.Evidence.Sources), "source"))
+		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity, plural(s.Evidence.Sources, "source"))
 	} else {
 		row("evidence", "none is kept (evidence.memory = \"0\")")
 	}

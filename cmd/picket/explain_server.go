@@ -135,12 +135,7 @@ func (x *explainer) booked(b *blocker) {
 			continue
 		}
 		x.Blocks = append(x.Blocks, control.InForce{
-			Block: control.Block{
-				Source: p, Name: sourceName(p), Expires: e.until, Since: e.since, Reason: e.event.Reason,
-				Remaining: int64(max(0, e.until.Sub(x.now)+time.Second-1) / time.Second),
-				Pattern:   e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven,
-			},
-			Config: e.event.Config, ByHand: byHand(&e.event), Protocol: e.event.Protocol, Port: e.event.Port, Commanded: e.commanded,
+			Block: e.block(x.now), Config: e.event.Config, ByHand: byHand(&e.event), Protocol: e.event.Protocol, Port: e.event.Port, Commanded: e.commanded,
 		})
 	}
 	// The one that holds the address that was asked for comes first.

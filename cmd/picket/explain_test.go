@@ -145,6 +145,31 @@ func TestBlockHasItsOwnProbe(t *testing.T) {
 	}
 }
 
+// A block is told of alike by "blocks" and "explain", with all that is known of it.
+func TestBlockIsToldAlike(t *testing.T) {
+	x := explaining(t, "192.0.2.7")
+	p := netip.MustParsePrefix("192.0.2.7/32")
+	ev := engine.Event{
+		Reason: "above the trigger", Evidence: "26 different ports", Pattern: "portscan", Technique: "syn", Proven: true, Known: "mine", Country: "NL",
+		Config: "tcp.trigger.advanced = 25", Protocol: "tcp", Port: 23,
+	}
+	b := &blocker{book: map[netip.Prefix]*entry{p: {source: p, since: x.now.Add(-time.Minute), until: x.now.Add(90*time.Second + 1), event: ev}}}
+	want := control.Block{
+		Source: p, Name: "192.0.2.7", Since: x.now.Add(-time.Minute), Expires: x.now.Add(90*time.Second + 1), Remaining: 91,
+		Reason: "above the trigger", Evidence: "26 different ports", Pattern: "portscan", Technique: "syn", Proven: true, Known: "mine", Country: "NL",
+	}
+	x.booked(b)
+	if list := b.list(x.now); len(list) != 1 || list[0] != want {
+		t.Errorf("blocks: %+v, want %+v", list, want)
+	}
+	if len(x.Blocks) != 1 || x.Blocks[0].Block != want || x.Blocks[0].Config != ev.Config || x.Blocks[0].Port != 23 {
+		t.Errorf("explain: %+v, want %+v", x.Blocks, want)
+	}
+	if over := b.book[p].block(x.now.Add(time.Hour)); over.Remaining != 0 {
+		t.Errorf("a block that has ended has %d s left", over.Remaining)
+	}
+}
+
 // On a terminal no line is too long, whatever a peer sent; elsewhere a probe is
 // one line. A setting is told once, and again where something was done.
 func TestPrintExplanation(t *testing.T) {

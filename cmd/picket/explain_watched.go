@@ -10,6 +10,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/evidence"
+	"picket/internal/journal"
 )
 
 // sayWatched says why a source of which probes are known is not blocked, and
@@ -43,7 +44,7 @@ func (x *explainer) sayWatched() {
 		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.config.Detect.Decoys)
 		if blocks {
 			x.change("It is blocked for what it does alone: by a connection to a trap port (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				x.config.TCP.Trigger[engine.Classic.String()], several(d.Trigger+1, "port"), triggerOf(last))
+				x.config.TCP.Trigger[engine.Classic.String()], plural(d.Trigger+1, "port"), x.triggerOf(last))
 			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
 		}
 	case engine.Full:
@@ -67,9 +68,9 @@ func (x *explainer) sayWatched() {
 		}
 	}
 	if !blocks && !x.config.DryRun && x.List == nil {
-		s := section(last.Probe.Protocol)
-		x.why("%s.action = %q: nobody is blocked for it.", s, x.sectionOf(last.Probe.Protocol).Action)
-		x.change("With %s.action = \"block\", who is above a limit is blocked.", s)
+		name, s := section(x.config, last.Probe.Protocol)
+		x.why("%s.action = %q: nobody is blocked for it.", name, s.Action)
+		x.change("With %s.action = \"block\", who is above a limit is blocked.", name)
 	}
 }
 
@@ -114,7 +115,7 @@ func (x *explainer) sayEnded(d *engine.Decision, why string) {
 	if offence == 0 && x.Known != nil { // a block that was lost and renewed
 		offence = x.Known.Offences
 	}
-	x.change("It starts anew with its next probe; the next block is its %s.", ordinal(offence+1))
+	x.change("It starts anew with its next probe; the next block is its %s.", journal.Ordinal(offence+1))
 }
 
 // setting names what made the decision about a kept probe.
@@ -124,26 +125,27 @@ func (x *explainer) setting(k *evidence.Probe) string {
 			return x.Probes[i].Config
 		}
 	}
-	return triggerOf(k)
+	return x.triggerOf(k)
 }
 
 // triggerOf names the trigger that held for a probe.
-func triggerOf(k *evidence.Probe) string {
+func (x *explainer) triggerOf(k *evidence.Probe) string {
 	if k.Decision.Lowered {
 		return fmt.Sprintf("detect.tool_trigger = %d", k.Decision.Trigger)
 	}
-	return fmt.Sprintf("%s.trigger.%s = %d", section(k.Probe.Protocol), k.Probe.Mode, k.Decision.Trigger)
+	name, _ := section(x.config, k.Probe.Protocol)
+	return fmt.Sprintf("%s.trigger.%s = %d", name, k.Probe.Mode, k.Decision.Trigger)
 }
 
 // sayLimits tells how far a source is from each limit.
 func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
-	c, d, name := &x.config.Detect, &last.Decision, triggerOf(last)
+	c, d, name := &x.config.Detect, &last.Decision, x.triggerOf(last)
 	idle := x.now.Sub(time.Unix(0, last.Probe.At))
 	ended := idle > time.Duration(c.Window)
 	if ended {
 		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", ago(idle), c.Window)
 	} else {
-		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", several(d.Within, "different port"), c.Window, d.Trigger, name)
+		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", plural(d.Within, "different port"), c.Window, d.Trigger, name)
 	}
 	switch {
 	case !blocks || x.List != nil && x.List.Policy != "block":
@@ -151,8 +153,8 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 		x.change("It is blocked at %d different ports within %s (%s).", d.Trigger+1, c.Window, name)
 	default:
 		x.change("It is blocked at %s within %s (%s), at %s of this host (detect.sweep = %d), or at %s in %s (detect.slow = %d).",
-			several(max(1, d.Trigger+1-d.Within), "more port"), c.Window, name, strings.Replace(addresses(max(1, c.Sweep+1-d.Targets)), " ", " more ", 1), c.Sweep,
-			several(c.Slow+1, "port"), c.SlowWindow, c.Slow)
+			plural(max(1, d.Trigger+1-d.Within), "more port"), c.Window, name, plural(max(1, c.Sweep+1-d.Targets), "more address"), c.Sweep,
+			plural(c.Slow+1, "port"), c.SlowWindow, c.Slow)
 	}
 }
 
@@ -163,37 +165,10 @@ func (x *explainer) changeLimits() {
 	}
 }
 
-func addresses(n int) string {
-	if n == 1 {
-		return "1 address"
-	}
-	return fmt.Sprintf("%d addresses", n)
-}
-
 // sectionBlocks reports whether who is above a limit for a protocol is blocked.
 func (x *explainer) sectionBlocks(protocol uint8) bool {
-	return !x.config.DryRun && x.sectionOf(protocol).Action == engine.Block.String()
-}
-
-func (x *explainer) sectionOf(protocol uint8) *config.Protocol {
-	switch section(protocol) {
-	case "tcp":
-		return &x.config.TCP
-	case "udp":
-		return &x.config.UDP
-	}
-	return &x.config.IP
-}
-
-// section returns the name of the section that a protocol is configured in.
-func section(protocol uint8) string {
-	switch protocol {
-	case engine.ProtocolTCP, engine.ProtocolSCTP:
-		return "tcp"
-	case engine.ProtocolUDP:
-		return "udp"
-	}
-	return "ip"
+	_, s := section(x.config, protocol)
+	return !x.config.DryRun && s.Action == engine.Block.String()
 }
 
 func upper(s string) string {

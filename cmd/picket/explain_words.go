@@ -11,6 +11,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/evidence"
+	"picket/internal/journal"
 )
 
 // The words of "picket explain": about one probe, and about who is blocked,
@@ -186,7 +187,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		x.sayLength(b, k)
 	}
 	if b.Drops > 0 {
-		x.why("The kernel has dropped %s of it since.", several(int(b.Drops), "packet"))
+		x.why("The kernel has dropped %s of it since.", plural(b.Drops, "packet"))
 	}
 	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", stamp(b.Expires), b.Name)
 	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.asked1())
@@ -201,9 +202,9 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	offence := ""
 	switch {
 	case k != nil:
-		offence = fmt.Sprintf("its %s block, and ", ordinal(k.Decision.Offence))
+		offence = fmt.Sprintf("its %s block, and ", journal.Ordinal(k.Decision.Offence))
 	case x.Known != nil && x.Known.Offences > 0 && b.Name == x.Source: // and no address of it was since
-		offence = fmt.Sprintf("its %s block, and ", ordinal(x.Known.Offences))
+		offence = fmt.Sprintf("its %s block, and ", journal.Ordinal(x.Known.Offences))
 	}
 	x.why("Blocked since %s for %s: %s%s (%s).", stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
 }
@@ -281,7 +282,7 @@ func (x *explainer) sayMany() {
 		x.State = "watched"
 		var list []string
 		for _, s := range x.inside[:min(len(x.inside), mostInside)] {
-			list = append(list, fmt.Sprintf("%s (%s)", sourceName(s.Prefix), several(int(s.Probes), "probe")))
+			list = append(list, fmt.Sprintf("%s (%s)", sourceName(s.Prefix), plural(s.Probes, "probe")))
 		}
 		if n := len(x.inside) - len(list); n > 0 {
 			list = append(list, fmt.Sprintf("and %d more", n))
@@ -299,22 +300,3 @@ func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
 
 // ago writes how long ago something was, to the second.
 func ago(d time.Duration) string { return max(d, 0).Round(time.Second).String() }
-
-func several(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func ordinal(n int) string {
-	switch {
-	case n%10 == 1 && n%100 != 11:
-		return fmt.Sprintf("%dst", n)
-	case n%10 == 2 && n%100 != 12:
-		return fmt.Sprintf("%dnd", n)
-	case n%10 == 3 && n%100 != 13:
-		return fmt.Sprintf("%drd", n)
-	}
-	return fmt.Sprintf("%dth", n)
-}

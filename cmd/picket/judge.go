@@ -139,8 +139,10 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	if d.Release {
 		j.blocker.release(p.Source)
 	}
-	if d.Reason == engine.AlreadyReacted && j.actions.every(j.protocol(p.Protocol)) {
-		j.actions.again(j.event(&p, &d))
+	if d.Reason == engine.AlreadyReacted {
+		if _, s := section(j.config, p.Protocol); j.actions.every(s) {
+			j.actions.again(j.event(&p, &d))
+		}
 	}
 	if d.Action == engine.None && !d.Tell {
 		return
@@ -183,15 +185,15 @@ func patternOf(ev engine.Event, d *engine.Decision) engine.Event {
 	return ev
 }
 
-// protocol returns the section that a protocol is configured in.
-func (j *judge) protocol(number uint8) *config.Protocol {
-	switch number {
+// section returns the section that a protocol is configured in, and its name.
+func section(c *config.Config, protocol uint8) (name string, s *config.Protocol) {
+	switch protocol {
 	case engine.ProtocolTCP, engine.ProtocolSCTP:
-		return &j.config.TCP
+		return "tcp", &c.TCP
 	case engine.ProtocolUDP:
-		return &j.config.UDP
+		return "udp", &c.UDP
 	}
-	return &j.config.IP
+	return "ip", &c.IP
 }
 
 // event describes a probe and what was decided about it.
@@ -223,15 +225,9 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
 
 // setting names what in the configuration made the decision.
 func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
-	section := "ip"
-	switch p.Protocol {
-	case engine.ProtocolTCP, engine.ProtocolSCTP:
-		section = "tcp"
-	case engine.ProtocolUDP:
-		section = "udp"
-	}
 	c := j.config
-	s := fmt.Sprintf("%s.trigger.%s = %d", section, p.Mode, d.Trigger)
+	name, _ := section(c, p.Protocol)
+	s := fmt.Sprintf("%s.trigger.%s = %d", name, p.Mode, d.Trigger)
 	switch {
 	case d.Reason == engine.AboveSweep:
 		s = fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)

@@ -8,14 +8,13 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/replay"
-	"picket/nft"
 )
 
 // lists are a configuration's port lists as a replay asks for them: once for
-// every probe, so what was found is kept, in a byte a port.
+// every probe, so what was found is kept, in a byte a port. They are for one
+// goroutine.
 type lists struct {
-	bare  config.Config // without classic mode's TCP ports, which are the trap's
-	trap  *config.Config
+	bare  config.Config     // without classic mode's TCP ports, which are the trap's
 	found [3][1 << 16]uint8 // of TCP, UDP and SCTP
 }
 
@@ -29,7 +28,11 @@ func newLists(c *config.Config) *lists {
 	l := &lists{bare: *c}
 	l.bare.TCP.Modes = slices.DeleteFunc(slices.Clone(c.TCP.Modes), func(m string) bool { return m == engine.Classic.String() })
 	if trapping(c) {
-		l.trap = c
+		for _, r := range c.TCP.Classic {
+			for port := int(r.From); port <= int(r.To); port++ {
+				l.found[0][port] = listTrapped
+			}
+		}
 	}
 	return l
 }
@@ -38,12 +41,7 @@ func newLists(c *config.Config) *lists {
 func trapping(c *config.Config) bool { return slices.Contains(c.TCP.Modes, engine.Classic.String()) }
 
 // rules puts the lists into the rules of a replay.
-func (l *lists) rules(r *replay.Rules) {
-	r.Mode, r.Trap = l.mode, nil
-	if l.trap != nil {
-		r.Trap = l.trapped
-	}
-}
+func (l *lists) rules(r *replay.Rules) { r.Mode, r.Trap = l.mode, l.trapped }
 
 // mode returns the mode that mirrors a packet to a port, but for a connection to the trap.
 func (l *lists) mode(protocol uint8, port uint16) engine.Mode {
@@ -65,11 +63,8 @@ func (l *lists) at(protocol uint8, port uint16) uint8 {
 		return uint8(l.bare.Mode(protocol, port))
 	}
 	to := &l.found[i][port]
-	if *to == 0 {
-		*to = uint8(l.bare.Mode(protocol, port)) | listKnown
-		if l.trap != nil && protocol == engine.ProtocolTCP && slices.ContainsFunc(l.trap.TCP.Classic, func(r nft.Range) bool { return r.From <= port && port <= r.To }) {
-			*to |= listTrapped
-		}
+	if *to&listKnown == 0 {
+		*to |= uint8(l.bare.Mode(protocol, port)) | listKnown
 	}
 	return *to
 }

@@ -60,7 +60,7 @@ func replayCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rules, err := replayRules(c, *local, *open)
+		rules, err := replayRules(*local, *open)
 		if err != nil {
 			return err
 		}
@@ -100,8 +100,7 @@ func replayCommand() *cobra.Command {
 type replayOptions struct{ json, packets bool }
 
 // replayRules reads --local and --open.
-func replayRules(c *config.Config, local, open []string) (r replay.Rules, err error) {
-	newLists(c).rules(&r)
+func replayRules(local, open []string) (r replay.Rules, err error) {
 	for _, s := range local {
 		p, ok := config.ParseSource(s)
 		if !ok {
@@ -132,6 +131,7 @@ func replayOne(ctx context.Context, out io.Writer, c *config.Config, rules repla
 	if err != nil {
 		return err
 	}
+	newLists(c).rules(&rules)
 	enc := json.NewEncoder(out)
 	// An error of writing shows when the buffer is flushed.
 	if o.json {
@@ -148,7 +148,7 @@ func replayOne(ctx context.Context, out io.Writer, c *config.Config, rules repla
 	if o.json {
 		err = enc.Encode(result)
 	} else {
-		err = s.print(out, result)
+		s.print(out, result)
 	}
 	return errors.Join(faults, err)
 }

@@ -94,10 +94,8 @@ func (c *capture) scan(source uint32, n int) *capture {
 }
 
 func benchmarkReplay(b *testing.B, c *capture) {
-	rules, err := replayRules(config.Default(), nil, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
+	var rules replay.Rules
+	newLists(config.Default()).rules(&rules)
 	b.ReportAllocs()
 	began := processorTime(b)
 	for b.Loop() {
@@ -229,8 +227,8 @@ blocked earlier by the other configuration:
 	}
 	sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", c.b)}, replay.Rules{}, s.queue)
 	s.flush()
-	if r := s.result(&sum, 0); err != nil || r.Sources != 1 || r.Reacted != 1 || s.order[0].times != 3 || s.order[0].last.Source != "2001:db8:1:1::/64" {
-		t.Errorf("%v: %d sources, %d of them blocked: %+v", err, r.Sources, r.Reacted, s.order[0])
+	if r := s.result(&sum, 0); err != nil || r.Sources != 1 || r.Blocked != 1 || s.order[0].times != 3 || s.order[0].last.Source != "2001:db8:1:1::/64" {
+		t.Errorf("%v: %d sources, %d of them blocked: %+v", err, r.Sources, r.Blocked, s.order[0])
 	}
 }
 
@@ -243,6 +241,66 @@ func TestAgainstNothing(t *testing.T) {
 		}
 		if !strings.HasSuffix(out.String(), "\n\n"+text+"\n") {
 			t.Errorf("want %q at the end of %s", text, out.String())
+		}
+	}
+}
+
+// TestBlockedAreBlocked: who is told of, or has the command run, is in the table
+// and not among those that were blocked.
+func TestBlockedAreBlocked(t *testing.T) {
+	for text, blocked := range map[string]int{
+		"": 2, "dry_run = true\n": 0, "[tcp]\naction = \"log\"\n": 0,
+		"[tcp]\naction = \"run\"\n[run]\ncommand = [\"/bin/true\"]\n":                   0,
+		"[[known]]\nname = \"mine\"\npolicy = \"log\"\naddresses = [\"203.0.113.1\"]\n": 1,
+	} {
+		c, err := config.Parse("p.toml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newSide(c, replay.Rules{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", newCapture().scan(forger+1, 99).scan(forger+2, 99).b)}, replay.Rules{}, s.queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.flush()
+		if r := s.result(&sum, 0); r.Blocked != blocked || len(s.order) != 2 {
+			t.Errorf("%q: %d blocked of %d reacted to, want %d of 2", text, r.Blocked, len(s.order), blocked)
+		}
+	}
+}
+
+// TestTooManyServices: if more ports answer than the first pass remembers, both
+// forms of the summary say so, and of a comparison as well.
+func TestTooManyServices(t *testing.T) {
+	for _, n := range []uint32{3, replay.MaxLearned + 1} {
+		c := newCapture()
+		for i := range n {
+			c.tcp(forger, client+i, 9, 25, syn)
+			c.tcp(client+i, forger, 25, 9, syn|ack)
+		}
+		s, err := newSide(config.Default(), replay.Rules{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources := []replay.Source{replay.Memory("m", c.b)}
+		sum, err := replay.Run(context.Background(), sources, replay.Rules{}, s.queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.flush()
+		var one, two strings.Builder
+		r := s.result(&sum, 0)
+		s.print(&one, r)
+		if err := replayAgainst(context.Background(), &two, config.Default(), config.Default(), replay.Rules{}, sources, replayOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		full := n > replay.MaxLearned
+		const warning = "\nmore than 65536 ports answered, "
+		if r.Learned == full || strings.Contains(one.String(), warning) != full || strings.Contains(two.String(), warning) != full {
+			t.Errorf("%d answered: learned %v\n%s\n%s", n, r.Learned, &one, &two)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/journal"
 	"picket/internal/report"
 )
 
@@ -114,7 +115,7 @@ func readJournal(ctx context.Context, from time.Time, add func(report.Event)) er
 	cmd := exec.CommandContext(ctx, "journalctl", "--no-pager", "--quiet", "--output=json", "--output-fields="+fields,
 		fmt.Sprintf("--since=@%d", from.Unix()),
 		"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "+", "SYSLOG_IDENTIFIER=picket", "_UID=0")
-	said := tail{most: 1024}
+	said := head{most: 1024}
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -128,20 +129,20 @@ func readJournal(ctx context.Context, from time.Time, add func(report.Event)) er
 		cancel() // it would wait for us to read on
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("ask the journal: %w: %s", err, printable(strings.TrimSpace(said.String())))
+		return fmt.Errorf("ask the journal: %w: %s", err, journal.Clean(strings.TrimSpace(said.String())))
 	}
 	return inFile("the journal", bad)
 }
 
-// A tail keeps the first bytes that are written to it.
-type tail struct {
+// A head keeps the first bytes that are written to it.
+type head struct {
 	bytes.Buffer
 	most int
 }
 
 // Write implements io.Writer.
-func (t *tail) Write(b []byte) (int, error) {
-	t.Buffer.Write(b[:min(len(b), max(0, t.most-t.Len()))])
+func (h *head) Write(b []byte) (int, error) {
+	h.Buffer.Write(b[:min(len(b), max(0, h.most-h.Len()))])
 	return len(b), nil
 }
 
@@ -165,7 +166,7 @@ func (q *question) drops() map[string]uint64 {
 func (q *question) heading(r *report.Report) string {
 	where := map[string]string{"": "the journal", "-": "standard input"}[q.file]
 	if where == "" {
-		where = printable(q.file)
+		where = journal.Clean(q.file)
 	}
 	from, to := q.from, time.Now()
 	if from.IsZero() {

@@ -109,7 +109,7 @@ func (v *view) blockTable(out io.Writer, rows int) {
 	for i := range list[:min(rows, len(list))] {
 		b := &list[i]
 		t.add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(), fmt.Sprint(b.Drops), rate(v.dropRate(b)),
-			b.Pattern, b.Technique, b.Known, printable(b.Reason))
+			b.Pattern, b.Technique, b.Known, b.Reason)
 	}
 	fmt.Fprintln(out)
 	t.print(out)

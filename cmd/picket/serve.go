@@ -108,7 +108,7 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 // connection of their own: reading 100,000 takes a second.
 func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	var list []control.Block
-	if err := d.blocker.call(ctx, func() error { list = d.blocker.list(); return nil }); err != nil {
+	if err := d.blocker.call(ctx, func() error { list = d.blocker.list(time.Now()); return nil }); err != nil {
 		return nil, err
 	}
 	drops := map[netip.Prefix]uint64{}
@@ -119,11 +119,8 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	for _, b := range kernel {
 		drops[b.Source] = b.Drops
 	}
-	now := time.Now()
 	for i := range list {
-		b := &list[i]
-		b.Drops = drops[b.Source]
-		b.Remaining = int64(max(0, b.Expires.Sub(now)+time.Second-1) / time.Second)
+		list[i].Drops = drops[list[i].Source]
 	}
 	slices.SortFunc(list, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
 	return list, nil

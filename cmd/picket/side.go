@@ -25,6 +25,7 @@ type side struct {
 	reacted map[netip.Prefix]*reacted
 	order   []*reacted
 	more    uint64 // reactions to sources beyond maxReacted
+	blocked int    // how many of order
 	dropped uint64 // packets of blocked sources, which the kernel would not have shown
 	seen    map[string]int
 	waiting []engine.Probe // see queue
@@ -34,6 +35,7 @@ type side struct {
 type reacted struct {
 	first, last engine.Event
 	times       int
+	blocked     bool          // not merely told of, or the command run
 	whole       time.Duration // of all reactions
 }
 
@@ -106,6 +108,10 @@ func (s *side) react(source netip.Prefix, ev engine.Event) {
 		x = &reacted{first: ev}
 		s.reacted[source] = x
 		s.order = append(s.order, x)
+	}
+	if ev.Action == engine.Block.String() && !x.blocked {
+		x.blocked = true
+		s.blocked++
 	}
 	x.last = ev
 	x.times++

@@ -26,8 +26,9 @@ type replayResult struct {
 	Probes   uint64            `json:"probes"`
 	Dropped  uint64            `json:"dropped"` // of blocked sources: the kernel would not have shown them
 	Sources  int               `json:"sources"`
-	Reacted  int               `json:"blocked"` // sources
+	Blocked  int               `json:"blocked"` // sources
 	Open     int               `json:"open_ports"`
+	Learned  bool              `json:"learned_all"`      // false: more ports answered than are remembered, or more connections began before
 	Asked    uint64            `json:"trap_syns"`        // connections to classic ports that were asked for
 	Trapped  uint64            `json:"trap_connections"` // and those that were completed
 	First    time.Time         `json:"first,omitzero"`
@@ -41,8 +42,8 @@ type replayResult struct {
 func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	e := s.judge.engine.Stats()
 	out := replayResult{
-		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Reacted: len(s.order),
-		Open: sum.Open, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
+		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Blocked: s.blocked,
+		Open: sum.Open, Learned: sum.Learned, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
 		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
 	}
 	if sum.Packets > 0 {
@@ -61,11 +62,14 @@ func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	return out
 }
 
-// print shows the summary and who was reacted to, as tables.
-func (s *side) print(out io.Writer, r replayResult) error {
-	if _, err := fmt.Fprintln(out, heading(r)); r.Packets == 0 {
-		return err // nobody could have been blocked
+// print shows the summary and who was reacted to, as tables. An error of writing
+// shows when out is flushed.
+func (s *side) print(out io.Writer, r replayResult) {
+	fmt.Fprintln(out, heading(r))
+	if r.Packets == 0 {
+		return // nobody could have been blocked
 	}
+	printLearned(out, r)
 	verdicts := map[string]uint64{}
 	for v := range replay.Verdicts {
 		if n := r.Verdicts[v.String()]; n > 0 {
@@ -86,16 +90,24 @@ func (s *side) print(out io.Writer, r replayResult) error {
 		patterns[name] = uint64(n)
 	}
 	printCounts(out, "TIMES", "PATTERN", patterns)
-	return s.printReacted(out)
+	s.printReacted(out)
 }
 
 // heading says in a line what was read.
 func heading(r replayResult) string {
-	text := fmt.Sprintf("%s in %s", plural(r.Packets, "packet"), plural(uint64(r.Files), "file"))
+	text := fmt.Sprintf("%s in %s", plural(r.Packets, "packet"), plural(r.Files, "file"))
 	if r.Packets > 0 {
 		text += fmt.Sprintf(", over %s from %s", stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
 	}
 	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
+}
+
+// printLearned warns of a capture that was too much for the first pass.
+func printLearned(out io.Writer, r replayResult) {
+	if !r.Learned {
+		fmt.Fprintf(out, "\nmore than %d ports answered, or more connections than that began before the capture:\n"+
+			"what was sent to the others counts as probes here, though on the host it would be none\n", replay.MaxLearned)
+	}
 }
 
 // stretch writes a length of time as exactly as it matters.
@@ -124,41 +136,23 @@ func printTrapped(out io.Writer, r replayResult) {
 }
 
 // printReacted lists who was reacted to.
-func (s *side) printReacted(out io.Writer) error {
+func (s *side) printReacted(out io.Writer) {
 	if len(s.order) == 0 {
-		_, err := fmt.Fprintln(out, "\nnobody would have been blocked")
-		return err
+		fmt.Fprintln(out, "\nnobody would have been blocked")
+		return
 	}
-	fmt.Fprintln(out)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SOURCE\tACTION\tFOR\tTIMES\tPROBES\tPORTS\tPATTERN\tTECHNIQUE\tTOOL\tPROVEN\tREACTED"+s.extras(nil))
+	t := table{head: []string{"SOURCE", "ACTION", "FOR", "TIMES", "PROBES", "PORTS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "REACTED", "KNOWN", "FROM"}}
 	for _, x := range s.order {
 		ev := x.last
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s%s\n", ev.Source, ev.Action, config.Duration(ev.For), x.times, ev.Probes, ev.PortsSeen,
-			dash(ev.Pattern), dash(ev.Technique), dash(ev.Tool), yesNo(ev.Proven), x.first.Time.UTC().Format("2006-01-02 15:04:05.000"), s.extras(&ev))
+		t.add(ev.Source, ev.Action, config.Duration(ev.For).String(), strconv.Itoa(x.times), strconv.FormatUint(uint64(ev.Probes), 10), strconv.FormatUint(uint64(ev.PortsSeen), 10),
+			ev.Pattern, ev.Technique, ev.Tool, map[bool]string{true: "yes", false: "no"}[ev.Proven], x.first.Time.UTC().Format("2006-01-02 15:04:05.000"),
+			ev.Known, from(ev.Country, ev.ASN, ev.Network))
 	}
+	fmt.Fprintln(out)
+	t.print(out)
 	if s.more > 0 {
-		fmt.Fprintf(w, "and %d more times sources beyond the %d that are kept apart\n", s.more, maxReacted)
+		fmt.Fprintf(out, "not listed: %s to sources beyond the first %d\n", plural(s.more, "reaction"), maxReacted)
 	}
-	return w.Flush()
-}
-
-// extras returns the columns of what the configuration has: the operator's
-// lists and databases of origins; with nil their heads.
-func (s *side) extras(ev *engine.Event) (columns string) {
-	c := s.config
-	if len(c.Known) > 0 {
-		if columns += "\tKNOWN"; ev != nil {
-			columns = "\t" + dash(ev.Known)
-		}
-	}
-	if c.Origin == (config.Origin{}) {
-		return columns
-	}
-	if ev == nil {
-		return columns + "\tFROM"
-	}
-	return columns + "\t" + dash(from(ev.Country, ev.ASN, ev.Network))
 }
 
 // from writes where a source comes from: "NL AS64496 Example Networks".
@@ -185,21 +179,5 @@ func printCounts(out io.Writer, number, what string, counts map[string]uint64) {
 	for _, n := range names {
 		fmt.Fprintf(w, "%*d  %s\n", width, counts[n], n)
 	}
-	_ = w.Flush() // an error of writing shows when the buffer is flushed
-}
-
-func plural(n uint64, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.FormatUint(n, 10) + " " + what
-}
-
-func dash(s string) string { return cmp.Or(s, "-") }
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
+	_ = w.Flush() // see print
 }

@@ -9,28 +9,19 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"picket/internal/journal"
 )
 
 // What is written for people. Names, reasons, keys and what peers sent come
 // from outside, and a terminal obeys control characters: here they are taken
 // out, of whatever is a line of standard error or a cell of a table.
 
-// printable replaces control characters, and those that turn the direction of
-// writing or end a line.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
 // complain writes to standard error, each line behind "picket: " and what kind
 // of complaint it is.
 func complain(kind, text string) {
 	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintln(os.Stderr, "picket: "+kind+printable(line))
+		fmt.Fprintln(os.Stderr, "picket: "+kind+journal.Clean(line))
 	}
 }
 
@@ -109,7 +100,7 @@ type table struct {
 
 func (t *table) add(cells ...string) {
 	for i := range cells {
-		cells[i] = printable(cells[i])
+		cells[i] = journal.Clean(cells[i])
 	}
 	t.rows = append(t.rows, cells)
 }
@@ -145,4 +136,16 @@ func (t *table) print(out io.Writer) {
 		}
 		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
 	}
+}
+
+// plural writes how many there are of something: "1 port", "2 addresses".
+func plural[N int | uint32 | uint64](n N, what string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(what, "s"):
+		what += "es"
+	default:
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

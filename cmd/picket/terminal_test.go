@@ -13,12 +13,6 @@ import (
 	"picket/internal/control"
 )
 
-func TestPrintable(t *testing.T) {
-	if got := printable("a\x1b[31m\x00\n\x7f\u009b\u202e\u2066b\xff\u00e4"); got != "a?[31m??????b\ufffd\u00e4" {
-		t.Errorf("%q", got)
-	}
-}
-
 // Whatever is outside input in an error or a warning, no control character of
 // it comes to the terminal.
 func TestErrorsAreClean(t *testing.T) {

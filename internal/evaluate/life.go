@@ -69,7 +69,7 @@ const lifeLimit = 45 * time.Second
 // patience is how long a client waits for a connection.
 const patience = 500 * time.Millisecond
 
-// perSource is how many addresses a scene has.
+// perScene is how many addresses a scene has.
 const perScene = 2
 
 // who returns the i-th innocent of the scene, from 0, in both families.

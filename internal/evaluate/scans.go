@@ -169,7 +169,7 @@ func idle(a aim) []string {
 	return []string{"nmap", "-n", "-Pn", "--send-ip", "-sI", zombie.String() + ":80", "-p", "1-60", "--max-retries", "1", a.dst.String()}
 }
 
-// A run is one scan in one family, as it was made.
+// A scanRun is one scan in one family, as it was made.
 type scanRun struct {
 	scan
 	family  string

@@ -8,13 +8,13 @@
 // Only what was acted on is written: a block, a command that was run, a probe
 // whose trigger was reached while action is "log". PortSentry 2 writes a line
 // for ignored sources and untriggered probes too, and the filter that its
-// documentation recommends bans those (facts/portsentry.md, B7.4).
+// documentation recommends bans those (docs/portsentry.md, defect 4).
 //
 // A [File] appends with one write a line, is never truncated by picket except
 // where that is asked for, and can be opened anew after logrotate moved it. It
 // refuses what is not a regular file, a symbolic link, and a file that belongs
 // to neither root nor us: PortSentry's predictable file in /tmp could be made
-// by anybody beforehand (B7.12). It needs write permission and nothing else.
+// by anybody beforehand (defect 12). It needs write permission and nothing else.
 package history
 
 import (

@@ -18,8 +18,8 @@ import (
 	"picket/engine"
 )
 
-// at is the moment of the line that facts/portsentry.md, A4, quotes from a run
-// of Debian's PortSentry 1.2 (UTC).
+// at is the moment of the lines in docs/portsentry.md, taken from a run of
+// Debian's PortSentry 1.2 (UTC).
 var at = time.Unix(1795391544, 694_900_000)
 
 func event(kind, technique string) engine.Event {
@@ -78,7 +78,8 @@ func TestAddressOfAPrefix(t *testing.T) {
 	}
 }
 
-// The expected labels are those of facts/portsentry.md, D1.
+// The expected labels are those of ReportPacketType in packet_info.c of
+// PortSentry 2, and of its classic mode.
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ mode, protocol, technique, flags, want string }{
 		{"stealth", "tcp", "syn", "syn", "TCP SYN/Normal scan"},
@@ -105,7 +106,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestOnlyWhatWasActedOn is the regression test of facts/portsentry.md, B7.4.
+// TestOnlyWhatWasActedOn is the regression test of defect 4 in docs/portsentry.md.
 func TestOnlyWhatWasActedOn(t *testing.T) {
 	type lines struct{ JSON, PortSentry int }
 	for _, c := range []struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,14 +118,4 @@ func priority(e engine.Event) systemd.Priority {
 		return systemd.PriNotice
 	}
 	return systemd.PriInfo
-}
-
-// clean keeps a control character, or one that hides others, from a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -54,7 +54,7 @@ func values(e *engine.Event) []value {
 	list := make([]value, 0, 30)
 	text := func(key, s string) {
 		if s != "" {
-			list = append(list, value{key, clean(s)})
+			list = append(list, value{key, Clean(s)})
 		}
 	}
 	number := func(key string, n uint32) {
@@ -95,7 +95,7 @@ func values(e *engine.Event) []value {
 	}
 	text("network", e.Network)
 	if len(e.Ports) > 0 {
-		list = append(list, value{"ports", clean(strings.Join(e.Ports, " "))})
+		list = append(list, value{"ports", Clean(strings.Join(e.Ports, " "))})
 	}
 	if e.Source != "" { // a notice is about nobody
 		list = append(list, value{"proven", strconv.FormatBool(e.Proven)})
@@ -112,38 +112,38 @@ func values(e *engine.Event) []value {
 
 // Message returns an event as a sentence, for MESSAGE=.
 func Message(e engine.Event) string {
-	src := clean(e.Source)
+	src := Clean(e.Source)
 	switch e.Event {
 	case "probe":
-		return fmt.Sprintf("%s probe of %s from %s, its %s%s", e.Technique, target(e), src, ordinal(e.Probes), tool(e))
+		return fmt.Sprintf("%s probe of %s from %s, its %s%s", e.Technique, target(e), src, Ordinal(e.Probes), tool(e))
 	case "pattern":
 		if src == "" {
-			return e.Pattern + ": " + clean(e.Reason)
+			return e.Pattern + ": " + Clean(e.Reason)
 		}
 		return fmt.Sprintf("%s by %s: %d ports, %d probes since %s%s", e.Pattern, src, e.PortsSeen, e.Probes, e.First.Format(time.TimeOnly), tool(e))
 	case "block":
 		return fmt.Sprintf("blocked %s for %s: %s", src, time.Duration(e.For), why(e))
 	case "unblock":
 		if src == "" { // many at once
-			return "unblocked " + clean(e.Reason)
+			return "unblocked " + Clean(e.Reason)
 		}
-		return fmt.Sprintf("unblocked %s: %s", src, clean(e.Reason))
+		return fmt.Sprintf("unblocked %s: %s", src, Clean(e.Reason))
 	case "expire":
 		return fmt.Sprintf("block of %s has ended", src)
 	case "ignore":
-		return fmt.Sprintf("ignored %s: %s", src, clean(e.Reason))
+		return fmt.Sprintf("ignored %s: %s", src, Clean(e.Reason))
 	}
-	return clean(e.Reason)
+	return Clean(e.Reason)
 }
 
 // why says what a block was for: what was seen if it was, else the reason given.
 func why(e engine.Event) string {
 	if e.Technique == "" {
-		return clean(e.Reason)
+		return Clean(e.Reason)
 	}
-	s := fmt.Sprintf("%s probe of %s, %s", e.Technique, target(e), clean(e.Reason))
+	s := fmt.Sprintf("%s probe of %s, %s", e.Technique, target(e), Clean(e.Reason))
 	if e.Evidence != "" {
-		s += " (" + clean(e.Evidence) + ")"
+		s += " (" + Clean(e.Evidence) + ")"
 	}
 	if e.Pattern != "" {
 		s = e.Pattern + ", " + s
@@ -159,10 +159,23 @@ func tool(e engine.Event) string {
 	if e.Tool == "" {
 		return ""
 	}
-	return " (" + clean(e.Tool) + ")"
+	return " (" + Clean(e.Tool) + ")"
 }
 
-func ordinal(n uint32) string {
+// Clean returns a text from outside as a terminal and a line may have it: a
+// question mark stands for each control character, each that turns the direction
+// of writing or ends a line, and each byte that is not UTF-8.
+func Clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// Ordinal writes a number as a place in a row: 1st, 2nd, 11th.
+func Ordinal[N int | uint32](n N) string {
 	suffix := "th"
 	if n%100 < 11 || n%100 > 13 {
 		switch n % 10 {
@@ -174,5 +187,5 @@ func ordinal(n uint32) string {
 			suffix = "rd"
 		}
 	}
-	return strconv.FormatUint(uint64(n), 10) + suffix
+	return strconv.FormatInt(int64(n), 10) + suffix
 }

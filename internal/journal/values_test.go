@@ -105,14 +105,14 @@ func throughJSON(t *testing.T, e engine.Event) map[string]string {
 		switch v := value.(type) {
 		case string:
 			if v != "" {
-				out[key] = clean(v)
+				out[key] = Clean(v)
 			}
 		case float64:
 			out[key] = strconv.FormatInt(int64(v), 10)
 		case []any:
 			items := make([]string, len(v))
 			for i := range v {
-				items[i] = clean(fmt.Sprint(v[i]))
+				items[i] = Clean(fmt.Sprint(v[i]))
 			}
 			out[key] = strings.Join(items, " ")
 		default:
@@ -145,4 +145,18 @@ func lineOf(values map[string]string) string {
 		words = append(words, k+"="+v)
 	}
 	return strings.Join(words, " ")
+}
+
+func TestClean(t *testing.T) {
+	if got := Clean("a\x1b[31m\x00\n\x7f\u009b\u202e\u2066b\xff\u00e4"); got != "a?[31m??????b?\u00e4" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestOrdinal(t *testing.T) {
+	for n, want := range map[int]string{0: "0th", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 101: "101st", 111: "111th", 1013: "1013th"} {
+		if got := Ordinal(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
 }

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// What PortSentry 2 gets wrong (facts/portsentry.md, B7) and what shows that
-// picket does not. docs/portsentry.md lists the test of each defect.
+// What PortSentry 2 gets wrong and what shows that picket does not:
+// docs/portsentry.md lists the defects, each with its test.
 
 // probe returns the i-th SYN of a source to a hot port, no copy of another.
 func probe(src, dst netip.Addr, port uint16, i int) packet {

@@ -11,8 +11,8 @@ import (
 )
 
 // What hides a probe from PortSentry 2 does not hide it from us: fragments,
-// extension headers, a link-local or a second address
-// (facts/portsentry.md, D1).
+// extension headers, a link-local or a second address (docs/portsentry.md,
+// defects 7 and 8).
 func TestProbesInDisguise(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: hotConfig})

@@ -56,7 +56,6 @@ func (r *run) count(rec *record) {
 	}
 	s.First, s.Last = min(s.First, at), max(s.Last, at)
 	s.Packets++
-	s.Bytes += uint64(len(rec.data))
 	s.Verdicts[r.rec.Verdict]++
 }
 

@@ -60,10 +60,9 @@ type Record struct {
 type Summary struct {
 	Files     int
 	Packets   uint64
-	Bytes     uint64           // captured
 	Verdicts  [Verdicts]uint64 // packets by verdict
 	Open      int              // ports that answered
-	Learned   bool             // the first pass learned all there was; false if it met its bound
+	Learned   bool             // the first pass learned all there was; false if it met MaxLearned, and then probes may be none
 	Asked     uint64           // connections to the trap that were asked for
 	Connected uint64           // and those of them that were completed in the capture
 	First     int64            // earliest packet, nanoseconds since the Unix epoch; 0 without packets

@@ -9,9 +9,10 @@ import (
 	"picket/internal/packet"
 )
 
-// maxLearned bounds what the first pass remembers of each kind, so that a
-// capture full of forged answers cannot grow it.
-const maxLearned = 1 << 16
+// MaxLearned is how many ports that answered the first pass remembers, and how
+// many connections that began before the capture did: one full of forged
+// answers cannot grow it. What was sent to the others is taken for probes.
+const MaxLearned = 1 << 16
 
 // A port of one host.
 type port struct {
@@ -25,7 +26,7 @@ type learned struct {
 	open map[port]struct{}    // ports that answered
 	some [1 << 10]uint64      // a bit for each number of those
 	live map[flowKey]struct{} // connections that began before the capture did
-	full bool                 // there was more than maxLearned of one
+	full bool                 // there was more than MaxLearned of one
 }
 
 func newLearned() *learned {
@@ -34,7 +35,7 @@ func newLearned() *learned {
 
 // openPort notes that p was sent from a port that serves somebody.
 func (l *learned) openPort(p *packet.Packet) {
-	if len(l.open) >= maxLearned {
+	if len(l.open) >= MaxLearned {
 		l.full = true
 		return
 	}
@@ -52,7 +53,7 @@ func (l *learned) answered(p *packet.Packet) bool {
 }
 
 func (l *learned) liveFlow(k *flowKey) {
-	if len(l.live) >= maxLearned {
+	if len(l.live) >= MaxLearned {
 		l.full = true
 		return
 	}

@@ -100,7 +100,8 @@ func (c *Counter) source(e Event) *source {
 	return s
 }
 
-// letGo forgets the half of the sources that was blocked least and probed least.
+// letGo forgets the half of the sources that probed least, and of those that
+// probed alike, that was blocked least.
 func (c *Counter) letGo() {
 	list := slices.SortedFunc(maps.Values(c.sources), busier)
 	for _, s := range list[len(list)/2:] {
