@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -80,7 +81,7 @@ func (d *daemon) watchLoss(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			if lost := d.reader.Stats().Lost; lost > told {
-				d.journal.Event(engine.Event{Event: "lost", Time: now, Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
+				d.journal.Event(engine.Event{Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)), Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
 				told = lost
 			}
 		}
