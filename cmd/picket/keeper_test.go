@@ -19,6 +19,7 @@ import (
 
 // A log is what was done, in order, and what was told.
 type log struct {
+	from  string // where what is told begins in its line
 	mu    sync.Mutex
 	lines []string
 }
@@ -33,7 +34,7 @@ func (l *log) add(format string, args ...any) {
 func (l *log) Write(b []byte) (int, error) {
 	for line := range strings.Lines(string(b)) {
 		line = strings.TrimSuffix(line, "\n")
-		if i := strings.Index(line, "routes: "); i >= 0 {
+		if i := strings.Index(line, l.from); i >= 0 {
 			line = strings.TrimSuffix(line[i:], `"`)
 		}
 		l.add("%s", line)
@@ -101,7 +102,7 @@ func TestKeeperEmptiesWhatFailedAtFirst(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := new(log)
+				l := &log{from: "routes: "}
 				x.old.log, x.first.log = l, l
 				j := journal.NewLines(l)
 				k := newKeeper("routes", j, 10*time.Millisecond)
