@@ -21,6 +21,9 @@ func (a *actions) result(r hook.Result) {
 	said := ""
 	if r.Output != "" {
 		said = "; it said: " + strings.ReplaceAll(r.Output, "\n", " | ")
+		if r.Cut {
+			said += " (and more, which is cut off)"
+		}
 	}
 	a.failures.tell("command for %s of %s: %v%s", r.Event.Event, r.Event.Source, r.Err, said)
 }
@@ -32,7 +35,7 @@ const countEvery = 10 * time.Second
 func (a *actions) count(ctx context.Context) {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
-	var refused, missed uint64
+	var refused, missed, unasked uint64
 	for {
 		select {
 		case <-tick.C:
@@ -45,6 +48,10 @@ func (a *actions) count(ctx context.Context) {
 		if n := a.recorder.missed.Load(); n != missed {
 			a.journal.Notice("", "history: %d lines were not written: the disk is slower than they come", n-missed)
 			missed = n
+		}
+		if n := a.names.Dropped(); n != unasked {
+			a.journal.Notice("", "%d names were not looked up: too many questions wait already", n-unasked)
+			unasked = n
 		}
 		a.failures.rest()
 		if ctx.Err() != nil {

@@ -103,11 +103,16 @@ func (d *daemon) keepState(ctx context.Context) {
 		d.journal.Notice("", "blocks will not be kept over a reboot: %v", err)
 		return
 	}
+	keepSaving(ctx, d.journal, d.kept, save)
+}
+
+// keepSaving saves what kept has. What could not be saved is tried again.
+func keepSaving(ctx context.Context, j *journal.Writer, kept func(context.Context, func(changes, probes uint64) bool) (*kept, uint64, uint64, error), save func(kept) error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	trouble := trouble{journal: j, what: "keeping blocks over a reboot"}
 	var changes, probes uint64
 	var last, next time.Time
-	told := ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -116,17 +121,19 @@ func (d *daemon) keepState(ctx context.Context) {
 			if now.Before(next) {
 				continue
 			}
-			k, c, p, err := d.kept(ctx, func(c, p uint64) bool {
+			k, c, p, err := kept(ctx, func(c, p uint64) bool {
 				return c != changes || p != probes && now.Sub(last) >= memoryAge
 			})
 			if err != nil || k == nil {
 				continue
 			}
-			changes, probes, last = c, p, now
-			if err := save(*k); err != nil && err.Error() != told {
-				told = err.Error()
-				d.journal.Notice("", "blocks will not be kept over a reboot: %v", err)
+			err = save(*k)
+			trouble.tell(err)
+			if err != nil {
+				next = now.Add(retryFirst)
+				continue
 			}
+			changes, probes, last = c, p, now
 			next = now.Add(20 * time.Since(now))
 		}
 	}

@@ -23,8 +23,9 @@ type keeper struct {
 	gather  time.Duration
 	all     func(context.Context) ([]netip.Prefix, error) // what must be there
 
+	holder holder // what is kept, for the goroutine; nil: nothing
+
 	mu      sync.Mutex
-	holder  holder // what is kept; nil: nothing
 	next    holder // what takes its place if swap
 	swap    bool
 	keep    bool                  // next is to be filled; false: emptied, and let go
@@ -64,7 +65,7 @@ func newKeeper(what string, j *journal.Writer, gather time.Duration) *keeper {
 // keep unset h is emptied too: it may hold what an earlier run left.
 func (k *keeper) set(h holder, keep bool) {
 	k.mu.Lock()
-	if k.swap && k.next != nil {
+	if k.swap {
 		k.next.Close()
 	}
 	k.next, k.swap, k.keep = h, true, keep
@@ -140,22 +141,17 @@ func (k *keeper) run(ctx context.Context) {
 // work does what there is to do.
 func (k *keeper) work(ctx context.Context) error {
 	k.mu.Lock()
-	old, next, swap, keep := k.holder, k.next, k.swap, k.keep
+	next, swap, keep := k.next, k.swap, k.keep
 	changes, whole := k.changes, k.whole || swap
 	k.next, k.swap, k.whole, k.changes = nil, false, false, map[netip.Prefix]bool{}
-	if swap {
-		k.holder = next
-		if !keep {
-			k.holder = nil
-		}
-	}
-	h := k.holder
 	k.mu.Unlock()
 	if swap {
-		if err := change(old, next, keep); err != nil {
+		if err := k.exchange(next, keep); err != nil {
+			k.again(next, keep)
 			return err
 		}
 	}
+	h := k.holder
 	switch {
 	case h == nil:
 		return nil
@@ -180,19 +176,36 @@ func (k *keeper) work(ctx context.Context) error {
 	return h.Update(add, remove)
 }
 
-// change empties what is no longer kept.
-func change(old, next holder, keep bool) error {
-	for _, h := range [...]holder{old, next} {
-		if h == nil || h == next && keep {
-			continue
-		}
-		err := h.Clear()
-		h.Close()
-		if err != nil {
+// exchange empties what is no longer kept. What could not be emptied stays open,
+// and what was kept stays so: all of it is to be done again.
+func (k *keeper) exchange(next holder, keep bool) error {
+	if k.holder != nil {
+		if err := k.holder.Clear(); err != nil {
 			return err
 		}
+		k.holder.Close()
+		k.holder = nil
 	}
+	if keep {
+		k.holder = next
+		return nil
+	}
+	if err := next.Clear(); err != nil {
+		return err
+	}
+	next.Close()
 	return nil
+}
+
+// again has a change that failed be tried again, unless another is wanted since.
+func (k *keeper) again(next holder, keep bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.swap {
+		next.Close()
+		return
+	}
+	k.next, k.swap, k.keep = next, true, keep
 }
 
 func (k *keeper) close() {
@@ -200,6 +213,9 @@ func (k *keeper) close() {
 	defer k.mu.Unlock()
 	if k.holder != nil {
 		k.holder.Close()
+	}
+	if k.swap {
+		k.next.Close()
 	}
 }
 

@@ -4,6 +4,7 @@ package config
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -267,5 +268,37 @@ func TestDurationFaults(t *testing.T) {
 	}
 	if _, err := ParseDuration("36500d"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAddressesAreReadAsThoseOfFiles: an entry is right or wrong for one
+// reason, wherever it stands.
+func TestAddressesAreReadAsThoseOfFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "list")
+	for entry, why := range map[string]string{
+		"192.0.2.9/24":         "",
+		"::ffff:192.0.2.0/120": "",
+		"0.0.0.0/0":            "is every address there is: name those that are meant",
+		"::/0":                 "is every address there is: name those that are meant",
+		"::ffff:0.0.0.0/96":    "is every address there is: name those that are meant",
+		"::ffff:0.0.0.0/90":    "is wider than the IPv4-mapped addresses",
+		"fe80::1%eth0":         "has an interface behind %",
+		"gw.example.net":       "is a name: write its addresses",
+	} {
+		if err := os.WriteFile(file, []byte(entry+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{`addresses = ["` + entry + `"]`, `files = ["` + file + `"]`} {
+			c, err := Parse("p.toml", []byte("[ignore]\n"+key+"\n"))
+			switch {
+			case why == "" && (err != nil || len(c.Ignore.Addresses) != 1 || c.Ignore.Addresses[0].String() != "192.0.2.0/24"):
+				t.Errorf("%s: %v, want 192.0.2.0/24", key, err)
+			case why != "" && (err == nil || !strings.Contains(err.Error(), `"`+entry+`" `+why)):
+				t.Errorf("%s: %v, want that it %s", key, err, why)
+			}
+		}
+	}
+	if p, ok := ParseSource("::ffff:192.0.2.0/120"); !ok || p.String() != "192.0.2.0/24" {
+		t.Errorf("a source on the command line: %v", p)
 	}
 }

@@ -58,18 +58,14 @@ func (k *Known) read(s *section) {
 		s.fault("policy", "is missing: want "+oneOf(policies))
 	}
 	s.prefixes("addresses", &k.Addresses)
-	for _, p := range k.Addresses {
-		if p.Bits() == 0 {
-			s.fault("addresses", "holds every address there is: want those that are known")
-		}
-	}
 	s.strings("files", &k.Files)
 	for _, f := range k.Files {
 		// Where its sources are to be blocked, nobody is harmed by a list that is
 		// not there; otherwise a friend might be.
 		k.Addresses = append(k.Addresses, s.list(k.Name, f, k.Policy != "block")...)
 	}
-	if len(k.Addresses)+len(k.Files) == 0 {
+	// As they were written: entries that are wrong have their own faults.
+	if list, _ := s.values["addresses"].([]any); len(list)+len(k.Files) == 0 {
 		s.fault("files", "and addresses are both empty: want one of them")
 	}
 	s.end()

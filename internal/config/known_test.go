@@ -92,8 +92,8 @@ policy = "log"
 		`p.toml:10: known.name: is "a", and so is another one's`,
 		`p.toml:11: known.polizy: is unknown: did you mean "known.policy"?`,
 		`p.toml:12: known.name: is missing`,
-		`p.toml:14: known.addresses: holds "example.org"`,
-		`p.toml:14: known.addresses: holds every address there is`,
+		`p.toml:14: known.addresses: "::/0" is every address there is: name those that are meant`,
+		`p.toml:14: known.addresses: "example.org" is a name`,
 		`p.toml:16: known.name: is a whole number: want a word`,
 	}
 	if err == nil {

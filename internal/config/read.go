@@ -132,13 +132,6 @@ func (b *Block) read(s *section) {
 
 // ParseSource reads an address or a prefix as people write it, without a zone.
 func ParseSource(s string) (netip.Prefix, bool) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), true
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil || p.Addr().Is4In6() {
-		return netip.Prefix{}, false
-	}
-	return p.Masked(), true
+	p, why := ignore.Source(s)
+	return p, why == ""
 }

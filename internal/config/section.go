@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"picket/engine"
+	"picket/internal/ignore"
 )
 
 // A section hands out the values of one table and remembers which keys it was
@@ -169,6 +170,7 @@ func (s *section) choices(key string, to *[]string, from []string) {
 	*to = slices.Compact(list)
 }
 
+// prefixes reads what a file of addresses may hold too, by the same rules.
 func (s *section) prefixes(key string, to *[]netip.Prefix) {
 	var list []string
 	if !s.strings(key, &list) {
@@ -176,9 +178,9 @@ func (s *section) prefixes(key string, to *[]netip.Prefix) {
 	}
 	out := make([]netip.Prefix, 0, len(list))
 	for _, v := range list {
-		p, ok := ParseSource(v)
-		if !ok {
-			s.fault(key, fmt.Sprintf("holds %q: want addresses or prefixes, \"192.0.2.7\", \"2001:db8::/32\"", v))
+		p, why := ignore.Parse(v)
+		if why != "" {
+			s.fault(key, fmt.Sprintf("%.80q %s", v, why))
 			continue
 		}
 		out = append(out, p)

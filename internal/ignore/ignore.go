@@ -143,9 +143,20 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// Parse reads one entry, an address or a prefix. Where it is not one, why says
-// so in words that follow the entry in a message; it is empty otherwise.
+// Parse reads one entry of a list: a [Source] that is not everybody.
 func Parse(s string) (p netip.Prefix, why string) {
+	p, why = Source(s)
+	if why == "" && p.Bits() == 0 {
+		// PortSentry took /0 for /32; picket would take it for everybody.
+		return netip.Prefix{}, "is every address there is: name those that are meant; to have nothing blocked set action to log"
+	}
+	return p, why
+}
+
+// Source reads an address or a prefix, which is masked; an IPv4-mapped one is
+// IPv4. Where it is not one, why says so in words that follow it in a message;
+// it is empty otherwise.
+func Source(s string) (p netip.Prefix, why string) {
 	addr, bits, isPrefix := strings.Cut(s, "/")
 	a, err := netip.ParseAddr(addr)
 	switch {
@@ -170,10 +181,6 @@ func Parse(s string) (p netip.Prefix, why string) {
 		}
 		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
 	}
-	if p.Bits() == 0 {
-		// PortSentry took /0 for /32; picket would take it for everybody.
-		return netip.Prefix{}, "is every address there is: nothing would ever be blocked; set action to log instead"
-	}
 	return p.Masked(), ""
 }
 
@@ -181,7 +188,7 @@ func Parse(s string) (p netip.Prefix, why string) {
 func guess(s string) string {
 	switch {
 	case strings.ContainsAny(s, " \t,;"):
-		return "is more than an address: one entry a line, and a comment begins with #"
+		return "is more than an address: each is an entry by itself, and a comment begins with #"
 	case strings.Trim(s, "0123456789./") == "":
 		return "is not an IPv4 address: four numbers from 0 to 255, without leading zeros"
 	case strings.Contains(s, ":"):

@@ -63,7 +63,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a netmask", "192.0.2.0/255.255.255.0\n", "has a netmask"},
 		{"everything", "0.0.0.0/0\n", "is every address there is"},
 		{"everything of IPv6", "::/0\n", "is every address there is"},
-		{"two on a line", "192.0.2.1 192.0.2.2\n", "one entry a line"},
+		{"two on a line", "192.0.2.1 192.0.2.2\n", "an entry by itself"},
 		{"a comment without its sign", "192.0.2.1 the gateway\n", "a comment begins with #"},
 		{"leading zeros", "192.0.02.1\n", "without leading zeros"},
 		{"three numbers", "192.0.2\n", "is not an IPv4 address"},

@@ -23,6 +23,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -103,13 +104,18 @@ func load(b []byte, kind Kind) (*Database, error) {
 }
 
 func read(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	// Not to wait for the writer of a named pipe.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s: not a regular file", name))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", name)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if len(b) > maxFile {

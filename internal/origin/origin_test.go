@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/maxmind/mmdbwriter"
 	"github.com/maxmind/mmdbwriter/mmdbtype"
@@ -180,5 +182,24 @@ func BenchmarkFind(b *testing.B) {
 	for b.Loop() {
 		country.Find(a)
 		network.Find(a)
+	}
+}
+
+// A pipe has nobody who writes into it: to wait for one would hold up a check
+// of the configuration, and the daemon.
+func TestOpenDoesNotWaitForAPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe.mmdb")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { _, err := Open(pipe, Country); done <- err }()
+	select {
+	case err := <-done:
+		if want := "read database: " + pipe + ": not a regular file"; err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("still waiting after 5 s")
 	}
 }

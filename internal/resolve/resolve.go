@@ -172,7 +172,10 @@ func (r *Resolver) known(a netip.Addr) (name string, ok bool) {
 // nobody has. It is false where there is no place.
 func (r *Resolver) enlist(a netip.Addr, done func(string)) bool {
 	list, asked := r.waiting[a]
-	if r.stopped || len(list) >= maxWaiting {
+	if r.stopped {
+		return false
+	}
+	if len(list) >= maxWaiting {
 		r.dropped++
 		return false
 	}

@@ -34,7 +34,7 @@ func TestRedirect(t *testing.T) {
 		command(t, "", "ip", "-n", ns, "link", "set", "eth0", "up")
 	}
 	var tr *Trap
-	inside(t, host, func() { tr = listen(t, Config{Banner: []byte("no\n")}) })
+	inside(t, host, func() { tr = listen(t, Config{Banner: []byte("no\n"), Bytes: 64}) })
 	reports, _ := serve(t, tr)
 	command(t, fmt.Sprintf(`table inet probe {
 		set classic_tcp { type inet_service; flags interval; elements = { 1, 11, 2000-2010 } }

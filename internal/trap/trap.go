@@ -27,22 +27,22 @@ import (
 	"time"
 )
 
-// The bounds that a zero [Config] stands for. 256 connections of 512 bytes
-// cost about 3 MB with their goroutines; two seconds are enough for a client
-// that speaks first to do so, and few enough for a report to be of use.
+// The bounds that a zero [Config] stands for. 256 connections with 512 bytes
+// kept of each cost about 3 MB with their goroutines; two seconds are enough
+// for a client that speaks first to do so, and few enough for a report to be of
+// use.
 const (
 	DefaultConnections = 256
 	DefaultTime        = 2 * time.Second
-	DefaultBytes       = 512
 )
 
-// A Config bounds a [Trap]. The zero Config sends no banner and has the
-// default bounds.
+// A Config bounds a [Trap]. The zero Config sends no banner, keeps nothing of
+// what a peer sends and has the default bounds.
 type Config struct {
 	Banner      []byte        // sent to each peer as soon as it is connected
 	Connections int           // served at once; 0 is DefaultConnections
 	Time        time.Duration // for each connection; 0 is DefaultTime
-	Bytes       int           // kept of what the peer sends first; 0 is DefaultBytes
+	Bytes       int           // kept of what the peer sends first; 0 for nothing
 
 	// Trouble is told of listeners that cannot accept for now (out of file
 	// descriptors, for instance), once until they can again. It may be nil,
@@ -97,9 +97,6 @@ func New(c Config, listeners ...net.Listener) *Trap {
 	}
 	if c.Time == 0 {
 		c.Time = DefaultTime
-	}
-	if c.Bytes == 0 {
-		c.Bytes = DefaultBytes
 	}
 	return &Trap{config: c, listeners: listeners, slots: make(chan struct{}, c.Connections)}
 }
@@ -218,8 +215,9 @@ func (t *Trap) answer(ctx context.Context, c net.Conn) []byte {
 			return nil
 		}
 	}
-	b := make([]byte, t.config.Bytes)
+	b := make([]byte, max(t.config.Bytes, 1)) // to read nothing would not wait for the peer
 	n, _ := c.Read(b)
+	n = min(n, t.config.Bytes)
 	return b[:n:n]
 }
 

@@ -113,6 +113,25 @@ func TestConversation(t *testing.T) {
 	}
 }
 
+// TestKeepsNothing: where nothing is to be kept of what peers send, nothing is,
+// and a peer is heard out all the same.
+func TestKeepsNothing(t *testing.T) {
+	tr := listen(t, Config{Bytes: 0, Time: 10 * time.Second})
+	reports, _ := serve(t, tr)
+	c := dial(t, tr, "127.0.0.1")
+	select {
+	case r := <-reports:
+		t.Fatalf("hung up before the peer spoke: %+v", r)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if _, err := io.WriteString(c, "password"); err != nil {
+		t.Fatal(err)
+	}
+	if r := next(t, reports); len(r.Data) != 0 {
+		t.Errorf("%q is kept", r.Data)
+	}
+}
+
 // TestCrowd opens 1,000 connections at once, of which none ends by itself:
 // each is answered or reset, and reported, within the bounds of time, memory
 // and descriptors.

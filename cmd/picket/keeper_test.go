@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/internal/journal"
+)
+
+// A log is what was done, in order, and what was told.
+type log struct {
+	from  string // where what is told begins in its line
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *log) add(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+// Write takes what is told, without the form of a line around it.
+func (l *log) Write(b []byte) (int, error) {
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSuffix(line, "\n")
+		if i := strings.Index(line, l.from); i >= 0 {
+			line = strings.TrimSuffix(line[i:], `"`)
+		}
+		l.add("%s", line)
+	}
+	return len(b), nil
+}
+
+func (l *log) take() (lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines, l.lines = l.lines, nil
+	return lines
+}
+
+// A brittle holder fails to be emptied at first.
+type brittle struct {
+	*log
+	name  string
+	fails int
+}
+
+func (b *brittle) Update(add, remove []netip.Prefix) error {
+	b.add("%s update %v %v", b.name, add, remove)
+	return nil
+}
+
+func (b *brittle) Replace(all []netip.Prefix) error {
+	b.add("%s replace %v", b.name, all)
+	return nil
+}
+
+func (b *brittle) Clear() error {
+	if b.fails > 0 {
+		b.fails--
+		b.add("%s fails", b.name)
+		return errors.New("busy")
+	}
+	b.add("%s clear", b.name)
+	return nil
+}
+
+func (b *brittle) Close() { b.add("%s close", b.name) }
+
+// TestKeeperEmptiesWhatFailedAtFirst: what could not be emptied is emptied
+// later, and nothing is in order before.
+func TestKeeperEmptiesWhatFailedAtFirst(t *testing.T) {
+	const told, over = "routes: busy", "routes: in order again"
+	for _, x := range []struct {
+		name       string
+		old, first brittle
+		keep       bool
+		newer      bool // another holder is set after the first failure
+		want       []string
+	}{
+		{"left by an earlier run", brittle{}, brittle{name: "a", fails: 2}, false, false, []string{
+			"a fails", told, "a fails", "a clear", "a close", over}},
+		{"kept so far", brittle{name: "old", fails: 1}, brittle{name: "a"}, true, false, []string{
+			"old fails", told, "old clear", "old close", "a replace [192.0.2.1/32]", over, "a close"}},
+		{"kept so far, and no longer wanted", brittle{name: "old", fails: 1}, brittle{name: "a", fails: 1}, false, false, []string{
+			"old fails", told, "old clear", "old close", "a fails", "a clear", "a close", over}},
+		{"another is wanted since", brittle{name: "old", fails: 1}, brittle{name: "a"}, true, true, []string{
+			"old fails", told, "a close", "old clear", "old close", "b replace [192.0.2.1/32]", over, "b close"}},
+		{"picket stops before it worked", brittle{name: "old", fails: 1 << 20}, brittle{name: "a"}, true, false, []string{
+			"old fails", told, "old fails", "old fails", "old fails", "old fails", "old close", "a close"}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &log{from: "routes: "}
+				x.old.log, x.first.log = l, l
+				j := journal.NewLines(l)
+				k := newKeeper("routes", j, 10*time.Millisecond)
+				k.all = func(context.Context) ([]netip.Prefix, error) {
+					return []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, nil
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() { k.run(ctx); close(done) }()
+				if x.old.name != "" {
+					k.set(&x.old, true)
+					time.Sleep(time.Second)
+					l.take()
+				}
+				k.set(&x.first, x.keep)
+				time.Sleep(time.Second)
+				if x.newer {
+					k.set(&brittle{log: l, name: "b"}, true)
+				}
+				time.Sleep(2 * time.Minute)
+				cancel()
+				<-done
+				j.Close()
+				if got := l.take(); !slices.Equal(got, x.want) {
+					t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(x.want, "\n"))
+				}
+			})
+		})
+	}
+}
