@@ -126,7 +126,8 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	return list, nil
 }
 
-// block blocks by hand. Friends are refused: nobody locks himself out.
+// block blocks by hand. Friends are refused; a connected peer is not, since to end
+// its connection may be what the block is for.
 func (d *daemon) block(ctx context.Context, r control.Request) error {
 	p, ok := config.ParseSource(r.Source)
 	if !ok {
