@@ -33,6 +33,7 @@ type blocker struct {
 	count   atomic.Int64       // len(book), for who asks from outside
 	changes uint64             // of the book, so far
 	doubted []*blockWork       // that wait until it is known who is connected
+	recent  []netip.Prefix     // unproven blocks since the look before the last
 	look    chan struct{}      // asks who is connected
 	speed   speed
 }
@@ -222,6 +223,9 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		return
 	}
 	b.journal.Event(e.event)
+	if !ev.Proven && !byHand(&ev) {
+		b.recent = append(b.recent, w.source)
+	}
 }
 
 func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev engine.Event) *entry {

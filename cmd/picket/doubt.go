@@ -57,15 +57,20 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (spared []neti
 		return true
 	})
 	b.commit(blocks, nil)
-	for p, e := range b.book {
-		if !e.event.Proven && e.event.Technique != "" && looked.Sub(e.since) < 2*peersEvery && peers.Overlaps(p) {
-			if _, err := b.unblock(p, "this host has a connection with it, and the probes may be forged"); err != nil {
-				return spared, err
-			}
+	b.recent = slices.DeleteFunc(b.recent, func(p netip.Prefix) bool {
+		e := b.book[p]
+		if e == nil || looked.Sub(e.since) >= 2*peersEvery {
+			return true
+		}
+		if err != nil || !peers.Overlaps(p) {
+			return false
+		}
+		if _, err = b.unblock(p, "this host has a connection with it, and the probes may be forged"); err == nil {
 			spared = append(spared, p)
 		}
-	}
-	return spared, nil
+		return err == nil
+	})
+	return spared, err
 }
 
 // spare leaves a connected peer alone, and tells of it as the engine would
