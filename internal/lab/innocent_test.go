@@ -198,51 +198,41 @@ func TestBackscatter(t *testing.T) {
 // packets that are counted and never held against it. masscan, whose every
 // probe is followed by a RST, lives on that.
 func TestAnswersDoNotHideAScan(t *testing.T) {
-	l := newLab(t)
-	d := start(t, l.Target, Options{})
-	for _, f := range []struct {
-		name     string
-		src, dst netip.Addr
-	}{
-		{"IPv4", Source4(1), l.Target.V4},
-		{"IPv6", Source6(1), l.Target.V6},
-	} {
-		var packets []packet
+	foundAmid(t, func(src, dst netip.Addr) (packets []packet) {
 		for port := uint16(1); port <= 60; port++ {
-			packets = append(packets, tcp(f.src, f.dst, segment{from: 80, to: port, seq: uint32(port), flags: rst}))
+			packets = append(packets, tcp(src, dst, segment{from: 80, to: port, seq: uint32(port), flags: rst}))
 		}
 		for port := uint16(1); port <= 1000; port++ {
-			packets = append(packets, knock(f.src, f.dst, port))
+			packets = append(packets, knock(src, dst, port))
 		}
-		send(t, l.Attacker, packets...)
-		if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {
-			t.Errorf("%s: %v", f.name, err)
-		}
-	}
+		return packets
+	})
 }
 
 // TestRepeatsDoNotHideAScan: neither does a flood of SYNs to a few ports.
 func TestRepeatsDoNotHideAScan(t *testing.T) {
-	l := newLab(t)
-	d := start(t, l.Target, Options{})
-	for _, f := range []struct {
-		name     string
-		src, dst netip.Addr
-	}{
-		{"IPv4", Source4(1), l.Target.V4},
-		{"IPv6", Source6(1), l.Target.V6},
-	} {
-		var packets []packet
+	foundAmid(t, func(src, dst netip.Addr) (packets []packet) {
 		for i := range 20_000 {
 			port := uint16(1 + i%2)
 			if i%20 == 0 {
 				port = uint16(10 + i/20) // the scan
 			}
-			packets = append(packets, tcp(f.src, f.dst, segment{from: 40000, to: port, seq: uint32(i), flags: syn}))
+			packets = append(packets, tcp(src, dst, segment{from: 40000, to: port, seq: uint32(i), flags: syn}))
 		}
-		send(t, l.Attacker, packets...)
-		if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {
-			t.Errorf("%s: %v", f.name, err)
+		return packets
+	})
+}
+
+// foundAmid holds that a source of each family that sends these packets is
+// blocked.
+func foundAmid(t *testing.T, packets func(src, dst netip.Addr) []packet) {
+	t.Helper()
+	l := newLab(t)
+	d := start(t, l.Target, Options{})
+	for src, dst := range map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6} {
+		send(t, l.Attacker, packets(src, dst)...)
+		if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
+			t.Errorf("%s: %v", src, err)
 		}
 	}
 }
