@@ -363,32 +363,6 @@ func (e *Engine) compare(p *Probe, flow uint64, s *source, slot int, now int64, 
 	}
 }
 
-// Unblock forgets that a source is blocked and the ports it probed, so that
-// its next probe is judged like a first one. That it was an offender stays.
-func (e *Engine) Unblock(p netip.Prefix) {
-	delete(e.blocks.by, p.Masked())
-	k := e.keyOf(p.Addr())
-	if s := e.sources.peek(k); s != nil {
-		s.forget()
-	}
-	if i := e.traces.at(k); i >= 0 {
-		e.traces.drop(i)
-	}
-}
-
-// Restore tells the engine of a block that it did not make: one that the
-// kernel has from an earlier run, or that the operator made by hand.
-func (e *Engine) Restore(p netip.Prefix, since, until time.Time) {
-	from := e.clock.inside(since.UnixNano())
-	e.blocks.add(p.Masked(), block{since: from, until: e.clock.inside(until.UnixNano()), action: Block}, from, e.cfg.Blocks)
-}
-
-// Blocked reports whether a is blocked at a time, by the engine's books.
-func (e *Engine) Blocked(a netip.Addr, at int64) bool {
-	_, b, ok := e.covering(a, e.clock.inside(at))
-	return ok && b.action == Block
-}
-
 // Stats returns the counters.
 func (e *Engine) Stats() Stats {
 	s := e.stats

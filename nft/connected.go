@@ -60,8 +60,9 @@ func request(set string, key int) ([]byte, error) {
 	return m.MarshalBinary()
 }
 
-// ask reports whether the set has an address, or the /64 of one. The kernel answers while it is
-// asked (net/netfilter/nfnetlink.c), so the answer is there to be read.
+// ask reports whether the set has an address, or the /64 of one. The kernel
+// answers while it is asked (net/netfilter/nfnetlink.c), so the answer is there
+// to be read.
 func (q *question) ask(a netip.Addr) (bool, error) {
 	message, key := q.messages[0], a.AsSlice()
 	if a.Is6() {
@@ -91,8 +92,8 @@ func (q *question) ask(a netip.Addr) (bool, error) {
 }
 
 // Connected reports whether a, or another address of its IPv6 /64, had a
-// connection with this host within the last [PeerTime], and so may have one of which who looks at the sockets now and then
-// does not know yet.
+// connection with this host within the last [PeerTime], and so may have one of
+// which who looks at the sockets now and then does not know yet.
 func (t *Table) Connected(a netip.Addr) (bool, error) {
 	is, err := t.connected.ask(a)
 	if err != nil {

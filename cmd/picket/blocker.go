@@ -294,8 +294,13 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	if len(list) > tellEach {
 		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
 	}
-	meant := func(w netip.Prefix) bool { return !p.IsValid() || w == p }
-	return len(list) + b.undoubt(meant) + b.actions.forget(meant), nil
+	return len(list) + b.callOff(func(w netip.Prefix) bool { return !p.IsValid() || w == p }), nil
+}
+
+// callOff calls off the blocks for which which holds and that wait, for a look
+// at the sockets or for their command, and returns how many these are.
+func (b *blocker) callOff(which func(netip.Prefix) bool) int {
+	return b.undoubt(which) + b.actions.forget(which)
 }
 
 // end tells of a block that has ended and undoes what was done beside it.

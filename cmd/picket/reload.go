@@ -86,8 +86,7 @@ func (d *daemon) push(ctx context.Context) error {
 		if err := d.blocker.table.Fill(els); err != nil {
 			return err
 		}
-		d.blocker.undoubt(cfg.Spared)
-		d.actions.forget(cfg.Spared)
+		d.blocker.callOff(cfg.Spared)
 		for p, e := range d.blocker.book {
 			if cfg.Protected.Overlaps(p) || cfg.Spared(p) && !byHand(&e.event) {
 				if _, err := d.blocker.unblock(p, "the address is protected now, or of a list that is not blocked"); err != nil {
