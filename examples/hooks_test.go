@@ -20,11 +20,11 @@ import (
 	"testing"
 	"time"
 
-	"picket/engine"
+	"picket/internal/event"
 	"picket/internal/hook"
 )
 
-var event = engine.Event{
+var sample = event.Event{
 	Event: "block", Time: time.Unix(1795391544, 0).UTC(), Source: "192.0.2.7", Protocol: "tcp", Port: 11,
 	Mode: "stealth", Technique: "syn", Pattern: "portscan", Action: "block", Reason: `"quoted" & 'single'`,
 }
@@ -51,7 +51,7 @@ func run(t *testing.T, programs string, argv ...string) hook.Result {
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	results := make(chan hook.Result, 1)
-	r.Submit(command, event, func(res hook.Result) { results <- res })
+	r.Submit(command, sample, func(res hook.Result) { results <- res })
 	res := <-results
 	cancel()
 	if err := <-ended; err != nil {
@@ -77,8 +77,8 @@ func TestWebHooks(t *testing.T) {
 	if res := run(t, "curl", "webhook", srv.URL); res.Err != nil {
 		t.Fatalf("webhook: %v\n%s", res.Err, res.Output)
 	}
-	var e engine.Event
-	if r := <-got; json.Unmarshal([]byte(r.body), &e) != nil || e.Source != event.Source || e.Reason != event.Reason {
+	var e event.Event
+	if r := <-got; json.Unmarshal([]byte(r.body), &e) != nil || e.Source != sample.Source || e.Reason != sample.Reason {
 		t.Errorf("webhook posted %q", r.body)
 	}
 	token := filepath.Join(t.TempDir(), "token")

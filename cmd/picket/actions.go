@@ -13,6 +13,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/event"
 	"picket/internal/history"
 	"picket/internal/hook"
 	"picket/internal/hostsdeny"
@@ -207,7 +208,7 @@ func keepBounds(c, before *config.Config) bool {
 }
 
 // byHand reports whether a person ordered the block.
-func byHand(ev *engine.Event) bool { return ev.Config == handmade }
+func byHand(ev *event.Event) bool { return ev.Config == handmade }
 
 // handmade is the setting behind a block by hand.
 const handmade = "by hand"
@@ -274,7 +275,7 @@ func (a *actions) forget(which func(netip.Prefix) bool) (n int) {
 }
 
 // acted does what a decision without a block asks for. It is for the judge.
-func (a *actions) acted(ev engine.Event) {
+func (a *actions) acted(ev event.Event) {
 	s := a.set.Load()
 	if s.DryRun {
 		return
@@ -293,7 +294,7 @@ func (a *actions) every(p *config.Protocol) bool {
 }
 
 // again runs the command for a further probe.
-func (a *actions) again(ev engine.Event) {
+func (a *actions) again(ev event.Event) {
 	ev.Action, ev.Reason = engine.Run.String(), "a further probe above the trigger"
 	a.runner.Submit(a.set.Load().command, ev, a.result)
 }
@@ -320,7 +321,7 @@ func (a *actions) blocked(e *entry, w *blockWork) {
 }
 
 // ended undoes it. It is for the blocker.
-func (a *actions) ended(e *entry, ev engine.Event) {
+func (a *actions) ended(e *entry, ev event.Event) {
 	s := a.set.Load()
 	a.routes.remove(e.source)
 	a.deny.remove(e.source)
@@ -335,7 +336,7 @@ func (a *actions) ended(e *entry, ev engine.Event) {
 // record writes an event into the history, with the name of its source if
 // names are wanted, once that is known. The address is what was seen where the
 // source is a prefix.
-func (a *actions) record(ev engine.Event, address netip.Addr) {
+func (a *actions) record(ev event.Event, address netip.Addr) {
 	s := a.set.Load()
 	if s.History.File == "" && s.History.Blocked == "" && !s.Resolve.Enable {
 		return
@@ -348,7 +349,7 @@ func (a *actions) record(ev engine.Event, address netip.Addr) {
 		a.names.Lookup(address, func(name string) {
 			rec.Name = name
 			if name != "" && ev.Event != "expire" && ev.Event != "unblock" {
-				a.journal.Event(engine.Event{Event: "notice", Time: time.Now(), Source: ev.Source, Proven: ev.Proven, Reason: fmt.Sprintf("%s calls itself %s", address, name)})
+				a.journal.Event(event.Event{Event: "notice", Time: time.Now(), Source: ev.Source, Proven: ev.Proven, Reason: fmt.Sprintf("%s calls itself %s", address, name)})
 			}
 			a.recorder.put(rec)
 		})

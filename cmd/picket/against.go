@@ -17,7 +17,9 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/event"
 	"picket/internal/replay"
+	"picket/internal/show"
 )
 
 // A comparison runs two configurations over the same packets at once, so that
@@ -33,10 +35,10 @@ type comparison struct {
 // compared is a source that either configuration blocked, all or a part of it.
 type compared struct {
 	source netip.Prefix
-	block  [2]*engine.Event // the first; nil without one
-	widest [2]*engine.Event // the first of those with the widest extent
-	bits   [2]int           // of that extent
-	why    [2]string        // why the first was made, or what was decided instead
+	block  [2]*event.Event // the first; nil without one
+	widest [2]*event.Event // the first of those with the widest extent
+	bits   [2]int          // of that extent
+	why    [2]string       // why the first was made, or what was decided instead
 	times  [2]int
 	whole  [2]time.Duration
 }
@@ -151,7 +153,7 @@ func (x *comparison) sourceOf(a netip.Addr) netip.Prefix {
 	return q
 }
 
-func (y *compared) add(i int, ev engine.Event, d *engine.Decision) {
+func (y *compared) add(i int, ev event.Event, d *engine.Decision) {
 	if y.block[i] == nil {
 		y.block[i], y.why[i] = &ev, because(d)
 	}
@@ -165,17 +167,17 @@ func (y *compared) add(i int, ev engine.Event, d *engine.Decision) {
 // A difference is one source that the two configurations treat differently,
 // with the keys of its JSON form.
 type difference struct {
-	Event     string        `json:"event"`                 // "difference"
-	Change    string        `json:"change"`                // blocked, spared, or, blocked by both: earlier, later, wider, narrower, longer, shorter
-	Source    string        `json:"source"`                // address, or IPv6 prefix; the blocks may be of parts of it
-	This      *engine.Event `json:"this,omitempty"`        // the first block of this configuration
-	Other     *engine.Event `json:"other,omitempty"`       // that of the other one
-	ThisWide  *engine.Event `json:"this_widest,omitempty"` // its first block of the widest extent, if that is wider than the first
-	OtherWide *engine.Event `json:"other_widest,omitempty"`
-	ThisWhy   string        `json:"this_why"`
-	OtherWhy  string        `json:"other_why"`
-	ThisFor   int64         `json:"this_for_s"` // all its blocks together
-	OtherFor  int64         `json:"other_for_s"`
+	Event     string       `json:"event"`                 // "difference"
+	Change    string       `json:"change"`                // blocked, spared, or, blocked by both: earlier, later, wider, narrower, longer, shorter
+	Source    string       `json:"source"`                // address, or IPv6 prefix; the blocks may be of parts of it
+	This      *event.Event `json:"this,omitempty"`        // the first block of this configuration
+	Other     *event.Event `json:"other,omitempty"`       // that of the other one
+	ThisWide  *event.Event `json:"this_widest,omitempty"` // its first block of the widest extent, if that is wider than the first
+	OtherWide *event.Event `json:"other_widest,omitempty"`
+	ThisWhy   string       `json:"this_why"`
+	OtherWhy  string       `json:"other_why"`
+	ThisFor   int64        `json:"this_for_s"` // all its blocks together
+	OtherFor  int64        `json:"other_for_s"`
 
 	times [2]int
 }
@@ -213,7 +215,7 @@ func (y *compared) change() string {
 }
 
 // wide returns the first of side i's widest blocks, nil if that is its first.
-func (y *compared) wide(i int) *engine.Event {
+func (y *compared) wide(i int) *event.Event {
 	if y.widest[i] == y.block[i] {
 		return nil
 	}
@@ -282,14 +284,14 @@ func (x *comparison) encode(enc *json.Encoder, list []difference, sum *replay.Su
 
 func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary, took time.Duration) {
 	fmt.Fprintln(out, heading(x.result(0, sum, took)))
-	t := table{head: []string{"PROBES", "DROPPED", "BLOCKED", "CONFIGURATION"}}
+	t := show.Table{Head: []string{"PROBES", "DROPPED", "BLOCKED", "CONFIGURATION"}}
 	for i, s := range x.sides {
 		name := [...]string{"this", "other"}[i]
-		t.add(strconv.FormatUint(s.judge.engine.Stats().Probes, 10), strconv.FormatUint(s.dropped, 10), strconv.Itoa(x.blocked(i)),
+		t.Add(strconv.FormatUint(s.judge.engine.Stats().Probes, 10), strconv.FormatUint(s.dropped, 10), strconv.Itoa(x.blocked(i)),
 			name+": "+cmp.Or(s.config.File, "embedded default"))
 	}
 	fmt.Fprintln(out)
-	t.print(out)
+	t.Print(out)
 	printLearned(out, x.result(0, sum, took))
 	printTrapped(out, x.result(0, sum, took))
 	switch {
@@ -337,7 +339,7 @@ func (d *difference) print(out io.Writer) {
 	d.printSide(out, "other", d.Other, d.OtherWide, d.OtherWhy, d.OtherFor, d.times[1])
 }
 
-func (d *difference) printSide(out io.Writer, name string, first, widest *engine.Event, why string, whole int64, times int) {
+func (d *difference) printSide(out io.Writer, name string, first, widest *event.Event, why string, whole int64, times int) {
 	if first == nil {
 		fmt.Fprintf(out, "    %-5s let be: %s\n", name, cmp.Or(why, "nothing of it was judged"))
 		return

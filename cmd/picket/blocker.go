@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"picket/engine"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/nft"
 )
@@ -49,7 +49,7 @@ type work struct {
 type blockWork struct {
 	source netip.Prefix
 	length time.Duration
-	event  engine.Event
+	event  event.Event
 	seen   time.Time // when the kernel saw the probe; zero for a block by hand
 	renew  bool      // the kernel lost it: not news, and not a further offence
 
@@ -63,7 +63,7 @@ type entry struct {
 	source netip.Prefix
 	since  time.Time
 	until  time.Time
-	event  engine.Event
+	event  event.Event
 	index  int // in the heap
 
 	routed    bool // an earlier run had a route for it
@@ -228,7 +228,7 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 	}
 }
 
-func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev engine.Event) *entry {
+func (b *blocker) enter(p netip.Prefix, since, until time.Time, ev event.Event) *entry {
 	e := b.book[p]
 	if e == nil {
 		e = &entry{source: p, since: since}
@@ -292,7 +292,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 		b.end(e, "unblock", reason, time.Now(), len(list) <= tellEach)
 	}
 	if len(list) > tellEach {
-		b.journal.Event(engine.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
+		b.journal.Event(event.Event{Event: "unblock", Time: time.Now(), Action: "none", Reason: fmt.Sprintf("%d sources, %s", len(list), reason)})
 	}
 	return len(list) + b.callOff(func(w netip.Prefix) bool { return !p.IsValid() || w == p }), nil
 }
@@ -306,7 +306,7 @@ func (b *blocker) callOff(which func(netip.Prefix) bool) int {
 // end tells of a block that has ended and undoes what was done beside it.
 func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 	was := &e.event
-	ev := engine.Event{
+	ev := event.Event{
 		Event: how, Time: at, Source: sourceName(e.source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
 		Technique: was.Technique, Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Action: "none", Reason: reason,
 		Known: was.Known,

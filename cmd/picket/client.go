@@ -17,7 +17,7 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/journal"
+	"picket/internal/show"
 )
 
 // The commands that speak to the running daemon.
@@ -41,7 +41,7 @@ func statusCommand() *cobra.Command {
 func printStatus(out io.Writer, s control.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", name, journal.Clean(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w, "%s\t%s\n", name, show.Clean(fmt.Sprintf(format, args...)))
 	}
 	state := "blocking"
 	if s.DryRun {
@@ -67,7 +67,7 @@ func printStatus(out io.Writer, s control.Status) error {
 		row("flood", "none")
 	}
 	if s.Evidence.Capacity > 0 {
-		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity, plural(s.Evidence.Sources, "source"))
+		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity, show.Plural(s.Evidence.Sources, "source"))
 	} else {
 		row("evidence", "none is kept (evidence.memory = \"0\")")
 	}
@@ -102,17 +102,17 @@ func printBlocks(out io.Writer, list []control.Block) error {
 		_, err := fmt.Fprintln(out, "nobody is blocked")
 		return err
 	}
-	t := table{head: []string{"SOURCE", "REMAINING", "SINCE", "DROPS", "WHAT", "WHY"}}
+	t := show.Table{Head: []string{"SOURCE", "REMAINING", "SINCE", "DROPS", "WHAT", "WHY"}}
 	for _, b := range list {
 		why := cmp.Or(b.Evidence, b.Reason)
 		if b.Known != "" {
 			why = b.Reason + " (" + b.Known + ")"
 		}
 		left := config.Duration(time.Duration(b.Remaining) * time.Second)
-		t.add(b.Name, left.String(), stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
+		t.Add(b.Name, left.String(), stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
 	}
 	w := bufio.NewWriter(out)
-	t.print(w)
+	t.Print(w)
 	return w.Flush()
 }
 

@@ -16,7 +16,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/evidence"
-	"picket/internal/journal"
+	"picket/internal/show"
 	"picket/nft"
 )
 
@@ -52,7 +52,7 @@ func printExplanation(to io.Writer, x *control.Explanation, width int) error {
 // lines prints a text behind first, and where it takes more than a line, the
 // others behind indent.
 func lines(out io.Writer, first, indent, text string, width int) {
-	for i, line := range wrap(journal.Clean(text), width-len(indent)) {
+	for i, line := range show.Wrap(show.Clean(text), width-len(indent)) {
 		if i > 0 {
 			first = indent
 		}
@@ -61,10 +61,10 @@ func lines(out io.Writer, first, indent, text string, width int) {
 }
 
 func seen(k *control.Known) []string {
-	lines := []string{fmt.Sprintf("%s of %s at %s of this host, %s", plural(k.Probes, "probe"), plural(k.PortsAll, "port"),
-		plural(k.Targets, "address"), span(k.First, k.Last))}
+	lines := []string{fmt.Sprintf("%s of %s at %s of this host, %s", show.Plural(k.Probes, "probe"), show.Plural(k.PortsAll, "port"),
+		show.Plural(k.Targets, "address"), span(k.First, k.Last))}
 	if k.Repeated > 0 {
-		lines[0] += fmt.Sprintf("; and %s of them", plural(k.Repeated, "repeat"))
+		lines[0] += fmt.Sprintf("; and %s of them", show.Plural(k.Repeated, "repeat"))
 	}
 	var is []string
 	if k.Pattern != "" {
@@ -225,7 +225,7 @@ func (l *list) print(out io.Writer, width int) {
 		var b strings.Builder
 		for i, w := range widths {
 			if w > 0 {
-				fmt.Fprintf(&b, "%-*s", w, journal.Clean(r[i]))
+				fmt.Fprintf(&b, "%-*s", w, show.Clean(r[i]))
 			}
 		}
 		return b.String()

@@ -12,6 +12,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/host"
 )
@@ -47,7 +48,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 		}
 	}
 	d.mu.Unlock()
-	var ev engine.Event
+	var ev event.Event
 	x.config.Locate(&ev, p.Addr())
 	x.Country, x.ASN, x.Network = ev.Country, ev.ASN, ev.Network
 	if err := d.blocker.call(ctx, func() error { x.booked(d.blocker); return nil }); err != nil {

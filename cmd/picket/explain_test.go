@@ -11,7 +11,9 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/evidence"
+	"picket/internal/show"
 )
 
 // explaining is what is known of a source that has sent probes, each with a
@@ -149,7 +151,7 @@ func TestBlockHasItsOwnProbe(t *testing.T) {
 func TestBlockIsToldAlike(t *testing.T) {
 	x := explaining(t, "192.0.2.7")
 	p := netip.MustParsePrefix("192.0.2.7/32")
-	ev := engine.Event{
+	ev := event.Event{
 		Reason: "above the trigger", Evidence: "26 different ports", Pattern: "portscan", Technique: "syn", Proven: true, Known: "mine", Country: "NL",
 		Config: "tcp.trigger.advanced = 25", Protocol: "tcp", Port: 23,
 	}
@@ -227,7 +229,7 @@ func TestWrap(t *testing.T) {
 		{`say "picket unblock" twice`, 40, `say "picket unblock" twice`},
 		{`then say "un block" twice`, 16, `then say|"un block" twice`},
 	} {
-		if got := strings.Join(wrap(test.text, test.columns), "|"); got != test.want {
+		if got := strings.Join(show.Wrap(test.text, test.columns), "|"); got != test.want {
 			t.Errorf("%q in %d: %q, want %q", test.text, test.columns, got, test.want)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/evidence"
-	"picket/internal/journal"
+	"picket/internal/show"
 )
 
 // sayWatched says why a source of which probes are known is not blocked, and
@@ -44,7 +44,7 @@ func (x *explainer) sayWatched() {
 		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.config.Detect.Decoys)
 		if blocks {
 			x.change("It is blocked for what it does alone: by a connection to a trap port (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				x.config.TCP.Trigger[engine.Classic.String()], plural(d.Trigger+1, "port"), x.triggerOf(last))
+				x.config.TCP.Trigger[engine.Classic.String()], show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
 			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
 		}
 	case engine.Full:
@@ -115,7 +115,7 @@ func (x *explainer) sayEnded(d *engine.Decision, why string) {
 	if offence == 0 && x.Known != nil { // a block that was lost and renewed
 		offence = x.Known.Offences
 	}
-	x.change("It starts anew with its next probe; the next block is its %s.", journal.Ordinal(offence+1))
+	x.change("It starts anew with its next probe; the next block is its %s.", show.Ordinal(offence+1))
 }
 
 // setting names what made the decision about a kept probe.
@@ -145,7 +145,7 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 	if ended {
 		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", ago(idle), c.Window)
 	} else {
-		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", plural(d.Within, "different port"), c.Window, d.Trigger, name)
+		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", show.Plural(d.Within, "different port"), c.Window, d.Trigger, name)
 	}
 	switch {
 	case !blocks || x.List != nil && x.List.Policy != "block":
@@ -153,8 +153,8 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 		x.change("It is blocked at %d different ports within %s (%s).", d.Trigger+1, c.Window, name)
 	default:
 		x.change("It is blocked at %s within %s (%s), at %s of this host (detect.sweep = %d), or at %s in %s (detect.slow = %d).",
-			plural(max(1, d.Trigger+1-d.Within), "more port"), c.Window, name, plural(max(1, c.Sweep+1-d.Targets), "more address"), c.Sweep,
-			plural(c.Slow+1, "port"), c.SlowWindow, c.Slow)
+			show.Plural(max(1, d.Trigger+1-d.Within), "more port"), c.Window, name, show.Plural(max(1, c.Sweep+1-d.Targets), "more address"), c.Sweep,
+			show.Plural(c.Slow+1, "port"), c.SlowWindow, c.Slow)
 	}
 }
 

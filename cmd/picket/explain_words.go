@@ -11,7 +11,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/evidence"
-	"picket/internal/journal"
+	"picket/internal/show"
 )
 
 // The words of "picket explain": about one probe, and about who is blocked,
@@ -187,7 +187,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		x.sayLength(b, k)
 	}
 	if b.Drops > 0 {
-		x.why("The kernel has dropped %s of it since.", plural(b.Drops, "packet"))
+		x.why("The kernel has dropped %s of it since.", show.Plural(b.Drops, "packet"))
 	}
 	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", stamp(b.Expires), b.Name)
 	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.asked1())
@@ -202,9 +202,9 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	offence := ""
 	switch {
 	case k != nil:
-		offence = fmt.Sprintf("its %s block, and ", journal.Ordinal(k.Decision.Offence))
+		offence = fmt.Sprintf("its %s block, and ", show.Ordinal(k.Decision.Offence))
 	case x.Known != nil && x.Known.Offences > 0 && b.Name == x.Source: // and no address of it was since
-		offence = fmt.Sprintf("its %s block, and ", journal.Ordinal(x.Known.Offences))
+		offence = fmt.Sprintf("its %s block, and ", show.Ordinal(x.Known.Offences))
 	}
 	x.why("Blocked since %s for %s: %s%s (%s).", stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
 }
@@ -282,7 +282,7 @@ func (x *explainer) sayMany() {
 		x.State = "watched"
 		var list []string
 		for _, s := range x.inside[:min(len(x.inside), mostInside)] {
-			list = append(list, fmt.Sprintf("%s (%s)", sourceName(s.Prefix), plural(s.Probes, "probe")))
+			list = append(list, fmt.Sprintf("%s (%s)", sourceName(s.Prefix), show.Plural(s.Probes, "probe")))
 		}
 		if n := len(x.inside) - len(list); n > 0 {
 			list = append(list, fmt.Sprintf("and %d more", n))

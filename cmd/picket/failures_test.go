@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"picket/engine"
+	"picket/internal/event"
 	"picket/internal/hook"
 	"picket/internal/journal"
 	"picket/internal/resolve"
@@ -49,7 +49,7 @@ func TestCutOutputIsToldAsSuch(t *testing.T) {
 		{true, "command for block of 192.0.2.1: exit status 1; it said: no | such (and more, which is cut off)"},
 	} {
 		a, l := failing("command for")
-		a.result(hook.Result{Event: engine.Event{Event: "block", Source: "192.0.2.1"}, Err: errors.New("exit status 1"), Output: "no\nsuch", Cut: x.cut})
+		a.result(hook.Result{Event: event.Event{Event: "block", Source: "192.0.2.1"}, Err: errors.New("exit status 1"), Output: "no\nsuch", Cut: x.cut})
 		a.journal.Close()
 		if got := l.take(); !slices.Equal(got, []string{x.want}) {
 			t.Errorf("got %q, want %q", got, x.want)

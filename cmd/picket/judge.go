@@ -11,6 +11,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/journal"
 )
@@ -168,7 +169,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 }
 
 // block hands a source over to be blocked.
-func (j *judge) block(p *engine.Probe, d *engine.Decision, ev engine.Event) {
+func (j *judge) block(p *engine.Probe, d *engine.Decision, ev event.Event) {
 	w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
 	if !j.blocker.block(w) {
 		j.engine.Unblock(d.Source)
@@ -177,10 +178,10 @@ func (j *judge) block(p *engine.Probe, d *engine.Decision, ev engine.Event) {
 }
 
 // patternOf makes of the event of a probe that of the pattern it completed.
-func patternOf(ev engine.Event, d *engine.Decision) engine.Event {
+func patternOf(ev event.Event, d *engine.Decision) event.Event {
 	ev.Event, ev.Action, ev.For, ev.Reason, ev.Evidence = "pattern", engine.None.String(), 0, ev.Evidence, ""
 	if d.Pattern.Shared() {
-		ev = engine.Event{Event: ev.Event, Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Action: ev.Action, Reason: ev.Reason, Config: ev.Config}
+		ev = event.Event{Event: ev.Event, Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Action: ev.Action, Reason: ev.Reason, Config: ev.Config}
 	}
 	return ev
 }
@@ -197,13 +198,13 @@ func section(c *config.Config, protocol uint8) (name string, s *config.Protocol)
 }
 
 // event describes a probe and what was decided about it.
-func (j *judge) event(p *engine.Probe, d *engine.Decision) engine.Event {
-	ev := engine.Event{
+func (j *judge) event(p *engine.Probe, d *engine.Decision) event.Event {
+	ev := event.Event{
 		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
 		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
 		Mode: p.Mode.String(), Technique: p.Technique.String(), Interface: j.interfaceName(p.Interface),
 		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
-		Action: d.Action.String(), For: engine.Seconds(d.For), Reason: d.Reason.String(), Evidence: d.Evidence(), Config: j.setting(p, d),
+		Action: d.Action.String(), For: event.Seconds(d.For), Reason: d.Reason.String(), Evidence: d.Evidence(), Config: j.setting(p, d),
 	}
 	if p.Protocol == engine.ProtocolTCP {
 		ev.Flags = engine.FlagNames(p.Flags)

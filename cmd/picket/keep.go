@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/state"
 )
@@ -62,9 +63,9 @@ func keep(e *entry) keptBlock {
 	}
 }
 
-func (k keptBlock) event() engine.Event {
-	return engine.Event{
-		Event: "block", Time: k.Since, Source: sourceName(k.Source), Action: engine.Block.String(), For: engine.Seconds(k.Until.Sub(k.Since)),
+func (k keptBlock) event() event.Event {
+	return event.Event{
+		Event: "block", Time: k.Since, Source: sourceName(k.Source), Action: engine.Block.String(), For: event.Seconds(k.Until.Sub(k.Since)),
 		Reason: k.Reason, Evidence: k.Evidence, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
 		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known, Country: k.Country,
 	}

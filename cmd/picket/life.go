@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"picket/engine"
+	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/systemd"
 	"picket/nflog"
@@ -81,7 +81,7 @@ func (d *daemon) watchLoss(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			if lost := d.reader.Stats().Lost; lost > told {
-				d.journal.Event(engine.Event{Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)), Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
+				d.journal.Event(event.Event{Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)), Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
 				told = lost
 			}
 		}

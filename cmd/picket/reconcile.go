@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"picket/engine"
+	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/nft"
 )
@@ -120,7 +120,7 @@ func (b *blocker) agree(list []nft.Block, by string) (found, gone []*entry) {
 			if by != "" {
 				reason = "added to the set by " + by
 			}
-			ev := engine.Event{Event: "block", Time: now, Source: sourceName(x.Source), Action: "block", For: engine.Seconds(x.For), Reason: reason}
+			ev := event.Event{Event: "block", Time: now, Source: sourceName(x.Source), Action: "block", For: event.Seconds(x.For), Reason: reason}
 			if by != "" {
 				ev.Config = handmade
 			}

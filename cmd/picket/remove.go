@@ -13,9 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/hook"
 	"picket/internal/hostsdeny"
 	"picket/internal/route"
@@ -136,7 +136,7 @@ func endAll(c *config.Config, blocks []nft.Block) error {
 	runner := hook.New(bounds)
 	results := make(chan hook.Result, len(blocks))
 	for _, b := range blocks {
-		ev := engine.Event{Event: "unblock", Time: time.Now(), Source: sourceName(b.Source), Action: "none", Reason: "picket remove"}
+		ev := event.Event{Event: "unblock", Time: time.Now(), Source: sourceName(b.Source), Action: "none", Reason: "picket remove"}
 		runner.Submit(end, ev, func(r hook.Result) { results <- r }) // the queue has room for all
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -19,6 +19,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/event"
 	"picket/internal/replay"
 )
 
@@ -135,7 +136,7 @@ func replayOne(ctx context.Context, out io.Writer, c *config.Config, rules repla
 	enc := json.NewEncoder(out)
 	// An error of writing shows when the buffer is flushed.
 	if o.json {
-		s.tell = func(ev engine.Event) { _ = enc.Encode(ev) }
+		s.tell = func(ev event.Event) { _ = enc.Encode(ev) }
 	}
 	emit := s.queue
 	if o.packets {

@@ -20,8 +20,8 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/journal"
 	"picket/internal/report"
+	"picket/internal/show"
 )
 
 func reportCommand() *cobra.Command {
@@ -129,7 +129,7 @@ func readJournal(ctx context.Context, from time.Time, add func(report.Event)) er
 		cancel() // it would wait for us to read on
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("ask the journal: %w: %s", err, journal.Clean(strings.TrimSpace(said.String())))
+		return fmt.Errorf("ask the journal: %w: %s", err, show.Clean(strings.TrimSpace(said.String())))
 	}
 	return inFile("the journal", bad)
 }
@@ -166,7 +166,7 @@ func (q *question) drops() map[string]uint64 {
 func (q *question) heading(r *report.Report) string {
 	where := map[string]string{"": "the journal", "-": "standard input"}[q.file]
 	if where == "" {
-		where = journal.Clean(q.file)
+		where = show.Clean(q.file)
 	}
 	from, to := q.from, time.Now()
 	if from.IsZero() {
@@ -195,7 +195,7 @@ func printReport(out io.Writer, r *report.Report, heading string) {
 	row("sources", "%s", sources)
 	blocks := fmt.Sprintf("%d made, %d in force at the end", r.Blocks, r.InForce)
 	if r.Drops > 0 {
-		blocks += fmt.Sprintf("; those in force now have dropped %s", plural(r.Drops, "packet"))
+		blocks += fmt.Sprintf("; those in force now have dropped %s", show.Plural(r.Drops, "packet"))
 	}
 	row("blocks", "%s", blocks)
 	row("events", "%s", kinds(r.Events))
@@ -276,7 +276,7 @@ func printColumns(out io.Writer, cs []column) {
 			case i < 0:
 				fmt.Fprintf(&line, "%-*s", c.width(), c.title)
 			case i < len(c.list):
-				fmt.Fprintf(&line, "%-*s  %*d", c.name(), report.Clean(c.list[i].Name, columnWidth), c.number(), c.list[i].Count)
+				fmt.Fprintf(&line, "%-*s  %*d", c.name(), show.Cut(c.list[i].Name, columnWidth), c.number(), c.list[i].Count)
 			default:
 				fmt.Fprintf(&line, "%*s", c.width(), "")
 			}
@@ -292,14 +292,14 @@ func printBusiest(out io.Writer, list []report.Source) {
 	if len(list) == 0 {
 		return
 	}
-	t := table{head: []string{"SOURCE", "PROBES", "PORTS", "BLOCKS", "DROPS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN"}}
+	t := show.Table{Head: []string{"SOURCE", "PROBES", "PORTS", "BLOCKS", "DROPS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN"}}
 	for i := range list {
 		s := &list[i]
-		t.add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Blocks)), some(s.Drops), s.Pattern, s.Technique, s.Tool, map[bool]string{true: "yes"}[s.Proven],
-			s.Known, report.Clean(from(s.Country, s.ASN, s.Network), columnWidth), s.Last.Local().Format("01-02 15:04:05"))
+		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Blocks)), some(s.Drops), s.Pattern, s.Technique, s.Tool, map[bool]string{true: "yes"}[s.Proven],
+			s.Known, show.Cut(from(s.Country, s.ASN, s.Network), columnWidth), s.Last.Local().Format("01-02 15:04:05"))
 	}
 	fmt.Fprintln(out)
-	t.print(out)
+	t.Print(out)
 }
 
 // some writes a number, 0 as nothing.

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"picket/internal/config"
-	"picket/internal/report"
+	"picket/internal/show"
 )
 
 // How "picket top" looks.
@@ -32,7 +32,7 @@ func (v *view) draw(out io.Writer, size func() (width, height int)) error {
 		if i > 0 {
 			fmt.Fprint(w, "\r\n")
 		}
-		line = report.Clean(line, width)
+		line = show.Cut(line, width)
 		if v.isHead(line) {
 			line = "\x1b[1m" + line + "\x1b[0m"
 		}
@@ -85,18 +85,18 @@ func (v *view) sourceTable(out io.Writer, rows int) {
 		fmt.Fprintln(out, "\nnobody has probed yet")
 		return
 	}
-	t := table{head: []string{"SOURCE", "PROBES", "/S", "PORTS", "HOSTS", "PATTERN", "TOOL", "PROVEN", "STATE", "LAST", "FROM"}}
+	t := show.Table{Head: []string{"SOURCE", "PROBES", "/S", "PORTS", "HOSTS", "PATTERN", "TOOL", "PROVEN", "STATE", "LAST", "FROM"}}
 	for i := range list[:min(rows, len(list))] {
 		s := &list[i]
 		state := map[bool]string{true: "blocked"}[s.Blocked]
 		if state == "" && s.Offences > 0 {
 			state = "offender" // blocked once, or only logged
 		}
-		t.add(s.Name, fmt.Sprint(s.Probes), rate(v.rate(s)), fmt.Sprint(s.Ports), fmt.Sprint(s.Targets), s.Pattern, s.Tool,
+		t.Add(s.Name, fmt.Sprint(s.Probes), rate(v.rate(s)), fmt.Sprint(s.Ports), fmt.Sprint(s.Targets), s.Pattern, s.Tool,
 			map[bool]string{true: "yes"}[s.Proven], state, sinceThen(v.at.Sub(s.Last)), from(s.Country, s.ASN, s.Network))
 	}
 	fmt.Fprintln(out)
-	t.print(out)
+	t.Print(out)
 }
 
 func (v *view) blockTable(out io.Writer, rows int) {
@@ -105,14 +105,14 @@ func (v *view) blockTable(out io.Writer, rows int) {
 		fmt.Fprintln(out, "\nnobody is blocked")
 		return
 	}
-	t := table{head: []string{"BLOCKED", "LEFT", "DROPS", "/S", "PATTERN", "TECHNIQUE", "LIST", "WHY"}}
+	t := show.Table{Head: []string{"BLOCKED", "LEFT", "DROPS", "/S", "PATTERN", "TECHNIQUE", "LIST", "WHY"}}
 	for i := range list[:min(rows, len(list))] {
 		b := &list[i]
-		t.add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(), fmt.Sprint(b.Drops), rate(v.dropRate(b)),
+		t.Add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(), fmt.Sprint(b.Drops), rate(v.dropRate(b)),
 			b.Pattern, b.Technique, b.Known, b.Reason)
 	}
 	fmt.Fprintln(out)
-	t.print(out)
+	t.Print(out)
 }
 
 func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

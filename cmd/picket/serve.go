@@ -16,6 +16,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/nft"
 )
@@ -93,7 +94,7 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 	c := d.current()
 	list := make([]control.Source, 0, len(recent))
 	for _, s := range recent {
-		var ev engine.Event
+		var ev event.Event
 		c.Locate(&ev, s.Prefix.Addr())
 		list = append(list, control.Source{
 			Name: sourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets, Pattern: s.Pattern.String(), Tool: s.Tool.String(),
@@ -146,7 +147,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 		}
 	}
 	now := time.Now()
-	ev := engine.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: engine.Seconds(length), Reason: r.Reason, Config: handmade}
+	ev := event.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: event.Seconds(length), Reason: r.Reason, Config: handmade}
 	d.actions.set.Load().Locate(&ev, p.Addr())
 	if err := d.blocker.call(ctx, func() error {
 		w := &blockWork{source: p, length: time.Duration(length), event: ev}

@@ -9,6 +9,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/event"
 	"picket/internal/replay"
 )
 
@@ -21,7 +22,7 @@ const maxReacted = 1 << 18
 type side struct {
 	config  *config.Config
 	judge   *judge // for its events; its channels are not used
-	tell    func(engine.Event)
+	tell    func(event.Event)
 	reacted map[netip.Prefix]*reacted
 	order   []*reacted
 	more    uint64 // reactions to sources beyond maxReacted
@@ -33,7 +34,7 @@ type side struct {
 
 // reacted is a source that was reacted to, all or a part of it.
 type reacted struct {
-	first, last engine.Event
+	first, last event.Event
 	times       int
 	blocked     bool          // not merely told of, or the command run
 	whole       time.Duration // of all reactions
@@ -47,7 +48,7 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 	j := newJudge(c, e, nil)
 	j.names = nil // the indexes are those of the machine that captured
 	return &side{
-		config: c, judge: j, tell: func(engine.Event) {}, reacted: map[netip.Prefix]*reacted{},
+		config: c, judge: j, tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
 		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32),
 	}, nil
 }
@@ -98,7 +99,7 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 	return d, false
 }
 
-func (s *side) react(source netip.Prefix, ev engine.Event) {
+func (s *side) react(source netip.Prefix, ev event.Event) {
 	x := s.reacted[source]
 	if x == nil {
 		if len(s.order) >= maxReacted {

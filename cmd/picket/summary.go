@@ -16,6 +16,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/replay"
+	"picket/internal/show"
 )
 
 // replayResult is the summary of a replay, with the keys of its JSON form.
@@ -95,7 +96,7 @@ func (s *side) print(out io.Writer, r replayResult) {
 
 // heading says in a line what was read.
 func heading(r replayResult) string {
-	text := fmt.Sprintf("%s in %s", plural(r.Packets, "packet"), plural(r.Files, "file"))
+	text := fmt.Sprintf("%s in %s", show.Plural(r.Packets, "packet"), show.Plural(r.Files, "file"))
 	if r.Packets > 0 {
 		text += fmt.Sprintf(", over %s from %s", stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
 	}
@@ -132,7 +133,7 @@ func printTrapped(out io.Writer, r replayResult) {
 		were = "was"
 	}
 	fmt.Fprintf(out, "\nof %s to ports of classic mode %d %s completed in the capture; only those count, as on the host\n",
-		plural(r.Asked, "connection"), r.Trapped, were)
+		show.Plural(r.Asked, "connection"), r.Trapped, were)
 }
 
 // printReacted lists who was reacted to.
@@ -141,17 +142,17 @@ func (s *side) printReacted(out io.Writer) {
 		fmt.Fprintln(out, "\nnobody would have been blocked")
 		return
 	}
-	t := table{head: []string{"SOURCE", "ACTION", "FOR", "TIMES", "PROBES", "PORTS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "REACTED", "KNOWN", "FROM"}}
+	t := show.Table{Head: []string{"SOURCE", "ACTION", "FOR", "TIMES", "PROBES", "PORTS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "REACTED", "KNOWN", "FROM"}}
 	for _, x := range s.order {
 		ev := x.last
-		t.add(ev.Source, ev.Action, config.Duration(ev.For).String(), strconv.Itoa(x.times), strconv.FormatUint(uint64(ev.Probes), 10), strconv.FormatUint(uint64(ev.PortsSeen), 10),
+		t.Add(ev.Source, ev.Action, config.Duration(ev.For).String(), strconv.Itoa(x.times), strconv.FormatUint(uint64(ev.Probes), 10), strconv.FormatUint(uint64(ev.PortsSeen), 10),
 			ev.Pattern, ev.Technique, ev.Tool, map[bool]string{true: "yes", false: "no"}[ev.Proven], x.first.Time.UTC().Format("2006-01-02 15:04:05.000"),
 			ev.Known, from(ev.Country, ev.ASN, ev.Network))
 	}
 	fmt.Fprintln(out)
-	t.print(out)
+	t.Print(out)
 	if s.more > 0 {
-		fmt.Fprintf(out, "not listed: %s to sources beyond the first %d\n", plural(s.more, "reaction"), maxReacted)
+		fmt.Fprintf(out, "not listed: %s to sources beyond the first %d\n", show.Plural(s.more, "reaction"), maxReacted)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"picket/engine"
+	"picket/internal/event"
 )
 
 func TestKnown(t *testing.T) {
@@ -150,7 +151,7 @@ func TestOriginFaults(t *testing.T) {
 	if err != nil || c.Runnable() != nil || len(c.Warnings) != 1 || c.Warnings[0].Line != 2 {
 		t.Errorf("a database that is not there is a warning: %v, %v", err, c)
 	}
-	var ev engine.Event
+	var ev event.Event
 	if c.Locate(&ev, netip.MustParseAddr("192.0.2.1")); ev.Country != "" || ev.ASN != 0 {
 		t.Errorf("%+v", ev)
 	}

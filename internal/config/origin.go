@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 
-	"picket/engine"
+	"picket/internal/event"
 	"picket/internal/origin"
 )
 
@@ -44,7 +44,7 @@ func (s *section) database(key string, to *string, kind origin.Kind) *origin.Dat
 }
 
 // Locate writes into ev what is known of where a comes from.
-func (c *Config) Locate(ev *engine.Event, a netip.Addr) {
+func (c *Config) Locate(ev *event.Event, a netip.Addr) {
 	ev.Country = c.Origin.country.Find(a).Country
 	n := c.Origin.network.Find(a)
 	ev.ASN, ev.Network = n.ASN, n.Network

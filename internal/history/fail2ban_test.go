@@ -36,7 +36,7 @@ func records(now time.Time) []Record {
 		{"block", "block"}, {"probe", "log"}, {"pattern", "run"},
 		{"ignore", "none"}, {"probe", "none"}, {"expire", "block"}, {"notice", ""},
 	} {
-		e := event(c.event, "syn")
+		e := eventOf(c.event, "syn")
 		e.Action, e.Time, e.Source = c.action, now, fmt.Sprintf("192.0.2.%d", i+1)
 		list = append(list, Record{Event: e, Zone: time.Local})
 	}

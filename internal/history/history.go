@@ -21,9 +21,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"picket/internal/event"
 	"time"
-
-	"picket/engine"
 )
 
 // A Format is the form of a line. The zero Format is JSON.
@@ -31,7 +30,7 @@ type Format uint8
 
 // The formats.
 const (
-	JSON        Format = iota // an engine.Event a line
+	JSON        Format = iota // an event.Event a line
 	PortSentry1               // PortSentry 1.2's line of its history and blocked files
 	PortSentry2               // PortSentry 2's "Scan from" line
 )
@@ -61,7 +60,7 @@ func ParseFormat(s string) (Format, error) {
 
 // A Record is an event with what a PortSentry line needs beside it.
 type Record struct {
-	Event engine.Event
+	Event event.Event
 	// Address is the address that was seen, since an IPv6 source is a prefix
 	// and fail2ban bans addresses. Without one the source's own is taken.
 	Address netip.Addr
@@ -82,7 +81,7 @@ func (f Format) Append(b []byte, r Record) ([]byte, error) {
 	}
 	if f == JSON {
 		line, err := json.Marshal(struct {
-			engine.Event
+			event.Event
 			Name string `json:"name,omitempty"`
 		}{r.Event, r.Name})
 		if err != nil {
@@ -106,7 +105,7 @@ func (f Format) Append(b []byte, r Record) ([]byte, error) {
 }
 
 // acted reports whether something was done about what the event tells.
-func acted(e engine.Event, ends bool) bool {
+func acted(e event.Event, ends bool) bool {
 	switch e.Event {
 	case "block":
 		return ends || e.Protocol != "" // by hand there is no probe to speak of

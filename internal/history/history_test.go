@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"picket/internal/event"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,16 +15,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-
-	"picket/engine"
 )
 
 // at is the moment of the lines in docs/portsentry.md, taken from a run of
 // Debian's PortSentry 1.2 (UTC).
 var at = time.Unix(1795391544, 694_900_000)
 
-func event(kind, technique string) engine.Event {
-	return engine.Event{
+func eventOf(kind, technique string) event.Event {
+	return event.Event{
 		Event: kind, Time: at, Source: "10.77.0.2", Protocol: "tcp", Port: 11, Mode: "stealth",
 		Technique: technique, Flags: technique, Action: "block",
 	}
@@ -42,10 +41,10 @@ func TestPortSentryLines(t *testing.T) {
 	one := "1795391544 - 11/22/2026 23:52:24 Host: 10.77.0.2/10.77.0.2 Port: 11 TCP Blocked\n"
 	two := "2026-11-22T23:52:24.694+0000 Scan from: [10.77.0.2] (10.77.0.2) protocol: [TCP] port: [11] " +
 		"type: [TCP SYN/Normal scan] IP opts: [unknown] ignored: [false] triggered: [true] noblock: [false] blocked: [true]\n"
-	if got := line(t, JSON, Record{Event: event("block", "syn"), Name: "scan.example.org"}); !strings.Contains(got, `,"name":"scan.example.org"}`) {
+	if got := line(t, JSON, Record{Event: eventOf("block", "syn"), Name: "scan.example.org"}); !strings.Contains(got, `,"name":"scan.example.org"}`) {
 		t.Errorf("no name in %s", got)
 	}
-	r := Record{Event: event("block", "syn")}
+	r := Record{Event: eventOf("block", "syn")}
 	if d := cmp.Diff(one, line(t, PortSentry1, r)); d != "" {
 		t.Errorf("1.2 (-want +got):\n%s", d)
 	}
@@ -62,7 +61,7 @@ func TestPortSentryLines(t *testing.T) {
 }
 
 func TestAddressOfAPrefix(t *testing.T) {
-	r := Record{Event: event("block", "syn")}
+	r := Record{Event: eventOf("block", "syn")}
 	r.Event.Source = "2001:db8:0:1::/64"
 	if got := line(t, PortSentry2, r); !strings.Contains(got, "[2001:db8:0:1::] ") {
 		t.Errorf("without an address: %q", got)
@@ -71,7 +70,7 @@ func TestAddressOfAPrefix(t *testing.T) {
 	if got := line(t, PortSentry1, r); !strings.Contains(got, "Host: 2001:db8:0:1::99/2001:db8:0:1::99 ") {
 		t.Errorf("with one: %q", got)
 	}
-	r = Record{Event: event("block", "syn")}
+	r = Record{Event: eventOf("block", "syn")}
 	r.Event.Source = "nonsense\n"
 	if b, err := PortSentry1.Append(nil, r); err == nil || len(b) > 0 {
 		t.Errorf("a source that is none: %q, %v", b, err)
@@ -98,7 +97,7 @@ func TestLabels(t *testing.T) {
 		{"stealth", "udp", "udp", "", "UDP"},
 		{"stealth", "sctp", "sctp-init", "", "SCTP"},
 	} {
-		e := event("block", c.technique)
+		e := eventOf("block", c.technique)
 		e.Mode, e.Protocol, e.Flags = c.mode, c.protocol, c.flags
 		if got := line(t, PortSentry2, Record{Event: e}); !strings.Contains(got, " type: ["+c.want+"] ") {
 			t.Errorf("%s %s %s: %q, want %q", c.mode, c.technique, c.flags, got, c.want)
@@ -127,7 +126,7 @@ func TestOnlyWhatWasActedOn(t *testing.T) {
 		{"lost", "", "", lines{}},
 		{"notice", "", "", lines{}},
 	} {
-		e := event(c.event, "syn")
+		e := eventOf(c.event, "syn")
 		e.Action, e.Protocol = c.action, c.protocol
 		for f, want := range map[Format]int{JSON: c.want.JSON, PortSentry1: c.want.PortSentry, PortSentry2: c.want.PortSentry} {
 			if got := strings.Count(line(t, f, Record{Event: e}), "\n"); got != want {
@@ -135,7 +134,7 @@ func TestOnlyWhatWasActedOn(t *testing.T) {
 			}
 		}
 	}
-	e := event("probe", "syn")
+	e := eventOf("probe", "syn")
 	e.Action = "log"
 	if got := line(t, PortSentry2, Record{Event: e}); !strings.Contains(got, "noblock: [true] blocked: [false]") {
 		t.Errorf("what was logged only says %q", got)
@@ -143,9 +142,9 @@ func TestOnlyWhatWasActedOn(t *testing.T) {
 }
 
 func TestJSONIsTheEvent(t *testing.T) {
-	want := event("block", "syn")
+	want := eventOf("block", "syn")
 	want.Time = at.UTC()
-	var got engine.Event
+	var got event.Event
 	s := line(t, JSON, Record{Event: want})
 	if err := json.Unmarshal([]byte(s), &got); err != nil || strings.Count(s, "\n") != 1 {
 		t.Fatalf("%q: %v", s, err)
@@ -168,7 +167,7 @@ func TestFormatNames(t *testing.T) {
 
 func write(t *testing.T, h *File) {
 	t.Helper()
-	if err := h.Write(Record{Event: event("block", "syn")}); err != nil {
+	if err := h.Write(Record{Event: eventOf("block", "syn")}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -246,7 +245,7 @@ func TestFileComesBack(t *testing.T) {
 	if err := os.Rename(dir, dir+".old"); err != nil {
 		t.Fatal(err)
 	}
-	if h.Reopen() == nil || h.Write(Record{Event: event("block", "syn")}) == nil {
+	if h.Reopen() == nil || h.Write(Record{Event: eventOf("block", "syn")}) == nil {
 		t.Error("no error though the directory is gone")
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -303,7 +302,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	h.f = f
 	defer h.Close()
-	if err := h.Write(Record{Event: event("block", "syn")}); err == nil || !strings.Contains(err.Error(), "no space") {
+	if err := h.Write(Record{Event: eventOf("block", "syn")}); err == nil || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"picket/engine"
+	"picket/internal/event"
 )
 
 // appendOne writes PortSentry 1.2's line (WriteBlocked in portsentry_io.c):
@@ -45,11 +46,11 @@ func (r Record) name() string {
 	return r.Address.String()
 }
 
-func protocol(e engine.Event) string { return strings.ToUpper(e.Protocol) }
+func protocol(e event.Event) string { return strings.ToUpper(e.Protocol) }
 
 // label is PortSentry's name of a probe (ReportPacketType in packet_info.c),
 // in its order: XMAS whenever FIN, PSH and URG are set, whatever else is.
-func label(e engine.Event) string {
+func label(e event.Event) string {
 	switch {
 	case e.Mode == "classic", e.Technique == "connect":
 		return "Connect"
@@ -73,7 +74,7 @@ func label(e engine.Event) string {
 
 // flags returns whether a flag was set, 1 or 0. An event that lists none, a
 // pattern for instance, has the flags that its technique is made of.
-func flags(e engine.Event) func(string) int {
+func flags(e event.Event) func(string) int {
 	s := e.Flags
 	if s == "" {
 		switch s = e.Technique; s {

@@ -9,11 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"picket/internal/event"
 	"regexp"
 	"strconv"
 	"strings"
-
-	"picket/engine"
 )
 
 // Bounds of a command, far below the kernel's.
@@ -81,7 +80,7 @@ func (c Command) Check() error {
 // Argv returns the arguments for an event. A token is replaced wherever it
 // stands, whatever it is replaced by is never read again, and an argument
 // stays one argument.
-func (c Command) Argv(e engine.Event) []string {
+func (c Command) Argv(e event.Event) []string {
 	or := func(s string) string {
 		if s == "" {
 			return unset

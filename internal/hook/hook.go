@@ -27,14 +27,13 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"picket/internal/event"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
-
-	"picket/engine"
 )
 
 // Errors of a [Result], to be told apart with errors.Is. A program that is not
@@ -71,7 +70,7 @@ func (c Config) withDefaults() Config {
 
 // A Result tells how a command went, for the journal.
 type Result struct {
-	Event  engine.Event
+	Event  event.Event
 	Argv   []string
 	Took   time.Duration
 	Output string // both streams, cut to the bound; control characters are replaced
@@ -88,7 +87,7 @@ type Runner struct {
 
 type job struct {
 	command Command
-	event   engine.Event
+	event   event.Event
 	done    func(Result)
 }
 
@@ -103,7 +102,7 @@ func New(c Config) *Runner {
 // is nil, is called once from another goroutine when the command has ended or
 // could not start: whoever wants a block to come after its command blocks in
 // done. Commands start in the order in which they were submitted.
-func (r *Runner) Submit(c Command, e engine.Event, done func(Result)) bool {
+func (r *Runner) Submit(c Command, e event.Event, done func(Result)) bool {
 	if done == nil {
 		done = func(Result) {}
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"picket/internal/event"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,14 +20,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"picket/engine"
 )
 
-var event = engine.Event{
+var sample = event.Event{
 	Event: "block", Time: time.Unix(1795391544, 0).UTC(), Source: "192.0.2.1", Destination: netip.MustParseAddr("198.51.100.1"),
 	Protocol: "tcp", Port: 11, Mode: "stealth", Technique: "syn", Pattern: "portscan", Ports: []string{"tcp/1", "tcp/11"},
-	Action: "block", For: engine.Seconds(10 * time.Minute), Reason: "two ports; $(reboot) `reboot`",
+	Action: "block", For: event.Seconds(10 * time.Minute), Reason: "two ports; $(reboot) `reboot`",
 }
 
 func parse(t *testing.T, argv ...string) Command {
@@ -64,14 +63,14 @@ func TestParse(t *testing.T) {
 func TestArgv(t *testing.T) {
 	c := parse(t, "/bin/x", "$TARGET$", "--at=$TARGET$:$PORT$", "$MODE$$PROTOCOL$", "$PATTERN$", "$HOME", "${PORT}", "a b;c")
 	want := []string{"/bin/x", "192.0.2.1", "--at=192.0.2.1:11", "stealthtcp", "portscan", "$HOME", "${PORT}", "a b;c"}
-	if d := cmp.Diff(want, c.Argv(event)); d != "" {
+	if d := cmp.Diff(want, c.Argv(sample)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	want = []string{"/bin/x", "-", "--at=-:0", "--", "-", "$HOME", "${PORT}", "a b;c"}
-	if d := cmp.Diff(want, c.Argv(engine.Event{})); d != "" {
+	if d := cmp.Diff(want, c.Argv(event.Event{})); d != "" {
 		t.Errorf("an empty event (-want +got):\n%s", d)
 	}
-	e := event
+	e := sample
 	e.Source = "$PORT$ ; reboot" // it cannot be; if it were, it would stay one word
 	if got := c.Argv(e)[1]; got != e.Source {
 		t.Errorf("what was put in was read again: %q", got)
@@ -98,7 +97,7 @@ func start(t *testing.T, c Config) *Runner {
 func result(t *testing.T, r *Runner, argv ...string) Result {
 	t.Helper()
 	ch := make(chan Result, 1)
-	if !r.Submit(parse(t, argv...), event, func(res Result) { ch <- res }) {
+	if !r.Submit(parse(t, argv...), sample, func(res Result) { ch <- res }) {
 		t.Fatal("refused")
 	}
 	select {
@@ -113,8 +112,8 @@ func result(t *testing.T, r *Runner, argv ...string) Result {
 func TestEventReachesTheCommand(t *testing.T) {
 	r := start(t, Config{})
 	res := result(t, r, "/bin/cat")
-	var got engine.Event
-	if err := json.Unmarshal([]byte(res.Output), &got); res.Err != nil || err != nil || got.Source != event.Source {
+	var got event.Event
+	if err := json.Unmarshal([]byte(res.Output), &got); res.Err != nil || err != nil || got.Source != sample.Source {
 		t.Errorf("standard input: %q, %v, %v", res.Output, err, res.Err)
 	}
 	t.Setenv("NOTIFY_SOCKET", "/run/systemd/notify")
@@ -122,7 +121,7 @@ func TestEventReachesTheCommand(t *testing.T) {
 	res = result(t, r, "/usr/bin/env")
 	for _, want := range []string{
 		"PICKET_EVENT=block", "PICKET_SOURCE=192.0.2.1", "PICKET_PORT=11", "PICKET_PORTS=tcp/1,tcp/11", "PICKET_FOR_S=600",
-		"PICKET_PROVEN=false", "PICKET_TIME=2026-11-22T23:52:24Z", "PICKET_REASON=" + event.Reason, "PICKET_DESTINATION=198.51.100.1",
+		"PICKET_PROVEN=false", "PICKET_TIME=2026-11-22T23:52:24Z", "PICKET_REASON=" + sample.Reason, "PICKET_DESTINATION=198.51.100.1",
 	} {
 		if !strings.Contains("\n"+res.Output+"\n", "\n"+want+"\n") {
 			t.Errorf("no %s in the environment:\n%s", want, res.Output)
@@ -225,7 +224,7 @@ func TestNeverBlocksAndStaysBounded(t *testing.T) {
 	results := make(chan Result, 1000)
 	taken := 0
 	for range 3 { // the three that run
-		if !r.Submit(c, event, func(res Result) { results <- res }) {
+		if !r.Submit(c, sample, func(res Result) { results <- res }) {
 			t.Fatal("refused though nothing waits")
 		}
 		taken++
@@ -240,7 +239,7 @@ func TestNeverBlocksAndStaysBounded(t *testing.T) {
 	}
 	begin := time.Now()
 	for range 500 {
-		if r.Submit(c, event, func(res Result) { results <- res }) {
+		if r.Submit(c, sample, func(res Result) { results <- res }) {
 			taken++
 		}
 	}

@@ -3,7 +3,7 @@
 package journal
 
 // Kinds of notices that have an explanation of their own in the message
-// catalog. The other kinds are those of engine.Event.
+// catalog. The other kinds are those of event.Event.
 const (
 	Start         = "start"          // rules are in and the group is bound
 	Stop          = "stop"           // an orderly end

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"picket/internal/event"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/journal"
-
-	"picket/engine"
 )
 
 // queueLength is how many events may wait to be written.
@@ -28,7 +27,7 @@ type Writer struct {
 }
 
 type entry struct {
-	event engine.Event
+	event event.Event
 	kind  string
 }
 
@@ -56,7 +55,7 @@ func start(write func(entry)) *Writer {
 }
 
 // Event queues an event. It never blocks.
-func (w *Writer) Event(e engine.Event) { w.put(entry{e, e.Event}) }
+func (w *Writer) Event(e event.Event) { w.put(entry{e, e.Event}) }
 
 // Notice queues something about picket itself; kind is one of the constants of
 // this package, or "".
@@ -64,7 +63,7 @@ func (w *Writer) Notice(kind, format string, args ...any) {
 	if kind == "" {
 		kind = "notice"
 	}
-	w.put(entry{engine.Event{Event: "notice", Time: time.Now(), Reason: fmt.Sprintf(format, args...)}, kind})
+	w.put(entry{event.Event{Event: "notice", Time: time.Now(), Reason: fmt.Sprintf(format, args...)}, kind})
 }
 
 func (w *Writer) put(e entry) {
@@ -94,7 +93,7 @@ func (w *Writer) run() {
 	for e := range w.queue {
 		w.write(e)
 		if n := w.dropped.Load(); n != told && len(w.queue) < queueLength/2 {
-			lost := engine.Event{Event: "lost", Time: time.Now(), Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-told)}
+			lost := event.Event{Event: "lost", Time: time.Now(), Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-told)}
 			w.write(entry{lost, "lost"})
 			told = n
 		}
@@ -110,7 +109,7 @@ func send(e entry) {
 	_ = systemd.Send(Message(e.event), priority(e.event), fields)
 }
 
-func priority(e engine.Event) systemd.Priority {
+func priority(e event.Event) systemd.Priority {
 	switch e.Event {
 	case "lost":
 		return systemd.PriWarning

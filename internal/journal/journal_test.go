@@ -4,20 +4,19 @@ package journal
 
 import (
 	"net/netip"
+	"picket/internal/event"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode"
-
-	"picket/engine"
 )
 
-func block() engine.Event {
-	return engine.Event{
+func block() event.Event {
+	return event.Event{
 		Event: "block", Time: time.Unix(1700000000, 0).UTC(), Source: "192.0.2.9", Destination: netip.MustParseAddr("192.0.2.2"),
 		Protocol: "tcp", Port: 23, SourcePort: 40000, Mode: "stealth", Technique: "syn", Flags: "syn", Pattern: "portscan",
-		Probes: 6, PortsSeen: 6, Ports: []string{"tcp/22", "tcp/23"}, Action: "block", For: engine.Seconds(10 * time.Minute), Reason: "above the trigger",
+		Probes: 6, PortsSeen: 6, Ports: []string{"tcp/22", "tcp/23"}, Action: "block", For: event.Seconds(10 * time.Minute), Reason: "above the trigger",
 		Config: "tcp.trigger.stealth = 1",
 	}
 }

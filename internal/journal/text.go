@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/event"
+	"picket/internal/show"
 )
 
 // Fields returns an event as journal fields: its JSON keys in upper case
 // behind PICKET_, lists with a blank between their items.
-func Fields(e engine.Event) map[string]string {
+func Fields(e event.Event) map[string]string {
 	list := values(&e)
 	fields := make(map[string]string, len(list)+2) // and what send adds
 	for _, v := range list {
@@ -24,7 +26,7 @@ func Fields(e engine.Event) map[string]string {
 
 // Line returns an event as one line of key=value, "event" and what it is about
 // first.
-func Line(e engine.Event) string {
+func Line(e event.Event) string {
 	var b strings.Builder
 	for i, v := range values(&e) {
 		if v.key == "time" {
@@ -50,11 +52,11 @@ type value struct{ key, text string }
 // values lists what an event has, in the order of a line. It is written out
 // since events are told by the thousand: by way of JSON it takes some ten times
 // as long. A test holds it to the JSON form, so that no key is forgotten.
-func values(e *engine.Event) []value {
+func values(e *event.Event) []value {
 	list := make([]value, 0, 30)
 	text := func(key, s string) {
 		if s != "" {
-			list = append(list, value{key, Clean(s)})
+			list = append(list, value{key, show.Clean(s)})
 		}
 	}
 	number := func(key string, n uint32) {
@@ -95,7 +97,7 @@ func values(e *engine.Event) []value {
 	}
 	text("network", e.Network)
 	if len(e.Ports) > 0 {
-		list = append(list, value{"ports", Clean(strings.Join(e.Ports, " "))})
+		list = append(list, value{"ports", show.Clean(strings.Join(e.Ports, " "))})
 	}
 	if e.Source != "" { // a notice is about nobody
 		list = append(list, value{"proven", strconv.FormatBool(e.Proven)})
@@ -111,39 +113,39 @@ func values(e *engine.Event) []value {
 }
 
 // Message returns an event as a sentence, for MESSAGE=.
-func Message(e engine.Event) string {
-	src := Clean(e.Source)
+func Message(e event.Event) string {
+	src := show.Clean(e.Source)
 	switch e.Event {
 	case "probe":
-		return fmt.Sprintf("%s probe of %s from %s, its %s%s", e.Technique, target(e), src, Ordinal(e.Probes), tool(e))
+		return fmt.Sprintf("%s probe of %s from %s, its %s%s", e.Technique, target(e), src, show.Ordinal(e.Probes), tool(e))
 	case "pattern":
 		if src == "" {
-			return e.Pattern + ": " + Clean(e.Reason)
+			return e.Pattern + ": " + show.Clean(e.Reason)
 		}
 		return fmt.Sprintf("%s by %s: %d ports, %d probes since %s%s", e.Pattern, src, e.PortsSeen, e.Probes, e.First.Format(time.TimeOnly), tool(e))
 	case "block":
 		return fmt.Sprintf("blocked %s for %s: %s", src, time.Duration(e.For), why(e))
 	case "unblock":
 		if src == "" { // many at once
-			return "unblocked " + Clean(e.Reason)
+			return "unblocked " + show.Clean(e.Reason)
 		}
-		return fmt.Sprintf("unblocked %s: %s", src, Clean(e.Reason))
+		return fmt.Sprintf("unblocked %s: %s", src, show.Clean(e.Reason))
 	case "expire":
 		return fmt.Sprintf("block of %s has ended", src)
 	case "ignore":
-		return fmt.Sprintf("ignored %s: %s", src, Clean(e.Reason))
+		return fmt.Sprintf("ignored %s: %s", src, show.Clean(e.Reason))
 	}
-	return Clean(e.Reason)
+	return show.Clean(e.Reason)
 }
 
 // why says what a block was for: what was seen if it was, else the reason given.
-func why(e engine.Event) string {
+func why(e event.Event) string {
 	if e.Technique == "" {
-		return Clean(e.Reason)
+		return show.Clean(e.Reason)
 	}
-	s := fmt.Sprintf("%s probe of %s, %s", e.Technique, target(e), Clean(e.Reason))
+	s := fmt.Sprintf("%s probe of %s, %s", e.Technique, target(e), show.Clean(e.Reason))
 	if e.Evidence != "" {
-		s += " (" + Clean(e.Evidence) + ")"
+		s += " (" + show.Clean(e.Evidence) + ")"
 	}
 	if e.Pattern != "" {
 		s = e.Pattern + ", " + s
@@ -151,41 +153,13 @@ func why(e engine.Event) string {
 	return s + tool(e)
 }
 
-func target(e engine.Event) string {
+func target(e event.Event) string {
 	return engine.PortName(e.Protocol, e.Port)
 }
 
-func tool(e engine.Event) string {
+func tool(e event.Event) string {
 	if e.Tool == "" {
 		return ""
 	}
-	return " (" + Clean(e.Tool) + ")"
-}
-
-// Clean returns a text from outside as a terminal and a line may have it: a
-// question mark stands for each control character, each that turns the direction
-// of writing or ends a line, and each byte that is not UTF-8.
-func Clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0xfffd {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// Ordinal writes a number as a place in a row: 1st, 2nd, 11th.
-func Ordinal[N int | uint32](n N) string {
-	suffix := "th"
-	if n%100 < 11 || n%100 > 13 {
-		switch n % 10 {
-		case 1:
-			suffix = "st"
-		case 2:
-			suffix = "nd"
-		case 3:
-			suffix = "rd"
-		}
-	}
-	return strconv.FormatInt(int64(n), 10) + suffix
+	return " (" + show.Clean(e.Tool) + ")"
 }

@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"picket/internal/event"
+	"picket/internal/show"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"picket/engine"
 )
 
 // hostile has everything that JSON or a terminal treats in a way of its own.
@@ -34,8 +34,8 @@ func set(t *testing.T, f reflect.Value, text string) {
 		*x = 65535
 	case *uint32:
 		*x = 1<<32 - 1
-	case *engine.Seconds:
-		*x = engine.Seconds(time.Hour + time.Millisecond)
+	case *event.Seconds:
+		*x = event.Seconds(time.Hour + time.Millisecond)
 	case *time.Time:
 		*x = time.Date(2026, 2, 3, 4, 5, 6, 70_000, time.FixedZone("", -5400))
 	case *netip.Addr:
@@ -49,14 +49,14 @@ func set(t *testing.T, f reflect.Value, text string) {
 // with the text that the JSON form has, whatever else the event says.
 func TestEveryField(t *testing.T) {
 	for _, text := range []string{"192.0.2.9", hostile} {
-		var full engine.Event
+		var full event.Event
 		same(t, full)
-		for i, field := range reflect.VisibleFields(reflect.TypeFor[engine.Event]()) {
+		for i, field := range reflect.VisibleFields(reflect.TypeFor[event.Event]()) {
 			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if key == "" || key == "-" {
 				t.Fatalf("%s has no JSON key", field.Name)
 			}
-			var alone engine.Event
+			var alone event.Event
 			set(t, reflect.ValueOf(&alone).Elem().Field(i), text)
 			same(t, alone)
 			alone.Source = "192.0.2.9" // a notice does not say whether its source is proven
@@ -68,12 +68,12 @@ func TestEveryField(t *testing.T) {
 		}
 		same(t, full)
 	}
-	same(t, engine.Event{For: -1, Ports: []string{""}})
-	same(t, engine.Event{For: 1, Ports: []string{}})
+	same(t, event.Event{For: -1, Ports: []string{""}})
+	same(t, event.Event{For: 1, Ports: []string{}})
 }
 
 // same holds both forms of an event to what its JSON form says.
-func same(t *testing.T, e engine.Event) {
+func same(t *testing.T, e event.Event) {
 	t.Helper()
 	want := throughJSON(t, e)
 	if got, want := Line(e), lineOf(want); got != want {
@@ -90,7 +90,7 @@ func same(t *testing.T, e engine.Event) {
 
 // throughJSON returns the keys and values of the event's JSON form, as text,
 // those without a value left out.
-func throughJSON(t *testing.T, e engine.Event) map[string]string {
+func throughJSON(t *testing.T, e event.Event) map[string]string {
 	t.Helper()
 	b, err := json.Marshal(e)
 	if err != nil {
@@ -105,14 +105,14 @@ func throughJSON(t *testing.T, e engine.Event) map[string]string {
 		switch v := value.(type) {
 		case string:
 			if v != "" {
-				out[key] = Clean(v)
+				out[key] = show.Clean(v)
 			}
 		case float64:
 			out[key] = strconv.FormatInt(int64(v), 10)
 		case []any:
 			items := make([]string, len(v))
 			for i := range v {
-				items[i] = Clean(fmt.Sprint(v[i]))
+				items[i] = show.Clean(fmt.Sprint(v[i]))
 			}
 			out[key] = strings.Join(items, " ")
 		default:
@@ -147,15 +147,9 @@ func lineOf(values map[string]string) string {
 	return strings.Join(words, " ")
 }
 
-func TestClean(t *testing.T) {
-	if got := Clean("a\x1b[31m\x00\n\x7f\u009b\u202e\u2066b\xff\u00e4"); got != "a?[31m??????b?\u00e4" {
-		t.Errorf("%q", got)
-	}
-}
-
 func TestOrdinal(t *testing.T) {
 	for n, want := range map[int]string{0: "0th", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 101: "101st", 111: "111th", 1013: "1013th"} {
-		if got := Ordinal(n); got != want {
+		if got := show.Ordinal(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}

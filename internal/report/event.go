@@ -8,14 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"picket/internal/show"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
-// An Event is as much of an engine.Event as a report is made of. What is in it
+// An Event is as much of an event.Event as a report is made of. What is in it
 // comes from a file or a journal that others may have written to.
 type Event struct {
 	Event     string    `json:"event"`
@@ -170,24 +169,9 @@ func parseJournal(line []byte) (ev Event, err error) {
 // clean bounds every text and replaces what a terminal might act on.
 func (e *Event) clean() {
 	for _, s := range []*string{&e.Source, &e.Protocol, &e.Technique, &e.Pattern, &e.Tool, &e.Action, &e.Reason, &e.Country, &e.Network, &e.Known} {
-		*s = Clean(*s, 80)
+		*s = show.Cut(*s, 80)
 	}
 	if len(e.Ports) > maxPorts {
 		e.Ports = e.Ports[:maxPorts]
 	}
-}
-
-// Clean cuts s to at most n runes, and replaces those that are not printable.
-func Clean(s string, n int) string {
-	var b strings.Builder
-	for _, r := range s {
-		if n--; n < 0 {
-			break
-		}
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			r = '?'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

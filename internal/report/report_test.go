@@ -16,13 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"picket/engine"
+	"picket/internal/event"
 	"picket/internal/journal"
 )
 
-// event is what the daemon tells of one probe.
-func event(source string, probes uint32, change func(*engine.Event)) engine.Event {
-	e := engine.Event{
+// eventOf is what the daemon tells of one probe.
+func eventOf(source string, probes uint32, change func(*event.Event)) event.Event {
+	e := event.Event{
 		Event: "probe", Time: time.Unix(1_800_000_000+int64(probes), 0).UTC(), Source: source, Destination: netip.MustParseAddr("192.0.2.1"),
 		Protocol: "tcp", Port: 22, Technique: "syn", Tool: "nmap", Probes: probes, PortsSeen: probes, Ports: []string{"tcp/22", "udp/53"}, Action: "none",
 		Country: "NL", ASN: 64496, Network: "Example Networks",
@@ -33,16 +33,16 @@ func event(source string, probes uint32, change func(*engine.Event)) engine.Even
 	return e
 }
 
-func block(e *engine.Event) {
+func block(e *event.Event) {
 	e.Event, e.Action, e.Pattern, e.Reason, e.Proven = "block", "block", "portscan", "above the trigger", true
 }
 
-var events = []engine.Event{
-	event("192.0.2.7", 1, nil),
-	event("192.0.2.7", 2, nil),
-	event("192.0.2.7", 30, block),
-	event("2001:db8::7", 1, func(e *engine.Event) { e.Country, e.ASN, e.Network, e.Known, e.Tool = "", 0, "", "censys", "" }),
-	event("192.0.2.8", 4, block),
+var events = []event.Event{
+	eventOf("192.0.2.7", 1, nil),
+	eventOf("192.0.2.7", 2, nil),
+	eventOf("192.0.2.7", 30, block),
+	eventOf("2001:db8::7", 1, func(e *event.Event) { e.Country, e.ASN, e.Network, e.Known, e.Tool = "", 0, "", "censys", "" }),
+	eventOf("192.0.2.8", 4, block),
 	{Event: "expire", Time: time.Unix(1_800_000_900, 0), Source: "192.0.2.8", Action: "none"},
 	{Event: "pattern", Time: time.Unix(1_800_000_100, 0), Pattern: "distributed", Action: "none"},
 	{Event: "notice", Time: time.Unix(1_800_000_100, 0), Reason: "192.0.2.7 calls itself example.org", Source: "192.0.2.7"},
@@ -50,7 +50,7 @@ var events = []engine.Event{
 }
 
 // lines writes events as files have them.
-func lines(t testing.TB, list []engine.Event) []byte {
+func lines(t testing.TB, list []event.Event) []byte {
 	var b bytes.Buffer
 	for _, e := range list {
 		if err := json.NewEncoder(&b).Encode(e); err != nil {
@@ -61,7 +61,7 @@ func lines(t testing.TB, list []engine.Event) []byte {
 }
 
 // entries writes events as journalctl does.
-func entries(t testing.TB, list []engine.Event) []byte {
+func entries(t testing.TB, list []event.Event) []byte {
 	var b bytes.Buffer
 	for _, e := range list {
 		fields := map[string]any{"__REALTIME_TIMESTAMP": "1900000000000000", "_HOSTNAME": "x"}

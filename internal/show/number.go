@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+
+package show
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Plural writes how many there are of something: "1 port", "2 addresses".
+func Plural[N int | uint32 | uint64](n N, what string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(what, "s"):
+		what += "es"
+	default:
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// Ordinal writes a number as a place in a row: 1st, 2nd, 11th.
+func Ordinal[N int | uint32](n N) string {
+	suffix := "th"
+	if n%100 < 11 || n%100 > 13 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return strconv.FormatInt(int64(n), 10) + suffix
+}
