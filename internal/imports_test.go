@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"nflog":                {"engine", "internal/packet"},
 	"internal/packet":      {"engine"},
 	"internal/replay":      {"engine", "internal/packet"},
-	"internal/config":      {"engine", "nft", "nflog", "examples", "internal/ignore", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin", "internal/event"},
+	"internal/config":      {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin", "internal/event"},
 	"internal/journal":     {"engine", "internal/event", "internal/show"},
 	"internal/evidence":    {"engine"},
 	"internal/history":     {"engine", "internal/event"},

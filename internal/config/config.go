@@ -12,7 +12,7 @@ import (
 
 	"picket/engine"
 	"picket/examples"
-	"picket/internal/ignore"
+	"picket/internal/addresses"
 	"picket/nflog"
 	"picket/nft"
 )
@@ -103,7 +103,7 @@ type Block struct {
 // there is no such file, the defaults hold alone. The error is [Faults].
 func Load(path string) (*Config, error) {
 	var data []byte
-	err := ignore.Regular(path)
+	err := addresses.Regular(path)
 	if err == nil {
 		data, err = os.ReadFile(path)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"picket/engine"
-	"picket/internal/ignore"
+	"picket/internal/addresses"
 )
 
 // read changes c by what the text of a file says.
@@ -101,7 +101,7 @@ func (s *section) list(name, file string, needed bool) []netip.Prefix {
 	if name != "" {
 		name = "list " + name + ": "
 	}
-	list, err := ignore.ReadFile(file)
+	list, err := addresses.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.warn("files", name+err.Error())
@@ -132,6 +132,6 @@ func (b *Block) read(s *section) {
 
 // ParseSource reads an address or a prefix as people write it, without a zone.
 func ParseSource(s string) (netip.Prefix, bool) {
-	p, why := ignore.Source(s)
+	p, why := addresses.Source(s)
 	return p, why == ""
 }

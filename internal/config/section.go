@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"picket/engine"
-	"picket/internal/ignore"
+	"picket/internal/addresses"
 )
 
 // A section hands out the values of one table and remembers which keys it was
@@ -178,7 +178,7 @@ func (s *section) prefixes(key string, to *[]netip.Prefix) {
 	}
 	out := make([]netip.Prefix, 0, len(list))
 	for _, v := range list {
-		p, why := ignore.Parse(v)
+		p, why := addresses.Parse(v)
 		if why != "" {
 			s.fault(key, fmt.Sprintf("%.80q %s", v, why))
 			continue

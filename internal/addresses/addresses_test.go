@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package ignore
+package addresses
 
 import (
 	"errors"

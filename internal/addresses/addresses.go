@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package ignore reads lists of addresses: of those that nothing is held
+// Package addresses reads lists of addresses: of those that nothing is held
 // against, of sources that are known by name, and PortSentry's
 // portsentry.ignore, which all have one form.
 //
@@ -14,7 +14,7 @@
 //
 // It needs nothing. [Read] is pure; [ReadFile] opens the file and nothing else,
 // and no file that is none: to open a pipe waits for somebody who writes.
-package ignore
+package addresses
 
 import (
 	"bufio"
