@@ -6,11 +6,15 @@
 //
 // It reads pcap (microseconds and nanoseconds, both byte orders) and pcapng
 // (several sections and interfaces), plain or gzip, of Ethernet with VLAN tags,
-// raw IP, Linux cooked (both versions), NFLOG and BSD loopback links. In user
+// PPPoE sessions and MPLS labels, raw IP, Linux cooked (both versions), NFLOG and BSD
+// loopback links. In user
 // space it does what the rules of package nft do in the kernel: it puts
 // fragments together, follows flows so that answers and connections in progress
 // are no probes, and leaves out broadcasts, other hosts' packets and ports that
 // serve somebody.
+//
+// [Log] makes a capture of the kernel's packet log, as iptables, nftables and UFW
+// write it into syslog and journal.
 //
 // Classic mode's trap is not there to answer. If it was when the capture was made
 // ([Rules.TrapAnswers]), the ACK that completes a handshake with one of its ports

@@ -116,19 +116,70 @@ func cooked(kind, hardware uint16) cast {
 	return cast(kind)
 }
 
-// ethertype goes past VLAN tags (IEEE 802.1Q, 802.1ad) and returns what
-// follows if that is IP, else nil.
+// Ethertypes and PPP protocols (IANA's registries of both).
+const (
+	etherIPv4     = 0x0800
+	etherIPv6     = 0x86dd
+	etherVLAN     = 0x8100 // IEEE 802.1Q
+	etherQinQ     = 0x88a8 // IEEE 802.1ad
+	etherOldQinQ  = 0x9100
+	etherMPLS     = 0x8847 // RFC 5332
+	etherMPLSmany = 0x8848
+	etherPPPoE    = 0x8864 // RFC 2516: a session
+	pppIPv4       = 0x0021
+	pppIPv6       = 0x0057
+)
+
+// maxTags is how many VLAN tags, PPPoE headers and MPLS label stacks stand
+// before one packet at most.
+const maxTags = 4
+
+// maxLabels is how many MPLS labels one stack has at most.
+const maxLabels = 16
+
+// ethertype goes past VLAN tags, a PPPoE session's header and MPLS labels, and
+// returns what follows if that is IP, else nil.
 func ethertype(kind uint16, b []byte) []byte {
-	for range 4 {
+	for range maxTags + 1 {
 		switch kind {
-		case 0x0800, 0x86dd:
+		case etherIPv4, etherIPv6:
 			return b
-		case 0x8100, 0x88a8, 0x9100:
+		case etherVLAN, etherQinQ, etherOldQinQ:
 			if len(b) < 4 {
 				return nil
 			}
 			kind, b = binary.BigEndian.Uint16(b[2:]), b[4:]
+		case etherPPPoE:
+			// Version, type, code 0, session and length (RFC 2516, 4), then PPP's protocol.
+			if len(b) < 8 || b[0] != 0x11 || b[1] != 0 {
+				return nil
+			}
+			protocol := binary.BigEndian.Uint16(b[6:])
+			if protocol != pppIPv4 && protocol != pppIPv6 {
+				return nil
+			}
+			return b[8:]
+		case etherMPLS, etherMPLSmany:
+			return unlabelled(b)
 		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// unlabelled goes past the labels to the bottom of the stack (RFC 3032, 2.1).
+// What follows has no type; it is IP if its first four bits say so.
+func unlabelled(b []byte) []byte {
+	for range maxLabels {
+		if len(b) < 5 {
+			return nil
+		}
+		bottom := b[2]&1 != 0
+		if b = b[4:]; bottom {
+			if version := b[0] >> 4; version == 4 || version == 6 {
+				return b
+			}
 			return nil
 		}
 	}
