@@ -25,6 +25,9 @@ TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps ipu
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 
+# The lab is a Go module of its own: the product's go.mod holds none of its needs.
+LAB := internal/lab
+
 .PHONY: help build run test demo bench compare evaluate fuzz lint check deps clean
 
 help:
@@ -67,6 +70,8 @@ SUMMARY = awk '\
 	{ said = said $$0 "\n" } \
 	END { printf "%s", said }'
 
+TESTFLAGS := -race -buildvcs=false -count=1 -timeout 15m -v
+
 test deps: export PATH := $(CURDIR)/bin/fail2ban/usr/bin:$(PATH)
 test deps: export PYTHONPATH := $(CURDIR)/bin/fail2ban/usr/lib/python3/dist-packages
 test: root go
@@ -74,14 +79,15 @@ test: root go
 	@$(fail2ban)
 	@mkdir -p bin
 	@echo 'unit, fuzz seeds, race and lab: a few minutes; the whole log is bin/test.log'
-	@CGO_ENABLED=1 $(GO) test -race -buildvcs=false -count=1 -timeout 15m -v ./... 2>&1 | tee bin/test.log | $(SUMMARY)
+	@{ failed=; CGO_ENABLED=1 $(GO) test $(TESTFLAGS) ./... 2>&1 || failed=1; \
+		CGO_ENABLED=1 $(GO) test -C $(LAB) $(TESTFLAGS) ./... 2>&1 || failed=1; [ -z "$$failed" ]; } | tee bin/test.log | $(SUMMARY)
 	@! grep -qE '^ *--- SKIP' bin/test.log || { echo 'a skipped test is a failure: see above' >&2; exit 1; }
 
 bench: root go
 	@$(call install,$(LAB_TOOLS))
-	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /internal/lab)
+	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem ./...
 	@echo 'reaction and hold, in the lab: about two minutes'
-	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 20m ./internal/lab
+	@$(GO) test -C $(LAB) -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 20m .
 
 # PortSentry is unpacked, not installed, and runs in namespaces only.
 compare: root build
@@ -89,26 +95,27 @@ compare: root build
 	@d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; \
 		(cd "$$d" && apt-get download -qq portsentry && dpkg -x portsentry_*.deb portsentry) 2>/dev/null || \
 			{ echo 'no package portsentry: this needs Debian, and apt-get update' >&2; exit 1; }; \
-		$(GO) run -buildvcs=false ./internal/lab/compare -picket bin/picket -portsentry "$$d/portsentry" $(COMPARE)
+		$(GO) run -C $(LAB) -buildvcs=false ./compare -picket "$(CURDIR)/bin/picket" -portsentry "$$d/portsentry" $(COMPARE)
 
 # Its peers are unpacked into a folder, not installed, and gone afterwards. It
 # fails when the table shows a scan missed or an innocent blocked.
 evaluate: root build
 	@$(call install,$(EVAL_TOOLS))
-	@$(GO) run -buildvcs=false ./internal/evaluate -picket bin/picket -readme README.md
+	@$(GO) run -C $(LAB) -buildvcs=false ./evaluate -picket "$(CURDIR)/bin/picket" -readme "$(CURDIR)/README.md"
 
 fuzz: go
-	@for p in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -buildvcs=false -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
+	@for m in . $(LAB); do for p in $$($(GO) list -C $$m ./...); do \
+		for f in $$($(GO) test -C $$m -buildvcs=false -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
 			echo "$$p $$f for $(FUZZTIME)"; \
-			$(GO) test -buildvcs=false -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) "$$p"; \
+			$(GO) test -C $$m -buildvcs=false -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) "$$p"; \
 		done; \
-	done
+	done; done
 
 lint: go
 	@echo gofmt; bad=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); [ -z "$$bad" ] || { echo "not gofmt'd: $$bad" >&2; exit 1; }
-	@echo vet; $(GO) vet ./...
-	@echo staticcheck; $(GO) run $(STATICCHECK) -checks all ./...
+	@echo vet; $(GO) vet ./...; $(GO) vet -C $(LAB) ./...
+	@echo staticcheck; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; GOBIN="$$d" $(GO) install $(STATICCHECK); \
+		"$$d"/staticcheck -checks all ./...; cd $(LAB); "$$d"/staticcheck -checks all ./...
 
 check: root
 	@[ -d $(CHECKS) ] || { echo "make check: there is no $(CHECKS) here" >&2; exit 1; }
@@ -121,7 +128,7 @@ check: root
 deps: root go
 	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS) $(EVAL_TOOLS)))
 	@$(fail2ban)
-	@$(GO) mod download
+	@$(GO) mod download; cd $(LAB); $(GO) mod download
 
 clean:
 	@rm -rf bin dist

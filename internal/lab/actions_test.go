@@ -303,7 +303,7 @@ func plain(t *testing.T) string {
 		return os.Getenv(binaryEnv)
 	}
 	path := filepath.Join(t.TempDir(), "picket")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, "picket/cmd/picket").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-C", "../..", "-buildvcs=false", "-o", path, "./cmd/picket").CombinedOutput(); err != nil {
 		t.Fatalf("build picket: %v\n%s", err, out)
 	}
 	return path

@@ -89,7 +89,7 @@ func TestSecondPicketInTheSameFolders(t *testing.T) {
 
 // holdGroup binds group 77 in the target as another program would.
 func holdGroup(t *testing.T, l *Lab) {
-	nf, err := nflog.Open(&nflog.Config{Group: 77, Copymode: nflog.CopyPacket, NetNS: int(l.Target.ns.Fd())})
+	nf, err := nflog.Open(&nflog.Config{Group: 77, Copymode: nflog.CopyPacket, NetNS: l.Target.FD()})
 	if err != nil {
 		t.Fatal(err)
 	}

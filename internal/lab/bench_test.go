@@ -152,7 +152,7 @@ const mirror = `table inet benchmark {
 
 // watchPackets records when the kernel saw the first packet of each source.
 func watchPackets(b *testing.B, h *Host) (x *times, stop func()) {
-	nf, err := nflog.Open(&nflog.Config{Group: 78, Copymode: nflog.CopyPacket, Bufsize: 64, NetNS: int(h.ns.Fd()), Timeout: 100})
+	nf, err := nflog.Open(&nflog.Config{Group: 78, Copymode: nflog.CopyPacket, Bufsize: 64, NetNS: h.FD(), Timeout: 100})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -198,7 +198,7 @@ const (
 
 // watchCommits records when the kernel told of each source in blocked4 and blocked6.
 func watchCommits(b *testing.B, h *Host) (x *times, stop func()) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: int(h.ns.Fd())})
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: h.FD()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -13,10 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"picket/internal/netns"
 )
 
 // Options are how [Start] starts picket. Only Binary is needed.
@@ -118,27 +121,13 @@ func prepare(h *Host, o Options) (*Daemon, error) {
 	return d, nil
 }
 
-// own runs a program with the host's resolv.conf in place of the machine's and
-// without the machine's journal, resolvers and /etc/picket. `ip netns exec`
-// gives each process a mount namespace of its own, so nobody else sees it.
-const own = `mount --bind "$1" /etc/resolv.conf
-for d in /run/systemd /etc/picket; do [ ! -d "$d" ] || mount -t tmpfs none "$d"; done
-shift
-exec "$@"`
-
 // command returns a command of picket's on the daemon's host and folders.
 func (d *Daemon) command(ctx context.Context, through []string, args ...string) *exec.Cmd {
-	argv := append([]string{"-c", own, "picket-lab", filepath.Join(d.dir, "resolv.conf")}, through...)
-	argv = append(append(argv, d.binary), args...)
+	argv := append(append(slices.Clip(through), d.binary), args...)
 	if d.config != "" {
 		argv = append(argv, "--config", d.config)
 	}
-	cmd := d.host.Command(ctx, "sh", argv...)
-	// Of the environment only what a program needs: a systemd that runs us has
-	// put things there that are not for picket.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"),
-		"RUNTIME_DIRECTORY=" + filepath.Join(d.dir, "run"), "STATE_DIRECTORY=" + filepath.Join(d.dir, "state")}
-	return cmd
+	return d.host.Alone(ctx, filepath.Join(d.dir, "resolv.conf"), d.dir, argv...)
 }
 
 // start starts the process and collects what it says.
@@ -160,9 +149,9 @@ func (d *Daemon) start(o Options) error {
 // and returns what it printed. An error wraps *exec.ExitError and carries what
 // it said.
 func (d *Daemon) Cmd(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), netns.CommandLimit)
 	defer cancel()
-	return output(d.command(ctx, nil, args...))
+	return netns.Output(d.command(ctx, nil, args...))
 }
 
 // A Block is one entry of `picket blocks --json`.

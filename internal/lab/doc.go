@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 // Package lab builds small networks of real hosts, to try a real picket on:
-// network namespaces joined by veth pairs, with real listeners in them. The
-// tests use it, and so does `picket demo`.
+// network namespaces joined by veth pairs, with real listeners in them. It
+// is a Go module of its own, so that the product's go.mod holds what the
+// program needs and nothing else.
 //
 //	l, err := lab.New()
 //	if err != nil {

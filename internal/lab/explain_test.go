@@ -62,7 +62,7 @@ func says(t *testing.T, d *Daemon, source string, words ...string) {
 // are a capture that tshark reads, with what each was taken for.
 func TestExplain(t *testing.T) {
 	l := newLab(t)
-	if err := l.Target.ip("route add default via 192.0.2.1"); err != nil {
+	if err := l.Target.IP("route add default via 192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
 	d := start(t, l.Target, Options{Config: "[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +

@@ -19,10 +19,10 @@ func TestBurstOfRoutes(t *testing.T) {
 	for i := range 50_000 {
 		fmt.Fprintf(&batch, "route add blackhole 198.18.%d.%d/32\n", i/250, i%250) // RFC 2544
 	}
-	if err := l.Target.ip(batch.String()); err != nil {
+	if err := l.Target.IP(batch.String()); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Target.ip("addr add 198.51.100.77/32 dev lo\n"); err != nil {
+	if err := l.Target.IP("addr add 198.51.100.77/32 dev lo\n"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 10*time.Second, "the new address to be protected", func() bool {

@@ -84,7 +84,7 @@ func TestKnocksOnOnePort(t *testing.T) {
 // the operator vouches for, block nobody.
 func TestProtected(t *testing.T) {
 	l := newLab(t)
-	if err := l.Target.ip("route add default via 192.0.2.1", "route add default via 2001:db8::1"); err != nil {
+	if err := l.Target.IP("route add default via 192.0.2.1", "route add default via 2001:db8::1"); err != nil {
 		t.Fatal(err)
 	}
 	listen(t, l.Target, "tcp", 80)
@@ -138,7 +138,7 @@ func TestProtected(t *testing.T) {
 // host finds its gateway all the same.
 func TestNeighbourOfTheGateway(t *testing.T) {
 	l := newLab(t)
-	if err := l.Target.ip("route add default via 2001:db8::1"); err != nil {
+	if err := l.Target.IP("route add default via 2001:db8::1"); err != nil {
 		t.Fatal(err)
 	}
 	listen(t, l.Target, "tcp", 80)
@@ -147,7 +147,7 @@ func TestNeighbourOfTheGateway(t *testing.T) {
 	for i := 1; i <= 5; i++ {
 		witness(t, l, d, Neighbour6(i), l.Target.V6)
 	}
-	if err := l.Target.ip("neigh flush dev eth0"); err != nil {
+	if err := l.Target.IP("neigh flush dev eth0"); err != nil {
 		t.Fatal(err)
 	}
 	untouched(t, d, l.Attacker.V6)

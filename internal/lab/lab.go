@@ -5,9 +5,8 @@ package lab
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"strings"
+
+	"picket/internal/netns"
 )
 
 // A Lab is a small network: two hosts on one wire, and a third behind the
@@ -17,8 +16,7 @@ type Lab struct {
 	Attacker *Host // 192.0.2.1 and 2001:db8::1, and every [Source4] and [Source6]
 	Target   *Host // 192.0.2.2 and 2001:db8::2, with 192.0.2.3 and 2001:db8::3 as second addresses
 
-	id     string // process id and counter
-	reaper *reaper
+	group *netns.Group
 }
 
 // Sources is how many addresses of each family the attacker has for scans
@@ -44,19 +42,11 @@ func Neighbour6(i int) netip.Addr {
 // New makes a lab. The caller must [Lab.Close] it. An error says what to
 // install or which right is missing, and leaves nothing behind.
 func New() (*Lab, error) {
-	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("lab: %w: network namespaces need root", os.ErrPermission)
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		return nil, fmt.Errorf("lab: %w: install iproute2", err)
-	}
-	if err := removeLeftovers(); err != nil {
-		return nil, err
-	}
-	l, err := claim()
+	g, err := netns.New()
 	if err != nil {
 		return nil, err
 	}
+	l := &Lab{group: g}
 	if err := l.build(); err != nil {
 		l.Close()
 		return nil, err
@@ -65,17 +55,10 @@ func New() (*Lab, error) {
 }
 
 // Dir is a folder of the lab's own, removed with it.
-func (l *Lab) Dir() string { return home + l.id }
+func (l *Lab) Dir() string { return l.group.Dir() }
 
 // Close ends every process in the lab and removes it. It may be called twice.
-func (l *Lab) Close() error {
-	for _, h := range []*Host{l.Attacker, l.Target} {
-		if h != nil {
-			h.close()
-		}
-	}
-	return l.reaper.reap()
-}
+func (l *Lab) Close() error { return l.group.Close() }
 
 // build makes the namespaces, the wire and the addresses.
 func (l *Lab) build() (err error) {
@@ -85,7 +68,7 @@ func (l *Lab) build() (err error) {
 	if l.Target, err = l.newHost("target"); err != nil {
 		return err
 	}
-	if err := ip(fmt.Sprintf("link add eth0 netns %s type veth peer name eth0 netns %s", l.Attacker.Name, l.Target.Name)); err != nil {
+	if err := netns.Wire(l.Attacker.Host, "eth0", l.Target.Host, "eth0"); err != nil {
 		return err
 	}
 	// Link-local addresses are given by hand, so that they are known. Further
@@ -97,10 +80,10 @@ func (l *Lab) build() (err error) {
 			fmt.Sprintf("addr add %s/64 dev eth0 noprefixroute preferred_lft 0", Neighbour6(i)),
 			fmt.Sprintf("addr add %s/64 dev eth0 preferred_lft 0", Source6(i)))
 	}
-	if err := l.Attacker.ip(append(a, "link set eth0 up")...); err != nil {
+	if err := l.Attacker.IP(append(a, "link set eth0 up")...); err != nil {
 		return err
 	}
-	if err := l.Target.ip("addr add 192.0.2.2/24 dev eth0", "addr add 192.0.2.3/24 dev eth0",
+	if err := l.Target.IP("addr add 192.0.2.2/24 dev eth0", "addr add 192.0.2.3/24 dev eth0",
 		"addr add 2001:db8::2/64 dev eth0", "addr add 2001:db8::3/64 dev eth0 preferred_lft 0", "addr add fe80::2/64 dev eth0",
 		"link set eth0 up", "route add 2001:db8::/48 dev eth0"); err != nil {
 		return err
@@ -118,14 +101,14 @@ func (l *Lab) AddContainer() (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ip(fmt.Sprintf("link add eth1 netns %s type veth peer name eth0 netns %s", l.Target.Name, h.Name)); err != nil {
+	if err := netns.Wire(l.Target.Host, "eth1", h.Host, "eth0"); err != nil {
 		return nil, err
 	}
-	if err := l.Target.ip("addr add 198.51.100.1/24 dev eth1", "addr add 2001:db8:c::1/64 dev eth1",
+	if err := l.Target.IP("addr add 198.51.100.1/24 dev eth1", "addr add 2001:db8:c::1/64 dev eth1",
 		"addr add fe80::1/64 dev eth1", "link set eth1 up"); err != nil {
 		return nil, err
 	}
-	if err := h.ip("addr add 198.51.100.2/24 dev eth0", "addr add 2001:db8:c::2/64 dev eth0",
+	if err := h.IP("addr add 198.51.100.2/24 dev eth0", "addr add 2001:db8:c::2/64 dev eth0",
 		"addr add fe80::2/64 dev eth0", "link set eth0 up",
 		"route add default via 198.51.100.1", "route add default via 2001:db8:c::1"); err != nil {
 		return nil, err
@@ -133,53 +116,20 @@ func (l *Lab) AddContainer() (*Host, error) {
 	if err := l.Target.Sysctl("net/ipv4/ip_forward", "1", "net/ipv6/conf/all/forwarding", "1"); err != nil {
 		return nil, err
 	}
-	if err := l.Attacker.ip("route add 198.51.100.0/24 via 192.0.2.2", "route add 2001:db8:c::/64 via 2001:db8::2"); err != nil {
+	if err := l.Attacker.IP("route add 198.51.100.0/24 via 192.0.2.2", "route add 2001:db8:c::/64 via 2001:db8::2"); err != nil {
 		return nil, err
 	}
 	h.V4, h.V6 = addr("198.51.100.2"), addr("2001:db8:c::2")
 	return h, nil
 }
 
-// newHost makes one namespace with its loopback up.
+// newHost makes one namespace.
 func (l *Lab) newHost(role string) (*Host, error) {
-	name := namespace(role, l.id)
-	if err := ip("netns add " + name); err != nil {
+	ns, err := l.group.Add(role)
+	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open("/run/netns/" + name)
-	if err != nil {
-		return nil, fmt.Errorf("lab: %w", err)
-	}
-	h := &Host{Name: name, Dev: "eth0", lab: l, ns: f}
-	// No waiting for duplicate addresses or routers, no guesses about the path
-	// of an answer, no rationing of the errors that scanners wait for.
-	err = h.Sysctl("net/ipv6/conf/all/accept_dad", "0", "net/ipv6/conf/default/accept_dad", "0",
-		"net/ipv6/conf/default/accept_ra", "0", "net/ipv6/conf/default/addr_gen_mode", "1",
-		"net/ipv6/conf/all/disable_ipv6", "0", "net/ipv6/conf/default/disable_ipv6", "0",
-		"net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/default/rp_filter", "0",
-		"net/ipv4/icmp_ratelimit", "0", "net/ipv6/icmp/ratelimit", "0")
-	if err == nil {
-		err = h.ip("link set lo up")
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return h, nil
-}
-
-// ip runs one command of iproute2.
-func ip(command string) error { return ipBatch(nil, command) }
-
-// ipBatch runs commands of iproute2 in one process, which matters with sixty
-// addresses to give.
-func ipBatch(options []string, commands ...string) error {
-	cmd := exec.Command("ip", append(options, "-batch", "-")...)
-	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("lab: ip: %w: %s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
+	return &Host{Host: ns, Dev: "eth0", lab: l}, nil
 }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }

@@ -30,11 +30,11 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "picket")
-	args := []string{"build", "-buildvcs=false", "-o", binary}
+	args := []string{"build", "-C", "../..", "-buildvcs=false", "-o", binary}
 	if raced() {
 		args = append(args, "-race")
 	}
-	if out, err := exec.Command("go", append(args, "picket/cmd/picket")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(args, "./cmd/picket")...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build picket: %v\n%s", err, out)
 		return 1
 	}

@@ -137,7 +137,7 @@ func matrix(t *testing.T, config, ports string) {
 	listen(t, l.Target, "tcp", 80)
 	// What connect() takes as its source when it goes to the second addresses.
 	last4, last6 := Source4(Sources), Source6(Sources)
-	if err := l.Attacker.ip("route add 192.0.2.3 dev eth0 src "+last4.String(),
+	if err := l.Attacker.IP("route add 192.0.2.3 dev eth0 src "+last4.String(),
 		"route add 2001:db8::3 dev eth0 src "+last6.String()); err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func TestElementsByHand(t *testing.T) {
 
 func TestBlocksByHand(t *testing.T) {
 	l := newLab(t)
-	if err := l.Target.ip("route add default via 192.0.2.1"); err != nil {
+	if err := l.Target.IP("route add default via 192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
 	listen(t, l.Target, "tcp", 80)
@@ -200,7 +200,7 @@ func TestHostChangesAreFollowed(t *testing.T) {
 	d := start(t, l.Target, Options{Config: longConfig()})
 	witness(t, l, d, Source4(1), l.Target.V4)
 	witness(t, l, d, Neighbour6(1), l.Target.V6)
-	if err := l.Target.ip("route add default via 192.0.2.11", "route add default via 2001:db8::11", "addr add 192.0.2.4/24 dev eth0"); err != nil {
+	if err := l.Target.IP("route add default via 192.0.2.11", "route add default via 2001:db8::11", "addr add 192.0.2.4/24 dev eth0"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 3*time.Second, "the new gateways are free", func() bool {

@@ -97,7 +97,7 @@ func TestLinkLocalScan(t *testing.T) {
 	d := start(t, l.Target, Options{Config: hotConfig})
 	listen(t, l.Target, "tcp", 80)
 	const bystander = "fe80::b"
-	if err := l.Attacker.ip("addr add " + bystander + "/64 dev eth0"); err != nil {
+	if err := l.Attacker.IP("addr add " + bystander + "/64 dev eth0"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Attacker.Run("nmap", "-6", "-n", "-Pn", "-sS", "--max-retries", "0", "-e", l.Attacker.Dev,

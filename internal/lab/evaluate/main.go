@@ -4,7 +4,7 @@
 // which scans are detected, how they are named, after how many packets, and
 // which innocents are blocked or accused.
 //
-//	go run ./internal/evaluate -picket bin/picket -readme README.md
+//	go -C internal/lab run ./evaluate -picket bin/picket -readme README.md
 //
 // It does three things. Each tool (picket on its default configuration, and
 // Debian's portsentry, psad, scanlogd and fail2ban) gets a lab of its own, in

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+
+// Package netns makes network namespaces that go away with the process,
+// however that ends. `picket demo` plays in them, and the lab builds on them.
+//
+// It needs root and iproute2, and touches nothing of the machine but what it
+// made: the names carry the process id and a counter.
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// home begins the folder of a group, its id follows. Making it claims the id.
+// It lies beside iproute2's /run/netns, and so lives as long as the namespaces.
+const home = "/run/picket-lab-"
+
+// reap cleans up after a group. Its arguments are the group's folder and its
+// id; the folder goes last, since it tells that there is a group.
+const reap = `read -r _
+for f in /run/netns/picket-*-"$2"; do
+	[ -e "$f" ] || continue
+	n=${f##*/}
+	for p in $(ip netns pids "$n"); do kill -9 "$p"; done
+	ip netns del "$n"
+done
+rm -rf -- "$1"`
+
+// A Group is some namespaces that are removed together. Its methods are for one
+// goroutine.
+type Group struct {
+	ID   string // process id and counter
+	cmd  *exec.Cmd
+	pipe io.Closer
+	all  []*Host
+}
+
+// New makes a group without namespaces. The caller must [Group.Close] it. An
+// error says what to install or which right is missing, and leaves nothing
+// behind. Groups of processes that are gone are removed first.
+func New() (*Group, error) {
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("netns: %w: network namespaces need root", os.ErrPermission)
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		return nil, fmt.Errorf("netns: %w: install iproute2", err)
+	}
+	if err := RemoveLeftovers(); err != nil {
+		return nil, err
+	}
+	for n := 1; ; n++ {
+		id := fmt.Sprintf("%d-%d", os.Getpid(), n)
+		err := os.Mkdir(home+id, 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("netns: %w", err)
+		}
+		g, err := startReaper(id)
+		if err != nil {
+			os.Remove(home + id)
+		}
+		return g, err
+	}
+}
+
+// Dir is a folder of the group's own, removed with it.
+func (g *Group) Dir() string { return home + g.ID }
+
+// Reaper is the process id of the child that cleans up.
+func (g *Group) Reaper() int { return g.cmd.Process.Pid }
+
+// startReaper starts the child that cleans up once its end of a pipe reads end
+// of file. That happens when the group is closed, and just as well when this
+// process panics, is interrupted or killed.
+func startReaper(id string) (*Group, error) {
+	cmd := exec.Command("sh", "-c", reap, "picket-reaper", home+id, id)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the terminal is not for it
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("netns: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("netns: %w", err)
+	}
+	return &Group{ID: id, cmd: cmd, pipe: pipe}, nil
+}
+
+// Close ends every process in the group's namespaces and removes them. A
+// second call does nothing.
+func (g *Group) Close() error {
+	if g.cmd.ProcessState != nil {
+		return nil
+	}
+	for _, h := range g.all {
+		h.ns.Close()
+	}
+	g.pipe.Close()
+	if err := g.cmd.Wait(); err != nil {
+		return fmt.Errorf("netns: clean up: %w", err)
+	}
+	return nil
+}
+
+// RemoveLeftovers removes the groups of processes that are no more, whose
+// reapers were killed with them.
+func RemoveLeftovers() error {
+	dirs, err := filepath.Glob(home + "*")
+	if err != nil {
+		return fmt.Errorf("netns: %w", err)
+	}
+	for _, dir := range dirs {
+		id := strings.TrimPrefix(dir, home)
+		owner, _, _ := strings.Cut(id, "-")
+		if pid, err := strconv.Atoi(owner); err != nil || unix.Kill(pid, 0) != unix.ESRCH {
+			continue
+		}
+		g, err := startReaper(id)
+		if err != nil {
+			return err
+		}
+		if err := g.Close(); err != nil {
+			return fmt.Errorf("left over %s: %w", id, err)
+		}
+	}
+	return nil
+}
