@@ -35,15 +35,8 @@ func (a Action) String() string {
 	return "none"
 }
 
-// ParseAction is the inverse of [Action.String]; ok is false for any other name.
-func ParseAction(s string) (a Action, ok bool) {
-	for a := Log; a <= Run; a++ {
-		if s == a.String() {
-			return a, true
-		}
-	}
-	return None, false
-}
+// MarshalText implements encoding.TextMarshaler.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // MaxSlow is the highest Config.Slow: what is kept of a source that was
 // forgotten holds that many ports.

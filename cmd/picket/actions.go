@@ -147,9 +147,9 @@ func (a *actions) openRoutes(c *config.Config) {
 	t, err := route.Open(c.Route.Config())
 	switch {
 	case err == nil:
-		a.routes.set(routes{t}, c.Route.Type != "")
+		a.routes.set(routes{t}, c.Route.Type != route.None)
 		a.unrouted.Store(false)
-	case c.Route.Type != "": // or the table is somebody else's and none of our business
+	case c.Route.Type != route.None: // or the table is somebody else's and none of our business
 		a.journal.Notice("", "routes: %v", err)
 		a.unrouted.Store(true)
 	}
@@ -222,7 +222,7 @@ func (a *actions) routed(e *entry) bool {
 // and takes charge of the block then. It is for the blocker.
 func (a *actions) before(w *blockWork) bool {
 	s := a.set.Load()
-	if w.commanded || byHand(&w.event) || s.DryRun || s.Run.When != "before" || s.command.IsZero() || !w.event.Proven && !s.Run.Unproven {
+	if w.commanded || byHand(&w.event) || s.DryRun || s.Run.When != config.Before || s.command.IsZero() || !w.event.Proven && !s.Run.Unproven {
 		return false
 	}
 	a.mu.Lock()
@@ -290,7 +290,7 @@ func (a *actions) acted(ev event.Event) {
 // run the command again.
 func (a *actions) every(p *config.Protocol) bool {
 	s := a.set.Load()
-	return s.Run.Every && !s.DryRun && p.Action == engine.Run.String()
+	return s.Run.Every && !s.DryRun && p.Action == engine.Run
 }
 
 // again runs the command for a further probe.

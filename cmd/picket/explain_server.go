@@ -77,7 +77,7 @@ func (x *explainer) judged(j *judge) {
 	x.Source, x.stats = sourceName(source), j.engine.Stats()
 	x.Probes = []control.KeptProbe{}
 	if k, ok := j.config.ListOf(x.asked.Addr()); ok && x.asked.IsSingleIP() {
-		x.List = &control.List{Name: k.Name, Policy: k.Policy}
+		x.List = &control.List{Name: k.Name, Policy: k.Policy.String()}
 	}
 	if x.many = source != j.engine.SourceOf(source.Addr()); x.many {
 		for _, s := range j.engine.Recent(recentSources) {

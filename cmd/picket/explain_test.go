@@ -91,7 +91,7 @@ func TestSay(t *testing.T) {
 		{
 			name: "logged, and probing on", x: explaining(t, "192.0.2.7",
 				engine.Decision{Reason: engine.AboveTrigger, Action: engine.Log, Within: 26, Trigger: 25}, engine.Decision{Reason: engine.AlreadyReacted, Within: 32, Trigger: 25}),
-			with:  func(x *explainer) { x.config.TCP.Action = "log" },
+			with:  func(x *explainer) { x.config.TCP.Action = engine.Log },
 			state: "watched", why: []string{"26 different ports inside the window, 25 let pass (tcp.trigger.advanced = 25). That was told at 2026-11-22 11:58:00.", `tcp.action = "log"`},
 			change: []string{`With tcp.action = "block", who is above a limit is blocked.`}, notWhy: "32 different",
 		},

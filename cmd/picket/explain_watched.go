@@ -44,7 +44,7 @@ func (x *explainer) sayWatched() {
 		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.config.Detect.Decoys)
 		if blocks {
 			x.change("It is blocked for what it does alone: by a connection to a trap port (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				x.config.TCP.Trigger[engine.Classic.String()], show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
+				x.config.TCP.Trigger[engine.Classic], show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
 			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
 		}
 	case engine.Full:
@@ -168,7 +168,7 @@ func (x *explainer) changeLimits() {
 // sectionBlocks reports whether who is above a limit for a protocol is blocked.
 func (x *explainer) sectionBlocks(protocol uint8) bool {
 	_, s := section(x.config, protocol)
-	return !x.config.DryRun && s.Action == engine.Block.String()
+	return !x.config.DryRun && s.Action == engine.Block
 }
 
 func upper(s string) string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/portsentry"
 )
@@ -66,7 +67,7 @@ func TestImportCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.TCP.Modes[0] != "stealth" || c.TCP.Stealth.String() != "1" || c.UDP.Modes[0] != "advanced" {
+	if !c.TCP.Modes.Has(engine.Stealth) || c.TCP.Stealth.String() != "1" || !c.UDP.Modes.Has(engine.Advanced) {
 		t.Errorf("tcp %+v, udp %+v", c.TCP, c.UDP)
 	}
 	for _, test := range []struct {

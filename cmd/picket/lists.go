@@ -3,8 +3,6 @@
 package main
 
 import (
-	"slices"
-
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/replay"
@@ -26,7 +24,7 @@ const (
 
 func newLists(c *config.Config) *lists {
 	l := &lists{bare: *c}
-	l.bare.TCP.Modes = slices.DeleteFunc(slices.Clone(c.TCP.Modes), func(m string) bool { return m == engine.Classic.String() })
+	l.bare.TCP.Modes = c.TCP.Modes.Without(engine.Classic)
 	if trapping(c) {
 		for _, r := range c.TCP.Classic {
 			for port := int(r.From); port <= int(r.To); port++ {
@@ -38,7 +36,7 @@ func newLists(c *config.Config) *lists {
 }
 
 // trapping reports whether classic mode has a trap in a configuration.
-func trapping(c *config.Config) bool { return slices.Contains(c.TCP.Modes, engine.Classic.String()) }
+func trapping(c *config.Config) bool { return c.TCP.Modes.Has(engine.Classic) }
 
 // rules puts the lists into the rules of a replay.
 func (l *lists) rules(r *replay.Rules) { r.Mode, r.Trap = l.mode, l.trapped }

@@ -48,7 +48,7 @@ func newRecorder(j *journal.Writer) *recorder {
 func (r *recorder) configure(c config.History) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.history.set(c.File, c.Form())
+	r.history.set(c.File, c.Format)
 	r.blocked.set(c.Blocked, history.PortSentry1)
 }
 

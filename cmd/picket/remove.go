@@ -99,7 +99,7 @@ func removeTable(out io.Writer, c *config.Config) (blocks []nft.Block, err error
 func removeRoutes(out io.Writer, c *config.Config) error {
 	t, err := route.Open(c.Route.Config())
 	if err != nil {
-		if c.Route.Type == "" {
+		if c.Route.Type == route.None {
 			return nil // the table is somebody else's
 		}
 		return err

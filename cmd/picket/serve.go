@@ -67,7 +67,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	s := &control.Status{
 		Version: version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
-		Modes:  map[string][]string{"tcp": c.TCP.Modes, "udp": c.UDP.Modes, "ip": c.IP.Modes},
+		Modes:  map[string][]string{"tcp": c.TCP.Modes.Names(), "udp": c.UDP.Modes.Names(), "ip": c.IP.Modes.Names()},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
 		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: flooding, Blocks: int(d.blocker.count.Load()),
 		Evidence: control.Evidence{Probes: kept.Probes, Capacity: kept.Capacity, Sources: kept.Sources},

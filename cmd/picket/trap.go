@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"net"
-	"slices"
 	"strconv"
 	"time"
 
@@ -24,7 +23,7 @@ func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
 	}
 	if len(passed) > 0 {
 		d.trap = trap.New(cfg, passed...)
-	} else if slices.Contains(d.config.TCP.Modes, engine.Classic.String()) {
+	} else if d.config.TCP.Modes.Has(engine.Classic) {
 		t, err := trap.Listen(ctx, c.Port, cfg)
 		if err != nil {
 			d.journal.Notice("", "classic mode without its trap, connections will not be completed: %v", err)
@@ -48,7 +47,7 @@ func (d *daemon) listenerPort() uint16 {
 // trapPort is where the table redirects classic ports to, 0 for nowhere. It
 // looks at the configuration: d.mu is held, or nobody else is there yet.
 func (d *daemon) trapPort() uint16 {
-	if !slices.Contains(d.config.TCP.Modes, engine.Classic.String()) {
+	if !d.config.TCP.Modes.Has(engine.Classic) {
 		return 0
 	}
 	return d.listenerPort()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"picket/engine"
 	"picket/examples"
 	"picket/internal/history"
 	"picket/internal/hook"
@@ -20,7 +21,7 @@ import (
 type Run struct {
 	Command  []string `json:"command"`
 	End      []string `json:"end"`
-	When     string   `json:"when"` // "after" or "before" the block
+	When     When     `json:"when"`
 	Every    bool     `json:"every"`
 	Unproven bool     `json:"unproven"`
 	Timeout  Duration `json:"timeout"`
@@ -30,10 +31,10 @@ type Run struct {
 
 // Route is the section of that name: routes to nowhere.
 type Route struct {
-	Type     string `json:"type"` // "" for none
-	Table    int    `json:"table"`
-	Priority int    `json:"priority"`
-	Unproven bool   `json:"unproven"`
+	Type     route.Type `json:"type"`
+	Table    int        `json:"table"`
+	Priority int        `json:"priority"`
+	Unproven bool       `json:"unproven"`
 }
 
 // HostsDeny is the section of that name: lines for TCP wrappers.
@@ -44,9 +45,9 @@ type HostsDeny struct {
 
 // History is the section of that name: files of what was done.
 type History struct {
-	File    string `json:"file"` // "" for none
-	Format  string `json:"format"`
-	Blocked string `json:"blocked"` // "" for none
+	File    string         `json:"file"` // "" for none
+	Format  history.Format `json:"format"`
+	Blocked string         `json:"blocked"` // "" for none
 }
 
 // Resolve is the section of that name: names of sources.
@@ -66,7 +67,7 @@ func (c *Config) readActions(top *section) {
 	c.Resolve.read(top.section("resolve"))
 	c.Origin.read(top.section("origin"))
 	for name, p := range map[string]*Protocol{"tcp": &c.TCP, "udp": &c.UDP, "ip": &c.IP} {
-		if p.Action == "run" && len(c.Run.Command) == 0 {
+		if p.Action == engine.Run && len(c.Run.Command) == 0 {
 			top.fault(name+".action", `is "run", and there is nothing to run: set run.command`)
 		}
 	}
@@ -75,7 +76,7 @@ func (c *Config) readActions(top *section) {
 func (r *Run) read(s *section) {
 	s.command("command", &r.Command)
 	s.command("end", &r.End)
-	s.choice("when", &r.When, []string{"after", "before"})
+	choice(s, "when", &r.When, After, Before)
 	s.boolean("every", &r.Every)
 	s.boolean("unproven", &r.Unproven)
 	// A command that waits for the network needs seconds; one that takes an
@@ -105,7 +106,7 @@ func (s *section) command(key string, to *[]string) {
 }
 
 func (r *Route) read(s *section) {
-	s.choice("type", &r.Type, []string{"", route.Unreachable.String(), route.Blackhole.String(), route.Prohibit.String()})
+	choice(s, "type", &r.Type, route.None, route.Unreachable, route.Blackhole, route.Prohibit)
 	number(s, "table", &r.Table, 1, 1<<31-1)
 	number(s, "priority", &r.Priority, 1, 32765) // main's rule has the next
 	s.boolean("unproven", &r.Unproven)
@@ -117,11 +118,7 @@ func (r *Route) read(s *section) {
 
 // Config returns the configuration of the routing table.
 func (r *Route) Config() route.Config {
-	c := route.Config{Table: r.Table, Priority: r.Priority}
-	if r.Type != "" {
-		c.Type, _ = route.ParseType(r.Type) // checked by choice
-	}
-	return c
+	return route.Config{Type: r.Type, Table: r.Table, Priority: r.Priority}
 }
 
 func (h *HostsDeny) read(s *section) {
@@ -154,18 +151,12 @@ func (s *section) path1(key string, to *string, example string) {
 
 func (h *History) read(s *section) {
 	s.path1("file", &h.File, "/var/lib/picket/history")
-	s.choice("format", &h.Format, []string{history.JSON.String(), history.PortSentry1.String(), history.PortSentry2.String()})
+	choice(s, "format", &h.Format, history.JSON, history.PortSentry1, history.PortSentry2)
 	s.path1("blocked", &h.Blocked, "/var/lib/picket/blocked")
 	if h.File != "" && h.File == h.Blocked {
 		s.fault("blocked", "is the history file too, and would empty it at each start: want another one")
 	}
 	s.end()
-}
-
-// Form returns the format of the history file.
-func (h *History) Form() history.Format {
-	f, _ := history.ParseFormat(h.Format) // checked by choice
-	return f
 }
 
 func (r *Resolve) read(s *section) {
@@ -183,7 +174,10 @@ func (r *Run) Hooks() hook.Config {
 
 // preset reads the name of a preset, whose lists take the place of the default ones.
 func (p *Protocol) preset(s *section) {
-	s.choice("preset", &p.Preset, append([]string{""}, examples.Presets()...))
+	names := append([]string{""}, examples.Presets()...)
+	if i, ok := s.oneOf("preset", names); ok {
+		p.Preset = names[i]
+	}
 	if p.Preset == "" {
 		return
 	}

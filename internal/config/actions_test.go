@@ -98,7 +98,7 @@ func TestPreset(t *testing.T) {
 	if diff := cmp.Diff(Default().TCP.Trigger, c.TCP.Trigger); diff != "" {
 		t.Errorf("a preset is of ports alone:\n%s", diff)
 	}
-	if len(c.UDP.Modes) != 0 || c.Elements().StealthUDP != nil || len(c.UDP.Stealth) == 0 {
+	if c.UDP.Modes != 0 || c.Elements().StealthUDP != nil || len(c.UDP.Stealth) == 0 {
 		t.Errorf("no modes must watch nothing: %+v", c.UDP)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"slices"
 	"time"
 
 	"picket/engine"
@@ -56,28 +55,28 @@ type NFLOG struct {
 
 // Detect is the section of that name.
 type Detect struct {
-	Sources    int      `json:"sources"`
-	Window     Duration `json:"window"`
-	Sweep      int      `json:"sweep"`
-	Slow       int      `json:"slow"`
-	SlowWindow Duration `json:"slow_window"`
-	Tool       int      `json:"tool_trigger"`
-	Flood      int      `json:"flood"`
-	Decoys     string   `json:"decoys"`
-	Shared     string   `json:"distributed"`
-	IPv6Prefix int      `json:"ipv6_prefix"`
+	Sources    int           `json:"sources"`
+	Window     Duration      `json:"window"`
+	Sweep      int           `json:"sweep"`
+	Slow       int           `json:"slow"`
+	SlowWindow Duration      `json:"slow_window"`
+	Tool       int           `json:"tool_trigger"`
+	Flood      int           `json:"flood"`
+	Decoys     engine.Action `json:"decoys"`
+	Shared     engine.Action `json:"distributed"`
+	IPv6Prefix int           `json:"ipv6_prefix"`
 }
 
 // Protocol is one of the sections tcp, udp and ip.
 type Protocol struct {
-	Preset   string         `json:"preset,omitempty"`
-	Modes    []string       `json:"modes"`
-	Action   string         `json:"action"`
-	Trigger  map[string]int `json:"trigger"` // by mode
-	Classic  Ports          `json:"classic"`
-	Stealth  Ports          `json:"stealth"`
-	Advanced Ports          `json:"advanced"`
-	Exclude  Ports          `json:"exclude"`
+	Preset   string        `json:"preset,omitempty"`
+	Modes    Modes         `json:"modes"`
+	Action   engine.Action `json:"action"`
+	Trigger  Triggers      `json:"trigger"`
+	Classic  Ports         `json:"classic"`
+	Stealth  Ports         `json:"stealth"`
+	Advanced Ports         `json:"advanced"`
+	Exclude  Ports         `json:"exclude"`
 }
 
 // Ignore is the section of that name.
@@ -92,11 +91,11 @@ type Ignore struct {
 
 // Block is the section of that name.
 type Block struct {
-	For          []Duration `json:"for"`
-	UnprovenFor  []Duration `json:"unproven_for"`
-	UnprovenRate int        `json:"unproven_rate"` // a minute
-	Memory       Duration   `json:"memory"`
-	Max          int        `json:"max"`
+	For          Durations `json:"for"`
+	UnprovenFor  Durations `json:"unproven_for"`
+	UnprovenRate int       `json:"unproven_rate"` // a minute
+	Memory       Duration  `json:"memory"`
+	Max          int       `json:"max"`
 }
 
 // Load reads the file at path over the defaults. If path is [DefaultPath] and
@@ -147,36 +146,22 @@ func Parse(name string, data []byte) (*Config, error) {
 // Engine returns the engine's configuration. Protected is what is never
 // blocked; ephemeral the first port of net.ipv4.ip_local_port_range.
 func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) engine.Config {
-	e := engine.Config{
+	return engine.Config{
 		Sources: c.Detect.Sources, Window: time.Duration(c.Detect.Window), Prefix6: c.Detect.IPv6Prefix,
 		TCP: c.TCP.policy(c.DryRun), UDP: c.UDP.policy(c.DryRun), IP: c.IP.policy(c.DryRun),
 		Protected: engine.NewPrefixes(protected...), Ephemeral: ephemeral, Trap: trap,
 		Sweep: c.Detect.Sweep, Slow: c.Detect.Slow, SlowWindow: time.Duration(c.Detect.SlowWindow),
 		ToolTrigger: c.Detect.Tool, Flood: c.Detect.Flood,
-		For: times(c.Block.For), UnprovenFor: times(c.Block.UnprovenFor), UnprovenRate: c.Block.UnprovenRate,
+		For: c.Block.For, UnprovenFor: c.Block.UnprovenFor, UnprovenRate: c.Block.UnprovenRate,
 		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max, Known: c.known(),
+		Decoys: c.Detect.Decoys, Distributed: c.Detect.Shared,
 	}
-	e.Decoys, _ = engine.ParseAction(c.Detect.Decoys)
-	e.Distributed, _ = engine.ParseAction(c.Detect.Shared)
-	return e
-}
-
-func times(list []Duration) (out []time.Duration) {
-	for _, d := range list {
-		out = append(out, time.Duration(d))
-	}
-	return out
 }
 
 func (p *Protocol) policy(dryRun bool) engine.Policy {
-	action, _ := engine.ParseAction(p.Action)
+	out := engine.Policy{Action: p.Action, Trigger: p.Trigger}
 	if dryRun {
-		action = engine.Log
-	}
-	out := engine.Policy{Action: action}
-	for name, n := range p.Trigger {
-		m, _ := engine.ParseMode(name)
-		out.Trigger[m] = n
+		out.Action = engine.Log
 	}
 	return out
 }
@@ -185,25 +170,25 @@ func (p *Protocol) policy(dryRun bool) engine.Policy {
 // ignored addresses it found and the trap's port.
 func (c *Config) Elements() *nft.Elements {
 	return &nft.Elements{
-		ClassicTCP: c.TCP.ports("classic"), ClassicUDP: c.UDP.ports("classic"),
-		StealthTCP: c.TCP.ports("stealth"), StealthUDP: c.UDP.ports("stealth"),
-		AdvancedTCP: c.TCP.ports("advanced"), AdvancedUDP: c.UDP.ports("advanced"),
+		ClassicTCP: c.TCP.ports(engine.Classic), ClassicUDP: c.UDP.ports(engine.Classic),
+		StealthTCP: c.TCP.ports(engine.Stealth), StealthUDP: c.UDP.ports(engine.Stealth),
+		AdvancedTCP: c.TCP.ports(engine.Advanced), AdvancedUDP: c.UDP.ports(engine.Advanced),
 		ExcludedTCP: c.TCP.Exclude, ExcludedUDP: c.UDP.Exclude,
 		HotTCP: c.TCP.hot(c.DryRun), HotUDP: c.UDP.hot(c.DryRun),
-		AdvancedIP: subtract(c.IP.ports("advanced"), c.IP.Exclude),
+		AdvancedIP: subtract(c.IP.ports(engine.Advanced), c.IP.Exclude),
 		Ignored:    c.Ignore.Addresses,
 	}
 }
 
 // ports returns the ports that a mode watches: none if the mode is off.
-func (p *Protocol) ports(mode string) []nft.Range {
-	if !slices.Contains(p.Modes, mode) {
+func (p *Protocol) ports(mode engine.Mode) []nft.Range {
+	if !p.Modes.Has(mode) {
 		return nil
 	}
 	switch mode {
-	case "classic":
+	case engine.Classic:
 		return p.Classic
-	case "stealth":
+	case engine.Stealth:
 		return p.Stealth
 	}
 	return p.Advanced
@@ -212,19 +197,19 @@ func (p *Protocol) ports(mode string) []nft.Range {
 // hot returns the ports whose first probe is reacted to, which the kernel
 // therefore holds; see [engine.Decision.Release].
 func (p *Protocol) hot(dryRun bool) (out []nft.Range) {
-	if p.Action != engine.Block.String() || dryRun {
+	if p.Action != engine.Block || dryRun {
 		return nil
 	}
-	if p.Trigger["stealth"] == 0 {
-		out = append(out, p.ports("stealth")...)
+	if p.Trigger[engine.Stealth] == 0 {
+		out = append(out, p.ports(engine.Stealth)...)
 	}
-	if p.Trigger["advanced"] == 0 {
+	if p.Trigger[engine.Advanced] == 0 {
 		// A port of the list is watched in stealth mode even if it is excluded
 		// from the range, and with that mode's trigger.
-		out = append(out, subtract(subtract(p.ports("advanced"), p.Exclude), p.ports("stealth"))...)
+		out = append(out, subtract(subtract(p.ports(engine.Advanced), p.Exclude), p.ports(engine.Stealth))...)
 	}
 	// The trap must be able to answer.
-	return subtract(nft.Merge(out), p.ports("classic"))
+	return subtract(nft.Merge(out), p.ports(engine.Classic))
 }
 
 // Mode returns the mode that watches a port of a protocol, as the kernel's
@@ -240,13 +225,13 @@ func (c *Config) Mode(protocol uint8, port uint16) engine.Mode {
 		port = uint16(protocol)
 	}
 	switch {
-	case protocol != engine.ProtocolTCP && contains(p.ports("classic"), port):
+	case protocol != engine.ProtocolTCP && contains(p.ports(engine.Classic), port):
 		return engine.Classic
-	case contains(p.ports("stealth"), port):
+	case contains(p.ports(engine.Stealth), port):
 		return engine.Stealth
-	case protocol == engine.ProtocolTCP && contains(p.ports("classic"), port):
+	case protocol == engine.ProtocolTCP && contains(p.ports(engine.Classic), port):
 		return engine.Classic
-	case contains(p.ports("advanced"), port) && !contains(p.Exclude, port):
+	case contains(p.ports(engine.Advanced), port) && !contains(p.Exclude, port):
 		return engine.Advanced
 	}
 	return 0

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,16 +78,16 @@ decoys = "block"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.DryRun || c.TCP.Action != "log" || c.TCP.Trigger["stealth"] != 0 || c.TCP.Advanced.String() != "1-10,20-21" {
+	if !c.DryRun || c.TCP.Action != engine.Log || c.TCP.Trigger[engine.Stealth] != 0 || c.TCP.Advanced.String() != "1-10,20-21" {
 		t.Errorf("tcp: %+v", c.TCP)
 	}
-	if c.UDP.Trigger["stealth"] != 7 || c.UDP.Trigger["advanced"] != Default().UDP.Trigger["advanced"] {
+	if c.UDP.Trigger[engine.Stealth] != 7 || c.UDP.Trigger[engine.Advanced] != Default().UDP.Trigger[engine.Advanced] {
 		t.Errorf("a trigger that is not named must keep its default: %v", c.UDP.Trigger)
 	}
 	if got := c.Ignore.Addresses[0].String() + " " + c.Ignore.Addresses[1].String(); got != "192.0.2.0/24 2001:db8::1/128" {
 		t.Errorf("addresses: %s", got)
 	}
-	if time.Duration(c.Block.For[1]) != 36*time.Hour || c.Block.For[1].String() != "1d12h" {
+	if c.Block.For[1] != 36*time.Hour {
 		t.Errorf("for: %v", c.Block.For)
 	}
 	if e := c.Engine(nil, 0, false); e.SlowWindow != 48*time.Hour || e.Decoys != engine.Block || e.Distributed != engine.Log || e.UnprovenRate != 7 || len(e.UnprovenFor) != 1 || e.UnprovenFor[0] != time.Hour {
@@ -234,8 +235,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("the engine refuses what parsed: %v", err)
 		}
 		for _, d := range c.Block.For {
-			if again, err := ParseDuration(d.String()); err != nil || again != d {
-				t.Fatalf("%v is written %q and read %v, %v", time.Duration(d), d, again, err)
+			if again, err := ParseDuration(Duration(d).String()); err != nil || time.Duration(again) != d {
+				t.Fatalf("%v is written %q and read %v, %v", d, Duration(d), again, err)
 			}
 		}
 		if again, err := ParsePorts(c.TCP.Advanced.String(), 1, 65535); err != nil || again.String() != c.TCP.Advanced.String() {
@@ -300,5 +301,52 @@ func TestAddressesAreReadAsThoseOfFiles(t *testing.T) {
 	}
 	if p, ok := ParseSource("::ffff:192.0.2.0/120"); !ok || p.String() != "192.0.2.0/24" {
 		t.Errorf("a source on the command line: %v", p)
+	}
+}
+
+// TestWords: what the file says in words is of a type of its own, and is
+// written as the file has it.
+func TestWords(t *testing.T) {
+	c, err := Parse("p.toml", []byte(`
+[tcp]
+modes = ["stealth", "advanced", "stealth"]
+action = "run"
+trigger = { stealth = 7 }
+[run]
+command = ["/bin/true"]
+when = "before"
+[route]
+type = "prohibit"
+[history]
+format = "portsentry-2"
+[[known]]
+name = "a"
+policy = "ignore"
+addresses = ["192.0.2.1"]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.TCP.Modes.Has(engine.Classic) || !c.TCP.Modes.Has(engine.Stealth) || c.TCP.Modes.Without(engine.Stealth).Has(engine.Stealth) {
+		t.Errorf("modes %v", c.TCP.Modes.Names())
+	}
+	for want, value := range map[string]any{
+		`["advanced","stealth"]`: c.TCP.Modes,
+		`[]`:                     Modes(0),
+		`{"advanced":25,"classic":0,"stealth":7}`: c.TCP.Trigger,
+		`"run"`:                  c.TCP.Action,
+		`"log"`:                  c.Detect.Decoys,
+		`"before"`:               c.Run.When,
+		`"after"`:                Default().Run.When,
+		`"prohibit"`:             c.Route.Type,
+		`""`:                     Default().Route.Type,
+		`"portsentry-2"`:         c.History.Format,
+		`"ignore"`:               c.Known[0].Policy,
+		`"block"`:                PolicyBlock,
+		`["10m","1h","1d","1w"]`: c.Block.For,
+	} {
+		if got, err := json.Marshal(value); err != nil || string(got) != want {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
 	}
 }

@@ -16,7 +16,7 @@ type Known struct {
 	Name      string         `json:"name"`
 	Files     []string       `json:"files"`
 	Addresses []netip.Prefix `json:"addresses"` // those of Files included
-	Policy    string         `json:"policy"`    // ignore, log or block
+	Policy    Policy         `json:"policy"`
 }
 
 const (
@@ -53,16 +53,16 @@ func (k *Known) read(s *section) {
 	} else if k.Name = name; !ok && s.values["name"] == nil {
 		s.fault("name", "is missing: want "+word)
 	}
-	policies := []string{"ignore", "log", "block"}
-	if s.choice("policy", &k.Policy, policies); s.values["policy"] == nil {
-		s.fault("policy", "is missing: want "+oneOf(policies))
+	policies := []Policy{PolicyIgnore, PolicyLog, PolicyBlock}
+	if choice(s, "policy", &k.Policy, policies...); s.values["policy"] == nil {
+		s.fault("policy", "is missing: want "+quoted(names(policies)))
 	}
 	s.prefixes("addresses", &k.Addresses)
 	s.strings("files", &k.Files)
 	for _, f := range k.Files {
 		// Where its sources are to be blocked, nobody is harmed by a list that is
 		// not there; otherwise a friend might be.
-		k.Addresses = append(k.Addresses, s.list(k.Name, f, k.Policy != "block")...)
+		k.Addresses = append(k.Addresses, s.list(k.Name, f, k.Policy != PolicyBlock)...)
 	}
 	// As they were written: entries that are wrong have their own faults.
 	if list, _ := s.values["addresses"].([]any); len(list)+len(k.Files) == 0 {
@@ -89,7 +89,7 @@ func (c *Config) ListOf(a netip.Addr) (Known, bool) {
 // known returns the lists as the engine takes them.
 func (c *Config) known() (out []engine.Known) {
 	for _, k := range c.Known {
-		action, _ := engine.ParseAction(k.Policy) // None for ignore
+		action := engine.Action(k.Policy)
 		first := action == engine.Block
 		if first && c.DryRun {
 			action = engine.Log

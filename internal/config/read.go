@@ -55,28 +55,21 @@ func (d *Detect) read(s *section) {
 	number(s, "tool_trigger", &d.Tool, 3, engine.MaxTrigger)
 	// Ten a second are an ordinary day of a busy network.
 	number(s, "flood", &d.Flood, 100, 1<<20)
-	s.choice("decoys", &d.Decoys, []string{"log", "block"})
-	s.choice("distributed", &d.Shared, []string{"log", "block"})
+	choice(s, "decoys", &d.Decoys, engine.Log, engine.Block)
+	choice(s, "distributed", &d.Shared, engine.Log, engine.Block)
 	number(s, "ipv6_prefix", &d.IPv6Prefix, 48, 128)
 	s.end()
 }
 
 func (p *Protocol) read(s *section, lowest, highest uint16) {
-	s.choices("modes", &p.Modes, modeNames())
-	s.choice("action", &p.Action, []string{"log", "block", "run"})
+	s.modes("modes", &p.Modes)
+	choice(s, "action", &p.Action, engine.Log, engine.Block, engine.Run)
 	s.trigger("trigger", &p.Trigger)
 	if s.name != "ip" { // presets are of ports
 		p.preset(s)
 	}
 	p.readLists(s, lowest, highest)
 	s.end()
-}
-
-func modeNames() (names []string) {
-	for m := engine.Classic; m <= engine.Advanced; m++ {
-		names = append(names, m.String())
-	}
-	return names
 }
 
 func (i *Ignore) read(s *section) {
@@ -121,7 +114,7 @@ func (b *Block) read(s *section) {
 	if s.values["for"] != nil && s.values["unproven_for"] == nil {
 		// Who says how long a block is means every block: the default's shorter
 		// ones were made for the default.
-		b.UnprovenFor = []Duration{Duration(time.Hour)}
+		b.UnprovenFor = Durations{time.Hour}
 	}
 	s.durations("unproven_for", &b.UnprovenFor)
 	number(s, "unproven_rate", &b.UnprovenRate, 1, 1_000_000)

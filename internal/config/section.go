@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"picket/engine"
 	"picket/internal/addresses"
@@ -124,17 +125,33 @@ func number[T int | uint16 | uint32](s *section, key string, to *T, lowest, high
 	}
 }
 
-func (s *section) choice(key string, to *string, from []string) {
-	if v, ok := get[string](s, key, oneOf(from)); ok {
-		if !slices.Contains(from, v) {
-			s.fault(key, fmt.Sprintf("is %q: want %s", v, oneOf(from)))
-			return
-		}
-		*to = v
+// choice reads a word, and returns as what it stands for one of from.
+func choice[T fmt.Stringer](s *section, key string, to *T, from ...T) {
+	if i, ok := s.oneOf(key, names(from)); ok {
+		*to = from[i]
 	}
 }
 
-func oneOf(from []string) string { return `"` + strings.Join(from, `" or "`) + `"` }
+// oneOf reads one of some words, and returns which it is.
+func (s *section) oneOf(key string, from []string) (i int, ok bool) {
+	v, ok := get[string](s, key, quoted(from))
+	if !ok {
+		return 0, false
+	}
+	if i = slices.Index(from, v); i < 0 {
+		s.fault(key, fmt.Sprintf("is %q: want %s", v, quoted(from)))
+	}
+	return i, i >= 0
+}
+
+func names[T fmt.Stringer](values []T) (out []string) {
+	for _, v := range values {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+func quoted(words []string) string { return `"` + strings.Join(words, `" or "`) + `"` }
 
 // strings reads a list of texts.
 func (s *section) strings(key string, to *[]string) bool {
@@ -155,19 +172,21 @@ func (s *section) strings(key string, to *[]string) bool {
 	return true
 }
 
-func (s *section) choices(key string, to *[]string, from []string) {
+func (s *section) modes(key string, to *Modes) {
 	var list []string
 	if !s.strings(key, &list) {
 		return
 	}
+	var out Modes
 	for _, v := range list {
-		if !slices.Contains(from, v) {
-			s.fault(key, fmt.Sprintf("holds %q: want any of %s", v, oneOf(from)))
+		m, ok := engine.ParseMode(v)
+		if !ok {
+			s.fault(key, fmt.Sprintf("holds %q: want any of %s", v, quoted(names(allModes))))
 			return
 		}
+		out = out.With(m)
 	}
-	slices.Sort(list)
-	*to = slices.Compact(list)
+	*to = out
 }
 
 // prefixes reads what a file of addresses may hold too, by the same rules.
@@ -206,19 +225,19 @@ func (s *section) duration(key string, to *Duration, lowest, highest string) {
 	}
 }
 
-func (s *section) durations(key string, to *[]Duration) {
+func (s *section) durations(key string, to *Durations) {
 	var list []string
 	if !s.strings(key, &list) {
 		return
 	}
-	var out []Duration
+	var out Durations
 	for _, v := range list {
 		d, err := ParseDuration(v)
 		if err != nil {
 			s.fault(key, err.Error())
 			return
 		}
-		out = append(out, d)
+		out = append(out, time.Duration(d))
 	}
 	if len(out) == 0 {
 		s.fault(key, `is empty: want at least one duration, ["10m"]`)
@@ -241,26 +260,20 @@ func (s *section) ports(key string, to *Ports, lowest, highest uint16) {
 }
 
 // trigger reads one number for every mode, or a table by mode.
-func (s *section) trigger(key string, to *map[string]int) {
+func (s *section) trigger(key string, to *Triggers) {
 	const want = "a whole number, or a table { classic = 0, stealth = 0, advanced = 3 }"
-	out := maps.Clone(*to)
-	if out == nil {
-		out = map[string]int{}
-	}
 	switch v := s.values[key].(type) {
 	case map[string]any:
 		t := s.section(key)
-		for _, mode := range modeNames() {
-			n := out[mode]
-			number(t, mode, &n, 0, engine.MaxTrigger)
-			out[mode] = n
+		for _, m := range allModes {
+			number(t, m.String(), &to[m], 0, engine.MaxTrigger)
 		}
 		t.end()
 	case int64:
 		n := 0
 		number(s, key, &n, 0, engine.MaxTrigger)
-		for _, mode := range modeNames() {
-			out[mode] = n
+		for _, m := range allModes {
+			to[m] = n
 		}
 	case nil:
 		s.known = append(s.known, key)
@@ -268,7 +281,6 @@ func (s *section) trigger(key string, to *map[string]int) {
 		s.known = append(s.known, key)
 		s.fault(key, fmt.Sprintf("is %s: want %s", kindOf(v), want))
 	}
-	*to = out
 }
 
 // end faults the keys that nobody asked for.

@@ -101,6 +101,18 @@ func (d Duration) String() string {
 // MarshalJSON writes the duration as the configuration spells it.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
+// Durations are the lengths of first, second and further blocks.
+type Durations []time.Duration
+
+// MarshalJSON writes the durations as the configuration spells them.
+func (ds Durations) MarshalJSON() ([]byte, error) {
+	texts := make([]Duration, len(ds))
+	for i, d := range ds {
+		texts[i] = Duration(d)
+	}
+	return json.Marshal(texts)
+}
+
 // Ports are ports, or IP protocol numbers, written "1,11,20-25".
 type Ports []nft.Range
 

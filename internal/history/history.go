@@ -48,15 +48,8 @@ func (f Format) String() string {
 	return fmt.Sprintf("format %d", uint8(f))
 }
 
-// ParseFormat is the inverse of [Format.String].
-func ParseFormat(s string) (Format, error) {
-	for f := JSON; f <= PortSentry2; f++ {
-		if s == f.String() {
-			return f, nil
-		}
-	}
-	return 0, fmt.Errorf(`format %q: one of "json", "portsentry-1", "portsentry-2"`, s)
-}
+// MarshalText implements encoding.TextMarshaler.
+func (f Format) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // A Record is an event with what a PortSentry line needs beside it.
 type Record struct {

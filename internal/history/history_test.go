@@ -154,17 +154,6 @@ func TestJSONIsTheEvent(t *testing.T) {
 	}
 }
 
-func TestFormatNames(t *testing.T) {
-	for f := JSON; f <= PortSentry2; f++ {
-		if g, err := ParseFormat(f.String()); err != nil || g != f {
-			t.Errorf("%v reads back as %v, %v", f, g, err)
-		}
-	}
-	if _, err := ParseFormat("xml"); err == nil {
-		t.Error("xml is no format")
-	}
-}
-
 func write(t *testing.T, h *File) {
 	t.Helper()
 	if err := h.Write(Record{Event: eventOf("block", "syn")}); err != nil {

@@ -22,6 +22,7 @@
 package route
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -31,13 +32,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Type is what becomes of a packet that we would send. The zero Type is
-// [Unreachable].
+// A Type is what becomes of a packet that we would send. The zero Type is [None].
 type Type uint8
 
 // The types, as ip-route(8) names them.
 const (
-	Unreachable Type = iota // the sender here is told "no route to host"
+	None        Type = iota // no routes are wanted; a [Table] takes it for Unreachable
+	Unreachable             // the sender here is told "no route to host"
 	Blackhole               // discarded in silence
 	Prohibit                // the sender here is told "permission denied"
 )
@@ -45,6 +46,8 @@ const (
 // String returns the type as configuration and ip-route(8) spell it.
 func (t Type) String() string {
 	switch t {
+	case None:
+		return ""
 	case Unreachable:
 		return "unreachable"
 	case Blackhole:
@@ -55,18 +58,11 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint8(t))
 }
 
-// ParseType is the inverse of [Type.String].
-func ParseType(s string) (Type, error) {
-	for t := Unreachable; t <= Prohibit; t++ {
-		if s == t.String() {
-			return t, nil
-		}
-	}
-	return 0, fmt.Errorf(`route type %q: one of "unreachable", "blackhole", "prohibit"`, s)
-}
+// MarshalText implements encoding.TextMarshaler.
+func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 func (t Type) kernel() int {
-	return [...]int{Unreachable: unix.RTN_UNREACHABLE, Blackhole: unix.RTN_BLACKHOLE, Prohibit: unix.RTN_PROHIBIT}[t]
+	return [...]int{None: unix.RTN_UNSPEC, Unreachable: unix.RTN_UNREACHABLE, Blackhole: unix.RTN_BLACKHOLE, Prohibit: unix.RTN_PROHIBIT}[t]
 }
 
 // Defaults and bounds of a [Config].
@@ -102,6 +98,7 @@ func (c Config) Check() error {
 }
 
 func (c Config) withDefaults() Config {
+	c.Type = cmp.Or(c.Type, Unreachable)
 	if c.Table == 0 {
 		c.Table = DefaultTable
 	}
