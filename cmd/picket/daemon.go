@@ -51,6 +51,7 @@ type daemon struct {
 	started time.Time
 	journal *journal.Writer
 	table   nft.Config // does not change while picket runs
+	host    host.Host
 
 	mu      sync.Mutex // for what a reload changes
 	config  *config.Config
@@ -317,7 +318,7 @@ func seed() uint64 {
 }
 
 func (d *daemon) findFriends(c *config.Config) ([]host.Friend, error) {
-	friends, err := host.Friends(host.Wanted{Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers})
+	friends, err := d.host.Friends(host.Wanted{Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers})
 	if err != nil {
 		return nil, err
 	}

@@ -152,9 +152,9 @@ func protectedBy(why string) string {
 	switch why {
 	case "own address":
 		return "ignore.own = true"
-	case "gateway":
+	case "gateway", "other end of a point-to-point link":
 		return "ignore.gateways = true"
-	case "resolver":
+	case "resolver", "time server":
 		return "ignore.resolvers = true"
 	case "loopback":
 		return ""

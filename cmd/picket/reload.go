@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"picket/internal/config"
-	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/systemd"
 )
@@ -106,7 +105,7 @@ func (d *daemon) push(ctx context.Context) error {
 func (d *daemon) watchHost(ctx context.Context) {
 	t := trouble{journal: d.journal, what: "the host's addresses and routes"}
 	for {
-		err := host.Watch(ctx, func() {
+		err := d.host.Watch(ctx, func() {
 			if err := d.apply(ctx, nil); !errors.Is(err, errStopping) {
 				t.tell(err)
 			}

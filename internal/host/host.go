@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT
 
 // Package host finds what must never be blocked because the host itself
-// depends on it: its own addresses, its gateways and its resolvers.
+// depends on it: its own addresses, the next hops of its routes, the other
+// ends of its point-to-point links, the resolvers and time servers that its
+// files name.
 //
-// It reads the network namespace it runs in over rtnetlink, and resolv.conf;
-// it changes nothing and needs no privilege.
+// It reads the network namespace it runs in over rtnetlink, and files below /etc
+// and /run; it changes nothing and needs no privilege. Memory does not grow with
+// the number of routes.
 package host
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"net"
+	"maps"
 	"net/netip"
 	"os"
-	"strings"
-
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+	"slices"
+	"sync"
 )
 
 // A Friend is a prefix that must not be blocked, and why in words.
@@ -29,107 +28,64 @@ type Friend struct {
 // Wanted says what to look for.
 type Wanted struct{ Own, Gateways, Resolvers bool }
 
-// resolvConfs are the files that name resolvers. Where the first names
-// systemd-resolved's stub, the second has who it asks (systemd-resolved.service(8)).
-var resolvConfs = [...]string{"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"}
+// A Host finds friends in the network namespace of the threads that call it. The
+// zero value is ready. Its methods may be called at the same time.
+type Host struct {
+	mu   sync.Mutex
+	hops hops // of the routes; nil: unknown
+}
 
 // Friends returns what is found now. Loopback is always part of it.
-func Friends(w Wanted) ([]Friend, error) {
+func (h *Host) Friends(w Wanted) ([]Friend, error) {
 	out := []Friend{
 		{netip.MustParsePrefix("127.0.0.0/8"), "loopback"},
 		{netip.MustParsePrefix("::1/128"), "loopback"},
 	}
-	if w.Own {
-		own, err := addresses()
-		if err != nil {
-			return nil, err
+	own, err := ownAddresses()
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range own {
+		if w.Own {
+			out = append(out, Friend{single(x.prefix.Addr()), "own address"})
 		}
-		out = append(out, own...)
+		if w.Gateways && x.peer.IsValid() {
+			out = append(out, Friend{single(x.peer), "other end of a point-to-point link"})
+		}
 	}
 	if w.Gateways {
-		gw, err := gateways()
+		via, err := h.gateways()
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, gw...)
-	}
-	if w.Resolvers {
-		for _, file := range resolvConfs {
-			// A host without the file has no resolver there.
-			if b, err := os.ReadFile(file); err == nil {
-				out = append(out, resolvers(b)...)
-			}
+		for _, a := range via {
+			out = append(out, Friend{single(a), "gateway"})
 		}
 	}
+	if w.Resolvers {
+		out = append(out, configured(sources)...)
+	}
 	return out, nil
+}
+
+// gateways returns the next hops of all routes, in order. They are asked for once:
+// afterwards Watch hears of each new one.
+func (h *Host) gateways() ([]netip.Addr, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.hops == nil {
+		found, err := nextHops()
+		if err != nil {
+			return nil, err
+		}
+		h.hops = found
+	}
+	return slices.SortedFunc(maps.Keys(h.hops), netip.Addr.Compare), nil
 }
 
 func single(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	return netip.PrefixFrom(a, a.BitLen())
-}
-
-func addresses() (out []Friend, err error) {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, fmt.Errorf("list own addresses: %w", err)
-	}
-	for _, x := range list {
-		if a, ok := netip.AddrFromSlice(x.IP); ok {
-			out = append(out, Friend{single(a), "own address"})
-		}
-	}
-	return out, nil
-}
-
-// gateways returns the next hops of every default route, in every table.
-func gateways() (out []Friend, err error) {
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-		if err != nil {
-			return nil, fmt.Errorf("list routes: %w", err)
-		}
-		for _, r := range routes {
-			if !isDefault(r.Dst) {
-				continue
-			}
-			hops := []net.IP{r.Gw}
-			for _, h := range r.MultiPath {
-				hops = append(hops, h.Gw)
-			}
-			if v, ok := r.Via.(*netlink.Via); ok {
-				hops = append(hops, v.Addr)
-			}
-			for _, h := range hops {
-				if a, ok := netip.AddrFromSlice(h); ok {
-					out = append(out, Friend{single(a), "gateway"})
-				}
-			}
-		}
-	}
-	return out, nil
-}
-
-func isDefault(dst *net.IPNet) bool {
-	if dst == nil {
-		return true
-	}
-	ones, _ := dst.Mask.Size()
-	return ones == 0
-}
-
-// resolvers reads the nameserver lines of a resolv.conf (resolv.conf(5)).
-func resolvers(conf []byte) (out []Friend) {
-	for s := bufio.NewScanner(bytes.NewReader(conf)); s.Scan(); {
-		f := strings.Fields(s.Text())
-		if len(f) < 2 || f[0] != "nameserver" {
-			continue
-		}
-		if a, err := netip.ParseAddr(f[1]); err == nil {
-			out = append(out, Friend{single(a), "resolver"})
-		}
-	}
-	return out
 }
 
 // EphemeralPort returns the first port that the host uses for connections of

@@ -194,3 +194,11 @@ func TestHalfClosedPeers(t *testing.T) {
 		t.Errorf("closed at one end: %v, %v, want %v", got, err, both[1:])
 	}
 }
+
+// enter puts the calling goroutine into a network namespace, for good.
+func enter(t testing.TB, fd int) {
+	runtime.LockOSThread()
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		t.Error(err)
+	}
+}

@@ -6,9 +6,50 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// sizeAddress is that of struct ifaddrmsg (include/uapi/linux/if_addr.h).
+const sizeAddress = 8
+
+// An ownAddress is an address of the host, with the prefix of its link, and
+// who is at the other end if the link is point-to-point.
+type ownAddress struct {
+	prefix netip.Prefix
+	peer   netip.Addr
+}
+
+// ownAddresses asks the kernel.
+func ownAddresses() (out []ownAddress, err error) {
+	err = dump(unix.RTM_GETADDR, make([]byte, sizeAddress), func(kind uint16, body []byte) {
+		if kind != unix.RTM_NEWADDR || len(body) < sizeAddress {
+			return
+		}
+		var local, other netip.Addr
+		for kind, value := range attributes(body[sizeAddress:]) {
+			switch a, _ := netip.AddrFromSlice(value); kind {
+			case unix.IFA_LOCAL:
+				local = a
+			case unix.IFA_ADDRESS: // the peer's, where there is a local one that differs
+				other = a
+			}
+		}
+		if !local.IsValid() {
+			local = other
+		}
+		x := ownAddress{prefix: netip.PrefixFrom(local, int(body[1]))}
+		if other != local {
+			x.peer = other
+		}
+		if x.prefix.IsValid() {
+			out = append(out, x)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list own addresses: %w", err)
+	}
+	return out, nil
+}
 
 // OnLink returns the prefixes of the host's links, each once: who has an
 // address of one is a neighbour. They are those of the host's own addresses
@@ -17,35 +58,50 @@ import (
 // which are routes of the kernel's or of a router advertisement. A route that
 // the operator made says who is behind a link and not who is on it.
 func OnLink() (out []netip.Prefix, err error) {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	own, err := ownAddresses()
 	if err != nil {
-		return nil, fmt.Errorf("list own addresses: %w", err)
+		return nil, err
 	}
 	seen := make(map[netip.Prefix]bool)
 	add := func(p netip.Prefix) {
-		if p.IsValid() && !seen[p] {
+		if p = p.Masked(); p.IsValid() && !seen[p] {
 			seen[p] = true
 			out = append(out, p)
 		}
 	}
-	for _, x := range list {
-		a, ok := netip.AddrFromSlice(x.IP)
-		if ones, _ := x.Mask.Size(); ok {
-			add(netip.PrefixFrom(a.Unmap().WithZone(""), ones).Masked())
-		}
-	}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Table: unix.RT_TABLE_MAIN, Type: unix.RTN_UNICAST}, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
-	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
-	}
-	for _, r := range routes {
-		if r.Protocol != unix.RTPROT_KERNEL && r.Protocol != unix.RTPROT_RA || isDefault(r.Dst) || r.Gw != nil || r.Via != nil || len(r.MultiPath) > 0 {
+	for _, x := range own {
+		if x.peer.IsValid() { // the length is that of the peer's prefix
+			add(netip.PrefixFrom(x.peer, x.prefix.Bits()))
+			add(single(x.prefix.Addr()))
 			continue
 		}
-		if a, ok := netip.AddrFromSlice(r.Dst.IP); ok {
-			ones, _ := r.Dst.Mask.Size()
-			add(netip.PrefixFrom(a, ones).Masked())
+		add(x.prefix)
+	}
+	for _, protocol := range []uint8{unix.RTPROT_KERNEL, unix.RTPROT_RA} {
+		filter := routeFilter(unix.AF_INET6, unix.RT_TABLE_MAIN, protocol)
+		err := dump(unix.RTM_GETROUTE, filter, func(kind uint16, body []byte) {
+			if kind == unix.RTM_NEWROUTE && len(body) >= sizeRoute {
+				add(linkRoute(body))
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list routes: %w", err)
 		}
 	}
 	return out, nil
+}
+
+// linkRoute returns the prefix of a route without a next hop; none for another
+// one and for a default route.
+func linkRoute(body []byte) (p netip.Prefix) {
+	for kind, value := range attributes(body[sizeRoute:]) {
+		switch kind {
+		case unix.RTA_DST:
+			a, _ := netip.AddrFromSlice(value)
+			p = netip.PrefixFrom(a, int(body[1]))
+		case unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH, routeNexthop:
+			return netip.Prefix{}
+		}
+	}
+	return p
 }

@@ -6,74 +6,202 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // settle is how long a burst of changes (an interface that comes up) may last
-// before it is looked at, and poll how often resolv.conf is.
+// before it is looked at. A look that took long is followed by a rest of share
+// times its length, so that changes without end cost a part in so many of a
+// processor.
 const (
 	settle = 100 * time.Millisecond
-	poll   = 5 * time.Second
+	share  = 200
 )
 
 // Watch calls changed once it would hear of changes, for those before, and after
-// each change of addresses, routes or resolv.conf, until ctx ends. It subscribes
-// in the calling thread's network namespace. It fails when so much changes at
-// once that the kernel loses some of it; then call it again.
-func Watch(ctx context.Context, changed func()) error {
-	done := make(chan struct{})
-	defer close(done)
-	addrs, routes := make(chan netlink.AddrUpdate, 64), make(chan netlink.RouteUpdate, 64)
-	if err := netlink.AddrSubscribe(addrs, done); err != nil {
-		return fmt.Errorf("watch addresses: %w", err)
+// each change of addresses, next hops or the files of resolvers and time servers,
+// until ctx ends. It subscribes in the calling thread's network namespace.
+func (h *Host) Watch(ctx context.Context, changed func()) error {
+	routes, err := subscribe()
+	if err != nil {
+		return err
 	}
-	if err := netlink.RouteSubscribe(routes, done); err != nil {
-		return fmt.Errorf("watch routes: %w", err)
-	}
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	last := stamp()
-	pending := time.After(0)
-	// A burst is looked at when its first change has settled: the next ones may
-	// never end.
-	wait := func() {
-		if pending == nil {
-			pending = time.After(settle)
-		}
-	}
+	defer routes.Close()
+	stop := context.AfterFunc(ctx, func() { routes.Close() })
+	defer stop()
+	h.mu.Lock()
+	h.hops = nil // there was nobody to hear of changes
+	h.mu.Unlock()
+	news, gone := make(chan struct{}, 1), make(chan struct{}, 1)
+	failed := make(chan error, 1)
+	go func() { failed <- h.listen(routes, news, gone) }()
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go watchFiles(within, sources, news)
+	tell, look := newPause(0), newPause(-1)
 	for {
-		ok := true
 		select {
-		case <-ctx.Done():
-			return nil
-		case _, ok = <-addrs:
-			wait()
-		case _, ok = <-routes:
-			wait()
-		case <-tick.C:
-			if now := stamp(); now != last {
-				last = now
-				pending = time.After(0)
+		case err := <-failed:
+			if ctx.Err() != nil {
+				return nil
 			}
-		case <-pending:
-			pending = nil
-			changed()
-		}
-		if !ok {
-			return errors.New("watch addresses and routes: the kernel's notifications ended")
+			return err
+		case <-news:
+			tell.due()
+		case <-gone:
+			look.due()
+		case <-look.timer:
+			look.do(func() {
+				if h.look() {
+					tell.due()
+				}
+			})
+		case <-tell.timer:
+			tell.do(changed)
 		}
 	}
 }
 
-// stamp changes when one of the resolv.conf files does.
-func stamp() (s [len(resolvConfs)]time.Time) {
-	for i, file := range resolvConfs {
-		if info, err := os.Stat(file); err == nil {
-			s[i] = info.ModTime()
+// A pause spaces what is done after changes: not before settle has passed, and
+// not before it has rested for share times as long as it last took.
+type pause struct {
+	timer <-chan time.Time // nil: nothing is due
+	rest  time.Time
+}
+
+func newPause(first time.Duration) (p pause) {
+	if first >= 0 {
+		p.timer = time.After(first)
+	}
+	return p
+}
+
+func (p *pause) due() {
+	if p.timer == nil {
+		p.timer = time.After(max(settle, time.Until(p.rest)))
+	}
+}
+
+func (p *pause) do(f func()) {
+	p.timer = nil
+	began := time.Now()
+	f()
+	p.rest = time.Now().Add(share * time.Since(began))
+}
+
+// look asks for the next hops anew, and reports whether they are others. If the
+// kernel does not answer, the last ones hold.
+func (h *Host) look() (changed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.hops == nil {
+		return false // Friends will ask
+	}
+	found, err := nextHops()
+	if err != nil || maps.Equal(found, h.hops) {
+		return false
+	}
+	h.hops = found
+	return true
+}
+
+// The groups of notifications (include/uapi/linux/rtnetlink.h).
+var groups = []int{
+	unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_NEXTHOP,
+}
+
+// notifications is what the kernel may keep for us: some 10,000 changes of routes.
+const notifications = 4 << 20
+
+// subscribe opens a socket on which the kernel tells of changes.
+func subscribe() (*os.File, error) {
+	const kind = unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("watch addresses and routes: %w", err)
+	}
+	// Without the privilege the buffer is smaller, and overruns sooner.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, notifications)
+	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	for _, g := range groups {
+		member := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g)
+		if err == nil && g != unix.RTNLGRP_NEXTHOP { // which a kernel before 5.3 has not
+			err = member
 		}
 	}
-	return s
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("watch addresses and routes: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "rtnetlink"), nil
+}
+
+// gather is how long the first of a burst of notifications waits for others, so
+// that a burst is read at once and wakes nobody for each.
+const gather = 10 * time.Millisecond
+
+// listen reads notifications until f is closed. It says when there is news, and
+// when a next hop may be gone.
+func (h *Host) listen(f *os.File, news, gone chan<- struct{}) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	for buffer := make([]byte, datagram); ; {
+		var n int
+		var failed error
+		waited := false
+		err := raw.Read(func(fd uintptr) bool {
+			n, _, failed = unix.Recvfrom(int(fd), buffer, 0)
+			again := errors.Is(failed, unix.EAGAIN)
+			waited = waited || again
+			return !again
+		})
+		switch {
+		case err != nil:
+			return fmt.Errorf("watch addresses and routes: %w", err)
+		case errors.Is(failed, unix.ENOBUFS): // more changed than the kernel could keep
+			say(news)
+			say(gone)
+			continue
+		case errors.Is(failed, unix.EINTR):
+			continue
+		case failed != nil:
+			return fmt.Errorf("watch addresses and routes: %w", failed)
+		}
+		h.hear(buffer[:n], news, gone)
+		if waited {
+			time.Sleep(gather)
+		}
+	}
+}
+
+func say(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default: // it is said already
+	}
+}
+
+// hear takes a datagram over.
+func (h *Host) hear(b []byte, news, gone chan<- struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for kind, body := range messages(b) {
+		switch kind {
+		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+			say(news)
+		case unix.RTM_DELROUTE, unix.RTM_DELNEXTHOP:
+			say(gone)
+		default:
+			if h.hops != nil && h.hops.read(kind, body) {
+				say(news)
+			}
+		}
+	}
 }

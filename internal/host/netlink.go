@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+
+package host
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// datagram is the size of a read: the kernel fills 32 KiB of a dump at most
+// (net/netlink/af_netlink.c, netlink_dump).
+const datagram = 32 << 10
+
+// dump asks the kernel for all objects that the request selects, and calls each
+// for the type and the body of every answer, which is valid until each returns.
+// The kernel applies the request's own fields as a filter (strict checking,
+// Linux 4.20). The reply is never in memory whole.
+//
+// A dump that changes interrupt has what was there before and after: the
+// notification of the change is the watcher's to read.
+func dump(kind uint16, request []byte, each func(kind uint16, body []byte)) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open rtnetlink socket: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1); err != nil {
+		return fmt.Errorf("set NETLINK_GET_STRICT_CHK: %w", err)
+	}
+	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(request)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	b = append(append(b, make([]byte, 8)...), request...)
+	if err := unix.Sendto(fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("ask the kernel: %w", err)
+	}
+	for buffer := make([]byte, datagram); ; {
+		n, _, err := unix.Recvfrom(fd, buffer, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the kernel's answer: %w", err)
+		}
+		for kind, body := range messages(buffer[:n]) {
+			switch kind {
+			case unix.NLMSG_DONE:
+				return nil
+			case unix.NLMSG_ERROR:
+				if code := int32(binary.NativeEndian.Uint32(body)); code != 0 {
+					return fmt.Errorf("dump: %w", unix.Errno(-code))
+				}
+			default:
+				each(kind, body)
+			}
+		}
+	}
+}
+
+// messages returns the type and the body of each netlink message of a datagram.
+// A header that does not fit ends it.
+func messages(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= unix.SizeofNlMsghdr {
+			length := int(binary.NativeEndian.Uint32(b))
+			kind := binary.NativeEndian.Uint16(b[4:])
+			if length < unix.SizeofNlMsghdr || length > len(b) {
+				return
+			}
+			body := b[unix.SizeofNlMsghdr:length]
+			if kind == unix.NLMSG_ERROR && len(body) < 4 || !yield(kind, body) {
+				return
+			}
+			b = b[min(len(b), (length+3)&^3):]
+		}
+	}
+}
+
+// attributes returns the type and the value of each attribute of a message.
+func attributes(b []byte) iter.Seq2[uint16, []byte] {
+	return func(yield func(uint16, []byte) bool) {
+		for len(b) >= unix.SizeofRtAttr {
+			length := int(binary.NativeEndian.Uint16(b))
+			if length < unix.SizeofRtAttr || length > len(b) ||
+				!yield(binary.NativeEndian.Uint16(b[2:])&^unix.NLA_F_NESTED, b[unix.SizeofRtAttr:length]) {
+				return
+			}
+			b = b[min(len(b), (length+3)&^3):]
+		}
+	}
+}
+
+// address reads an address of 4 or 16 bytes, without a zone. What names nobody
+// is invalid.
+func address(b []byte) netip.Addr {
+	a, ok := netip.AddrFromSlice(b)
+	if a = a.Unmap(); !ok || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() {
+		return netip.Addr{}
+	}
+	return a
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+
+package host
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// hops is the set of the addresses that the host hands packets to: the next hops of
+// its routes.
+type hops map[netip.Addr]struct{}
+
+// mostHops bounds the set. The largest exchange has some 1,100 members.
+const mostHops = 4096
+
+// add reports whether a is new and is in the set now.
+func (h hops) add(a netip.Addr) bool {
+	if _, known := h[a]; known || !a.IsValid() || len(h) >= mostHops {
+		return false
+	}
+	h[a] = struct{}{}
+	return true
+}
+
+// nextHops asks the kernel for the next hops of every unicast route of every
+// table, and of every nexthop object (ip-nexthop(8)): routes of such an object
+// bear its number alone. What is local or discarded the kernel leaves out.
+func nextHops() (hops, error) {
+	h := make(hops)
+	each := func(kind uint16, body []byte) { h.read(kind, body) }
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		if err := dump(unix.RTM_GETROUTE, routeFilter(family, 0, 0), each); err != nil {
+			return nil, fmt.Errorf("list routes: %w", err)
+		}
+	}
+	// A kernel before 5.3 has no nexthop objects and no answer.
+	_ = dump(unix.RTM_GETNEXTHOP, make([]byte, sizeNexthop), each)
+	return h, nil
+}
+
+const (
+	sizeRoute   = 12 // struct rtmsg (include/uapi/linux/rtnetlink.h)
+	sizeNexthop = 8  // struct nhmsg (include/uapi/linux/nexthop.h)
+	sizeHop     = 8  // struct rtnexthop
+
+	routeNexthop   = 30 // RTA_NH_ID
+	nexthopGateway = 6  // NHA_GATEWAY
+	nexthopFDB     = 11 // NHA_FDB: of a bridge, and nobody that packets are routed to
+)
+
+// routeFilter returns a request for the unicast routes of a family, and of one
+// table and of one protocol if these are not 0.
+func routeFilter(family, table, protocol uint8) []byte {
+	b := make([]byte, sizeRoute)
+	b[0], b[4], b[5], b[7] = family, table, protocol, unix.RTN_UNICAST
+	return b
+}
+
+// read adds the next hops of a message, and reports whether one is new.
+func (h hops) read(kind uint16, body []byte) (news bool) {
+	switch {
+	case kind == unix.RTM_NEWROUTE && len(body) >= sizeRoute && body[7] == unix.RTN_UNICAST:
+		return h.readRoute(body[sizeRoute:])
+	case kind == unix.RTM_NEWNEXTHOP && len(body) >= sizeNexthop:
+		var via netip.Addr
+		for kind, value := range attributes(body[sizeNexthop:]) {
+			switch kind {
+			case nexthopGateway:
+				via = address(value)
+			case nexthopFDB:
+				return false
+			}
+		}
+		return h.add(via)
+	}
+	return false
+}
+
+// readRoute adds the next hops that stand in the attributes of a route or of one
+// of its paths.
+func (h hops) readRoute(b []byte) (news bool) {
+	for kind, value := range attributes(b) {
+		switch {
+		case kind == unix.RTA_GATEWAY:
+			news = h.add(address(value)) || news
+		case kind == unix.RTA_VIA && len(value) > 2: // struct rtvia: of another family
+			news = h.add(address(value[2:])) || news
+		case kind == unix.RTA_MULTIPATH:
+			for len(value) >= sizeHop {
+				length := int(binary.NativeEndian.Uint16(value))
+				if length < sizeHop || length > len(value) {
+					break
+				}
+				news = h.readRoute(value[sizeHop:length]) || news
+				value = value[min(len(value), (length+3)&^3):]
+			}
+		}
+	}
+	return news
+}
