@@ -136,7 +136,7 @@ func (x *comparison) packet(rec *replay.Record) {
 			}
 		case dropped[i]:
 		case blocked[i]:
-			y.add(i, x.sides[i].judge.event(&rec.Probe, d), d)
+			y.add(i, x.sides[i].events.Event(&rec.Probe, d), d)
 		case y.block[i] == nil && d.Reason != engine.Retransmission:
 			y.why[i] = because(d)
 		}
@@ -146,7 +146,7 @@ func (x *comparison) packet(rec *replay.Record) {
 // sourceOf returns the source that an address belongs to, the wider one if the
 // configurations have IPv6 prefixes of different lengths: no block exceeds it.
 func (x *comparison) sourceOf(a netip.Addr) netip.Prefix {
-	p, q := x.sides[0].judge.engine.SourceOf(a), x.sides[1].judge.engine.SourceOf(a)
+	p, q := x.sides[0].engine.SourceOf(a), x.sides[1].engine.SourceOf(a)
 	if p.Bits() < q.Bits() {
 		return p
 	}
@@ -227,7 +227,7 @@ func (x *comparison) differences() (list []difference) {
 	for _, y := range x.sources {
 		if change := y.change(); change != "" {
 			list = append(list, difference{
-				Event: "difference", Change: change, Source: sourceName(y.source), This: y.block[0], Other: y.block[1],
+				Event: "difference", Change: change, Source: event.SourceName(y.source), This: y.block[0], Other: y.block[1],
 				ThisWide: y.wide(0), OtherWide: y.wide(1), times: y.times, ThisWhy: y.why[0], OtherWhy: y.why[1],
 				ThisFor: int64(y.whole[0] / time.Second), OtherFor: int64(y.whole[1] / time.Second),
 			})
@@ -287,7 +287,7 @@ func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary
 	t := show.Table{Head: []string{"PROBES", "DROPPED", "BLOCKED", "CONFIGURATION"}}
 	for i, s := range x.sides {
 		name := [...]string{"this", "other"}[i]
-		t.Add(strconv.FormatUint(s.judge.engine.Stats().Probes, 10), strconv.FormatUint(s.dropped, 10), strconv.Itoa(x.blocked(i)),
+		t.Add(strconv.FormatUint(s.engine.Stats().Probes, 10), strconv.FormatUint(s.dropped, 10), strconv.Itoa(x.blocked(i)),
 			name+": "+cmp.Or(s.config.File, "embedded default"))
 	}
 	fmt.Fprintln(out)

@@ -15,6 +15,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/daemon"
 	"picket/internal/evidence"
 	"picket/internal/show"
 	"picket/nft"
@@ -68,7 +69,7 @@ func seen(k *control.Known) []string {
 	}
 	var is []string
 	if k.Pattern != "" {
-		is = append(is, "a "+patternName(k.Pattern))
+		is = append(is, "a "+daemon.PatternName(k.Pattern))
 	}
 	if k.Tool != "" {
 		is = append(is, "sent by "+k.Tool)
@@ -254,3 +255,6 @@ func (l *list) print(out io.Writer, width int) {
 		}
 	}
 }
+
+// stamp writes a time as people read it here.
+func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }

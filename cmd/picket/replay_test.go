@@ -105,7 +105,7 @@ func benchmarkReplay(b *testing.B, c *capture) {
 		}
 		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("bench", c.b)}, rules, s.queue)
 		s.flush()
-		if err != nil || sum.Packets != uint64(c.n) || s.judge.engine.Stats().Probes == 0 {
+		if err != nil || sum.Packets != uint64(c.n) || s.engine.Stats().Probes == 0 {
 			b.Fatal(err, sum)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/daemon"
 	"picket/internal/event"
 	"picket/internal/replay"
 )
@@ -21,7 +22,8 @@ const maxReacted = 1 << 18
 // so far.
 type side struct {
 	config  *config.Config
-	judge   *judge // for its events; its channels are not used
+	engine  *engine.Engine
+	events  daemon.Describer
 	tell    func(event.Event)
 	reacted map[netip.Prefix]*reacted
 	order   []*reacted
@@ -45,10 +47,8 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := newJudge(c, e, nil)
-	j.names = nil // the indexes are those of the machine that captured
 	return &side{
-		config: c, judge: j, tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
+		config: c, engine: e, events: daemon.NewDescriber(c, e), tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
 		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32),
 	}, nil
 }
@@ -66,7 +66,7 @@ func (s *side) queue(rec *replay.Record) {
 
 // flush judges what waits.
 func (s *side) flush() {
-	s.judge.engine.Expect(s.waiting)
+	s.engine.Expect(s.waiting)
 	for i := range s.waiting {
 		s.observe(&s.waiting[i])
 	}
@@ -76,7 +76,7 @@ func (s *side) flush() {
 // observe judges one probe. What the kernel would have dropped is not seen,
 // and has no decision; then dropped is true.
 func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
-	e := s.judge.engine
+	e := s.engine
 	if e.Blocked(p.Source, p.At) {
 		s.dropped++
 		return d, true
@@ -85,10 +85,10 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 	if d.Action == engine.None && !d.Tell {
 		return d, false
 	}
-	ev := s.judge.event(p, &d)
+	ev := s.events.Event(p, &d)
 	if d.NewPattern {
 		s.seen[ev.Pattern]++
-		s.tell(patternOf(ev, &d))
+		s.tell(daemon.PatternOf(ev, &d))
 	}
 	if d.Action != engine.None {
 		s.react(e.SourceOf(p.Source), ev)

@@ -41,7 +41,7 @@ type replayResult struct {
 }
 
 func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
-	e := s.judge.engine.Stats()
+	e := s.engine.Stats()
 	out := replayResult{
 		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Blocked: s.blocked,
 		Open: sum.Open, Learned: sum.Learned, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"picket/internal/show"
 	"strings"
+
+	"picket/internal/show"
 )
 
 // What is written for people. Names, reasons, keys and what peers sent come

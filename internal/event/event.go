@@ -56,3 +56,12 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 func (s Seconds) String() string {
 	return strconv.FormatInt(int64((time.Duration(s)+time.Second-1)/time.Second), 10)
 }
+
+// SourceName writes an address as such, without the length of a prefix, and a
+// prefix as a prefix.
+func SourceName(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}

@@ -545,7 +545,7 @@ func (s *story) fill(blocks int) {
 	s.run("systemctl", "stop", "picket.service")
 	s.run("nft", "flush", "ruleset")
 	path := s.Path("/var/lib/private/picket/state")
-	// As cmd/picket has it.
+	// As internal/daemon has it.
 	type block struct {
 		Source       netip.Prefix
 		Since, Until time.Time

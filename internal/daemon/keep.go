@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"cmp"
@@ -65,7 +65,7 @@ func keep(e *entry) keptBlock {
 
 func (k keptBlock) event() event.Event {
 	return event.Event{
-		Event: "block", Time: k.Since, Source: sourceName(k.Source), Action: engine.Block.String(), For: event.Seconds(k.Until.Sub(k.Since)),
+		Event: "block", Time: k.Since, Source: event.SourceName(k.Source), Action: engine.Block.String(), For: event.Seconds(k.Until.Sub(k.Since)),
 		Reason: k.Reason, Evidence: k.Evidence, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
 		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known, Country: k.Country,
 	}

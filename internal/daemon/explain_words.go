@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/show"
 )
@@ -93,7 +94,7 @@ func (x *explainer) say() {
 	x.Why, x.Change = []string{}, []string{}
 	x.Protected = []control.Protection{}
 	for _, f := range x.protect {
-		x.Protected = append(x.Protected, control.Protection{Prefix: sourceName(f.Prefix), Why: f.Why, Config: protectedBy(f.Why)})
+		x.Protected = append(x.Protected, control.Protection{Prefix: event.SourceName(f.Prefix), Why: f.Why, Config: protectedBy(f.Why)})
 	}
 	switch {
 	case len(x.Blocks) > 0 && x.covers(&x.Blocks[0]):
@@ -137,7 +138,7 @@ func (x *explainer) change(format string, args ...any) {
 }
 
 // asked1 names what was asked for.
-func (x *explainer) asked1() string { return sourceName(x.asked) }
+func (x *explainer) asked1() string { return event.SourceName(x.asked) }
 
 func names(list []control.InForce) string {
 	var out []string
@@ -282,7 +283,7 @@ func (x *explainer) sayMany() {
 		x.State = "watched"
 		var list []string
 		for _, s := range x.inside[:min(len(x.inside), mostInside)] {
-			list = append(list, fmt.Sprintf("%s (%s)", sourceName(s.Prefix), show.Plural(s.Probes, "probe")))
+			list = append(list, fmt.Sprintf("%s (%s)", event.SourceName(s.Prefix), show.Plural(s.Probes, "probe")))
 		}
 		if n := len(x.inside) - len(list); n > 0 {
 			list = append(list, fmt.Sprintf("and %d more", n))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"context"
@@ -74,7 +74,7 @@ func (x *explainer) judged(j *judge) {
 	if whole := j.engine.SourceOf(source.Addr()); source.IsSingleIP() {
 		source = whole
 	}
-	x.Source, x.stats = sourceName(source), j.engine.Stats()
+	x.Source, x.stats = event.SourceName(source), j.engine.Stats()
 	x.Probes = []control.KeptProbe{}
 	if k, ok := j.config.ListOf(x.asked.Addr()); ok && x.asked.IsSingleIP() {
 		x.List = &control.List{Name: k.Name, Policy: k.Policy.String()}

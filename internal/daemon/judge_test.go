@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"bytes"
@@ -124,11 +124,5 @@ func TestDecision(t *testing.T) {
 		if got := decision(&test.p, &test.d); got != test.want {
 			t.Errorf("got  %q\nwant %q", got, test.want)
 		}
-	}
-}
-
-func TestPortRanges(t *testing.T) {
-	if got := portRanges([]string{"tcp/3", "udp/9", "tcp/1", "tcp/2", "ip/47", "tcp/80", "nonsense"}); got != "ip/47 tcp/1-3,80 udp/9" {
-		t.Errorf("%q", got)
 	}
 }

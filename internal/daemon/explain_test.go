@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"net/netip"
@@ -13,7 +13,6 @@ import (
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/evidence"
-	"picket/internal/show"
 )
 
 // explaining is what is known of a source that has sent probes, each with a
@@ -29,7 +28,7 @@ func explaining(t *testing.T, source string, decisions ...engine.Decision) *expl
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
-	x := &explainer{Explanation: &control.Explanation{Source: sourceName(p)}, asked: p, config: c, now: now}
+	x := &explainer{Explanation: &control.Explanation{Source: event.SourceName(p)}, asked: p, config: c, now: now}
 	for i, d := range decisions {
 		at := now.Add(time.Duration(i-len(decisions)) * time.Minute)
 		x.kept = append(x.kept, evidence.Probe{Decision: d, Probe: engine.Probe{
@@ -43,7 +42,7 @@ func explaining(t *testing.T, source string, decisions ...engine.Decision) *expl
 // What is said of somebody, and what would change it.
 func TestSay(t *testing.T) {
 	block := func(p string) control.InForce {
-		return control.InForce{Block: control.Block{Source: netip.MustParsePrefix(p), Name: sourceName(netip.MustParsePrefix(p))}}
+		return control.InForce{Block: control.Block{Source: netip.MustParsePrefix(p), Name: event.SourceName(netip.MustParsePrefix(p))}}
 	}
 	for _, test := range []struct {
 		name         string
@@ -169,68 +168,5 @@ func TestBlockIsToldAlike(t *testing.T) {
 	}
 	if over := b.book[p].block(x.now.Add(time.Hour)); over.Remaining != 0 {
 		t.Errorf("a block that has ended has %d s left", over.Remaining)
-	}
-}
-
-// On a terminal no line is too long, whatever a peer sent; elsewhere a probe is
-// one line. A setting is told once, and again where something was done.
-func TestPrintExplanation(t *testing.T) {
-	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
-	x := &control.Explanation{
-		Source: "2001:db8:1:2::/64", Summary: "2001:db8:1:2::/64 is blocked for another 4m43s, until 2026-11-22 12:05:00.",
-		Why:    []string{"Port scan: 26 different ports inside the window, 25 let pass (tcp.trigger.advanced = 25)."},
-		Change: []string{`It ends by itself; "picket unblock 2001:db8:1:2::/64" ends it now.`},
-		Known:  &control.Known{First: at, Last: at, Ports: strings.Fields("tcp/1 tcp/3 tcp/5 tcp/7 tcp/9 tcp/11 tcp/13 tcp/15 tcp/17 tcp/19 tcp/21 tcp/23 tcp/25 tcp/27 tcp/29 tcp/31 tcp/33 tcp/35 tcp/37")},
-	}
-	probe := control.KeptProbe{
-		Time: at, Source: netip.MustParseAddr("2001:db8:1:2:5054:ff:fe12:3456"), Destination: netip.MustParseAddr("2001:db8::2"), Protocol: "tcp", Port: 513,
-		Mode: "advanced", Technique: "syn", Action: "none", Decision: "port 1 of the 25 that are let pass", Config: "tcp.trigger.advanced = 25",
-	}
-	x.Probes = append(x.Probes, probe, probe)
-	probe.Source, probe.Action, probe.Decision = netip.MustParseAddr("2001:db8:1:2::7"), "block", "blocked for 5m: 26 different ports inside the window, 25 let pass\x1b[31m"
-	probe.Data = strings.Repeat(`GET /\r\n`, 200)
-	x.Probes = append(x.Probes, probe)
-	for _, width := range []int{0, 40, 80, 100, 200} {
-		var b strings.Builder
-		if err := printExplanation(&b, x, width); err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(b.String()) {
-			if n := len([]rune(strings.TrimSuffix(line, "\n"))); width > 40 && n > width {
-				t.Errorf("%d columns of %d: %q", n, width, line)
-			}
-		}
-		if n := strings.Count(strings.Join(strings.Fields(b.String()), " "), "(tcp.trigger.advanced = 25)"); n != 3 {
-			t.Errorf("width %d: the setting is told %d times, want it in why, at the first probe and at the block:\n%s", width, n, b.String())
-		}
-		if strings.Contains(b.String(), "\x1b") || strings.Count(b.String(), "GET") > 25 {
-			t.Errorf("width %d:\n%s", width, b.String())
-		}
-		if width == 0 && !strings.Contains(b.String(), `25 let pass?[31m (tcp.trigger.advanced = 25); it sent "GET /`) {
-			t.Errorf("a probe is not one line:\n%s", b.String())
-		}
-	}
-}
-
-func TestWrap(t *testing.T) {
-	for _, test := range []struct {
-		text    string
-		columns int
-		want    string
-	}{
-		{"one two three", 0, "one two three"},
-		{"one two three", 13, "one two three"},
-		{"one two three", 8, "one two|three"},
-		{"one two three", 7, "one two|three"},
-		{"one two three", 3, "one|two|thr|ee"},
-		{"", 5, ""},
-		{"ports: 1,22,333,4444", 12, "ports: 1,22,|333,4444"},
-		{"it is set by a = 1, and b", 15, "it is set by|a = 1, and b"},
-		{`say "picket unblock" twice`, 40, `say "picket unblock" twice`},
-		{`then say "un block" twice`, 16, `then say|"un block" twice`},
-	} {
-		if got := strings.Join(show.Wrap(test.text, test.columns), "|"); got != test.want {
-			t.Errorf("%q in %d: %q, want %q", test.text, test.columns, got, test.want)
-		}
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"cmp"
@@ -40,7 +40,7 @@ func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
 		case "remove":
 			return d.remove()
 		}
-		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, version)
+		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, d.version)
 	})
 	if err != nil {
 		cancel(err)
@@ -65,7 +65,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	c := d.current()
 	r := d.reader.Stats()
 	s := &control.Status{
-		Version: version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
+		Version: d.version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
 		Modes:  map[string][]string{"tcp": c.TCP.Modes.Names(), "udp": c.UDP.Modes.Names(), "ip": c.IP.Modes.Names()},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
@@ -97,7 +97,7 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 		var ev event.Event
 		c.Locate(&ev, s.Prefix.Addr())
 		list = append(list, control.Source{
-			Name: sourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets, Pattern: s.Pattern.String(), Tool: s.Tool.String(),
+			Name: event.SourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets, Pattern: s.Pattern.String(), Tool: s.Tool.String(),
 			Proven: s.Proven, Blocked: s.Blocked, Offences: s.Offences, First: s.First, Last: s.Last,
 			Country: ev.Country, ASN: ev.ASN, Network: ev.Network,
 		})
@@ -143,11 +143,11 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 	d.mu.Unlock()
 	for _, f := range friends {
 		if f.Prefix.Overlaps(p) {
-			return refuseFriend(p, fmt.Sprintf("%s is protected (%s)", sourceName(f.Prefix), f.Why))
+			return refuseFriend(p, fmt.Sprintf("%s is protected (%s)", event.SourceName(f.Prefix), f.Why))
 		}
 	}
 	now := time.Now()
-	ev := event.Event{Event: "block", Time: now, Source: sourceName(p), Action: "block", For: event.Seconds(length), Reason: r.Reason, Config: handmade}
+	ev := event.Event{Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length), Reason: r.Reason, Config: handmade}
 	d.actions.set.Load().Locate(&ev, p.Addr())
 	if err := d.blocker.call(ctx, func() error {
 		w := &blockWork{source: p, length: time.Duration(length), event: ev}
@@ -183,10 +183,10 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err err
 func notBlocked(book map[netip.Prefix]*entry, p netip.Prefix) error {
 	for bits := p.Bits() - 1; bits >= 0; bits-- {
 		if whole := netip.PrefixFrom(p.Addr(), bits).Masked(); book[whole] != nil {
-			return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that", sourceName(p), whole, whole)
+			return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that", event.SourceName(p), whole, whole)
 		}
 	}
-	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", sourceName(p))
+	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
 }
 
 // remove ends the daemon, which would put back what "picket remove" takes

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/show"
 )
@@ -98,7 +99,7 @@ func (x *explainer) sayReacted(k *evidence.Probe) {
 	case d.Action == engine.Run:
 		x.why("%s (%s). For that the command was run at %s.", upper(why), x.setting(k), stamp(at))
 	case d.Source.IsValid() && !(d.Source.Bits() <= x.asked.Bits() && d.Source.Contains(x.asked.Addr())):
-		x.why("%s, which is of the same source, was blocked at %s: %s.", sourceName(d.Source), stamp(at), why)
+		x.why("%s, which is of the same source, was blocked at %s: %s.", event.SourceName(d.Source), stamp(at), why)
 		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.", x.Source)
 	case end.After(x.now):
 		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, or because the kernel refused it. The journal says which.", stamp(at), config.Duration(d.For))

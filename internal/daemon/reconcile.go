@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"context"
@@ -120,7 +120,7 @@ func (b *blocker) agree(list []nft.Block, by string) (found, gone []*entry) {
 			if by != "" {
 				reason = "added to the set by " + by
 			}
-			ev := event.Event{Event: "block", Time: now, Source: sourceName(x.Source), Action: "block", For: event.Seconds(x.For), Reason: reason}
+			ev := event.Event{Event: "block", Time: now, Source: event.SourceName(x.Source), Action: "block", For: event.Seconds(x.For), Reason: reason}
 			if by != "" {
 				ev.Config = handmade
 			}

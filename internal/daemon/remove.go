@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"cmp"
@@ -11,8 +11,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/event"
@@ -22,28 +20,17 @@ import (
 	"picket/nft"
 )
 
-func removeCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "remove",
-		Short: "Take picket's table out of the kernel, blocks included",
-		Long: "Take picket's table out of the kernel, blocks included, and undo what was done\n" +
-			"beside them: routes, lines of hosts.deny, and commands by run.end. A running daemon\n" +
-			"is ended first, for it would put the table back.",
-		Args: cobra.NoArgs,
-		RunE: action(func(cmd *cobra.Command, _ []string) error {
-			// What is wrong with the file is told, and keeps nothing from being removed.
-			c, faults := load(cmd)
-			if faults != nil {
-				c = config.Default()
-			}
-			if err := endDaemon(); err != nil {
-				return errors.Join(faults, err)
-			}
-			blocks, err := removeTable(cmd.OutOrStdout(), c)
-			// What cannot be undone keeps nothing else from it.
-			return errors.Join(faults, err, removeRoutes(cmd.OutOrStdout(), c), removeLines(c), endAll(c, blocks), forgetState())
-		}),
+// Remove ends a running daemon, takes the table out of the kernel and undoes
+// what was done beside its blocks. It writes to out what it removed, and tells
+// by warn what does not keep it from its work. What was wrong with the
+// configuration, faults, is part of its error.
+func Remove(out io.Writer, warn func(format string, args ...any), c *config.Config, faults error) error {
+	if err := endDaemon(); err != nil {
+		return errors.Join(faults, err)
 	}
+	blocks, err := removeTable(out, warn, c)
+	// What cannot be undone keeps nothing else from it.
+	return errors.Join(faults, err, removeRoutes(out, c), removeLines(c), endAll(c, blocks), forgetState())
 }
 
 // endDaemon ends a running daemon and waits until it is gone.
@@ -67,7 +54,7 @@ func endDaemon() error {
 
 // removeTable removes the table and returns the blocks that were in it, if
 // somebody wants to know.
-func removeTable(out io.Writer, c *config.Config) (blocks []nft.Block, err error) {
+func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (blocks []nft.Block, err error) {
 	t, err := nft.Open(c.Table())
 	if err != nil {
 		return nil, err
@@ -136,7 +123,7 @@ func endAll(c *config.Config, blocks []nft.Block) error {
 	runner := hook.New(bounds)
 	results := make(chan hook.Result, len(blocks))
 	for _, b := range blocks {
-		ev := event.Event{Event: "unblock", Time: time.Now(), Source: sourceName(b.Source), Action: "none", Reason: "picket remove"}
+		ev := event.Event{Event: "unblock", Time: time.Now(), Source: event.SourceName(b.Source), Action: "none", Reason: "picket remove"}
 		runner.Submit(end, ev, func(r hook.Result) { results <- r }) // the queue has room for all
 	}
 	ctx, cancel := context.WithCancel(context.Background())

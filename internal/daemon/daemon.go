@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"context"
@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
@@ -29,25 +27,26 @@ import (
 	"picket/nft"
 )
 
-func runCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Run the daemon in the foreground", Args: cobra.NoArgs}
-	dryRun := cmd.Flags().Bool("dry-run", false, "judge and tell, block nobody")
-	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		path, err := cmd.Flags().GetString("config")
-		if err != nil {
-			return err
-		}
-		d := &daemon{path: path, dryRun: *dryRun, started: time.Now(), journal: journal.New(), quit: make(chan struct{}, 1)}
-		defer d.journal.Close()
-		return d.run()
-	})
-	return cmd
+// Options say which daemon is wanted.
+type Options struct {
+	Path    string // of the configuration
+	DryRun  bool   // judge and tell, block nobody
+	Version string // of picket, for who asks
 }
 
-// A daemon is the parts of "picket run" and how they are tied together.
+// Run runs the daemon until SIGTERM, SIGINT or "picket remove" ends it, or a
+// part of it fails. SIGHUP has it read its configuration again.
+func Run(o Options) error {
+	d := &daemon{path: o.Path, dryRun: o.DryRun, version: o.Version, started: time.Now(), journal: journal.New(), quit: make(chan struct{}, 1)}
+	defer d.journal.Close()
+	return d.run()
+}
+
+// A daemon is the parts of one run and how they are tied together.
 type daemon struct {
 	path    string
 	dryRun  bool
+	version string
 	started time.Time
 	journal *journal.Writer
 	table   nft.Config // does not change while picket runs

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"container/heap"
@@ -307,7 +307,7 @@ func (b *blocker) callOff(which func(netip.Prefix) bool) int {
 func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 	was := &e.event
 	ev := event.Event{
-		Event: how, Time: at, Source: sourceName(e.source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
+		Event: how, Time: at, Source: event.SourceName(e.source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
 		Technique: was.Technique, Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Action: "none", Reason: reason,
 		Known: was.Known,
 	}
@@ -338,18 +338,10 @@ func (b *blocker) list(now time.Time) []control.Block {
 // who asks.
 func (e *entry) block(now time.Time) control.Block {
 	return control.Block{
-		Source: e.source, Name: sourceName(e.source), Expires: e.until, Since: e.since, Reason: e.event.Reason, Evidence: e.event.Evidence,
+		Source: e.source, Name: event.SourceName(e.source), Expires: e.until, Since: e.since, Reason: e.event.Reason, Evidence: e.event.Evidence,
 		Remaining: int64(max(0, e.until.Sub(now)+time.Second-1) / time.Second),
 		Pattern:   e.event.Pattern, Technique: e.event.Technique, Proven: e.event.Proven, Known: e.event.Known, Country: e.event.Country,
 	}
-}
-
-// sourceName writes an address as such and a prefix as a prefix.
-func sourceName(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 // endHeap orders entries by when they end.
@@ -401,5 +393,5 @@ func (s *speed) summary() control.Reaction {
 
 // refuseFriend says why p must not be blocked, or nil.
 func refuseFriend(p netip.Prefix, why string) error {
-	return fmt.Errorf("%s must not be blocked: %s. To block it all the same, change [ignore] in the configuration", sourceName(p), why)
+	return fmt.Errorf("%s must not be blocked: %s. To block it all the same, change [ignore] in the configuration", event.SourceName(p), why)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package daemon
 
 import (
 	"context"
@@ -211,7 +211,7 @@ func (j *judge) event(p *engine.Probe, d *engine.Decision) event.Event {
 	}
 	switch {
 	case d.Action == engine.Block:
-		ev.Event, ev.Source = "block", sourceName(d.Source)
+		ev.Event, ev.Source = "block", event.SourceName(d.Source)
 	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
 		ev.Event = "ignore"
 	}
