@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// blocks is what the engine knows of reactions in force, by the address or the
-// IPv6 prefix that they hold for, and of offenders. Both
-// are bounded, and neither is in the path of a probe that causes no reaction.
+// blocks is what the engine knows of reactions in force, by what is done and by
+// the address or the IPv6 prefix that they hold for, and of offenders. All of it
+// is bounded, and nothing of it is in the path of a probe that causes no reaction.
 type blocks struct {
-	by        map[netip.Prefix]block
-	swept     int64 // when ended blocks were last swept out
+	by        [Actions]map[netip.Prefix]block
+	swept     [Actions]int64 // when ended ones were last swept out
 	offenders map[key]offence
 	order     []key // of offenders, a ring
 	turn      int   // its oldest
+	lately    lately
 }
 
 type block struct {
 	since, until int64 // by the engine's time
-	action       Action
-	forgeable    bool // it rests on what anybody can send in that name
+	forgeable    bool  // it rests on what anybody can send in that name
 }
 
 type offence struct {
@@ -30,37 +30,41 @@ type offence struct {
 	until int64 // when it is forgotten
 }
 
-func (b *blocks) init() {
-	*b = blocks{by: make(map[netip.Prefix]block), offenders: make(map[key]offence)}
+func (b *blocks) init(seed uint64) {
+	*b = blocks{offenders: make(map[key]offence), lately: lately{seed: seed}}
+	for i := range b.by {
+		b.by[i] = make(map[netip.Prefix]block)
+	}
 }
 
-// get returns the reaction to a that is in force at a time.
-func (b *blocks) get(a netip.Prefix, at int64) (block, bool) {
-	x, ok := b.by[a]
+// get returns the reaction of a kind to a that is in force at a time.
+func (b *blocks) get(kind Action, a netip.Prefix, at int64) (block, bool) {
+	x, ok := b.by[kind][a]
 	if ok && at >= x.until {
-		delete(b.by, a)
+		delete(b.by[kind], a)
 		ok = false
 	}
 	return x, ok
 }
 
-// add books a reaction; false means that there are limit of them already.
-func (b *blocks) add(a netip.Prefix, x block, at int64, limit int) bool {
-	if len(b.by) >= limit {
-		if at-b.swept < int64(renewAfter) {
+// add books a reaction; false means that there are limit of its kind already.
+func (b *blocks) add(kind Action, a netip.Prefix, x block, at int64, limit int) bool {
+	by := b.by[kind]
+	if len(by) >= limit {
+		if at-b.swept[kind] < int64(renewAfter) {
 			return false
 		}
-		b.swept = at
-		for a, x := range b.by {
+		b.swept[kind] = at
+		for a, x := range by {
 			if at >= x.until {
-				delete(b.by, a)
+				delete(by, a)
 			}
 		}
-		if len(b.by) >= limit {
+		if len(by) >= limit {
 			return false
 		}
 	}
-	b.by[a] = x
+	by[a] = x
 	return true
 }
 
@@ -99,10 +103,25 @@ func (b *blocks) offend(k key, o offence, limit int) {
 	b.offenders[k] = o
 }
 
-// Unblock forgets that a source is blocked and the ports it probed, so that
-// its next probe is judged like a first one. That it was an offender stays.
+// Unblock forgets every response to a source and the ports it probed, so that
+// its next probe is judged like a first one. That it was an offender stays, and
+// so does that it was fenced in this hour.
 func (e *Engine) Unblock(p netip.Prefix) {
-	delete(e.blocks.by, p.Masked())
+	for kind := range e.blocks.by {
+		delete(e.blocks.by[kind], p.Masked())
+	}
+	e.forget(p)
+}
+
+// End forgets one response to a source and the ports it probed: the kernel has
+// not made it, or the operator has ended it before its time.
+func (e *Engine) End(response Action, p netip.Prefix) {
+	delete(e.blocks.by[response], p.Masked())
+	e.forget(p)
+}
+
+// forget drops the ports of a source.
+func (e *Engine) forget(p netip.Prefix) {
 	k := e.keyOf(p.Addr())
 	if s := e.sources.peek(k); s != nil {
 		s.forget()
@@ -112,15 +131,21 @@ func (e *Engine) Unblock(p netip.Prefix) {
 	}
 }
 
-// Restore tells the engine of a block that it did not make: one that the
+// Restore tells the engine of a response that it did not decide: one that the
 // kernel has from an earlier run, or that the operator made by hand.
-func (e *Engine) Restore(p netip.Prefix, since, until time.Time) {
+func (e *Engine) Restore(response Action, p netip.Prefix, since, until time.Time) {
 	from := e.clock.inside(since.UnixNano())
-	e.blocks.add(p.Masked(), block{since: from, until: e.clock.inside(until.UnixNano()), action: Block}, from, e.cfg.Blocks)
+	e.blocks.add(response, p.Masked(), block{since: from, until: e.clock.inside(until.UnixNano())}, from, e.cfg.Blocks)
+	if response == Fence {
+		e.blocks.lately.note(e.keyOf(p.Addr()), from)
+	}
 }
 
 // Blocked reports whether a is blocked at a time, by the engine's books.
-func (e *Engine) Blocked(a netip.Addr, at int64) bool {
-	_, b, ok := e.covering(a, e.clock.inside(at))
-	return ok && b.action == Block
+func (e *Engine) Blocked(a netip.Addr, at int64) bool { return e.InForce(Block, a, at) }
+
+// InForce reports whether a response to a is in force at a time, by the engine's books.
+func (e *Engine) InForce(response Action, a netip.Addr, at int64) bool {
+	_, _, ok := e.covering(response, a, e.clock.inside(at))
+	return ok
 }

@@ -14,29 +14,70 @@ import (
 // zero Action is None.
 type Action uint8
 
-// The actions, PortSentry's BLOCK_TCP and BLOCK_UDP 0, 1 and 2.
+// The actions. Log, Block and Run are PortSentry's BLOCK_TCP and BLOCK_UDP 0, 1
+// and 2, and what a [Policy] may ask for. Dark, Fence and Block are the
+// responses, each of which drops more than the one before.
 const (
 	None  Action = iota
-	Log          // 0: tell, do nothing
-	Block        // 1: add the source to the blocked set
-	Run          // 2: run the operator's command, block nothing
+	Log          // tell, do nothing
+	Run          // run the operator's command, block nothing
+	Dark         // leave what the source sends to ports that nobody serves unanswered
+	Fence        // let the flows of the source live, drop whatever else it sends
+	Block        // drop whatever the source sends
 )
+
+// Actions is how many values a table indexed by Action needs.
+const Actions = int(Block) + 1
 
 // String returns the action as configuration and events spell it.
 func (a Action) String() string {
 	switch a {
 	case Log:
 		return "log"
-	case Block:
-		return "block"
 	case Run:
 		return "run"
+	case Dark:
+		return "dark"
+	case Fence:
+		return "fence"
+	case Block:
+		return "block"
 	}
 	return "none"
 }
 
 // MarshalText implements encoding.TextMarshaler.
 func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// Drops reports whether the kernel drops something because of a: whether it is
+// one of the three responses.
+func (a Action) Drops() bool { return a >= Dark }
+
+// A Style says what is done about a source that is to be blocked. The zero Style
+// is Graded.
+type Style uint8
+
+// The styles.
+const (
+	// Graded does what the evidence bears: a source above a limit is fenced for
+	// as long as what it sent may be forged, and blocked once it has proven itself.
+	Graded Style = iota
+
+	// BlockOnly blocks in any case, for a shorter time if unproven, and spares
+	// whom a block would harm.
+	BlockOnly
+)
+
+// String returns the style as configuration spells it.
+func (s Style) String() string {
+	if s == BlockOnly {
+		return "block"
+	}
+	return "graded"
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Style) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // MaxSlow is the highest Config.Slow: what is kept of a source that was
 // forgotten holds that many ports.
@@ -48,7 +89,7 @@ const MaxTrigger = portSlots - 1
 
 // A Policy says what is done about the probes of one protocol.
 type Policy struct {
-	Action  Action
+	Action  Action     // None, Log, Run or Block
 	Trigger [Modes]int // by Mode: distinct ports let pass before the reaction, 0 to MaxTrigger
 }
 
@@ -121,25 +162,30 @@ type Config struct {
 	// such a port from a well-known one is an answer that came late.
 	Ephemeral uint16
 
+	// Style says whether a source that is not proven is fenced or blocked.
+	Style Style
+
 	// For is how long a source stays blocked the first, second, ... time,
 	// by default 10 minutes, 1 hour, 1 day, 1 week. The last holds for every
 	// further time.
 	For []time.Duration
 
 	// UnprovenFor is For for sources that were not shown to be real, by default
-	// 5 minutes, 30 minutes, 1 hour. Neither they nor For are exceeded.
+	// 5 minutes, 30 minutes, 1 hour. Neither they nor For are exceeded. A fence
+	// lasts [FenceTime] instead.
 	UnprovenFor []time.Duration
 
 	// UnprovenRate is how many unproven sources may be blocked, or have the
 	// operator's command run, in a minute, 900 by default. So many again may
-	// come at once after a quiet minute.
+	// come at once after a quiet minute. Fences have a rate of their own.
 	UnprovenRate int
 
 	// Memory is how long after the end of a block its source still counts as
 	// an offender, 30 days by default.
 	Memory time.Duration
 
-	// Blocks is how many blocks there are at most, 131,072 by default.
+	// Blocks is how many blocks there are at most, and how many fences, 131,072
+	// by default.
 	Blocks int
 }
 
@@ -218,6 +264,9 @@ func (c *Config) check() error {
 		return errors.New("decoys, distributed: want log or block")
 	}
 	for _, p := range [...]Policy{c.TCP, c.UDP, c.IP} {
+		if p.Action == Dark || p.Action == Fence || int(p.Action) >= Actions {
+			return fmt.Errorf("action %v: want log, run or block", p.Action)
+		}
 		for _, t := range p.Trigger {
 			if t < 0 || t > MaxTrigger {
 				return fmt.Errorf("trigger %d: want 0 to %d", t, MaxTrigger)

@@ -10,11 +10,11 @@ import (
 
 // A Decision is what to do about one probe, and why.
 type Decision struct {
-	Action  Action        // what to do; None for most probes
+	Action  Action        // what to do, of all that is due and not in force the strongest; None for most probes
 	Reason  Reason        // why
-	Source  netip.Prefix  // what to block: the address, or the IPv6 prefix around it; not valid with None
-	For     time.Duration // how long the block or the reaction lasts; 0 with None
-	Offence int           // how often the source was reacted to, this time included
+	Source  netip.Prefix  // whom it is about: the address, or the IPv6 prefix around it; not valid with None
+	For     time.Duration // how long the response or the reaction lasts; 0 with None
+	Offence int           // how often the source was reacted to, this time included; a fence does not count
 	Trigger int           // the trigger that was in force
 	Lowered bool          // and that is because the source is certain to use a tool
 
@@ -64,11 +64,13 @@ const (
 	InFlood               // unproven, in a flood of new sources, and not standing out of it
 	TooMany               // unproven, and as many of those were blocked lately as configured
 	AlreadyBlocked        // and the packet was on its way before
+	AlreadyFenced         // and nothing stronger is due
+	FencedLately          // unproven, and fenced for as long as it may be in an hour
 	AlreadyReacted        // logged, or the command was run, and not again before that is over
 	LostBlock             // blocked by our books, but its packets arrive: block it again
 	KnownIgnored          // in a list of known sources that are not judged
 	KnownFirst            // in a list of known sources that are reacted to at once
-	Full                  // as many blocks as configured
+	Full                  // as many blocks, or fences, as configured
 )
 
 // Reasons is how many values a table indexed by Reason needs.
@@ -82,7 +84,8 @@ var reasonNames = [Reasons]string{
 	IsProtected: "protected address", IsConnected: "connected peer, not proven",
 	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
 	KnownIgnored: "in a list that is ignored", KnownFirst: "in a list that is blocked at once",
-	AlreadyBlocked: "already blocked", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
+	AlreadyBlocked: "already blocked", AlreadyFenced: "already fenced",
+	FencedLately: "not proven, and fenced already in this hour", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
 }
 
 // String returns the reason in words.

@@ -28,6 +28,7 @@ type Engine struct {
 	tell        pace  // events that are not reactions
 	tellPattern pace  // and of these the names of patterns
 	unproven    pace  // blocks of unproven sources
+	fences      pace  // and fences
 	stats       Stats
 	known       map[string]uint64 // probes of each list of cfg.Known
 	ahead       [expectMost]key
@@ -41,6 +42,7 @@ type Stats struct {
 	Evicted uint64          // forgotten to make room
 	Traces  int             // of forgotten sources, what is kept for slow scans
 	Blocks  int             // in force by the engine's books
+	Fences  int             // likewise
 	Untold  uint64          // events left out to spare the journal
 }
 
@@ -53,7 +55,7 @@ func New(cfg Config, seed uint64) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{sources: newTable(cfg.Sources, seed), traces: newTraces(cfg.Sources, seed)}
-	e.blocks.init()
+	e.blocks.init(seed)
 	e.configure(cfg)
 	return e, nil
 }
@@ -124,6 +126,17 @@ func (e *Engine) prefixOf(a netip.Addr) int {
 	return e.cfg.Prefix6
 }
 
+// keeps reports whether the decision leaves the source where a response holds it.
+func (d *Decision) keeps() bool {
+	return d.Action >= Fence || d.Reason == AlreadyBlocked || d.Reason == AlreadyFenced
+}
+
+// unmade reports whether a fence is due for which there is no room: the hold is
+// then all there is, and ends by itself.
+func (e *Engine) unmade(d *Decision) bool {
+	return e.cfg.Style == Graded && !d.Proven && (d.Reason == TooMany || d.Reason == Full)
+}
+
 // Observe folds one probe into what is known of its source and returns what
 // to do.
 //
@@ -141,9 +154,7 @@ func (e *Engine) Observe(p Probe) (d Decision) {
 	e.stats.Reasons[d.Reason]++
 	// The kernel held the source if this was a hot port; hold rules look at
 	// ports, so other protocols are not held.
-	if d.Action != Block && d.Reason != AlreadyBlocked && pol.hot(p.Mode) && class(p.Protocol) != 3 {
-		d.Release = true
-	}
+	d.Release = pol.hot(p.Mode) && class(p.Protocol) != 3 && !d.keeps() && !e.unmade(&d)
 	return d
 }
 
@@ -151,9 +162,9 @@ func (e *Engine) Observe(p Probe) (d Decision) {
 func (e *Engine) reset(at int64) {
 	e.sources.clear()
 	e.traces.clear()
-	e.blocks.init()
+	e.blocks.init(e.sources.seed)
 	e.decoys, e.distributed = decoys{}, distributed{}
-	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven = surge{}, surge{}, pace{}, pace{}, pace{}
+	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, pace{}, pace{}, pace{}, pace{}
 	e.clock = clock{}
 	e.clock.advance(at)
 }
@@ -183,6 +194,10 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	s := e.sources.find(k)
 	if s == nil {
 		s = e.admit(p, k, now, d)
+	}
+	if s.flags&answered != 0 && !e.answering(p.Source, k, now) {
+		s.forget()
+		s.flags &^= answered
 	}
 	if now>>e.unit != s.last>>e.unit {
 		e.age(s, now)
@@ -259,7 +274,7 @@ func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
 // the journal can bear; blocks and commands are bounded by themselves, and what
 // many sources do together is said once.
 func (e *Engine) told(s *source, d *Decision) {
-	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1 && d.Reason != AlreadyBlocked
+	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1 && !d.keeps()
 	pace := &e.tell
 	if d.NewPattern {
 		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name
@@ -366,7 +381,8 @@ func (e *Engine) compare(p *Probe, flow uint64, s *source, slot int, now int64, 
 // Stats returns the counters.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Sources, s.Evicted, s.Blocks = e.sources.used, e.sources.evicted, len(e.blocks.by)
+	s.Sources, s.Evicted, s.Blocks = e.sources.used, e.sources.evicted, len(e.blocks.by[Block])
+	s.Fences = len(e.blocks.by[Fence])
 	s.Traces = e.traces.used
 	return s
 }

@@ -5,6 +5,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -93,7 +94,7 @@ func TestMemory(t *testing.T) {
 			Port: uint16(random.UintN(1000)), SourcePort: 40000, Seq: random.Uint32(),
 		}
 	}
-	cfg := Config{Sources: 256, TCP: Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}}}
+	cfg := Config{Style: BlockOnly, Sources: 256, TCP: Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}}}
 	first, err := New(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -121,8 +122,8 @@ func TestMemory(t *testing.T) {
 	if again := second.Remember(nil); !bytes.Equal(ordered(again), ordered(memory)) {
 		t.Error("what is remembered of a recalled memory is another")
 	}
-	for a, b := range first.blocks.by { // the kernel's, not the memory's
-		second.blocks.by[a] = b
+	for kind, by := range first.blocks.by { // the kernel's, not the memory's
+		maps.Copy(second.blocks.by[kind], by)
 	}
 	blocked := 0
 	for i := 3000; i < 6000; i++ {

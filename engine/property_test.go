@@ -54,8 +54,9 @@ func (x *tape) next() (p Probe, ok bool) {
 }
 
 // hard is a small engine on which everything happens soon.
-func hard() Config {
+func hard(style Style) Config {
 	return Config{
+		Style:   style,
 		Sources: 16, Window: time.Minute, Blocks: 8, UnprovenRate: 1000, Flood: 50, Sweep: 3, Slow: 5, ToolTrigger: 2,
 		TCP: Policy{Action: Block, Trigger: [Modes]int{0, 0, 1, 3}}, UDP: Policy{Action: Run, Trigger: [Modes]int{2, 2, 2, 2}},
 		IP:        Policy{Action: Log, Trigger: [Modes]int{1, 1, 1, 1}},
@@ -83,8 +84,12 @@ func FuzzObserve(f *testing.F) {
 	f.Add([]byte("twelve bytes, twelve bytes, twelve bytes"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		data = data[:min(len(data), 12*1000)] // long enough for everything to happen
-		one, _ := New(hard(), 1)
-		two, _ := New(hard(), 1)
+		style := BlockOnly
+		if len(data)%2 == 0 {
+			style = Graded
+		}
+		one, _ := New(hard(style), 1)
+		two, _ := New(hard(style), 1)
 		peers := NewPrefixes(netip.MustParsePrefix("198.51.100.32/30"))
 		one.SetConnected(peers)
 		two.SetConnected(peers)
@@ -128,9 +133,13 @@ func holds(t *testing.T, e *Engine, p *Probe, d *Decision, peers Prefixes) {
 		return
 	case e.cfg.Protected.Contains(p.Source) || e.cfg.Protected.Overlaps(d.Source):
 		t.Fatalf("%v is protected: %+v", p.Source, d)
+	case d.Action == Fence && (e.cfg.Style != Graded || d.Proven || d.For != FenceTime):
+		t.Fatalf("fences without need: %+v", d)
+	case d.Action == Block && e.cfg.Style == Graded && !d.Proven && d.Reason != LostBlock:
+		t.Fatalf("blocks on what may be forged: %+v", d)
 	case d.Proven && p.Technique != Connect:
 		t.Fatalf("%v is proven by %v: %+v", p.Source, p.Technique, d)
-	case d.Action != Log && d.Reason != LostBlock && (peers.Contains(p.Source) && p.Technique != Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
+	case d.Action != Log && d.Action != Fence && d.Reason != LostBlock && (peers.Contains(p.Source) && p.Technique != Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
 		t.Fatalf("%v is a peer: %+v", p.Source, d)
 	case !d.Source.Contains(p.Source) || d.Source != d.Source.Masked() || d.For <= 0:
 		t.Fatalf("blocks %v for %v: %+v", d.Source, p.Source, d)
@@ -272,5 +281,5 @@ func ExampleEngine() {
 	// Output:
 	// 22: none, not above the trigger (1 different port inside the window, 2 let pass)
 	// 23: none, not above the trigger (2 different ports inside the window, 2 let pass)
-	// 25: block, above the trigger (3 different ports inside the window, 2 let pass)
+	// 25: fence, above the trigger (3 different ports inside the window, 2 let pass)
 }

@@ -27,8 +27,14 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 		d.Reason = IsProtected
 		return
 	}
-	if by, b, ok := e.covering(p.Source, now); ok {
-		e.stillBlocked(p, by, b, now, d)
+	if action == Block && e.cfg.Style == Graded && !d.Proven && (d.Reason != KnownFirst || e.connected.Contains(p.Source)) {
+		action = Fence // to forge one of a list that is blocked at once gains nothing
+	}
+	if e.inForce(p, action, now, d) {
+		return
+	}
+	if action == Fence {
+		e.fence(p, k, s, now, d)
 		return
 	}
 	if !d.Proven {
@@ -40,22 +46,37 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 	d.Source = e.extent(p.Source, s)
 	d.Offence = e.blocks.next(k, now)
 	d.For = e.length(d)
-	if !e.blocks.add(d.Source, block{since: now, until: now + int64(d.For), action: action, forgeable: !d.Proven}, now, e.cfg.Blocks) {
+	if !e.blocks.add(action, d.Source, block{since: now, until: now + int64(d.For), forgeable: !d.Proven}, now, e.cfg.Blocks) {
 		d.Reason, d.For, d.Offence, d.Source = Full, 0, 0, netip.Prefix{}
 		return
 	}
 	e.blocks.offend(k, offence{count: uint32(d.Offence), block: now + int64(d.For), until: now + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
 	d.Action = action
+	if action == Block && !d.Proven {
+		s.flags |= answered
+	}
 }
 
-// stillBlocked decides about a packet of a source that was reacted to. If it is
-// blocked, the packet was on its way before, or the kernel has lost the block.
+// inForce decides about a packet of a source for which what is due was done, or
+// more than that, and reports whether it was.
+func (e *Engine) inForce(p *Probe, due Action, now int64, d *Decision) bool {
+	if by, b, ok := e.covering(Block, p.Source, now); ok {
+		e.stillBlocked(p, by, b, now, d)
+		return true
+	}
+	if _, _, ok := e.covering(due, p.Source, now); !ok {
+		return false
+	}
+	if d.Reason = AlreadyReacted; due == Fence {
+		d.Reason = AlreadyFenced // its first probes of ports go on arriving
+	}
+	return true
+}
+
+// stillBlocked decides about a packet of a source that is blocked: it was on its
+// way before, or the kernel has lost the block.
 func (e *Engine) stillBlocked(p *Probe, by netip.Prefix, b block, now int64, d *Decision) {
-	switch {
-	case b.action != Block:
-		d.Reason = AlreadyReacted
-		return
-	case b.forgeable && !d.Proven && e.connected.Contains(p.Source):
+	if b.forgeable && !d.Proven && e.connected.Contains(p.Source) {
 		d.Reason = IsConnected // it was let go, or will be
 		return
 	}
@@ -63,8 +84,42 @@ func (e *Engine) stillBlocked(p *Probe, by netip.Prefix, b block, now int64, d *
 	if now-b.since > int64(renewAfter) {
 		d.Reason, d.Action, d.For, d.Source = LostBlock, Block, time.Duration(b.until-now), by
 		b.since = now
-		e.blocks.by[by] = b
+		e.blocks.by[Block][by] = b
 	}
+}
+
+// fence fills in a fence, unless the source had its ten minutes of this hour. It
+// holds for all that is one source, as the kernel counts: an IPv6 prefix whole,
+// but for one with a friend in it.
+func (e *Engine) fence(p *Probe, k key, s *source, now int64, d *Decision) {
+	switch {
+	case !e.blocks.lately.free(k, now):
+		d.Reason = FencedLately
+		return
+	case !e.fences.allow(now, minute/fenceRate, minute):
+		d.Reason = TooMany
+		return
+	}
+	whole := e.SourceOf(p.Source)
+	if e.cfg.Spared(whole) {
+		whole = netip.PrefixFrom(p.Source, p.Source.BitLen())
+	}
+	if !e.blocks.add(Fence, whole, block{since: now, until: now + int64(FenceTime), forgeable: true}, now, e.cfg.Blocks) {
+		d.Reason = Full
+		return
+	}
+	e.blocks.lately.note(k, now)
+	s.flags |= answered
+	d.Action, d.Source, d.For, d.Offence = Fence, whole, FenceTime, e.blocks.offence(k, now)
+}
+
+// answering reports whether a response is in force to the source of a. When one
+// that rests on what may be forged has ended, the ports that led to it count no
+// more, so that it takes as many again to make the next.
+func (e *Engine) answering(a netip.Addr, k key, now int64) bool {
+	_, _, fenced := e.covering(Fence, a, now)
+	_, _, blocked := e.covering(Block, a, now)
+	return fenced || blocked || now < e.blocks.offenders[k].block
 }
 
 // spare returns why an unproven source is not reacted to, or 0.
@@ -122,13 +177,14 @@ func (e *Engine) extent(a netip.Addr, s *source) netip.Prefix {
 	return whole
 }
 
-// covering returns the block in force that holds an address, and of what it is.
-func (e *Engine) covering(a netip.Addr, now int64) (by netip.Prefix, b block, ok bool) {
+// covering returns the reaction of a kind in force that holds an address, and of
+// what it is.
+func (e *Engine) covering(kind Action, a netip.Addr, now int64) (by netip.Prefix, b block, ok bool) {
 	by = netip.PrefixFrom(a, a.BitLen())
-	if b, ok = e.blocks.get(by, now); ok || a.Is4() {
+	if b, ok = e.blocks.get(kind, by, now); ok || a.Is4() {
 		return by, b, ok
 	}
 	by = netip.PrefixFrom(a, e.prefixOf(a)).Masked()
-	b, ok = e.blocks.get(by, now)
+	b, ok = e.blocks.get(kind, by, now)
 	return by, b, ok
 }

@@ -22,6 +22,7 @@ type Source struct {
 	Proven      bool
 	Offences    int // reactions to it that are remembered
 	Blocked     bool
+	Fenced      bool
 }
 
 // SourceOf returns the source that a belongs to: the address, or the IPv6
@@ -43,13 +44,14 @@ func (e *Engine) Describe(a netip.Addr) (src Source, ok bool) {
 		s = &source{key: k}
 		e.traces.all[i].fill(s)
 	}
-	_, b, blocked := e.covering(a, e.clock.now)
+	_, _, blocked := e.covering(Block, a, e.clock.now)
+	_, _, fenced := e.covering(Fence, a, e.clock.now)
 	src = Source{
 		Prefix: e.SourceOf(a),
 		First:  e.clock.outside(int64(s.first) * int64(time.Second)), Last: e.clock.outside(s.last),
 		Probes: s.probes, Repeated: uint32(s.again),
 		Ports: uint32(s.ports), Targets: s.aims(), Tool: s.tool, Pattern: s.named,
-		Proven: s.flags&proven != 0, Offences: e.blocks.offence(k, e.clock.now), Blocked: blocked && b.action == Block,
+		Proven: s.flags&proven != 0, Offences: e.blocks.offence(k, e.clock.now), Blocked: blocked, Fenced: fenced,
 	}
 	for i := range int(s.used) {
 		slot := s.ith(i)

@@ -82,8 +82,9 @@ const (
 	toldSlow
 	toldDistributed
 	toldDecoy
-	decoyed // copies of its probes came from other sources
-	told    = toldPortScan | toldSweep | toldSlow | toldDistributed | toldDecoy
+	decoyed  // copies of its probes came from other sources
+	answered // there was a response to it that rests on what may be forged, see answering
+	told     = toldPortScan | toldSweep | toldSlow | toldDistributed | toldDecoy
 )
 
 // class folds a protocol into the two bits that a slot has for it.

@@ -22,9 +22,10 @@ type world struct {
 // another, so that a test shows which one it met.
 func careful() Config {
 	return Config{
-		TCP: Policy{Action: Block, Trigger: [Modes]int{Classic: 0, Stealth: 1, Advanced: 10}},
-		UDP: Policy{Action: Block, Trigger: [Modes]int{Classic: 3, Stealth: 3, Advanced: 12}},
-		IP:  Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}},
+		Style: BlockOnly,
+		TCP:   Policy{Action: Block, Trigger: [Modes]int{Classic: 0, Stealth: 1, Advanced: 10}},
+		UDP:   Policy{Action: Block, Trigger: [Modes]int{Classic: 3, Stealth: 3, Advanced: 12}},
+		IP:    Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}},
 	}
 }
 

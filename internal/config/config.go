@@ -91,11 +91,12 @@ type Ignore struct {
 
 // Block is the section of that name.
 type Block struct {
-	For          Durations `json:"for"`
-	UnprovenFor  Durations `json:"unproven_for"`
-	UnprovenRate int       `json:"unproven_rate"` // a minute
-	Memory       Duration  `json:"memory"`
-	Max          int       `json:"max"`
+	Style        engine.Style `json:"style"`
+	For          Durations    `json:"for"`
+	UnprovenFor  Durations    `json:"unproven_for"`
+	UnprovenRate int          `json:"unproven_rate"` // a minute
+	Memory       Duration     `json:"memory"`
+	Max          int          `json:"max"`
 }
 
 // Load reads the file at path over the defaults. If path is [DefaultPath] and
@@ -154,7 +155,7 @@ func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) e
 		ToolTrigger: c.Detect.Tool, Flood: c.Detect.Flood,
 		For: c.Block.For, UnprovenFor: c.Block.UnprovenFor, UnprovenRate: c.Block.UnprovenRate,
 		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max, Known: c.known(),
-		Decoys: c.Detect.Decoys, Distributed: c.Detect.Shared,
+		Decoys: c.Detect.Decoys, Distributed: c.Detect.Shared, Style: c.Block.Style,
 	}
 }
 

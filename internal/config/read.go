@@ -110,6 +110,7 @@ func (s *section) list(name, file string, needed bool) []netip.Prefix {
 }
 
 func (b *Block) read(s *section) {
+	choice(s, "style", &b.Style, engine.Graded, engine.BlockOnly)
 	s.durations("for", &b.For)
 	if s.values["for"] != nil && s.values["unproven_for"] == nil {
 		// Who says how long a block is means every block: the default's shorter

@@ -237,7 +237,7 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	}
 	d.blocker.restore(kept.Blocks)
 	for _, k := range kept.Blocks {
-		d.judge.engine.Restore(k.Source, k.Since, k.Until)
+		d.judge.engine.Restore(engine.Block, k.Source, k.Since, k.Until)
 	}
 	switch {
 	case fresh && len(kept.Blocks) > readyBlocks:

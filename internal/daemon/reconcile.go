@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"picket/engine"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/nft"
@@ -98,7 +99,7 @@ func (d *daemon) reconcile(ctx context.Context, by string) error {
 		if agreed {
 			return d.judge.call(ctx, func() {
 				for _, e := range found {
-					d.judge.engine.Restore(e.source, e.since, e.until)
+					d.judge.engine.Restore(engine.Block, e.source, e.since, e.until)
 				}
 				for _, e := range gone {
 					d.judge.engine.Unblock(e.source)

@@ -159,7 +159,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 	}); err != nil {
 		return err
 	}
-	return d.judge.call(ctx, func() { d.judge.engine.Restore(p, now, now.Add(time.Duration(length))) })
+	return d.judge.call(ctx, func() { d.judge.engine.Restore(engine.Block, p, now, now.Add(time.Duration(length))) })
 }
 
 func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err error) {

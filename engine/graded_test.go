@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// graded is the careful policy in the graded style.
+func graded() Config {
+	c := careful()
+	c.Style = Graded
+	return c
+}
+
+// fences holds that a decision fences.
+func (w *world) fences(d Decision) {
+	w.Helper()
+	if d.Action != Fence || d.For != FenceTime || d.Proven {
+		w.Errorf("%v for %v, proven %v, for %q: want a fence of %v", d.Action, d.For, d.Proven, d.Reason, FenceTime)
+	}
+}
+
+// What may be forged fences, what is proven blocks, and longer each time.
+func TestGraded(t *testing.T) {
+	w := newWorld(t, graded())
+	d, n := w.scan(100, 40, time.Second)
+	w.fences(d)
+	if n != 11 || d.Reason != AboveTrigger || d.Source.String() != "198.51.100.7/32" {
+		t.Errorf("%v at probe %d for %q", d.Source, n, d.Reason)
+	}
+	w.spares(w.send(port(500)), AlreadyFenced)
+	src := netip.MustParseAddr("198.51.100.7")
+	if !w.InForce(Fence, src, w.at.UnixNano()) || w.Blocked(src, w.at.UnixNano()) || w.Stats().Fences != 1 {
+		t.Error("not in the books, or in the wrong one")
+	}
+	for i, want := range []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour} {
+		d := w.send(mode(Classic), is(Connect), port(11))
+		w.blocks(d)
+		if !d.Proven || d.For != want || d.Offence != i+1 {
+			t.Errorf("proven %v, for %v, offence %d: want %v", d.Proven, d.For, d.Offence, want)
+		}
+		w.spares(w.send(mode(Classic), is(Connect), port(15)), AlreadyBlocked)
+		w.wait(want + time.Minute)
+	}
+}
+
+// However long and fast a source is forged, it is fenced for ten minutes of an
+// hour, never longer for having been fenced, and each time it takes all ports anew.
+func TestForgeryBuysMinutes(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		each  time.Duration
+		ports int
+		to    func(i int) []option
+	}{
+		{"a port a second", time.Second, 1000, nil},
+		{"the same thirty ports, for ever", time.Second, 30, nil},
+		{"a port in twenty seconds", 20 * time.Second, 1000, nil},
+		{"a port in ten minutes", 10 * time.Minute, 60000, nil},
+		{"many addresses of ours", time.Second, 3, func(i int) []option { return []option{at(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String())} }},
+		{"datagrams", time.Second, 1000, func(int) []option { return []option{is(UDP)} }},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, graded())
+			var fenced []time.Time
+			for i := 0; w.at.Sub(time.Unix(1_800_000_000, 0)) < 24*time.Hour; i++ {
+				options := []option{port(1 + i%x.ports)}
+				if x.to != nil {
+					options = append(options, x.to(i)...)
+				}
+				d := w.send(options...)
+				if d.Action == Fence {
+					fenced = append(fenced, w.at)
+				}
+				if d.Action != None && (d.Action != Fence || d.For != 10*time.Minute || d.Offence != 0) {
+					t.Fatalf("%v for %v, offence %d", d.Action, d.For, d.Offence)
+				}
+				w.wait(x.each)
+			}
+			for i := 1; i < len(fenced); i++ {
+				if pause := fenced[i].Sub(fenced[i-1]); pause < time.Hour {
+					t.Fatalf("fenced again after %v", pause)
+				}
+			}
+			if len(fenced) == 0 || len(fenced) > 24 {
+				t.Errorf("fenced %d times in a day", len(fenced))
+			}
+			t.Logf("fenced %d times in a day", len(fenced))
+		})
+	}
+}
+
+// When a response that rests on what may be forged ends, the ports that led to it
+// are forgotten, in either style; what is proven is not.
+func TestPortsAreForgotten(t *testing.T) {
+	for _, c := range []Config{careful(), graded()} {
+		w := newWorld(t, c)
+		d, n := w.scan(100, 40, time.Millisecond)
+		w.wait(d.For + 2*time.Hour) // longer than the pause, shorter than the slow window
+		w.spares(w.send(port(600)), BelowTrigger)
+		if _, again := w.scan(200, 40, time.Millisecond); n != 11 || again != 10 {
+			t.Errorf("%v: reacted to probe %d, and to %d later", c.Style, n, again)
+		}
+	}
+}
+
+// A fence is of all that is one source, which a block is not: the kernel counts
+// the ports of an IPv6 prefix together, and those of a neighbour by itself.
+func TestFencePrefixes(t *testing.T) {
+	c := graded()
+	c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
+	c.Protected = NewPrefixes(netip.MustParsePrefix("2001:db8:2::53/128"))
+	for from6, want := range map[string]string{
+		"2001:db8:9::7": "2001:db8:9::/64", "2001:db8:1::7": "2001:db8:1::7/128", "fe80::7": "fe80::7/128", "2001:db8:2::7": "2001:db8:2::7/128",
+	} {
+		w := newWorld(t, c)
+		d, _ := w.scan(100, 40, time.Second, from(from6))
+		w.fences(d)
+		if d.Source.String() != want {
+			t.Errorf("%s: %v is fenced, want %s", from6, d.Source, want)
+		}
+	}
+}
+
+// Fences are bounded: so many in a minute, and one that the kernel did not make
+// is not in the books.
+func TestFenceRate(t *testing.T) {
+	c := graded()
+	c.TCP.Trigger = [Modes]int{}
+	w := newWorld(t, c)
+	fenced := 0
+	for i := range uint32(2 * fenceRate) {
+		switch d := w.send(func(p *Probe) { p.Source = addr4(i) }); d.Action {
+		case Fence:
+			fenced++
+		default:
+			w.spares(d, TooMany)
+			if d.Release {
+				t.Fatal("released, with nothing else to stop it")
+			}
+		}
+	}
+	if fenced != fenceRate {
+		t.Errorf("%d fenced at once, want %d", fenced, fenceRate)
+	}
+	first := netip.PrefixFrom(addr4(0), 32)
+	w.End(Fence, first)
+	if w.InForce(Fence, first.Addr(), w.at.UnixNano()) || w.Stats().Fences != fenceRate-1 {
+		t.Error("ended, and still in the books")
+	}
+	w.Restore(Fence, first, w.at, w.at.Add(time.Minute))
+	w.spares(w.send(from(first.Addr().String())), AlreadyFenced)
+	w.wait(2 * time.Minute)
+	if d := w.send(from(first.Addr().String())); d.Reason != FencedLately || !d.Release {
+		t.Errorf("%v, released %v", d.Reason, d.Release)
+	}
+	w.wait(time.Hour)
+	w.fences(w.send(from(first.Addr().String())))
+}
+
+// TestLately fills the memory of an hour with all that fenceRate lets come.
+func TestLately(t *testing.T) {
+	l := lately{seed: 5}
+	now := int64(1_800_000_000) * int64(time.Second)
+	const all = fenceRate * 61
+	for i := range uint32(all) {
+		l.note(words(addr4(i)), now+int64(i)*int64(time.Hour)/all)
+	}
+	lost := 0
+	for i := range uint32(all) {
+		if l.free(words(addr4(i)), now+int64(i)*int64(time.Hour)/all+fencePause-int64(2*time.Second)) {
+			lost++
+		}
+	}
+	if lost > all/500 {
+		t.Errorf("%d of %d were forgotten within the hour", lost, all)
+	}
+	if !l.free(words(addr4(7)), now+2*fencePause) {
+		t.Error("remembered for longer than an hour")
+	}
+	t.Logf("%d of %d were forgotten within the hour", lost, all)
+}
