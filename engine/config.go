@@ -128,10 +128,12 @@ type Config struct {
 
 	// Decoys is what is done about sources whose probes are copies of others'
 	// (nmap -D): Log, the default, or Block, which counts copies like any probe.
+	// With Log, copies count for nobody up to the trigger, and in style BlockOnly
+	// up to twice that.
 	Decoys Action
 
 	// Distributed is what is done about a source that takes part in a
-	// distributed scan: Log, the default, or Block.
+	// distributed scan: Log, the default, or Block. In style Graded either fences.
 	Distributed Action
 
 	// Prefix6 is the length of the IPv6 prefix that is one source, 64 by
@@ -148,6 +150,10 @@ type Config struct {
 
 	// Protected is never blocked.
 	Protected Prefixes
+
+	// Operators is where the operator is logged in from, by the system's own
+	// record. It is neither fenced nor blocked on unproven evidence.
+	Operators Prefixes
 
 	// Known is the lists of sources that the operator knows by name. Of a source
 	// that is in several, the first counts.

@@ -36,9 +36,11 @@ type Decision struct {
 	// The evidence. Ports that other sources probed with the same packet are
 	// left out, unless decoys are to be blocked.
 	Probes  uint32 // of the source, without retransmissions
-	Within  int    // distinct ports inside the window
+	Within  int    // distinct ports inside the window that the trigger is for: of TCP with SCTP, of UDP, or of the rest
+	Copied  int    // and besides these, ports that others probed with the same packet
+	Inside  int    // distinct ports inside the window, of all kinds
 	Targets int    // distinct addresses of ours inside the window and the one before, at least
-	Ports   int    // distinct ports inside the slow window, at most 32
+	Ports   int    // distinct ports inside the slow window, of all kinds, at most 32
 	Sources int    // of a decoy scan the senders of this packet, of a distributed one those that share, of a flood the newcomers
 	Shared  int    // the ports that the sources of a distributed scan share
 }
@@ -57,9 +59,11 @@ const (
 	AboveTrigger          // more than the trigger's ports
 	AboveSweep            // more addresses of ours than one is let ask
 	AboveSlow             // more ports over days than one is let ask
+	AboveCopies           // more than the trigger's ports, counting those that others sent the same packets to
 	PartOfScan            // part of a distributed scan
 	IsDecoy               // several sources sent this packet: at most one of them is real
 	IsProtected           // own, gateway, resolver or ignored address
+	IsOperator            // unproven, and the operator is logged in from there
 	IsConnected           // unproven, and this host has a connection with that address
 	InFlood               // unproven, in a flood of new sources, and not standing out of it
 	TooMany               // unproven, and as many of those were blocked lately as configured
@@ -80,6 +84,7 @@ var reasonNames = [Reasons]string{
 	Backscatter: "backscatter", LateAnswer: "late answer", Retransmission: "retransmission",
 	Handshake: "handshake under way", BelowTrigger: "not above the trigger", AboveTrigger: "above the trigger",
 	AboveSweep: "above the limit of a sweep", AboveSlow: "above the limit of a slow scan",
+	AboveCopies: "above the trigger with what others sent too", IsOperator: "not proven, and the operator is logged in from there",
 	PartOfScan: "part of a distributed scan", IsDecoy: "one of several senders of the same packet",
 	IsProtected: "protected address", IsConnected: "connected peer, not proven",
 	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
@@ -113,14 +118,16 @@ func (d *Decision) Evidence() string {
 	switch {
 	case d.Pattern == Flood:
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
+	case d.Reason == AboveCopies:
+		return fmt.Sprintf("%s inside the window, %d let pass; others sent its packets to %d of them too", ports(d.Within+d.Copied, "different port"), d.Trigger, d.Copied)
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
 	case d.Pattern == Decoy && d.Sources == 0:
 		return fmt.Sprintf("others sent its packets too; %s of its own", ports(d.Within, "port"))
 	case d.Sources > 1:
 		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, ports(d.Within, "port"))
-	case (d.Reason == AboveSlow || d.Pattern == SlowScan) && d.Ports > d.Within:
-		return fmt.Sprintf("%s over days, %d of them inside the window", ports(d.Ports, "different port"), d.Within)
+	case (d.Reason == AboveSlow || d.Pattern == SlowScan) && d.Ports > d.Inside:
+		return fmt.Sprintf("%s over days, %d of them inside the window", ports(d.Ports, "different port"), d.Inside)
 	case d.Reason == AboveSweep || d.Pattern == Sweep:
 		return fmt.Sprintf("%s of this host, %s", count(d.Targets, "address"), ports(d.Within, "different port"))
 	}

@@ -23,7 +23,8 @@ type cluster struct {
 	since   int64 // of the engine's time
 	last    int64
 	pairs   uint32    // different (source, port)
-	several uint32    // sources of more than one port
+	several uint32    // sources of more than one port,
+	scans   uint32    // and of as many as make a port scan
 	sources [4]uint64 // bit set over a hash of the sources
 	ports   [4]uint64 // bit set over a hash of the ports
 }
@@ -36,6 +37,7 @@ const (
 	scatteredSources   = 32 // that take a port each or a little more,
 	scatteredPorts     = 32 // hardly one of them twice,
 	scatteredTime      = int64(20 * time.Second)
+	severalScans       = 4 // sources that scan ports by themselves, each its own; of datagrams twice as many
 	distributedShare   = 4 // ports of one source that count; a scanner of more is found by itself
 )
 
@@ -55,15 +57,10 @@ func lookOf(p *Probe) uint32 {
 // takes part in a distributed scan, whether that is news, and of how many
 // sources and ports it is.
 func (d *distributed) see(p *Probe, s *source, slot int, window, now int64) (part, news bool, sources, ports int) {
-	look := lookOf(p)
-	c := &d.clusters[look>>1%uint32(len(d.clusters))]
-	if c.look != look || now-c.last > window || now-c.since > 4*window {
-		if c.look != look && c.look != 0 && now-c.last < window/8 {
-			return // the place belongs to another that is busy
-		}
-		*c = cluster{look: look, since: now}
+	c := d.find(lookOf(p), window, now, true)
+	if c == nil {
+		return // the place belongs to another that is busy
 	}
-	c.last = now
 	c.pairs++
 	if s.live == 2 {
 		c.several++
@@ -71,20 +68,45 @@ func (d *distributed) see(p *Probe, s *source, slot int, window, now int64) (par
 	setBit(&c.sources, (s.hi^s.lo)*golden)
 	setBit(&c.ports, (uint64(p.Port)<<2|uint64(s.classAt(slot)))*golden)
 	sources, ports = countBits(&c.sources), countBits(&c.ports)
-	scale := 1
-	if p.Protocol != ProtocolTCP || s.tool.ordinary() {
+	scale, scans := 1, severalScans
+	if p.Protocol != ProtocolTCP {
+		scale, scans = 2, 2*severalScans
+	} else if s.tool.ordinary() {
 		scale = 2
 	}
+	alone := int(c.pairs)*4 <= ports*5 // hardly a port was asked twice
 	shared := sources >= scale*distributedSources && ports >= scale*distributedPorts &&
 		int(c.several) >= sources/2 && int(c.pairs) <= 2*ports
 	scattered := sources >= scale*scatteredSources && ports >= scale*scatteredPorts &&
-		int(c.pairs)*4 <= ports*5 && now-c.since >= scatteredTime
-	if !shared && !scattered {
+		alone && now-c.since >= scatteredTime
+	divided := int(c.scans) >= scans && ports >= distributedPorts && alone
+	if !shared && !scattered && !divided {
 		return false, false, sources, ports
 	}
 	news = !c.told
 	c.told = true
 	return true, news, sources, ports
+}
+
+// find returns the cluster of packets that look so, or nil. If it may begin, one
+// begins in a place that is free or whose own has ended.
+func (d *distributed) find(look uint32, window, now int64, begin bool) *cluster {
+	c := &d.clusters[look>>1%uint32(len(d.clusters))]
+	if c.look != look || now-c.last > window || now-c.since > 4*window {
+		if !begin || c.look != look && c.look != 0 && now-c.last < window/8 {
+			return nil
+		}
+		*c = cluster{look: look, since: now}
+	}
+	c.last = now
+	return c
+}
+
+// scanner counts a source that scans ports by itself.
+func (d *distributed) scanner(p *Probe, window, now int64) {
+	if c := d.find(lookOf(p), window, now, false); c != nil {
+		c.scans++
+	}
 }
 
 func setBit(set *[4]uint64, h uint64) { set[h>>62] |= 1 << (h >> 56 & 63) }

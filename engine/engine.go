@@ -231,10 +231,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	}
 	d.Tool = s.tool
 	e.compare(p, flow, s, slot, now, d)
-	d.Within, d.Targets, d.Ports = s.own(), s.aim(target), s.all()
-	if e.cfg.Decoys == Block {
-		d.Within, d.Ports = int(s.live), int(s.used)
-	}
+	e.count(p, s, target, d)
 	e.name(p, s, slot, fresh, now8, d)
 	d.Reason = e.exceeded(d, fresh)
 	action := known.byList(pol.Action, d)
@@ -246,6 +243,15 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	e.told(s, d)
 }
 
+// count fills in what of the source's probes counts.
+func (e *Engine) count(p *Probe, s *source, target key, d *Decision) {
+	all, own := s.within(class(p.Protocol))
+	d.Within, d.Copied, d.Inside, d.Targets, d.Ports = own, all-own, s.own(), s.aim(target), s.all()
+	if e.cfg.Decoys == Block {
+		d.Within, d.Copied, d.Inside, d.Ports = all, 0, int(s.live), int(s.used)
+	}
+}
+
 // exceeded returns which of the limits a source is above, or BelowTrigger.
 // Fresh says that the port is new to the source.
 func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
@@ -254,16 +260,29 @@ func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
 		return AboveTrigger
 	case d.Targets > e.cfg.Sweep:
 		return AboveSweep
-	case fresh && d.Ports > e.cfg.Slow && d.Ports > d.Within:
+	case fresh && d.Ports > e.cfg.Slow && d.Ports > d.Inside:
 		// What is all inside the window is the trigger's, and a port that was asked
 		// before is nothing new, however long ago that was.
 		return AboveSlow
-	case d.Pattern == Distributed && e.cfg.Distributed == Block:
+	case d.Within+d.Copied > e.excused(d.Trigger):
+		return AboveCopies
+	case d.Pattern == Distributed && (e.cfg.Distributed == Block || e.cfg.Style == Graded):
 		return PartOfScan
 	case d.Pattern == Decoy:
 		return IsDecoy
 	}
 	return BelowTrigger
+}
+
+// excused returns how many ports a source may ask before it does not matter that
+// others sent the same packets: whoever scans can send them himself from a second
+// address. A fence may hit who was named as a decoy, and does not harm him much;
+// for a block it takes twice the trigger, as far as a record can count that.
+func (e *Engine) excused(trigger int) int {
+	if e.cfg.Style == Graded {
+		return trigger
+	}
+	return min(2*trigger, MaxTrigger)
 }
 
 // told decides whether a decision is worth an event: the first probe of a

@@ -183,3 +183,137 @@ func TestLately(t *testing.T) {
 	}
 	t.Logf("%d of %d were forgotten within the hour", lost, all)
 }
+
+// Whom a block would harm, and whom the block style spares for that, a fence does
+// not harm: a scanner has no way past by being one of these.
+func TestFencedWhereSpared(t *testing.T) {
+	scanner := netip.MustParsePrefix("198.51.100.7/32")
+	t.Run("a connected peer", func(t *testing.T) {
+		w := newWorld(t, graded())
+		w.SetConnected(NewPrefixes(scanner))
+		d, n := w.scan(100, 40, time.Second)
+		if w.fences(d); n != 11 {
+			t.Errorf("at probe %d", n)
+		}
+	})
+	t.Run("one of a list that is blocked at once, connected", func(t *testing.T) {
+		c := known("shodan", Block, true)
+		c.Style = Graded
+		w := newWorld(t, c)
+		w.SetConnected(NewPrefixes(scanner))
+		w.fences(w.send())
+		w = newWorld(t, c)
+		w.blocks(w.send())
+	})
+	t.Run("in a flood", func(t *testing.T) {
+		c := graded()
+		c.Flood = 100
+		w := newWorld(t, c)
+		for i := range uint32(200) {
+			w.send(func(p *Probe) { p.Source = addr4(i) })
+		}
+		d, n := w.scan(100, 40, time.Millisecond, mode(Stealth))
+		if w.fences(d); n != 2 || !w.Flooding(w.at) {
+			t.Errorf("at probe %d, flooding %v", n, w.Flooding(w.at))
+		}
+	})
+	t.Run("with decoys, at the trigger", func(t *testing.T) {
+		w, fenced := newWorld(t, graded()), map[string]int{}
+		for i := range 40 {
+			w.seq++
+			s := w.seq
+			for _, a := range []string{"203.0.113.1", "198.51.100.7"} {
+				if d := w.send(from(a), port(100+i), sport(53036), seq(s), likeTool(Nmap)); d.Action != None {
+					w.fences(d)
+					fenced[a] = i + 1
+					if d.Reason != AboveCopies || d.Pattern != Decoy {
+						t.Errorf("%v, %v: %s", d.Reason, d.Pattern, d.Evidence())
+					}
+				}
+			}
+			w.wait(time.Millisecond)
+		}
+		if fenced["198.51.100.7"] != 11 || fenced["203.0.113.1"] != 11 {
+			t.Errorf("fenced at %v", fenced)
+		}
+	})
+	t.Run("never the operator, unless he proves himself", func(t *testing.T) {
+		for _, style := range []Style{Graded, BlockOnly} {
+			c := careful()
+			c.Style, c.Operators = style, NewPrefixes(scanner)
+			w := newWorld(t, c)
+			if d, n := w.scan(100, 40, time.Second); n != 0 || d.Reason != IsOperator {
+				t.Errorf("%v: at probe %d, %v", style, n, d.Reason)
+			}
+			w.blocks(w.send(mode(Classic), is(Connect)))
+		}
+	})
+}
+
+// Sources that divide a scan among them, each with fewer ports than its trigger,
+// learn two hundred ports together and not a thousand, however they divide it.
+func TestDividedScan(t *testing.T) {
+	const sources, each = 42, 24
+	for _, x := range []struct {
+		name string
+		tool Tool
+		turn bool // one port each in turn, or one source after another
+		v6   bool
+		most int
+	}{
+		{"one after another, with nmap", Nmap, false, false, 4*24 + 38},
+		{"in turn, with nmap", Nmap, true, false, 120},
+		{"one after another, with nmap, over IPv6", Nmap, false, true, 4*24 + 38},
+		{"one after another, by connect()", Linux, false, false, 4*24 + 38},
+		{"in turn, by connect()", Linux, true, false, 120},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := graded()
+			c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+			w, told := newWorld(t, c), tally{}
+			answered := 0
+			for i := range sources * each {
+				source := i / each
+				if x.turn {
+					source = i % sources
+				}
+				a := netip.AddrFrom4([4]byte{198, 51, 100, byte(source + 1)})
+				if x.v6 {
+					a = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, byte(source + 1), 15: 1})
+				}
+				if w.InForce(Fence, a, w.at.UnixNano()) {
+					continue
+				}
+				answered++
+				if d := told.count(w.send(from(a.String()), port(1+i), likeTool(x.tool))); d.Action != None {
+					w.fences(d)
+					if d.Reason != PartOfScan {
+						t.Fatalf("%v", d.Reason)
+					}
+				}
+				w.wait(5 * time.Millisecond)
+			}
+			if answered > x.most || told[Distributed] != 1 {
+				t.Errorf("%d ports answered, told %v", answered, told)
+			}
+			t.Logf("%d ports answered", answered)
+		})
+	}
+}
+
+// A trigger is compared with ports of its own kind: five SYNs and a timestamp
+// request are not six IP protocols.
+func TestTriggerOfItsOwnKind(t *testing.T) {
+	for _, c := range []Config{careful(), graded()} {
+		w := newWorld(t, c)
+		w.scan(100, 10, time.Second)
+		for i := range 12 {
+			w.spares(w.send(is(UDP), port(200+i)), BelowTrigger)
+		}
+		w.spares(w.send(is(ICMP), port(13<<8), func(p *Probe) { p.Protocol = ProtocolICMP }), BelowTrigger)
+		d := w.send(port(110), func(p *Probe) { p.Protocol = ProtocolSCTP })
+		if d.Action == None || d.Within != 11 || d.Inside != 24 {
+			t.Errorf("%v: %v, %d ports of TCP and SCTP, %d of all", c.Style, d.Action, d.Within, d.Inside)
+		}
+	}
+}

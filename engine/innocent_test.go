@@ -27,8 +27,10 @@ type life struct {
 	mirrored int
 }
 
-func newLife(t *testing.T, c *config.Config) *life {
-	e, err := engine.New(c.Engine(nil, 32768, false), 1)
+func newLife(t *testing.T, c *config.Config, style engine.Style) *life {
+	ec := c.Engine(nil, 32768, false)
+	ec.Style = style
+	e, err := engine.New(ec, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func (l *life) send(src, dst string, technique engine.Technique, sport, port int
 	}
 	l.mirrored++
 	if d := l.e.Observe(p); d.Action != engine.None {
-		l.Errorf("%s blocked by %s from %d to %d after %v: %s, %s", src, technique, p.SourcePort, port, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Reason, d.Evidence())
+		l.Errorf("%s answered for %s from %d to %d after %v: %s, %s", src, technique, p.SourcePort, port, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Reason, d.Evidence())
 	}
 }
 
@@ -86,7 +88,7 @@ func wide(t *testing.T) *config.Config {
 
 const us, us6 = "192.0.2.2", "2001:db8::2"
 
-// Nobody is blocked for an ordinary life. Each visitor is one whose like
+// Nobody is fenced or blocked for an ordinary life. Each visitor is one whose like
 // somebody complained of having had blocked (facts of the peers' issue trackers).
 func TestOrdinaryLife(t *testing.T) {
 	for _, x := range []struct {
@@ -219,11 +221,14 @@ func TestOrdinaryLife(t *testing.T) {
 		}},
 	} {
 		t.Run(x.who, func(t *testing.T) {
-			l := newLife(t, config.Default())
-			x.do(l)
-			t.Logf("%d packets, of which a rule mirrors %d", l.sent, l.mirrored)
-			if x.wide { // and where every port is watched
-				l := newLife(t, wide(t))
+			for _, style := range []engine.Style{engine.Graded, engine.BlockOnly} {
+				l := newLife(t, config.Default(), style)
+				x.do(l)
+				t.Logf("%v: %d packets, of which a rule mirrors %d", style, l.sent, l.mirrored)
+				if !x.wide {
+					continue
+				}
+				l = newLife(t, wide(t), style) // and where every port is watched
 				x.do(l)
 				if l.mirrored == 0 {
 					t.Error("nothing of it is ever seen")

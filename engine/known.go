@@ -33,9 +33,9 @@ func (c *Config) known(a netip.Addr) *Known {
 }
 
 // Spared reports whether any address of p is one that must not be blocked: a
-// protected one, or one of a list whose first probe is not reacted to.
+// protected one, the operator's, or one of a list whose first probe is not reacted to.
 func (c *Config) Spared(p netip.Prefix) bool {
-	if c.Protected.Overlaps(p) {
+	if c.Protected.Overlaps(p) || c.Operators.Overlaps(p) {
 		return true
 	}
 	for i := range c.Known {

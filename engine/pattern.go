@@ -70,6 +70,9 @@ func (e *Engine) name(p *Probe, s *source, slot int, fresh bool, now8 uint8, d *
 			}
 		}
 	}
+	if fresh && s.live == patternAt {
+		e.distributed.scanner(p, int64(e.cfg.Window), e.clock.now)
+	}
 	s.named = pattern
 	if d.NewPattern {
 		return // of all sources together: it goes before what this one is
@@ -119,13 +122,15 @@ func (e *Engine) nameReaction(s *source, d *Decision) Pattern {
 	switch {
 	case d.Pattern != NoPattern:
 		return d.Pattern
-	case d.Targets > d.Within && d.Targets > 1:
+	case d.Targets > d.Inside && d.Targets > 1:
 		return Sweep
 	case d.Reason == AboveSlow:
 		return SlowScan
-	case d.Within < 2:
+	case d.Reason == AboveCopies:
+		return Decoy
+	case d.Inside < 2:
 		return NoPattern
-	case e.slow(s, d.Within, stampOf(e.clock.now>>e.unit)):
+	case e.slow(s, d.Inside, stampOf(e.clock.now>>e.unit)):
 		return SlowScan
 	}
 	return PortScan

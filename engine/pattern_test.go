@@ -174,9 +174,14 @@ func TestDecoys(t *testing.T) {
 		return told, blocked, most
 	}
 	t.Run("named, and nobody blocked for it", func(t *testing.T) {
-		told, blocked, most := scan(newWorld(t, careful()), 1000)
+		told, blocked, most := scan(newWorld(t, careful()), 20)
 		if len(told) != 1 || told[Decoy] != 11 || len(blocked) != 0 || most != 11 {
 			t.Errorf("told %v, blocked %v, at most %d senders of one packet", told, blocked, most)
+		}
+	})
+	t.Run("beyond twice the trigger copies excuse nobody", func(t *testing.T) {
+		if told, blocked, _ := scan(newWorld(t, careful()), 21); len(blocked) != 11 || told[Decoy] != 11 {
+			t.Errorf("told %v, blocked %v", told, blocked)
 		}
 	})
 	t.Run("blocked if the operator says so", func(t *testing.T) {

@@ -27,6 +27,10 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 		d.Reason = IsProtected
 		return
 	}
+	if !d.Proven && action > Log && e.cfg.Operators.Contains(p.Source) {
+		d.Reason = IsOperator
+		return
+	}
 	if action == Block && e.cfg.Style == Graded && !d.Proven && (d.Reason != KnownFirst || e.connected.Contains(p.Source)) {
 		action = Fence // to forge one of a list that is blocked at once gains nothing
 	}
@@ -132,7 +136,7 @@ func (e *Engine) spare(p *Probe, action Action, d *Decision) Reason {
 		return IsConnected
 	case d.Reason == KnownFirst: // to forge one of these gains nothing
 		return 0
-	case e.newcomers.on && d.Within < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
+	case e.newcomers.on && d.Inside < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
 		// Forgers of random sources do not come back to one of them ten times.
 		return InFlood
 	case !e.unproven.allow(now, minute/int64(e.cfg.UnprovenRate), minute):

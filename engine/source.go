@@ -197,13 +197,59 @@ func (s *source) note(port uint16, class uint8, now uint8) (slot int, fresh bool
 
 // own counts the ports inside the window that only this source was seen to probe.
 func (s *source) own() int {
-	n := int(s.live)
-	for c := s.copied; c != 0; c &= c - 1 {
-		if s.stamp[bits.TrailingZeros32(c)] != 0 {
-			n--
-		}
+	if s.copied == 0 {
+		return int(s.live)
 	}
-	return n
+	return bits.OnesCount32(s.inside() &^ s.copied)
+}
+
+// within counts the ports inside the window that are of the same kind as a class:
+// all, and those that only this source was seen to probe. A trigger is compared
+// with ports of its own kind: TCP with SCTP, UDP, the rest.
+func (s *source) within(class uint8) (all, own int) {
+	kind, whole := s.kind(class)
+	if whole && s.copied == 0 {
+		return int(s.live), int(s.live)
+	}
+	kind &= s.inside()
+	return bits.OnesCount32(kind), bits.OnesCount32(kind &^ s.copied)
+}
+
+// kind returns the bit set of the slots in use that are of the same kind as a
+// class, and whether that is all of them; the set is then of all slots.
+func (s *source) kind(class uint8) (slots uint32, whole bool) {
+	const even = 0x5555_5555_5555_5555
+	used := uint64(1)<<(2*s.used) - 1
+	low, high := s.protocols&used&even, s.protocols>>1&used&even
+	x := used & even
+	switch class { // see class: 0 TCP, 1 UDP, 2 SCTP, 3 the rest
+	case 1:
+		x &= low &^ high
+	case 3:
+		x &= low & high
+	default:
+		x &^= low
+	}
+	if x == used&even {
+		return ^uint32(0), true
+	}
+	// Every second bit, moved together (Warren, Hacker's Delight, 7-2).
+	x = (x | x>>1) & 0x3333_3333_3333_3333
+	x = (x | x>>2) & 0x0f0f_0f0f_0f0f_0f0f
+	x = (x | x>>4) & 0x00ff_00ff_00ff_00ff
+	x = (x | x>>8) & 0x0000_ffff_0000_ffff
+	return uint32(x | x>>16), false
+}
+
+// inside returns the bit set of the slots whose ports are inside the window.
+func (s *source) inside() (slots uint32) {
+	const low = 0x7f7f_7f7f_7f7f_7f7f
+	for i := range portSlots / 8 {
+		x := binary.LittleEndian.Uint64(s.stamp[8*i:])
+		x = ((x&low + low) | x) &^ low >> 7 // the lowest bit of each byte that is not 0
+		slots |= uint32(x*0x0102_0408_1020_4080>>56) << (8 * i)
+	}
+	return slots
 }
 
 // connected counts the ports inside the window whose latest probe was a

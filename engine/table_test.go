@@ -308,3 +308,47 @@ func TestTraces(t *testing.T) {
 		t.Errorf("of forty ports the latest %d must stay: %d, from %d", traceSlots, s.used, s.portAt(0))
 	}
 }
+
+// TestKinds counts the ports of a record as one would: those inside the window, of
+// TCP with SCTP, of UDP and of the rest, without those that others sent to.
+func TestKinds(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	same := func(a, b uint8) bool { return a == b || a|b == 2 }
+	for round := range 20_000 {
+		var s source
+		classes := []uint8{0, 1, 2, 3}
+		if round%2 == 0 { // mostly, all are of one
+			classes = classes[round/2%4:][:1]
+		}
+		for range r.IntN(40) {
+			s.note(uint16(r.IntN(60)), classes[r.IntN(len(classes))], stampOf(5))
+		}
+		for i := range s.used {
+			if r.IntN(4) == 0 {
+				s.stamp[i] = 0
+				s.live--
+			}
+			if r.IntN(4) == 0 && round%3 == 0 {
+				s.copied |= 1 << i
+			}
+		}
+		s.protocols |= r.Uint64() << s.used << s.used // what was there before, see keep
+		for class := range uint8(4) {
+			wantAll, wantOwn, own := 0, 0, 0
+			for i := range int(s.used) {
+				if s.stamp[i] == 0 {
+					continue
+				}
+				alone := int(^s.copied >> i & 1)
+				own += alone
+				if same(s.classAt(i), class) {
+					wantAll++
+					wantOwn += alone
+				}
+			}
+			if all, gotOwn := s.within(class); all != wantAll || gotOwn != wantOwn || s.own() != own {
+				t.Fatalf("class %d: %d, %d its own, and %d of all; want %d, %d and %d: %+v", class, all, gotOwn, s.own(), wantAll, wantOwn, own, s)
+			}
+		}
+	}
+}
