@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"go4.org/netipx"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,11 +41,8 @@ func element(p netip.Prefix, d time.Duration) []nftables.SetElement {
 	if p.IsSingleIP() {
 		return []nftables.SetElement{{Key: p.Addr().AsSlice(), Timeout: d}}
 	}
-	from, end := interval(p)
-	els := []nftables.SetElement{{Key: from, Timeout: d}}
-	if end != nil {
-		els = append(els, nftables.SetElement{Key: end, IntervalEnd: true})
-	}
+	els := interval(netipx.RangeOfPrefix(p))
+	els[0].Timeout = d
 	return els
 }
 
@@ -169,16 +167,13 @@ func readIntervals(els []nftables.SetElement) (out []Block) {
 		return 1
 	})
 	for i, e := range els {
-		a, ok := netip.AddrFromSlice(e.Key)
-		if !ok || e.IntervalEnd || i+1 == len(els) {
+		if e.IntervalEnd || i+1 == len(els) {
 			continue
 		}
-		for length := 0; length < a.BitLen(); length++ {
-			p := netip.PrefixFrom(a, length)
-			if _, end := interval(p); p.Masked() == p && bytes.Equal(end, els[i+1].Key) {
-				out = append(out, read(p, e))
-				break
-			}
+		from, _ := netip.AddrFromSlice(e.Key)
+		end, _ := netip.AddrFromSlice(els[i+1].Key)
+		if p, ok := netipx.IPRangeFrom(from, end.Prev()).Prefix(); ok && !p.IsSingleIP() {
+			out = append(out, read(p, e))
 		}
 	}
 	return out

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
+	"go4.org/netipx"
 )
 
 // Sizes of the sets that the network fills. A dynamic set without a size stops
@@ -199,51 +200,27 @@ func rangeElements(rs []Range, width int) (els []nftables.SetElement) {
 }
 
 // prefixElements returns the interval elements of the prefixes of one family,
-// those left out that lie inside another.
+// with as few intervals as they can have.
 func prefixElements(ps []netip.Prefix, v6 bool) (els []nftables.SetElement) {
-	ps = slices.Clone(ps)
-	slices.SortFunc(ps, func(a, b netip.Prefix) int {
-		if c := a.Masked().Addr().Compare(b.Masked().Addr()); c != 0 {
-			return c
-		}
-		return a.Bits() - b.Bits()
-	})
-	var last netip.Prefix
+	var b netipx.IPSetBuilder
 	for _, p := range ps {
-		if !p.IsValid() || p.Addr().Is6() != v6 || (last.IsValid() && last.Overlaps(p)) {
-			continue
+		if p.IsValid() && p.Addr().Is6() == v6 {
+			b.AddPrefix(p)
 		}
-		last = p
-		from, end := interval(p)
-		if n := len(els); n > 0 && els[n-1].IntervalEnd && slices.Equal(els[n-1].Key, from) {
-			els = els[:n-1] // adjacent: one interval
-		} else {
-			els = append(els, nftables.SetElement{Key: from})
-		}
-		if end != nil {
-			els = append(els, nftables.SetElement{Key: end, IntervalEnd: true})
-		}
+	}
+	set, _ := b.IPSet() // its errors are of invalid prefixes
+	for _, r := range set.Ranges() {
+		els = append(els, interval(r)...)
 	}
 	return els
 }
 
-// interval returns the first address of p and the one behind its last, nil if
-// there is none.
-func interval(p netip.Prefix) (from, end []byte) {
-	from = p.Masked().Addr().AsSlice()
-	end = slices.Clone(from)
-	for i := range end {
-		if n := p.Bits() - 8*i; n <= 0 {
-			end[i] = 0xff
-		} else if n < 8 {
-			end[i] |= 0xff >> n
-		}
+// interval returns the elements of a range: its first address and the one behind
+// its last, if there is one.
+func interval(r netipx.IPRange) []nftables.SetElement {
+	els := []nftables.SetElement{{Key: r.From().AsSlice()}}
+	if end := r.To().Next(); end.IsValid() {
+		els = append(els, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
 	}
-	for i := len(end) - 1; i >= 0; i-- {
-		end[i]++
-		if end[i] != 0 {
-			return from, end
-		}
-	}
-	return from, nil
+	return els
 }
