@@ -36,8 +36,9 @@ const (
 const maxComment = 1 << 12
 
 // Write writes packets as a pcapng file, in little-endian byte order, with the
-// name of the program that wrote it and a comment on the whole. gopacket's
-// NgWriter has no comments of packets. The error is the writer's.
+// name of the program that wrote it and a comment on the whole. The error is the
+// writer's. gopacket's NgWriter does as much, and brings its decoders along: a
+// program of 10.2 MB instead of 8.6.
 func Write(w io.Writer, program, comment string, packets []Packet) error {
 	out := bufio.NewWriter(w)
 	_, _ = out.Write(section(program, comment)) // Flush returns the first error
