@@ -18,7 +18,8 @@ import (
 var allowed = map[string][]string{
 	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/packet", "internal/portsentry", "internal/replay", "internal/report", "internal/show"},
 	"internal/daemon":     {"engine", "nflog", "nft", "internal/config", "internal/control", "internal/event", "internal/evidence", "internal/history", "internal/hook", "internal/host", "internal/hostsdeny", "internal/journal", "internal/resolve", "internal/route", "internal/show", "internal/state", "internal/systemd", "internal/trap"},
-	"nflog":               {"engine", "internal/packet"},
+	"nft":                 {"internal/modules"},
+	"nflog":               {"engine", "internal/modules", "internal/packet"},
 	"internal/packet":     {"engine"},
 	"internal/replay":     {"engine", "internal/packet"},
 	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin", "internal/event"},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"github.com/mdlayher/netlink"
 
 	"picket/engine"
+	"picket/internal/modules"
 	"picket/internal/packet"
 )
 
@@ -96,7 +96,7 @@ func Open(cfg Config, emit func(p engine.Probe, raw []byte), fail func(error)) (
 		QThresh: groupThreshold, Timeout: groupTimeout,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open netlink socket: %w", err)
+		return nil, fmt.Errorf("open netlink socket: %w", modules.Explain(err, modules.Log()))
 	}
 	r := &Reader{conn: conn, emit: emit, fail: fail, done: make(chan struct{}), beat: cfg.Beat, alive: cfg.Alive}
 	r.over, r.cancel = context.WithCancel(context.Background())
@@ -168,29 +168,14 @@ func translate(err error, group uint16) error {
 	case err == nil:
 		return nil
 	case !strings.Contains(err.Error(), "operation not permitted"):
-		return err
+		return modules.Explain(err, modules.Log())
 	case strings.Contains(err.Error(), "could not bind to requested group"):
-		if port := holder(group); port != "" {
-			return fmt.Errorf("%w (netlink port %s)", ErrTaken, port)
+		if who := holder(group); who != "" {
+			return fmt.Errorf("%w (taken %s)", ErrTaken, who)
 		}
 		return ErrTaken
 	}
 	return ErrPermission
-}
-
-// holder returns the netlink port, mostly the process number, of who has a
-// group (net/netfilter/nfnetlink_log.c, seq_show), or "".
-func holder(group uint16) string {
-	b, err := os.ReadFile("/proc/net/netfilter/nfnetlink_log")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == strconv.Itoa(int(group)) {
-			return f[1]
-		}
-	}
-	return ""
 }
 
 // Buffer returns the receive buffer that the kernel granted, in bytes. The

@@ -11,6 +11,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
+
+	"picket/internal/modules"
 )
 
 // Errors that a caller may want to tell apart.
@@ -41,14 +43,14 @@ type Table struct {
 func Open(c Config) (*Table, error) {
 	conn, err := nftables.New(nftables.AsLasting())
 	if err != nil {
-		return nil, fmt.Errorf("open nftables: %w", err)
+		return nil, explain("open nftables", err)
 	}
 	t := &Table{cfg: c, conn: conn, table: &nftables.Table{Name: Name, Family: nftables.TableFamilyINet}, sets: map[string]*nftables.Set{}}
 	for _, s := range sets() {
 		t.sets[s.name] = s.netlink(t.table)
 	}
 	if t.connected, err = newQuestion(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open nftables: %w", err), conn.CloseLasting())
+		return nil, errors.Join(explain("open nftables", err), conn.CloseLasting())
 	}
 	return t, nil
 }
@@ -252,8 +254,6 @@ func explain(op string, err error) error {
 		return fmt.Errorf("%s: %w", op, ErrPermission)
 	case errors.Is(err, unix.ENFILE):
 		return fmt.Errorf("%s: %w", op, ErrFull)
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%s: %w (a part of nf_tables may be missing in this kernel: modules nft_socket, nft_fib_inet, nft_log, nft_redir, nft_ct)", op, err)
 	}
-	return fmt.Errorf("%s: %w", op, err)
+	return fmt.Errorf("%s: %w", op, modules.Explain(err, modules.Rules()))
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ func TestRefusals(t *testing.T) {
 		says    []string
 	}{
 		{"group held by another process", holdGroup, Options{Config: config}, 1, []string{"picket: ", "77", "taken"}},
+		{"group held by another process, and asked by a user", holdGroup, Options{Config: config, User: 65534}, 1,
+			[]string{"picket: ", "77", "taken by process " + strconv.Itoa(os.Getpid())}},
 		{"missing CAP_NET_ADMIN", nil, Options{Config: config, Through: []string{"setpriv", "--bounding-set", "-net_admin"}}, 1,
 			[]string{"picket: ", "CAP_NET_ADMIN"}},
 		{"foreign table", func(t *testing.T, l *Lab) {

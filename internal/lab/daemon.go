@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,12 +26,25 @@ import (
 
 // Options are how [Start] starts picket. Only Binary is needed.
 type Options struct {
-	Binary    string       // the program
-	Config    string       // text of the configuration; "" starts it on its embedded default
-	Args      []string     // further arguments of `picket run`
-	Through   []string     // a program and its arguments that picket is run through: setpriv, say
-	Resolvers []netip.Addr // what the host's resolv.conf names
-	Stderr    io.Writer    // gets what the daemon says, as it says it; may be nil
+	Binary    string        // the program
+	Config    string        // text of the configuration; "" starts it on its embedded default
+	Args      []string      // further arguments of `picket run`
+	Through   []string      // a program and its arguments that picket is run through: setpriv, say
+	User      int           // runs picket as this user, with CAP_NET_ADMIN alone; 0 is root
+	Resolvers []netip.Addr  // what the host's resolv.conf names
+	Stderr    io.Writer     // gets what the daemon says, as it says it; may be nil
+	Ready     time.Duration // how long a start may take; 0 is 10 s
+}
+
+// through is the program that picket is run through.
+func (o Options) through() []string {
+	if o.User == 0 {
+		return o.Through
+	}
+	const caps = "-all,+net_admin"
+	user := strconv.Itoa(o.User)
+	return append(slices.Clip(o.Through), "setpriv", "--reuid", user, "--regid", user, "--clear-groups",
+		"--inh-caps", caps, "--ambient-caps", caps, "--bounding-set", caps)
 }
 
 // A Daemon is a running `picket run` on a [Host], with run-time and state
@@ -72,7 +87,11 @@ func Start(h *Host, o Options) (*Daemon, error) {
 	if err := d.start(o); err != nil {
 		return nil, err
 	}
-	for limit := time.Now().Add(readyLimit); time.Now().Before(limit); time.Sleep(pollEvery) {
+	patience := o.Ready
+	if patience == 0 {
+		patience = readyLimit
+	}
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(pollEvery) {
 		select {
 		case <-d.ended:
 			return d, fmt.Errorf("lab: %w: %s", ErrEnded, strings.Join(d.Events(), "\n"))
@@ -86,7 +105,7 @@ func Start(h *Host, o Options) (*Daemon, error) {
 		}
 	}
 	d.Kill()
-	return d, fmt.Errorf("lab: picket run is not ready after %v: %s", readyLimit, strings.Join(d.Events(), "\n"))
+	return d, fmt.Errorf("lab: picket run is not ready after %v: %s", patience, strings.Join(d.Events(), "\n"))
 }
 
 // prepare makes the folders and files of a daemon.
@@ -118,7 +137,23 @@ func prepare(h *Host, o Options) (*Daemon, error) {
 			return nil, fmt.Errorf("lab: %w", err)
 		}
 	}
-	return d, nil
+	return d, d.give(o.User)
+}
+
+// give makes what prepare made a user's own.
+func (d *Daemon) give(user int) error {
+	if user == 0 {
+		return nil
+	}
+	if err := os.Chmod(d.host.lab.Dir(), 0o711); err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	return filepath.WalkDir(d.dir, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			err = os.Chown(path, user, user)
+		}
+		return err
+	})
 }
 
 // command returns a command of picket's on the daemon's host and folders.
@@ -132,7 +167,7 @@ func (d *Daemon) command(ctx context.Context, through []string, args ...string) 
 
 // start starts the process and collects what it says.
 func (d *Daemon) start(o Options) error {
-	d.cmd = d.command(context.Background(), o.Through, append([]string{"run"}, o.Args...)...)
+	d.cmd = d.command(context.Background(), o.through(), append([]string{"run"}, o.Args...)...)
 	d.said.copy = o.Stderr
 	d.cmd.Stdout, d.cmd.Stderr = &d.said, &d.said
 	if err := d.cmd.Start(); err != nil {

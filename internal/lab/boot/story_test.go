@@ -664,7 +664,7 @@ func (s *story) purge() {
 	}
 	for _, path := range []string{"/etc/picket", "/var/lib/picket", "/var/lib/private/picket", "/run/picket", "/usr/bin/picket",
 		"/usr/share/picket", "/usr/share/doc/picket", "/usr/lib/systemd/system/picket.service", "/usr/lib/systemd/system/picket.service.d",
-		"/usr/lib/systemd/catalog/picket.catalog", "/etc/systemd/system/multi-user.target.wants/picket.service"} {
+		"/usr/lib/systemd/catalog/picket.catalog", "/usr/lib/modules-load.d/picket.conf", "/etc/systemd/system/multi-user.target.wants/picket.service"} {
 		if out, err := s.Run(s.ctx, "ls", "-lRd", path); err == nil {
 			s.t.Errorf("left: %s", out)
 		}

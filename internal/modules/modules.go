@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+
+// Package modules names the kernel modules that are missing when the kernel
+// refuses something.
+package modules
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rules are the modules that the rules use, in the words of units/picket.modules.
+func Rules() []string {
+	return []string{"nf_tables", "nft_chain_nat", "nft_ct", "nft_fib_inet", "nft_limit", "nft_log", "nft_redir", "nft_socket"}
+}
+
+// Log is the module behind an NFLOG group.
+func Log() []string { return []string{"nfnetlink_log"} }
+
+// missing returns those of the names that are not loaded, and whether it is
+// known that they are not a part of the kernel either: a container often lacks
+// the kernel's files. A kernel without modules has all it will ever have.
+//
+// It reads the list of what is loaded, whose lines begin with the name
+// (kernel/module/procfs.c, m_show), and that of what is built in, a path a line
+// (Documentation/kbuild/kbuild.rst, modules.builtin).
+func missing(names []string, loaded, builtin string) (gone []string, sure bool) {
+	there, err := read(loaded, func(line string) string { first, _, _ := strings.Cut(line, " "); return first })
+	if err != nil {
+		return nil, false
+	}
+	inside, err := read(builtin, func(line string) string { return strings.TrimSuffix(path.Base(line), ".ko") })
+	gone = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return there[name] || inside[name] })
+	return gone, err == nil
+}
+
+// read returns the names of modules in a file, one a line.
+func read(file string, name func(line string) string) (map[string]bool, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for line := range strings.Lines(string(b)) {
+		names[strings.ReplaceAll(name(strings.TrimSpace(line)), "-", "_")] = true
+	}
+	return names, nil
+}
+
+// Explain gives an error of the kernel the names of the modules that are
+// missing and may be the reason. It returns err itself when none is.
+func Explain(err error, names []string) error {
+	var u unix.Utsname
+	if err == nil || unix.Uname(&u) != nil {
+		return err
+	}
+	release := unix.ByteSliceToString(u.Release[:])
+	gone, sure := missing(names, "/proc/modules", path.Join("/lib/modules", release, "modules.builtin"))
+	if len(gone) == 0 {
+		return err
+	}
+	list := strings.Join(gone, " ")
+	if !sure {
+		return fmt.Errorf("%w: if they are not a part of the kernel, these modules are missing: %s", err, list)
+	}
+	return fmt.Errorf("%w: kernel %s has not loaded these modules: %s; \"modprobe -a %s\" tells why. They belong to Linux 5.10 and later",
+		err, release, list, list)
+}

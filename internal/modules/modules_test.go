@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+
+package modules
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestMissing(t *testing.T) {
+	file := func(text string) string {
+		path := filepath.Join(t.TempDir(), "list")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	loaded := file("nft_ct 24576 2 - Live 0x0000000000000000\nnf_tables 311296 1 nft_ct, Live 0x0000000000000000\n")
+	builtin := file("kernel/net/netfilter/nft_log.ko\nkernel/net/netfilter/nft-limit.ko\n")
+	names := []string{"nf_tables", "nft_ct", "nft_limit", "nft_log", "nft_socket"}
+	for _, c := range []struct {
+		what            string
+		loaded, builtin string
+		want            []string
+		sure            bool
+	}{
+		{"one is missing", loaded, builtin, []string{"nft_socket"}, true},
+		{"a kernel without the list of what it holds", loaded, "/nonexistent", []string{"nft_limit", "nft_log", "nft_socket"}, false},
+		{"a kernel without modules", "/nonexistent", builtin, nil, false},
+		{"nothing is loaded", file(""), builtin, []string{"nf_tables", "nft_ct", "nft_socket"}, true},
+	} {
+		if got, sure := missing(names, c.loaded, c.builtin); !slices.Equal(got, c.want) || sure != c.sure {
+			t.Errorf("%s: %q, %v; want %q, %v", c.what, got, sure, c.want, c.sure)
+		}
+	}
+}
+
+// What the package has loaded at boot is what errors name, and the module of
+// the look at who is connected.
+func TestListIsThatOfThePackage(t *testing.T) {
+	b, err := os.ReadFile("../../units/picket.modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			listed = append(listed, line)
+		}
+	}
+	want := slices.Concat(Rules(), Log(), []string{"tcp_diag"})
+	slices.Sort(want)
+	if !slices.Equal(listed, want) {
+		t.Errorf("units/picket.modules lists %q, want %q", listed, want)
+	}
+}
