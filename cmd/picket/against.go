@@ -17,6 +17,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/replay"
 	"picket/internal/show"
@@ -136,7 +137,7 @@ func (x *comparison) packet(rec *replay.Record) {
 			}
 		case dropped[i]:
 		case blocked[i]:
-			y.add(i, x.sides[i].events.Event(&rec.Probe, d), d)
+			y.add(i, describe.Event(x.sides[i].config, x.sides[i].engine, &rec.Probe, d), d)
 		case y.block[i] == nil && d.Reason != engine.Retransmission:
 			y.why[i] = because(d)
 		}

@@ -109,7 +109,7 @@ func printBlocks(out io.Writer, list []control.Block) error {
 			why = b.Reason + " (" + b.Known + ")"
 		}
 		left := config.Duration(time.Duration(b.Remaining) * time.Second)
-		t.Add(b.Name, left.String(), stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
+		t.Add(b.Name, left.String(), show.Stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
 	}
 	w := bufio.NewWriter(out)
 	t.Print(w)

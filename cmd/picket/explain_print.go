@@ -38,7 +38,7 @@ func printExplanation(to io.Writer, x *control.Explanation, width int) error {
 	}
 	row("why", x.Why...)
 	row("change", x.Change...)
-	if where := from(x.Country, x.ASN, x.Network); where != "" {
+	if where := show.Origin(x.Country, x.ASN, x.Network); where != "" {
 		row("from", where)
 	}
 	if k := x.Known; k != nil {
@@ -104,7 +104,7 @@ func portRanges(list []string) string {
 
 // span writes from when to when.
 func span(from, to time.Time) string {
-	switch a, b := stamp(from), stamp(to); {
+	switch a, b := show.Stamp(from), show.Stamp(to); {
 	case a == b:
 		return a
 	case a[:len(time.DateOnly)] == b[:len(time.DateOnly)]:
@@ -255,6 +255,3 @@ func (l *list) print(out io.Writer, width int) {
 		}
 	}
 }
-
-// stamp writes a time as people read it here.
-func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }

@@ -305,16 +305,6 @@ func TestTooManyServices(t *testing.T) {
 	}
 }
 
-func TestStretch(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", 331456 * time.Nanosecond: "331µs", 26502*time.Hour + 14*time.Minute: "1104.3 days", 90*time.Minute + 1234567: "1h30m0.001s",
-	} {
-		if got := stretch(d); got != want {
-			t.Errorf("%v is written %q, want %q", d, got, want)
-		}
-	}
-}
-
 func differencesOf(t *testing.T, this, other *config.Config, c *capture) map[string]string {
 	t.Helper()
 	var out strings.Builder

@@ -296,7 +296,7 @@ func printBusiest(out io.Writer, list []report.Source) {
 	for i := range list {
 		s := &list[i]
 		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Blocks)), some(s.Drops), s.Pattern, s.Technique, s.Tool, map[bool]string{true: "yes"}[s.Proven],
-			s.Known, show.Cut(from(s.Country, s.ASN, s.Network), columnWidth), s.Last.Local().Format("01-02 15:04:05"))
+			s.Known, show.Cut(show.Origin(s.Country, s.ASN, s.Network), columnWidth), s.Last.Local().Format("01-02 15:04:05"))
 	}
 	fmt.Fprintln(out)
 	t.Print(out)

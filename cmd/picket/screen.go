@@ -93,7 +93,7 @@ func (v *view) sourceTable(out io.Writer, rows int) {
 			state = "offender" // blocked once, or only logged
 		}
 		t.Add(s.Name, fmt.Sprint(s.Probes), rate(v.rate(s)), fmt.Sprint(s.Ports), fmt.Sprint(s.Targets), s.Pattern, s.Tool,
-			map[bool]string{true: "yes"}[s.Proven], state, sinceThen(v.at.Sub(s.Last)), from(s.Country, s.ASN, s.Network))
+			map[bool]string{true: "yes"}[s.Proven], state, show.Ago(v.at.Sub(s.Last)), show.Origin(s.Country, s.ASN, s.Network))
 	}
 	fmt.Fprintln(out)
 	t.Print(out)
@@ -126,19 +126,6 @@ func rate(n float64) string {
 		return fmt.Sprintf("%.1f", n)
 	}
 	return fmt.Sprintf("%.0f", n)
-}
-
-// sinceThen writes how long ago something was, in its largest unit.
-func sinceThen(d time.Duration) string {
-	for _, u := range [...]struct {
-		of   time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
-		if d >= u.of {
-			return fmt.Sprintf("%d%s ago", d/u.of, u.name)
-		}
-	}
-	return fmt.Sprintf("%ds ago", max(0, d/time.Second))
 }
 
 // terminalSize returns what asks for the size of the terminal that out is; ok

@@ -9,7 +9,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
-	"picket/internal/daemon"
+	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/replay"
 )
@@ -23,7 +23,6 @@ const maxReacted = 1 << 18
 type side struct {
 	config  *config.Config
 	engine  *engine.Engine
-	events  daemon.Describer
 	tell    func(event.Event)
 	reacted map[netip.Prefix]*reacted
 	order   []*reacted
@@ -48,7 +47,7 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 		return nil, err
 	}
 	return &side{
-		config: c, engine: e, events: daemon.NewDescriber(c, e), tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
+		config: c, engine: e, tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
 		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32),
 	}, nil
 }
@@ -85,10 +84,10 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 	if d.Action == engine.None && !d.Tell {
 		return d, false
 	}
-	ev := s.events.Event(p, &d)
+	ev := describe.Event(s.config, e, p, &d)
 	if d.NewPattern {
 		s.seen[ev.Pattern]++
-		s.tell(daemon.PatternOf(ev, &d))
+		s.tell(describe.Pattern(ev, &d))
 	}
 	if d.Action != engine.None {
 		s.react(e.SourceOf(p.Source), ev)

@@ -98,7 +98,7 @@ func (s *side) print(out io.Writer, r replayResult) {
 func heading(r replayResult) string {
 	text := fmt.Sprintf("%s in %s", show.Plural(r.Packets, "packet"), show.Plural(r.Files, "file"))
 	if r.Packets > 0 {
-		text += fmt.Sprintf(", over %s from %s", stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
+		text += fmt.Sprintf(", over %s from %s", show.Stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
 	}
 	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
 }
@@ -109,17 +109,6 @@ func printLearned(out io.Writer, r replayResult) {
 		fmt.Fprintf(out, "\nmore than %d ports answered, or more connections than that began before the capture:\n"+
 			"what was sent to the others counts as probes here, though on the host it would be none\n", replay.MaxLearned)
 	}
-}
-
-// stretch writes a length of time as exactly as it matters.
-func stretch(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Microsecond).String()
-	case d < 48*time.Hour:
-		return d.Round(time.Millisecond).String()
-	}
-	return fmt.Sprintf("%.1f days", d.Hours()/24)
 }
 
 // printTrapped says how many connections to the trap the capture has: one of
@@ -147,22 +136,13 @@ func (s *side) printReacted(out io.Writer) {
 		ev := x.last
 		t.Add(ev.Source, ev.Action, config.Duration(ev.For).String(), strconv.Itoa(x.times), strconv.FormatUint(uint64(ev.Probes), 10), strconv.FormatUint(uint64(ev.PortsSeen), 10),
 			ev.Pattern, ev.Technique, ev.Tool, map[bool]string{true: "yes", false: "no"}[ev.Proven], x.first.Time.UTC().Format("2006-01-02 15:04:05.000"),
-			ev.Known, from(ev.Country, ev.ASN, ev.Network))
+			ev.Known, show.Origin(ev.Country, ev.ASN, ev.Network))
 	}
 	fmt.Fprintln(out)
 	t.Print(out)
 	if s.more > 0 {
 		fmt.Fprintf(out, "not listed: %s to sources beyond the first %d\n", show.Plural(s.more, "reaction"), maxReacted)
 	}
-}
-
-// from writes where a source comes from: "NL AS64496 Example Networks".
-func from(country string, asn uint32, network string) string {
-	words := []string{country}
-	if asn != 0 {
-		words = append(words, fmt.Sprintf("AS%d", asn), network)
-	}
-	return strings.TrimSpace(strings.Join(words, " "))
 }
 
 // printCounts prints a table of counts, the highest first, the numbers to the

@@ -12,9 +12,11 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/host"
+	"picket/internal/show"
 )
 
 // An explainer gathers what is known of a source, and finds the words for it.
@@ -110,13 +112,13 @@ func (j *judge) told(k *evidence.Probe) control.KeptProbe {
 		Port: p.Port, SourcePort: p.SourcePort, Mode: p.Mode.String(), Technique: p.Technique.String(),
 		Interface: j.interfaceName(p.Interface), Pattern: d.Pattern.String(), NewPattern: d.NewPattern, Tool: d.Tool.String(),
 		Proven: d.Proven, Action: d.Action.String(), For: int64(d.For / time.Second), Reason: d.Reason.String(),
-		Decision: decision(p, d), Config: j.setting(p, d), Length: int(p.Length),
+		Decision: decision(p, d), Config: describe.Setting(j.config, p, d), Length: int(p.Length),
 	}
 	if p.Protocol == engine.ProtocolTCP {
 		out.Flags = engine.FlagNames(p.Flags)
 	}
 	if p.Technique == engine.Connect {
-		out.Data = quote(k.Raw)
+		out.Data = show.Quote(k.Raw)
 	} else {
 		out.Packet = k.Raw
 	}

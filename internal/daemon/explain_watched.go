@@ -9,6 +9,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/show"
@@ -69,7 +70,7 @@ func (x *explainer) sayWatched() {
 		}
 	}
 	if !blocks && !x.config.DryRun && x.List == nil {
-		name, s := section(x.config, last.Probe.Protocol)
+		name, s := describe.Section(x.config, last.Probe.Protocol)
 		x.why("%s.action = %q: nobody is blocked for it.", name, s.Action)
 		x.change("With %s.action = \"block\", who is above a limit is blocked.", name)
 	}
@@ -95,17 +96,17 @@ func (x *explainer) sayReacted(k *evidence.Probe) {
 	why := grounds(&k.Probe, d)
 	switch end := at.Add(d.For); {
 	case d.Action == engine.Log:
-		x.why("%s (%s). That was told at %s.", upper(why), x.setting(k), stamp(at))
+		x.why("%s (%s). That was told at %s.", upper(why), x.setting(k), show.Stamp(at))
 	case d.Action == engine.Run:
-		x.why("%s (%s). For that the command was run at %s.", upper(why), x.setting(k), stamp(at))
+		x.why("%s (%s). For that the command was run at %s.", upper(why), x.setting(k), show.Stamp(at))
 	case d.Source.IsValid() && !(d.Source.Bits() <= x.asked.Bits() && d.Source.Contains(x.asked.Addr())):
-		x.why("%s, which is of the same source, was blocked at %s: %s.", event.SourceName(d.Source), stamp(at), why)
+		x.why("%s, which is of the same source, was blocked at %s: %s.", event.SourceName(d.Source), show.Stamp(at), why)
 		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.", x.Source)
 	case end.After(x.now):
-		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, or because the kernel refused it. The journal says which.", stamp(at), config.Duration(d.For))
+		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, or because the kernel refused it. The journal says which.", show.Stamp(at), config.Duration(d.For))
 		x.sayEnded(d, why)
 	default:
-		x.why("It was blocked at %s for %s, which has ended, and has sent no probe since.", stamp(at), config.Duration(d.For))
+		x.why("It was blocked at %s for %s, which has ended, and has sent no probe since.", show.Stamp(at), config.Duration(d.For))
 		x.sayEnded(d, why)
 	}
 }
@@ -131,11 +132,7 @@ func (x *explainer) setting(k *evidence.Probe) string {
 
 // triggerOf names the trigger that held for a probe.
 func (x *explainer) triggerOf(k *evidence.Probe) string {
-	if k.Decision.Lowered {
-		return fmt.Sprintf("detect.tool_trigger = %d", k.Decision.Trigger)
-	}
-	name, _ := section(x.config, k.Probe.Protocol)
-	return fmt.Sprintf("%s.trigger.%s = %d", name, k.Probe.Mode, k.Decision.Trigger)
+	return describe.Trigger(x.config, &k.Probe, &k.Decision)
 }
 
 // sayLimits tells how far a source is from each limit.
@@ -144,7 +141,7 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 	idle := x.now.Sub(time.Unix(0, last.Probe.At))
 	ended := idle > time.Duration(c.Window)
 	if ended {
-		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", ago(idle), c.Window)
+		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", show.Seconds(idle), c.Window)
 	} else {
 		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", show.Plural(d.Within, "different port"), c.Window, d.Trigger, name)
 	}
@@ -168,7 +165,7 @@ func (x *explainer) changeLimits() {
 
 // sectionBlocks reports whether who is above a limit for a protocol is blocked.
 func (x *explainer) sectionBlocks(protocol uint8) bool {
-	_, s := section(x.config, protocol)
+	_, s := describe.Section(x.config, protocol)
 	return !x.config.DryRun && s.Action == engine.Block
 }
 

@@ -108,7 +108,7 @@ func (x *explainer) say() {
 	case x.Known != nil:
 		x.State = "watched"
 		x.Summary = fmt.Sprintf("%s is not blocked.", x.asked1())
-		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", ago(x.now.Sub(x.Known.Last)), x.config.Evidence.Memory)
+		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", show.Seconds(x.now.Sub(x.Known.Last)), x.config.Evidence.Memory)
 		x.changeLimits()
 	default:
 		x.sayUnknown()
@@ -170,17 +170,17 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		of = " as part of " + b.Name
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
-	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.asked1(), of, left, stamp(b.Expires))
+	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.asked1(), of, left, show.Stamp(b.Expires))
 	k := x.reaction(b)
 	switch {
 	case b.ByHand:
-		x.why("Blocked by hand at %s: %s.", stamp(b.Since), strings.TrimSuffix(b.Reason, "."))
+		x.why("Blocked by hand at %s: %s.", show.Stamp(b.Since), strings.TrimSuffix(b.Reason, "."))
 	case k != nil && (patternPrefix(b.Pattern) == "" || k.Decision.Reason == engine.KnownFirst):
 		x.why("%s (%s).", upper(grounds(&k.Probe, &k.Decision)), b.Config)
 	case k != nil:
 		x.why("%s%s (%s).", patternPrefix(b.Pattern), grounds(&k.Probe, &k.Decision), b.Config)
 	case b.Technique == "":
-		x.why("The kernel has the block from an earlier run of picket; the journal of %s says why.", stamp(b.Since))
+		x.why("The kernel has the block from an earlier run of picket; the journal of %s says why.", show.Stamp(b.Since))
 	default:
 		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, engine.PortName(b.Protocol, b.Port), b.Reason, b.Config)
 	}
@@ -190,7 +190,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	if b.Drops > 0 {
 		x.why("The kernel has dropped %s of it since.", show.Plural(b.Drops, "packet"))
 	}
-	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", stamp(b.Expires), b.Name)
+	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", show.Stamp(b.Expires), b.Name)
 	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.asked1())
 }
 
@@ -207,7 +207,7 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	case x.Known != nil && x.Known.Offences > 0 && b.Name == x.Source: // and no address of it was since
 		offence = fmt.Sprintf("its %s block, and ", show.Ordinal(x.Known.Offences))
 	}
-	x.why("Blocked since %s for %s: %s%s (%s).", stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
+	x.why("Blocked since %s for %s: %s%s (%s).", show.Stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
 }
 
 func patternPrefix(p string) string {
@@ -295,9 +295,3 @@ func (x *explainer) sayMany() {
 	x.why("It is many sources, each judged by itself: ask for an address.")
 	x.change("\"picket block %s\" blocks all of it.", x.asked1())
 }
-
-// stamp writes a time as people read it here.
-func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
-
-// ago writes how long ago something was, to the second.
-func ago(d time.Duration) string { return max(d, 0).Round(time.Second).String() }

@@ -4,13 +4,13 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/journal"
@@ -141,7 +141,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 		j.blocker.release(p.Source)
 	}
 	if d.Reason == engine.AlreadyReacted {
-		if _, s := section(j.config, p.Protocol); j.actions.every(s) {
+		if _, s := describe.Section(j.config, p.Protocol); j.actions.every(s) {
 			j.actions.again(j.event(&p, &d))
 		}
 	}
@@ -154,7 +154,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 		j.block(&p, &d, ev)
 	}
 	if d.NewPattern {
-		j.journal.Event(patternOf(ev, &d))
+		j.journal.Event(describe.Pattern(ev, &d))
 	}
 	switch {
 	case d.Action == engine.Block: // told when it is done
@@ -177,95 +177,16 @@ func (j *judge) block(p *engine.Probe, d *engine.Decision, ev event.Event) {
 	}
 }
 
-// patternOf makes of the event of a probe that of the pattern it completed.
-func patternOf(ev event.Event, d *engine.Decision) event.Event {
-	ev.Event, ev.Action, ev.For, ev.Reason, ev.Evidence = "pattern", engine.None.String(), 0, ev.Evidence, ""
-	if d.Pattern.Shared() {
-		ev = event.Event{Event: ev.Event, Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Action: ev.Action, Reason: ev.Reason, Config: ev.Config}
-	}
-	return ev
-}
-
-// section returns the section that a protocol is configured in, and its name.
-func section(c *config.Config, protocol uint8) (name string, s *config.Protocol) {
-	switch protocol {
-	case engine.ProtocolTCP, engine.ProtocolSCTP:
-		return "tcp", &c.TCP
-	case engine.ProtocolUDP:
-		return "udp", &c.UDP
-	}
-	return "ip", &c.IP
-}
-
 // event describes a probe and what was decided about it.
 func (j *judge) event(p *engine.Probe, d *engine.Decision) event.Event {
-	ev := event.Event{
-		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
-		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
-		Mode: p.Mode.String(), Technique: p.Technique.String(), Interface: j.interfaceName(p.Interface),
-		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
-		Action: d.Action.String(), For: event.Seconds(d.For), Reason: d.Reason.String(), Evidence: d.Evidence(), Config: j.setting(p, d),
-	}
-	if p.Protocol == engine.ProtocolTCP {
-		ev.Flags = engine.FlagNames(p.Flags)
-	}
-	switch {
-	case d.Action == engine.Block:
-		ev.Event, ev.Source = "block", event.SourceName(d.Source)
-	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
-		ev.Event = "ignore"
-	}
-	ev.Known = d.Known
-	j.config.Locate(&ev, p.Source)
-	if s, ok := j.engine.Describe(p.Source); ok {
-		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
-		ev.PortsSeen, ev.TargetsSeen = s.Ports, uint32(s.Targets)
-	}
+	ev := describe.Event(j.config, j.engine, p, d)
+	ev.Interface = j.interfaceName(p.Interface)
 	return ev
 }
 
-// setting names what in the configuration made the decision.
-func (j *judge) setting(p *engine.Probe, d *engine.Decision) string {
-	c := j.config
-	name, _ := section(c, p.Protocol)
-	s := fmt.Sprintf("%s.trigger.%s = %d", name, p.Mode, d.Trigger)
-	switch {
-	case d.Reason == engine.AboveSweep:
-		s = fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)
-	case d.Reason == engine.AboveSlow:
-		s = fmt.Sprintf("detect.slow = %d, detect.slow_window = %q", c.Detect.Slow, c.Detect.SlowWindow)
-	case d.Reason == engine.PartOfScan:
-		s = fmt.Sprintf("detect.distributed = %q", c.Detect.Shared)
-	case d.Reason == engine.IsDecoy:
-		s = fmt.Sprintf("detect.decoys = %q", c.Detect.Decoys)
-	case d.Reason == engine.InFlood, d.Pattern == engine.Flood:
-		s = fmt.Sprintf("detect.flood = %d", c.Detect.Flood)
-	case d.Reason == engine.TooMany:
-		s = fmt.Sprintf("block.unproven_rate = %d", c.Block.UnprovenRate)
-	case d.Reason == engine.IsConnected:
-		s = fmt.Sprintf("ignore.connected = %v", c.Ignore.Connected)
-	case d.Reason == engine.Full:
-		s = fmt.Sprintf("block.max = %d", c.Block.Max)
-	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Handshake:
-		return "" // nothing that could be set makes more of them
-	case d.Lowered:
-		s = fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
-	}
-	for _, k := range c.Known {
-		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Reason == engine.KnownIgnored || d.Action == engine.Log) {
-			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
-		}
-	}
-	if c.DryRun {
-		s += ", dry_run = true"
-	}
-	return s
-}
-
-// interfaceName returns the name behind an index, asking the kernel once; none
-// if j keeps no names, since the index may be another machine's.
+// interfaceName returns the name behind an index, asking the kernel once.
 func (j *judge) interfaceName(index uint32) string {
-	if index == 0 || j.names == nil {
+	if index == 0 {
 		return ""
 	}
 	name, ok := j.names[index]

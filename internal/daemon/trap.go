@@ -5,10 +5,10 @@ package daemon
 import (
 	"context"
 	"net"
-	"strconv"
 	"time"
 
 	"picket/engine"
+	"picket/internal/show"
 	"picket/internal/trap"
 )
 
@@ -70,20 +70,11 @@ func (d *daemon) serveTrap(ctx context.Context) {
 		}
 		// The connection has ended and is one of a bounded number, so waiting
 		// for the judge holds nobody up.
-		if err := d.judge.call(ctx, func() { d.judge.observe(p, c.Data, quote(c.Data)) }); err != nil {
+		if err := d.judge.call(ctx, func() { d.judge.observe(p, c.Data, show.Quote(c.Data)) }); err != nil {
 			return // stopping
 		}
 	})
 	if err != nil && ctx.Err() == nil {
 		d.journal.Notice("", "the trap ended, connections to classic ports are not completed any more: %v", err)
 	}
-}
-
-// quote makes text of what a peer sent, as a Go string without its quotes.
-func quote(data []byte) string {
-	if len(data) == 0 {
-		return ""
-	}
-	s := strconv.QuoteToASCII(string(data))
-	return s[1 : len(s)-1]
 }

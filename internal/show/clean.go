@@ -3,6 +3,7 @@
 package show
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,4 +44,23 @@ func Cut(s string, columns int) string {
 		}
 	}
 	return s
+}
+
+// Quote makes text of bytes from outside, as a Go string without its quotes.
+func Quote(data []byte) string {
+	if len(data) == 0 {
+		return ""
+	}
+	s := strconv.QuoteToASCII(string(data))
+	return s[1 : len(s)-1]
+}
+
+// Origin writes where an address is from: "NL AS64496 Example Networks". A part
+// without a value is left out, the network's name without its number too.
+func Origin(country string, asn uint32, network string) string {
+	words := []string{country}
+	if asn != 0 {
+		words = append(words, "AS"+strconv.FormatUint(uint64(asn), 10), network)
+	}
+	return strings.TrimSpace(strings.Join(words, " "))
 }

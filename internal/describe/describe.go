@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+
+// Package describe makes the event of a probe: what was seen, what was decided,
+// and which setting of the configuration made it so.
+//
+// It is pure: it asks the engine and the configuration it is given, and nothing
+// else. It is for the goroutine that owns the engine.
+package describe
+
+import (
+	"fmt"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/event"
+)
+
+// Event describes a probe and what e, which c configured, decided about it. The
+// interface has no name yet: the index may be another machine's.
+func Event(c *config.Config, e *engine.Engine, p *engine.Probe, d *engine.Decision) event.Event {
+	ev := event.Event{
+		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
+		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
+		Mode: p.Mode.String(), Technique: p.Technique.String(),
+		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
+		Action: d.Action.String(), For: event.Seconds(d.For), Reason: d.Reason.String(), Evidence: d.Evidence(),
+		Known: d.Known, Config: Setting(c, p, d),
+	}
+	if p.Protocol == engine.ProtocolTCP {
+		ev.Flags = engine.FlagNames(p.Flags)
+	}
+	switch {
+	case d.Action == engine.Block:
+		ev.Event, ev.Source = "block", event.SourceName(d.Source)
+	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
+		ev.Event = "ignore"
+	}
+	c.Locate(&ev, p.Source)
+	if s, ok := e.Describe(p.Source); ok {
+		ev.Ports, ev.First, ev.Last = s.List, s.First, s.Last
+		ev.PortsSeen, ev.TargetsSeen = s.Ports, uint32(s.Targets)
+	}
+	return ev
+}
+
+// Pattern makes of the event of a probe that of the pattern it completed.
+func Pattern(ev event.Event, d *engine.Decision) event.Event {
+	if d.Pattern.Shared() { // by many sources: this one is not it
+		ev = event.Event{Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Evidence: ev.Evidence, Config: ev.Config}
+	}
+	ev.Event, ev.Action, ev.For, ev.Reason, ev.Evidence = "pattern", engine.None.String(), 0, ev.Evidence, ""
+	return ev
+}
+
+// Section returns the section of c for a protocol, and its name.
+func Section(c *config.Config, protocol uint8) (name string, s *config.Protocol) {
+	switch protocol {
+	case engine.ProtocolTCP, engine.ProtocolSCTP:
+		return "tcp", &c.TCP
+	case engine.ProtocolUDP:
+		return "udp", &c.UDP
+	}
+	return "ip", &c.IP
+}
+
+// Trigger names the trigger that a decision was made by: "tcp.trigger.stealth = 0".
+func Trigger(c *config.Config, p *engine.Probe, d *engine.Decision) string {
+	if d.Lowered {
+		return fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
+	}
+	name, _ := Section(c, p.Protocol)
+	return fmt.Sprintf("%s.trigger.%s = %d", name, p.Mode, d.Trigger)
+}
+
+// Setting names what in the configuration made a decision; "" if nothing did.
+func Setting(c *config.Config, p *engine.Probe, d *engine.Decision) string {
+	s := setting(c, p, d)
+	if s == "" {
+		return ""
+	}
+	for _, k := range c.Known {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Reason == engine.KnownIgnored || d.Action == engine.Log) {
+			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
+		}
+	}
+	if c.DryRun {
+		s += ", dry_run = true"
+	}
+	return s
+}
+
+// setting looks at neither lists nor dry_run.
+func setting(c *config.Config, p *engine.Probe, d *engine.Decision) string {
+	switch {
+	case d.Reason == engine.AboveSweep:
+		return fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)
+	case d.Reason == engine.AboveSlow:
+		return fmt.Sprintf("detect.slow = %d, detect.slow_window = %q", c.Detect.Slow, c.Detect.SlowWindow)
+	case d.Reason == engine.PartOfScan:
+		return fmt.Sprintf("detect.distributed = %q", c.Detect.Shared)
+	case d.Reason == engine.IsDecoy:
+		return fmt.Sprintf("detect.decoys = %q", c.Detect.Decoys)
+	case d.Reason == engine.InFlood, d.Pattern == engine.Flood:
+		return fmt.Sprintf("detect.flood = %d", c.Detect.Flood)
+	case d.Reason == engine.TooMany:
+		return fmt.Sprintf("block.unproven_rate = %d", c.Block.UnprovenRate)
+	case d.Reason == engine.IsConnected:
+		return fmt.Sprintf("ignore.connected = %v", c.Ignore.Connected)
+	case d.Reason == engine.Full:
+		return fmt.Sprintf("block.max = %d", c.Block.Max)
+	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Handshake:
+		return "" // nothing that could be set makes more of them
+	}
+	return Trigger(c, p, d)
+}
