@@ -21,7 +21,7 @@ CHECKS ?= ../shared/checks
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
 TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
-	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils tshark
+	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils tshark prometheus
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 

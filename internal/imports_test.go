@@ -28,6 +28,8 @@ var allowed = map[string][]string{
 	"internal/history":    {"engine", "internal/event"},
 	"internal/hook":       {"internal/event"},
 	"internal/report":     {"internal/show"},
+	"internal/notify":     {"internal/event", "internal/show"},
+	"internal/metrics":    {"internal/control"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},
 	"internal/demo":       {"internal/netns"},
 
