@@ -136,6 +136,11 @@ type Config struct {
 	// distributed scan: Log, the default, or Block. In style Graded either fences.
 	Distributed Action
 
+	// Score is what is done about a source whose score says that it scans: Dark,
+	// the default, or Log, which weighs nothing. It holds for Style Graded and for
+	// protocols whose action is Block.
+	Score Action
+
 	// Prefix6 is the length of the IPv6 prefix that is one source, 64 by
 	// default (RFC 6177: the smallest assignment to a site), 48 to 128.
 	Prefix6 int
@@ -228,6 +233,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.ToolTrigger = cmp.Or(c.ToolTrigger, defaultTool)
 	c.Flood = cmp.Or(c.Flood, defaultFlood)
 	c.Decoys, c.Distributed = cmp.Or(c.Decoys, Log), cmp.Or(c.Distributed, Log)
+	c.Score = cmp.Or(c.Score, Dark)
 	c.Prefix6 = cmp.Or(c.Prefix6, defaultPrefix6)
 	c.Ephemeral = cmp.Or(c.Ephemeral, defaultEphemeral)
 	if len(c.For) == 0 {
@@ -266,6 +272,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("window %v: want %v to %v", c.Window, minWindow, maxWindow)
 	case c.SlowWindow < minSlowTime || c.SlowWindow > maxSlowTime:
 		return fmt.Errorf("slow window %v: want %v to %v", c.SlowWindow, minSlowTime, maxSlowTime)
+	case c.Score != Log && c.Score != Dark:
+		return errors.New("score: want log or dark")
 	case c.Decoys != Log && c.Decoys != Block, c.Distributed != Log && c.Distributed != Block:
 		return errors.New("decoys, distributed: want log or block")
 	}

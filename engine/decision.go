@@ -27,11 +27,13 @@ type Decision struct {
 	// for this probe, and there is nothing against it.
 	Release bool
 
-	Pattern    Pattern // what the source's probes are together, so far
-	NewPattern bool    // and whether this probe made it so
-	Tool       Tool    // what sends such packets
-	Proven     bool    // the probe is a completed connection; of a reaction: such connections alone are above the trigger
-	Known      string  // the list of Config.Known that the source is in
+	Pattern    Pattern  // what the source's probes are together, so far
+	NewPattern bool     // and whether this probe made it so
+	Tool       Tool     // what sends such packets
+	Proven     bool     // the probe is a completed connection; of a reaction: such connections alone are above the trigger
+	Score      int      // decibans for the source's being a scanner, this probe included; 0 if nothing is weighed
+	Observed   Observed // what of it this probe showed
+	Known      string   // the list of Config.Known that the source is in
 
 	// The evidence. Ports that other sources probed with the same packet are
 	// left out, unless decoys are to be blocked.
@@ -53,6 +55,8 @@ const (
 	_              Reason = iota
 	Backscatter           // it answers something that somebody sent in our name
 	LateAnswer            // it answers something we sent, too late to be known as that
+	Traceroute            // a datagram that somebody sent to see its way here
+	Discovery             // a neighbour's answer to a search of the link
 	Retransmission        // a copy of a probe that was counted
 	Handshake             // a SYN to a trap port: the connection is judged, not its first packet
 	BelowTrigger          // not more than the trigger's ports yet
@@ -68,6 +72,9 @@ const (
 	InFlood               // unproven, in a flood of new sources, and not standing out of it
 	TooMany               // unproven, and as many of those were blocked lately as configured
 	AlreadyBlocked        // and the packet was on its way before
+	AboveScore            // what it showed so far is that of a scanner
+	PartOfNetwork         // and so it is with others of its network
+	AlreadyDark           // and nothing stronger is due
 	AlreadyFenced         // and nothing stronger is due
 	FencedLately          // unproven, and fenced for as long as it may be in an hour
 	AlreadyReacted        // logged, or the command was run, and not again before that is over
@@ -81,7 +88,7 @@ const (
 const Reasons = int(Full) + 1
 
 var reasonNames = [Reasons]string{
-	Backscatter: "backscatter", LateAnswer: "late answer", Retransmission: "retransmission",
+	Backscatter: "backscatter", LateAnswer: "late answer", Traceroute: "a traceroute", Discovery: "a neighbour's answer to a search", Retransmission: "retransmission",
 	Handshake: "handshake under way", BelowTrigger: "not above the trigger", AboveTrigger: "above the trigger",
 	AboveSweep: "above the limit of a sweep", AboveSlow: "above the limit of a slow scan",
 	AboveCopies: "above the trigger with what others sent too", IsOperator: "not proven, and the operator is logged in from there",
@@ -89,6 +96,7 @@ var reasonNames = [Reasons]string{
 	IsProtected: "protected address", IsConnected: "connected peer, not proven",
 	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
 	KnownIgnored: "in a list that is ignored", KnownFirst: "in a list that is blocked at once",
+	AboveScore: "what it sends is what scanners send", PartOfNetwork: "one of several scanners of a network", AlreadyDark: "already dark",
 	AlreadyBlocked: "already blocked", AlreadyFenced: "already fenced",
 	FencedLately: "not proven, and fenced already in this hour", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
 }
@@ -112,10 +120,12 @@ func (d *Decision) Evidence() string {
 		return ""
 	case KnownIgnored, KnownFirst:
 		return "list " + d.Known
-	case 0, LateAnswer, Retransmission, Handshake:
+	case 0, LateAnswer, Traceroute, Discovery, Retransmission, Handshake:
 		return ""
 	}
 	switch {
+	case d.Reason == AboveScore, d.Reason == PartOfNetwork, d.Reason == AlreadyDark:
+		return d.Weighed()
 	case d.Pattern == Flood:
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
 	case d.Reason == AboveCopies:
@@ -132,6 +142,19 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("%s of this host, %s", count(d.Targets, "address"), ports(d.Within, "different port"))
 	}
 	return fmt.Sprintf("%s inside the window, %d let pass", ports(d.Within, "different port"), d.Trigger)
+}
+
+// Weighed says in words what the probe added to the score of its source, "" if
+// nothing is weighed.
+func (d *Decision) Weighed() string {
+	if d.Observed == 0 && d.Score == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("score %d of %d", d.Score, darkAt)
+	for o := range d.Observed.All {
+		text += fmt.Sprintf("; %+d: %s", o.Decibans(), o)
+	}
+	return text
 }
 
 // ports writes a number of ports; of more than a record holds it is not known

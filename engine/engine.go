@@ -29,6 +29,10 @@ type Engine struct {
 	tellPattern pace  // and of these the names of patterns
 	unproven    pace  // blocks of unproven sources
 	fences      pace  // and fences
+	darks       pace  // sources that went dark
+	darkNets    pace  // and networks
+	networks    networks
+	ordinary    ordinary
 	stats       Stats
 	known       map[string]uint64 // probes of each list of cfg.Known
 	ahead       [expectMost]key
@@ -56,6 +60,7 @@ func New(cfg Config, seed uint64) (*Engine, error) {
 	}
 	e := &Engine{sources: newTable(cfg.Sources, seed), traces: newTraces(cfg.Sources, seed)}
 	e.blocks.init(seed)
+	e.networks.seed, e.ordinary.seed = seed, seed
 	e.configure(cfg)
 	return e, nil
 }
@@ -165,6 +170,8 @@ func (e *Engine) reset(at int64) {
 	e.blocks.init(e.sources.seed)
 	e.decoys, e.distributed = decoys{}, distributed{}
 	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, pace{}, pace{}, pace{}, pace{}
+	e.darks, e.darkNets = pace{}, pace{}
+	e.networks, e.ordinary = networks{seed: e.sources.seed}, ordinary{seed: e.sources.seed}
 	e.clock = clock{}
 	e.clock.advance(at)
 }
@@ -181,15 +188,14 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		e.scattered(now, d)
 		return
 	}
-	if e.lateAnswer(p) {
-		d.Reason = LateAnswer
-		return
-	}
 	known := e.cfg.known(p.Source)
 	if known != nil && e.listed(known, d) {
 		return
 	}
 	source, target := words(p.Source), words(p.Destination)
+	if d.Reason = e.letBe(p, source, target); d.Reason != 0 {
+		return
+	}
 	k := e.keyIn(p.Source, source)
 	s := e.sources.find(k)
 	if s == nil {
@@ -202,6 +208,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	if now>>e.unit != s.last>>e.unit {
 		e.age(s, now)
 	}
+	again := now/int64(time.Hour) != s.last/int64(time.Hour) && s.probes > 0
 	s.last = now
 	flow := flowOf(p, target, e.sources.seed)
 	if s.repeated(fingerprint(flow, source)) {
@@ -232,13 +239,19 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	d.Tool = s.tool
 	e.compare(p, flow, s, slot, now, d)
 	e.count(p, s, target, d)
+	if e.scored() {
+		e.weigh(p, s, source, target, glance{fresh, again, d.Targets}, d)
+	}
 	e.name(p, s, slot, fresh, now8, d)
-	d.Reason = e.exceeded(d, fresh)
+	d.Reason = e.exceeded(s, d, fresh)
 	action := known.byList(pol.Action, d)
 	if d.Reason != BelowTrigger && d.Reason != IsDecoy {
 		d.Proven = d.Proven && (d.Reason == KnownFirst || d.Reason == AboveTrigger && s.connected() > d.Trigger)
 		d.Pattern = e.nameReaction(s, d)
 		e.react(p, k, s, action, d)
+	}
+	if e.scored() && action == Block {
+		e.darken(p, s, d)
 	}
 	e.told(s, d)
 }
@@ -252,15 +265,22 @@ func (e *Engine) count(p *Probe, s *source, target key, d *Decision) {
 	}
 }
 
+// scored reports whether evidence is weighed.
+func (e *Engine) scored() bool { return e.cfg.Style == Graded && e.cfg.Score == Dark }
+
+// suspect reports whether what a source showed bears that many addresses, or
+// many ports over days, are held against it. Where nothing is weighed, they are.
+func (e *Engine) suspect(s *source) bool { return e.telling(s, suspectAt) }
+
 // exceeded returns which of the limits a source is above, or BelowTrigger.
 // Fresh says that the port is new to the source.
-func (e *Engine) exceeded(d *Decision, fresh bool) Reason {
+func (e *Engine) exceeded(s *source, d *Decision, fresh bool) Reason {
 	switch {
 	case d.Within > d.Trigger || d.Trigger == 0:
 		return AboveTrigger
-	case d.Targets > e.cfg.Sweep:
+	case d.Targets > e.cfg.Sweep && e.suspect(s):
 		return AboveSweep
-	case fresh && d.Ports > e.cfg.Slow && d.Ports > d.Inside:
+	case fresh && e.suspect(s) && d.Ports > e.cfg.Slow && d.Ports > d.Inside:
 		// What is all inside the window is the trigger's, and a port that was asked
 		// before is nothing new, however long ago that was.
 		return AboveSlow
@@ -338,17 +358,6 @@ func (e *Engine) scattered(now int64, d *Decision) {
 	}
 }
 
-// lateAnswer reports whether p comes from a port below those that this host
-// uses for its own connections to one of these, and is nothing that starts a
-// connection: the answer of a resolver, a web server or a database that
-// conntrack has given up waiting for.
-func (e *Engine) lateAnswer(p *Probe) bool {
-	if p.SourcePort == 0 || p.SourcePort >= e.cfg.Ephemeral || p.Port < e.cfg.Ephemeral {
-		return false
-	}
-	return p.Technique == UDP || p.Technique == ACK || p.Technique == Maimon
-}
-
 // age brings the record up to now, by what has gone out of the window and out
 // of the slow window since its last probe.
 func (e *Engine) age(s *source, now int64) {
@@ -372,11 +381,15 @@ func (e *Engine) age(s *source, now int64) {
 	case half == s.half+1 && now-s.last <= 2*e.half:
 		s.keep(s.kept)
 		s.kept, s.half = 0, half
+		// How its packets are made is weighed anew, as the ports are that went.
+		s.score /= 2
+		s.marks &^= madeMask | markPeer
 		if s.used == 0 {
 			s.forget()
 		}
 	default:
 		s.forget()
+		s.score, s.marks, s.asked = 0, s.marks&markDark, 0
 		s.half = half
 	}
 }

@@ -11,7 +11,7 @@ import (
 // graded is the careful policy in the graded style.
 func graded() Config {
 	c := careful()
-	c.Style = Graded
+	c.Style, c.Score = Graded, Log
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 // A memory is a header, and lists of records: sources, traces, offenders, each
 // list behind its length.
 const (
-	memoryVersion = 2
+	memoryVersion = 3
 	headerLength  = 4 + 4 + 8
 	sourceLength  = 192
 	traceLength   = 64
@@ -188,6 +188,8 @@ func (s *source) append(b []byte) []byte {
 	for _, r := range s.recent {
 		b = le.AppendUint32(b, r)
 	}
+	b = append(b, byte(s.score), s.marks)
+	b = le.AppendUint16(b, s.asked)
 	b = le.AppendUint32(b, s.probes)
 	b = le.AppendUint32(b, s.copied)
 	b = le.AppendUint32(b, s.kept)
@@ -215,6 +217,7 @@ func (s *source) read(b []byte) {
 	for i := range s.recent {
 		s.recent[i] = u32()
 	}
+	s.score, s.marks, s.asked = int8(u8()), u8(), u16()
 	s.probes, s.copied, s.kept = u32(), u32(), u32()
 	s.half, s.flags, s.used, s.next, s.turn, s.live = u8(), u8(), u8(), u8(), u8(), u8()
 	s.named, s.tool, s.agreed, s.seen = Pattern(u8()), Tool(u8()), u8(), u8()

@@ -61,7 +61,7 @@ func (e *Engine) name(p *Probe, s *source, slot int, fresh bool, now8 uint8, d *
 	if fresh || d.Sources > 0 || d.Targets >= patternAt && (pattern == NoPattern || pattern == Distributed) {
 		pattern = e.pattern(s, now8, d)
 	}
-	if fresh && pattern == NoPattern && s.live <= distributedShare && !e.newcomers.on {
+	if fresh && (pattern == NoPattern || e.scored() && s.live < patternAt) && s.live <= distributedShare && !e.newcomers.on {
 		if part, news, sources, ports := e.distributed.see(p, s, slot, int64(e.cfg.Window), e.clock.now); part {
 			pattern = Distributed
 			d.Sources, d.Shared = sources, ports
@@ -98,17 +98,37 @@ func (e *Engine) pattern(s *source, now8 uint8, d *Decision) Pattern {
 	switch {
 	case s.flags&decoyed != 0 && own < patternAt:
 		return Decoy
-	case d.Targets >= patternAt && d.Targets > own:
+	case d.Targets >= patternAt && d.Targets > own && (e.telling(s, suspectAt/2) || d.Targets > e.cfg.Sweep):
 		return Sweep
-	case own >= patternAt && !e.slow(s, own, now8):
+	case own >= e.portsAt(s, patternAt) && !e.slow(s, own, now8):
 		return PortScan
-	case s.all() >= slowAt:
+	case s.all() >= e.portsAt(s, slowAt):
 		return SlowScan
 	case s.named == PortScan:
 		return PortScan
 	}
 	return NoPattern
 }
+
+// portsAt returns how many distinct ports make a pattern, usually so many. Whose
+// score tells that it scans needs few, and who asks for services that are common,
+// as a monitoring system or an office does, needs more of them than those have.
+func (e *Engine) portsAt(s *source, usually int) int {
+	switch {
+	case e.telling(s, darkAt) && e.scored():
+		return certainAfter
+	case e.telling(s, suspectAt):
+		return usually
+	}
+	return manyServices
+}
+
+// telling reports whether a score is reached, or nothing is weighed.
+func (e *Engine) telling(s *source, score int8) bool { return !e.scored() || s.score >= score }
+
+// manyServices is how many distinct ports make a pattern whatever they are: an
+// office comes to twelve.
+const manyServices = 14
 
 // slow reports whether the ports inside the window came one by one, in no less
 // than slowPace each.

@@ -349,7 +349,7 @@ func TestLateAnswers(t *testing.T) {
 	w := newWorld(t, careful())
 	for i, service := range []int{53, 123, 443, 993, 3306, 5432, 8080, 8443, 27017} {
 		for j, technique := range []Technique{UDP, ACK, Maimon} {
-			w.spares(w.send(sport(service), port(40000+100*i+j), is(technique)), LateAnswer)
+			w.spares(w.send(sport(service), port(40000+100*i+j), is(technique), from(fmt.Sprintf("198.51.100.%d", i)), func(p *Probe) { p.Ack = 1 }), LateAnswer)
 		}
 	}
 	w.spares(w.send(sport(53), port(40000)), BelowTrigger) // a SYN answers nothing

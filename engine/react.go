@@ -185,10 +185,16 @@ func (e *Engine) extent(a netip.Addr, s *source) netip.Prefix {
 // what it is.
 func (e *Engine) covering(kind Action, a netip.Addr, now int64) (by netip.Prefix, b block, ok bool) {
 	by = netip.PrefixFrom(a, a.BitLen())
-	if b, ok = e.blocks.get(kind, by, now); ok || a.Is4() {
+	if b, ok = e.blocks.get(kind, by, now); ok {
 		return by, b, ok
 	}
-	by = netip.PrefixFrom(a, e.prefixOf(a)).Masked()
-	b, ok = e.blocks.get(kind, by, now)
+	if a.Is6() {
+		by = netip.PrefixFrom(a, e.prefixOf(a)).Masked()
+		b, ok = e.blocks.get(kind, by, now)
+	}
+	if !ok && kind == Dark {
+		by = prefixOfNetwork(a)
+		b, ok = e.blocks.get(kind, by, now)
+	}
 	return by, b, ok
 }

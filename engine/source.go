@@ -45,7 +45,10 @@ func (k key) hash() uint64 { return (k.hi ^ k.lo) * golden }
 type source struct {
 	key
 	last   int64     // when the newest probe came, by the engine's time
-	recent [4]uint32 // fingerprints of the latest probes; 0 is none
+	recent [3]uint32 // fingerprints of the latest probes; 0 is none
+	score  int8      // decibans for its being a scanner: see weighs
+	marks  uint8     // the heaviest observation of how its packets are made, and flags
+	asked  uint16    // low bits of the latest source port, and how many of our addresses were weighed
 	probes uint32    // without retransmissions
 
 	// Bit sets over the slots.
@@ -117,10 +120,10 @@ func since(stamp, now uint8) int { return (int(now&^shown) - int(stamp&^shown) +
 // latest, and remembers it if not. RFC 9293, 3.8.1: a retransmission bears the
 // sequence number of the segment it repeats.
 func (s *source) repeated(fingerprint uint32) bool {
-	if s.recent[0] == fingerprint || s.recent[1] == fingerprint || s.recent[2] == fingerprint || s.recent[3] == fingerprint {
+	if s.recent[0] == fingerprint || s.recent[1] == fingerprint || s.recent[2] == fingerprint {
 		return true
 	}
-	s.recent[s.turn%4] = fingerprint
+	s.recent[s.turn%3] = fingerprint
 	s.turn++
 	return false
 }
@@ -327,7 +330,7 @@ func (s *source) forget() {
 	s.used, s.next, s.ports, s.kept, s.copied = 0, 0, 0, 0, 0
 	s.targets = [2]uint64{}
 	s.flags &^= told
-	s.recent = [4]uint32{}
+	s.recent = [3]uint32{}
 }
 
 // aim records a destination and returns how many different ones were seen in

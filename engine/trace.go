@@ -19,8 +19,11 @@ type trace struct {
 	used    uint8
 	flags   uint8
 	tool    Tool
-	agreed  uint8
+	agreed  uint8 // 3 at most, in the low bits, and above them the score, 0 to 63
 }
+
+// wasDark takes the place of decoyed, which a trace does not keep.
+const wasDark = decoyed
 
 // traceSlots is how many ports a trace holds: MaxSlow, so that the next port
 // decides.
@@ -92,7 +95,10 @@ func (t *trace) at() int64 { return int64(t.last) * int64(time.Second) }
 // fill makes a record of a trace.
 func (t *trace) fill(s *source) {
 	s.first, s.last = t.first, t.at()
-	s.flags, s.tool, s.agreed = t.flags, t.tool, t.agreed
+	s.flags, s.tool, s.agreed, s.score = t.flags&^wasDark, t.tool, t.agreed&3, int8(t.agreed>>2)
+	if t.flags&wasDark != 0 {
+		s.marks = markDark
+	}
 	for p := range int(t.used) {
 		s.setPort(p, t.port[p], uint8(t.classes>>(2*p)&3))
 	}
@@ -103,7 +109,7 @@ func (t *trace) fill(s *source) {
 // put keeps what a trace can hold of s, if it is worth it. Traces older than
 // horizon are free.
 func (m *traces) put(s *source, horizon int64) {
-	if s.used < 2 && s.flags&proven == 0 || s.last < horizon {
+	if s.used < 2 && s.flags&proven == 0 && s.score < darkAt || s.last < horizon {
 		return
 	}
 	b, tag := m.bucket(s.key)
@@ -128,7 +134,10 @@ func (m *traces) put(s *source, horizon int64) {
 
 // traceOf returns the trace of a record: its latest ports.
 func traceOf(s *source) trace {
-	t := trace{key: s.key, first: s.first, last: uint32(s.last / int64(time.Second)), flags: s.flags &^ decoyed, tool: s.tool, agreed: s.agreed}
+	t := trace{key: s.key, first: s.first, last: uint32(s.last / int64(time.Second)), flags: s.flags &^ decoyed, tool: s.tool, agreed: min(s.agreed, certainAfter) | uint8(min(max(s.score, 0), 63))<<2}
+	if s.marks&markDark != 0 {
+		t.flags |= wasDark
+	}
 	for i := max(0, int(s.used)-traceSlots); i < int(s.used); i++ {
 		slot := s.ith(i)
 		t.port[t.used] = s.portAt(slot)

@@ -80,6 +80,9 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 		s.dropped++
 		return d, true
 	}
+	if e.InForce(engine.Fence, p.Source, p.At) || e.InForce(engine.Dark, p.Source, p.At) {
+		s.dropped++
+	}
 	d = e.Observe(*p)
 	if d.Action == engine.None && !d.Tell {
 		return d, false

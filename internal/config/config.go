@@ -62,6 +62,7 @@ type Detect struct {
 	SlowWindow Duration      `json:"slow_window"`
 	Tool       int           `json:"tool_trigger"`
 	Flood      int           `json:"flood"`
+	Score      engine.Action `json:"score"`
 	Decoys     engine.Action `json:"decoys"`
 	Shared     engine.Action `json:"distributed"`
 	IPv6Prefix int           `json:"ipv6_prefix"`
@@ -155,7 +156,7 @@ func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) e
 		ToolTrigger: c.Detect.Tool, Flood: c.Detect.Flood,
 		For: c.Block.For, UnprovenFor: c.Block.UnprovenFor, UnprovenRate: c.Block.UnprovenRate,
 		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max, Known: c.known(),
-		Decoys: c.Detect.Decoys, Distributed: c.Detect.Shared, Style: c.Block.Style,
+		Score: c.Detect.Score, Decoys: c.Detect.Decoys, Distributed: c.Detect.Shared, Style: c.Block.Style,
 	}
 }
 

@@ -55,6 +55,7 @@ func (d *Detect) read(s *section) {
 	number(s, "tool_trigger", &d.Tool, 3, engine.MaxTrigger)
 	// Ten a second are an ordinary day of a busy network.
 	number(s, "flood", &d.Flood, 100, 1<<20)
+	choice(s, "score", &d.Score, engine.Log, engine.Dark)
 	choice(s, "decoys", &d.Decoys, engine.Log, engine.Block)
 	choice(s, "distributed", &d.Shared, engine.Log, engine.Block)
 	number(s, "ipv6_prefix", &d.IPv6Prefix, 48, 128)

@@ -41,10 +41,19 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		because = "an answer to what this host did not send"
 	case engine.LateAnswer:
 		because = "an answer to what this host asked, late"
+	case engine.AboveScore:
+		because = "its source scans: " + d.Evidence()
+	case engine.PartOfNetwork:
+		because = "three sources of " + d.Source.String() + " scan: " + d.Evidence()
 	case engine.Handshake:
 		because = "the trap answers; the connection counts, not its first packet"
 	}
+	if d.Observed != 0 && d.Reason != engine.AboveScore && d.Reason != engine.PartOfNetwork {
+		because += "; " + d.Weighed()
+	}
 	switch d.Action {
+	case engine.Dark:
+		because = fmt.Sprintf("dark for %s: %s", config.Duration(d.For), because)
 	case engine.Block:
 		because = fmt.Sprintf("blocked for %s: %s", config.Duration(d.For), because)
 	case engine.Run:

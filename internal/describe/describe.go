@@ -31,7 +31,7 @@ func Event(c *config.Config, e *engine.Engine, p *engine.Probe, d *engine.Decisi
 		ev.Flags = engine.FlagNames(p.Flags)
 	}
 	switch {
-	case d.Action == engine.Block:
+	case d.Action.Drops():
 		ev.Event, ev.Source = "block", event.SourceName(d.Source)
 	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:
 		ev.Event = "ignore"
@@ -109,7 +109,7 @@ func setting(c *config.Config, p *engine.Probe, d *engine.Decision) string {
 		return fmt.Sprintf("ignore.connected = %v", c.Ignore.Connected)
 	case d.Reason == engine.Full:
 		return fmt.Sprintf("block.max = %d", c.Block.Max)
-	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Handshake:
+	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Traceroute, d.Reason == engine.Discovery, d.Reason == engine.Handshake:
 		return "" // nothing that could be set makes more of them
 	}
 	return Trigger(c, p, d)

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+// asks tells what somebody wants who asks for a port that nobody serves here.
+// A port is bait or sought if scanners ask for it far oftener than clients do
+// who are wrong about a host; see weighs for the rates.
+//
+// The lists of services are what IANA's registry and the programs' own manuals
+// give them: what a client, a monitoring system or a neighbour may look for in
+// good faith. They are generous, since a service says nothing and its absence
+// from the list says little.
+func asks(p *Probe, neighbour bool) Observation {
+	switch p.Protocol {
+	case ProtocolTCP, ProtocolSCTP:
+		return asksTCP(p, neighbour)
+	case ProtocolUDP:
+		return asksUDP(p, neighbour)
+	}
+	return AsksProtocol
+}
+
+func asksTCP(p *Probe, neighbour bool) Observation {
+	switch p.Port {
+	case 23, 2323, 23231, 60023, // Mirai and its children: mirai/bot/scanner.c
+		5555, 7547, 37215, 52869, 8291, 8728, // Android's debugger, TR-069, Huawei, Realtek, MikroTik
+		2375, 2376, 11211: // Docker, memcached: nobody offers them to the world
+		return AsksBait
+	case 445:
+		if neighbour {
+			return AsksService
+		}
+		return AsksSought
+	case 1433, 3389, 5900, 5901, 5902, 5903, 1080, 3128, 8118, 6379, 27017, 5060, 5061, 1723:
+		return AsksSought
+	}
+	switch {
+	case commonTCP(p.Port):
+		return AsksService
+	case p.Port >= 32768 || p.SourcePort == 20: // ip_local_port_range; FTP's data come from port 20
+		return AsksHigh
+	}
+	return AsksOther
+}
+
+// commonTCP reports whether a port is that of a service that clients and
+// monitoring systems ask for.
+func commonTCP(port uint16) bool {
+	switch port {
+	case 20, 21, 22, 25, 43, 53, 79, 80, 88, 110, 111, 113, 119, 135, 139, 143, 179, 194, 389, 427, 443, 444, 464,
+		465, 500, 512, 513, 514, 515, 543, 544, 548, 554, 563, 587, 593, 623, 631, 636, 646, 749, 853, 873, 989, 990, 992, 993, 995:
+		return true
+	case 222, 2022, 2200, 2222, 8022, 22222, 10022: // an administrator's other port for SSH
+		return true
+	case 81, 82, 591, 3000, 4443, 5000, 5001, 7001, 7080, 7443, 8000, 8001, 8008, 8009, 8080, 8081, 8082, 8088, 8090, 8181, 8443,
+		8444, 8800, 8880, 8888, 9000, 9001, 9080, 9090, 9091, 9443, 10000, 10443: // the web, by hand or by mistake
+		return true
+	case 1194, 1352, 1414, 1521, 1720, 1883, 2049, 2181, 2379, 2380, 2404, 2947, 3260, 3268, 3269, 3306, 3478, 3493, 3690, 4369, 4505, 4506,
+		5044, 5222, 5223, 5269, 5280, 5349, 5353, 5357, 5358, 5432, 5433, 5601, 5666, 5667, 5671, 5672, 5938, 5984, 5985, 5986, 6000, 6432,
+		6443, 6514, 6556, 6667, 6697, 8086, 8089, 8123, 8125, 8140, 8161, 8200, 8300, 8301, 8500, 8883, 9042, 9092, 9093, 9100, 9104, 9115,
+		9187, 9200, 9300, 9418, 9999, 10050, 10051, 10250, 11434, 12489, 15672, 19999, 20048, 24007, 25565, 32400, 33060, 50000, 61613, 61616:
+		return true // servers of the machine room, and what looks after them
+	case 4662, 6346, 6881, 6882, 6883, 6884, 6885, 6886, 6887, 6888, 6889, 8333, 9333, 27015, 27036, 30303, 51413:
+		return true // peers, games, coins
+	}
+	return false
+}
+
+func asksUDP(p *Probe, neighbour bool) Observation {
+	switch p.Port {
+	case 17, 19, 623, 5632, 11211, 53413: // reflectors, IPMI, Netis
+		return AsksBait
+	case 1900, 3702, 5353, 5355, 137, 138: // their groups do not leave the link
+		if !neighbour {
+			return AsksSought
+		}
+		return AsksService
+	case 53, 67, 68, 69, 88, 111, 123, 161, 162, 389, 427, 443, 464, 500, 514, 520, 521, 546, 547, 631, 853, 1194, 1434, 1701, 1812, 1813, 2049,
+		3478, 3479, 4500, 4789, 5004, 5005, 5060, 5061, 5349, 5351, 5683, 6343, 6881, 8125, 10001, 27015, 27036, 30303, 34197, 41641,
+		51413, 51820, 64738, 7, 9:
+		return AsksService
+	}
+	if p.Port >= 32768 {
+		return AsksService
+	}
+	if p.Port >= 1024 {
+		return AsksHigh
+	}
+	return AsksOther
+}
+
+// neighbour reports whether a source is on the same link as what it asked, by
+// the prefixes of the links, or is likely to be: private addresses (RFC 1918,
+// RFC 4193) and those of one /24 or /64 with ours.
+func (e *Engine) neighbour(p *Probe, source, target key) bool {
+	if p.Source.IsPrivate() || p.Source.IsLinkLocalUnicast() {
+		return true
+	}
+	if p.Source.Is4() {
+		if source.lo>>8 == target.lo>>8 {
+			return true
+		}
+	} else if source.hi == target.hi {
+		return true
+	}
+	return e.cfg.OnLink.Contains(p.Source)
+}

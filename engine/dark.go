@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"net/netip"
+	"time"
+)
+
+// How long the dark lasts, by what the score is when it begins or is renewed.
+const (
+	darkHours = 6 * time.Hour
+	darkDay   = 24 * time.Hour
+	darkWeek  = 7 * 24 * time.Hour
+)
+
+// darkTime returns how long a source of a score stays in the dark.
+func darkTime(score int) time.Duration {
+	switch {
+	case score >= darkLongest:
+		return darkWeek
+	case score >= darkLongAt:
+		return darkDay
+	}
+	return darkHours
+}
+
+const (
+	// darkRate is how many sources may go dark in a minute, and as many at once
+	// after a quiet one: what a forger fills the book with is bounded by the
+	// flood's limit and by this.
+	darkRate = 6000
+
+	// darkNetworkRate is the same for networks, whose sets are slow.
+	darkNetworkRate = 60
+)
+
+// darken fills in the dark for a source whose score asks for it. What costs so
+// little is not spared to those whose addresses may be forged; those that many
+// forge at once are, since of them nothing is known.
+func (e *Engine) darken(p *Probe, s *source, d *Decision) {
+	now := e.clock.now
+	d.Score = int(s.score)
+	if d.Score < darkAt || d.Action != None {
+		return
+	}
+	if e.cfg.Protected.Contains(p.Source) {
+		d.Reason = IsProtected
+		return
+	}
+	if e.cfg.Operators.Contains(p.Source) {
+		if d.Reason == BelowTrigger {
+			d.Reason = IsOperator
+		}
+		return
+	}
+	if e.newcomers.on && d.Within < floodPorts && d.Targets < floodPorts {
+		return
+	}
+	length := darkTime(d.Score)
+	by, b, dark := e.covering(Dark, p.Source, now)
+	if !dark {
+		by = e.darkExtent(p.Source)
+	}
+	if !dark && s.marks&markDark != 0 {
+		d.Observed |= 1 << ComesBack
+		s.score = int8(min(int(s.score)+int(weighs[ComesBack].decibans), scoreCeiling))
+		d.Score = int(s.score)
+		length = darkTime(d.Score)
+	}
+	if whole, ok := e.networkDue(p, s, now); ok && by != whole {
+		if _, known := e.blocks.get(Dark, whole, now); !known && e.darkNets.allow(now, minute/darkNetworkRate, minute) {
+			by, b, dark, length = whole, block{}, false, darkDay
+		}
+	}
+	if dark && b.until-now > int64(length)/2 {
+		if d.Reason == BelowTrigger {
+			d.Reason = AlreadyDark
+		}
+		return
+	}
+	if !e.darks.allow(now, minute/darkRate, minute) {
+		return
+	}
+	if !e.blocks.add(Dark, by, block{since: now, until: now + int64(length), forgeable: true}, now, e.cfg.Blocks) {
+		d.Reason = Full
+		return
+	}
+	s.marks |= markDark
+	d.Action, d.Source, d.For, d.Reason, d.Proven = Dark, by, length, AboveScore, false
+	if by.Bits() == networkBitsOf(p.Source) {
+		d.Reason = PartOfNetwork
+	}
+}
+
+func networkBitsOf(a netip.Addr) int {
+	if a.Is4() {
+		return networkBits4
+	}
+	return networkBits6
+}
+
+// darkExtent is what of a source goes dark: all that is one source, but for a
+// prefix with a friend in it.
+func (e *Engine) darkExtent(a netip.Addr) netip.Prefix {
+	whole := e.SourceOf(a)
+	if e.cfg.Spared(whole) {
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	return whole
+}
+
+// networkDue books a scanner for its network, and reports whether that is to go
+// dark as one. A network of ours, or with a friend or a connected peer in it, never is.
+func (e *Engine) networkDue(p *Probe, s *source, now int64) (whole netip.Prefix, due bool) {
+	if e.networks.note(s.key, now) < networkAt {
+		return whole, false
+	}
+	whole = prefixOfNetwork(p.Source)
+	if whole.Contains(p.Destination) || e.cfg.OnLink.Overlaps(whole) || e.cfg.Spared(whole) || e.cfg.Operators.Overlaps(whole) || e.connected.Overlaps(whole) {
+		return whole, false
+	}
+	return whole, true
+}

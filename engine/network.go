@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import "net/netip"
+
+// networks remembers which networks the scanners of the last days came from: the
+// /24 of an IPv4 address, the /56 of an IPv6 one (RFC 6177 gives a site that or
+// more). A fixed table of buckets of four; in a full one the network goes that
+// has the fewest scanners, and of several the one that was quiet longest.
+type networks struct {
+	seen [1 << 10][4]network
+	seed uint64
+}
+
+// A network is what is known of one.
+type network struct {
+	tag     uint32
+	last    uint32 // seconds of the engine's time
+	members [3]uint16
+	n       uint8 // of members
+}
+
+const (
+	// networkAt is how many scanners make a network one.
+	networkAt = 3
+
+	// networkDays is how long a scanner counts for its network, in seconds.
+	networkDays = 7 * 24 * 3600
+
+	networkBits4 = 24
+	networkBits6 = 56
+)
+
+// networkOf returns the network of a source as a key, and of the source in it what tells it from
+// its neighbours.
+func networkOf(k key) (of key, member uint16) {
+	if k.hi == 0 && k.lo>>32 == 0xffff {
+		return key{lo: k.lo &^ 0xff}, uint16(k.lo) & 0xff
+	}
+	return key{hi: k.hi &^ 0xff}, uint16(k.hi)&0xff ^ uint16(k.lo*golden>>48)
+}
+
+// prefixOfNetwork returns the network that a is in.
+func prefixOfNetwork(a netip.Addr) netip.Prefix {
+	bits := networkBits6
+	if a.Is4() {
+		bits = networkBits4
+	}
+	return netip.PrefixFrom(a, bits).Masked()
+}
+
+// find returns the place of a network, or nil.
+func (w *networks) find(of key, now int64) *network {
+	h := of.mix(w.seed)
+	sec := uint32(now / 1e9)
+	for i := range w.seen[h%uint64(len(w.seen))] {
+		x := &w.seen[h%uint64(len(w.seen))][i]
+		if x.n > 0 && x.tag == uint32(h>>32) && sec-x.last < networkDays {
+			return x
+		}
+	}
+	return nil
+}
+
+// others returns how many scanners are known in the network of a source, itself
+// not counted.
+func (w *networks) others(k key, now int64) int {
+	of, member := networkOf(k)
+	x := w.find(of, now)
+	if x == nil {
+		return 0
+	}
+	n := int(x.n)
+	for _, m := range x.members[:x.n] {
+		if m == member {
+			n--
+		}
+	}
+	return n
+}
+
+// note books a scanner, and returns how many its network has, networkAt at most.
+func (w *networks) note(k key, now int64) int {
+	of, member := networkOf(k)
+	sec := uint32(now / 1e9)
+	x := w.find(of, now)
+	if x == nil {
+		h := of.mix(w.seed)
+		bucket := &w.seen[h%uint64(len(w.seen))]
+		x = &bucket[0]
+		for i := range bucket {
+			y := &bucket[i]
+			if y.n == 0 || sec-y.last >= networkDays {
+				x = y
+				break
+			}
+			if y.n < x.n || y.n == x.n && sec-y.last > sec-x.last {
+				x = y
+			}
+		}
+		*x = network{tag: uint32(h >> 32)}
+	}
+	x.last = sec
+	for _, m := range x.members[:x.n] {
+		if m == member {
+			return int(x.n)
+		}
+	}
+	if x.n < networkAt {
+		x.members[x.n] = member
+		x.n++
+	}
+	return int(x.n)
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+// windowOfRaw are the TCP windows that raw scanners write into every SYN: nmap's
+// tcpip.cc and masscan's templ-pkt.c 1024 (1025 in a child of it), zmap's
+// packet.c 65535.
+const (
+	windowNmap = 1024
+	windowZMap = 65535
+)
+
+// farTTL is what no packet arrives above whose TTL began at 64 or 128, as those
+// of Linux, the BSDs, macOS and Windows do (p0f's p0f.fp). Raw scanners begin at 255.
+const farTTL = 128
+
+// lwipPort is the first port that lwIP uses for its own connections
+// (TCP_LOCAL_PORT_RANGE_START, tcp.c). lwIP sends MSS alone, no DF and TTL 255,
+// as raw scanners do.
+const lwipPort = 49152
+
+// RawSYN reports whether p is a SYN that no client's stack sends, so that it may
+// be refused at a port that is served. Each case is two marks or more that
+// belong to a scanner and contradict each other in a stack; rules of the kernel
+// can ask for all of them. None is about IPv4 packets with DF, which every
+// current system sets on its SYN (RFC 1191, 3) and raw scanners leave out.
+//
+// Spared are what sends as little: lwIP, uIP and Contiki (MSS alone, a window of
+// at least one segment), a W5500 with 1 KiB of buffer (DF), Cisco's IOS (window
+// 4128), Windows NT and VxWorks (window 8192), tcptraceroute (window 0, or a TTL that
+// is nearly used up).
+func RawSYN(p *Probe) bool {
+	if p.Technique != SYN || p.DontFrag || p.TTL <= nearTTL {
+		return false
+	}
+	v4 := p.Destination.Is4()
+	switch p.Options {
+	case 0:
+		// masscan, zmap. No stack in p0f.fp sends a SYN without MSS.
+		if p.TTL > farTTL && (rawWindow(p.Window) || p.Window == windowZMap) {
+			return true
+		}
+	case optsMSS:
+		// nmap, masscan since 2023. A stack's window holds a segment.
+		if rawWindow(p.Window) && p.Window < p.MSS {
+			return true
+		}
+		// zmap 4.1, whose ID is drawn.
+		if v4 && p.Window == windowZMap && p.TTL > farTTL && p.SourcePort < lwipPort {
+			return true
+		}
+	case optsWindows:
+		// zmap since 4.1.1: the options of Windows, but neither its TTL nor DF.
+		if v4 && p.Window == windowZMap && p.TTL > farTTL {
+			return true
+		}
+	}
+	// zmap until 4.1.0 and who took over its ID: packet.c, make_ip_header.
+	return v4 && p.ID == 54321 && p.Window == windowZMap
+}
+
+func rawWindow(w uint16) bool { return w == windowNmap || w == windowNmap+1 }
+
+// nearTTL is what a traceroute's packets arrive with, who asks hop after hop.
+const nearTTL = 5

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// weighed is the careful policy with everything weighed, and triggers that nobody meets.
+func weighed() Config {
+	most := [Modes]int{MaxTrigger, MaxTrigger, MaxTrigger, MaxTrigger}
+	return Config{TCP: Policy{Block, most}, UDP: Policy{Block, most}, IP: Policy{Block, most}}
+}
+
+// goesDark holds that a decision keeps a source in the dark for so long.
+func (w *world) goesDark(d Decision, of string, length time.Duration) {
+	w.Helper()
+	if d.Action != Dark || d.Source.String() != of || d.For != length || d.Proven || !d.Tell {
+		w.Errorf("%v for %v of %v, %q: want the dark for %v of %s", d.Action, d.For, d.Source, d.Reason, length, of)
+	}
+}
+
+// A SYN that no client's system sends is enough by itself; the dark holds for as
+// long as the score says, is longer for who comes back, and is renewed while he
+// goes on.
+func TestDark(t *testing.T) {
+	w := newWorld(t, weighed())
+	d := w.send(likeTool(ZMap), port(80))
+	w.goesDark(d, "198.51.100.7/32", 24*time.Hour)
+	if d.Score < darkLongAt || !d.Observed.Has(MadeRaw) || !strings.Contains(d.Evidence(), "no client's system sends") {
+		t.Errorf("%d: %s", d.Score, d.Evidence())
+	}
+	w.spares(w.send(likeTool(ZMap), port(81)), AlreadyDark)
+	src := netip.MustParseAddr("198.51.100.7")
+	if !w.InForce(Dark, src, w.at.UnixNano()) || w.InForce(Fence, src, w.at.UnixNano()) {
+		t.Error("not in the books, or in the wrong one")
+	}
+	w.wait(25 * time.Hour)
+	if w.InForce(Dark, src, w.at.UnixNano()) {
+		t.Error("still dark")
+	}
+	d = w.send(likeTool(ZMap), port(80))
+	w.goesDark(d, "198.51.100.7/32", 7*24*time.Hour)
+	if !d.Observed.Has(ComesBack) {
+		t.Errorf("%s", d.Evidence())
+	}
+	w.wait(4 * 24 * time.Hour)
+	w.goesDark(w.send(likeTool(ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour)
+}
+
+// No single thing that an ordinary system sends is enough, and of what many such
+// ask for it takes much.
+func TestOneProbeIsNoScan(t *testing.T) {
+	for _, tool := range []Tool{Linux, Windows} {
+		w := newWorld(t, weighed())
+		for port := range 1 << 16 {
+			d := w.send(likeTool(tool), func(p *Probe) { p.Source, p.Port = addr4(uint32(port)), uint16(port) })
+			if d.Action != None || d.Score >= darkAt {
+				t.Fatalf("port %d: %v, %s", port, d.Action, d.Evidence())
+			}
+			w.wait(20 * time.Minute) // else they were one scan
+		}
+	}
+}
+
+// Three scanners of a network are one: whoever else is in it goes dark with them.
+func TestDarkNetwork(t *testing.T) {
+	for _, x := range []struct{ format, network, other, stranger string }{
+		{"203.0.113.%d", "203.0.113.0/24", "203.0.113.200", "203.0.114.1"},
+		{"2001:db8:5:%x::1", "2001:db8:5::/56", "2001:db8:5:ff::1", "2001:db8:5:100::1"},
+	} {
+		w := newWorld(t, weighed())
+		w.to = netip.MustParseAddr("192.0.2.2")
+		dst := at("192.0.2.2")
+		if strings.Contains(x.format, ":") {
+			dst = at("2001:db8::2")
+		}
+		raw := func(p *Probe) { p.look(ZMap); p.Window, p.ID = windowNmap, 0 }
+		for i, length := range []time.Duration{24 * time.Hour, 7 * 24 * time.Hour} { // the second has a neighbour who scans
+			a := fmt.Sprintf(x.format, i+1)
+			w.goesDark(w.send(dst, raw, port(80), from(a)), w.SourceOf(netip.MustParseAddr(a)).String(), length)
+		}
+		d := w.send(dst, raw, port(80), from(fmt.Sprintf(x.format, 3)))
+		w.goesDark(d, x.network, 24*time.Hour)
+		if d.Reason != PartOfNetwork || !d.Observed.Has(Sibling) {
+			t.Errorf("%v: %s", d.Reason, d.Evidence())
+		}
+		now := w.at.UnixNano()
+		if !w.InForce(Dark, netip.MustParseAddr(x.other), now) || w.InForce(Dark, netip.MustParseAddr(x.stranger), now) {
+			t.Errorf("%s: it holds for others than its own", x.network)
+		}
+	}
+}
+
+// A network of this host's own, or with somebody in it whom it spares or talks
+// to, never goes dark as one.
+func TestNetworksSpared(t *testing.T) {
+	for _, x := range []struct {
+		who  string
+		make func(*Config)
+		then func(*world)
+	}{
+		{"a protected address", func(c *Config) { c.Protected = NewPrefixes(netip.MustParsePrefix("203.0.113.77/32")) }, nil},
+		{"the operator", func(c *Config) { c.Operators = NewPrefixes(netip.MustParsePrefix("203.0.113.77/32")) }, nil},
+		{"a peer", nil, func(w *world) { w.SetConnected(NewPrefixes(netip.MustParsePrefix("203.0.113.77/32"))) }},
+		{"a link", func(c *Config) { c.OnLink = NewPrefixes(netip.MustParsePrefix("203.0.113.64/26")) }, nil},
+		{"this host", nil, func(w *world) { w.to = netip.MustParseAddr("203.0.113.9") }},
+	} {
+		c := weighed()
+		if x.make != nil {
+			x.make(&c)
+		}
+		w := newWorld(t, c)
+		if x.then != nil {
+			x.then(w)
+		}
+		for i := range 20 {
+			d := w.send(likeTool(ZMap), port(80), from(fmt.Sprintf("203.0.113.%d", 100+i)))
+			if d.Action != Dark || !d.Source.IsSingleIP() {
+				t.Errorf("%s: %v of %v", x.who, d.Action, d.Source)
+			}
+		}
+		if w.InForce(Dark, netip.MustParseAddr("203.0.113.77"), w.at.UnixNano()) {
+			t.Errorf("%s is in the dark", x.who)
+		}
+	}
+}
+
+// Who must not be answered with anything is not: protected addresses, the
+// operator, sources of a list that is only logged, anybody where logs or blocks
+// are all that is asked for, sources of a flood.
+func TestNotDark(t *testing.T) {
+	scanner := netip.MustParsePrefix("198.51.100.7/32")
+	for _, x := range []struct {
+		who  string
+		make func(*Config)
+	}{
+		{"protected", func(c *Config) { c.Protected = NewPrefixes(scanner) }},
+		{"operator", func(c *Config) { c.Operators = NewPrefixes(scanner) }},
+		{"known", func(c *Config) { c.Known = []Known{{Name: "x", Prefixes: NewPrefixes(scanner), Action: Log}} }},
+		{"log", func(c *Config) { c.TCP.Action = Log }},
+		{"block only", func(c *Config) { c.Style = BlockOnly }},
+		{"not weighed", func(c *Config) { c.Score = Log }},
+	} {
+		c := weighed()
+		x.make(&c)
+		w := newWorld(t, c)
+		for i := range 8 {
+			if d := w.send(likeTool(ZMap), port(80+i)); d.Action != None {
+				t.Errorf("%s: %v for %q", x.who, d.Action, d.Reason)
+			}
+		}
+	}
+	c := weighed()
+	c.Flood = 50
+	w := newWorld(t, c)
+	for i := range uint32(5000) {
+		d := w.send(func(p *Probe) { p.Source = addr4(i * 256); p.look(ZMap) })
+		if i > 100 && d.Action != None {
+			t.Fatalf("forged source %d: %v", i, d.Action)
+		}
+	}
+}
+
+// Connections speak for a peer, a good deal and not for ever.
+func TestFriendsCredit(t *testing.T) {
+	w := newWorld(t, weighed())
+	w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.7/32")))
+	w.spares(w.send(likeTool(ZMap), port(80)), BelowTrigger)
+	w.spares(w.send(likeTool(ZMap), port(81)), BelowTrigger)
+	w.spares(w.send(likeTool(ZMap), port(82)), BelowTrigger)
+	if d, n := w.scan(1000, 9, time.Second, likeTool(ZMap)); n == 0 {
+		t.Errorf("score %d", d.Score)
+	}
+}
+
+// What was shown a week ago weighs half, and after two nothing: an office that
+// asks for one port more each day is not dark after a month.
+func TestScoreWanes(t *testing.T) {
+	w := newWorld(t, weighed())
+	for day := range 60 {
+		if d := w.send(port(30000 + day)); d.Action != None {
+			t.Fatalf("dark after %d days: %s", day, d.Evidence())
+		}
+		w.wait(24 * time.Hour)
+	}
+}
+
+// A trace keeps the score of a source that was forgotten, and that it was dark.
+func TestTraceKeepsScore(t *testing.T) {
+	s := source{key: words(netip.MustParseAddr("192.0.2.1")), score: 47, marks: markDark | uint8(MadeRaw), agreed: 200, flags: decoyed | toldSweep}
+	var back source
+	x := traceOf(&s)
+	x.fill(&back)
+	if back.score != 47 || back.marks != markDark || back.flags != toldSweep || back.agreed != certainAfter {
+		t.Errorf("%+v", back)
+	}
+}
+
+// Each observation has its weight and its words, the heaviest of all is not
+// enough twice over to reach the longest dark with one packet, and all fit into
+// what a source keeps of them.
+func TestObservations(t *testing.T) {
+	seen := map[string]bool{}
+	for o := Observation(1); int(o) < Observations; o++ {
+		if o.String() == "" || o.Decibans() == 0 || seen[o.String()] {
+			t.Errorf("observation %d: %q, %d", o, o, o.Decibans())
+		}
+		seen[o.String()] = true
+		if o.Decibans() > darkAt && o != MadeRaw && o != MadeFlags {
+			t.Errorf("%s is enough by itself", o)
+		}
+	}
+	if MadeRequest > madeMask || Observations > 32 {
+		t.Error("a bit set is too small")
+	}
+	if darkTime(darkAt) != darkHours || darkTime(darkLongAt) != darkDay || darkTime(darkLongest) != darkWeek {
+		t.Error("a length has another score")
+	}
+}
