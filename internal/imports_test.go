@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"internal/evidence":   {"engine"},
 	"internal/history":    {"engine", "internal/event"},
 	"internal/hook":       {"internal/event"},
-	"internal/report":     {"internal/show"},
+	"internal/report":     {"internal/event", "internal/show"},
 	"internal/notify":     {"internal/event", "internal/show"},
 	"internal/metrics":    {"internal/control"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},

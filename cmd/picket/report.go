@@ -20,6 +20,7 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/report"
 	"picket/internal/show"
 )
@@ -79,7 +80,7 @@ type question struct {
 
 // read counts the events.
 func (q *question) read(ctx context.Context, stdin io.Reader) error {
-	add := func(e report.Event) {
+	add := func(e event.Event) {
 		if !e.Time.Before(q.from) {
 			q.counter.Add(e)
 		}
@@ -107,7 +108,7 @@ func inFile(name string, err error) error {
 
 // readJournal asks journalctl. Anybody may write an entry that looks like
 // picket's; the fields that begin with an underscore are journald's own word.
-func readJournal(ctx context.Context, from time.Time, add func(report.Event)) error {
+func readJournal(ctx context.Context, from time.Time, add func(event.Event)) error {
 	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT,PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN," +
 		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN"
 	ctx, cancel := context.WithCancel(ctx)

@@ -103,7 +103,7 @@ func (c Command) Argv(e event.Event) []string {
 // environ returns the environment of a hook: the event's keys as PICKET_*,
 // lists with commas, and of ours only what programs cannot do without. The
 // sockets and the watchdog that systemd gave picket are not a hook's business.
-func environ(event []byte) ([]string, error) {
+func environ(ev []byte) ([]string, error) {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	for _, name := range []string{"HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"} {
 		if v, ok := os.LookupEnv(name); ok {
@@ -111,7 +111,7 @@ func environ(event []byte) ([]string, error) {
 		}
 	}
 	var keys map[string]any
-	d := json.NewDecoder(strings.NewReader(string(event)))
+	d := json.NewDecoder(strings.NewReader(string(ev)))
 	d.UseNumber()
 	if err := d.Decode(&keys); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func environ(event []byte) ([]string, error) {
 			}
 			s = strings.Join(parts, ",")
 		}
-		env = append(env, "PICKET_"+strings.ToUpper(k)+"="+strings.ReplaceAll(s, "\x00", ""))
+		env = append(env, event.Name(k)+"="+strings.ReplaceAll(s, "\x00", ""))
 	}
 	return env, nil
 }

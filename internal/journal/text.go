@@ -13,103 +13,47 @@ import (
 	"picket/internal/show"
 )
 
-// Fields returns an event as journal fields: its JSON keys in upper case
-// behind PICKET_, lists with a blank between their items.
+// names are the journal's names of [event.Fields].
+var names = func() (out [len(event.Fields)]string) {
+	for i, f := range event.Fields {
+		out[i] = event.Name(f.Key)
+	}
+	return out
+}()
+
+// Fields returns an event as journal fields, lists with a blank between their
+// items.
 func Fields(e event.Event) map[string]string {
-	list := values(&e)
-	fields := make(map[string]string, len(list)+2) // and what send adds
-	for _, v := range list {
-		fields["PICKET_"+strings.ToUpper(v.key)] = v.text
+	fields := make(map[string]string, len(names)+2) // and what send adds
+	for i := range event.Fields {
+		if text, ok := event.Fields[i].Text(&e); ok {
+			fields[names[i]] = show.Clean(text)
+		}
 	}
 	return fields
 }
 
 // Line returns an event as one line of key=value, "event" and what it is about
-// first.
+// first. Whoever reads lines adds the time himself.
 func Line(e event.Event) string {
 	var b strings.Builder
-	for i, v := range values(&e) {
-		if v.key == "time" {
-			continue // whoever reads lines adds the time himself
+	for i := range event.Fields {
+		f := &event.Fields[i]
+		text, ok := f.Text(&e)
+		if !ok || f.Key == "time" {
+			continue
 		}
-		if i > 0 {
+		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(v.key)
+		b.WriteString(f.Key)
 		b.WriteByte('=')
-		if v.text == "" || strings.ContainsAny(v.text, " \"=") {
-			b.WriteString(strconv.Quote(v.text))
-		} else {
-			b.WriteString(v.text)
+		if text = show.Clean(text); text == "" || strings.ContainsAny(text, " \"=") {
+			text = strconv.Quote(text)
 		}
+		b.WriteString(text)
 	}
 	return b.String()
-}
-
-// A value is a key of an event's JSON form and what it has there, as text.
-type value struct{ key, text string }
-
-// values lists what an event has, in the order of a line. It is written out
-// since events are told by the thousand: by way of JSON it takes some ten times
-// as long. A test holds it to the JSON form, so that no key is forgotten.
-func values(e *event.Event) []value {
-	list := make([]value, 0, 30)
-	text := func(key, s string) {
-		if s != "" {
-			list = append(list, value{key, show.Clean(s)})
-		}
-	}
-	number := func(key string, n uint32) {
-		if n != 0 {
-			list = append(list, value{key, strconv.FormatUint(uint64(n), 10)})
-		}
-	}
-	moment := func(key string, t time.Time) { list = append(list, value{key, t.Format(time.RFC3339Nano)}) }
-
-	text("event", e.Event)
-	text("source", e.Source)
-	if e.Destination.IsValid() {
-		text("destination", e.Destination.String())
-	}
-	text("protocol", e.Protocol)
-	number("port", uint32(e.Port))
-	text("mode", e.Mode)
-	text("technique", e.Technique)
-	text("pattern", e.Pattern)
-	text("action", e.Action)
-	if e.For != 0 {
-		text("for_s", e.For.String())
-	}
-	number("probes", e.Probes)
-	number("ports_seen", e.PortsSeen)
-	// The others by their names, what is long last.
-	number("asn", e.ASN)
-	text("country", e.Country)
-	text("data", e.Data)
-	if !e.First.IsZero() {
-		moment("first", e.First)
-	}
-	text("flags", e.Flags)
-	text("interface", e.Interface)
-	text("known", e.Known)
-	if !e.Last.IsZero() {
-		moment("last", e.Last)
-	}
-	text("network", e.Network)
-	if len(e.Ports) > 0 {
-		list = append(list, value{"ports", show.Clean(strings.Join(e.Ports, " "))})
-	}
-	if e.Source != "" { // a notice is about nobody
-		list = append(list, value{"proven", strconv.FormatBool(e.Proven)})
-	}
-	number("source_port", uint32(e.SourcePort))
-	number("targets_seen", e.TargetsSeen)
-	text("tool", e.Tool)
-	text("reason", e.Reason)
-	text("evidence", e.Evidence)
-	text("config", e.Config)
-	moment("time", e.Time)
-	return list
 }
 
 // Message returns an event as a sentence, for MESSAGE=.

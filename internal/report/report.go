@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"picket/internal/event"
 )
 
 const (
@@ -52,7 +54,7 @@ func New() *Counter {
 }
 
 // Add counts an event that [Read] returned.
-func (c *Counter) Add(e Event) {
+func (c *Counter) Add(e event.Event) {
 	if c.from.IsZero() || e.Time.Before(c.from) {
 		c.from = e.Time
 	}
@@ -88,7 +90,7 @@ func (c *Counter) block(source string, on bool) {
 }
 
 // source returns what is counted of e's source, making room if need be.
-func (c *Counter) source(e Event) *source {
+func (c *Counter) source(e event.Event) *source {
 	if s := c.sources[e.Source]; s != nil {
 		return s
 	}
@@ -115,7 +117,7 @@ func busier(a, b *source) int {
 	return cmp.Or(cmp.Compare(b.Probes, a.Probes), cmp.Compare(b.Blocks, a.Blocks), strings.Compare(a.Source.Source, b.Source.Source))
 }
 
-func (s *source) add(e *Event) {
+func (s *source) add(e *event.Event) {
 	if e.Time.Before(s.First) {
 		s.First = e.Time
 	}

@@ -140,7 +140,7 @@ func TestRead(t *testing.T) {
 		{long + "\n" + good, 1, "line 1: not an event of picket's: longer than 65536 bytes"},
 	} {
 		n := 0
-		err := Read(strings.NewReader(x.text), false, func(Event) { n++ })
+		err := Read(strings.NewReader(x.text), false, func(event.Event) { n++ })
 		if n != x.n || (err == nil) != (x.fault == "") || err != nil && !strings.HasPrefix(err.Error(), x.fault) {
 			t.Errorf("%.60q: %d events, %v; want %d, %q", x.text, n, err, x.n, x.fault)
 		}
@@ -149,7 +149,7 @@ func TestRead(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if err := Read(io.MultiReader(strings.NewReader(good+"\n"), failing{broken}), false, func(Event) {}); !errors.Is(err, broken) {
+	if err := Read(io.MultiReader(strings.NewReader(good+"\n"), failing{broken}), false, func(event.Event) {}); !errors.Is(err, broken) {
 		t.Errorf("a reader that fails: %v", err)
 	}
 }
@@ -164,10 +164,10 @@ func (f failing) Read([]byte) (int, error) { return 0, f.error }
 func TestManySources(t *testing.T) {
 	c := New()
 	at := time.Unix(1_800_000_000, 0)
-	c.Add(Event{Event: "probe", Time: at, Source: "192.0.2.7", Protocol: "tcp", Port: 22, Probes: 512})
+	c.Add(event.Event{Event: "probe", Time: at, Source: "192.0.2.7", Protocol: "tcp", Port: 22, Probes: 512})
 	const n = 3 * maxSources
 	for i := range n {
-		c.Add(Event{Event: "probe", Time: at, Source: fmt.Sprintf("forged-%d", i), Protocol: "tcp", Port: uint16(i), Probes: 1, Tool: fmt.Sprintf("tool-%d", i)})
+		c.Add(event.Event{Event: "probe", Time: at, Source: fmt.Sprintf("forged-%d", i), Protocol: "tcp", Port: uint16(i), Probes: 1, Tool: fmt.Sprintf("tool-%d", i)})
 	}
 	r := c.Report(3, nil)
 	if len(c.sources) > maxSources || r.Sources != n+1 || r.Others == 0 {

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+
+package event
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Field is one key of an event, with the place of its value.
+type Field struct {
+	Key string
+	At  func(*Event) any // a pointer
+}
+
+// Name returns what a key is called in the journal and in a hook's environment.
+func Name(key string) string { return "PICKET_" + strings.ToUpper(key) }
+
+// Fields are all keys, in the order of a line: what an event is about, the
+// others by their names, what is long last. They are written out since events
+// are told by the thousand: by way of JSON it takes some ten times as long. A
+// test holds them to the JSON form.
+var Fields = [...]Field{
+	{"event", func(e *Event) any { return &e.Event }},
+	{"source", func(e *Event) any { return &e.Source }},
+	{"destination", func(e *Event) any { return &e.Destination }},
+	{"protocol", func(e *Event) any { return &e.Protocol }},
+	{"port", func(e *Event) any { return &e.Port }},
+	{"mode", func(e *Event) any { return &e.Mode }},
+	{"technique", func(e *Event) any { return &e.Technique }},
+	{"pattern", func(e *Event) any { return &e.Pattern }},
+	{"action", func(e *Event) any { return &e.Action }},
+	{"for_s", func(e *Event) any { return &e.For }},
+	{"probes", func(e *Event) any { return &e.Probes }},
+	{"ports_seen", func(e *Event) any { return &e.PortsSeen }},
+	{"asn", func(e *Event) any { return &e.ASN }},
+	{"country", func(e *Event) any { return &e.Country }},
+	{"data", func(e *Event) any { return &e.Data }},
+	{"first", func(e *Event) any { return &e.First }},
+	{"flags", func(e *Event) any { return &e.Flags }},
+	{"interface", func(e *Event) any { return &e.Interface }},
+	{"known", func(e *Event) any { return &e.Known }},
+	{"last", func(e *Event) any { return &e.Last }},
+	{"network", func(e *Event) any { return &e.Network }},
+	{"ports", func(e *Event) any { return &e.Ports }},
+	{"proven", func(e *Event) any { return &e.Proven }},
+	{"source_port", func(e *Event) any { return &e.SourcePort }},
+	{"targets_seen", func(e *Event) any { return &e.TargetsSeen }},
+	{"tool", func(e *Event) any { return &e.Tool }},
+	{"reason", func(e *Event) any { return &e.Reason }},
+	{"evidence", func(e *Event) any { return &e.Evidence }},
+	{"config", func(e *Event) any { return &e.Config }},
+	{"time", func(e *Event) any { return &e.Time }},
+}
+
+// Text returns the value as text, and whether there is one. The time always is,
+// and whether the source is proven if there is a source.
+func (f *Field) Text(e *Event) (text string, ok bool) {
+	switch v := f.At(e).(type) {
+	case *string:
+		return *v, *v != ""
+	case *uint16:
+		return strconv.FormatUint(uint64(*v), 10), *v != 0
+	case *uint32:
+		return strconv.FormatUint(uint64(*v), 10), *v != 0
+	case *bool:
+		return strconv.FormatBool(*v), e.Source != ""
+	case *Seconds:
+		return v.String(), *v != 0
+	case *netip.Addr:
+		if v.IsValid() {
+			return v.String(), true
+		}
+	case *time.Time:
+		if v == &e.Time || !v.IsZero() {
+			return v.Format(time.RFC3339Nano), true
+		}
+	case *[]string:
+		return strings.Join(*v, " "), len(*v) > 0
+	}
+	return "", false
+}
+
+// Set is the inverse of [Field.Text]. Text that is no value leaves e as it is.
+func (f *Field) Set(e *Event, text string) {
+	switch v := f.At(e).(type) {
+	case *string:
+		*v = text
+	case *uint16:
+		if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+			*v = uint16(n)
+		}
+	case *uint32:
+		if n, err := strconv.ParseUint(text, 10, 32); err == nil {
+			*v = uint32(n)
+		}
+	case *bool:
+		*v = text == "true"
+	case *Seconds:
+		_ = v.UnmarshalJSON([]byte(text))
+	case *netip.Addr:
+		if a, err := netip.ParseAddr(text); err == nil {
+			*v = a
+		}
+	case *time.Time:
+		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			*v = at
+		}
+	case *[]string:
+		*v = strings.Fields(text)
+	}
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What does not fit into a duration
+// is an error.
+func (s *Seconds) UnmarshalJSON(b []byte) error {
+	var n int64
+	if err := json.Unmarshal(b, &n); err != nil {
+		return err
+	}
+	if n != int64(time.Duration(n)*time.Second/time.Second) {
+		return strconv.ErrRange
+	}
+	*s = Seconds(n) * Seconds(time.Second)
+	return nil
+}
