@@ -151,7 +151,7 @@ func (s *section) path1(key string, to *string, example string) {
 
 func (h *History) read(s *section) {
 	s.path1("file", &h.File, "/var/lib/picket/history")
-	choice(s, "format", &h.Format, history.JSON, history.PortSentry1, history.PortSentry2)
+	choice(s, "format", &h.Format, history.JSON, history.PortSentry1, history.PortSentry2, history.EVE)
 	s.path1("blocked", &h.Blocked, "/var/lib/picket/blocked")
 	if h.File != "" && h.File == h.Blocked {
 		s.fault("blocked", "is the history file too, and would empty it at each start: want another one")

@@ -59,7 +59,7 @@ keep = 3
 		`p.toml:20: hosts_deny.line: hosts.deny line "deny them": there must be a $TARGET$ in it`,
 		`p.toml:21: hosts_deny.file: is "hosts.deny": want a full path`,
 		`p.toml:24: history.blocked: is the history file too`,
-		`p.toml:25: history.format: is "xml": want "json" or "portsentry-1" or "portsentry-2"`,
+		`p.toml:25: history.format: is "xml": want "json" or "portsentry-1" or "portsentry-2" or "eve"`,
 		`p.toml:27: resolve.timeout: is "1ms": want 100ms to 1m`,
 		`p.toml:28: resolve.keep: is a whole number: want a duration in quotes`,
 		`p.toml:29: hosts_denied: is unknown: did you mean "hosts_deny"?`,

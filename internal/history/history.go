@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package history writes the record of what was acted on: JSON lines, or the
-// lines of PortSentry 1.2 and 2, byte for byte, so that a filter of fail2ban or
+// Package history writes the record of what was acted on: JSON lines, Suricata's
+// alert records, or the lines of PortSentry 1.2 and 2, byte for byte, so that a filter of fail2ban or
 // a rule of logcheck that knows them goes on matching. PortSentry's file of
 // blocked hosts is one more such file, emptied at start.
 //
@@ -21,8 +21,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"picket/internal/event"
 	"time"
+
+	"picket/internal/event"
 )
 
 // A Format is the form of a line. The zero Format is JSON.
@@ -33,6 +34,7 @@ const (
 	JSON        Format = iota // an event.Event a line
 	PortSentry1               // PortSentry 1.2's line of its history and blocked files
 	PortSentry2               // PortSentry 2's "Scan from" line
+	EVE                       // Suricata's alert record, a JSON object a line
 )
 
 // String returns the format as configuration spells it.
@@ -44,6 +46,8 @@ func (f Format) String() string {
 		return "portsentry-1"
 	case PortSentry2:
 		return "portsentry-2"
+	case EVE:
+		return "eve"
 	}
 	return fmt.Sprintf("format %d", uint8(f))
 }
@@ -66,8 +70,8 @@ type Record struct {
 
 // Append appends the record's line, newline included, to b. It appends nothing
 // where the format has no line for the event: probes that nothing was done
-// about have none, and PortSentry's formats know neither ends of blocks nor
-// blocks by hand.
+// about have none, and PortSentry's and Suricata's formats know neither ends of
+// blocks nor blocks by hand.
 func (f Format) Append(b []byte, r Record) ([]byte, error) {
 	if !acted(r.Event, f == JSON) {
 		return b, nil
@@ -91,8 +95,11 @@ func (f Format) Append(b []byte, r Record) ([]byte, error) {
 	if r.Zone == nil {
 		r.Zone = time.UTC
 	}
-	if f == PortSentry1 {
+	switch f {
+	case PortSentry1:
 		return appendOne(b, r), nil
+	case EVE:
+		return appendEVE(b, r)
 	}
 	return appendTwo(b, r), nil
 }

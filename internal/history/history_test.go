@@ -295,3 +295,20 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestEVE(t *testing.T) {
+	e := eventOf("block", "syn")
+	e.Tool, e.Proven = "nmap", true
+	var got eveAlert
+	text := line(t, EVE, Record{Event: e})
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Type != "alert" || got.Source != "10.77.0.2" || got.DestPort != e.Port || got.Alert.Action != "blocked" || got.Alert.Severity != 1 ||
+		got.Alert.Metadata["tool"][0] != "nmap" || !strings.HasPrefix(got.Alert.Signature, "picket ") {
+		t.Errorf("%s", text)
+	}
+	if text := line(t, EVE, Record{Event: eventOf("expire", "syn")}); text != "" {
+		t.Errorf("the end of a block is no alert: %s", text)
+	}
+}
