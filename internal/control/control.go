@@ -55,6 +55,7 @@ type Request struct {
 
 type response struct {
 	Error  string          `json:"error,omitempty"`
+	Absent bool            `json:"absent,omitempty"` // the daemon does not start, by Error
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
@@ -112,6 +113,29 @@ func Serve(ctx context.Context, l net.Listener, handle func(Request) (any, error
 	}
 }
 
+// Refuse answers with why whoever waits for an answer at l now. Without a unix
+// listener nobody does.
+func Refuse(l net.Listener, why error) {
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		return
+	}
+	for {
+		_ = u.SetDeadline(time.Now().Add(waiting))
+		c, err := u.Accept()
+		if err != nil {
+			return
+		}
+		answer(c, func(Request) (any, error) { return nil, absent{why} })
+	}
+}
+
+// absent is why no daemon starts.
+type absent struct{ error }
+
+// waiting is the time in which a connection that waits is taken.
+const waiting = 20 * time.Millisecond
+
 func answer(c net.Conn, handle func(Request) (any, error)) {
 	defer c.Close()
 	var r response
@@ -137,7 +161,7 @@ func dispatch(c net.Conn, handle func(Request) (any, error)) (r response) {
 		r.Result, err = json.Marshal(result)
 	}
 	if err != nil {
-		r.Error = err.Error()
+		r.Error, r.Absent = err.Error(), errors.As(err, new(absent))
 	}
 	return r
 }
@@ -183,6 +207,9 @@ func Call(path string, req Request, result any) error {
 	var r response
 	if err := json.NewDecoder(c).Decode(&r); err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	if r.Absent {
+		return fmt.Errorf("%w: it does not start: %s", ErrNotRunning, r.Error)
 	}
 	if r.Error != "" {
 		return errors.New(r.Error)

@@ -86,7 +86,13 @@ func (d *daemon) load() (*config.Config, error) {
 }
 
 func (d *daemon) run() (err error) {
+	passed, err := systemd.Activated()
+	if err != nil {
+		d.journal.Notice("", "%v", err) // the others are of use
+	}
+	d.control = passed.Control
 	if d.config, err = d.load(); err != nil {
+		control.Refuse(d.control, err)
 		return err
 	}
 	signals := make(chan os.Signal, 8)
@@ -94,7 +100,8 @@ func (d *daemon) run() (err error) {
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	if err := d.open(func(err error) { cancel(err) }); err != nil {
+	if err := d.open(passed, func(err error) { cancel(err) }); err != nil {
+		control.Refuse(d.control, err)
 		d.close()
 		return err
 	}
@@ -145,16 +152,12 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 // open acquires everything, in an order that leaves the kernel as it was if a
 // step fails: the socket that only one daemon can have, the group, and only
 // then the rules: what they mirror while nobody has bound the group is lost.
-func (d *daemon) open(fail func(error)) (err error) {
+func (d *daemon) open(passed systemd.Sockets, fail func(error)) (err error) {
 	if err := nft.CheckKernel(); err != nil {
 		return err
 	}
-	passed, err := systemd.Activated()
-	if err != nil {
-		d.journal.Notice("", "%v", err) // the others are of use
-	}
 	d.passedTrap = len(passed.Traps) > 0
-	if d.control = passed.Control; d.control == nil {
+	if d.control == nil {
 		if d.control, err = control.Listen(control.Path()); err != nil {
 			return err
 		}

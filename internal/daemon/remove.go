@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	"picket/internal/config"
@@ -28,10 +30,32 @@ func Remove(out io.Writer, warn func(format string, args ...any), c *config.Conf
 	if err := endDaemon(); err != nil {
 		return errors.Join(faults, err)
 	}
+	closeSockets(warn)
 	blocks, err := removeTable(out, warn, c)
 	// What cannot be undone keeps nothing else from it.
 	return errors.Join(faults, err, removeRoutes(out, c), removeLines(c), endAll(c, blocks), forgetState())
 }
+
+// closeSockets has systemd close the sockets that would start picket again, if
+// it has them. They come back with "systemctl start picket".
+func closeSockets(warn func(string, ...any)) {
+	if control.Path() != systemdSocket {
+		return // of another picket than the unit
+	}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return // sd_booted(3)
+	}
+	units := []string{"picket.socket", "picket-trap.socket"}
+	if exec.Command("systemctl", append([]string{"--quiet", "is-active"}, units...)...).Run() != nil {
+		return // neither
+	}
+	if out, err := exec.Command("systemctl", append([]string{"stop"}, units...)...).CombinedOutput(); err != nil {
+		warn("a connection may start picket again: systemctl stop %s: %v: %.200q", strings.Join(units, " "), err, out)
+	}
+}
+
+// systemdSocket is that of picket.socket.
+const systemdSocket = "/run/picket/control.sock"
 
 // endDaemon ends a running daemon and waits until it is gone.
 func endDaemon() error {
