@@ -17,19 +17,20 @@ import (
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
 	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/describe", "internal/event", "internal/evidence", "internal/packet", "internal/portsentry", "internal/replay", "internal/report", "internal/show"},
-	"internal/daemon":     {"engine", "nflog", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/history", "internal/hook", "internal/host", "internal/hostsdeny", "internal/journal", "internal/resolve", "internal/route", "internal/show", "internal/state", "internal/systemd", "internal/trap"},
+	"internal/daemon":     {"engine", "nflog", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/history", "internal/hook", "internal/host", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/show", "internal/state", "internal/systemd", "internal/trap"},
 	"nft":                 {"internal/modules"},
 	"nflog":               {"engine", "internal/modules", "internal/packet"},
 	"internal/packet":     {"engine"},
 	"internal/replay":     {"engine", "internal/packet"},
 	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin", "internal/event"},
-	"internal/journal":    {"engine", "internal/event", "internal/show"},
+	"internal/journal":    {"engine", "internal/event", "internal/queue", "internal/show"},
 	"internal/evidence":   {"engine"},
 	"internal/history":    {"engine", "internal/event"},
-	"internal/hook":       {"internal/event"},
+	"internal/hook":       {"internal/event", "internal/queue"},
 	"internal/report":     {"internal/event", "internal/show"},
 	"internal/notify":     {"internal/event", "internal/show"},
 	"internal/metrics":    {"internal/control"},
+	"internal/resolve":    {"internal/queue"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},
 	"internal/demo":       {"internal/netns"},
 

@@ -351,9 +351,9 @@ func (a *actions) record(ev event.Event, address netip.Addr) {
 			if name != "" && ev.Event != "expire" && ev.Event != "unblock" {
 				a.journal.Event(event.Event{Event: "notice", Time: time.Now(), Source: ev.Source, Proven: ev.Proven, Reason: fmt.Sprintf("%s calls itself %s", address, name)})
 			}
-			a.recorder.put(rec)
+			a.recorder.queue.Put(rec)
 		})
 		return
 	}
-	a.recorder.put(rec)
+	a.recorder.queue.Put(rec)
 }

@@ -45,7 +45,7 @@ func (a *actions) count(ctx context.Context) {
 			a.journal.Notice("", "%d commands were not run: %d wait already (run.queue, run.parallel)", n-refused, a.set.Load().Run.Queue)
 			refused = n
 		}
-		if n := a.recorder.missed.Load(); n != missed {
+		if n := a.recorder.queue.Shed(); n != missed {
 			a.journal.Notice("", "history: %d lines were not written: the disk is slower than they come", n-missed)
 			missed = n
 		}

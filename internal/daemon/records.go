@@ -5,18 +5,17 @@ package daemon
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"picket/internal/config"
 	"picket/internal/history"
 	"picket/internal/journal"
+	"picket/internal/queue"
 )
 
 // A recorder writes the history and the file of blocked sources, in a
 // goroutine of its own.
 type recorder struct {
-	queue  chan history.Record
-	missed atomic.Uint64 // records that did not fit into the queue
+	queue *queue.Queue[history.Record]
 
 	mu      sync.Mutex
 	history logFile
@@ -37,7 +36,7 @@ const recordQueue = 4096
 
 func newRecorder(j *journal.Writer) *recorder {
 	return &recorder{
-		queue:   make(chan history.Record, recordQueue),
+		queue:   queue.New[history.Record](recordQueue),
 		history: logFile{trouble: trouble{journal: j, what: "history"}},
 		blocked: logFile{trouble: trouble{journal: j, what: "file of blocked sources"}, empty: true, format: history.PortSentry1},
 	}
@@ -52,33 +51,11 @@ func (r *recorder) configure(c config.History) {
 	r.blocked.set(c.Blocked, history.PortSentry1)
 }
 
-// put queues a record. It never waits.
-func (r *recorder) put(rec history.Record) {
-	select {
-	case r.queue <- rec:
-	default:
-		r.missed.Add(1)
-	}
-}
-
 // run writes until ctx ends, and then what is queued.
 func (r *recorder) run(ctx context.Context) {
-	for {
-		select {
-		case rec := <-r.queue:
-			r.write(rec)
-		case <-ctx.Done():
-			for {
-				select {
-				case rec := <-r.queue:
-					r.write(rec)
-				default:
-					r.configure(config.History{})
-					return
-				}
-			}
-		}
-	}
+	r.queue.Each(ctx, r.write)
+	r.queue.Rest(r.write)
+	r.configure(config.History{})
 }
 
 func (r *recorder) write(rec history.Record) {

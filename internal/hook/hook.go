@@ -27,13 +27,14 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"picket/internal/event"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
+
+	"picket/internal/event"
+	"picket/internal/queue"
 )
 
 // Errors of a [Result], to be told apart with errors.Is. A program that is not
@@ -80,9 +81,8 @@ type Result struct {
 
 // A Runner runs commands. Its methods may be called by several goroutines.
 type Runner struct {
-	conf    Config
-	queue   chan job
-	refused atomic.Uint64
+	conf  Config
+	queue *queue.Queue[job]
 }
 
 type job struct {
@@ -94,7 +94,7 @@ type job struct {
 // New returns a runner; nothing runs before [Runner.Run].
 func New(c Config) *Runner {
 	c = c.withDefaults()
-	return &Runner{conf: c, queue: make(chan job, c.Queue)}
+	return &Runner{conf: c, queue: queue.New[job](c.Queue)}
 }
 
 // Submit asks for a command to be run and returns at once. It is false where
@@ -106,17 +106,11 @@ func (r *Runner) Submit(c Command, e event.Event, done func(Result)) bool {
 	if done == nil {
 		done = func(Result) {}
 	}
-	select {
-	case r.queue <- job{c, e, done}:
-		return true
-	default:
-		r.refused.Add(1)
-		return false
-	}
+	return r.queue.Put(job{c, e, done})
 }
 
 // Refused is how many commands the full queue has refused.
-func (r *Runner) Refused() uint64 { return r.refused.Load() }
+func (r *Runner) Refused() uint64 { return r.queue.Shed() }
 
 // Run runs commands until ctx is done. It then kills those that run, answers
 // those that wait with [ErrStopped], and returns nil. Submit must not be called
@@ -125,25 +119,12 @@ func (r *Runner) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range r.conf.Parallel {
 		wg.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case j := <-r.queue:
-					j.done(r.one(ctx, j))
-				}
-			}
+			r.queue.Each(ctx, func(j job) { j.done(r.one(ctx, j)) })
 		})
 	}
 	wg.Wait()
-	for {
-		select {
-		case j := <-r.queue:
-			j.done(Result{Event: j.event, Argv: j.command.Argv(j.event), Err: ErrStopped})
-		default:
-			return nil
-		}
-	}
+	r.queue.Rest(func(j job) { j.done(Result{Event: j.event, Argv: j.command.Argv(j.event), Err: ErrStopped}) })
+	return nil
 }
 
 // grace is how long the output of a command that has ended may stay open.

@@ -3,15 +3,16 @@
 package journal
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
-	"picket/internal/event"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/journal"
+
+	"picket/internal/event"
+	"picket/internal/queue"
 )
 
 // queueLength is how many events may wait to be written.
@@ -19,11 +20,11 @@ const queueLength = 4096
 
 // A Writer writes events. Make one with [New]; any goroutine may use it.
 type Writer struct {
-	queue   chan entry
-	dropped atomic.Uint64
-	write   func(entry)
-	done    chan struct{}
-	once    sync.Once
+	queue *queue.Queue[entry]
+	write func(entry)
+	told  uint64 // of those that did not fit
+	stop  context.CancelFunc
+	done  chan struct{}
 }
 
 type entry struct {
@@ -49,13 +50,14 @@ func NewLines(out io.Writer) *Writer {
 }
 
 func start(write func(entry)) *Writer {
-	w := &Writer{queue: make(chan entry, queueLength), write: write, done: make(chan struct{})}
-	go w.run()
+	ctx, stop := context.WithCancel(context.Background())
+	w := &Writer{queue: queue.New[entry](queueLength), write: write, stop: stop, done: make(chan struct{})}
+	go w.run(ctx)
 	return w
 }
 
 // Event queues an event. It never blocks.
-func (w *Writer) Event(e event.Event) { w.put(entry{e, e.Event}) }
+func (w *Writer) Event(e event.Event) { w.queue.Put(entry{e, e.Event}) }
 
 // Notice queues something about picket itself; kind is one of the constants of
 // this package, or "".
@@ -63,40 +65,35 @@ func (w *Writer) Notice(kind, format string, args ...any) {
 	if kind == "" {
 		kind = "notice"
 	}
-	w.put(entry{event.Event{Event: "notice", Time: time.Now(), Reason: fmt.Sprintf(format, args...)}, kind})
-}
-
-func (w *Writer) put(e entry) {
-	select {
-	case w.queue <- e:
-	default:
-		w.dropped.Add(1)
-	}
+	w.queue.Put(entry{event.Event{Event: "notice", Time: time.Now(), Reason: fmt.Sprintf(format, args...)}, kind})
 }
 
 // Dropped returns how many events did not fit into the queue.
-func (w *Writer) Dropped() uint64 { return w.dropped.Load() }
+func (w *Writer) Dropped() uint64 { return w.queue.Shed() }
 
 // Close writes what is queued and ends, at the latest after a second: a
 // journal that hangs must not keep the daemon from stopping.
 func (w *Writer) Close() {
-	w.once.Do(func() { close(w.queue) })
+	w.stop()
 	select {
 	case <-w.done:
 	case <-time.After(time.Second):
 	}
 }
 
-func (w *Writer) run() {
+func (w *Writer) run(ctx context.Context) {
 	defer close(w.done)
-	var told uint64
-	for e := range w.queue {
-		w.write(e)
-		if n := w.dropped.Load(); n != told && len(w.queue) < queueLength/2 {
-			lost := event.Event{Event: "lost", Time: time.Now(), Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-told)}
-			w.write(entry{lost, "lost"})
-			told = n
-		}
+	w.queue.Each(ctx, w.one)
+	w.queue.Rest(w.one)
+}
+
+// one writes an event, and what was lost when there is room again.
+func (w *Writer) one(e entry) {
+	w.write(e)
+	if n := w.queue.Shed(); n != w.told && w.queue.HalfEmpty() {
+		lost := event.Event{Event: "lost", Time: time.Now(), Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-w.told)}
+		w.write(entry{lost, "lost"})
+		w.told = n
 	}
 }
 

@@ -23,6 +23,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"picket/internal/queue"
 )
 
 // Config says how names are looked up. A zero field has its default.
@@ -68,7 +70,7 @@ const failTTL = 5 * time.Minute
 // A Resolver finds names. Its methods may be called by several goroutines.
 type Resolver struct {
 	conf  Config
-	queue chan netip.Addr
+	queue *queue.Queue[netip.Addr]
 
 	mu      sync.Mutex
 	stopped bool
@@ -76,7 +78,7 @@ type Resolver struct {
 	order   []netip.Addr // the cache's keys in the order of their coming, a ring
 	next    int          // where the ring goes on
 	waiting map[netip.Addr][]func(string)
-	dropped uint64
+	crowded uint64 // questions about addresses that too many wait for
 }
 
 type entry struct {
@@ -91,7 +93,7 @@ const maxWaiting = 64
 func New(c Config) *Resolver {
 	c = c.withDefaults()
 	return &Resolver{
-		conf: c, queue: make(chan netip.Addr, c.Queue),
+		conf: c, queue: queue.New[netip.Addr](c.Queue),
 		cache: make(map[netip.Addr]entry), waiting: make(map[netip.Addr][]func(string)),
 	}
 }
@@ -102,14 +104,7 @@ func (r *Resolver) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range r.conf.Workers {
 		wg.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case a := <-r.queue:
-					r.answer(a, r.lookup(ctx, a))
-				}
-			}
+			r.queue.Each(ctx, func(a netip.Addr) { r.answer(a, r.lookup(ctx, a)) })
 		})
 	}
 	wg.Wait()
@@ -153,7 +148,7 @@ func (r *Resolver) Lookup(a netip.Addr, done func(name string)) {
 func (r *Resolver) Dropped() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.dropped
+	return r.crowded + r.queue.Shed()
 }
 
 func key(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
@@ -176,16 +171,11 @@ func (r *Resolver) enlist(a netip.Addr, done func(string)) bool {
 		return false
 	}
 	if len(list) >= maxWaiting {
-		r.dropped++
+		r.crowded++
 		return false
 	}
-	if !asked {
-		select {
-		case r.queue <- a:
-		default:
-			r.dropped++
-			return false
-		}
+	if !asked && !r.queue.Put(a) {
+		return false
 	}
 	r.waiting[a] = append(list, done)
 	return true
