@@ -16,8 +16,8 @@ import (
 // allowed says which of our packages a package may import. What is not named
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
-	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/describe", "internal/event", "internal/evidence", "internal/packet", "internal/portsentry", "internal/replay", "internal/report", "internal/show"},
-	"internal/daemon":     {"engine", "nflog", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/history", "internal/hook", "internal/host", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/show", "internal/state", "internal/systemd", "internal/trap"},
+	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/packet", "internal/portsentry", "internal/replay", "internal/report", "internal/show"},
+	"internal/daemon":     {"engine", "nflog", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/history", "internal/hook", "internal/host", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/show", "internal/state", "internal/systemd", "internal/trap"},
 	"nft":                 {"internal/modules"},
 	"nflog":               {"engine", "internal/modules", "internal/packet"},
 	"internal/packet":     {"engine"},
@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 
 	// What is said of probes, and to whom.
 	"internal/describe": {"engine", "internal/config", "internal/event"},
+	"internal/explain":  {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/show"},
 
 	// The lab, a module of its own, drives the program from outside.
 	"internal/lab":          {"internal/netns"},

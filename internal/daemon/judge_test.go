@@ -102,30 +102,3 @@ func BenchmarkProbePath(b *testing.B) {
 		j.probe(lateAnswer(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), at+int64(i)*int64(rare)), raw)
 	}
 }
-
-// What was decided about one probe, in words.
-func TestDecision(t *testing.T) {
-	p := engine.Probe{Protocol: engine.ProtocolTCP, Port: 23, Technique: engine.SYN, Mode: engine.Stealth}
-	connect := p
-	connect.Technique, connect.Mode = engine.Connect, engine.Classic
-	for _, test := range []struct {
-		p    engine.Probe
-		d    engine.Decision
-		want string
-	}{
-		{p, engine.Decision{Reason: engine.BelowTrigger, Within: 3, Trigger: 25}, "port 3 of the 25 that are let pass"},
-		{p, engine.Decision{Reason: engine.BelowTrigger, Trigger: 25, Sources: 3, Pattern: engine.Decoy, NewPattern: true}, "others sent the same packet, so its port does not count; now a decoy scan"},
-		{p, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, For: 5 * time.Minute, Within: 26, Trigger: 25}, "blocked for 5m: 26 different ports inside the window, 25 let pass"},
-		{p, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Log, Within: 1}, "told, not blocked: a syn probe of tcp/23, and none is let pass"},
-		{connect, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, For: time.Hour, Within: 1}, "blocked for 1h: a connection to the trap port tcp/23 was completed, and none is let pass"},
-		{p, engine.Decision{Reason: engine.IsConnected, Within: 26, Trigger: 25}, "spared: connected peer, not proven; 26 different ports inside the window, 25 let pass"},
-		{p, engine.Decision{Reason: engine.IsDecoy, Sources: 4, Pattern: engine.Decoy}, "spared: 4 sources sent the same packet; 0 ports of its own"},
-		{p, engine.Decision{Reason: engine.KnownIgnored, Known: "censys"}, "not judged: it is in the list censys"},
-		{p, engine.Decision{Reason: engine.KnownFirst, Action: engine.Block, For: time.Minute, Known: "censys"}, "blocked for 1m: it is in the list censys, whose first probe is reacted to"},
-		{p, engine.Decision{Reason: engine.Backscatter}, "an answer to what this host did not send"},
-	} {
-		if got := decision(&test.p, &test.d); got != test.want {
-			t.Errorf("got  %q\nwant %q", got, test.want)
-		}
-	}
-}

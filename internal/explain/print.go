@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package explain
 
 import (
 	"bufio"
@@ -15,17 +15,14 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/daemon"
 	"picket/internal/evidence"
 	"picket/internal/show"
 	"picket/nft"
 )
 
-// How an explanation looks: on a terminal of so many columns, or, with a width
-// of 0, with what belongs together on one line, however long.
-
-// printExplanation prints it for a person.
-func printExplanation(to io.Writer, x *control.Explanation, width int) error {
+// Print prints an explanation for a person, on a terminal of so many columns, or,
+// with a width of 0, with what belongs together on one line, however long.
+func Print(to io.Writer, x *control.Explanation, width int) error {
 	out := bufio.NewWriter(to)
 	lines(out, "", "", x.Summary, width)
 	fmt.Fprintln(out)
@@ -69,7 +66,7 @@ func seen(k *control.Known) []string {
 	}
 	var is []string
 	if k.Pattern != "" {
-		is = append(is, "a "+daemon.PatternName(k.Pattern))
+		is = append(is, "a "+PatternName(k.Pattern))
 	}
 	if k.Tool != "" {
 		is = append(is, "sent by "+k.Tool)

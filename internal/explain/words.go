@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package daemon
+package explain
 
 import (
 	"fmt"
@@ -15,11 +15,8 @@ import (
 	"picket/internal/show"
 )
 
-// The words of "picket explain": about one probe, and about who is blocked,
-// protected or unknown.
-
-// decision says in words what was decided about one probe, and why.
-func decision(p *engine.Probe, d *engine.Decision) string {
+// Decision says in words what was decided about one probe, and why.
+func Decision(p *engine.Probe, d *engine.Decision) string {
 	because := d.Reason.String()
 	switch d.Reason {
 	case engine.IsProtected, engine.IsConnected, engine.InFlood, engine.TooMany, engine.Full:
@@ -62,7 +59,7 @@ func decision(p *engine.Probe, d *engine.Decision) string {
 		because = "told, not blocked: " + because
 	}
 	if d.NewPattern {
-		because += "; now a " + patternName(d.Pattern.String())
+		because += "; now a " + PatternName(d.Pattern.String())
 	}
 	return because
 }
@@ -81,8 +78,8 @@ func grounds(p *engine.Probe, d *engine.Decision) string {
 	return d.Evidence()
 }
 
-// patternName writes a pattern as people do.
-func patternName(p string) string {
+// PatternName writes a pattern as people do.
+func PatternName(p string) string {
 	switch p {
 	case engine.PortScan.String():
 		return "port scan"
@@ -98,47 +95,6 @@ func patternName(p string) string {
 	return p
 }
 
-// say finds state, summary, reasons and what would change it.
-func (x *explainer) say() {
-	x.Why, x.Change = []string{}, []string{}
-	x.Protected = []control.Protection{}
-	for _, f := range x.protect {
-		x.Protected = append(x.Protected, control.Protection{Prefix: event.SourceName(f.Prefix), Why: f.Why, Config: protectedBy(f.Why)})
-	}
-	switch {
-	case len(x.Blocks) > 0 && x.covers(&x.Blocks[0]):
-		x.sayBlocked(&x.Blocks[0])
-	case len(x.Protected) > 0:
-		x.sayProtected()
-	case x.many:
-		x.sayMany()
-	case len(x.kept) > 0:
-		x.sayWatched()
-	case x.Known != nil:
-		x.State = "watched"
-		x.Summary = fmt.Sprintf("%s is not blocked.", x.asked1())
-		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", show.Seconds(x.now.Sub(x.Known.Last)), x.config.Evidence.Memory)
-		x.changeLimits()
-	default:
-		x.sayUnknown()
-	}
-	if x.List != nil {
-		x.sayList()
-	}
-	if x.State != "blocked" && len(x.Blocks) > 0 {
-		x.why("Blocked inside it: %s.", names(x.Blocks))
-	}
-	if x.Connected && x.State != "spared" && x.State != "protected" {
-		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
-	}
-	if x.asked.IsSingleIP() && x.Source != x.asked1() && x.Known != nil {
-		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.config.Detect.IPv6Prefix)
-	}
-	if x.config.DryRun {
-		x.why("dry_run = true: nobody is blocked from now on.")
-	}
-}
-
 func (x *explainer) why(format string, args ...any) {
 	x.Why = append(x.Why, fmt.Sprintf(format, args...))
 }
@@ -146,8 +102,8 @@ func (x *explainer) change(format string, args ...any) {
 	x.Change = append(x.Change, fmt.Sprintf(format, args...))
 }
 
-// asked1 names what was asked for.
-func (x *explainer) asked1() string { return event.SourceName(x.asked) }
+// name names what was asked for.
+func (x *explainer) name() string { return event.SourceName(x.facts.Asked) }
 
 func names(list []control.InForce) string {
 	var out []string
@@ -175,11 +131,11 @@ func protectedBy(why string) string {
 func (x *explainer) sayBlocked(b *control.InForce) {
 	x.State = "blocked"
 	of := ""
-	if b.Name != x.asked1() {
+	if b.Name != x.name() {
 		of = " as part of " + b.Name
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
-	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.asked1(), of, left, show.Stamp(b.Expires))
+	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.name(), of, left, show.Stamp(b.Expires))
 	k := x.reaction(b)
 	switch {
 	case b.ByHand:
@@ -200,7 +156,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		x.why("The kernel has dropped %s of it since.", show.Plural(b.Drops, "packet"))
 	}
 	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", show.Stamp(b.Expires), b.Name)
-	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.asked1())
+	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.name())
 }
 
 // sayLength says why a block lasts as long as it does.
@@ -223,16 +179,16 @@ func patternPrefix(p string) string {
 	if p == "" {
 		return ""
 	}
-	name := patternName(p)
+	name := PatternName(p)
 	return strings.ToUpper(name[:1]) + name[1:] + ": "
 }
 
 // reaction returns the probe that a block in force rests on, if it is kept: not
 // that of a block which is over, or of another address of the same prefix.
 func (x *explainer) reaction(b *control.InForce) *evidence.Probe {
-	for i := len(x.kept) - 1; i >= 0; i-- {
-		if d := &x.kept[i].Decision; d.Action == engine.Block && d.Reason != engine.LostBlock && d.Source == b.Source {
-			return &x.kept[i]
+	for i := len(x.facts.Kept) - 1; i >= 0; i-- {
+		if d := &x.facts.Kept[i].Decision; d.Action == engine.Block && d.Reason != engine.LostBlock && d.Source == b.Source {
+			return &x.facts.Kept[i]
 		}
 	}
 	return nil
@@ -241,13 +197,13 @@ func (x *explainer) reaction(b *control.InForce) *evidence.Probe {
 func (x *explainer) sayProtected() {
 	x.State = "protected"
 	f := x.Protected[0]
-	switch within := x.protect[0].Prefix; {
-	case within == x.asked:
-		x.Summary = fmt.Sprintf("%s is protected and never blocked: %s.", x.asked1(), f.Why)
-	case within.Bits() < x.asked.Bits():
-		x.Summary = fmt.Sprintf("%s is protected and never blocked: it is in %s, %s.", x.asked1(), f.Prefix, f.Why)
+	switch within := x.facts.Protected[0].Prefix; {
+	case within == x.facts.Asked:
+		x.Summary = fmt.Sprintf("%s is protected and never blocked: %s.", x.name(), f.Why)
+	case within.Bits() < x.facts.Asked.Bits():
+		x.Summary = fmt.Sprintf("%s is protected and never blocked: it is in %s, %s.", x.name(), f.Prefix, f.Why)
 	default:
-		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.asked1(), f.Prefix, f.Why)
+		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.name(), f.Prefix, f.Why)
 		x.why("What else is in it is judged like anybody: ask for an address.")
 	}
 	if len(x.Why) == 0 {
@@ -273,10 +229,10 @@ func (x *explainer) sayList() {
 
 func (x *explainer) sayUnknown() {
 	x.State = "unknown"
-	x.Summary = fmt.Sprintf("%s is not blocked: no probe of it is known.", x.asked1())
+	x.Summary = fmt.Sprintf("%s is not blocked: no probe of it is known.", x.name())
 	x.why("A probe is a packet to a port that picket watches and that nothing listens on; \"picket check --json\" lists the ports.")
-	if x.stats.Evicted > 0 {
-		x.why("It may have been forgotten: %d sources were, to make room (detect.sources = %d).", x.stats.Evicted, x.config.Detect.Sources)
+	if x.facts.Forgotten > 0 {
+		x.why("It may have been forgotten: %d sources were, to make room (detect.sources = %d).", x.facts.Forgotten, x.facts.Config.Detect.Sources)
 	}
 	x.changeLimits()
 }
@@ -287,20 +243,20 @@ const mostInside = 8
 // sayMany tells of a prefix that is no source, but has sources in it.
 func (x *explainer) sayMany() {
 	x.State = "unknown"
-	x.Summary = fmt.Sprintf("%s is not blocked as a whole.", x.asked1())
-	if len(x.inside) > 0 {
+	x.Summary = fmt.Sprintf("%s is not blocked as a whole.", x.name())
+	if len(x.facts.Inside) > 0 {
 		x.State = "watched"
 		var list []string
-		for _, s := range x.inside[:min(len(x.inside), mostInside)] {
+		for _, s := range x.facts.Inside[:min(len(x.facts.Inside), mostInside)] {
 			list = append(list, fmt.Sprintf("%s (%s)", event.SourceName(s.Prefix), show.Plural(s.Probes, "probe")))
 		}
-		if n := len(x.inside) - len(list); n > 0 {
+		if n := len(x.facts.Inside) - len(list); n > 0 {
 			list = append(list, fmt.Sprintf("and %d more", n))
 		}
 		x.why("Seen inside it lately: %s.", strings.Join(list, ", "))
 	} else if len(x.Blocks) == 0 {
-		x.why("None of the %d sources that were seen last is inside it.", recentSources)
+		x.why("None of the %d sources that were seen last is inside it.", x.facts.Recent)
 	}
 	x.why("It is many sources, each judged by itself: ask for an address.")
-	x.change("\"picket block %s\" blocks all of it.", x.asked1())
+	x.change("\"picket block %s\" blocks all of it.", x.name())
 }

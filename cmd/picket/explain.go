@@ -4,16 +4,14 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/evidence"
+	"picket/internal/explain"
 )
 
 func explainCommand() *cobra.Command {
@@ -44,13 +42,13 @@ func explainCommand() *cobra.Command {
 			return err
 		}
 		if *file == "-" {
-			return evidence.Write(out, "picket "+version, pcapComment(x), pcapPackets(x))
+			return evidence.Write(out, "picket "+version, explain.Comment(x), explain.Packets(x))
 		}
 		if *asJSON {
 			if err := printJSON(out, x); err != nil {
 				return err
 			}
-		} else if err := printExplanation(out, x, terminalWidth(out)); err != nil {
+		} else if err := explain.Print(out, x, terminalWidth(out)); err != nil {
 			return err
 		}
 		if *file == "" {
@@ -63,9 +61,9 @@ func explainCommand() *cobra.Command {
 
 // writePcap writes the packets, and says on standard error what is not there.
 func writePcap(file string, x *control.Explanation) error {
-	packets := pcapPackets(x)
+	packets := explain.Packets(x)
 	var b bytes.Buffer
-	if err := evidence.Write(&b, "picket "+version, pcapComment(x), packets); err != nil {
+	if err := evidence.Write(&b, "picket "+version, explain.Comment(x), packets); err != nil {
 		return err
 	}
 	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
@@ -77,38 +75,4 @@ func writePcap(file string, x *control.Explanation) error {
 		warn("%s: %d of %d probes are connections that the trap completed, which no single packet shows", file, n, len(x.Probes))
 	}
 	return nil
-}
-
-func pcapComment(x *control.Explanation) string {
-	return strings.Join(append([]string{x.Summary}, x.Why...), "\n")
-}
-
-// pcapPackets returns the probes that are packets, each with what it was taken
-// for.
-func pcapPackets(x *control.Explanation) (out []evidence.Packet) {
-	for i := range x.Probes {
-		p := &x.Probes[i]
-		if len(p.Packet) == 0 {
-			continue
-		}
-		out = append(out, evidence.Packet{At: p.Time.UnixNano(), Data: p.Packet, Length: p.Length, Comment: pcapWords(p)})
-	}
-	return out
-}
-
-func pcapWords(p *control.KeptProbe) string {
-	s := fmt.Sprintf("%s to %s, %s: %s", p.Technique, engine.PortName(p.Protocol, p.Port), p.Mode, p.Decision)
-	if p.Config != "" {
-		s += " (" + p.Config + ")"
-	}
-	if p.Pattern != "" {
-		s += "; pattern " + p.Pattern
-	}
-	if p.Tool != "" {
-		s += "; tool " + p.Tool
-	}
-	if p.Proven {
-		return s + "; source proven"
-	}
-	return s + "; source not proven"
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package daemon
+package explain
 
 import (
 	"fmt"
@@ -19,8 +19,8 @@ import (
 // what would get it blocked.
 func (x *explainer) sayWatched() {
 	x.State = "watched"
-	x.Summary = fmt.Sprintf("%s is not blocked.", x.asked1())
-	last := &x.kept[len(x.kept)-1]
+	x.Summary = fmt.Sprintf("%s is not blocked.", x.name())
+	last := &x.facts.Kept[len(x.facts.Kept)-1]
 	d := &last.Decision
 	blocks := x.sectionBlocks(last.Probe.Protocol)
 	switch d.Reason {
@@ -35,23 +35,23 @@ func (x *explainer) sayWatched() {
 		x.change("It is blocked by its next probe once that connection has ended, or by anything that proves its address, such as a connection to a trap port.")
 	case engine.InFlood:
 		x.State = "spared"
-		x.why("Not proven, and in a flood of sources that were never seen before; only who probes ten ports or addresses stands out of it (detect.flood = %d).", x.config.Detect.Flood)
+		x.why("Not proven, and in a flood of sources that were never seen before; only who probes ten ports or addresses stands out of it (detect.flood = %d).", x.facts.Config.Detect.Flood)
 		x.change("It is blocked by its next probe once it stands out or the flood is over, or by a connection to a trap port, which proves its address.")
 	case engine.TooMany:
 		x.State = "spared"
-		x.why("%s; but it is not proven, and as many of those were blocked lately as may be in a minute (block.unproven_rate = %d).", upper(d.Evidence()), x.config.Block.UnprovenRate)
+		x.why("%s; but it is not proven, and as many of those were blocked lately as may be in a minute (block.unproven_rate = %d).", upper(d.Evidence()), x.facts.Config.Block.UnprovenRate)
 		x.change("Its next probe may get it blocked.")
 	case engine.IsDecoy:
 		x.State = "spared"
-		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.config.Detect.Decoys)
+		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.facts.Config.Detect.Decoys)
 		if blocks {
 			x.change("It is blocked for what it does alone: by a connection to a trap port (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				x.config.TCP.Trigger[engine.Classic], show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
+				x.facts.Config.TCP.Trigger[engine.Classic], show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
 			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
 		}
 	case engine.Full:
 		x.State = "spared"
-		x.why("%s, and there are as many blocks as may be (block.max = %d).", upper(d.Evidence()), x.config.Block.Max)
+		x.why("%s, and there are as many blocks as may be (block.max = %d).", upper(d.Evidence()), x.facts.Config.Block.Max)
 		x.change("Its next probe gets it blocked, once another block has ended.")
 	case engine.Backscatter:
 		x.why("What it sent answers what this host never sent: somebody forges this host's address. That is held against nobody.")
@@ -69,8 +69,8 @@ func (x *explainer) sayWatched() {
 			x.sayLimits(last, blocks)
 		}
 	}
-	if !blocks && !x.config.DryRun && x.List == nil {
-		name, s := describe.Section(x.config, last.Probe.Protocol)
+	if !blocks && !x.facts.Config.DryRun && x.List == nil {
+		name, s := describe.Section(x.facts.Config, last.Probe.Protocol)
 		x.why("%s.action = %q: nobody is blocked for it.", name, s.Action)
 		x.change("With %s.action = \"block\", who is above a limit is blocked.", name)
 	}
@@ -79,10 +79,10 @@ func (x *explainer) sayWatched() {
 // reacted returns the last probe that something was done about, unless what
 // came later is about something else.
 func (x *explainer) reacted() *evidence.Probe {
-	for i := len(x.kept) - 1; i >= 0; i-- {
-		switch d := &x.kept[i].Decision; {
+	for i := len(x.facts.Kept) - 1; i >= 0; i-- {
+		switch d := &x.facts.Kept[i].Decision; {
 		case d.Action != engine.None:
-			return &x.kept[i]
+			return &x.facts.Kept[i]
 		case d.Reason != engine.AlreadyReacted:
 			return nil
 		}
@@ -99,10 +99,10 @@ func (x *explainer) sayReacted(k *evidence.Probe) {
 		x.why("%s (%s). That was told at %s.", upper(why), x.setting(k), show.Stamp(at))
 	case d.Action == engine.Run:
 		x.why("%s (%s). For that the command was run at %s.", upper(why), x.setting(k), show.Stamp(at))
-	case d.Source.IsValid() && !(d.Source.Bits() <= x.asked.Bits() && d.Source.Contains(x.asked.Addr())):
+	case d.Source.IsValid() && !(d.Source.Bits() <= x.facts.Asked.Bits() && d.Source.Contains(x.facts.Asked.Addr())):
 		x.why("%s, which is of the same source, was blocked at %s: %s.", event.SourceName(d.Source), show.Stamp(at), why)
 		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.", x.Source)
-	case end.After(x.now):
+	case end.After(x.facts.Now):
 		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, or because the kernel refused it. The journal says which.", show.Stamp(at), config.Duration(d.For))
 		x.sayEnded(d, why)
 	default:
@@ -122,23 +122,18 @@ func (x *explainer) sayEnded(d *engine.Decision, why string) {
 
 // setting names what made the decision about a kept probe.
 func (x *explainer) setting(k *evidence.Probe) string {
-	for i := range x.kept {
-		if &x.kept[i] == k {
-			return x.Probes[i].Config
-		}
-	}
-	return x.triggerOf(k)
+	return describe.Setting(x.facts.Config, &k.Probe, &k.Decision)
 }
 
 // triggerOf names the trigger that held for a probe.
 func (x *explainer) triggerOf(k *evidence.Probe) string {
-	return describe.Trigger(x.config, &k.Probe, &k.Decision)
+	return describe.Trigger(x.facts.Config, &k.Probe, &k.Decision)
 }
 
 // sayLimits tells how far a source is from each limit.
 func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
-	c, d, name := &x.config.Detect, &last.Decision, x.triggerOf(last)
-	idle := x.now.Sub(time.Unix(0, last.Probe.At))
+	c, d, name := &x.facts.Config.Detect, &last.Decision, x.triggerOf(last)
+	idle := x.facts.Now.Sub(time.Unix(0, last.Probe.At))
 	ended := idle > time.Duration(c.Window)
 	if ended {
 		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", show.Seconds(idle), c.Window)
@@ -165,8 +160,8 @@ func (x *explainer) changeLimits() {
 
 // sectionBlocks reports whether who is above a limit for a protocol is blocked.
 func (x *explainer) sectionBlocks(protocol uint8) bool {
-	_, s := describe.Section(x.config, protocol)
-	return !x.config.DryRun && s.Action == engine.Block
+	_, s := describe.Section(x.facts.Config, protocol)
+	return !x.facts.Config.DryRun && s.Action == engine.Block
 }
 
 func upper(s string) string {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package explain
 
 import (
 	"net/netip"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"picket/internal/control"
-	"picket/internal/show"
 )
 
 // On a terminal no line is too long, whatever a peer sent; elsewhere a probe is
@@ -32,7 +31,7 @@ func TestPrintExplanation(t *testing.T) {
 	x.Probes = append(x.Probes, probe)
 	for _, width := range []int{0, 40, 80, 100, 200} {
 		var b strings.Builder
-		if err := printExplanation(&b, x, width); err != nil {
+		if err := Print(&b, x, width); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(b.String()) {
@@ -48,29 +47,6 @@ func TestPrintExplanation(t *testing.T) {
 		}
 		if width == 0 && !strings.Contains(b.String(), `25 let pass?[31m (tcp.trigger.advanced = 25); it sent "GET /`) {
 			t.Errorf("a probe is not one line:\n%s", b.String())
-		}
-	}
-}
-
-func TestWrap(t *testing.T) {
-	for _, test := range []struct {
-		text    string
-		columns int
-		want    string
-	}{
-		{"one two three", 0, "one two three"},
-		{"one two three", 13, "one two three"},
-		{"one two three", 8, "one two|three"},
-		{"one two three", 7, "one two|three"},
-		{"one two three", 3, "one|two|thr|ee"},
-		{"", 5, ""},
-		{"ports: 1,22,333,4444", 12, "ports: 1,22,|333,4444"},
-		{"it is set by a = 1, and b", 15, "it is set by|a = 1, and b"},
-		{`say "picket unblock" twice`, 40, `say "picket unblock" twice`},
-		{`then say "un block" twice`, 16, `then say|"un block" twice`},
-	} {
-		if got := strings.Join(show.Wrap(test.text, test.columns), "|"); got != test.want {
-			t.Errorf("%q in %d: %q, want %q", test.text, test.columns, got, test.want)
 		}
 	}
 }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+
+// Package explain writes what is known of a source as sentences: why it is
+// blocked or not, what would change that, and what was decided about each of
+// its last probes.
+//
+// It is pure: facts in, words out. Who fills the facts asks engine, kernel and
+// host.
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/describe"
+	"picket/internal/event"
+	"picket/internal/evidence"
+	"picket/internal/show"
+)
+
+// Facts are what is known of a source.
+type Facts struct {
+	Asked  netip.Prefix   // the address or prefix in question
+	Source netip.Prefix   // what picket counts as one source with it, or Asked if that is many
+	Many   bool           // Asked is a prefix of many sources
+	Config *config.Config // in force
+	Now    time.Time
+
+	Protected []Protected       // what overlaps Asked
+	Connected bool              // Asked has a TCP connection with this host now
+	Blocks    []control.InForce // see Take
+
+	Seen       *engine.Source    // nil: the engine knows nothing of it
+	Kept       []evidence.Probe  // the last ones, the oldest first
+	Since      uint32            // how many there were since the first of them, copies included
+	Interfaces map[uint32]string // names of those in Kept, by index
+
+	Forgotten uint64          // sources, to make room
+	Recent    int             // how many sources were searched for Inside
+	Inside    []engine.Source // with Many: those seen lately
+}
+
+// Protected is a prefix that is never blocked, and why.
+type Protected struct {
+	Prefix netip.Prefix
+	Why    string
+}
+
+// mostBlocks is how many blocks inside a prefix are told of.
+const mostBlocks = 32
+
+// Take takes the blocks that overlap the source: first those that hold all that
+// was asked for, then the oldest, 32 at most.
+func (f *Facts) Take(list []control.InForce) {
+	slices.SortFunc(list, func(a, b control.InForce) int {
+		if one, other := f.covers(&a), f.covers(&b); one != other {
+			if one {
+				return -1
+			}
+			return 1
+		}
+		return a.Since.Compare(b.Since)
+	})
+	f.Blocks = list[:min(len(list), mostBlocks)]
+}
+
+// covers reports whether a block holds all that was asked for.
+func (f *Facts) covers(b *control.InForce) bool {
+	return b.Source.Bits() <= f.Asked.Bits() && b.Source.Contains(f.Asked.Addr())
+}
+
+// An explainer finds the words.
+type explainer struct {
+	*control.Explanation
+	facts *Facts
+}
+
+// Explain says in sentences what f has.
+func Explain(f *Facts) *control.Explanation {
+	x := &explainer{&control.Explanation{
+		Source: event.SourceName(f.Source), Why: []string{}, Change: []string{},
+		Protected: []control.Protection{}, Connected: f.Connected, Blocks: f.Blocks, Probes: []control.KeptProbe{}, Since: f.Since,
+	}, f}
+	if x.Blocks == nil {
+		x.Blocks = []control.InForce{}
+	}
+	for _, p := range f.Protected {
+		x.Protected = append(x.Protected, control.Protection{Prefix: event.SourceName(p.Prefix), Why: p.Why, Config: protectedBy(p.Why)})
+	}
+	if k, ok := f.Config.ListOf(f.Asked.Addr()); ok && f.Asked.IsSingleIP() {
+		x.List = &control.List{Name: k.Name, Policy: k.Policy.String()}
+	}
+	var ev event.Event
+	f.Config.Locate(&ev, f.Asked.Addr())
+	x.Country, x.ASN, x.Network = ev.Country, ev.ASN, ev.Network
+	if s := f.Seen; s != nil {
+		x.Known = &control.Known{
+			First: s.First, Last: s.Last, Probes: s.Probes, Repeated: s.Repeated, PortsAll: s.Ports, Targets: s.Targets,
+			Ports: s.List, Tool: s.Tool.String(), Pattern: s.Pattern.String(), Proven: s.Proven, Offences: s.Offences,
+		}
+	}
+	for i := range f.Kept {
+		x.Probes = append(x.Probes, f.told(&f.Kept[i]))
+	}
+	x.say()
+	return x.Explanation
+}
+
+// told describes a probe that was kept.
+func (f *Facts) told(k *evidence.Probe) control.KeptProbe {
+	if list, ok := f.Config.ListOf(k.Probe.Source); ok {
+		k.Decision.Known = list.Name
+	}
+	p, d := &k.Probe, &k.Decision
+	out := control.KeptProbe{
+		Time: time.Unix(0, p.At), Source: p.Source, Destination: p.Destination, Protocol: engine.ProtocolName(p.Protocol),
+		Port: p.Port, SourcePort: p.SourcePort, Mode: p.Mode.String(), Technique: p.Technique.String(),
+		Interface: f.Interfaces[p.Interface], Pattern: d.Pattern.String(), NewPattern: d.NewPattern, Tool: d.Tool.String(),
+		Proven: d.Proven, Action: d.Action.String(), For: int64(d.For / time.Second), Reason: d.Reason.String(),
+		Decision: Decision(p, d), Config: describe.Setting(f.Config, p, d), Length: int(p.Length),
+	}
+	if p.Protocol == engine.ProtocolTCP {
+		out.Flags = engine.FlagNames(p.Flags)
+	}
+	if p.Technique == engine.Connect {
+		out.Data = show.Quote(k.Raw)
+	} else {
+		out.Packet = k.Raw
+	}
+	return out
+}
+
+// say finds state, summary, reasons and what would change it.
+func (x *explainer) say() {
+	switch {
+	case len(x.Blocks) > 0 && x.facts.covers(&x.Blocks[0]):
+		x.sayBlocked(&x.Blocks[0])
+	case len(x.Protected) > 0:
+		x.sayProtected()
+	case x.facts.Many:
+		x.sayMany()
+	case len(x.facts.Kept) > 0:
+		x.sayWatched()
+	case x.Known != nil:
+		x.State = "watched"
+		x.Summary = fmt.Sprintf("%s is not blocked.", x.name())
+		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", show.Seconds(x.facts.Now.Sub(x.Known.Last)), x.facts.Config.Evidence.Memory)
+		x.changeLimits()
+	default:
+		x.sayUnknown()
+	}
+	if x.List != nil {
+		x.sayList()
+	}
+	if x.State != "blocked" && len(x.Blocks) > 0 {
+		x.why("Blocked inside it: %s.", names(x.Blocks))
+	}
+	if x.Connected && x.State != "spared" && x.State != "protected" {
+		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
+	}
+	if x.facts.Asked.IsSingleIP() && x.Source != x.name() && x.Known != nil {
+		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.facts.Config.Detect.IPv6Prefix)
+	}
+	if x.facts.Config.DryRun {
+		x.why("dry_run = true: nobody is blocked from now on.")
+	}
+}
