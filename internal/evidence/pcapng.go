@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"io"
 	"strings"
+
+	"picket/internal/show"
 )
 
 // A Packet is one to be written.
@@ -75,15 +77,9 @@ func (p *Packet) block() []byte {
 	return block(blockPacket, end(option(body, optComment, text(p.Comment))))
 }
 
-// text makes of a string what may stand in a comment: UTF-8, not too long,
-// without control characters but the newline.
+// text makes of a string what may stand in a comment: clean and not too long.
 func text(s string) []byte {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
+	s = show.CleanLines(s)
 	if len(s) > maxComment {
 		s = strings.ToValidUTF8(s[:maxComment], "")
 	}

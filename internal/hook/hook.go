@@ -31,10 +31,10 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unicode"
 
 	"picket/internal/event"
 	"picket/internal/queue"
+	"picket/internal/show"
 )
 
 // Errors of a [Result], to be told apart with errors.Is. A program that is not
@@ -175,7 +175,7 @@ func (r *Runner) one(ctx context.Context, j job) Result {
 	if err != nil {
 		res.Err = fmt.Errorf("run %q: %w", res.Argv[0], err)
 	}
-	res.Output, res.Cut = out.clean(), out.cut
+	res.Output, res.Cut = strings.TrimRight(show.CleanLines(string(out.buf)), "\n"), out.cut
 	return res
 }
 
@@ -193,18 +193,4 @@ func (h *head) Write(b []byte) (int, error) {
 	h.buf = append(h.buf, b[:keep]...)
 	h.cut = h.cut || keep < len(b)
 	return len(b), nil
-}
-
-// clean returns the text without what a terminal or a log would obey.
-func (h *head) clean() string {
-	s := strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return c
-		case unicode.IsControl(c), unicode.Is(unicode.Cf, c): // bidirectional marks too
-			return unicode.ReplacementChar
-		}
-		return c
-	}, strings.ToValidUTF8(string(h.buf), string(unicode.ReplacementChar)))
-	return strings.TrimRight(s, "\n")
 }

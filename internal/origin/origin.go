@@ -10,7 +10,7 @@
 // It refuses a file that is no such database, one whose records do not have what
 // is asked of them (a database of networks where countries are wanted), and one
 // of more than 256 MiB. Names of networks are what their holders chose: they
-// are cut to 64 bytes, and what is not printable is replaced.
+// are cut to 64 columns, and what is not printable is replaced.
 //
 // It needs to read the files, once, and nothing else: no network is asked.
 package origin
@@ -24,10 +24,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/oschwald/maxminddb-golang/v2"
+
+	"picket/internal/show"
 )
 
 // Errors that [Open] wraps.
@@ -65,7 +65,7 @@ func (k Kind) example() string {
 
 const (
 	maxFile = 256 << 20 // bytes of a database; GeoIP2-City has some 120 MiB
-	maxName = 64        // bytes of a network's name
+	maxName = 64        // columns of a network's name
 	// samples is how many records are looked at before a database is the wrong
 	// one: few of a right one are without what it is for.
 	samples = 4096
@@ -149,7 +149,7 @@ func (d *Database) check() error {
 
 // describe names a database as its maker does.
 func describe(r *maxminddb.Reader) string {
-	return fmt.Sprintf("%q", clean(r.Metadata.DatabaseType))
+	return fmt.Sprintf("%q", show.Cut(r.Metadata.DatabaseType, maxName))
 }
 
 // An Origin is where an address comes from, as far as it is known.
@@ -206,26 +206,10 @@ func (d *Database) origin(r maxminddb.Result) (o Origin) {
 			name = text("name")
 		}
 	}
-	return Origin{ASN: uint32(asn), Network: clean(name)}
+	return Origin{ASN: uint32(asn), Network: show.Cut(name, maxName)}
 }
 
 // isCode reports whether s is two capital letters.
 func isCode(s string) bool {
 	return len(s) == 2 && 'A' <= s[0] && s[0] <= 'Z' && 'A' <= s[1] && s[1] <= 'Z'
-}
-
-// clean cuts a name and replaces what a terminal might act on.
-func clean(s string) string {
-	if len(s) > maxName {
-		s = s[:maxName]
-		for len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-	}
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -15,18 +15,24 @@ import (
 // have it. A question mark stands for each rune that is not printable: control
 // characters, line ends, marks that turn the direction of writing or take no
 // room (Unicode's Cc, Cf, Zl, Zp), and bytes that are not UTF-8.
-func Clean(s string) string {
-	for _, r := range s {
-		if !clean(r) {
-			return strings.Map(func(r rune) rune {
-				if clean(r) {
-					return r
-				}
-				return '?'
-			}, s)
-		}
+func Clean(s string) string { return replace(s, clean) }
+
+// CleanLines is [Clean] for a text of several lines: line ends and tabs stay.
+func CleanLines(s string) string {
+	return replace(s, func(r rune) bool { return r == '\n' || r == '\t' || clean(r) })
+}
+
+// replace writes a question mark for each rune that is not good.
+func replace(s string, good func(rune) bool) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !good(r) }) {
+		return s
 	}
-	return s
+	return strings.Map(func(r rune) rune {
+		if good(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
 
 // clean reports whether a rune can be shown. A blank is the only white space.

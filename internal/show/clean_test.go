@@ -16,6 +16,12 @@ func TestClean(t *testing.T) {
 	}
 }
 
+func TestCleanLines(t *testing.T) {
+	if got, want := CleanLines("a\tb\r\n\x1b[2J\u2028\n\xff"), "a\tb?\n?[2J?\n?"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestCutCountsColumns(t *testing.T) {
 	for in, want := range map[string]string{
 		"\u65e5\u672c\u8a9e":               "\u65e5\u672c",

@@ -10,10 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
+
+	"picket/internal/show"
 )
 
 // Ready says that start or reload is over, and what picket does now.
@@ -96,12 +97,7 @@ func notify(assignments ...string) error {
 // statusLine keeps a status to one line: what follows a newline would be an
 // assignment of its own.
 func statusLine(status string) string {
-	return "STATUS=" + strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(status, "?"))
+	return "STATUS=" + show.Clean(status)
 }
 
 // notifyAddress is nil away from systemd.
