@@ -25,6 +25,7 @@ type life struct {
 	at       time.Time
 	sent     int
 	mirrored int
+	hostile  bool // it is none, and may be answered
 }
 
 func newLife(t *testing.T, c *config.Config, style engine.Style) *life {
@@ -53,19 +54,32 @@ func (l *life) send(src, dst string, technique engine.Technique, sport, port int
 	} else {
 		p.Seq = l.r.Uint32()
 	}
+	if technique != engine.SYN {
+		p.Options, p.Ack = 0, p.Seq+1
+	}
+	l.packet(p, src, dst, sport, port)
+}
+
+// packet sends one as it is made, which must be answered with nothing.
+func (l *life) packet(p engine.Probe, src, dst string, sport, port int) (d engine.Decision) {
+	l.Helper()
 	p.At, p.Source, p.Destination = l.at.UnixNano(), netip.MustParseAddr(src), netip.MustParseAddr(dst)
-	p.SourcePort, p.Port = uint16(sport), uint16(port)
-	if sport == 0 {
+	p.Port = uint16(port)
+	switch {
+	case sport != 0:
+		p.SourcePort = uint16(sport)
+	case p.SourcePort == 0:
 		p.SourcePort = uint16(32768 + l.r.IntN(28000))
 	}
 	l.sent++
 	if p.Mode = l.c.Mode(p.Protocol, p.Port); p.Mode == 0 {
-		return // no rule mirrors it
+		return d // no rule mirrors it
 	}
 	l.mirrored++
-	if d := l.e.Observe(p); d.Action != engine.None {
-		l.Errorf("%s answered for %s from %d to %d after %v: %s, %s", src, technique, p.SourcePort, port, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Reason, d.Evidence())
+	if d = l.e.Observe(p); d.Action != engine.None && !l.hostile {
+		l.Errorf("%s: %v for %s from %d to %d after %v: %s, %s", src, d.Action, p.Technique, p.SourcePort, port, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Reason, d.Evidence())
 	}
+	return d
 }
 
 // tries is what a client that gets no answer does: three SYNs more (RFC 6298),

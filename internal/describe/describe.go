@@ -99,6 +99,8 @@ func setting(c *config.Config, p *engine.Probe, d *engine.Decision) string {
 		return fmt.Sprintf("detect.slow = %d, detect.slow_window = %q", c.Detect.Slow, c.Detect.SlowWindow)
 	case d.Reason == engine.PartOfScan:
 		return fmt.Sprintf("detect.distributed = %q", c.Detect.Shared)
+	case d.Reason == engine.AboveScore, d.Reason == engine.PartOfNetwork, d.Reason == engine.AlreadyDark:
+		return fmt.Sprintf("detect.score = %q", c.Detect.Score)
 	case d.Reason == engine.IsDecoy:
 		return fmt.Sprintf("detect.decoys = %q", c.Detect.Decoys)
 	case d.Reason == engine.InFlood, d.Pattern == engine.Flood:
