@@ -5,22 +5,19 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"picket/engine"
 	"picket/internal/config"
-	"picket/internal/event"
 	"picket/internal/replay"
+	"picket/internal/trial"
 )
 
 func replayCommand() *cobra.Command {
@@ -49,9 +46,9 @@ func replayCommand() *cobra.Command {
 			return nil
 		},
 	}
-	var o replayOptions
-	cmd.Flags().BoolVar(&o.json, "json", false, "print one JSON object a line: every event, then a summary")
-	cmd.Flags().BoolVar(&o.packets, "packets", false, "print every packet: whether it was a probe, and why")
+	var o trial.Options
+	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object a line: every event, then a summary")
+	cmd.Flags().BoolVar(&o.Packets, "packets", false, "print every packet: whether it was a probe, and why")
 	against := cmd.Flags().String("against", "", "tell how another configuration `file` would differ")
 	local := cmd.Flags().StringSlice("local", nil, "watched `prefixes`, comma-separated")
 	open := cmd.Flags().StringSlice("open", nil, "`ports` that serve somebody: tcp/22,udp/53")
@@ -66,7 +63,7 @@ func replayCommand() *cobra.Command {
 			return err
 		}
 		rules.TrapAnswers = *trap
-		if *against != "" && o.packets {
+		if *against != "" && o.Packets {
 			return usage("--packets and --against do not go together")
 		}
 		sources := make([]replay.Source, len(args))
@@ -88,17 +85,14 @@ func replayCommand() *cobra.Command {
 			for _, w := range other.Warnings {
 				warn("%s", w)
 			}
-			err = replayAgainst(ctx, out, c, other, rules, sources, o)
+			err = trial.Against(ctx, out, c, other, rules, sources, o.JSON)
 		} else {
-			err = replayOne(ctx, out, c, rules, sources, o)
+			err = trial.Run(ctx, out, c, rules, sources, o)
 		}
 		return errors.Join(out.Flush(), err)
 	})
 	return cmd
 }
-
-// replayOptions say what a replay prints.
-type replayOptions struct{ json, packets bool }
 
 // replayRules reads --local and --open.
 func replayRules(local, open []string) (r replay.Rules, err error) {
@@ -124,32 +118,4 @@ func replayRules(local, open []string) (r replay.Rules, err error) {
 		}
 	}
 	return r, nil
-}
-
-// replayOne runs captures through one engine.
-func replayOne(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rules, sources []replay.Source, o replayOptions) error {
-	s, err := newSide(c, rules)
-	if err != nil {
-		return err
-	}
-	newLists(c).rules(&rules)
-	enc := json.NewEncoder(out)
-	// An error of writing shows when the buffer is flushed.
-	if o.json {
-		s.tell = func(ev event.Event) { _ = enc.Encode(ev) }
-	}
-	emit := s.queue
-	if o.packets {
-		emit = packetPrinter(out, s, o.json)
-	}
-	began := time.Now()
-	sum, faults := replay.Run(ctx, sources, rules, emit)
-	s.flush()
-	result := s.result(&sum, time.Since(began))
-	if o.json {
-		err = enc.Encode(result)
-	} else {
-		s.print(out, result)
-	}
-	return errors.Join(faults, err)
 }

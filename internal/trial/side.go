@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-package main
+// Package trial runs captures through the engine, by one configuration or by two
+// at once, and prints who would be blocked, when and why.
+//
+// It needs no privilege and touches no kernel: time is that of the capture.
+package trial
 
 import (
 	"net/netip"
@@ -18,7 +22,7 @@ import (
 // the engine's own books hold 131,072 blocks at once by default.
 const maxReacted = 1 << 18
 
-// A side is one configuration of a replay, its engine and what that has found
+// A side is one configuration of a trial, its engine and what that has found
 // so far.
 type side struct {
 	config  *config.Config

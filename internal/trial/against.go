@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package trial
 
 import (
 	"cmp"
@@ -44,9 +44,9 @@ type compared struct {
 	whole  [2]time.Duration
 }
 
-// replayAgainst prints what the captures would have been otherwise with
+// Against prints what the captures would have been otherwise with
 // another configuration. A dry run counts as none: this is one.
-func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules, sources []replay.Source, o replayOptions) error {
+func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules, sources []replay.Source, asJSON bool) error {
 	x := comparison{sources: map[netip.Prefix]*compared{}}
 	configs := [2]*config.Config{c, other}
 	for i, c := range configs {
@@ -66,7 +66,7 @@ func replayAgainst(ctx context.Context, out io.Writer, c, other *config.Config, 
 	took := time.Since(began)
 	list := x.differences()
 	var err error
-	if o.json {
+	if asJSON {
 		err = x.encode(json.NewEncoder(out), list, &sum, took)
 	} else {
 		x.print(out, list, &sum, took)

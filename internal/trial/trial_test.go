@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package trial
 
 import (
 	"context"
@@ -45,6 +45,20 @@ func (c *capture) tcp(source, destination uint32, sport, port uint16, flags byte
 	c.b = binary.BigEndian.AppendUint16(c.b, sport)
 	c.b = binary.BigEndian.AppendUint16(c.b, port)
 	c.b = append(c.b, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, flags, 4, 0, 0, 0, 0, 0)
+}
+
+// other adds a packet of another protocol.
+func (c *capture) other(source uint32, protocol byte, payload []byte) {
+	c.at++
+	c.n++
+	n := uint32(20 + len(payload))
+	for _, v := range [...]uint32{uint32(c.at / 1e6), uint32(c.at % 1e6), n, n} {
+		c.b = binary.LittleEndian.AppendUint32(c.b, v)
+	}
+	c.b = append(c.b, 0x45, 0, 0, byte(n), 0, 9, 0, 0, 64, protocol, 0, 0)
+	c.b = binary.BigEndian.AppendUint32(c.b, source)
+	c.b = binary.BigEndian.AppendUint32(c.b, server)
+	c.b = append(c.b, payload...)
 }
 
 const (
@@ -206,7 +220,7 @@ func TestAgainstPrefix(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := replayAgainst(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, replayOptions{}); err != nil {
+	if err := Against(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, false); err != nil {
 		t.Fatal(err)
 	}
 	_, list, _ := strings.Cut(out.String(), "other: other.toml\n")
@@ -236,7 +250,7 @@ blocked earlier by the other configuration:
 func TestAgainstNothing(t *testing.T) {
 	for text, c := range map[string]*capture{"nothing was read, so there is nothing to compare": newCapture(), "neither would have blocked anybody": newCapture().scan(forger, 2)} {
 		var out strings.Builder
-		if err := replayAgainst(context.Background(), &out, config.Default(), config.Default(), replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, replayOptions{}); err != nil {
+		if err := Against(context.Background(), &out, config.Default(), config.Default(), replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, false); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasSuffix(out.String(), "\n\n"+text+"\n") {
@@ -294,7 +308,7 @@ func TestTooManyServices(t *testing.T) {
 		var one, two strings.Builder
 		r := s.result(&sum, 0)
 		s.print(&one, r)
-		if err := replayAgainst(context.Background(), &two, config.Default(), config.Default(), replay.Rules{}, sources, replayOptions{}); err != nil {
+		if err := Against(context.Background(), &two, config.Default(), config.Default(), replay.Rules{}, sources, false); err != nil {
 			t.Fatal(err)
 		}
 		full := n > replay.MaxLearned
@@ -308,7 +322,7 @@ func TestTooManyServices(t *testing.T) {
 func differencesOf(t *testing.T, this, other *config.Config, c *capture) map[string]string {
 	t.Helper()
 	var out strings.Builder
-	err := replayAgainst(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, replayOptions{json: true})
+	err := Against(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

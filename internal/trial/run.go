@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+
+package trial
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"picket/internal/config"
+	"picket/internal/event"
+	"picket/internal/replay"
+	"time"
+)
+
+// Options say what a trial prints.
+type Options struct {
+	JSON    bool // one object a line: every event, then a summary
+	Packets bool // every packet, and why it is a probe or not
+}
+
+// Run runs captures through one configuration and prints what it does. The error
+// joins the faults of the captures, which do not end it.
+func Run(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rules, sources []replay.Source, o Options) error {
+	s, err := newSide(c, rules)
+	if err != nil {
+		return err
+	}
+	newLists(c).rules(&rules)
+	enc := json.NewEncoder(out)
+	// An error of writing shows when the buffer is flushed.
+	if o.JSON {
+		s.tell = func(ev event.Event) { _ = enc.Encode(ev) }
+	}
+	emit := s.queue
+	if o.Packets {
+		emit = packetPrinter(out, s, o.JSON)
+	}
+	began := time.Now()
+	sum, faults := replay.Run(ctx, sources, rules, emit)
+	s.flush()
+	result := s.result(&sum, time.Since(began))
+	if o.JSON {
+		err = enc.Encode(result)
+	} else {
+		s.print(out, result)
+	}
+	return errors.Join(faults, err)
+}
