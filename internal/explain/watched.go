@@ -141,7 +141,7 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", show.Plural(d.Within, "different port"), c.Window, d.Trigger, name)
 	}
 	switch {
-	case !blocks || x.List != nil && x.List.Policy != "block":
+	case !blocks || x.List != nil && x.List.Policy != config.PolicyBlock.String():
 	case ended:
 		x.change("It is blocked at %d different ports within %s (%s).", d.Trigger+1, c.Window, name)
 	default:
