@@ -16,7 +16,7 @@ import (
 // allowed says which of our packages a package may import. What is not named
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
-	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/replay", "internal/report", "internal/show", "internal/trial"},
+	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/replay", "internal/report", "internal/show", "internal/top", "internal/trial"},
 	"internal/daemon":     {"engine", "nflog", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/history", "internal/hook", "internal/host", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/show", "internal/state", "internal/systemd", "internal/trap"},
 	"nft":                 {"internal/modules"},
 	"nflog":               {"engine", "internal/modules", "internal/packet"},
@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 
 	// What is said of probes, and to whom.
 	"internal/trial":    {"engine", "internal/config", "internal/describe", "internal/event", "internal/packet", "internal/replay", "internal/show"},
+	"internal/top":      {"internal/config", "internal/control", "internal/show"},
 	"internal/describe": {"engine", "internal/config", "internal/event"},
 	"internal/explain":  {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/show"},
 

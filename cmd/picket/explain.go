@@ -12,6 +12,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/evidence"
 	"picket/internal/explain"
+	"picket/internal/show"
 )
 
 func explainCommand() *cobra.Command {
@@ -34,7 +35,7 @@ func explainCommand() *cobra.Command {
 		switch {
 		case *file == "" && cmd.Flags().Changed("pcap"):
 			return usage("--pcap is empty: want a file, or - for standard output")
-		case *file == "-" && terminalWidth(out) > 0:
+		case *file == "-" && show.Width(out) > 0:
 			return usage("--pcap -: standard output is a terminal: want a file, or a pipe behind it")
 		}
 		x := new(control.Explanation)
@@ -48,7 +49,7 @@ func explainCommand() *cobra.Command {
 			if err := printJSON(out, x); err != nil {
 				return err
 			}
-		} else if err := explain.Print(out, x, terminalWidth(out)); err != nil {
+		} else if err := explain.Print(out, x, show.Width(out)); err != nil {
 			return err
 		}
 		if *file == "" {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -25,14 +24,3 @@ func complain(kind, text string) {
 
 // warn tells what does not keep a command from its work.
 func warn(format string, args ...any) { complain("warning: ", fmt.Sprintf(format, args...)) }
-
-// terminalWidth returns how many columns the terminal has that out is, 0 if it
-// is none.
-func terminalWidth(out io.Writer) int {
-	size, ok := terminalSize(out)
-	if !ok {
-		return 0
-	}
-	width, _ := size()
-	return width
-}

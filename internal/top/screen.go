@@ -1,26 +1,21 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package top
 
 import (
 	"bufio"
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"picket/internal/config"
 	"picket/internal/show"
 )
 
-// How "picket top" looks.
-
 // draw fills the terminal.
-func (v *view) draw(out io.Writer, size func() (width, height int)) error {
+func (v *View) draw(out io.Writer, size func() (width, height int)) error {
 	width, height := size()
 	// Two lines of counters; for each table a blank one and its head.
 	rows := max(2, height-2-4)
@@ -42,12 +37,12 @@ func (v *view) draw(out io.Writer, size func() (width, height int)) error {
 	return w.Flush()
 }
 
-func (v *view) isHead(line string) bool {
+func (v *View) isHead(line string) bool {
 	return strings.HasPrefix(line, "SOURCE ") || strings.HasPrefix(line, "BLOCKED ") || strings.HasPrefix(line, "picket ")
 }
 
 // lines are the counters, and the tables with at most so many rows.
-func (v *view) lines(sources, blocks int) []string {
+func (v *View) lines(sources, blocks int) []string {
 	var b strings.Builder
 	v.counters(&b)
 	v.sourceTable(&b, sources)
@@ -55,7 +50,7 @@ func (v *view) lines(sources, blocks int) []string {
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
 
-func (v *view) counters(out io.Writer) {
+func (v *View) counters(out io.Writer) {
 	s := &v.status
 	state := "blocking"
 	if s.DryRun {
@@ -79,7 +74,7 @@ func (v *view) counters(out io.Writer) {
 	fmt.Fprintln(out)
 }
 
-func (v *view) sourceTable(out io.Writer, rows int) {
+func (v *View) sourceTable(out io.Writer, rows int) {
 	list := v.busiest()
 	if len(list) == 0 {
 		fmt.Fprintln(out, "\nnobody has probed yet")
@@ -99,7 +94,7 @@ func (v *view) sourceTable(out io.Writer, rows int) {
 	t.Print(out)
 }
 
-func (v *view) blockTable(out io.Writer, rows int) {
+func (v *View) blockTable(out io.Writer, rows int) {
 	list := v.latest()
 	if len(list) == 0 {
 		fmt.Fprintln(out, "\nnobody is blocked")
@@ -126,48 +121,4 @@ func rate(n float64) string {
 		return fmt.Sprintf("%.1f", n)
 	}
 	return fmt.Sprintf("%.0f", n)
-}
-
-// terminalSize returns what asks for the size of the terminal that out is; ok
-// is false if it is none.
-func terminalSize(out io.Writer) (size func() (width, height int), ok bool) {
-	f, isFile := out.(*os.File)
-	if !isFile {
-		return nil, false
-	}
-	if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err != nil {
-		return nil, false
-	}
-	return func() (int, int) {
-		w, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-		if err != nil {
-			return 80, 24
-		}
-		return int(cmp.Or(w.Col, 80)), int(cmp.Or(w.Row, 24))
-	}, true
-}
-
-// readKeys has the terminal hand over keys as they are pressed, and not show
-// them; restore undoes that. Without a terminal there are no keys.
-func readKeys(f *os.File) (keys <-chan byte, restore func()) {
-	c := make(chan byte)
-	before, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	if err != nil {
-		return c, func() {}
-	}
-	raw := *before
-	raw.Lflag &^= unix.ICANON | unix.ECHO
-	if unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, &raw) != nil {
-		return c, func() {}
-	}
-	go func() { // until the process ends
-		var b [1]byte
-		for {
-			if _, err := f.Read(b[:]); err != nil {
-				return
-			}
-			c <- b[0]
-		}
-	}()
-	return c, func() { _ = unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, before) }
 }

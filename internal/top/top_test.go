@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package top
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 )
 
 // watched is a view two seconds after another one.
-func watched() *view {
+func watched() *View {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	source := func(name string, probes uint32) control.Source {
 		return control.Source{Name: name, Probes: probes, Ports: probes, Targets: 1, Tool: "nmap", Last: at.Add(-90 * time.Second)}
@@ -21,11 +21,11 @@ func watched() *view {
 	block := func(name string, drops uint64, age time.Duration) control.Block {
 		return control.Block{Name: name, Drops: drops, Since: at.Add(-age), Expires: at.Add(10*time.Minute - age), Pattern: "portscan", Reason: "above\x1b[31m the trigger"}
 	}
-	before := &view{
+	before := &View{
 		at: at.Add(-2 * time.Second), blocked: at.Add(-2 * time.Second), status: control.Status{Probes: 100},
 		sources: []control.Source{source("192.0.2.1", 500), source("192.0.2.2", 20)}, blocks: []control.Block{block("192.0.2.9", 1000, time.Minute)},
 	}
-	return &view{
+	return &View{
 		at: at, blocked: at, before: before,
 		status:  control.Status{Version: "1.0", Uptime: 3661, Probes: 180, Sources: 3, Blocks: 2, Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321}},
 		sources: []control.Source{source("192.0.2.1", 500), source("192.0.2.2", 60), source("192.0.2.3", 3)},
@@ -94,5 +94,47 @@ func TestTopFits(t *testing.T) {
 		if rows := len(lines); size[1] == 24 && rows != 24 {
 			t.Errorf("a terminal of 24 lines is filled with %d", rows)
 		}
+	}
+}
+
+// A view asks for everything, keeps what it had when the daemon is gone, and
+// tells rates from the second answer on.
+func TestAsk(t *testing.T) {
+	probes, trouble := uint32(10), error(nil)
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
+	asked := map[string]int{}
+	v := New(func(command string, answer any) error {
+		asked[command]++
+		switch a := answer.(type) {
+		case *control.Status:
+			*a = control.Status{Pid: 7, Probes: uint64(probes)}
+		case *[]control.Source:
+			*a = []control.Source{{Name: "192.0.2.1", Probes: 1}, {Name: "192.0.2.2", Probes: probes}}
+		case *[]control.Block:
+			*a = []control.Block{{Name: "192.0.2.1", Since: at}, {Name: "192.0.2.2", Since: at.Add(time.Second)}}
+		}
+		return trouble
+	})
+	if err := v.Ask(at); err != nil {
+		t.Fatal(err)
+	}
+	probes = 30
+	if err := v.Ask(at.Add(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if asked["status"] != 2 || asked["sources"] != 2 || asked["blocks"] != 2 {
+		t.Errorf("asked: %v", asked)
+	}
+	a := v.Answer()
+	if a.Status.Probes != 30 || a.Sources[0].Name != "192.0.2.2" || a.Blocks[0].Name != "192.0.2.2" {
+		t.Errorf("%+v", a)
+	}
+	var out strings.Builder
+	if err := v.Print(&out); err != nil || !strings.Contains(out.String(), "probes 30 (10/s)") || !strings.HasSuffix(out.String(), "\n") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	trouble = errors.New("picket is not running")
+	if err := v.Ask(at.Add(4 * time.Second)); err == nil || v.Answer().Status.Probes != 30 || !strings.Contains(v.lines(1, 1)[0], "picket is not running") {
+		t.Errorf("%v: %q", err, v.lines(1, 1))
 	}
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+package show
+
+import (
+	"cmp"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// Terminal returns what asks for the size of the terminal that out is; ok is
+// false if it is none. A terminal that does not say is 80 columns by 24 lines.
+func Terminal(out io.Writer) (size func() (width, height int), ok bool) {
+	f, isFile := out.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return nil, false
+	}
+	return func() (int, int) {
+		width, height, err := term.GetSize(int(f.Fd()))
+		if err != nil {
+			return 80, 24
+		}
+		return cmp.Or(width, 80), cmp.Or(height, 24)
+	}, true
+}
+
+// Width returns how many columns the terminal has that out is, 0 if it is none.
+func Width(out io.Writer) int {
+	size, ok := Terminal(out)
+	if !ok {
+		return 0
+	}
+	width, _ := size()
+	return width
+}
+
+// Interrupt is the key that [Keys] hands over for Ctrl-C, which sends no signal
+// in raw mode.
+const Interrupt = 3
+
+// Keys has the terminal hand over keys as they are pressed, and not show them;
+// restore undoes that. Without a terminal there are no keys.
+func Keys(f *os.File) (keys <-chan byte, restore func()) {
+	c := make(chan byte)
+	before, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return c, func() {}
+	}
+	go func() { // until the process ends
+		var b [1]byte
+		for {
+			if _, err := f.Read(b[:]); err != nil {
+				return
+			}
+			c <- b[0]
+		}
+	}()
+	return c, func() { _ = term.Restore(int(f.Fd()), before) }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+
+package show
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal opens a pseudoterminal: what is written to one end is typed at the other.
+func terminal(t *testing.T) (user, screen *os.File) {
+	t.Helper()
+	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { user.Close() })
+	if err := unix.IoctlSetPointerInt(int(user.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(user.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	return user, screen
+}
+
+// Only a terminal has a size, and one that says nothing has the usual one.
+func TestTerminalSize(t *testing.T) {
+	user, screen := terminal(t)
+	size, ok := Terminal(screen)
+	if !ok {
+		t.Fatal("a terminal is none")
+	}
+	if width, height := size(); width != 80 || height != 24 {
+		t.Errorf("without a size: %d by %d", width, height)
+	}
+	if err := unix.IoctlSetWinsize(int(user.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 132, Row: 50}); err != nil {
+		t.Fatal(err)
+	}
+	if width, height := size(); width != 132 || height != 50 || Width(screen) != 132 {
+		t.Errorf("%d by %d, width %d", width, height, Width(screen))
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if n := Width(null) + Width(new(strings.Builder)); n != 0 {
+		t.Errorf("what is no terminal has %d columns", n)
+	}
+}
+
+// A key comes as it is pressed, without Enter; Ctrl-C is one too; afterwards the
+// terminal is as before.
+func TestKeys(t *testing.T) {
+	user, screen := terminal(t)
+	before, err := unix.IoctlGetTermios(int(screen.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, restore := Keys(screen)
+	if _, err := user.Write([]byte{'q', Interrupt}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []byte{'q', Interrupt} {
+		select {
+		case got := <-keys:
+			if got != want {
+				t.Errorf("key %d, want %d", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("no key comes")
+		}
+	}
+	restore()
+	if after, err := unix.IoctlGetTermios(int(screen.Fd()), unix.TCGETS); err != nil || *after != *before {
+		t.Errorf("%v: %+v, before %+v", err, after, before)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	none, restore := Keys(null)
+	restore()
+	select {
+	case k := <-none:
+		t.Errorf("key %d of no terminal", k)
+	default:
+	}
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+
+// Package top shows live what a daemon has counted, the busiest of the sources
+// seen last, and the latest blocks.
+package top
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"picket/internal/control"
+)
+
+// A View is what is shown, and what it needs to tell rates. It is for one
+// goroutine; make one with [New].
+type View struct {
+	call    func(command string, answer any) error
+	at      time.Time
+	status  control.Status
+	sources []control.Source
+	blocks  []control.Block
+	trouble error // the daemon did not answer the last time
+
+	before  *View
+	blocked time.Time // when blocks were asked for; reading many takes the kernel a while
+	pause   time.Duration
+}
+
+// New returns a view that asks the daemon by call, which is given the command and
+// fills the answer.
+func New(call func(command string, answer any) error) *View { return &View{call: call} }
+
+// Ask gets everything anew. What was known before stays for comparison, and
+// on the screen if the daemon does not answer.
+func (v *View) Ask(now time.Time) error {
+	next := View{call: v.call, at: now, blocks: v.blocks, blocked: v.blocked, pause: v.pause}
+	err := v.call("status", &next.status)
+	if err == nil {
+		err = v.call("sources", &next.sources)
+	}
+	if err == nil && now.Sub(next.blocked) >= next.pause {
+		began := time.Now()
+		next.blocks = nil
+		err = v.call("blocks", &next.blocks)
+		next.blocked, next.pause = now, 10*time.Since(began)
+	}
+	if err != nil {
+		v.trouble = err
+		return err
+	}
+	if v.status.Pid == next.status.Pid {
+		old := *v
+		old.before = nil
+		next.before = &old
+	}
+	*v = next
+	return nil
+}
+
+// An Answer is the JSON form.
+type Answer struct {
+	Status  control.Status   `json:"status"`
+	Sources []control.Source `json:"sources"` // the busiest first
+	Blocks  []control.Block  `json:"blocks"`  // the latest first
+}
+
+// Answer returns what is known, in the order of the screen.
+func (v *View) Answer() Answer {
+	return Answer{v.status, v.busiest(), v.latest()}
+}
+
+// busiest orders the sources by what they sent since the last time, then by
+// what they sent at all.
+func (v *View) busiest() []control.Source {
+	list := slices.Clone(v.sources)
+	slices.SortFunc(list, func(a, b control.Source) int {
+		return cmp.Or(cmp.Compare(v.rate(&b), v.rate(&a)), cmp.Compare(b.Probes, a.Probes), strings.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+func (v *View) latest() []control.Block {
+	list := slices.Clone(v.blocks)
+	slices.SortFunc(list, func(a, b control.Block) int { return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Name, b.Name)) })
+	return list
+}
+
+// rate is how many probes a second a source sent since the last time.
+func (v *View) rate(s *control.Source) float64 {
+	if v.before == nil {
+		return 0
+	}
+	for i := range v.before.sources {
+		if b := &v.before.sources[i]; b.Name == s.Name && b.Probes <= s.Probes {
+			return perSecond(uint64(s.Probes-b.Probes), v.at.Sub(v.before.at))
+		}
+	}
+	return perSecond(uint64(s.Probes), v.at.Sub(v.before.at))
+}
+
+// dropRate is how many packets a second a block dropped since the last time.
+func (v *View) dropRate(b *control.Block) float64 {
+	if v.before == nil || !v.blocked.After(v.before.blocked) {
+		return 0
+	}
+	for i := range v.before.blocks {
+		if o := &v.before.blocks[i]; o.Name == b.Name && o.Drops <= b.Drops {
+			return perSecond(b.Drops-o.Drops, v.blocked.Sub(v.before.blocked))
+		}
+	}
+	return 0
+}
+
+func perSecond(n uint64, d time.Duration) float64 { return float64(n) / max(d.Seconds(), 0.001) }
+
+// Print shows everything without a terminal's width or height, ten rows of each table.
+func (v *View) Print(out io.Writer) error {
+	w := bufio.NewWriter(out)
+	for _, line := range v.lines(10, 10) {
+		fmt.Fprintln(w, line)
+	}
+	return w.Flush()
+}
