@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,12 +175,7 @@ func (p Ports) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
 
 // contains reports whether n is in one of rs.
 func contains(rs []nft.Range, n uint16) bool {
-	for _, r := range rs {
-		if r.From <= n && n <= r.To {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(rs, func(r nft.Range) bool { return r.From <= n && n <= r.To })
 }
 
 // subtract returns what of a is not in b.

@@ -74,5 +74,11 @@ func TestWriterNeverBlocks(t *testing.T) {
 		if got := strings.Count(strings.Join(kinds, " "), "lost"); got != 1 {
 			t.Errorf("the loss was told %d times, want once", got)
 		}
+		before := len(kinds)
+		w.Event(block()) // somebody who stops later than the journal
+		synctest.Wait()
+		if len(kinds) != before {
+			t.Errorf("%q was written after the end", kinds[before:])
+		}
 	})
 }

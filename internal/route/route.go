@@ -98,14 +98,7 @@ func (c Config) Check() error {
 }
 
 func (c Config) withDefaults() Config {
-	c.Type = cmp.Or(c.Type, Unreachable)
-	if c.Table == 0 {
-		c.Table = DefaultTable
-	}
-	if c.Priority == 0 {
-		c.Priority = DefaultPriority
-	}
-	return c
+	return Config{cmp.Or(c.Type, Unreachable), cmp.Or(c.Table, DefaultTable), cmp.Or(c.Priority, DefaultPriority)}
 }
 
 // A Table is our routing table in one network namespace. Its methods may be
