@@ -300,3 +300,12 @@ func (c *Config) policy(protocol uint8) *Policy {
 	}
 	return &c.IP
 }
+
+// trigger returns the trigger in force for a probe. A completed connection that
+// proves nothing counts as any other probe of a port does.
+func (p *Policy) trigger(x *Probe) int {
+	if x.Technique == Connect && !x.Sent.proves() && x.Sent != SentNotYet {
+		return max(p.Trigger[x.Mode], p.Trigger[Advanced])
+	}
+	return p.Trigger[x.Mode]
+}

@@ -45,6 +45,8 @@ type Decision struct {
 	Ports   int    // distinct ports inside the slow window, of all kinds, at most 32
 	Sources int    // of a decoy scan the senders of this packet, of a distributed one those that share, of a flood the newcomers
 	Shared  int    // the ports that the sources of a distributed scan share
+
+	Neighbours int // ports like Within that all addresses of an IPv6 link asked; 0 for who is no neighbour
 }
 
 // A Reason is why a decision was made. The zero Reason is unset.
@@ -64,6 +66,9 @@ const (
 	AboveSweep            // more addresses of ours than one is let ask
 	AboveSlow             // more ports over days than one is let ask
 	AboveCopies           // more than the trigger's ports, counting those that others sent the same packets to
+	AboveLink             // several addresses of one link asked more ports together than they are let
+	AboveAnswers          // more late answers than a service sends
+	OverBudget            // more packets than the kernel mirrors of one source
 	PartOfScan            // part of a distributed scan
 	IsDecoy               // several sources sent this packet: at most one of them is real
 	IsProtected           // own, gateway, resolver or ignored address
@@ -92,6 +97,7 @@ var reasonNames = [Reasons]string{
 	Handshake: "handshake under way", BelowTrigger: "not above the trigger", AboveTrigger: "above the trigger",
 	AboveSweep: "above the limit of a sweep", AboveSlow: "above the limit of a slow scan",
 	AboveCopies: "above the trigger with what others sent too", IsOperator: "not proven, and the operator is logged in from there",
+	AboveLink: "above the limit of a link", AboveAnswers: "above the limit of late answers", OverBudget: "above what is mirrored of one source",
 	PartOfScan: "part of a distributed scan", IsDecoy: "one of several senders of the same packet",
 	IsProtected: "protected address", IsConnected: "connected peer, not proven",
 	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
@@ -99,6 +105,15 @@ var reasonNames = [Reasons]string{
 	AboveScore: "what it sends is what scanners send", PartOfNetwork: "one of several scanners of a network", AlreadyDark: "already dark",
 	AlreadyBlocked: "already blocked", AlreadyFenced: "already fenced",
 	FencedLately: "not proven, and fenced already in this hour", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
+}
+
+// above reports whether r says that a source is above a limit.
+func (r Reason) above() bool {
+	switch r {
+	case AboveTrigger, AboveSweep, AboveSlow, AboveCopies, AboveLink, AboveAnswers, OverBudget, PartOfScan, KnownFirst:
+		return true
+	}
+	return false
 }
 
 // String returns the reason in words.
@@ -130,6 +145,12 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
 	case d.Reason == AboveCopies:
 		return fmt.Sprintf("%s inside the window, %d let pass; others sent its packets to %d of them too", ports(d.Within+d.Copied, "different port"), d.Trigger, d.Copied)
+	case d.Reason == AboveLink:
+		return fmt.Sprintf("%s from the addresses of its link, %d of them its own", ports(d.Neighbours, "different port"), d.Within+d.Copied)
+	case d.Reason == AboveAnswers:
+		return "what look like late answers went to some thirty different ports inside the window, and a service is not late so often"
+	case d.Reason == OverBudget:
+		return fmt.Sprintf("more packets than are looked at of one source; %s inside the window", ports(d.Within, "different port"))
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
 	case d.Pattern == Decoy && d.Sources == 0:

@@ -23,6 +23,8 @@ type Engine struct {
 	blocks      blocks
 	decoys      decoys
 	distributed distributed
+	answers     answers
+	links       links
 	newcomers   surge // sources never seen before
 	scatter     surge // answers to what we never sent
 	tell        pace  // events that are not reactions
@@ -87,6 +89,7 @@ func (e *Engine) configure(cfg Config) {
 			s.half = uint8(s.last / half)
 		}
 	}
+	e.links = links{} // its stamps are in the old units
 	e.cfg, e.unit, e.half = cfg, unit, half
 	e.window = int(cfg.Window >> unit)
 }
@@ -168,7 +171,7 @@ func (e *Engine) reset(at int64) {
 	e.sources.clear()
 	e.traces.clear()
 	e.blocks.init(e.sources.seed)
-	e.decoys, e.distributed = decoys{}, distributed{}
+	e.decoys, e.distributed, e.answers, e.links = decoys{}, distributed{}, answers{}, links{}
 	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, pace{}, pace{}, pace{}, pace{}
 	e.darks, e.darkNets = pace{}, pace{}
 	e.networks, e.ordinary = networks{seed: e.sources.seed}, ordinary{seed: e.sources.seed}
@@ -193,11 +196,78 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 		return
 	}
 	source, target := words(p.Source), words(p.Destination)
-	if d.Reason = e.letBe(p, source, target); d.Reason != 0 {
+	k := e.keyIn(p.Source, source)
+	above, ordinary := e.alone(p, k, source, target)
+	if d.Reason = ordinary; ordinary != 0 {
 		return
 	}
-	k := e.keyIn(p.Source, source)
-	s := e.sources.find(k)
+	s, again := e.recall(p, k, now, d)
+	flow := flowOf(p, target, e.sources.seed)
+	if !p.Unread && s.repeated(fingerprint(flow, source)) && above == 0 {
+		if s.again++; s.again == 0 {
+			s.again--
+		}
+		d.Reason, d.Probes = Retransmission, s.probes
+		return
+	}
+	s.probes++
+	d.Reason, d.Probes, d.Trigger = BelowTrigger, s.probes, pol.trigger(p)
+	if e.cfg.Trap && p.Mode == Classic && p.Technique == SYN && above == 0 {
+		d.Reason = Handshake
+		return
+	}
+	now8 := stampOf(now >> e.unit)
+	slot, fresh := e.note(p, s, now8, d)
+	if d.Lowered = s.certain() && e.cfg.ToolTrigger < d.Trigger; d.Lowered {
+		d.Trigger = e.cfg.ToolTrigger
+	}
+	e.compare(p, flow, s, slot, now, d)
+	e.count(p, s, target, d)
+	if source.hi != 0 {
+		d.Neighbours = e.neighbours(p, source, now8)
+	}
+	if e.scored() {
+		e.weigh(p, s, source, target, glance{fresh, again, d.Targets}, d)
+	}
+	e.name(p, s, slot, fresh, now8, d)
+	if d.Reason = e.exceeded(s, d, fresh); !d.Reason.above() && above != 0 {
+		d.Reason = above
+	}
+	action := known.byList(pol.Action, d)
+	if d.Reason.above() {
+		d.Proven = d.Proven && (d.Reason == KnownFirst || d.Reason == AboveTrigger && s.connected() > d.Trigger)
+		d.Pattern = e.nameReaction(s, d)
+		e.react(p, k, s, action, d)
+	}
+	if e.scored() && action == Block {
+		e.darken(p, s, d)
+	}
+	e.told(s, d)
+}
+
+// alone tells what a probe says by itself, whatever its source did before: that
+// the source is above a limit, or why the probe is let be; 0 for most.
+func (e *Engine) alone(p *Probe, k, source, target key) (above, ordinary Reason) {
+	if p.Over {
+		return OverBudget, 0
+	}
+	ordinary = e.letBe(p, source, target)
+	if ordinary != LateAnswer {
+		return 0, ordinary
+	}
+	switch e.answers.see(k, p.Port, e.clock.now, e.cfg.Window, e.sources.seed) {
+	case lateExcused:
+		return 0, LateAnswer
+	case lateTooMany:
+		return AboveAnswers, 0
+	}
+	return 0, 0
+}
+
+// recall returns the record of a source, as it is by now, and whether the source
+// was seen in another hour than this one last.
+func (e *Engine) recall(p *Probe, k key, now int64, d *Decision) (s *source, again bool) {
+	s = e.sources.find(k)
 	if s == nil {
 		s = e.admit(p, k, now, d)
 	}
@@ -208,52 +278,25 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	if now>>e.unit != s.last>>e.unit {
 		e.age(s, now)
 	}
-	again := now/int64(time.Hour) != s.last/int64(time.Hour) && s.probes > 0
+	again = now/int64(time.Hour) != s.last/int64(time.Hour) && s.probes > 0
 	s.last = now
-	flow := flowOf(p, target, e.sources.seed)
-	if s.repeated(fingerprint(flow, source)) {
-		if s.again++; s.again == 0 {
-			s.again--
-		}
-		d.Reason, d.Probes = Retransmission, s.probes
-		return
-	}
-	s.probes++
-	d.Reason, d.Probes, d.Proven, d.Trigger = BelowTrigger, s.probes, p.Technique == Connect, pol.Trigger[p.Mode]
-	if e.cfg.Trap && p.Mode == Classic && p.Technique == SYN {
-		d.Reason = Handshake
-		return
-	}
-	now8 := stampOf(now >> e.unit)
-	slot, fresh := s.note(p.Port, class(p.Protocol), now8)
-	if fresh {
+	return s, again
+}
+
+// note books the port of a probe and what else it says of its source. A port
+// that cannot be read is another one each time: whoever hides it may have many.
+func (e *Engine) note(p *Probe, s *source, now8 uint8, d *Decision) (slot int, fresh bool) {
+	if p.Unread {
+		slot, fresh = s.noteIn(-1, 0, class(p.Protocol), now8)
+	} else if slot, fresh = s.note(p.Port, class(p.Protocol), now8); fresh {
 		s.recognise(p)
 	}
-	if d.Proven {
+	d.Tool = s.tool
+	if d.Proven = p.Technique == Connect && p.Sent.proves(); d.Proven {
 		s.flags |= proven
 		s.stamp[slot] |= shown
 	}
-	if d.Lowered = s.certain() && e.cfg.ToolTrigger < d.Trigger; d.Lowered {
-		d.Trigger = e.cfg.ToolTrigger
-	}
-	d.Tool = s.tool
-	e.compare(p, flow, s, slot, now, d)
-	e.count(p, s, target, d)
-	if e.scored() {
-		e.weigh(p, s, source, target, glance{fresh, again, d.Targets}, d)
-	}
-	e.name(p, s, slot, fresh, now8, d)
-	d.Reason = e.exceeded(s, d, fresh)
-	action := known.byList(pol.Action, d)
-	if d.Reason != BelowTrigger && d.Reason != IsDecoy {
-		d.Proven = d.Proven && (d.Reason == KnownFirst || d.Reason == AboveTrigger && s.connected() > d.Trigger)
-		d.Pattern = e.nameReaction(s, d)
-		e.react(p, k, s, action, d)
-	}
-	if e.scored() && action == Block {
-		e.darken(p, s, d)
-	}
-	e.told(s, d)
+	return slot, fresh
 }
 
 // count fills in what of the source's probes counts.
@@ -286,6 +329,8 @@ func (e *Engine) exceeded(s *source, d *Decision, fresh bool) Reason {
 		return AboveSlow
 	case d.Within+d.Copied > e.excused(d.Trigger):
 		return AboveCopies
+	case d.Neighbours > linkPorts && d.Within+d.Copied >= patternAt:
+		return AboveLink
 	case d.Pattern == Distributed && (e.cfg.Distributed == Block || e.cfg.Style == Graded):
 		return PartOfScan
 	case d.Pattern == Decoy:

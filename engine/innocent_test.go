@@ -138,7 +138,7 @@ func TestOrdinaryLife(t *testing.T) {
 		{"a resolver that answers late", true, func(l *life) {
 			for range 3000 {
 				l.send("198.51.100.53", us, engine.UDP, 53, 32768+l.r.IntN(28000))
-				l.wait(20 * time.Second)
+				l.wait(30 * time.Second)
 			}
 		}},
 		{"NTP, DHCP, NetBIOS, SNMP, RIP and mDNS of the neighbours", false, func(l *life) {

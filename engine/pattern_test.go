@@ -386,19 +386,24 @@ func TestIPv6Prefixes(t *testing.T) {
 	c.TCP.Trigger = [Modes]int{}
 	c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
 	c.Protected = NewPrefixes(netip.MustParsePrefix("2001:db8:2::53/128"))
-	for _, x := range []struct{ name, network, want string }{
-		{"several addresses of a prefix are blocked as one", "2001:db8:9::", "2001:db8:9::/64"},
-		{"neighbours never", "2001:db8:1::", ""},
-		{"link-local ones neither", "fe80::", ""},
-		{"nor a prefix with a resolver in it", "2001:db8:2::", ""},
-		{"nor one with a connected peer", "2001:db8:3::", ""},
+	proof := []option{mode(Classic), is(Connect)}
+	for _, x := range []struct {
+		name, network, want string
+		how                 []option
+	}{
+		{"several addresses of a prefix are blocked as one", "2001:db8:9::", "2001:db8:9::/64", nil},
+		{"and so are those that prove themselves", "2001:db8:9::", "2001:db8:9::/64", proof},
+		{"neighbours never", "2001:db8:1::", "", proof},
+		{"link-local ones neither", "fe80::", "", proof},
+		{"nor a prefix with a resolver in it", "2001:db8:2::", "", proof},
+		{"nor one with a connected peer", "2001:db8:3::", "", proof},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t, c)
 			w.SetConnected(NewPrefixes(netip.MustParsePrefix("2001:db8:3::77/128")))
 			got := ""
 			for i := range 20 {
-				d := w.send(from(fmt.Sprintf("%s%x", x.network, 0x1000+i*0x777)))
+				d := w.send(append(x.how, from(fmt.Sprintf("%s%x", x.network, 0x1000+i*0x777)))...)
 				if d.Reason == AlreadyBlocked {
 					continue
 				}
@@ -416,6 +421,24 @@ func TestIPv6Prefixes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("in graded style only what is proven is joined", func(t *testing.T) {
+		c := c
+		c.Style = Graded
+		c.Known = []Known{{Name: "list", Prefixes: NewPrefixes(netip.MustParsePrefix("2001:db8:9::/64")), Action: Block, First: true}}
+		for _, proven := range []bool{false, true} {
+			w := newWorld(t, c)
+			for i := range 3 {
+				options := []option{from(fmt.Sprintf("2001:db8:9::%x", 0x1000+i*0x777))}
+				if proven {
+					options = append(options, proof...)
+				}
+				d := w.send(options...)
+				if w.blocks(d); d.Source.IsSingleIP() == (proven && i == 2) {
+					t.Errorf("proven %v, address %d: %v", proven, i+1, d.Source)
+				}
+			}
+		}
+	})
 	t.Run("a neighbour's ports are not another's", func(t *testing.T) {
 		c := careful()
 		c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))

@@ -355,6 +355,142 @@ func TestLateAnswers(t *testing.T) {
 	w.spares(w.send(sport(53), port(40000)), BelowTrigger) // a SYN answers nothing
 }
 
+// Too many of them are no answers: a scanner may send from any port. No flood of
+// others makes the engine forget how many there were, and none gets them excused.
+func TestLateAnswersAreBounded(t *testing.T) {
+	for _, style := range []Style{Graded, BlockOnly} {
+		for _, technique := range []Technique{UDP, ACK, Maimon} {
+			for _, flood := range []int{0, 1, 100} {
+				c := careful()
+				c.Style = style
+				c.TCP.Trigger, c.UDP.Trigger = [Modes]int{25, 25, 25, 25}, [Modes]int{25, 25, 25, 25}
+				w := newWorld(t, c)
+				var d Decision
+				n := 0
+				for n < 1000 && d.Action == None {
+					d = w.send(sport(53), port(32768+n*7), is(technique))
+					n++
+					for range flood {
+						w.send(func(p *Probe) { p.Source = addr4(w.seq >> 1) }, sport(53), port(40000), is(technique))
+					}
+				}
+				if n < 25 || n > 40 || d.Action == None || d.Proven || flood == 0 && d.Reason != AboveAnswers {
+					t.Errorf("%v, %v with %d others: %v at probe %d, %v", style, technique, flood, d.Action, n, d.Reason)
+				}
+			}
+		}
+	}
+}
+
+// A packet that hides its port asks a new one each time, and no copy of another.
+func TestUnreadPorts(t *testing.T) {
+	for _, c := range []Config{careful(), graded()} {
+		w := newWorld(t, c)
+		deep := func(p *Probe) { p.Unread, p.Port, p.SourcePort, p.Seq, p.Technique = true, 0, 0, 0, Unknown }
+		for i := range 10 {
+			if d := w.send(deep); d.Reason != BelowTrigger || d.Within != i+1 {
+				t.Fatalf("%v: probe %d: %v, %d ports", c.Style, i+1, d.Reason, d.Within)
+			}
+		}
+		if d := w.send(deep); d.Reason != AboveTrigger || d.Action == None {
+			t.Errorf("%v: %v, %v", c.Style, d.Action, d.Reason)
+		}
+	}
+}
+
+// What the kernel says of a source counts, whatever the packet that it says it by is.
+func TestOverBudget(t *testing.T) {
+	over := func(p *Probe) { p.Over = true }
+	for _, c := range []Config{careful(), graded()} {
+		w := newWorld(t, c)
+		w.send(seq(5), sport(4000))
+		d := w.send(seq(5), sport(4000), over) // a copy
+		if d.Reason != OverBudget || d.Action == None || d.Proven {
+			t.Errorf("%v: %v, %v", c.Style, d.Action, d.Reason)
+		}
+		d = w.send(from("203.0.113.5"), sport(53), port(40000), is(UDP), over) // a late answer
+		if d.Reason != OverBudget || d.Action == None {
+			t.Errorf("%v: %v, %v", c.Style, d.Action, d.Reason)
+		}
+		w.spares(w.send(from("203.0.113.6"), is(RST), over), Backscatter) // somebody forges our address
+		c.Protected = NewPrefixes(netip.MustParsePrefix("203.0.113.0/24"))
+		w = newWorld(t, c)
+		w.spares(w.send(from("203.0.113.5"), over), IsProtected)
+	}
+}
+
+// Neighbours who share a scan learn little more than one: each is a source of its
+// own, and has as many addresses as it likes.
+func TestLinkBound(t *testing.T) {
+	for addresses, most := range map[int]int{2: 34, 3: 35, 6: 38} {
+		for _, network := range []string{"2001:db8:1::%x", "fe80::%x"} {
+			c := graded()
+			c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+			c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
+			w := newWorld(t, c)
+			answered := 0
+			for i := range 1000 {
+				a := netip.MustParseAddr(fmt.Sprintf(network, 1+i%addresses))
+				if w.InForce(Fence, a, w.at.UnixNano()) {
+					continue
+				}
+				answered++
+				if d := w.send(from(a.String()), port(1+i)); d.Action != None && d.Reason != AboveLink && d.Reason != PartOfScan {
+					t.Fatalf("%v", d)
+				}
+				w.wait(time.Millisecond)
+			}
+			if answered > most {
+				t.Errorf("%d addresses like %s learn %d ports, want at most %d", addresses, network, answered, most)
+			}
+		}
+	}
+	t.Run("a neighbour who asks a few is no scanner, whatever others did", func(t *testing.T) {
+		c := graded()
+		c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
+		w := newWorld(t, c)
+		for i := range 100 {
+			if d := w.send(from(fmt.Sprintf("2001:db8:1::%x", 1+i/4)), port(100+i)); d.Action != None && d.Reason != PartOfScan {
+				t.Fatalf("%v", d)
+			}
+			w.wait(time.Second)
+		}
+	})
+}
+
+// A connection that begins as a browser's is evidence and proves nothing; the same
+// connection is told when it was accepted and when it is known how it began.
+func TestTrapProof(t *testing.T) {
+	sent := func(s Sent) option { return func(p *Probe) { p.Sent = s } }
+	trap := func(n int, s Sent) []option {
+		return []option{mode(Classic), is(Connect), port(n), sport(50000), seq(0), sent(s)}
+	}
+	for _, s := range []Sent{SentNothing, SentOther} {
+		c := graded()
+		c.TCP.Trigger[Classic] = 1
+		w := newWorld(t, c)
+		w.spares(w.send(trap(1, SentNotYet)...), BelowTrigger)
+		w.spares(w.send(trap(1, s)...), BelowTrigger)
+		w.fences(w.send(trap(7, SentNotYet)...)) // two trap ports, and not proven yet
+		d := w.send(trap(7, s)...)
+		w.blocks(d)
+		if !d.Proven || d.Reason != AboveTrigger {
+			t.Errorf("proven %v, %v", d.Proven, d.Reason)
+		}
+	}
+	for _, s := range []Sent{SentHTTP, SentTLS} {
+		c := graded()
+		c.TCP.Trigger[Classic] = 1
+		w := newWorld(t, c)
+		for n := range 10 {
+			if d := w.send(trap(1+n, s)...); d.Action != None || d.Proven || d.Trigger != 10 {
+				t.Fatalf("%v, proven %v, trigger %d", d.Action, d.Proven, d.Trigger)
+			}
+		}
+		w.fences(w.send(trap(11, s)...))
+	}
+}
+
 func TestHandshakeIsJudgedWhenComplete(t *testing.T) {
 	c := careful()
 	c.Trap = true

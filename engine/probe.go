@@ -61,6 +61,23 @@ func ParseMode(s string) (m Mode, ok bool) {
 	return 0, false
 }
 
+// Sent says what a connection to the trap began with. The zero Sent is SentNothing.
+type Sent uint8
+
+// What connections begin with.
+const (
+	SentNothing Sent = iota // the connection has ended, and nothing was sent
+	SentOther               // bytes that are neither of the following
+	SentHTTP                // a request of HTTP (RFC 9112, 3)
+	SentTLS                 // a handshake of TLS (RFC 8446, 4.1.2)
+	SentNotYet              // the connection was accepted just now; another probe says how it began
+)
+
+// proves reports whether such a connection proves that its peer scans. A browser,
+// a link preview or a webhook can be led to any port by whoever writes a page, and
+// speaks HTTP or TLS.
+func (s Sent) proves() bool { return s == SentNothing || s == SentOther }
+
 // A Probe is one mirrored packet, as far as judging it needs. It is a value
 // without pointers to the packet: nothing of the network's bytes is kept.
 type Probe struct {
@@ -73,6 +90,9 @@ type Probe struct {
 	Protocol   uint8     // IANA number of the upper-layer protocol
 	Mode       Mode      // which rule mirrored it
 	Technique  Technique // what the packet is; see [Classify]
+	Sent       Sent      // of Connect: what the connection began with
+	Unread     bool      // the packet was too deep or too short to read the port: Port is 0 and means nothing
+	Over       bool      // the kernel says that the source sends more than it mirrors
 
 	// The fields below are what tools are recognised by. Those of TCP are
 	// zero for other protocols.

@@ -13,7 +13,9 @@ import (
 const renewAfter = 2 * time.Second
 
 // aggregateAt is how many addresses of one IPv6 prefix must have been reacted
-// to before the prefix is blocked in their place.
+// to before the prefix is blocked in their place. Whoever forges one forges three,
+// so in style Graded they must have proven themselves; where a block is all there
+// is, a scanner with an address for every port must not need one for each.
 const aggregateAt = 3
 
 // minute is what the rate of unproven blocks counts in.
@@ -47,7 +49,7 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 			return
 		}
 	}
-	d.Source = e.extent(p.Source, s)
+	d.Source = e.extent(p.Source, s, d.Proven)
 	d.Offence = e.blocks.next(k, now)
 	d.For = e.length(d)
 	if !e.blocks.add(action, d.Source, block{since: now, until: now + int64(d.For), forgeable: !d.Proven}, now, e.cfg.Blocks) {
@@ -161,17 +163,20 @@ func (e *Engine) length(d *Decision) time.Duration {
 }
 
 // extent returns what of a source to block: the address, or its IPv6 prefix
-// once several of its addresses were reacted to. A prefix with a friend or a
+// once several of its addresses were reacted to, in style Graded for what is
+// proven. A prefix with a friend or a
 // connected peer in it is never blocked, and neither is one that is on a link of
 // ours, where neighbours and routers live.
-func (e *Engine) extent(a netip.Addr, s *source) netip.Prefix {
+func (e *Engine) extent(a netip.Addr, s *source, proven bool) netip.Prefix {
 	one := netip.PrefixFrom(a, a.BitLen())
 	if a.Is4() {
 		return one
 	}
-	s.hosts |= 1 << (words(a).hash() >> 60)
 	length := e.prefixOf(a)
-	if length == 128 || bits.OnesCount16(s.hosts) < aggregateAt {
+	if length == 128 || !proven && e.cfg.Style == Graded {
+		return one
+	}
+	if s.hosts |= 1 << (words(a).hash() >> 60); bits.OnesCount16(s.hosts) < aggregateAt {
 		return one
 	}
 	whole := netip.PrefixFrom(a, length).Masked()

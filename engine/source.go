@@ -174,7 +174,11 @@ func (s *source) slotOf(port uint16, class uint8) int {
 // note records that a port was probed; it returns its slot and whether the
 // port is a new one.
 func (s *source) note(port uint16, class uint8, now uint8) (slot int, fresh bool) {
-	slot = s.slotOf(port, class)
+	return s.noteIn(s.slotOf(port, class), port, class, now)
+}
+
+// noteIn is note for a port that is in a slot, or in none if that is -1.
+func (s *source) noteIn(slot int, port uint16, class uint8, now uint8) (at int, fresh bool) {
 	if fresh = slot < 0; fresh {
 		slot = int(s.next % portSlots)
 		if s.used < portSlots {
@@ -350,7 +354,7 @@ const golden = 0x9e3779b97f4a7c15
 // keeps a sender from choosing a sequence number for each of our addresses such
 // that all its probes look like one; that of Mirai is the address itself.
 func flowOf(p *Probe, to key, seed uint64) uint64 {
-	h := uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq)
+	h := uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq) ^ uint64(p.Sent)<<44
 	hi, lo := bits.Mul64(h^seed^0xa0761d6478bd642f, to.hi*0xd6e8feb86659fd93+to.lo*golden+uint64(p.Protocol)<<8+uint64(p.Technique)^bits.RotateLeft64(seed, 32))
 	return hi ^ lo
 }

@@ -282,6 +282,7 @@ func probe(a *gonflog.Attribute) (engine.Probe, bool) {
 		return engine.Probe{}, false
 	}
 	// More extension headers than snaplen bytes hold hide the port from us,
-	// and not from the rule that found it monitored: still a probe.
-	return engine.Probe{At: at.UnixNano(), Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: mode, TTL: p.TTL, Interface: in}, true
+	// and not from the rule that found it monitored: still a probe, and of a new
+	// port each time as far as we know.
+	return engine.Probe{At: at.UnixNano(), Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: mode, TTL: p.TTL, Interface: in, Unread: true}, true
 }

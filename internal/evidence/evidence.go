@@ -111,7 +111,9 @@ type record struct {
 	bits                 uint8 // how long the prefix of a reaction is
 	trigger              uint8
 	within, ports        uint8
-	targets              uint8
+	copied, inside       uint8
+	neighbours, targets  uint8
+	sent                 engine.Sent
 	is                   uint8
 }
 
@@ -120,6 +122,8 @@ const (
 	isNew = 1 << iota
 	isProven
 	isLowered
+	isUnread
+	isOver
 )
 
 // New returns a store that takes so many bytes of memory, or none if that is
@@ -228,11 +232,12 @@ func (s *Store) fill(r int32, p *engine.Probe, d *engine.Decision, raw []byte) {
 		protocol: p.Protocol, flags: p.Flags, ttl: p.TTL, mode: p.Mode,
 		action: d.Action, reason: d.Reason, pattern: d.Pattern, tool: d.Tool,
 		trigger: clip8(d.Trigger), within: clip8(d.Within), ports: clip8(d.Ports), targets: clip8(d.Targets),
+		copied: clip8(d.Copied), inside: clip8(d.Inside), neighbours: clip8(d.Neighbours), sent: p.Sent,
 	}
 	if d.Source.IsValid() {
 		x.bits = uint8(d.Source.Bits())
 	}
-	for bit, set := range [...]bool{d.NewPattern, d.Proven, d.Lowered} {
+	for bit, set := range [...]bool{d.NewPattern, d.Proven, d.Lowered, p.Unread, p.Over} {
 		if set {
 			x.is |= 1 << bit
 		}
@@ -249,12 +254,14 @@ func (s *Store) read(r int32) Probe {
 			At: x.at, Source: netip.AddrFrom16(x.source).Unmap(), Destination: netip.AddrFrom16(x.target).Unmap(),
 			SourcePort: x.sourcePort, Port: x.port, Protocol: x.protocol, Mode: x.mode, Technique: x.technique,
 			Flags: x.flags, TTL: x.ttl, Length: x.length, Interface: x.iface,
+			Sent: x.sent, Unread: x.is&isUnread != 0, Over: x.is&isOver != 0,
 		},
 		Decision: engine.Decision{
 			Action: x.action, Reason: x.reason, For: time.Duration(x.seconds) * time.Second, Offence: int(x.offence),
 			Trigger: int(x.trigger), Lowered: x.is&isLowered != 0, Pattern: x.pattern, NewPattern: x.is&isNew != 0,
 			Tool: x.tool, Proven: x.is&isProven != 0, Probes: x.probes, Within: int(x.within),
 			Targets: int(x.targets), Ports: int(x.ports), Sources: int(x.sources), Shared: int(x.shared),
+			Copied: int(x.copied), Inside: int(x.inside), Neighbours: int(x.neighbours),
 		},
 		Raw: append([]byte(nil), s.raw[int(r)*s.snap:][:x.size]...),
 	}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+// links counts the ports that the IPv6 addresses of one link ask together. Each
+// is a source of its own, and a neighbour has as many as it likes.
+type links struct {
+	by   [4]source // a link in each, 0 if free
+	turn int       // which goes next
+}
+
+// linkPorts is how many ports of one kind the addresses of a link may ask
+// together. Above it, one that asked patternAt of them is above a limit: two who
+// share a scan learn little more than one. A record holds one port more.
+const linkPorts = MaxTrigger
+
+// neighbours counts a port that a neighbour asked, and returns how many of its
+// kind the addresses of its link asked inside the window; 0 if p is no neighbour's.
+func (e *Engine) neighbours(p *Probe, from key, now8 uint8) int {
+	if p.Source.Is4() || e.cfg.Prefix6 == 128 || e.prefixOf(p.Source) != 128 {
+		return 0
+	}
+	s := e.links.of(from.masked(64))
+	if now := e.clock.now; now>>e.unit != s.last>>e.unit {
+		e.age(s, now)
+		s.last = now
+	}
+	s.note(p.Port, class(p.Protocol), now8)
+	all, _ := s.within(class(p.Protocol))
+	return all
+}
+
+// of returns the record of a link.
+func (l *links) of(k key) *source {
+	for i := range l.by {
+		if l.by[i].key == k {
+			return &l.by[i]
+		}
+	}
+	s := &l.by[l.turn%len(l.by)]
+	l.turn++
+	*s = source{key: k}
+	return s
+}
