@@ -107,14 +107,12 @@ var reasonNames = [Reasons]string{
 	FencedLately: "not proven, and fenced already in this hour", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
 }
 
+// limits are the reasons that say that a source is above one.
+const limits = 1<<AboveTrigger | 1<<AboveSweep | 1<<AboveSlow | 1<<AboveCopies | 1<<AboveLink | 1<<AboveAnswers | 1<<OverBudget |
+	1<<PartOfScan | 1<<KnownFirst
+
 // above reports whether r says that a source is above a limit.
-func (r Reason) above() bool {
-	switch r {
-	case AboveTrigger, AboveSweep, AboveSlow, AboveCopies, AboveLink, AboveAnswers, OverBudget, PartOfScan, KnownFirst:
-		return true
-	}
-	return false
-}
+func (r Reason) above() bool { return uint64(limits)>>r&1 == 1 }
 
 // String returns the reason in words.
 func (r Reason) String() string {

@@ -16,8 +16,9 @@ const linkPorts = MaxTrigger
 
 // neighbours counts a port that a neighbour asked, and returns how many of its
 // kind the addresses of its link asked inside the window; 0 if p is no neighbour's.
+// It is for IPv6 alone.
 func (e *Engine) neighbours(p *Probe, from key, now8 uint8) int {
-	if p.Source.Is4() || e.cfg.Prefix6 == 128 || e.prefixOf(p.Source) != 128 {
+	if e.cfg.Prefix6 == 128 || e.prefixOf(p.Source) != 128 {
 		return 0
 	}
 	s := e.links.of(from.masked(64))

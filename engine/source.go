@@ -214,38 +214,31 @@ func (s *source) own() int {
 // all, and those that only this source was seen to probe. A trigger is compared
 // with ports of its own kind: TCP with SCTP, UDP, the rest.
 func (s *source) within(class uint8) (all, own int) {
-	kind, whole := s.kind(class)
-	if whole && s.copied == 0 {
-		return int(s.live), int(s.live)
+	const every = 0x5555_5555_5555_5555
+	if (s.protocols^uint64(class)*every)&(1<<(2*s.used)-1)|uint64(s.copied) == 0 {
+		return int(s.live), int(s.live) // all are of that class, as mostly
 	}
-	kind &= s.inside()
+	kind := s.kind(class) & s.inside()
 	return bits.OnesCount32(kind), bits.OnesCount32(kind &^ s.copied)
 }
 
-// kind returns the bit set of the slots in use that are of the same kind as a
-// class, and whether that is all of them; the set is then of all slots.
-func (s *source) kind(class uint8) (slots uint32, whole bool) {
+// kind returns the bit set of the slots that are of the same kind as a class.
+func (s *source) kind(class uint8) uint32 {
 	const even = 0x5555_5555_5555_5555
-	used := uint64(1)<<(2*s.used) - 1
-	low, high := s.protocols&used&even, s.protocols>>1&used&even
-	x := used & even
-	switch class { // see class: 0 TCP, 1 UDP, 2 SCTP, 3 the rest
+	low, high := s.protocols&even, s.protocols>>1&even
+	x := ^low & even // TCP and SCTP; see class
+	switch class {
 	case 1:
-		x &= low &^ high
+		x = low &^ high
 	case 3:
-		x &= low & high
-	default:
-		x &^= low
-	}
-	if x == used&even {
-		return ^uint32(0), true
+		x = low & high
 	}
 	// Every second bit, moved together (Warren, Hacker's Delight, 7-2).
 	x = (x | x>>1) & 0x3333_3333_3333_3333
 	x = (x | x>>2) & 0x0f0f_0f0f_0f0f_0f0f
 	x = (x | x>>4) & 0x00ff_00ff_00ff_00ff
 	x = (x | x>>8) & 0x0000_ffff_0000_ffff
-	return uint32(x | x>>16), false
+	return uint32(x | x>>16)
 }
 
 // inside returns the bit set of the slots whose ports are inside the window.
