@@ -23,9 +23,14 @@ type answerer struct {
 	ports uint64 // bit set over a hash of the ports
 }
 
-// lateMost is how many bits of 64 may be set in a window: of some thirty
-// different ports as many are.
-const lateMost = 24
+// How many bits of 64 may be set in a window: 24 are, of some thirty different
+// ports, and 48 of ninety. So many connections may have been open when this host
+// began anew, a pool of a program's to its database; but their segments bear
+// options, as those of every connection with timestamps do (RFC 7323, 3.2).
+const (
+	lateMost     = 24
+	lateSegments = 48
+)
 
 // The ways to see a late answer.
 const (
@@ -35,7 +40,7 @@ const (
 )
 
 // see books a late answer and tells how to see it.
-func (a *answers) see(k key, port uint16, now int64, window time.Duration, seed uint64) int {
+func (a *answers) see(k key, p *Probe, now int64, window time.Duration, seed uint64) int {
 	h := k.mix(seed)
 	bucket := a.by[h%uint64(len(a.by)/4)*4:][:4]
 	place := -1
@@ -56,8 +61,12 @@ func (a *answers) see(k key, port uint16, now int64, window time.Duration, seed 
 	if x.key != k || now-x.since > int64(window) {
 		*x = answerer{key: k, since: now}
 	}
-	x.ports |= 1 << ((uint64(port) ^ seed) * golden >> 58)
-	if bits.OnesCount64(x.ports) > lateMost {
+	x.ports |= 1 << (key{hi: uint64(p.Port)}.mix(seed) >> 58)
+	most := lateMost
+	if p.Options != 0 {
+		most = lateSegments
+	}
+	if bits.OnesCount64(x.ports) > most {
 		return lateTooMany
 	}
 	return lateExcused

@@ -146,7 +146,7 @@ func (d *Decision) Evidence() string {
 	case d.Reason == AboveLink:
 		return fmt.Sprintf("%s from the addresses of its link, %d of them its own", ports(d.Neighbours, "different port"), d.Within+d.Copied)
 	case d.Reason == AboveAnswers:
-		return "what look like late answers went to some thirty different ports inside the window, and a service is not late so often"
+		return "what look like late answers went to more different ports inside the window than a service is late at"
 	case d.Reason == OverBudget:
 		return fmt.Sprintf("more packets than are looked at of one source; %s inside the window", ports(d.Within, "different port"))
 	case d.Pattern == Distributed && d.Sources > 0:

@@ -255,7 +255,7 @@ func (e *Engine) alone(p *Probe, k, source, target key) (above, ordinary Reason)
 	if ordinary != LateAnswer {
 		return 0, ordinary
 	}
-	switch e.answers.see(k, p.Port, e.clock.now, e.cfg.Window, e.sources.seed) {
+	switch e.answers.see(k, p, e.clock.now, e.cfg.Window, e.sources.seed) {
 	case lateExcused:
 		return 0, LateAnswer
 	case lateTooMany:

@@ -55,7 +55,11 @@ func (l *life) send(src, dst string, technique engine.Technique, sport, port int
 		p.Seq = l.r.Uint32()
 	}
 	if technique != engine.SYN {
-		p.Options, p.Ack = 0, p.Seq+1
+		if p.Ack = p.Seq + 1; p.TTL > 64 {
+			p.Options = 0
+		} else if p.Options != 0 {
+			p.Options = 0x010108 << 40 // nop, nop, timestamps: RFC 7323, 3.2
+		}
 	}
 	l.packet(p, src, dst, sport, port)
 }

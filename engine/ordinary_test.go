@@ -118,7 +118,7 @@ func TestLetBe(t *testing.T) {
 		}},
 		{"connections from before a reboot, of clients and of this host's own", func(l *life) {
 			for i := range 60 {
-				l.send("198.51.100.20", us, []engine.Technique{engine.ACK, engine.Maimon}[i%2], 5432, 33000+i)
+				l.send("203.0.113.20", us, []engine.Technique{engine.ACK, engine.Maimon}[i%2], 5432, 33000+i)
 				l.send("198.51.100.21", us, engine.ACK, 40000+i, []int{443, 22, 5432}[i%3])
 				l.send("198.51.100.22", us, engine.ACK, 700+i%16, 2049) // NFS, nconnect=16
 			}

@@ -368,7 +368,7 @@ func TestLateAnswersAreBounded(t *testing.T) {
 				var d Decision
 				n := 0
 				for n < 1000 && d.Action == None {
-					d = w.send(sport(53), port(32768+n*7), is(technique))
+					d = w.send(sport(53), port(32768+n*7), is(technique), func(p *Probe) { p.Options = 0; p.Ack = 1 })
 					n++
 					for range flood {
 						w.send(func(p *Probe) { p.Source = addr4(w.seq >> 1) }, sport(53), port(40000), is(technique))
