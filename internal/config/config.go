@@ -33,6 +33,7 @@ type Config struct {
 	Known  []Known  `json:"known"`
 	Block  Block    `json:"block"`
 	Trap   Trap     `json:"trap"`
+	Door   Door     `json:"door"`
 
 	Evidence Evidence `json:"evidence"`
 

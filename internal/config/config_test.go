@@ -42,7 +42,7 @@ func collect(d *document, asked map[string]bool) {
 	c := new(Config)
 	top := d.top()
 	sections := map[string]func(*section){
-		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read, "trap": c.Trap.read,
+		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read, "trap": c.Trap.read, "door": c.Door.read,
 		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read, "resolve": c.Resolve.read, "origin": c.Origin.read,
 		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) }, "udp": func(s *section) { c.UDP.read(s, 1, 65535) },
 		"ip": func(s *section) { c.IP.read(s, 0, 255) },
@@ -104,7 +104,7 @@ decoys = "block"
 // TestFaults holds every message to its line, its key and its remedy.
 func TestFaults(t *testing.T) {
 	const file = `dry_run = "yes"
-colour = 1
+verbosity = 1
 [nflog]
 group = 70000
 [tcp]
@@ -130,7 +130,7 @@ tool_triger = 3
 	_, err := Parse("p.toml", []byte(file))
 	want := []string{
 		`p.toml:1: dry_run: is text: want true or false`,
-		`p.toml:2: colour: is unknown: want one of dry_run, nflog`,
+		`p.toml:2: verbosity: is unknown: want one of dry_run, nflog`,
 		`p.toml:4: nflog.group: is 70000: want a whole number, 1 to 65535`,
 		`p.toml:6: tcp.modes: holds "stealthy": want any of "classic" or "stealth" or "advanced"`,
 		`p.toml:7: tcp.action: is "blok": want "log" or "block" or "run"`,

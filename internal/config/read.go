@@ -30,6 +30,7 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.readKnown(top)
 	c.Block.read(top.section("block"))
 	c.Trap.read(top.section("trap"))
+	c.Door.read(top.section("door"))
 	c.Evidence.read(top.section("evidence"))
 	c.readActions(top)
 	top.end()

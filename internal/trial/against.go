@@ -135,7 +135,7 @@ func (x *comparison) packet(rec *replay.Record) {
 			if y.why[i] == "" {
 				y.why[i] = "its ports are not watched"
 			}
-		case dropped[i]:
+		case dropped[i] && d.Reason == 0:
 		case blocked[i]:
 			y.add(i, describe.Event(x.sides[i].config, x.sides[i].engine, &rec.Probe, d), d)
 		case y.block[i] == nil && d.Reason != engine.Retransmission:
@@ -288,7 +288,7 @@ func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary
 	t := show.Table{Head: []string{"PROBES", "DROPPED", "BLOCKED", "CONFIGURATION"}}
 	for i, s := range x.sides {
 		name := [...]string{"this", "other"}[i]
-		t.Add(strconv.FormatUint(s.engine.Stats().Probes, 10), strconv.FormatUint(s.dropped, 10), strconv.Itoa(x.blocked(i)),
+		t.Add(strconv.FormatUint(s.engine.Stats().Probes, 10), strconv.FormatUint(s.kept.all(), 10), strconv.Itoa(x.blocked(i)),
 			name+": "+cmp.Or(s.config.File, "embedded default"))
 	}
 	fmt.Fprintln(out)

@@ -41,7 +41,10 @@ func packetPrinter(out io.Writer, s *side, asJSON bool) func(*replay.Record) {
 	file, width := "", 0
 	return func(rec *replay.Record) {
 		line := describePacket(rec)
-		if rec.Verdict == replay.Probe {
+		switch p, served, ok := aimed(rec); {
+		case served && ok:
+			s.served(&p)
+		case ok:
 			line.judged(&rec.Probe, s)
 		}
 		// An error of writing shows when the buffer is flushed.
@@ -86,11 +89,14 @@ func describePacket(rec *replay.Record) packetLine {
 func (l *packetLine) judged(p *engine.Probe, s *side) {
 	l.Mode, l.Technique, l.Port = p.Mode.String(), p.Technique.String(), p.Port
 	d, dropped := s.observe(p)
-	if dropped {
+	if d.Reason == 0 {
 		l.Why = "of a blocked source: the kernel would have dropped it"
 		return
 	}
 	l.Pattern, l.Tool, l.Action, l.Why = d.Pattern.String(), d.Tool.String(), d.Action.String(), because(&d)
+	if dropped {
+		l.Why = "the kernel would have dropped it: " + l.Why
+	}
 }
 
 // because says why a decision was made, with its evidence.

@@ -32,9 +32,10 @@ type side struct {
 	order   []*reacted
 	more    uint64 // reactions to sources beyond maxReacted
 	blocked int    // how many of order
-	dropped uint64 // packets of blocked sources, which the kernel would not have shown
+	kept    kept
 	seen    map[string]int
 	waiting []engine.Probe // see queue
+	door    []bool         // of these, which are to served ports
 }
 
 // reacted is a source that was reacted to, all or a part of it.
@@ -52,17 +53,19 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 	}
 	return &side{
 		config: c, engine: e, tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
-		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32),
+		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32), door: make([]bool, 0, 32),
 	}, nil
 }
 
 // queue judges a packet of a capture, together with those before and behind
 // it: the engine finds what it knows of 32 sources in the time of a few.
 func (s *side) queue(rec *replay.Record) {
-	if rec.Verdict != replay.Probe {
+	p, served, ok := aimed(rec)
+	if !ok {
 		return
 	}
-	if s.waiting = append(s.waiting, rec.Probe); len(s.waiting) == cap(s.waiting) {
+	s.door = append(s.door, served)
+	if s.waiting = append(s.waiting, p); len(s.waiting) == cap(s.waiting) {
 		s.flush()
 	}
 }
@@ -71,25 +74,29 @@ func (s *side) queue(rec *replay.Record) {
 func (s *side) flush() {
 	s.engine.Expect(s.waiting)
 	for i := range s.waiting {
+		if s.door[i] {
+			s.served(&s.waiting[i])
+			continue
+		}
 		s.observe(&s.waiting[i])
 	}
-	s.waiting = s.waiting[:0]
+	s.waiting, s.door = s.waiting[:0], s.door[:0]
 }
 
-// observe judges one probe. What the kernel would have dropped is not seen,
-// and has no decision; then dropped is true.
+// observe judges one probe. Dropped says that the kernel would have dropped it;
+// of a blocked source it is then not seen, and has no decision.
 func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 	e := s.engine
-	if e.Blocked(p.Source, p.At) {
-		s.dropped++
+	unseen, dropped := s.drop(p)
+	if unseen {
+		s.kept.unwanted(p)
 		return d, true
 	}
-	if e.InForce(engine.Fence, p.Source, p.At) || e.InForce(engine.Dark, p.Source, p.At) {
-		s.dropped++
+	if d = e.Observe(*p); !ordinary(d.Reason) {
+		s.kept.unwanted(p)
 	}
-	d = e.Observe(*p)
 	if d.Action == engine.None && !d.Tell {
-		return d, false
+		return d, dropped
 	}
 	ev := describe.Event(s.config, e, p, &d)
 	if d.NewPattern {
@@ -102,7 +109,7 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 	if d.Action != engine.None || !d.NewPattern {
 		s.tell(ev)
 	}
-	return d, false
+	return d, dropped
 }
 
 func (s *side) react(source netip.Prefix, ev event.Event) {

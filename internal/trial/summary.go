@@ -21,11 +21,12 @@ import (
 
 // replayResult is the summary of a replay, with the keys of its JSON form.
 type replayResult struct {
-	Event    string            `json:"event"` // "summary"
-	Files    int               `json:"files"`
-	Packets  uint64            `json:"packets"`
-	Probes   uint64            `json:"probes"`
-	Dropped  uint64            `json:"dropped"` // of blocked sources: the kernel would not have shown them
+	Event   string `json:"event"` // "summary"
+	Files   int    `json:"files"`
+	Packets uint64 `json:"packets"`
+	Probes  uint64 `json:"probes"`
+	Dropped uint64 `json:"dropped"` // all that was kept off
+	kept
 	Sources  int               `json:"sources"`
 	Blocked  int               `json:"blocked"` // sources
 	Open     int               `json:"open_ports"`
@@ -43,7 +44,7 @@ type replayResult struct {
 func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	e := s.engine.Stats()
 	out := replayResult{
-		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.dropped, Sources: e.Sources, Blocked: s.blocked,
+		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.kept.all(), kept: s.kept, Sources: e.Sources, Blocked: s.blocked,
 		Open: sum.Open, Learned: sum.Learned, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
 		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
 	}
@@ -80,8 +81,8 @@ func (s *side) print(out io.Writer, r replayResult) {
 	printCounts(out, "PACKETS", "ARE", verdicts)
 	if r.Probes > 0 {
 		probes := maps.Clone(r.Reasons)
-		if r.Dropped > 0 {
-			probes["of a blocked source"] = r.Dropped
+		if r.Block > 0 {
+			probes["of a blocked source"] = r.Block
 		}
 		printCounts(out, "PROBES", "ARE", probes)
 	}

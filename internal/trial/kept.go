@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+
+package trial
+
+import (
+	"net/netip"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/replay"
+)
+
+// kept counts the packets that the kernel would have kept off, each by the first
+// of its rules that would have dropped it, and what could be kept off at most.
+type kept struct {
+	Dark     uint64 `json:"dark"`     // to ports that nobody serves, of sources in the dark
+	Fence    uint64 `json:"fence"`    // that begin something, of fenced sources
+	Block    uint64 `json:"block"`    // of blocked sources
+	Door     uint64 `json:"door"`     // to served ports, refused for how they are made
+	Unwanted uint64 `json:"unwanted"` // to ports that nobody serves, ordinary life left out
+	Limit    uint64 `json:"limit"`    // of these, all but the first of each source
+
+	sources map[netip.Addr]struct{} // of unwanted packets, maxReacted at most
+}
+
+// all is how many packets were kept off.
+func (k *kept) all() uint64 { return k.Dark + k.Fence + k.Block + k.Door }
+
+// unwanted counts a packet to a port that nobody serves.
+func (k *kept) unwanted(p *engine.Probe) {
+	k.Unwanted++
+	if _, again := k.sources[p.Source]; again || len(k.sources) >= maxReacted {
+		k.Limit++
+		return
+	}
+	if k.sources == nil {
+		k.sources = map[netip.Addr]struct{}{}
+	}
+	k.sources[p.Source] = struct{}{}
+}
+
+// ordinary reports whether a probe was let be for a reason that is no fault of
+// its source.
+func ordinary(r engine.Reason) bool {
+	return r == engine.Backscatter || r == engine.LateAnswer || r == engine.Traceroute || r == engine.Discovery
+}
+
+// drop counts a probe that the kernel keeps off, and reports whether it does.
+// Of a source that is dark or fenced the first probes of ports are mirrored all
+// the same, so the engine goes on seeing it; of a blocked one nothing is.
+func (s *side) drop(p *engine.Probe) (unseen, dropped bool) {
+	switch e := s.engine; {
+	case e.InForce(engine.Block, p.Source, p.At):
+		s.kept.Block++
+		return true, true
+	case e.InForce(engine.Fence, p.Source, p.At):
+		s.kept.Fence++
+	case e.InForce(engine.Dark, p.Source, p.At):
+		s.kept.Dark++
+	default:
+		return false, false
+	}
+	return false, true
+}
+
+// served judges a packet that begins something at a port that is served.
+func (s *side) served(p *engine.Probe) {
+	switch e := s.engine; {
+	case e.InForce(engine.Block, p.Source, p.At):
+		s.kept.Block++
+	case e.InForce(engine.Fence, p.Source, p.At):
+		s.kept.Fence++
+	case s.config.Door.Raw == config.DoorDrop && engine.RawSYN(p):
+		s.kept.Door++
+	}
+}
+
+// aimed returns what of a record is judged: a probe, or a packet to a port that
+// is served.
+func aimed(rec *replay.Record) (p engine.Probe, served, ok bool) {
+	switch rec.Verdict {
+	case replay.Probe:
+		return rec.Probe, false, true
+	case replay.Open:
+		p, ok = rec.Packet.Probe(0, rec.At, 0)
+		return p, true, ok
+	}
+	return p, false, false
+}
