@@ -17,7 +17,8 @@ import (
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
 	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/replay", "internal/report", "internal/show", "internal/top", "internal/trial"},
-	"internal/daemon":     {"engine", "nflog", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/history", "internal/hook", "internal/host", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/show", "internal/state", "internal/systemd", "internal/trap"},
+	"internal/daemon":     {"engine", "nflog", "nft", "internal/beside", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
+	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
 	"nft":                 {"internal/modules"},
 	"nflog":               {"engine", "internal/modules", "internal/packet"},
 	"internal/packet":     {"engine"},

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,13 +16,14 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/systemd"
+	"picket/internal/task"
 	"picket/internal/trap"
-	"picket/nflog"
 	"picket/nft"
 )
 
@@ -37,32 +37,30 @@ type Options struct {
 // Run runs the daemon until SIGTERM, SIGINT or "picket remove" ends it, or a
 // part of it fails. SIGHUP has it read its configuration again.
 func Run(o Options) error {
-	d := &daemon{path: o.Path, dryRun: o.DryRun, version: o.Version, started: time.Now(), journal: journal.New(), quit: make(chan struct{}, 1)}
+	d := newDaemon(o, machine(), journal.New())
 	defer d.journal.Close()
 	return d.run()
 }
 
 // A daemon is the parts of one run and how they are tied together.
 type daemon struct {
-	path    string
-	dryRun  bool
-	version string
+	options Options
+	system  *system
 	started time.Time
 	journal *journal.Writer
 	table   nft.Config // does not change while picket runs
-	host    host.Host
 
 	mu      sync.Mutex // for what a reload changes
 	config  *config.Config
 	friends []host.Friend
 
-	judge   *judge
-	blocker *blocker
-	actions *actions
+	docket  *docket // the judge's
+	orders  *orders // the blocker's
+	actions *beside.Set
 	peers   peers
-	reader  *nflog.Reader
+	reader  reader
 	control net.Listener
-	watcher *nft.Watcher
+	watcher watcher
 	trap    *trap.Trap
 
 	passedTrap bool          // the trap's listener is systemd's, and stays open without us
@@ -72,16 +70,23 @@ type daemon struct {
 	removed    bool          // there is nothing to keep
 }
 
+func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
+	return &daemon{
+		options: o, system: s, started: time.Now(), journal: j, docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1),
+		peers: peers{ask: s.peers, trouble: journal.NewTrouble(j, "who is connected is not spared")},
+	}
+}
+
 // load reads the configuration, and --dry-run over it.
 func (d *daemon) load() (*config.Config, error) {
-	c, err := config.Load(d.path)
+	c, err := config.Load(d.options.Path)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.Runnable(); err != nil {
 		return nil, err
 	}
-	c.DryRun = c.DryRun || d.dryRun
+	c.DryRun = c.DryRun || d.options.DryRun
 	return c, nil
 }
 
@@ -95,48 +100,64 @@ func (d *daemon) run() (err error) {
 		control.Refuse(d.control, err)
 		return err
 	}
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
-	ctx, cancel := context.WithCancelCause(context.Background())
+	// One of each may wait, so that no number of reloads keeps an end from being heard.
+	reload, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(reload)
+	defer signal.Stop(end)
+	return d.live(context.Background(), passed, reload, end)
+}
+
+// live opens everything, has the tasks work until somebody ends them or one
+// fails, and leaves all in order.
+func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <-chan os.Signal) error {
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := d.open(passed, func(err error) { cancel(err) }); err != nil {
+	defer d.close()
+	j, b, err := d.open(passed, func(err error) { cancel(err) })
+	if err != nil {
 		control.Refuse(d.control, err)
-		d.close()
 		return err
 	}
-	var owners sync.WaitGroup
+	var group task.Group
+	group.Start(ctx, func(err error) { cancel(err) }, d.tasks(j, b)...)
 	defer func() {
-		cancel(nil)
-		owners.Wait()
+		group.Stop()
 		if !d.removed {
-			d.lastState()
+			lastState(b, j) // nobody owns it any more
 		}
-		d.close()
+		_ = b.table.Close()
 	}()
-	owners.Go(func() { d.judge.run(ctx) })
-	owners.Go(func() { d.blocker.run(ctx) })
-	owners.Go(func() { d.serve(ctx, cancel) })
-	owners.Go(func() { d.watchTable(ctx, cancel) })
-	owners.Go(func() { d.watchHost(ctx) })
-	owners.Go(func() { d.watchPeers(ctx) })
-	owners.Go(func() { d.serveTrap(ctx) })
-	owners.Go(func() { d.adopt(ctx) })
-	owners.Go(func() { d.keepState(ctx) })
-	owners.Go(func() { d.watchLoss(ctx) })
+	group.Wait(ctx)
 	d.ready()
-	return d.wait(ctx, signals)
+	return d.wait(ctx, reload, end)
+}
+
+// tasks are what the daemon does at the same time. Who owns which state is in
+// docs/architecture.md.
+func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
+	return []task.Task{
+		task.New("judge", j.run),
+		task.New("blocker", b.run),
+		task.New("control socket", d.serve),
+		task.New("table watch", d.watchTable),
+		task.New("host watch", d.watchHost),
+		task.New("peers", d.watchPeers),
+		task.New("trap", d.serveTrap),
+		task.New("adoption", d.adopt),
+		task.New("state keeper", d.keepState),
+		task.New("loss teller", d.watchLoss),
+	}
 }
 
 // wait acts on signals until one ends the daemon, or a part of it fails.
-func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
+func (d *daemon) wait(ctx context.Context, reload, end <-chan os.Signal) error {
 	for {
 		select {
-		case s := <-signals:
-			if s == syscall.SIGHUP {
-				d.reload(ctx)
-				continue
-			}
+		case <-reload:
+			d.reload(ctx)
+		case <-end:
 			d.stop(ctx, "stopping: blocks stay in force until their time is over")
 			return nil
 		case <-d.quit:
@@ -152,10 +173,51 @@ func (d *daemon) wait(ctx context.Context, signals <-chan os.Signal) error {
 // open acquires everything, in an order that leaves the kernel as it was if a
 // step fails: the socket that only one daemon can have, the group, and only
 // then the rules: what they mirror while nobody has bound the group is lost.
-func (d *daemon) open(passed systemd.Sockets, fail func(error)) (err error) {
-	if err := nft.CheckKernel(); err != nil {
-		return err
+// The owners it returns have begun nothing.
+func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *blocker, err error) {
+	if err := d.system.checkKernel(); err != nil {
+		return nil, nil, err
 	}
+	if err := d.openSockets(passed); err != nil {
+		return nil, nil, err
+	}
+	if d.friends, err = d.findFriends(d.config); err != nil {
+		return nil, nil, err
+	}
+	e, err := engine.New(d.engineConfig(), seed())
+	if err != nil {
+		return nil, nil, err
+	}
+	d.table = d.config.Table()
+	table, err := d.system.openTable(d.table)
+	if err != nil {
+		return nil, nil, err
+	}
+	j = newJudge(d.config, e, d.docket, d.orders, d.journal)
+	b = newBlocker(table, d.orders, d.config, d.journal, d.docket.unblocked)
+	d.actions, j.actions = b.actions, b.actions
+	d.lookAtPeers() // before the first probe, which may wait in a stored socket
+	e.SetConnected(d.peers.set)
+	// Nobody may be between us and the table before it is known to be ours.
+	found, err := table.Inspect()
+	if err == nil {
+		err = foreign(found)
+	}
+	if err == nil {
+		err = d.openReader(passed.NFLOG, fail)
+	}
+	if err == nil {
+		err = d.install(j, b, found)
+	}
+	if err != nil {
+		_ = table.Close()
+		return nil, nil, err
+	}
+	return j, b, nil
+}
+
+// openSockets takes over the sockets that systemd passed, and makes the others.
+func (d *daemon) openSockets(passed systemd.Sockets) (err error) {
 	d.passedTrap = len(passed.Traps) > 0
 	if d.control == nil {
 		if d.control, err = control.Listen(control.Path()); err != nil {
@@ -163,35 +225,7 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (err error) {
 		}
 	}
 	d.openTrap(context.Background(), passed.Traps)
-	if d.friends, err = d.findFriends(d.config); err != nil {
-		return err
-	}
-	e, err := engine.New(d.engineConfig(), seed())
-	if err != nil {
-		return err
-	}
-	d.table = d.config.Table()
-	table, err := nft.Open(d.table)
-	if err != nil {
-		return err
-	}
-	d.judge = newJudge(d.config, e, d.journal)
-	d.judge.keep(d.config)
-	d.blocker = newBlocker(table, d.journal, d.judge.lost)
-	d.actions = newActions(d.config, d.blocker, d.journal)
-	d.judge.blocker, d.judge.actions, d.blocker.actions = d.blocker, d.actions, d.actions
-	d.peers.trouble = trouble{journal: d.journal, what: "who is connected is not spared"}
-	d.peers.look(d) // before the first probe, which may wait in a stored socket
-	e.SetConnected(d.peers.set)
-	// Nobody may be between us and the table before it is known to be ours.
-	found, err := table.Inspect()
-	if err != nil || found == nft.Foreign {
-		return errors.Join(err, foreign(found))
-	}
-	if err := d.openReader(passed.NFLOG, fail); err != nil {
-		return err
-	}
-	return d.install(table, found)
+	return nil
 }
 
 func foreign(s nft.State) error {
@@ -209,23 +243,23 @@ const readyBlocks = 20_000
 // install puts the table and the blocks of an earlier run into the kernel.
 // Where the table was there already, reading its blocks may take a second, so
 // that is done later, by adopt.
-func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
+func (d *daemon) install(j *judge, b *blocker, found nft.State) (err error) {
 	// Watch first, so that no change falls between.
-	if d.watcher, err = table.Watch(); err != nil {
+	if d.watcher, err = b.table.Watch(); err != nil {
 		return err
 	}
 	// A table without our elements was made by an include since: what it
 	// blocked went with the one before.
 	fresh := found == nft.Absent
 	if !fresh {
-		filled, err := table.Filled()
+		filled, err := b.table.Filled()
 		if err != nil {
 			return err
 		}
 		fresh = !filled
 	}
-	d.blocker.wanted = d.elements()
-	adopted, err := table.Install(d.blocker.wanted)
+	b.wanted = d.elements()
+	adopted, err := b.table.Install(b.wanted)
 	if err != nil {
 		return err
 	}
@@ -234,33 +268,24 @@ func (d *daemon) install(table *nft.Table, found nft.State) (err error) {
 	}
 	kept := d.recall(time.Now())
 	if len(kept.Memory) > 0 {
-		if err := d.judge.engine.Recall(kept.Memory); err != nil {
+		if err := j.engine.Recall(kept.Memory); err != nil {
 			d.journal.Notice("", "sources start anew: %v", err)
 		}
 	}
-	d.blocker.restore(kept.Blocks)
+	b.restore(kept.Blocks)
 	for _, k := range kept.Blocks {
-		d.judge.engine.Restore(engine.Block, k.Source, k.Since, k.Until)
+		j.restore(inForce{k.Source, k.Since, k.Until})
 	}
+	d.adopting, d.restoring = !fresh, fresh && len(kept.Blocks) > readyBlocks
 	switch {
-	case fresh && len(kept.Blocks) > readyBlocks:
-		d.restoring = true
-		d.blocker.put(work{do: func() { // the first thing its owner does
-			if _, err := d.blocker.putBack(nil); err != nil {
-				d.journal.Notice("", "the blocks of an earlier run are not all back: %v", err)
-			}
-		}})
+	case d.restoring:
+		d.orders.putBackFirst()
 	case fresh:
-		if _, err := d.blocker.putBack(nil); err != nil {
+		if _, err := b.putBack(nil); err != nil {
 			return err
 		}
 	}
-	d.adopting = !fresh
-	d.actions.start()
-	if !d.adopting {
-		d.actions.keep(d.actions.standing())
-		d.actions.settle()
-	}
+	d.actions.Start()
 	return nil
 }
 
@@ -272,11 +297,8 @@ func (d *daemon) close() {
 	if d.watcher != nil {
 		d.watcher.Close()
 	}
-	if d.blocker != nil {
-		_ = d.blocker.table.Close()
-	}
 	if d.actions != nil {
-		d.actions.stop()
+		d.actions.Stop()
 	}
 	if d.control != nil {
 		d.control.Close()
@@ -302,7 +324,7 @@ func (d *daemon) ready() {
 // startBlocks says what is known of the blocks at the start: with what is done
 // later, the book is not yet what the kernel has.
 func (d *daemon) startBlocks() string {
-	n := d.blocker.count.Load()
+	n := d.orders.blocks()
 	switch {
 	case d.adopting:
 		return fmt.Sprintf("%d blocks by the state file, those in the kernel being read", n)
@@ -320,7 +342,7 @@ func seed() uint64 {
 }
 
 func (d *daemon) findFriends(c *config.Config) ([]host.Friend, error) {
-	friends, err := d.host.Friends(host.Wanted{Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers})
+	friends, err := d.system.host.Friends(host.Wanted{Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers})
 	if err != nil {
 		return nil, err
 	}
@@ -339,7 +361,7 @@ func (d *daemon) prefixes() (out []netip.Prefix) {
 
 func (d *daemon) engineConfig() engine.Config {
 	c := d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
-	links, err := host.OnLink()
+	links, err := d.system.links()
 	if err != nil {
 		d.journal.Notice("", "neighbours on a link count by their IPv6 prefix: %v", err)
 	}

@@ -14,7 +14,7 @@ import (
 // a connection with this host a moment ago: the connection may be younger than
 // what the engine knows. It reports whether it did; settle decides then.
 func (b *blocker) doubt(w *blockWork) bool {
-	if w.event.Proven || w.commanded || byHand(&w.event) || !w.doubted.IsZero() || !b.actions.set.Load().Ignore.Connected {
+	if w.event.Proven || w.commanded || w.maker.Ordered() || !w.doubted.IsZero() || !b.config.Ignore.Connected {
 		return false
 	}
 	if w.source.IsSingleIP() {
@@ -32,7 +32,7 @@ func (b *blocker) doubt(w *blockWork) bool {
 	w.doubted = time.Now()
 	b.doubted = append(b.doubted, w) // no more than block.unproven_rate lets come in the time of a look
 	select {
-	case b.look <- struct{}{}:
+	case b.orders.look <- struct{}{}:
 	default: // asked for already
 	}
 	return true
@@ -41,8 +41,8 @@ func (b *blocker) doubt(w *blockWork) bool {
 // settle makes the blocks put off before a look at who is connected, but for
 // those whom it found. Of these it also ends the blocks that were made since the
 // look before the last: connection tracking may not have known their connections
-// ("notrack"). It returns whom the engine must be told of.
-func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (spared []netip.Prefix, err error) {
+// ("notrack").
+func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	var blocks []*blockWork
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
 		switch {
@@ -50,7 +50,7 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (spared []neti
 			return false
 		case peers.Overlaps(w.source):
 			b.spare(w)
-			spared = append(spared, w.source)
+			b.lost(w.source)
 		default:
 			blocks = append(blocks, w)
 		}
@@ -58,19 +58,17 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (spared []neti
 	})
 	b.commit(blocks, nil)
 	b.recent = slices.DeleteFunc(b.recent, func(p netip.Prefix) bool {
-		e := b.book[p]
+		e := b.book.get(p)
 		if e == nil || looked.Sub(e.since) >= 2*peersEvery {
 			return true
 		}
 		if err != nil || !peers.Overlaps(p) {
 			return false
 		}
-		if _, err = b.unblock(p, "this host has a connection with it, and the probes may be forged"); err == nil {
-			spared = append(spared, p)
-		}
+		_, err = b.unblock(p, "this host has a connection with it, and the probes may be forged")
 		return err == nil
 	})
-	return spared, err
+	return err
 }
 
 // spare leaves a connected peer alone, and tells of it as the engine would
@@ -81,20 +79,6 @@ func (b *blocker) spare(w *blockWork) {
 	ev.Reason, ev.Config = engine.IsConnected.String(), "ignore.connected = true"
 	b.journal.Event(ev)
 	if w.source.IsSingleIP() {
-		b.release(w.source.Addr())
+		b.orders.release(w.source.Addr())
 	}
-}
-
-// undoubt calls off the blocks put off for which which holds, and returns how
-// many these are.
-func (b *blocker) undoubt(which func(netip.Prefix) bool) int {
-	n := len(b.doubted)
-	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
-		if !which(w.source) {
-			return false
-		}
-		b.lost(w.source)
-		return true
-	})
-	return n - len(b.doubted)
 }

@@ -11,7 +11,6 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/explain"
-	"picket/internal/host"
 )
 
 // explain tells what is known of a source, and why it is blocked or not.
@@ -21,7 +20,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 		return nil, fmt.Errorf("%q is no address or prefix", r.Source)
 	}
 	f := &explain.Facts{Asked: p, Now: time.Now()}
-	if err := d.judge.call(ctx, func() { d.judge.facts(f) }); err != nil {
+	if err := d.docket.do(ctx, func(j *judge) { j.facts(f) }); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
@@ -32,7 +31,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 		}
 	}
 	d.mu.Unlock()
-	if err := d.blocker.call(ctx, func() error { d.blocker.facts(f); return nil }); err != nil {
+	if err := d.orders.do(ctx, func(b *blocker) error { b.facts(f); return nil }); err != nil {
 		return nil, err
 	}
 	if len(f.Blocks) > 0 {
@@ -42,7 +41,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 	}
 	if f.Config.Ignore.Connected {
 		// The daemon has told of an error already.
-		peers, _ := host.Peers(d.listenerPort())
+		peers, _ := d.system.peers(d.listenerPort())
 		f.Connected = slices.ContainsFunc(peers, p.Contains)
 	}
 	return explain.Explain(f), nil
@@ -77,11 +76,11 @@ func (j *judge) facts(f *explain.Facts) {
 // facts adds the blocks of the source, or of a part of it.
 func (b *blocker) facts(f *explain.Facts) {
 	var list []control.InForce
-	for p, e := range b.book {
-		if p.Overlaps(f.Source) {
+	for e := range b.book.all() {
+		if e.Source.Overlaps(f.Source) {
 			list = append(list, control.InForce{
-				Block: e.block(f.Now), Config: e.event.Config, ByHand: byHand(&e.event),
-				Protocol: e.event.Protocol, Port: e.event.Port, Commanded: e.commanded,
+				Block: e.row(f.Now), Config: e.Event.Config, ByHand: e.Maker.Ordered(),
+				Protocol: e.Event.Protocol, Port: e.Event.Port, Commanded: e.Commanded,
 			})
 		}
 	}
@@ -90,7 +89,7 @@ func (b *blocker) facts(f *explain.Facts) {
 
 // drops adds the kernel's counters.
 func (d *daemon) drops(f *explain.Facts) error {
-	kernel, err := readBlocks(d.table)
+	kernel, err := d.readBlocks()
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/describe"
 	"picket/internal/event"
@@ -19,84 +20,72 @@ import (
 // A judge owns the engine: one goroutine feeds it probes and carries its
 // decisions to the blocker and the journal, neither of which it waits for.
 type judge struct {
+	docket   *docket
 	engine   *engine.Engine
 	config   *config.Config
-	blocker  *blocker
-	actions  *actions
+	orders   *orders
+	actions  *beside.Set
 	journal  *journal.Writer
-	probes   chan mirrored
-	calls    chan func()
-	ended    chan struct{} // closed when run has ended
 	names    map[uint32]string
 	evidence *evidence.Store
-	transit  transit
 	waiting  [32]engine.Probe // see batch
 	bytes    [32]packetBytes
 }
 
-// probeQueue is how many probes may wait for the engine, some 10 ms of the
-// most that the rules let through. Behind it the kernel's buffer holds 30 times that.
-const probeQueue = 8192
-
-func newJudge(c *config.Config, e *engine.Engine, j *journal.Writer) *judge {
-	return &judge{
-		engine: e, config: c, journal: j,
-		evidence: new(evidence.Store), // it keeps nothing
-		probes:   make(chan mirrored, probeQueue), calls: make(chan func(), 64), ended: make(chan struct{}), names: map[uint32]string{},
+// newJudge returns the judge behind d. It keeps the evidence that c wants.
+func newJudge(c *config.Config, e *engine.Engine, d *docket, o *orders, j *journal.Writer) *judge {
+	out := &judge{docket: d, engine: e, config: c, orders: o, journal: j, evidence: new(evidence.Store), names: map[uint32]string{}}
+	if c.Evidence.Memory > 0 {
+		snap := int(c.NFLOG.Snaplen)
+		out.evidence = evidence.New(int(c.Evidence.Memory), snap)
+		d.transit = newTransit(snap)
 	}
-}
-
-// probe queues a probe and the bytes of its packet; it is for the goroutine that
-// reads. If the judge does not keep up, the reader waits here and the kernel's
-// buffer fills: what it loses then shows in the sequence numbers, and what was
-// stored for us during a restart is all read.
-func (j *judge) probe(p engine.Probe, raw []byte) {
-	select {
-	case j.probes <- mirrored{p, j.transit.put(raw)}:
-		j.transit.sent()
-	case <-j.ended:
-	}
-}
-
-// call has f run by the owner and waits for it.
-func (j *judge) call(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	select {
-	case j.calls <- func() { f(); close(done) }:
-	case <-ctx.Done():
-		return errStopping
-	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return errStopping
-	}
-}
-
-// lost tells the engine that a source is not blocked after all. It is for the
-// blocker, and drops the word rather than wait: the engine finds out by itself
-// when the source's next probe arrives.
-func (j *judge) lost(p netip.Prefix) {
-	select {
-	case j.calls <- func() { j.engine.Unblock(p) }:
-	default:
-	}
+	return out
 }
 
 // run works until ctx ends.
-func (j *judge) run(ctx context.Context) {
-	defer close(j.ended)
+func (j *judge) run(ctx context.Context) error {
+	defer close(j.docket.ended)
 	for {
 		select {
 		case <-ctx.Done():
-			return
-		case m := <-j.probes:
+			return nil
+		case <-j.docket.word:
+			j.forget()
+		case m := <-j.docket.probes:
+			j.forget()
 			j.batch(m)
-		case f := <-j.calls:
-			f()
+		case f := <-j.docket.asked:
+			f(j)
 		}
 	}
+}
+
+// forget has the engine forget who is not blocked after all.
+func (j *judge) forget() {
+	for _, p := range j.docket.takeLost() {
+		j.engine.Unblock(p)
+	}
+}
+
+// An inForce is a block that the engine did not order.
+type inForce struct {
+	source       netip.Prefix
+	since, until time.Time
+}
+
+func (j *judge) restore(list ...inForce) {
+	for _, b := range list {
+		j.engine.Restore(engine.Block, b.source, b.since, b.until)
+	}
+}
+
+func (j *judge) reconfigure(c *config.Config, rules engine.Config) error {
+	if err := j.engine.Reconfigure(rules); err != nil {
+		return err
+	}
+	j.config = c
+	return nil
 }
 
 // batch judges m and what has queued up behind it, so much of it at once as
@@ -105,7 +94,7 @@ func (j *judge) batch(m mirrored) {
 	batch, bytes := append(j.waiting[:0], m.probe), append(j.bytes[:0], m.bytes)
 	for len(batch) < cap(batch) {
 		select {
-		case m := <-j.probes:
+		case m := <-j.docket.probes:
 			batch, bytes = append(batch, m.probe), append(bytes, m.bytes)
 			continue
 		default:
@@ -116,7 +105,7 @@ func (j *judge) batch(m mirrored) {
 		j.engine.Expect(batch)
 	}
 	for i, p := range batch {
-		j.observe(p, j.transit.get(bytes[i]), "")
+		j.observe(p, j.docket.transit.get(bytes[i]), "")
 	}
 }
 
@@ -124,8 +113,8 @@ func (j *judge) batch(m mirrored) {
 func (j *judge) drain() {
 	for {
 		select {
-		case m := <-j.probes:
-			j.observe(m.probe, j.transit.get(m.bytes), "")
+		case m := <-j.docket.probes:
+			j.observe(m.probe, j.docket.transit.get(m.bytes), "")
 		default:
 			return
 		}
@@ -138,11 +127,11 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	d := j.engine.Observe(p)
 	j.evidence.Add(j.engine.SourceOf(p.Source), &p, &d, raw)
 	if d.Release {
-		j.blocker.release(p.Source)
+		j.orders.release(p.Source)
 	}
 	if d.Reason == engine.AlreadyReacted {
-		if _, s := describe.Section(j.config, p.Protocol); j.actions.every(s) {
-			j.actions.again(j.event(&p, &d))
+		if _, s := describe.Section(j.config, p.Protocol); s.Action == engine.Run && j.actions.Every() {
+			j.actions.Again(j.event(&p, &d))
 		}
 	}
 	if d.Action == engine.None && !d.Tell {
@@ -159,7 +148,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	switch {
 	case d.Action == engine.Block: // told when it is done
 	case d.Action != engine.None:
-		j.actions.acted(ev)
+		j.actions.Decided(ev)
 		if d.Tell {
 			j.journal.Event(ev)
 		}
@@ -171,7 +160,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 // block hands a source over to be blocked.
 func (j *judge) block(p *engine.Probe, d *engine.Decision, ev event.Event) {
 	w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
-	if !j.blocker.block(w) {
+	if !j.orders.block(w) {
 		j.engine.Unblock(d.Source)
 		j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
 	}

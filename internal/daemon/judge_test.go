@@ -22,9 +22,7 @@ func testJudge(t testing.TB) *judge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := newJudge(c, e, nil)
-	j.keep(c)
-	return j
+	return newJudge(c, e, newDocket(), newOrders(), nil)
 }
 
 // rare is the time between late answers that are all let be.
@@ -45,9 +43,9 @@ func TestProbePathDoesNotAllocate(t *testing.T) {
 	source := netip.MustParseAddr("203.0.113.1")
 	if n := testing.AllocsPerRun(20_000, func() {
 		at += int64(2 * rare)
-		j.probe(lateAnswer(source, at), raw)
-		j.probe(lateAnswer(source, at), raw)
-		j.batch(<-j.probes)
+		j.docket.probe(lateAnswer(source, at), raw)
+		j.docket.probe(lateAnswer(source, at), raw)
+		j.batch(<-j.docket.probes)
 	}); n != 0 {
 		t.Errorf("%v allocations for two probes", n)
 	}
@@ -63,17 +61,17 @@ func TestTransit(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan struct{})
-	go func() { j.run(ctx); close(ended) }()
+	go func() { _ = j.run(ctx); close(ended) }()
 	source := netip.MustParseAddr("203.0.113.1")
 	var raw [200]byte
 	for i := range 5 * transitSlots {
 		binary.BigEndian.PutUint64(raw[:], uint64(at+int64(i)*int64(rare)))
 		raw[60+i%60] = 1 // sizes differ
-		j.probe(lateAnswer(source, at+int64(i)*int64(rare)), raw[:60+i%60])
+		j.docket.probe(lateAnswer(source, at+int64(i)*int64(rare)), raw[:60+i%60])
 		if i%777 != 0 && i < 5*transitSlots-1 {
 			continue
 		}
-		if err := j.call(ctx, func() {
+		if err := j.docket.do(ctx, func(j *judge) {
 			kept, _ := j.evidence.Of(netip.PrefixFrom(source, 32))
 			for _, k := range kept {
 				if got := binary.BigEndian.Uint64(k.Raw); int64(got) != k.Probe.At || len(k.Raw) != 60+int((k.Probe.At-at)/int64(rare))%60 {
@@ -89,16 +87,16 @@ func TestTransit(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	j.probe(lateAnswer(source, at), bytes.Repeat([]byte{1}, 4096)) // returns, with nobody there to read
+	j.docket.probe(lateAnswer(source, at), bytes.Repeat([]byte{1}, 4096)) // returns, with nobody there to read
 }
 
 func BenchmarkProbePath(b *testing.B) {
 	j, raw, at := testJudge(b), make([]byte, 60), time.Now().UnixNano()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go j.run(ctx)
+	go func() { _ = j.run(ctx) }()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		j.probe(lateAnswer(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), at+int64(i)*int64(rare)), raw)
+		j.docket.probe(lateAnswer(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), at+int64(i)*int64(rare)), raw)
 	}
 }

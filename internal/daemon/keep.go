@@ -54,13 +54,14 @@ type keptBlock struct {
 	Known     string
 	Country   string
 	Commanded bool // the operator's command has run
+	Maker     event.Maker
 }
 
 func keep(e *entry) keptBlock {
-	ev := &e.event
+	ev := &e.Event
 	return keptBlock{
-		Source: e.source, Since: e.since, Until: e.until, Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique,
-		Tool: ev.Tool, Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode, Config: ev.Config, Known: ev.Known, Country: ev.Country, Commanded: e.commanded,
+		Source: e.Source, Since: e.since, Until: e.until, Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique,
+		Tool: ev.Tool, Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode, Config: ev.Config, Known: ev.Known, Country: ev.Country, Commanded: e.Commanded, Maker: e.Maker,
 	}
 }
 
@@ -70,6 +71,14 @@ func (k keptBlock) event() event.Event {
 		Reason: k.Reason, Evidence: k.Evidence, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
 		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known, Country: k.Country,
 	}
+}
+
+// maker returns who made the block. An older picket knew that by a text alone.
+func (k keptBlock) maker() event.Maker {
+	if k.Maker == event.ByProbe && k.Config == event.HandConfig {
+		return event.ByHand
+	}
+	return k.Maker
 }
 
 // recall reads the state file, and tells of one that was of no use. Blocks
@@ -97,22 +106,26 @@ func save(k kept) error {
 // crash makes it forget. The book is saved sooner.
 const memoryAge = 5 * time.Second
 
+// saveAgain is how long to wait after saving has failed.
+const saveAgain = 10 * time.Second
+
 // keepState saves the book when it has changed, at most once a second, and the
 // engine's memory with it, or by itself when that has grown old; and so that
 // saving takes a twentieth of the time at most. lastState saves once more.
-func (d *daemon) keepState(ctx context.Context) {
+func (d *daemon) keepState(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(stateFile().Path), 0o700); err != nil {
 		d.journal.Notice("", "blocks will not be kept over a reboot: %v", err)
-		return
+		return nil
 	}
 	keepSaving(ctx, d.journal, d.kept, save)
+	return nil
 }
 
 // keepSaving saves what kept has. What could not be saved is tried again.
 func keepSaving(ctx context.Context, j *journal.Writer, kept func(context.Context, func(changes, probes uint64) bool) (*kept, uint64, uint64, error), save func(kept) error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	trouble := trouble{journal: j, what: "keeping blocks over a reboot"}
+	trouble := journal.NewTrouble(j, "keeping blocks over a reboot")
 	var changes, probes uint64
 	var last, next time.Time
 	for {
@@ -130,9 +143,9 @@ func keepSaving(ctx context.Context, j *journal.Writer, kept func(context.Contex
 				continue
 			}
 			err = save(*k)
-			trouble.tell(err)
+			trouble.Tell(err)
 			if err != nil {
-				next = now.Add(retryFirst)
+				next = now.Add(saveAgain)
 				continue
 			}
 			changes, probes, last = c, p, now
@@ -144,26 +157,21 @@ func keepSaving(ctx context.Context, j *journal.Writer, kept func(context.Contex
 // kept copies what is to be kept, if it is due by the number of changes of the
 // book and of probes that there were so far.
 func (d *daemon) kept(ctx context.Context, due func(changes, probes uint64) bool) (k *kept, changes, probes uint64, err error) {
-	if err = d.judge.call(ctx, func() { probes = d.judge.engine.Stats().Probes }); err != nil {
+	if probes, err = d.docket.probed(ctx); err != nil {
 		return nil, 0, 0, err
 	}
-	err = d.blocker.call(ctx, func() error {
-		if changes = d.blocker.changes; due(changes, probes) {
-			k = &kept{Blocks: d.blocker.kept()}
-		}
-		return nil
-	})
-	if err != nil || k == nil {
+	blocks, changes, err := d.orders.kept(ctx, func(changes uint64) bool { return due(changes, probes) })
+	if err != nil || blocks == nil {
 		return nil, 0, 0, err
 	}
-	err = d.judge.call(ctx, func() { k.Memory = d.judge.engine.Remember(nil) })
-	return k, changes, probes, err
+	memory, err := d.docket.remember(ctx)
+	return &kept{blocks, memory}, changes, probes, err
 }
 
 // lastState saves everything when nobody owns it any more.
-func (d *daemon) lastState() {
-	if err := save(kept{d.blocker.kept(), d.judge.engine.Remember(nil)}); err != nil {
-		d.journal.Notice("", "blocks are not kept over a reboot: %v", err)
+func lastState(b *blocker, j *judge) {
+	if err := save(kept{b.kept(), j.engine.Remember(nil)}); err != nil {
+		b.journal.Notice("", "blocks are not kept over a reboot: %v", err)
 	}
 }
 

@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"picket/internal/journal"
+	"picket/internal/journal/journaltest"
 )
 
 // TestSavingTellsOfEachFailure: a disk that fills twice is told of twice, and
 // what could not be saved is saved when there is room, though nothing changed.
 func TestSavingTellsOfEachFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &log{from: "keeping"}
+		l := &journaltest.Log{From: "keeping"}
 		j := journal.NewLines(l)
 		ctx, cancel := context.WithCancel(t.Context())
 		var changes atomic.Uint64
@@ -47,12 +48,12 @@ func TestSavingTellsOfEachFailure(t *testing.T) {
 			full.Store(true)
 			changes.Add(1)
 			time.Sleep(time.Minute)
-			if got, want := l.take(), []string{told}; !slices.Equal(got, want) {
+			if got, want := l.Take(), []string{told}; !slices.Equal(got, want) {
 				t.Errorf("full for the %d. time: got %q, want %q", n, got, want)
 			}
 			full.Store(false)
 			time.Sleep(time.Minute)
-			if got, want := l.take(), []string{over}; !slices.Equal(got, want) || saved.Load() != n {
+			if got, want := l.Take(), []string{over}; !slices.Equal(got, want) || saved.Load() != n {
 				t.Errorf("room again: got %s, saved %d times, want %s and %d", strings.Join(got, ", "), saved.Load(), want, n)
 			}
 		}

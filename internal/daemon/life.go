@@ -9,10 +9,10 @@ import (
 	"os"
 	"time"
 
+	"picket/engine"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/systemd"
-	"picket/nflog"
 )
 
 // beat is how often systemd is told what picket does, unless its watchdog
@@ -38,7 +38,7 @@ func (d *daemon) openReader(stored []*os.File, fail func(error)) (err error) {
 			_ = systemd.Forget(f.Name()) // of another group: if it stays, it does no harm
 		}
 	}
-	if d.reader, err = nflog.Open(c, d.judge.probe, fail); err != nil {
+	if d.reader, err = d.system.openReader(c, d.docket.probe, fail); err != nil {
 		return err
 	}
 	if c.Stored != nil {
@@ -58,30 +58,27 @@ func (d *daemon) openReader(stored []*os.File, fail func(error)) (err error) {
 // alive has the judge, behind all that waits for it, say that picket is alive:
 // the watchdog hears of it only if both reading and judging go on.
 func (d *daemon) alive() {
-	select {
-	case d.judge.calls <- func() {
-		s := d.judge.engine.Stats()
+	d.docket.alive(func(s engine.Stats) {
 		// Not to be told is what the watchdog is for.
 		_ = systemd.Alive()
-		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force", s.Probes, s.Sources, d.blocker.count.Load()))
-	}:
-	default: // the judge does not keep up
-	}
+		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force", s.Probes, s.Sources, d.orders.blocks()))
+	})
 }
 
 // watchLoss tells of probes that were lost, at most once a second: each of
 // them may have been the one that mattered.
-func (d *daemon) watchLoss(ctx context.Context) {
+func (d *daemon) watchLoss(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var told uint64
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case now := <-tick.C:
 			if lost := d.reader.Stats().Lost; lost > told {
-				d.journal.Event(event.Event{Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)), Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)})
+				reason := fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)
+				d.journal.Event(event.Event{Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)), Reason: reason})
 				told = lost
 			}
 		}
@@ -95,9 +92,9 @@ func (d *daemon) stop(ctx context.Context, why string) {
 	d.journal.Notice(journal.Stop, "%s", why)
 	_ = systemd.Stopping("stopping") // who is not there cannot be told
 	d.reader.Close()
-	_ = d.judge.call(ctx, d.judge.drain) // it fails when picket fails, and then nobody judges
-	d.actions.stop()
-	if err := d.blocker.call(ctx, func() error { return d.blocker.table.Quiet(d.passedTrap) }); err != nil {
+	_ = d.docket.drain(ctx) // it fails when picket fails, and then nobody judges
+	d.actions.Stop()
+	if err := d.orders.quiet(ctx, d.passedTrap); err != nil {
 		d.journal.Notice("", "%v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"picket/engine"
-	"picket/internal/host"
+	"picket/internal/journal"
 )
 
 // peersEvery is how often it is asked who is connected. peersShare bounds what
@@ -21,27 +21,28 @@ const (
 	peersShare = 50
 )
 
-// peers is whom this host has connections with, for the engine.
+// peers is whom this host has connections with, for judge and blocker.
 type peers struct {
+	ask     func(except uint16) ([]netip.Addr, error)
 	known   []netip.Addr
 	set     engine.Prefixes // of them
-	trouble trouble
+	trouble *journal.Trouble
 }
 
-// watchPeers keeps the engine told of who is connected, and looks at once if a
-// block waits for the answer.
-func (d *daemon) watchPeers(ctx context.Context) {
+// watchPeers keeps judge and blocker told of who is connected, and looks at once
+// if a block waits for the answer.
+func (d *daemon) watchPeers(ctx context.Context) error {
 	timer := time.NewTimer(peersEvery)
 	defer timer.Stop()
 	var pause <-chan time.Time // while looking again would cost too much
 	for {
-		look := d.blocker.look
+		look := d.orders.look
 		if pause != nil {
 			look = nil
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-pause:
 			pause = nil
 			continue
@@ -49,7 +50,7 @@ func (d *daemon) watchPeers(ctx context.Context) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		changed := d.peers.look(d)
+		changed := d.lookAtPeers()
 		took := time.Since(began)
 		d.tellPeers(ctx, changed, began)
 		timer.Reset(max(peersEvery, peersShare*took))
@@ -57,40 +58,31 @@ func (d *daemon) watchPeers(ctx context.Context) {
 	}
 }
 
-// tellPeers tells the owners what a look has found. The engine hears first whom
-// it must spare, and then who was spared. It fails when picket is stopping, and
-// then nobody judges.
+// tellPeers tells the owners what a look has found. The judge hears first whom
+// to spare, and then who was spared. It fails when picket is stopping, and then
+// nobody judges.
 func (d *daemon) tellPeers(ctx context.Context, changed bool, looked time.Time) {
 	if changed {
-		_ = d.judge.call(ctx, func() { d.judge.engine.SetConnected(d.peers.set) })
+		_ = d.docket.setConnected(ctx, d.peers.set)
 	}
-	var spared []netip.Prefix
-	if err := d.blocker.call(ctx, func() (err error) {
-		spared, err = d.blocker.settle(d.peers.set, looked)
-		return err
-	}); err != nil && !errors.Is(err, errStopping) {
+	if err := d.orders.settle(ctx, d.peers.set, looked); err != nil && !errors.Is(err, errStopping) {
 		d.journal.Notice("", "%v", err)
-	}
-	if len(spared) > 0 {
-		_ = d.judge.call(ctx, func() {
-			for _, p := range spared {
-				d.judge.engine.Unblock(p)
-			}
-		})
 	}
 }
 
-// look asks the kernel, and reports whether the answer is another one than
-// last time. If the kernel does not answer, the last one holds.
-func (p *peers) look(d *daemon) (changed bool) {
-	d.mu.Lock()
-	wanted := d.config.Ignore.Connected
-	d.mu.Unlock()
+func (d *daemon) lookAtPeers() (changed bool) {
+	return d.peers.look(d.current().Ignore.Connected, d.listenerPort())
+}
+
+// look asks the kernel, if anybody is to be spared, and reports whether the
+// answer is another one than last time. Connections to the port except do not
+// count. If the kernel does not answer, the last answer holds.
+func (p *peers) look(spare bool, except uint16) (changed bool) {
 	var now []netip.Addr
-	if wanted {
+	if spare {
 		var err error
-		now, err = host.Peers(d.listenerPort())
-		p.trouble.tell(err)
+		now, err = p.ask(except)
+		p.trouble.Tell(err)
 		if err != nil {
 			return false
 		}

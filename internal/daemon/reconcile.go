@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"picket/engine"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/nft"
@@ -22,8 +21,8 @@ import (
 
 // readBlocks reads the blocked sets over a connection of its own: 100,000 take
 // a second, for which the owner of the table must not stand still.
-func readBlocks(c nft.Config) ([]nft.Block, error) {
-	t, err := nft.Open(c)
+func (d *daemon) readBlocks() ([]nft.Block, error) {
+	t, err := d.system.openTable(d.table)
 	if err != nil {
 		return nil, err
 	}
@@ -31,28 +30,24 @@ func readBlocks(c nft.Config) ([]nft.Block, error) {
 	return t.Blocks()
 }
 
-// adopt books the blocks that the kernel has from an earlier run.
-func (d *daemon) adopt(ctx context.Context) {
-	if !d.adopting {
-		return
+// adopt books the blocks that the kernel has from an earlier run, and then puts
+// what stands beside them in line with the book.
+func (d *daemon) adopt(ctx context.Context) error {
+	if d.adopting {
+		if err := d.reconcile(ctx, ""); err != nil && !errors.Is(err, errStopping) {
+			d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
+		}
 	}
-	err := d.reconcile(ctx, "")
-	if err != nil && !errors.Is(err, errStopping) {
-		d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
-	}
-	// What stands beside the blocks is settled with what is known of them.
-	standing := d.actions.standing()
-	_ = d.blocker.call(ctx, func() error { d.actions.keep(standing); return nil })
-	d.actions.settle()
+	d.actions.Settle(ctx)
+	return nil
 }
 
 // watchTable looks after the table when another process has changed it.
-func (d *daemon) watchTable(ctx context.Context, cancel context.CancelCauseFunc) {
+func (d *daemon) watchTable(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, d.watcher.Close)
 	defer stop()
 	err := d.watcher.Run(func(by string) {
-		whole := false
-		err := d.blocker.call(ctx, func() (err error) { whole, err = d.blocker.reinstall(by); return err })
+		whole, err := d.orders.reinstall(ctx, by)
 		if err == nil && whole {
 			err = d.reconcile(ctx, by)
 		}
@@ -60,98 +55,99 @@ func (d *daemon) watchTable(ctx context.Context, cancel context.CancelCauseFunc)
 			d.journal.Notice("", "table inet %s was changed by %s and could not be put right: %v", nft.Name, by, err)
 		}
 	})
-	if err != nil && ctx.Err() == nil {
-		cancel(err)
+	if ctx.Err() != nil {
+		return nil
 	}
+	return err
 }
 
-// reconcile makes the book agree with the kernel. by is who changed the table,
-// "" at the start.
+// attempts is how often the blocks are read while the book may change, before
+// it must stand still for it.
+const attempts = 5
+
+// reconcile makes the book agree with the kernel, and tells the judge. By is who
+// changed the table, "" at the start.
 func (d *daemon) reconcile(ctx context.Context, by string) error {
-	const attempts = 5
-	for attempt := 1; ; attempt++ {
-		var before uint64
-		if err := d.blocker.call(ctx, func() error { before = d.blocker.changes; return nil }); err != nil {
-			return err
-		}
-		list, err := readBlocks(d.table)
+	differ, err := d.agree(ctx, by)
+	if err != nil {
+		return err
+	}
+	d.docket.unblocked(differ.gone...)
+	return d.docket.restore(ctx, differ.found...)
+}
+
+func (d *daemon) agree(ctx context.Context, by string) (*differences, error) {
+	for range attempts - 1 {
+		before, err := d.orders.changes(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		agreed := false
-		var found, gone []*entry
-		err = d.blocker.call(ctx, func() (err error) {
-			if attempt == attempts {
-				// The book changes all the time: let it stand still for once.
-				list, err = d.blocker.table.Blocks()
-			} else if d.blocker.changes != before {
-				return nil // list is of yesterday
-			}
-			agreed = true
-			if err == nil {
-				found, gone = d.blocker.agree(list, by)
-			}
-			return err
-		})
+		list, err := d.readBlocks()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if agreed {
-			return d.judge.call(ctx, func() {
-				for _, e := range found {
-					d.judge.engine.Restore(engine.Block, e.source, e.since, e.until)
-				}
-				for _, e := range gone {
-					d.judge.engine.Unblock(e.source)
-				}
-			})
+		if differ, err := d.orders.agree(ctx, list, by, before); err != nil || differ != nil {
+			return differ, err
 		}
 	}
+	return d.orders.agreeNow(ctx, by)
+}
+
+// differences are where book and kernel did not agree.
+type differences struct {
+	found []inForce      // blocks that the kernel had and the book had not
+	gone  []netip.Prefix // that the book had and the kernel had not
 }
 
 // agree books what the kernel has, by list, and the book has not, and strikes
-// what the book has and the kernel has not; both are returned.
-func (b *blocker) agree(list []nft.Block, by string) (found, gone []*entry) {
-	now := time.Now()
+// what the book has and the kernel has not.
+func (b *blocker) agree(list []nft.Block, by string) *differences {
+	now, differ := time.Now(), new(differences)
 	have := make(map[netip.Prefix]bool, len(list))
 	for _, x := range list {
 		have[x.Source] = true
-		if b.book[x.Source] == nil && x.For > 0 {
-			reason := "from an earlier run"
-			if by != "" {
-				reason = "added to the set by " + by
-			}
-			ev := event.Event{Event: "block", Time: now, Source: event.SourceName(x.Source), Action: "block", For: event.Seconds(x.For), Reason: reason}
-			if by != "" {
-				ev.Config = handmade
-			}
-			e := b.enter(x.Source, now, now.Add(x.For), ev)
-			found = append(found, e)
-			if by == "" {
-				// Whether a command was run is not known; to undo what was not done
-				// does no harm.
-				e.commanded = true
-				continue
-			}
-			b.actions.blocked(e, &blockWork{}) // as beside a block by "picket block"
-			b.journal.Event(ev)
+		if !b.book.has(x.Source) && x.For > 0 {
+			differ.found = append(differ.found, inForce{x.Source, now, now.Add(x.For)})
+			b.find(x, by, now)
 		}
 	}
-	for p, e := range b.book {
+	var gone []*entry
+	for e := range b.book.all() {
 		// An element that is about to end may have ended.
-		if !have[p] && e.until.Sub(now) > time.Second {
+		if !have[e.Source] && e.until.Sub(now) > time.Second {
 			gone = append(gone, e)
 		}
 	}
+	reason := "not in the kernel any more"
+	if by != "" {
+		reason = "deleted from the set by " + by
+	}
 	for _, e := range gone {
-		reason := "not in the kernel any more"
-		if by != "" {
-			reason = "deleted from the set by " + by
-		}
-		b.strike(e)
+		differ.gone = append(differ.gone, e.Source)
+		b.book.strike(e)
 		b.end(e, "unblock", reason, now, true)
 	}
-	return found, gone
+	return differ
+}
+
+// find books a block that the kernel has, of an earlier run or by somebody.
+func (b *blocker) find(x nft.Block, by string, now time.Time) {
+	ev := event.Event{
+		Event: "block", Time: now, Source: event.SourceName(x.Source), Action: "block", For: event.Seconds(x.For),
+		Reason: "from an earlier run",
+	}
+	if by == "" {
+		// Whether a command was run is not known; to undo what was not done does no
+		// harm.
+		e := b.book.enter(x.Source, now, now.Add(x.For), ev)
+		e.Maker, e.Commanded = event.Earlier, true
+		return
+	}
+	ev.Reason, ev.Config = "added to the set by "+by, event.HandConfig
+	e := b.book.enter(x.Source, now, now.Add(x.For), ev)
+	e.Maker = event.Outside
+	b.actions.Blocked(&e.Block) // as beside a block by "picket block"
+	b.journal.Event(ev)
 }
 
 // reinstall puts back a table that somebody took away, changed, or made anew,
@@ -178,7 +174,7 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, missing, len(b.book))
+	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, missing, b.book.count.Load())
 	return false, nil
 }
 
@@ -187,9 +183,9 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 func (b *blocker) putBack(have map[netip.Prefix]bool) (int, error) {
 	var missing []nft.Block
 	now := time.Now()
-	for p, e := range b.book {
-		if !have[p] && e.until.After(now) {
-			missing = append(missing, nft.Block{Source: p, For: e.until.Sub(now)})
+	for e := range b.book.all() {
+		if !have[e.Source] && e.until.After(now) {
+			missing = append(missing, nft.Block{Source: e.Source, For: e.until.Sub(now)})
 		}
 	}
 	for part := range slices.Chunk(missing, 20*batch) {
@@ -198,4 +194,11 @@ func (b *blocker) putBack(have map[netip.Prefix]bool) (int, error) {
 		}
 	}
 	return len(missing), nil
+}
+
+// putBackAll blocks what the book has, and tells if that fails.
+func (b *blocker) putBackAll() {
+	if _, err := b.putBack(nil); err != nil {
+		b.journal.Notice("", "the blocks of an earlier run are not all back: %v", err)
+	}
 }

@@ -16,23 +16,23 @@ import (
 // invalid file changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
-	d.actions.reload()
+	d.actions.Reopen()
 	c, err := d.load()
 	was := d.current()
 	if err == nil && (c.NFLOG != was.NFLOG || c.Detect.Sources != was.Detect.Sources || c.Evidence != was.Evidence) {
 		d.journal.Notice("", "nflog.group, nflog.snaplen, detect.sources and evidence.memory change only with a restart: the old ones stay")
 		c.NFLOG, c.Detect.Sources, c.Evidence = was.NFLOG, was.Detect.Sources, was.Evidence
 	}
-	if err == nil && keepBounds(c, was) {
-		d.journal.Notice("", "run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart: the old ones stay")
-	}
 	if err == nil {
+		if keys := d.actions.Fixed(c); keys != "" {
+			d.journal.Notice("", "%s change only with a restart: the old ones stay", keys)
+		}
 		err = d.apply(ctx, c)
 	}
 	if err != nil {
 		d.journal.Notice(journal.ReloadRefused, "the configuration was not changed: %v", err)
 	} else {
-		d.journal.Notice(journal.Reload, "the configuration was read again: %s", d.path)
+		d.journal.Notice(journal.Reload, "the configuration was read again: %s", d.options.Path)
 	}
 	_ = systemd.Ready("running")
 }
@@ -65,58 +65,35 @@ func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 	return nil
 }
 
-// push hands configuration and friends to the owners. A friend that is blocked
-// is freed.
+// push hands configuration and friends to the owners and the actions.
 func (d *daemon) push(ctx context.Context) error {
-	cfg, els, c := d.engineConfig(), d.elements(), d.config
-	var refused error
-	if err := d.judge.call(ctx, func() {
-		if refused = d.judge.engine.Reconfigure(cfg); refused == nil {
-			d.judge.config = c
-		}
-	}); err != nil {
+	rules, els, c := d.engineConfig(), d.elements(), d.config
+	if err := d.docket.reconfigure(ctx, c, rules); err != nil {
 		return err
 	}
-	if refused != nil {
-		return refused
+	if err := d.orders.reconfigure(ctx, c, els, &rules); err != nil {
+		return err
 	}
-	err := d.blocker.call(ctx, func() error {
-		d.blocker.wanted = els
-		if err := d.blocker.table.Fill(els); err != nil {
-			return err
-		}
-		d.blocker.callOff(cfg.Spared)
-		for p, e := range d.blocker.book {
-			if cfg.Protected.Overlaps(p) || cfg.Spared(p) && !byHand(&e.event) {
-				if _, err := d.blocker.unblock(p, "the address is protected now, or of a list that is not blocked"); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		d.actions.configure(c)
-	}
-	return err
+	d.actions.Configure(c)
+	return nil
 }
 
 // watchHost follows the host's addresses, gateways and resolvers.
-func (d *daemon) watchHost(ctx context.Context) {
-	t := trouble{journal: d.journal, what: "the host's addresses and routes"}
+func (d *daemon) watchHost(ctx context.Context) error {
+	t := journal.NewTrouble(d.journal, "the host's addresses and routes")
 	for {
-		err := d.host.Watch(ctx, func() {
+		err := d.system.host.Watch(ctx, func() {
 			if err := d.apply(ctx, nil); !errors.Is(err, errStopping) {
-				t.tell(err)
+				t.Tell(err)
 			}
 		})
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
-		t.tell(err)
+		t.Tell(err)
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-time.After(rewatch):
 		}
 	}

@@ -3,22 +3,18 @@
 package daemon
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 
+	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/event"
-	"picket/internal/hook"
-	"picket/internal/hostsdeny"
-	"picket/internal/route"
 	"picket/nft"
 )
 
@@ -33,7 +29,7 @@ func Remove(out io.Writer, warn func(format string, args ...any), c *config.Conf
 	closeSockets(warn)
 	blocks, err := removeTable(out, warn, c)
 	// What cannot be undone keeps nothing else from it.
-	return errors.Join(faults, err, removeRoutes(out, c), removeLines(c), endAll(c, blocks), forgetState())
+	return errors.Join(faults, err, beside.Remove(out, c, blocks), forgetState())
 }
 
 // closeSockets has systemd close the sockets that would start picket again, if
@@ -78,7 +74,7 @@ func endDaemon() error {
 
 // removeTable removes the table and returns the blocks that were in it, if
 // somebody wants to know.
-func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (blocks []nft.Block, err error) {
+func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (blocks []netip.Prefix, err error) {
 	t, err := nft.Open(c.Table())
 	if err != nil {
 		return nil, err
@@ -88,9 +84,13 @@ func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (bl
 	if err != nil {
 		return nil, err
 	}
-	if len(c.Run.End) > 0 && (state == nft.Ours || state == nft.Complete) {
-		if blocks, err = t.Blocks(); err != nil {
+	if beside.Ends(c) && (state == nft.Ours || state == nft.Complete) {
+		list, err := t.Blocks()
+		if err != nil {
 			warn("run.end will not be run: %v", err) // of a table that is not whole
+		}
+		for _, b := range list {
+			blocks = append(blocks, b.Source)
 		}
 	}
 	removed, err := t.Remove()
@@ -103,68 +103,4 @@ func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (bl
 	}
 	_, err = fmt.Fprintln(out, text)
 	return blocks, err
-}
-
-// removeRoutes removes routes and rules, those of an earlier configuration with
-// the same table too.
-func removeRoutes(out io.Writer, c *config.Config) error {
-	t, err := route.Open(c.Route.Config())
-	if err != nil {
-		if c.Route.Type == route.None {
-			return nil // the table is somebody else's
-		}
-		return err
-	}
-	defer t.Close()
-	list, err := t.List()
-	if err == nil {
-		err = t.Clear()
-	}
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "removed %d routes of table %d\n", len(list), c.Route.Table)
-	return err
-}
-
-// removeLines takes picket's section out of hosts.deny.
-func removeLines(c *config.Config) error {
-	f, err := hostsdeny.New(c.HostsDeny.File, cmp.Or(c.HostsDeny.Line, hostsdeny.FormatPlain))
-	if err != nil {
-		return err
-	}
-	return f.Clear()
-}
-
-// endAll runs the command for the end of a block for each.
-func endAll(c *config.Config, blocks []nft.Block) error {
-	end, err := hook.Parse(c.Run.End)
-	if err != nil || end.IsZero() || len(blocks) == 0 {
-		return err
-	}
-	bounds := c.Run.Hooks()
-	bounds.Queue = len(blocks)
-	runner := hook.New(bounds)
-	results := make(chan hook.Result, len(blocks))
-	for _, b := range blocks {
-		ev := event.Event{Event: "unblock", Time: time.Now(), Source: event.SourceName(b.Source), Action: "none", Reason: "picket remove"}
-		runner.Submit(end, ev, func(r hook.Result) { results <- r }) // the queue has room for all
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- runner.Run(ctx) }()
-	var first error
-	failed := 0
-	for range blocks {
-		if r := <-results; r.Err != nil {
-			failed++
-			first = cmp.Or(first, r.Err)
-		}
-	}
-	cancel()
-	<-ended
-	if failed > 0 {
-		return fmt.Errorf("run.end failed for %d of %d blocks, first: %w", failed, len(blocks), first)
-	}
-	return nil
 }

@@ -17,61 +17,52 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/event"
-	"picket/internal/evidence"
-	"picket/nft"
 )
 
 // serve answers the commands that come over the control socket.
-func (d *daemon) serve(ctx context.Context, cancel context.CancelCauseFunc) {
-	err := control.Serve(ctx, d.control, func(r control.Request) (any, error) {
-		switch r.Command {
-		case "status":
-			return d.status(ctx)
-		case "blocks":
-			return d.blocks(ctx)
-		case "sources":
-			return d.sources(ctx)
-		case "block":
-			return nil, d.block(ctx, r)
-		case "unblock":
-			return d.unblock(ctx, r)
-		case "explain":
-			return d.explain(ctx, r)
-		case "remove":
-			return d.remove()
-		}
-		return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, d.version)
-	})
-	if err != nil {
-		cancel(err)
+func (d *daemon) serve(ctx context.Context) error {
+	return control.Serve(ctx, d.control, func(r control.Request) (any, error) { return d.answer(ctx, r) })
+}
+
+func (d *daemon) answer(ctx context.Context, r control.Request) (any, error) {
+	switch r.Command {
+	case "status":
+		return d.status(ctx)
+	case "blocks":
+		return d.blocks(ctx)
+	case "sources":
+		return d.sources(ctx)
+	case "block":
+		return nil, d.block(ctx, r)
+	case "unblock":
+		return d.unblock(ctx, r)
+	case "explain":
+		return d.explain(ctx, r)
+	case "remove":
+		return d.remove()
 	}
+	return nil, fmt.Errorf("unknown command %q: the daemon is of version %s", r.Command, d.options.Version)
 }
 
 func (d *daemon) status(ctx context.Context) (*control.Status, error) {
-	var e engine.Stats
-	var known map[string]uint64
-	var kept evidence.Stats
-	var flooding bool
-	if err := d.judge.call(ctx, func() {
-		e, known, kept = d.judge.engine.Stats(), d.judge.engine.Lists(), d.judge.evidence.Stats()
-		flooding = d.judge.engine.Flooding(time.Now())
-	}); err != nil {
+	e, err := d.docket.tally(ctx)
+	if err != nil {
 		return nil, err
 	}
-	var reaction control.Reaction
-	if err := d.blocker.call(ctx, func() error { reaction = d.blocker.speed.summary(); return nil }); err != nil {
+	reaction, err := d.orders.reaction(ctx)
+	if err != nil {
 		return nil, err
 	}
 	c := d.current()
 	r := d.reader.Stats()
 	s := &control.Status{
-		Version: d.version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
+		Version: d.options.Version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
 		Modes:  map[string][]string{"tcp": c.TCP.Modes.Names(), "udp": c.UDP.Modes.Names(), "ip": c.IP.Modes.Names()},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
-		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: flooding, Blocks: int(d.blocker.count.Load()),
-		Evidence: control.Evidence{Probes: kept.Probes, Capacity: kept.Capacity, Sources: kept.Sources},
-		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: known, Buffer: d.reader.Buffer(), Reaction: reaction,
+		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.flooding, Blocks: int(d.orders.blocks()),
+		Evidence: control.Evidence{Probes: e.evidence.Probes, Capacity: e.evidence.Capacity, Sources: e.evidence.Sources},
+		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists, Buffer: d.reader.Buffer(), Reaction: reaction,
 	}
 	for i, n := range e.Reasons {
 		if n > 0 {
@@ -87,8 +78,8 @@ const recentSources = 256
 
 // sources lists the sources that were seen last.
 func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
-	var recent []engine.Source
-	if err := d.judge.call(ctx, func() { recent = d.judge.engine.Recent(recentSources) }); err != nil {
+	recent, err := d.docket.recent(ctx, recentSources)
+	if err != nil {
 		return nil, err
 	}
 	c := d.current()
@@ -108,12 +99,12 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 // blocks lists the book with the kernel's counters, which are read over a
 // connection of their own: reading 100,000 takes a second.
 func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
-	var list []control.Block
-	if err := d.blocker.call(ctx, func() error { list = d.blocker.list(time.Now()); return nil }); err != nil {
+	list, err := d.orders.list(ctx)
+	if err != nil {
 		return nil, err
 	}
 	drops := map[netip.Prefix]uint64{}
-	kernel, err := readBlocks(d.table)
+	kernel, err := d.readBlocks()
 	if err != nil {
 		return nil, err
 	}
@@ -139,54 +130,35 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 		return err
 	}
 	d.mu.Lock()
-	friends := d.friends
+	friends, c := d.friends, d.config
 	d.mu.Unlock()
 	for _, f := range friends {
 		if f.Prefix.Overlaps(p) {
-			return refuseFriend(p, fmt.Sprintf("%s is protected (%s)", event.SourceName(f.Prefix), f.Why))
+			return fmt.Errorf("%s must not be blocked: %s is protected (%s). To block it all the same, change [ignore] in the configuration",
+				event.SourceName(p), event.SourceName(f.Prefix), f.Why)
 		}
 	}
 	now := time.Now()
-	ev := event.Event{Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length), Reason: r.Reason, Config: handmade}
-	d.actions.set.Load().Locate(&ev, p.Addr())
-	if err := d.blocker.call(ctx, func() error {
-		w := &blockWork{source: p, length: time.Duration(length), event: ev}
-		if err := d.blocker.table.Block([]nft.Block{{Source: p, For: w.length}}, d.blocker.known); err != nil {
-			return err
-		}
-		d.blocker.blocked(w, now)
-		return nil
-	}); err != nil {
+	w := &blockWork{source: p, length: time.Duration(length), maker: event.ByHand, event: event.Event{
+		Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length),
+		Reason: r.Reason, Config: event.HandConfig,
+	}}
+	c.Locate(&w.event, p.Addr())
+	if err := d.orders.byHand(ctx, w, now); err != nil {
 		return err
 	}
-	return d.judge.call(ctx, func() { d.judge.engine.Restore(engine.Block, p, now, now.Add(time.Duration(length))) })
+	return d.docket.restore(ctx, inForce{p, now, now.Add(w.length)})
 }
 
-func (d *daemon) unblock(ctx context.Context, r control.Request) (n int, err error) {
-	var p netip.Prefix
+func (d *daemon) unblock(ctx context.Context, r control.Request) (int, error) {
+	var p netip.Prefix // all
 	if !r.All {
 		var ok bool
 		if p, ok = config.ParseSource(r.Source); !ok {
 			return 0, fmt.Errorf("%q is no address or prefix", r.Source)
 		}
 	}
-	err = d.blocker.call(ctx, func() (err error) {
-		if n, err = d.blocker.unblock(p, "by hand"); err == nil && n == 0 && !r.All {
-			err = notBlocked(d.blocker.book, p)
-		}
-		return err
-	})
-	return n, err
-}
-
-// notBlocked says so of a source, and which block it is part of.
-func notBlocked(book map[netip.Prefix]*entry, p netip.Prefix) error {
-	for bits := p.Bits() - 1; bits >= 0; bits-- {
-		if whole := netip.PrefixFrom(p.Addr(), bits).Masked(); book[whole] != nil {
-			return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that", event.SourceName(p), whole, whole)
-		}
-	}
-	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
+	return d.orders.unblock(ctx, p)
 }
 
 // remove ends the daemon, which would put back what "picket remove" takes

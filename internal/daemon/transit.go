@@ -4,8 +4,6 @@ package daemon
 
 import (
 	"picket/engine"
-	"picket/internal/config"
-	"picket/internal/evidence"
 )
 
 // A mirrored is a probe on its way from the reader to the judge.
@@ -36,14 +34,8 @@ type transit struct {
 // the one that is being written.
 const transitSlots = probeQueue + 2*len(judge{}.waiting)
 
-// keep has the judge keep evidence, if that is wanted.
-func (j *judge) keep(c *config.Config) {
-	if c.Evidence.Memory == 0 {
-		return
-	}
-	snap := int(c.NFLOG.Snaplen)
-	j.evidence = evidence.New(int(c.Evidence.Memory), snap)
-	j.transit = transit{snap: snap, slots: uint32(transitSlots), raw: make([]byte, transitSlots*snap)}
+func newTransit(snap int) transit {
+	return transit{snap: snap, slots: uint32(transitSlots), raw: make([]byte, transitSlots*snap)}
 }
 
 // put writes the bytes of a packet into the next slot.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"picket/engine"
-	"picket/internal/show"
 	"picket/internal/trap"
 )
 
@@ -54,9 +53,9 @@ func (d *daemon) trapPort() uint16 {
 }
 
 // serveTrap hands every trapped connection to the judge.
-func (d *daemon) serveTrap(ctx context.Context) {
+func (d *daemon) serveTrap(ctx context.Context) error {
 	if d.trap == nil {
-		return
+		return nil
 	}
 	port := d.listenerPort()
 	err := d.trap.Serve(ctx, func(c trap.Connection) {
@@ -70,11 +69,10 @@ func (d *daemon) serveTrap(ctx context.Context) {
 		}
 		// The connection has ended and is one of a bounded number, so waiting
 		// for the judge holds nobody up.
-		if err := d.judge.call(ctx, func() { d.judge.observe(p, c.Data, show.Quote(c.Data)) }); err != nil {
-			return // stopping
-		}
+		_ = d.docket.observe(ctx, p, c.Data) // it fails when picket stops
 	})
 	if err != nil && ctx.Err() == nil {
 		d.journal.Notice("", "the trap ended, connections to classic ports are not completed any more: %v", err)
 	}
+	return nil
 }

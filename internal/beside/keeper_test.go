@@ -1,82 +1,49 @@
 // SPDX-License-Identifier: MIT
 
-package daemon
+package beside
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"picket/internal/journal"
+	"picket/internal/journal/journaltest"
 )
-
-// A log is what was done, in order, and what was told.
-type log struct {
-	from  string // where what is told begins in its line
-	mu    sync.Mutex
-	lines []string
-}
-
-func (l *log) add(format string, args ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, fmt.Sprintf(format, args...))
-}
-
-// Write takes what is told, without the form of a line around it.
-func (l *log) Write(b []byte) (int, error) {
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSuffix(line, "\n")
-		if i := strings.Index(line, l.from); i >= 0 {
-			line = strings.TrimSuffix(line[i:], `"`)
-		}
-		l.add("%s", line)
-	}
-	return len(b), nil
-}
-
-func (l *log) take() (lines []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines, l.lines = l.lines, nil
-	return lines
-}
 
 // A brittle holder fails to be emptied at first.
 type brittle struct {
-	*log
+	*journaltest.Log
 	name  string
 	fails int
 }
 
 func (b *brittle) Update(add, remove []netip.Prefix) error {
-	b.add("%s update %v %v", b.name, add, remove)
+	b.Add("%s update %v %v", b.name, add, remove)
 	return nil
 }
 
 func (b *brittle) Replace(all []netip.Prefix) error {
-	b.add("%s replace %v", b.name, all)
+	b.Add("%s replace %v", b.name, all)
 	return nil
 }
 
 func (b *brittle) Clear() error {
 	if b.fails > 0 {
 		b.fails--
-		b.add("%s fails", b.name)
+		b.Add("%s fails", b.name)
 		return errors.New("busy")
 	}
-	b.add("%s clear", b.name)
+	b.Add("%s clear", b.name)
 	return nil
 }
 
-func (b *brittle) Close() { b.add("%s close", b.name) }
+func (b *brittle) Close() { b.Add("%s close", b.name) }
 
 // TestKeeperEmptiesWhatFailedAtFirst: what could not be emptied is emptied
 // later, and nothing is in order before.
@@ -102,8 +69,8 @@ func TestKeeperEmptiesWhatFailedAtFirst(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := &log{from: "routes: "}
-				x.old.log, x.first.log = l, l
+				l := &journaltest.Log{From: "routes: "}
+				x.old.Log, x.first.Log = l, l
 				j := journal.NewLines(l)
 				k := newKeeper("routes", j, 10*time.Millisecond)
 				k.all = func(context.Context) ([]netip.Prefix, error) {
@@ -111,22 +78,22 @@ func TestKeeperEmptiesWhatFailedAtFirst(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
-				go func() { k.run(ctx); close(done) }()
+				go func() { _ = k.run(ctx); close(done) }()
 				if x.old.name != "" {
 					k.set(&x.old, true)
 					time.Sleep(time.Second)
-					l.take()
+					l.Take()
 				}
 				k.set(&x.first, x.keep)
 				time.Sleep(time.Second)
 				if x.newer {
-					k.set(&brittle{log: l, name: "b"}, true)
+					k.set(&brittle{Log: l, name: "b"}, true)
 				}
 				time.Sleep(2 * time.Minute)
 				cancel()
 				<-done
 				j.Close()
-				if got := l.take(); !slices.Equal(got, x.want) {
+				if got := l.Take(); !slices.Equal(got, x.want) {
 					t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(x.want, "\n"))
 				}
 			})

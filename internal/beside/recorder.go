@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package daemon
+package beside
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type logFile struct {
 	format  history.Format
 	empty   bool // it is of this run alone
 	file    *history.File
-	trouble trouble
+	trouble *journal.Trouble
 }
 
 // recordQueue is how many records may wait for the disk.
@@ -37,8 +37,8 @@ const recordQueue = 4096
 func newRecorder(j *journal.Writer) *recorder {
 	return &recorder{
 		queue:   queue.New[history.Record](recordQueue),
-		history: logFile{trouble: trouble{journal: j, what: "history"}},
-		blocked: logFile{trouble: trouble{journal: j, what: "file of blocked sources"}, empty: true, format: history.PortSentry1},
+		history: logFile{trouble: journal.NewTrouble(j, "history")},
+		blocked: logFile{trouble: journal.NewTrouble(j, "file of blocked sources"), empty: true, format: history.PortSentry1},
 	}
 }
 
@@ -52,10 +52,11 @@ func (r *recorder) configure(c config.History) {
 }
 
 // run writes until ctx ends, and then what is queued.
-func (r *recorder) run(ctx context.Context) {
+func (r *recorder) run(ctx context.Context) error {
 	r.queue.Each(ctx, r.write)
 	r.queue.Rest(r.write)
 	r.configure(config.History{})
+	return nil
 }
 
 func (r *recorder) write(rec history.Record) {
@@ -69,15 +70,15 @@ func (r *recorder) write(rec history.Record) {
 
 func (l *logFile) set(path string, format history.Format) {
 	if l.file != nil && path == l.path && format == l.format {
-		l.trouble.tell(l.file.Reopen())
+		l.trouble.Tell(l.file.Reopen())
 		return
 	}
 	if l.file != nil {
-		l.trouble.tell(l.file.Close())
+		l.trouble.Tell(l.file.Close())
 	}
 	l.path, l.format, l.file = path, format, nil
 	if path != "" {
-		l.trouble.tell(l.open())
+		l.trouble.Tell(l.open())
 	}
 }
 
@@ -92,9 +93,9 @@ func (l *logFile) write(rec history.Record) {
 	}
 	if l.file == nil {
 		if err := l.open(); err != nil {
-			l.trouble.tell(err)
+			l.trouble.Tell(err)
 			return
 		}
 	}
-	l.trouble.tell(l.file.Write(rec))
+	l.trouble.Tell(l.file.Write(rec))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package daemon
+package beside
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"picket/internal/journal"
-	"picket/internal/route"
 )
 
 // A keeper keeps something beside the set in step with the blocks: the routes,
@@ -18,8 +17,7 @@ import (
 // or more has changed than is gathered, everything is handed over anew: the
 // book of blocks is what counts.
 type keeper struct {
-	journal *journal.Writer
-	trouble trouble
+	trouble *journal.Trouble
 	gather  time.Duration
 	all     func(context.Context) ([]netip.Prefix, error) // what must be there
 
@@ -56,7 +54,7 @@ const (
 
 func newKeeper(what string, j *journal.Writer, gather time.Duration) *keeper {
 	return &keeper{
-		journal: j, trouble: trouble{journal: j, what: what}, gather: gather,
+		trouble: journal.NewTrouble(j, what), gather: gather,
 		changes: map[netip.Prefix]bool{}, wake: make(chan struct{}, 1),
 	}
 }
@@ -106,7 +104,7 @@ func (k *keeper) ring() {
 }
 
 // run works until ctx ends, and then hands over what has gathered.
-func (k *keeper) run(ctx context.Context) {
+func (k *keeper) run(ctx context.Context) error {
 	after := retryFirst
 	retry := time.NewTimer(after)
 	retry.Stop()
@@ -114,9 +112,9 @@ func (k *keeper) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			k.trouble.tell(k.work(ctx))
+			k.trouble.Tell(k.work(ctx))
 			k.close()
-			return
+			return nil
 		case <-retry.C:
 		case <-k.wake:
 			select {
@@ -125,7 +123,7 @@ func (k *keeper) run(ctx context.Context) {
 			}
 		}
 		err := k.work(ctx)
-		k.trouble.tell(err)
+		k.trouble.Tell(err)
 		if err == nil {
 			after = retryFirst
 			continue
@@ -216,37 +214,5 @@ func (k *keeper) close() {
 	}
 	if k.swap {
 		k.next.Close()
-	}
-}
-
-// routes is a routing table as a holder.
-type routes struct{ *route.Table }
-
-// Update implements holder.
-func (r routes) Update(add, remove []netip.Prefix) error {
-	if err := r.Add(add...); err != nil {
-		return err
-	}
-	return r.Remove(remove...)
-}
-
-// Replace implements holder.
-func (r routes) Replace(all []netip.Prefix) error { return r.Sync(all) }
-
-// trouble tells of an error once, and when it is over.
-type trouble struct {
-	journal *journal.Writer
-	what    string
-	last    string
-}
-
-func (t *trouble) tell(err error) {
-	switch {
-	case err == nil && t.last != "":
-		t.journal.Notice("", "%s: in order again", t.what)
-		t.last = ""
-	case err != nil && err.Error() != t.last:
-		t.last = err.Error()
-		t.journal.Notice("", "%s: %v", t.what, err)
 	}
 }

@@ -5,12 +5,15 @@ package daemon
 import (
 	"net/netip"
 	"testing"
+	"time"
+
+	"picket/internal/event"
 )
 
 func TestNotBlocked(t *testing.T) {
-	book := map[netip.Prefix]*entry{}
+	book := newBook()
 	for _, p := range []string{"198.51.100.0/24", "198.51.0.0/16", "203.0.113.9/32", "2001:db8:0:1::/64"} {
-		book[netip.MustParsePrefix(p)] = &entry{}
+		book.enter(netip.MustParsePrefix(p), time.Time{}, time.Time{}, event.Event{})
 	}
 	for p, want := range map[string]string{
 		"198.51.100.10/32":    `198.51.100.10 is blocked as part of 198.51.100.0/24: "picket unblock 198.51.100.0/24" ends that`,
@@ -19,7 +22,7 @@ func TestNotBlocked(t *testing.T) {
 		"203.0.113.0/24":      `203.0.113.0/24 is not blocked: "picket blocks" lists who is`,
 		"2001:db8:0:2::9/128": `2001:db8:0:2::9 is not blocked: "picket blocks" lists who is`,
 	} {
-		if got := notBlocked(book, netip.MustParsePrefix(p)).Error(); got != want {
+		if got := book.notBlocked(netip.MustParsePrefix(p)).Error(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+
+package beside
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"picket/internal/config"
+	"picket/internal/event"
+	"picket/internal/hook"
+	"picket/internal/journal"
+	"picket/internal/journal/journaltest"
+	"picket/internal/resolve"
+)
+
+// TestCountTellsOfNamesNotLookedUp: nobody takes questions off this queue of one.
+func TestCountTellsOfNamesNotLookedUp(t *testing.T) {
+	l := &journaltest.Log{From: "2 names"}
+	j := journal.NewLines(l)
+	r := newHistory(config.Default(), j)
+	r.names = resolve.New(resolve.Config{Queue: 1})
+	for _, s := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
+		r.names.Lookup(netip.MustParseAddr(s), func(string) {})
+	}
+	r.count(nil)
+	r.count(nil) // once is enough
+	j.Close()
+	if got, want := l.Take(), []string{"2 names were not looked up: too many questions wait already"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestCutOutputIsToldAsSuch: what is cut does not read as all that was said.
+func TestCutOutputIsToldAsSuch(t *testing.T) {
+	for _, x := range []struct {
+		cut  bool
+		want string
+	}{
+		{false, "command for block of 192.0.2.1: exit status 1; it said: no | such"},
+		{true, "command for block of 192.0.2.1: exit status 1; it said: no | such (and more, which is cut off)"},
+	} {
+		l := &journaltest.Log{From: "command for"}
+		j := journal.NewLines(l)
+		failed := event.Event{Event: "block", Source: "192.0.2.1"}
+		newCommands(config.Default(), j).result(hook.Result{Event: failed, Err: errors.New("exit status 1"), Output: "no\nsuch", Cut: x.cut})
+		j.Close()
+		if got := l.Take(); !slices.Equal(got, []string{x.want}) {
+			t.Errorf("got %q, want %q", got, x.want)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/evidence"
+	"picket/internal/show"
+)
+
+// A docket is what waits for the judge: its door. Probe is for the goroutine
+// that reads; any goroutine may use the rest.
+type docket struct {
+	probes  chan mirrored
+	asked   chan func(*judge)
+	ended   chan struct{} // closed when the judge has ended
+	transit transit
+
+	mu   sync.Mutex
+	lost []netip.Prefix // sources that are not blocked after all
+	word chan struct{}  // there are some
+}
+
+// probeQueue is how many probes may wait for the engine, some 10 ms of the
+// most that the rules let through. Behind it the kernel's buffer holds 30 times that.
+const probeQueue = 8192
+
+func newDocket() *docket {
+	return &docket{
+		probes: make(chan mirrored, probeQueue), asked: make(chan func(*judge), 64),
+		ended: make(chan struct{}), word: make(chan struct{}, 1),
+	}
+}
+
+// probe queues a probe and the bytes of its packet. If the judge does not keep
+// up, the reader waits here and the kernel's buffer fills: what it loses then
+// shows in the sequence numbers, and what was stored for us during a restart is
+// all read.
+func (d *docket) probe(p engine.Probe, raw []byte) {
+	select {
+	case d.probes <- mirrored{p, d.transit.put(raw)}:
+		d.transit.sent()
+	case <-d.ended:
+	}
+}
+
+// unblocked tells the judge of sources that are not blocked after all, before it
+// judges another probe. It neither waits nor is it ever lost.
+func (d *docket) unblocked(sources ...netip.Prefix) {
+	if len(sources) == 0 {
+		return
+	}
+	d.mu.Lock()
+	d.lost = append(d.lost, sources...)
+	d.mu.Unlock()
+	select {
+	case d.word <- struct{}{}:
+	default: // it hears of these too
+	}
+}
+
+// takeLost returns the sources that are not blocked after all.
+func (d *docket) takeLost() (lost []netip.Prefix) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lost, d.lost = d.lost, nil
+	return lost
+}
+
+// alive has the judge call say, behind what was asked before, unless it does not
+// keep up.
+func (d *docket) alive(say func(engine.Stats)) {
+	select {
+	case d.asked <- func(j *judge) { say(j.engine.Stats()) }:
+	default:
+	}
+}
+
+func (d *docket) put(ctx context.Context, f func(*judge)) bool {
+	select {
+	case d.asked <- f:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// do has the judge do something that does not fail.
+func (d *docket) do(ctx context.Context, f func(*judge)) error {
+	_, err := ask(ctx, d.put, func(j *judge) (none, error) { f(j); return none{}, nil })
+	return err
+}
+
+// observe has a probe judged whose peer sent data.
+func (d *docket) observe(ctx context.Context, p engine.Probe, data []byte) error {
+	return d.do(ctx, func(j *judge) { j.observe(p, data, show.Quote(data)) })
+}
+
+// drain has all judged that waits.
+func (d *docket) drain(ctx context.Context) error { return d.do(ctx, (*judge).drain) }
+
+// A tally is what the judge has counted.
+type tally struct {
+	engine.Stats
+	lists    map[string]uint64
+	evidence evidence.Stats
+	flooding bool
+}
+
+func (d *docket) tally(ctx context.Context) (tally, error) {
+	return ask(ctx, d.put, func(j *judge) (tally, error) {
+		return tally{j.engine.Stats(), j.engine.Lists(), j.evidence.Stats(), j.engine.Flooding(time.Now())}, nil
+	})
+}
+
+// recent returns the n sources seen last.
+func (d *docket) recent(ctx context.Context, n int) ([]engine.Source, error) {
+	return ask(ctx, d.put, func(j *judge) ([]engine.Source, error) { return j.engine.Recent(n), nil })
+}
+
+// setConnected tells who is connected.
+func (d *docket) setConnected(ctx context.Context, peers engine.Prefixes) error {
+	return d.do(ctx, func(j *judge) { j.engine.SetConnected(peers) })
+}
+
+// reconfigure puts a configuration into force.
+func (d *docket) reconfigure(ctx context.Context, c *config.Config, rules engine.Config) error {
+	_, err := ask(ctx, d.put, func(j *judge) (none, error) { return none{}, j.reconfigure(c, rules) })
+	return err
+}
+
+// restore tells of blocks that the judge did not order.
+func (d *docket) restore(ctx context.Context, list ...inForce) error {
+	return d.do(ctx, func(j *judge) { j.restore(list...) })
+}
+
+// probed returns how many probes were judged so far.
+func (d *docket) probed(ctx context.Context) (uint64, error) {
+	return ask(ctx, d.put, func(j *judge) (uint64, error) { return j.engine.Stats().Probes, nil })
+}
+
+// remember returns what the engine knows of sources, for the state file.
+func (d *docket) remember(ctx context.Context) ([]byte, error) {
+	return ask(ctx, d.put, func(j *judge) ([]byte, error) { return j.engine.Remember(nil), nil })
+}

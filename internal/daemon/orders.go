@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"picket/engine"
+	"picket/internal/beside"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/nft"
+)
+
+// Orders are what others want of the blocker: its door. Any goroutine may give
+// them; they are done in their order.
+type orders struct {
+	queue chan work
+	ended chan struct{} // closed when the blocker has ended
+	look  chan struct{} // asks who is connected
+	book  *book         // only for how many blocks there are
+}
+
+// work is one thing to do; exactly one field is set.
+type work struct {
+	block     *blockWork
+	commanded *blockWork // its command has ended
+	release   netip.Addr
+	do        func(*blocker) // anything rarer, see ask
+}
+
+// queueLength is how much may wait for the kernel. Blocking takes some 20 µs.
+const queueLength = 8192
+
+func newOrders() *orders {
+	return &orders{queue: make(chan work, queueLength), ended: make(chan struct{}), look: make(chan struct{}, 1), book: newBook()}
+}
+
+// blocks returns how many blocks are in force.
+func (o *orders) blocks() int64 { return o.book.count.Load() }
+
+// block queues a block; false means that the queue is full. It never waits.
+func (o *orders) block(w *blockWork) bool { return o.offer(work{block: w}) }
+
+// release queues the release of a held source. If the queue is full, the hold
+// ends by itself.
+func (o *orders) release(a netip.Addr) { o.offer(work{release: a}) }
+
+func (o *orders) offer(w work) bool {
+	select {
+	case o.queue <- w:
+		return true
+	default:
+		return false
+	}
+}
+
+// commandEnded has a block made that waited for its command.
+func (o *orders) commandEnded(w *blockWork) {
+	select {
+	case o.queue <- work{commanded: w}:
+	case <-o.ended:
+	}
+}
+
+func (o *orders) put(ctx context.Context, f func(*blocker)) bool {
+	select {
+	case o.queue <- work{do: f}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// do has the blocker do something that may fail.
+func (o *orders) do(ctx context.Context, f func(*blocker) error) error {
+	_, err := ask(ctx, o.put, func(b *blocker) (none, error) { return none{}, f(b) })
+	return err
+}
+
+// list returns the book as it is now.
+func (o *orders) list(ctx context.Context) ([]control.Block, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]control.Block, error) { return b.list(time.Now()), nil })
+}
+
+// reaction returns how long the last blocks took.
+func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
+	return ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.summary(), nil })
+}
+
+// Which implements [beside.Book].
+func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]netip.Prefix, error) {
+	return ask(ctx, o.put, func(b *blocker) (out []netip.Prefix, err error) {
+		for e := range b.book.all() {
+			if ok(&e.Block) {
+				out = append(out, e.Source)
+			}
+		}
+		return out, nil
+	})
+}
+
+// byHand makes a block that a person ordered, from now on.
+func (o *orders) byHand(ctx context.Context, w *blockWork, now time.Time) error {
+	return o.do(ctx, func(b *blocker) error { return b.byHand(w, now) })
+}
+
+// unblock ends a block, or every one if p is not valid, for a person.
+func (o *orders) unblock(ctx context.Context, p netip.Prefix) (int, error) {
+	return ask(ctx, o.put, func(b *blocker) (int, error) { return b.unblockByHand(p) })
+}
+
+// reconfigure puts a configuration into force.
+func (o *orders) reconfigure(ctx context.Context, c *config.Config, els *nft.Elements, rules *engine.Config) error {
+	return o.do(ctx, func(b *blocker) error { return b.reconfigure(c, els, rules) })
+}
+
+// settle decides about the blocks that waited for a look at who is connected.
+func (o *orders) settle(ctx context.Context, peers engine.Prefixes, looked time.Time) error {
+	return o.do(ctx, func(b *blocker) error { return b.settle(peers, looked) })
+}
+
+// putBackFirst has the blocks of the book put into the kernel as the first thing
+// that the blocker does. It is for who opens.
+func (o *orders) putBackFirst() { o.offer(work{do: (*blocker).putBackAll}) }
+
+// reinstall puts back a table that was changed; false means that it was whole.
+func (o *orders) reinstall(ctx context.Context, by string) (bool, error) {
+	return ask(ctx, o.put, func(b *blocker) (bool, error) { return b.reinstall(by) })
+}
+
+// changes returns how often the book has changed so far.
+func (o *orders) changes(ctx context.Context) (uint64, error) {
+	return ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.changes, nil })
+}
+
+// agree makes the book agree with what the kernel has by list, unless it has
+// changed since before; nil is returned then.
+func (o *orders) agree(ctx context.Context, list []nft.Block, by string, before uint64) (*differences, error) {
+	return ask(ctx, o.put, func(b *blocker) (*differences, error) {
+		if b.book.changes != before {
+			return nil, nil
+		}
+		return b.agree(list, by), nil
+	})
+}
+
+// agreeNow makes the book agree with the kernel while it stands still.
+func (o *orders) agreeNow(ctx context.Context, by string) (*differences, error) {
+	return ask(ctx, o.put, func(b *blocker) (*differences, error) {
+		list, err := b.table.Blocks()
+		if err != nil {
+			return nil, err
+		}
+		return b.agree(list, by), nil
+	})
+}
+
+// kept returns the book as the state file keeps it, and how often it has
+// changed so far; nil if it is not due by that.
+func (o *orders) kept(ctx context.Context, due func(changes uint64) bool) (list []keptBlock, changes uint64, err error) {
+	list, err = ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) {
+		if changes = b.book.changes; !due(changes) {
+			return nil, nil
+		}
+		return b.kept(), nil
+	})
+	return list, changes, err
+}
+
+// quiet empties what must not act without a judge.
+func (o *orders) quiet(ctx context.Context, keepTrap bool) error {
+	return o.do(ctx, func(b *blocker) error { return b.table.Quiet(keepTrap) })
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"syscall"
+
+	"picket/engine"
+	"picket/internal/host"
+	"picket/nflog"
+	"picket/nft"
+)
+
+// A system is the machine as a run needs it. Tests have one in memory.
+type system struct {
+	checkKernel func() error
+	openTable   func(nft.Config) (table, error)
+	openReader  func(nflog.Config, func(engine.Probe, []byte), func(error)) (reader, error)
+	host        hostState
+	peers       func(except uint16) ([]netip.Addr, error)
+	links       func() ([]netip.Prefix, error)
+}
+
+// A table is what a run needs of an [nft.Table].
+type table interface {
+	Inspect() (nft.State, error)
+	Install(*nft.Elements) (adopted bool, err error)
+	Fill(*nft.Elements) error
+	Verify() (bool, error)
+	Filled() (bool, error)
+	Quiet(keepTrap bool) error
+	Watch() (watcher, error)
+	Close() error
+
+	Block(list []nft.Block, renew func(netip.Prefix) bool) error
+	Unblock(netip.Prefix) error
+	UnblockAll() error
+	Release([]netip.Addr) error
+	Blocks() ([]nft.Block, error)
+	Connected(netip.Addr) (bool, error)
+}
+
+// A watcher is what a run needs of an [nft.Watcher].
+type watcher interface {
+	Run(changed func(by string)) error
+	Close()
+}
+
+// A reader is what a run needs of an [nflog.Reader].
+type reader interface {
+	syscall.Conn
+	Buffer() int
+	Stats() nflog.Stats
+	Refused() error
+	Close()
+}
+
+// A hostState is what a run needs of a [host.Host].
+type hostState interface {
+	Friends(host.Wanted) ([]host.Friend, error)
+	Watch(ctx context.Context, changed func()) error
+}
+
+// machine is the system that picket runs on.
+func machine() *system {
+	return &system{
+		checkKernel: nft.CheckKernel, openTable: openTable, openReader: openReader,
+		host: new(host.Host), peers: host.Peers, links: host.OnLink,
+	}
+}
+
+type kernelTable struct{ *nft.Table }
+
+func openTable(c nft.Config) (table, error) {
+	t, err := nft.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	return kernelTable{t}, nil
+}
+
+// Watch implements table.
+func (t kernelTable) Watch() (watcher, error) {
+	w, err := t.Table.Watch()
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func openReader(c nflog.Config, emit func(engine.Probe, []byte), fail func(error)) (reader, error) {
+	r, err := nflog.Open(c, emit, fail)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
