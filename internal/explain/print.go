@@ -24,12 +24,12 @@ import (
 // with a width of 0, with what belongs together on one line, however long.
 func Print(to io.Writer, x *control.Explanation, width int) error {
 	out := bufio.NewWriter(to)
-	lines(out, "", "", x.Summary, width)
+	show.Lines(out, "", "", x.Summary, width)
 	fmt.Fprintln(out)
 	const indent = "        "
 	row := func(name string, texts ...string) {
 		for _, text := range texts {
-			lines(out, fmt.Sprintf("%-*s", len(indent), name), indent, text, width)
+			show.Lines(out, fmt.Sprintf("%-*s", len(indent), name), indent, text, width)
 			name = ""
 		}
 	}
@@ -45,17 +45,6 @@ func Print(to io.Writer, x *control.Explanation, width int) error {
 		printProbes(out, x, width)
 	}
 	return out.Flush()
-}
-
-// lines prints a text behind first, and where it takes more than a line, the
-// others behind indent.
-func lines(out io.Writer, first, indent, text string, width int) {
-	for i, line := range show.Wrap(show.Clean(text), width-len(indent)) {
-		if i > 0 {
-			first = indent
-		}
-		fmt.Fprintln(out, first+line)
-	}
 }
 
 func seen(k *control.Known) []string {
@@ -126,9 +115,9 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 		oneTo = oneTo && x.Probes[i].Destination == first.Destination
 	}
 	fmt.Fprintln(out)
-	lines(out, "", "", probesHead(x, day, oneFrom, oneTo), width)
+	show.Lines(out, "", "", probesHead(x, day, oneFrom, oneTo), width)
 	fmt.Fprintln(out)
-	l := list{head: []string{"TIME", "FROM", "TO", "PORT", "PACKET"}, last: "DECISION (SETTING)"}
+	l := show.List{Head: []string{"TIME", "FROM", "TO", "PORT", "PACKET"}, Last: "DECISION (SETTING)"}
 	told := map[string]bool{}
 	for i := range x.Probes {
 		p := &x.Probes[i]
@@ -152,9 +141,9 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 		if p.Data != "" {
 			texts = append(texts, sent(p.Data))
 		}
-		l.add(texts, p.Time.Local().Format(clock), from, to, engine.PortName(p.Protocol, p.Port), p.Technique+", "+p.Mode)
+		l.Add(texts, p.Time.Local().Format(clock), from, to, engine.PortName(p.Protocol, p.Port), p.Technique+", "+p.Mode)
 	}
-	l.print(out, width)
+	l.Print(out, width)
 }
 
 // probesHead is what stands above the probes.
@@ -188,67 +177,4 @@ func sent(data string) string {
 		return fmt.Sprintf("it sent \"%s ... and more", string(r[:mostSent]))
 	}
 	return "it sent \"" + data + "\""
-}
-
-// A list is a table whose last column is text that may take several lines.
-type list struct {
-	head []string
-	last string
-	rows [][]string
-	text [][]string // what stands in the last column, each from a line of its own on
-}
-
-func (l *list) add(text []string, cells ...string) {
-	l.rows, l.text = append(l.rows, cells), append(l.text, text)
-}
-
-// leastText is how many columns the text needs to be read beside the others; on
-// a terminal without these it goes below them.
-const leastText = 32
-
-// print prints the list, without its empty columns.
-func (l *list) print(out io.Writer, width int) {
-	widths, used := make([]int, len(l.head)), 0
-	for i, h := range l.head {
-		for _, r := range l.rows {
-			widths[i] = max(widths[i], len([]rune(r[i])))
-		}
-		if widths[i] > 0 {
-			widths[i] = max(widths[i], len(h)) + 2
-			used += widths[i]
-		}
-	}
-	below := width > 0 && width-used < leastText
-	cells := func(r []string) string {
-		var b strings.Builder
-		for i, w := range widths {
-			if w > 0 {
-				fmt.Fprintf(&b, "%-*s", w, show.Clean(r[i]))
-			}
-		}
-		return b.String()
-	}
-	indent := strings.Repeat(" ", used)
-	head := cells(l.head)
-	if below {
-		indent = "    "
-		fmt.Fprintln(out, strings.TrimRight(head, " "))
-		fmt.Fprintln(out, indent+l.last)
-	} else {
-		fmt.Fprintln(out, head+l.last)
-	}
-	for i, r := range l.rows {
-		first, texts := cells(r), l.text[i]
-		if below {
-			fmt.Fprintln(out, strings.TrimRight(first, " "))
-			first = indent
-		}
-		if width == 0 {
-			texts = []string{strings.Join(texts, "; ")}
-		}
-		for _, text := range texts {
-			lines(out, first, indent, text, width)
-			first = indent
-		}
-	}
 }

@@ -4,13 +4,13 @@
 // tools and from where, and who was blocked.
 //
 // It reads picket's events as lines of JSON ([Read]) and counts them
-// ([Counter]). It refuses to grow with its input: at most 65,536 sources are
+// ([Counter]); [Journal] takes them from journalctl. It refuses to grow with its input: at most 65,536 sources are
 // kept apart, with 64 ports each, and when there are more those with the fewest
 // probes are let go and only counted; a line is at most 64 KiB. What is no event
 // is passed over and told at the end, with its line.
 //
 // It trusts nothing that it reads: every text is cut and made printable. It
-// needs nothing; it opens no file and runs no command.
+// needs nothing, but for the journal the right to read that.
 package report
 
 import (

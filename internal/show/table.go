@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -28,6 +29,13 @@ func (t *Table) Add(cells ...string) {
 
 // Print writes the table. An error of writing shows when out is flushed.
 func (t *Table) Print(out io.Writer) {
+	for _, line := range t.lines() {
+		fmt.Fprintln(out, line)
+	}
+}
+
+// lines are the head and the rows.
+func (t *Table) lines() (out []string) {
 	width, right := make([]int, len(t.Head)), make([]bool, len(t.Head))
 	for i, h := range t.Head {
 		used := false
@@ -44,13 +52,15 @@ func (t *Table) Print(out io.Writer) {
 			width[i] = max(width[i], len(h))
 		}
 	}
-	for _, r := range append([][]string{t.Head}, t.rows...) {
+	for n, r := range append([][]string{t.Head}, t.rows...) {
 		var line strings.Builder
 		for i, cell := range r {
 			if width[i] == 0 {
 				continue
 			}
-			cell = cmp.Or(cell, "-")
+			if n > 0 {
+				cell = cmp.Or(cell, "-")
+			}
 			if right[i] {
 				cell = runewidth.FillLeft(cell, width[i])
 			} else {
@@ -58,6 +68,41 @@ func (t *Table) Print(out io.Writer) {
 			}
 			line.WriteString(cell + "  ")
 		}
-		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
+		out = append(out, strings.TrimRight(line.String(), " "))
+	}
+	return out
+}
+
+// Beside prints tables side by side, as many as fit into so many columns, one at
+// least, with a blank line above each row of them. A table without rows is left out.
+func Beside(out io.Writer, columns int, tables ...*Table) {
+	tables = slices.DeleteFunc(tables, func(t *Table) bool { return len(t.rows) == 0 })
+	for len(tables) > 0 {
+		var lines []string
+		used, n := 0, 0
+		for _, t := range tables {
+			part, wide := t.lines(), 0
+			for _, l := range part {
+				wide = max(wide, runewidth.StringWidth(l))
+			}
+			if n > 0 && used+wide > columns {
+				break
+			}
+			for i := range max(len(lines), len(part)) {
+				if i == len(lines) {
+					lines = append(lines, "")
+				}
+				if i < len(part) {
+					lines[i] = runewidth.FillRight(lines[i], used) + part[i]
+				}
+			}
+			used += wide + 3
+			n++
+		}
+		fmt.Fprintln(out)
+		for _, l := range lines {
+			fmt.Fprintln(out, l)
+		}
+		tables = tables[n:]
 	}
 }

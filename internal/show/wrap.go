@@ -5,6 +5,8 @@ package show
 import (
 	"cmp"
 	"slices"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // Wrap breaks a text into lines of at most so many columns; with less than one
@@ -13,8 +15,12 @@ import (
 // longer than a line is broken behind a comma if it has one.
 func Wrap(text string, columns int) (out []string) {
 	rest := []rune(text)
-	for columns > 0 && len(rest) > columns {
-		end := lineEnd(rest, columns)
+	for columns > 0 {
+		fits := fit(rest, columns)
+		if fits == len(rest) {
+			break
+		}
+		end := lineEnd(rest, fits, columns)
 		out, rest = append(out, string(rest[:end])), rest[end:]
 		if rest[0] == ' ' {
 			rest = rest[1:]
@@ -23,10 +29,21 @@ func Wrap(text string, columns int) (out []string) {
 	return append(out, string(rest))
 }
 
-// lineEnd returns where the first line of a text ends that is longer than that.
-func lineEnd(text []rune, columns int) int {
+// fit returns how many runes of a text so many columns take, one at least.
+func fit(text []rune, columns int) int {
+	for i, r := range text {
+		if columns -= runewidth.RuneWidth(r); columns < 0 {
+			return max(i, 1)
+		}
+	}
+	return len(text)
+}
+
+// lineEnd returns where the first line of a text ends, of which so many runes
+// fit into a line.
+func lineEnd(text []rune, fits, columns int) int {
 	blank, quote := 0, -1
-	for i, r := range text[:columns+1] {
+	for i, r := range text[:fits+1] {
 		switch {
 		case r == '"' && quote < 0:
 			quote = i
@@ -40,15 +57,15 @@ func lineEnd(text []rune, columns int) int {
 	if i := slices.Index(text[blank+1:], ' '); i >= 0 {
 		word = blank + 1 + i
 	}
-	if blank > 0 && word-blank <= columns {
+	if blank > 0 && width(text[blank:word]) <= columns {
 		return blank
 	}
-	for i := columns; i > max(blank, columns/2); i-- {
+	for i := fits; i > max(blank, fits/2); i-- {
 		if text[i-1] == ',' {
 			return i
 		}
 	}
-	return cmp.Or(blank, columns)
+	return cmp.Or(blank, fits)
 }
 
 // shortQuote reports whether what is quoted from there on fits into half a line.
@@ -57,5 +74,8 @@ func shortQuote(text []rune, quote, columns int) bool {
 		return false
 	}
 	end := slices.Index(text[quote+1:], '"')
-	return end >= 0 && end <= columns/2
+	return end >= 0 && width(text[quote+1:][:end]) <= columns/2
 }
+
+// width returns how many columns a text takes.
+func width(text []rune) int { return runewidth.StringWidth(string(text)) }

@@ -19,6 +19,9 @@ func TestWrap(t *testing.T) {
 		{"one two three", 7, "one two|three"},
 		{"one two three", 3, "one|two|thr|ee"},
 		{"", 5, ""},
+		{"\u65e5\u672c \u8a9e\u65e5", 8, "\u65e5\u672c|\u8a9e\u65e5"}, // each is two columns wide
+		{"\u65e5\u672c\u8a9e", 5, "\u65e5\u672c|\u8a9e"},
+		{"\u65e5\u672c", 1, "\u65e5|\u672c"},
 		{"ports: 1,22,333,4444", 12, "ports: 1,22,|333,4444"},
 		{"it is set by a = 1, and b", 15, "it is set by|a = 1, and b"},
 		{`say "picket unblock" twice`, 40, `say "picket unblock" twice`},

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+package report
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"picket/internal/event"
+	"picket/internal/show"
+)
+
+// Journal reads the events of the journal from a time on, by journalctl. Anybody
+// may write an entry that looks like picket's; the fields that begin with an
+// underscore are journald's own word.
+func Journal(ctx context.Context, from time.Time, each func(event.Event)) error {
+	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT,PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN," +
+		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN"
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "journalctl", "--no-pager", "--quiet", "--output=json", "--output-fields="+fields,
+		fmt.Sprintf("--since=@%d", from.Unix()),
+		"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "+", "SYSLOG_IDENTIFIER=picket", "_UID=0")
+	said := head{most: 1024}
+	cmd.Stderr = &said
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return fmt.Errorf("ask the journal: %w: use --file with a history file", err)
+	}
+	bad := Read(out, true, each)
+	if bad != nil && !errors.As(bad, new(*Fault)) {
+		cancel() // it would wait for us to read on
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("ask the journal: %w: %s", err, show.Clean(strings.TrimSpace(said.String())))
+	}
+	if bad != nil {
+		return fmt.Errorf("read %q: %w", "the journal", bad)
+	}
+	return nil
+}
+
+// A head keeps the first bytes that are written to it.
+type head struct {
+	bytes.Buffer
+	most int
+}
+
+// Write implements io.Writer.
+func (h *head) Write(b []byte) (int, error) {
+	h.Buffer.Write(b[:min(len(b), max(0, h.most-h.Len()))])
+	return len(b), nil
+}

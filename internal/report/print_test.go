@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+
+package report
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"picket/internal/event"
+)
+
+// Lists stand side by side as long as there is room, and what nobody has is left out.
+func TestPrint(t *testing.T) {
+	c := New()
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
+	c.Add(event.Event{
+		Event: "block", Time: at, Source: "192.0.2.1", Protocol: "tcp", Port: 23, Pattern: "portscan", Tool: "nmap", Technique: "syn", Probes: 26, PortsSeen: 26,
+		Proven: true, Reason: "above the trigger", Country: "NL", ASN: 64496, Network: strings.Repeat("\u65e5\u672c", 20),
+	})
+	c.Add(event.Event{Event: "probe", Time: at, Source: "192.0.2.2", Protocol: "udp", Port: 53, Probes: 1})
+	r := c.Report(10, map[string]uint64{"192.0.2.1": 4711})
+	var out strings.Builder
+	Print(&out, &r, "today")
+	const want = `today
+
+sources   2, 1 of them blocked
+blocks    1 made, 1 in force at the end; those in force now have dropped 4711 packets
+events    1 block, 1 probe
+
+PATTERNS      TOOLS      PORTS       COUNTRIES      NETWORKS
+portscan  1   nmap   1   tcp/23  1   NL         1   AS64496 日本日本日本日本日本日本日  1
+                         udp/53  1
+
+WHY BLOCKED
+above the trigger  1
+
+SOURCE     PROBES  PORTS  BLOCKS  DROPS  PATTERN   TECHNIQUE  TOOL  PROVEN  FROM                               LAST SEEN
+192.0.2.1      26     26       1   4711  portscan  syn        nmap  yes     NL AS64496 日本日本日本日本日本日  11-22 12:00:00
+192.0.2.2       1      -       -      -  -         -          -     -       -                                  11-22 12:00:00
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+	out.Reset()
+	Print(&out, new(Report), "nothing in there")
+	if out.String() != "nothing in there\n\npicket told of nothing in that time\n" {
+		t.Error(out.String())
+	}
+}
+
+// What journalctl writes is read; what it complains of is told.
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	read := func(script string) (sources []string, err error) {
+		if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		err = Journal(context.Background(), time.Unix(1, 0), func(e event.Event) { sources = append(sources, e.Source) })
+		return sources, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "journalctl")); err == nil {
+		t.Fatal("it is there already")
+	} else if err := Journal(context.Background(), time.Unix(1, 0), nil); err == nil || !strings.Contains(err.Error(), "use --file") {
+		t.Errorf("without journalctl: %v", err)
+	}
+	const entry = `echo '{"PICKET_EVENT":"probe","PICKET_SOURCE":"192.0.2.1","PICKET_TIME":"2026-11-22T12:00:00Z"}'` + "\n"
+	if got, err := read(entry); err != nil || len(got) != 1 || got[0] != "192.0.2.1" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := read(entry + "echo nonsense\n" + entry); !errors.As(err, new(*Fault)) || !strings.Contains(err.Error(), `read "the journal": line 2: `) || len(got) != 2 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := read(`printf 'no\033[31m right' >&2; exit 1`); err == nil || !strings.HasSuffix(err.Error(), "no?[31m right") {
+		t.Errorf("%v", err)
+	}
+}
