@@ -3,12 +3,13 @@
 package main
 
 import (
-	"picket/internal/control"
-	"picket/internal/show"
-	"picket/internal/top"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"picket/internal/control"
+	"picket/internal/show"
+	"picket/internal/top"
 )
 
 func topCommand() *cobra.Command {

@@ -3,9 +3,10 @@
 package explain
 
 import (
-	"picket/engine"
 	"testing"
 	"time"
+
+	"picket/engine"
 )
 
 // What was decided about one probe, in words.

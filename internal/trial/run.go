@@ -7,10 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"time"
+
 	"picket/internal/config"
 	"picket/internal/event"
 	"picket/internal/replay"
-	"time"
 )
 
 // Options say what a trial prints.

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -24,3 +26,9 @@ func complain(kind, text string) {
 
 // warn tells what does not keep a command from its work.
 func warn(format string, args ...any) { complain("warning: ", fmt.Sprintf(format, args...)) }
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

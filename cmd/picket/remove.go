@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"picket/internal/config"
+	"picket/internal/daemon"
+)
+
+func removeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove",
+		Short: "Take picket's table out of the kernel, blocks included",
+		Long: "Take picket's table out of the kernel, blocks included, and undo what was done\n" +
+			"beside them: routes, lines of hosts.deny, and commands by run.end. A running daemon\n" +
+			"is ended first, for it would put the table back.",
+		Args: cobra.NoArgs,
+		RunE: action(func(cmd *cobra.Command, _ []string) error {
+			// What is wrong with the file is told, and keeps nothing from being removed.
+			c, faults := load(cmd)
+			if faults != nil {
+				c = config.Default()
+			}
+			return daemon.Remove(cmd.OutOrStdout(), warn, c, faults)
+		}),
+	}
+}
