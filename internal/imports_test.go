@@ -16,14 +16,14 @@ import (
 // allowed says which of our packages a package may import. What is not named
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
-	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/replay", "internal/report", "internal/show", "internal/top", "internal/trial"},
+	"cmd/picket":          {"engine", "nft", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/replay", "internal/metrics", "internal/notify", "internal/report", "internal/show", "internal/top", "internal/trial"},
 	"internal/daemon":     {"engine", "nflog", "nft", "internal/beside", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
 	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
 	"nft":                 {"internal/modules"},
 	"nflog":               {"engine", "internal/modules", "internal/packet"},
 	"internal/packet":     {"engine"},
 	"internal/replay":     {"engine", "internal/packet"},
-	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin", "internal/event"},
+	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin", "internal/event", "internal/notify"},
 	"internal/journal":    {"engine", "internal/event", "internal/queue", "internal/show"},
 	"internal/evidence":   {"engine", "internal/show"},
 	"internal/history":    {"engine", "internal/event"},

@@ -10,6 +10,7 @@ SYSCONFDIR ?= /etc
 UNITDIR    := $(PREFIX)/lib/systemd/system
 CATALOGDIR := $(PREFIX)/lib/systemd/catalog
 MODULESDIR := $(PREFIX)/lib/modules-load.d
+SYSUSERSDIR := $(PREFIX)/lib/sysusers.d
 SHAREDIR   := $(PREFIX)/share
 
 # The newest nfpm whose modules the Go module proxy has all of.
@@ -20,7 +21,8 @@ PACKAGE_VERSION := $(or $(shell git -c safe.directory='*' describe --tags --matc
 
 DIST ?= dist
 
-UNITS       := picket.service picket.socket picket-trap.socket
+UNITS       := picket.service picket.socket picket-trap.socket picket-notify.service picket-report.service picket-report.timer \
+	picket-metrics.service
 COMPLETIONS := $(SHAREDIR)/bash-completion/completions/picket $(SHAREDIR)/zsh/site-functions/_picket \
 	$(SHAREDIR)/fish/vendor_completions.d/picket.fish
 
@@ -35,6 +37,7 @@ install: build
 	install -d "$$d$(SHAREDIR)/picket"; mv "$$d$(UNITDIR)/notify-reload.conf" "$$d$(SHAREDIR)/picket/"; \
 	install -D -m 644 -t "$$d$(CATALOGDIR)" units/picket.catalog; \
 	install -D -m 644 units/picket.modules "$$d$(MODULESDIR)/picket.conf"; \
+	install -D -m 644 units/picket.sysusers "$$d$(SYSUSERSDIR)/picket.conf"; \
 	for m in docs/*.[1-9]; do \
 		gzip -9nc $$m | install -D -m 644 /dev/stdin "$$d$(SHAREDIR)/man/man$${m##*.}/$${m##*/}.gz"; \
 	done; \
@@ -64,7 +67,7 @@ uninstall:
 	@d='$(DESTDIR)'; \
 	[ -n "$$d" ] || [ ! -d /run/systemd/system ] || systemctl disable --now $(UNITS) 2>/dev/null || true; \
 	[ -n "$$d" ] || [ ! -x '$(PREFIX)/bin/picket' ] || '$(PREFIX)/bin/picket' remove || true; \
-	rm -f "$$d$(PREFIX)/bin/picket" $(addprefix "$$d$(UNITDIR)"/,$(UNITS)) "$$d$(CATALOGDIR)/picket.catalog" "$$d$(MODULESDIR)/picket.conf" \
+	rm -f "$$d$(PREFIX)/bin/picket" $(addprefix "$$d$(UNITDIR)"/,$(UNITS)) "$$d$(CATALOGDIR)/picket.catalog" "$$d$(MODULESDIR)/picket.conf" "$$d$(SYSUSERSDIR)/picket.conf" \
 		"$$d$(SHAREDIR)"/man/man1/picket.1.gz "$$d$(SHAREDIR)"/man/man5/picket.toml.5.gz $(addprefix "$$d",$(COMPLETIONS)); \
 	rm -rf "$$d$(SHAREDIR)/picket" "$$d$(SHAREDIR)/doc/picket" "$$d$(UNITDIR)/picket.service.d"
 	@[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || { systemctl daemon-reload; journalctl --update-catalog; }

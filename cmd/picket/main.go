@@ -83,7 +83,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", config.DefaultPath, "configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(), explainCommand(),
-		blockCommand(), unblockCommand(), removeCommand(), demoCommand(), replayCommand(), reportCommand(), topCommand(), importCommand(), versionCommand())
+		blockCommand(), unblockCommand(), removeCommand(), demoCommand(), replayCommand(), reportCommand(), topCommand(), importCommand(), notifyCommand(), metricsCommand(), versionCommand())
 	return root
 }
 

@@ -30,6 +30,9 @@ func replayCommand() *cobra.Command {
 			"of its flow is no probe, and a port that answered is open.\n\n" +
 			"Several captures are read as one, their packets sorted by time. A capture is read\n" +
 			"twice: one from a pipe, or from standard input (-), is kept in a temporary file.\n\n" +
+			"With --log the files are a firewall's logs: lines of iptables, nftables or UFW in\n" +
+			"syslog or \"journalctl -k\", rotated and gzipped. A log says less than a capture, so\n" +
+			"name the ports that serve somebody with --open.\n\n" +
 			"In classic mode a completed connection to the trap counts, and a SYN alone does not.\n" +
 			"A capture has such connections only if the trap was there to answer: say so with\n" +
 			"--trap, and name with --open which classic ports were services all the same.\n\n" +
@@ -38,6 +41,7 @@ func replayCommand() *cobra.Command {
 		Example: "  picket replay --local 192.0.2.0/24 monday.pcapng tuesday.pcapng.gz\n" +
 			"  tcpdump -r trace.pcap -w - host 192.0.2.9 | picket replay -\n" +
 			"  picket replay --packets --open tcp/22,tcp/443 scan.pcap\n" +
+			"  picket replay --log --open tcp/22,tcp/443 /var/log/ufw.log*\n" +
 			"  picket replay --against stricter.toml week.pcap",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -52,6 +56,7 @@ func replayCommand() *cobra.Command {
 	against := cmd.Flags().String("against", "", "tell how another configuration `file` would differ")
 	local := cmd.Flags().StringSlice("local", nil, "watched `prefixes`, comma-separated")
 	open := cmd.Flags().StringSlice("open", nil, "`ports` that serve somebody: tcp/22,udp/53")
+	log := cmd.Flags().Bool("log", false, "the files are a firewall's logs")
 	trap := cmd.Flags().Bool("trap", false, "picket's trap answered at classic ports when the capture was made")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		c, err := load(cmd)
@@ -66,9 +71,13 @@ func replayCommand() *cobra.Command {
 		if *against != "" && o.Packets {
 			return usage("--packets and --against do not go together")
 		}
+		named := replay.Named
+		if *log {
+			named = replay.NamedLog
+		}
 		sources := make([]replay.Source, len(args))
 		for i, f := range args {
-			if sources[i], err = replay.Named(f); err != nil {
+			if sources[i], err = named(f); err != nil {
 				return err
 			}
 		}

@@ -43,6 +43,8 @@ type Config struct {
 	History   History   `json:"history"`
 	Resolve   Resolve   `json:"resolve"`
 	Origin    Origin    `json:"origin"`
+	Notify    Notify    `json:"notify"`
+	Metrics   Metrics   `json:"metrics"`
 
 	Warnings Faults `json:"-"` // what is wrong with the host and not with the file
 	unread   Faults // those of them that are ignore files; see Runnable

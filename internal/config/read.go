@@ -33,6 +33,8 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.Door.read(top.section("door"))
 	c.Evidence.read(top.section("evidence"))
 	c.readActions(top)
+	c.Notify.read(top.section("notify"))
+	c.Metrics.read(top.section("metrics"))
 	top.end()
 	c.Warnings, c.unread = d.warnings, d.unread
 	return d.sorted()

@@ -19,13 +19,22 @@ import (
 // may write an entry that looks like picket's; the fields that begin with an
 // underscore are journald's own word.
 func Journal(ctx context.Context, from time.Time, each func(event.Event)) error {
+	return journalctl(ctx, each, fmt.Sprintf("--since=@%d", from.Unix()))
+}
+
+// Follow reads the events that the journal gets from now on, until ctx is done.
+func Follow(ctx context.Context, each func(event.Event)) error {
+	return journalctl(ctx, each, "--follow", "--lines=0")
+}
+
+func journalctl(ctx context.Context, each func(event.Event), period ...string) error {
 	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT,PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN," +
-		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN"
+		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S"
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "journalctl", "--no-pager", "--quiet", "--output=json", "--output-fields="+fields,
-		fmt.Sprintf("--since=@%d", from.Unix()),
-		"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "+", "SYSLOG_IDENTIFIER=picket", "_UID=0")
+	args := append([]string{"--no-pager", "--quiet", "--output=json", "--output-fields=" + fields}, period...)
+	cmd := exec.CommandContext(ctx, "journalctl", append(args,
+		"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "+", "SYSLOG_IDENTIFIER=picket", "_UID=0")...)
 	said := head{most: 1024}
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"picket/internal/control"
+	"picket/internal/metrics"
+)
+
+func metricsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "metrics",
+		Short: "Print the daemon's Prometheus metrics, or serve them",
+		Long: "Print the daemon's Prometheus metrics, for a file that node_exporter's textfile\n" +
+			"collector reads. With --serve they are served at /metrics of the address that\n" +
+			"[metrics] listen names, until picket is asked to end; picket-metrics.service does so.",
+		Args: cobra.NoArgs,
+	}
+	serve := cmd.Flags().Bool("serve", false, "serve them over HTTP")
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		c, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		collector := metrics.Collector{Status: func() (*control.Status, error) {
+			s := new(control.Status)
+			return s, control.Call(control.Path(), control.Request{Command: "status"}, s)
+		}}
+		switch {
+		case !*serve:
+			return collector.Write(cmd.OutOrStdout())
+		case !c.Metrics.Listen.IsValid():
+			fmt.Fprintln(cmd.OutOrStdout(), "nothing is served: [metrics] listen is empty")
+			return nil
+		}
+		return serveMetrics(c.Metrics.Listen.String(), collector.Handler())
+	})
+	return cmd
+}
+
+// serveMetrics serves until a signal ends it.
+func serveMetrics(address string, h http.Handler) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w", err)
+	}
+	const patience = 10 * time.Second
+	server := &http.Server{
+		Handler: h, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
+	}
+	context.AfterFunc(ctx, func() { server.Close() })
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

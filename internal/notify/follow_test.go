@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+
+package notify
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/internal/event"
+)
+
+// kept is a sender that keeps what it is given.
+type kept struct {
+	got []Message
+	err error
+}
+
+func (*kept) Name() string { return "test" }
+
+func (k *kept) Send(_ context.Context, m Message) error {
+	k.got = append(k.got, m)
+	return k.err
+}
+
+// An hour's events are two messages: one soon after the first event, and one an
+// hour later; what is gathered at the end is sent.
+func TestFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &kept{err: errors.New("not now")}
+		failed := 0
+		f := Follower{Senders: []Sender{k}, Events: []string{"block"}, Every: time.Hour, Host: "host", Failed: func(error) { failed++ }}
+		events := make(chan event.Event)
+		done := make(chan struct{})
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { f.Run(ctx, events); close(done) }()
+		for range 70 {
+			events <- block("192.0.2.9")
+			events <- event.Event{Event: "probe"}
+			time.Sleep(time.Minute)
+		}
+		if len(k.got) != 2 || k.got[1].At.Sub(k.got[0].At) != time.Hour || failed != 2 {
+			t.Errorf("%d failed of %+v", failed, k.got)
+		}
+		cancel()
+		<-done
+		if len(k.got) != 3 {
+			t.Errorf("%d messages", len(k.got))
+		}
+	})
+}
