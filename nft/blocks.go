@@ -12,65 +12,110 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"go4.org/netipx"
 	"golang.org/x/sys/unix"
 )
 
-// Block says that a source is blocked for a time.
+// A Response is what the rules do about a source. The zero Response is Blocked.
+type Response uint8
+
+// The responses.
+const (
+	Blocked Response = iota // everything is dropped, before connection tracking
+	Fenced                  // everything but flows that are known
+	Dark                    // what goes to ports that nobody serves
+
+	Responses = int(Dark) + 1 // how many there are
+)
+
+// Block says that something is done about a source for a time.
 type Block struct {
-	Source netip.Prefix
-	For    time.Duration // what is left of it, when read back
-	Held   bool          // the kernel may hold the source: the hold ends with the block
-	Drops  uint64        // packets that the block refused; read back only
+	Response Response
+	Source   netip.Prefix
+	Spare    bool          // of Blocked: let flows live that do, as a fence does
+	For      time.Duration // what is left of it, when read back
+	Held     bool          // the kernel may hold the source: the hold ends with the block
+	Drops    uint64        // packets that were refused; read back only
 }
 
-// where returns the set that a source's block belongs to.
-func where(p netip.Prefix) string {
-	family := "4"
-	if p.Addr().Is6() {
-		family = "6"
+// sets that say what is done about sources, by response; the one of Blocked is
+// another for who is spared.
+var responseSets = [Responses]string{Blocked: "blocked", Fenced: "fence", Dark: "dark"}
+
+const spareSet = "spared"
+
+// family ends the name of a set.
+func familyOf(a netip.Addr) string {
+	if a.Is6() {
+		return "6"
 	}
-	if p.IsSingleIP() {
-		return "blocked" + family
-	}
-	return "blocked_nets" + family
+	return "4"
 }
 
-// element returns the set elements that stand for a prefix.
-func element(p netip.Prefix, d time.Duration) []nftables.SetElement {
-	if p.IsSingleIP() {
-		return []nftables.SetElement{{Key: p.Addr().AsSlice(), Timeout: d}}
+// alone reports whether a source is one key of the sets that rules look addresses
+// up in: an address, or the prefix that is one IPv6 source.
+func (t *Table) alone(p netip.Prefix) bool {
+	return p.IsSingleIP() || p.Addr().Is6() && p.Bits() == t.cfg.prefix6()
+}
+
+// place returns the set that a response to a source stands in, and the elements
+// there.
+func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err error) {
+	family, d := familyOf(b.Source.Addr()), max(b.For, minTimeout)
+	name = responseSets[b.Response]
+	whole := t.alone(b.Source)
+	switch {
+	case b.Response == Blocked && b.Spare && whole:
+		name = spareSet
+	case b.Response == Blocked:
+		whole = b.Source.IsSingleIP()
 	}
-	els := interval(netipx.RangeOfPrefix(p))
+	switch {
+	case whole:
+		return name + family, []nftables.SetElement{{Key: b.Source.Masked().Addr().AsSlice(), Timeout: d}}, nil
+	case b.Response == Fenced:
+		return "", nil, fmt.Errorf("fence %s: %w", b.Source, ErrExtent)
+	}
+	els = interval(netipx.RangeOfPrefix(b.Source))
 	els[0].Timeout = d
-	return els
+	return name + "_nets" + family, els, nil
 }
 
 // minTimeout keeps a block from being one without end, which a timeout of 0 means.
 const minTimeout = time.Millisecond
 
-// Block blocks sources, all or none; For is rounded to the kernel's
-// millisecond (NFTA_SET_ELEM_TIMEOUT). A source that renew names as blocked
-// already has its timeout started anew. The errors are [ErrFull],
-// [ErrOverlap], [ErrPermission], or the kernel's.
-func (t *Table) Block(blocks []Block, renew func(netip.Prefix) bool) error {
+// Block responds to sources, all or none; For is rounded to the kernel's
+// millisecond (NFTA_SET_ELEM_TIMEOUT). A response that renew names as in force
+// has its timeout started anew. The errors are [ErrFull], [ErrOverlap],
+// [ErrExtent], [ErrPermission], or the kernel's.
+func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) error {
 	adds := map[string][]nftables.SetElement{} // by set: one message holds hundreds
-	for _, b := range blocks {
-		adds[where(b.Source)] = append(adds[where(b.Source)], element(b.Source, max(b.For, minTimeout))...)
+	for i := range blocks {
+		name, els, err := t.place(&blocks[i])
+		if err != nil {
+			return err
+		}
+		adds[name] = append(adds[name], els...)
 	}
 	for name, els := range adds {
 		_ = t.conn.SetAddElements(t.sets[name], els) // Flush returns its error
 	}
-	for _, b := range blocks {
-		if renew(b.Source) {
+	for i := range blocks {
+		b := &blocks[i]
+		if renew(b.Response, b.Source) {
 			// Before Linux 6.12 adding an element anew leaves its timeout as it is.
-			set, els := t.sets[where(b.Source)], element(b.Source, max(b.For, minTimeout))
-			_ = t.conn.SetDeleteElements(set, els)
-			_ = t.conn.SetAddElements(set, els)
+			name, els, _ := t.place(b)
+			_ = t.conn.SetDeleteElements(t.sets[name], els)
+			_ = t.conn.SetAddElements(t.sets[name], els)
+			if b.Response == Blocked && t.alone(b.Source) {
+				other := Block{Source: b.Source, Spare: !b.Spare}
+				t.queueEnd(&other)
+			}
 		}
-		if b.Held && b.Source.IsSingleIP() {
+		if b.Held && t.alone(b.Source) {
 			// Or the hold could outlive the block, or its end by hand.
-			t.queueDelete(held(b.Source.Addr()), element(b.Source, time.Second))
+			t.queueDelete("held"+familyOf(b.Source.Addr()), b.Source.Masked().Addr().AsSlice())
 		}
 	}
 	err := t.conn.Flush()
@@ -80,74 +125,168 @@ func (t *Table) Block(blocks []Block, renew func(netip.Prefix) bool) error {
 	return explain("block "+names(blocks), err)
 }
 
-// Unblock takes a source out of its set, and out of the held one. A source
-// that is not there is not an error.
-func (t *Table) Unblock(p netip.Prefix) error {
-	t.queueDelete(where(p), element(p, time.Second))
-	if p.IsSingleIP() {
-		t.queueDelete(held(p.Addr()), element(p, time.Second))
+// End ends a response to a source. One that is not there is not an error.
+func (t *Table) End(r Response, p netip.Prefix) error {
+	t.queueEnd(&Block{Response: r, Source: p})
+	if r == Blocked && t.alone(p) {
+		t.queueEnd(&Block{Response: r, Source: p, Spare: true})
 	}
 	return explain("unblock "+p.String(), t.conn.Flush())
 }
 
-// queueDelete deletes elements that may not exist. Adding them first makes the
-// deletion succeed on kernels before 6.3, which have no "destroy element".
-func (t *Table) queueDelete(set string, els []nftables.SetElement) {
+func (t *Table) queueEnd(b *Block) {
+	if name, els, err := t.place(b); err == nil {
+		// Adding them first makes the deletion succeed on kernels before 6.3,
+		// which have no "destroy element".
+		_ = t.conn.SetAddElements(t.sets[name], els) // Flush returns its error
+		_ = t.conn.SetDeleteElements(t.sets[name], els)
+	}
+}
+
+// Unblock ends every response to a source, and forgets what the rules have
+// counted of it.
+func (t *Table) Unblock(p netip.Prefix) error {
+	for r := range Responses {
+		t.queueEnd(&Block{Response: Response(r), Source: p})
+	}
+	if t.alone(p) {
+		t.queueEnd(&Block{Source: p, Spare: true})
+		t.queueForget(p)
+	}
+	return explain("unblock "+p.String(), t.conn.Flush())
+}
+
+// Forget has the rules count the ports of sources from nothing. A source that is
+// not one address, or one IPv6 prefix, is not counted as one.
+func (t *Table) Forget(ps []netip.Prefix) error {
+	for _, p := range ps {
+		if t.alone(p) {
+			t.queueForget(p)
+		}
+	}
+	return explain("forget what was counted", t.conn.Flush())
+}
+
+func (t *Table) queueForget(p netip.Prefix) {
+	family, address := familyOf(p.Addr()), p.Masked().Addr().AsSlice()
+	for _, name := range []string{"held", "quiet", "holds", "others"} {
+		t.queueDelete(name+family, address)
+	}
+	for _, class := range []byte{4, 17} { // see the field class
+		t.queueDelete("ports"+family, append(slices.Clone(address), class, 0, 0, 0))
+	}
+}
+
+func (t *Table) queueDelete(set string, key []byte) {
+	els := []nftables.SetElement{{Key: key, Timeout: time.Second}}
 	_ = t.conn.SetAddElements(t.sets[set], els) // Flush returns its error
 	_ = t.conn.SetDeleteElements(t.sets[set], els)
 }
 
-// UnblockAll empties every blocked set and the held ones.
+// UnblockAll ends every response, and forgets what the rules have counted.
 func (t *Table) UnblockAll() error {
-	for _, name := range []string{"blocked4", "blocked6", "blocked_nets4", "blocked_nets6", "held4", "held6"} {
-		t.conn.FlushSet(t.sets[name])
+	all := append(append(slices.Clone(responseSets[:]), countSets...), spareSet)
+	for _, s := range sets() {
+		if slices.Contains(all, strings.TrimSuffix(strings.TrimRight(s.name, "46"), "_nets")) {
+			t.conn.FlushSet(t.sets[s.name])
+		}
 	}
 	return explain("unblock all", t.conn.Flush())
 }
 
-// held returns the name of the held set for an address.
-func held(a netip.Addr) string {
-	if a.Is6() {
-		return "held6"
-	}
-	return "held4"
+// countSets are what the rules count, and what follows from it.
+var countSets = []string{
+	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "linked", "quiet_links", "told",
 }
 
-// Release takes addresses out of the held sets.
+// Release ends the holds of addresses.
 func (t *Table) Release(addrs []netip.Addr) error {
 	for _, a := range addrs {
-		t.queueDelete(held(a), element(netip.PrefixFrom(a, a.BitLen()), time.Second))
+		t.queueDelete("held"+familyOf(a), a.AsSlice())
+		if a.Is6() {
+			p, _ := a.Prefix(t.cfg.prefix6()) // an address is in it
+			t.queueDelete("held6", p.Addr().AsSlice())
+		}
 	}
 	return explain("release held sources", t.conn.Flush())
 }
 
 // Blocks reads back what the kernel has. It takes about a second for 100,000,
 // so it is for the start and for people, not for every day.
-func (t *Table) Blocks() ([]Block, error) {
-	var out []Block
-	for _, name := range []string{"blocked4", "blocked6"} {
-		els, err := t.conn.GetSetElements(t.sets[name])
-		if err != nil {
-			return nil, explain("read set "+name, err)
-		}
-		for _, e := range els {
-			if a, ok := netip.AddrFromSlice(e.Key); ok {
-				out = append(out, read(netip.PrefixFrom(a, a.BitLen()), e))
+func (t *Table) Blocks() (out []Block, err error) {
+	conn, err := nftables.New(nftables.WithSockOptions(wide))
+	if err != nil {
+		return nil, fmt.Errorf("open nftables: %w", err)
+	}
+	read := func(name string, b Block, intervals bool) error {
+		for _, family := range []string{"4", "6"} {
+			els, err := conn.GetSetElements(t.sets[name+family])
+			switch {
+			case err != nil:
+				return explain("read set "+name+family, err)
+			case intervals:
+				out = append(out, readIntervals(els, b)...)
+			default:
+				out = append(out, t.readSingle(els, b)...)
 			}
 		}
+		return nil
 	}
-	for _, name := range []string{"blocked_nets4", "blocked_nets6"} {
-		els, err := t.conn.GetSetElements(t.sets[name])
-		if err != nil {
-			return nil, explain("read set "+name, err)
+	for r, name := range responseSets {
+		if err = read(name, Block{Response: Response(r)}, false); err != nil {
+			return nil, err
 		}
-		out = append(out, readIntervals(els)...)
+		if r == int(Fenced) {
+			continue
+		}
+		if err = read(name+"_nets", Block{Response: Response(r)}, true); err != nil {
+			return nil, err
+		}
 	}
-	return out, nil
+	return out, read(spareSet, Block{Spare: true}, false)
 }
 
-func read(p netip.Prefix, e nftables.SetElement) Block {
-	b := Block{Source: p, For: e.Expires}
+// wide has the kernel fill datagrams of 32 KiB when it lists a set: it makes them
+// as long as the longest buffer that was ever read into (netlink_recvmsg in
+// net/netlink/af_netlink.c), and each of them costs it a walk from the set's
+// beginning. So one answer is read into such a buffer.
+func wide(c *netlink.Conn) error {
+	header := netlink.Header{Type: netlink.Noop, Flags: netlink.Request | netlink.Acknowledge}
+	if _, err := c.Send(netlink.Message{Header: header}); err != nil {
+		return err
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var readErr error
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, readErr = unix.Recvfrom(int(fd), make([]byte, 32<<10), 0)
+		return readErr != unix.EAGAIN
+	})
+	return errors.Join(err, readErr)
+}
+
+// readSingle reads back sources that are one key each.
+func (t *Table) readSingle(els []nftables.SetElement, b Block) (out []Block) {
+	for _, e := range els {
+		a, ok := netip.AddrFromSlice(e.Key)
+		if !ok {
+			continue
+		}
+		p := netip.PrefixFrom(a, a.BitLen())
+		if b.Response != Blocked || b.Spare {
+			if whole, err := a.Prefix(t.cfg.prefix6()); a.Is6() && err == nil && whole.Addr() == a {
+				p = whole // no source has the address that begins a prefix (RFC 4291, 2.6.1)
+			}
+		}
+		out = append(out, read(p, e, b))
+	}
+	return out
+}
+
+func read(p netip.Prefix, e nftables.SetElement, b Block) Block {
+	b.Source, b.For = p, e.Expires
 	if e.Counter != nil {
 		b.Drops = e.Counter.Packets
 	}
@@ -156,7 +295,7 @@ func read(p netip.Prefix, e nftables.SetElement) Block {
 
 // readIntervals makes prefixes of the starts and ends that the kernel lists.
 // Intervals that are no prefix are not ours and left out.
-func readIntervals(els []nftables.SetElement) (out []Block) {
+func readIntervals(els []nftables.SetElement, b Block) (out []Block) {
 	slices.SortFunc(els, func(a, b nftables.SetElement) int {
 		if c := bytes.Compare(a.Key, b.Key); c != 0 || a.IntervalEnd == b.IntervalEnd {
 			return c
@@ -173,7 +312,7 @@ func readIntervals(els []nftables.SetElement) (out []Block) {
 		from, _ := netip.AddrFromSlice(e.Key)
 		end, _ := netip.AddrFromSlice(els[i+1].Key)
 		if p, ok := netipx.IPRangeFrom(from, end.Prev()).Prefix(); ok && !p.IsSingleIP() {
-			out = append(out, read(p, e))
+			out = append(out, read(p, e, b))
 		}
 	}
 	return out

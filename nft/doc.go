@@ -6,14 +6,13 @@
 //
 // The rules are constant. Ports, ignored prefixes and blocked sources are set
 // elements, so the text that [Ruleset] prints for an include and what
-// [Table.Install] sends over netlink are one ruleset; both come from the list
-// in rules.go.
+// [Table.Install] sends over netlink are one ruleset; both come from the chains
+// of the files rules_*.go.
 //
 // It refuses to look at, flush or change any other table, and to take over a
 // table of its name that it did not make ([ErrForeign]).
 //
-// It needs CAP_NET_ADMIN in the network namespace and Linux 5.10, the first
-// whose socket expression knows wildcard; see [CheckKernel].
+// It needs CAP_NET_ADMIN in the network namespace and Linux 5.10; see [CheckKernel].
 //
 // A [Table] belongs to one goroutine: google/nftables mixes up the batches of
 // two that share a connection.

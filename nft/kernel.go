@@ -8,12 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The oldest kernel whose nf_tables has all that the rules use: "socket
-// wildcard" came with 5.10, counters of set elements with 5.7, nat chains in
-// the inet family with 5.2.
+// The oldest long-term kernel whose nf_tables has all that the rules use: counters
+// of set elements came with 5.7, nat chains in the inet family with 5.2.
 const (
 	needMajor, needMinor = 5, 10
-	needFor              = "nftables \"socket wildcard\""
+	needFor              = "nftables with counters in sets"
 )
 
 // CheckKernel returns an error that names the feature and the version it needs

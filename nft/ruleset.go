@@ -5,7 +5,10 @@ package nft
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
+
+	"github.com/google/nftables/expr"
 )
 
 // Name is the table's, in the inet family.
@@ -15,6 +18,14 @@ const Name = "picket"
 type Config struct {
 	Group   uint16 // NFLOG group
 	Snaplen uint32 // bytes of each packet to mirror
+	Prefix6 int    // length of the prefix that is one IPv6 source, by default 64
+}
+
+func (c Config) prefix6() int {
+	if c.Prefix6 == 0 {
+		return 64
+	}
+	return c.Prefix6
 }
 
 // markPrefix begins the comment of the rule by which the table is known to be ours.
@@ -61,12 +72,15 @@ func body(c Config) string {
 		b.WriteString(s.text())
 		b.WriteByte('\n')
 	}
+	for _, name := range counters(c) {
+		fmt.Fprintf(&b, "\tcounter %s {\n\t}\n\n", name)
+	}
 	for i, ch := range chains(c) {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
 		if ch.why != "" {
-			fmt.Fprintf(&b, "\t# %s\n", ch.why)
+			comment(&b, ch.why)
 		}
 		fmt.Fprintf(&b, "\tchain %s {\n", ch.name)
 		if ch.hook != nil {
@@ -82,6 +96,42 @@ func body(c Config) string {
 		b.WriteString("\t}\n")
 	}
 	return b.String()
+}
+
+// counters are the names of the counters that the rules count in, each once.
+func counters(c Config) (names []string) {
+	for _, ch := range chains(c) {
+		for _, r := range ch.rules {
+			for _, e := range r.exprs {
+				if o, ok := e.(*expr.Objref); ok && !slices.Contains(names, o.Name) {
+					names = append(names, o.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// comment writes a text in lines of some hundred columns.
+func comment(b *strings.Builder, text string) {
+	column := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case column == 0 || column+len(word) > 100:
+			if column > 0 {
+				b.WriteByte('\n')
+			}
+			b.WriteString("\t# ")
+			column = 6
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	b.WriteByte('\n')
 }
 
 // markPlace is where Ruleset writes the mark, which is a hash over the rest.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
@@ -23,6 +24,8 @@ var (
 	ErrPermission = errors.New("changing nftables needs CAP_NET_ADMIN: run as root, or give the unit AmbientCapabilities=CAP_NET_ADMIN")
 	// ErrFull means that the set has as many elements as its size allows.
 	ErrFull = errors.New("the blocked set is full")
+	// ErrExtent means that a source is too wide to be fenced, or not wide enough.
+	ErrExtent = errors.New("only an address, or the prefix that is one IPv6 source, can be fenced")
 	// ErrOverlap means that a prefix to be blocked overlaps one that is.
 	ErrOverlap = errors.New("overlaps a blocked prefix: unblock that one first")
 )
@@ -151,6 +154,11 @@ func (t *Table) queueRules() {
 		// An error here is the library's, and Flush returns it.
 		_ = t.conn.AddSet(t.sets[s.name], nil)
 	}
+	for _, name := range counters(t.cfg) {
+		t.conn.AddObj(&nftables.NamedObj{
+			Table: t.table, Name: name, Type: nftables.ObjTypeCounter, Obj: &expr.Counter{},
+		})
+	}
 	cs := chains(t.cfg)
 	added := make([]*nftables.Chain, len(cs))
 	accept := nftables.ChainPolicyAccept
@@ -218,15 +226,17 @@ func (t *Table) Filled() (bool, error) {
 	return len(els) > 0, explain("read set ignored4", err)
 }
 
-// Quiet empties the sets that act without the daemon: hot ports, so that
-// nobody is held whom nobody judges, and the trap's port, unless somebody else
+// Quiet empties the sets that act without the daemon: triggers, so that
+// nobody is held whom nobody judges, the door, and the trap's port, unless somebody else
 // keeps the trap's listener open. Blocks stay.
 func (t *Table) Quiet(keepTrap bool) error {
-	for _, name := range []string{"hot_tcp", "hot_udp", "held4", "held6"} {
-		t.conn.FlushSet(t.sets[name])
-	}
+	names := []string{"trigger_tcp", "trigger_udp", "trigger_ip", "guarded_tcp", "guarded_udp", "door_tcp",
+		"held4", "held6", "quiet4", "quiet6", "quiet_links6"}
 	if !keepTrap {
-		t.conn.FlushSet(t.sets["trap_port"])
+		names = append(names, "trap_port", "trap_listener")
+	}
+	for _, name := range names {
+		t.conn.FlushSet(t.sets[name])
 	}
 	return explain("quiet table inet "+Name, t.conn.Flush())
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,10 @@ func testElements() *Elements {
 	return &Elements{
 		ClassicTCP: []Range{{1, 1}, {11, 11}}, StealthTCP: []Range{{111, 113}, {65535, 65535}},
 		AdvancedTCP: []Range{{1, 1023}}, ExcludedTCP: []Range{{113, 113}}, AdvancedUDP: []Range{{1, 65535}},
-		HotTCP: []Range{{1, 112}}, AdvancedIP: []Range{{7, 16}, {60, 255}},
+		AdvancedIP: []Range{{7, 16}, {60, 255}}, DoorTCP: []Range{{0, 65535}},
+		TriggerTCP: []Trigger{{Range{1, 110}, 25}, {Range{111, 112}, 0}, {Range{113, 65535}, 31}}, TriggerUDP: []Trigger{{Range{1, 1023}, 25}},
+		TriggerIP: []Trigger{{Range{0, 255}, 5}}, Trusted: []string{"wg0"}, LoginPorts: []uint16{22},
+		Operators: []netip.Addr{netip.MustParseAddr("192.0.2.77")}, Links: []netip.Prefix{prefix("2001:db8:1::/64")}, Elsewhere: []netip.Prefix{prefix("192.0.2.8/32")},
 		Ignored:  []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"), prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
 		TrapPort: 4711,
 	}
@@ -58,8 +62,8 @@ func loadText(t *testing.T) {
 	run(t, "", "nft", "-f", file)
 }
 
-func never(netip.Prefix) bool  { return false }
-func always(netip.Prefix) bool { return true }
+func never(Response, netip.Prefix) bool  { return false }
+func always(Response, netip.Prefix) bool { return true }
 
 // TestRulesetEqualsInstall is what lets an include and the daemon share a table.
 func TestRulesetEqualsInstall(t *testing.T) {
@@ -242,6 +246,104 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
+// TestResponses: each response to a source stands for itself, and an IPv6 prefix
+// that is one source is one element.
+func TestResponses(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	var in []Block
+	for _, s := range []string{"203.0.113.1/32", "2001:db8::1/128", "2001:db8:2::/64"} {
+		for r := range Responses {
+			in = append(in, Block{Response: Response(r), Source: prefix(s), For: time.Hour})
+		}
+	}
+	in = append(in, Block{Response: Dark, Source: prefix("198.51.100.0/24"), For: time.Hour},
+		Block{Source: prefix("203.0.113.7/32"), Spare: true, For: time.Hour},
+		Block{Source: prefix("2001:db8:7::/64"), Spare: true, For: time.Hour})
+	if err := tab.Block(in, never); err != nil {
+		t.Fatal(err)
+	}
+	read := func() []string {
+		t.Helper()
+		bs, err := tab.Blocks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, b := range bs {
+			out = append(out, fmt.Sprint(b.Response, b.Source, b.Spare))
+		}
+		slices.Sort(out)
+		return out
+	}
+	var want []string
+	for _, b := range in {
+		want = append(want, fmt.Sprint(b.Response, b.Source, b.Spare))
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, read()); diff != "" {
+		t.Errorf("responses (-want +got):\n%s", diff)
+	}
+	if err := tab.Block([]Block{{Response: Fenced, Source: prefix("198.51.100.0/24")}}, never); !errors.Is(err, ErrExtent) {
+		t.Errorf("a fence around a network: %v, want ErrExtent", err)
+	}
+	// A flow that was spared has ended: the same block, without it.
+	if err := tab.Block([]Block{{Source: prefix("203.0.113.7/32"), For: time.Hour}}, always); err != nil {
+		t.Fatal(err)
+	}
+	if err := tab.End(Fenced, prefix("203.0.113.1/32")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tab.Unblock(prefix("2001:db8:2::/64")); err != nil {
+		t.Fatal(err)
+	}
+	want = slices.DeleteFunc(want, func(s string) bool {
+		return strings.Contains(s, "2001:db8:2::") || s == fmt.Sprint(Fenced, prefix("203.0.113.1/32"), false)
+	})
+	want[slices.Index(want, fmt.Sprint(Blocked, prefix("203.0.113.7/32"), true))] = fmt.Sprint(Blocked, prefix("203.0.113.7/32"), false)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, read()); diff != "" {
+		t.Errorf("after three were ended or changed (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnblockForgets: what the rules counted of a source goes with its block.
+func TestUnblockForgets(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	fill := func() {
+		t.Helper()
+		for _, e := range []string{
+			"held4 { 203.0.113.5 }", "quiet4 { 203.0.113.5 }", "holds4 { 203.0.113.5 }", "others4 { 203.0.113.5 }",
+			"ports4 { 203.0.113.5 . 4, 203.0.113.5 . 17 }", "quiet6 { 2001:db8:5:: }", "ports6 { 2001:db8:5:: . 4 }",
+		} {
+			run(t, "", "nft", "add element inet picket "+e)
+		}
+	}
+	empty := func(what string) {
+		t.Helper()
+		for _, s := range []string{"held4", "quiet4", "holds4", "others4", "ports4", "quiet6", "ports6"} {
+			if out := run(t, "", "nft", "list", "set", "inet", Name, s); strings.Contains(out, "elements") {
+				t.Errorf("%s: not empty: %s", what, out)
+			}
+		}
+	}
+	fill()
+	for _, p := range []string{"203.0.113.5/32", "2001:db8:5::/64"} {
+		if err := tab.Unblock(prefix(p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	empty("each")
+	fill()
+	if err := tab.UnblockAll(); err != nil {
+		t.Fatal(err)
+	}
+	empty("all")
+}
+
 // TestFullSet holds the error of a full set apart: the caller says it in words.
 func TestFullSet(t *testing.T) {
 	inNetns(t)
@@ -265,7 +367,7 @@ func TestQuiet(t *testing.T) {
 	if err := tab.Quiet(false); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"set inet picket hot_tcp", "set inet picket held4", "map inet picket trap_port"} {
+	for _, s := range []string{"set inet picket guarded_tcp", "map inet picket trigger_tcp", "set inet picket held4", "map inet picket trap_port"} {
 		if out := run(t, "", "sh", "-c", "nft list "+s); strings.Contains(out, "elements") {
 			t.Errorf("not empty: %s", out)
 		}

@@ -179,7 +179,8 @@ func (c *Config) Elements() *nft.Elements {
 		StealthTCP: c.TCP.ports(engine.Stealth), StealthUDP: c.UDP.ports(engine.Stealth),
 		AdvancedTCP: c.TCP.ports(engine.Advanced), AdvancedUDP: c.UDP.ports(engine.Advanced),
 		ExcludedTCP: c.TCP.Exclude, ExcludedUDP: c.UDP.Exclude,
-		HotTCP: c.TCP.hot(c.DryRun), HotUDP: c.UDP.hot(c.DryRun),
+		TriggerTCP: c.TCP.triggers(c.DryRun, true), TriggerUDP: c.UDP.triggers(c.DryRun, false),
+		TriggerIP:  c.IP.protocolTriggers(c.DryRun),
 		AdvancedIP: subtract(c.IP.ports(engine.Advanced), c.IP.Exclude),
 		Ignored:    c.Ignore.Addresses,
 	}
@@ -199,22 +200,45 @@ func (p *Protocol) ports(mode engine.Mode) []nft.Range {
 	return p.Advanced
 }
 
-// hot returns the ports whose first probe is reacted to, which the kernel
-// therefore holds; see [engine.Decision.Release].
-func (p *Protocol) hot(dryRun bool) (out []nft.Range) {
+// triggers returns how many ports of a source the kernel lets pass by itself, for
+// each port that is watched, if sources are blocked for it at all.
+func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 	if p.Action != engine.Block || dryRun {
 		return nil
 	}
-	if p.Trigger[engine.Stealth] == 0 {
-		out = append(out, p.ports(engine.Stealth)...)
+	stealth := nft.Merge(p.ports(engine.Stealth))
+	classic := subtract(nft.Merge(p.ports(engine.Classic)), stealth)
+	advanced := subtract(subtract(subtract(nft.Merge(p.ports(engine.Advanced)), p.Exclude), stealth), classic)
+	of := p.Trigger[engine.Classic]
+	if tcp {
+		// The trigger of a trap's ports is one of completed connections; their
+		// packets count as those of others.
+		if of = p.Trigger[engine.Stealth]; p.Modes.Has(engine.Advanced) {
+			of = p.Trigger[engine.Advanced]
+		}
 	}
-	if p.Trigger[engine.Advanced] == 0 {
-		// A port of the list is watched in stealth mode even if it is excluded
-		// from the range, and with that mode's trigger.
-		out = append(out, subtract(subtract(p.ports(engine.Advanced), p.Exclude), p.ports(engine.Stealth))...)
+	add := func(rs []nft.Range, n int) {
+		for _, r := range rs {
+			out = append(out, nft.Trigger{Range: r, Ports: n})
+		}
 	}
-	// The trap must be able to answer.
-	return subtract(nft.Merge(out), p.ports(engine.Classic))
+	add(stealth, p.Trigger[engine.Stealth])
+	add(classic, of)
+	add(advanced, p.Trigger[engine.Advanced])
+	return out
+}
+
+// protocolTriggers is triggers, for the IP protocols that have no ports.
+func (p *Protocol) protocolTriggers(dryRun bool) (out []nft.Trigger) {
+	if p.Action != engine.Block || dryRun {
+		return nil
+	}
+	ported := []nft.Range{{From: engine.ProtocolTCP, To: engine.ProtocolTCP},
+		{From: engine.ProtocolUDP, To: engine.ProtocolUDP}, {From: engine.ProtocolSCTP, To: engine.ProtocolSCTP}}
+	for _, r := range subtract(subtract(nft.Merge(p.ports(engine.Advanced)), p.Exclude), ported) {
+		out = append(out, nft.Trigger{Range: r, Ports: p.Trigger[engine.Advanced]})
+	}
+	return out
 }
 
 // Mode returns the mode that watches a port of a protocol, as the kernel's
@@ -244,7 +268,7 @@ func (c *Config) Mode(protocol uint8, port uint16) engine.Mode {
 
 // Table returns what the text of the rules depends on.
 func (c *Config) Table() nft.Config {
-	return nft.Config{Group: c.NFLOG.Group, Snaplen: c.NFLOG.Snaplen}
+	return nft.Config{Group: c.NFLOG.Group, Snaplen: c.NFLOG.Snaplen, Prefix6: c.Detect.IPv6Prefix}
 }
 
 // receiveBuffer holds some 290,000 probes while the reader has no processor.

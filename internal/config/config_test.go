@@ -187,13 +187,22 @@ trigger = 0
 		t.Fatal(err)
 	}
 	e := c.Elements()
-	if diff := cmp.Diff([]nft.Range{{From: 1, To: 6}, {From: 8, To: 8}, {From: 10, To: 10}}, e.HotTCP); diff != "" {
-		t.Errorf("hot ports are those of modes with trigger 0, without what another mode watches or is excluded:\n%s", diff)
+	trigger := func(from, to uint16, n int) nft.Trigger {
+		return nft.Trigger{Range: nft.Range{From: from, To: to}, Ports: n}
 	}
-	if e.HotUDP != nil || e.ClassicTCP != nil {
-		t.Errorf("nothing is held for a log action, nothing watched for a mode that is off: %v %v", e.HotUDP, e.ClassicTCP)
+	want := []nft.Trigger{trigger(7, 7, 2), trigger(2000, 2000, 2), trigger(1, 6, 0), trigger(8, 8, 0), trigger(10, 10, 0)}
+	if diff := cmp.Diff(want, e.TriggerTCP); diff != "" {
+		t.Errorf("a port has the trigger of the mode that watches it, and none if it is excluded:\n%s", diff)
 	}
-	if c.DryRun = true; c.Elements().HotTCP != nil {
+	if e.TriggerUDP != nil || e.ClassicTCP != nil {
+		t.Errorf("nothing is held for a log action, nothing watched for a mode that is off: %v %v", e.TriggerUDP, e.ClassicTCP)
+	}
+	for _, x := range e.TriggerIP {
+		if x.Ports != 5 || x.From <= 6 && 6 <= x.To {
+			t.Errorf("IP protocols without ports of their own have the trigger of [ip]: %v", x)
+		}
+	}
+	if c.DryRun = true; c.Elements().TriggerTCP != nil || c.Elements().TriggerIP != nil {
 		t.Error("a dry run must not hold")
 	}
 	for _, x := range []struct {

@@ -159,7 +159,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 	for i, w := range blocks {
 		batch[i] = nft.Block{Source: w.source, For: w.length, Held: true}
 	}
-	err := b.table.Block(batch, b.book.has)
+	err := b.table.Block(batch, b.book.renews)
 	if err == nil {
 		now := time.Now()
 		for _, w := range blocks {
@@ -169,7 +169,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 	}
 	for i, w := range blocks {
 		if len(blocks) > 1 {
-			err = b.table.Block(batch[i:i+1], b.book.has)
+			err = b.table.Block(batch[i:i+1], b.book.renews)
 		}
 		if err == nil {
 			b.blocked(w, time.Now())
@@ -204,7 +204,7 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 
 // byHand makes a block that a person ordered, from now on.
 func (b *blocker) byHand(w *blockWork, now time.Time) error {
-	if err := b.table.Block([]nft.Block{{Source: w.source, For: w.length}}, b.book.has); err != nil {
+	if err := b.table.Block([]nft.Block{{Source: w.source, For: w.length}}, b.book.renews); err != nil {
 		return err
 	}
 	b.blocked(w, now)

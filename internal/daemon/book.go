@@ -13,6 +13,7 @@ import (
 	"picket/internal/beside"
 	"picket/internal/control"
 	"picket/internal/event"
+	"picket/nft"
 )
 
 // A book is the blocks that the kernel has acknowledged, and why each is there.
@@ -39,6 +40,9 @@ func (b *book) get(p netip.Prefix) *entry { return b.by[p] }
 
 // has reports whether a source has a block.
 func (b *book) has(p netip.Prefix) bool { return b.by[p] != nil }
+
+// renews reports whether a response is one that the book has.
+func (b *book) renews(r nft.Response, p netip.Prefix) bool { return r == nft.Blocked && b.has(p) }
 
 // all returns the blocks. The one at hand may be struck meanwhile.
 func (b *book) all() iter.Seq[*entry] { return maps.Values(b.by) }

@@ -372,5 +372,6 @@ func (d *daemon) engineConfig() engine.Config {
 func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
+	e.Links, _ = host.OnLink() // engineConfig tells of its error
 	return e
 }

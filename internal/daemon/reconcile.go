@@ -189,7 +189,7 @@ func (b *blocker) putBack(have map[netip.Prefix]bool) (int, error) {
 		}
 	}
 	for part := range slices.Chunk(missing, 20*batch) {
-		if err := b.table.Block(part, func(netip.Prefix) bool { return false }); err != nil {
+		if err := b.table.Block(part, func(nft.Response, netip.Prefix) bool { return false }); err != nil {
 			return 0, err
 		}
 	}

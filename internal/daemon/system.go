@@ -34,7 +34,7 @@ type table interface {
 	Watch() (watcher, error)
 	Close() error
 
-	Block(list []nft.Block, renew func(netip.Prefix) bool) error
+	Block(list []nft.Block, renew func(nft.Response, netip.Prefix) bool) error
 	Unblock(netip.Prefix) error
 	UnblockAll() error
 	Release([]netip.Addr) error

@@ -16,7 +16,10 @@ import (
 
 // Rules are the modules that the rules use, in the words of units/picket.modules.
 func Rules() []string {
-	return []string{"nf_tables", "nft_chain_nat", "nft_ct", "nft_fib_inet", "nft_limit", "nft_log", "nft_redir", "nft_socket"}
+	return []string{
+		"nf_tables", "nft_chain_nat", "nft_ct", "nft_fib_inet", "nft_limit", "nft_log", "nft_redir",
+		"nft_reject_inet", "nft_socket",
+	}
 }
 
 // Log is the module behind an NFLOG group.

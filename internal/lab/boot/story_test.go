@@ -326,7 +326,9 @@ func (s *story) scanAgain() {
 func (s *story) restart() {
 	s.configure("[udp]\ntrigger = { stealth = 0 }\n")
 	s.run("systemctl", "reload", "picket.service")
-	s.within(5*time.Second, "reload", func() bool { return strings.Contains(s.set("hot_udp"), "elements") })
+	s.within(5*time.Second, "reload", func() bool {
+		return strings.Contains(s.try("nft", "list", "map", "inet", "picket", "trigger_udp"), "goto passed")
+	})
 	restarted := make(chan error, 1)
 	first := s.process()
 	go func() {

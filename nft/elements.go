@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"go4.org/netipx"
+	"golang.org/x/sys/unix"
+)
+
+// A Range is a closed range of ports, or of IP protocol numbers.
+type Range struct{ From, To uint16 }
+
+// A Trigger says how many ports of a source the kernel lets pass before it holds
+// it, 0 to [MaxTrigger], for the ports of a range. Those in no range hold nobody.
+type Trigger struct {
+	Range
+	Ports int
+}
+
+// Elements is what the configuration and the host put into the sets.
+type Elements struct {
+	ClassicTCP, ClassicUDP   []Range
+	StealthTCP, StealthUDP   []Range
+	AdvancedTCP, AdvancedUDP []Range
+	ExcludedTCP, ExcludedUDP []Range   // of the advanced range; never dark
+	AdvancedIP               []Range   // IP protocol numbers, below 256
+	TriggerTCP, TriggerUDP   []Trigger // SCTP goes with TCP
+	TriggerIP                []Trigger // of IP protocol numbers
+	DoorTCP                  []Range   // served ports that a SYN no client sends does not open
+	Ignored                  []netip.Prefix
+	Links                    []netip.Prefix // IPv6, of the host's links, whose addresses are sources each
+	Elsewhere                []netip.Prefix // addresses of this host that others serve (IPVS)
+	Operators                []netip.Addr   // who is logged in, never fenced
+	LoginPorts               []uint16       // where they log in, though blocked
+	Trusted                  []string       // interfaces
+	TrapPort                 uint16         // where the trap listens; 0 for none
+}
+
+// elements returns the wanted elements of a set, and whether it is one that
+// Elements speaks of.
+func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
+	ports := map[string][]Range{
+		"classic_tcp": e.ClassicTCP, "classic_udp": e.ClassicUDP,
+		"stealth_tcp": e.StealthTCP, "stealth_udp": e.StealthUDP,
+		"advanced_tcp": e.AdvancedTCP, "advanced_udp": e.AdvancedUDP,
+		"excluded_tcp": e.ExcludedTCP, "excluded_udp": e.ExcludedUDP,
+		"guarded_tcp": ranges(e.TriggerTCP), "guarded_udp": ranges(e.TriggerUDP), "door_tcp": e.DoorTCP,
+	}
+	prefixes := map[string][]netip.Prefix{
+		"ignored4": e.Ignored, "ignored6": e.Ignored, "links6": e.Links,
+		"elsewhere4": e.Elsewhere, "elsewhere6": e.Elsewhere,
+	}
+	if r, ok := ports[name]; ok {
+		return rangeElements(r, 2), true
+	}
+	if p, ok := prefixes[name]; ok {
+		return prefixElements(p, strings.HasSuffix(name, "6")), true
+	}
+	switch name {
+	case "advanced_ip":
+		return rangeElements(e.AdvancedIP, 1), true
+	case "operators4", "operators6":
+		return addressElements(e.Operators, name == "operators6"), true
+	case "login_ports":
+		return portElements(e.LoginPorts), true
+	case "trusted":
+		for _, n := range e.Trusted {
+			els = append(els, nftables.SetElement{Key: append([]byte(n), make([]byte, unix.IFNAMSIZ-len(n))...)})
+		}
+		return els, true
+	case "trap_listener":
+		return portElements(nonzero(e.TrapPort)), true
+	case "trap_port":
+		if e.TrapPort != 0 {
+			els = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}, Val: be16(e.TrapPort)}}
+		}
+		return els, true
+	case "trigger_tcp":
+		return triggerElements(e.TriggerTCP, "ports", 2), true
+	case "trigger_udp":
+		return triggerElements(e.TriggerUDP, "ports", 2), true
+	case "trigger_ip":
+		return triggerElements(e.TriggerIP, "others", 1), true
+	}
+	return nil, false
+}
+
+func nonzero(n uint16) []uint16 {
+	if n == 0 {
+		return nil
+	}
+	return []uint16{n}
+}
+
+func portElements(ports []uint16) (els []nftables.SetElement) {
+	for _, p := range ports {
+		els = append(els, nftables.SetElement{Key: be16(p)})
+	}
+	return els
+}
+
+func addressElements(as []netip.Addr, v6 bool) (els []nftables.SetElement) {
+	for _, a := range as {
+		if a.Is6() == v6 {
+			els = append(els, nftables.SetElement{Key: a.AsSlice()})
+		}
+	}
+	return els
+}
+
+// ranges are the ranges of triggers.
+func ranges(ts []Trigger) (out []Range) {
+	for _, t := range ts {
+		out = append(out, t.Range)
+	}
+	return out
+}
+
+// triggerElements returns the elements of a map from ports, or protocols, to the
+// chain that counts for their trigger. The ranges must not overlap.
+func triggerElements(ts []Trigger, what string, width int) (els []nftables.SetElement) {
+	for _, t := range ts {
+		key := rangeElements([]Range{t.Range}, width)
+		chain := countChain(what, min(t.Ports, MaxTrigger))
+		key[0].VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}
+		els = append(els, key...)
+	}
+	return els
+}
+
+// Merge sorts ranges and joins those that overlap or touch.
+func Merge(rs []Range) []Range {
+	rs = slices.Clone(rs)
+	slices.SortFunc(rs, func(a, b Range) int { return int(a.From) - int(b.From) })
+	var out []Range
+	for _, r := range rs {
+		if n := len(out); n > 0 && int(r.From) <= int(out[n-1].To)+1 {
+			out[n-1].To = max(out[n-1].To, r.To)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// rangeElements returns the interval elements of keys that are width bytes
+// wide: a start and, one above the last, an end. What reaches the highest key
+// has no end.
+func rangeElements(rs []Range, width int) (els []nftables.SetElement) {
+	key := func(n uint16) []byte {
+		if width == 1 {
+			return []byte{byte(n)}
+		}
+		return binaryutil.BigEndian.PutUint16(n)
+	}
+	highest := uint16(1<<(8*width) - 1)
+	for _, r := range Merge(rs) {
+		els = append(els, nftables.SetElement{Key: key(r.From)})
+		if r.To < highest {
+			els = append(els, nftables.SetElement{Key: key(r.To + 1), IntervalEnd: true})
+		}
+	}
+	return els
+}
+
+// prefixElements returns the interval elements of the prefixes of one family,
+// with as few intervals as they can have.
+func prefixElements(ps []netip.Prefix, v6 bool) (els []nftables.SetElement) {
+	var b netipx.IPSetBuilder
+	for _, p := range ps {
+		if p.IsValid() && p.Addr().Is6() == v6 {
+			b.AddPrefix(p)
+		}
+	}
+	set, _ := b.IPSet() // its errors are of invalid prefixes
+	for _, r := range set.Ranges() {
+		els = append(els, interval(r)...)
+	}
+	return els
+}
+
+// interval returns the elements of a range: its first address and the one behind
+// its last, if there is one.
+func interval(r netipx.IPRange) []nftables.SetElement {
+	els := []nftables.SetElement{{Key: r.From().AsSlice()}}
+	if end := r.To().Next(); end.IsValid() {
+		els = append(els, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
+	}
+	return els
+}

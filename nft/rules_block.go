@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// blockChains drop what blocked sources send, before connection tracking.
+func blockChains(Config) []chain {
+	return []chain{
+		{
+			name: "vital",
+			why: "what a link and a path need passes, whoever sends it (RFC 4890, 4.3.1 and " +
+				"4.4.1): neighbour discovery, multicast listeners, too-big packets",
+			rules: list(
+				one(icmpTypes("packet-too-big, mld-listener-query, mld-listener-report, mld-listener-done, "+
+					"nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, "+
+					"ind-neighbor-solicit, ind-neighbor-advert, mld2-listener-report, 148, 149, 151, 152, 153",
+					unix.IPPROTO_ICMPV6,
+					2, 130, 131, 132, 133, 134, 135, 136, 141, 142, 143, 148, 149, 151, 152, 153), accept),
+				one(tooBig, accept),
+				one(l4("igmp", unix.IPPROTO_IGMP), accept),
+			),
+		},
+		{
+			name: "refuse",
+			why: "what happens to blocked sources. An ignored address inside a blocked network " +
+				"gets in; who is logged in may log in again",
+			rules: list(
+				one(jump("vital")),
+				friends(),
+				addresses("operators", in("login_ports", tcpDport), accept),
+				one(drop),
+			),
+		},
+		filter(chain{
+			name: "early",
+			why: "before connection tracking: flows in progress and ports published to containers " +
+				"end here too",
+			rules: list(
+				addresses("blocked", goTo("refuse")),
+				addresses("blocked_nets", goTo("refuse")),
+			),
+		}, nftables.ChainHookPrerouting, -310, "prerouting priority raw - 10"),
+	}
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import "github.com/google/nftables"
+
+// fenceChains let of fenced and held sources only those flows pass that are known.
+// They come after connection tracking, so that it tells which those are.
+func fenceChains(c Config) []chain {
+	return []chain{
+		filter(chain{
+			name: "fence_input",
+			why: "known are flows that conntrack knows, answered UDP peers, what the trap leads " +
+				"here, and segments for live sockets. " +
+				"(A listener is a live socket too: see bare.)",
+			rules: list(
+				one(established, accept),
+				one(loopback, accept),
+				known(),
+				one(translated, in("trap_listener", tcpDport), accept),
+				one(later, served, accept),
+				one(goTo("fenced")),
+			),
+		}, nftables.ChainHookInput, -9, "input priority filter - 9"),
+		filter(chain{
+			name: "fence_forward",
+			rules: list(
+				one(bareReset, jump("bare")),
+				one(isUDP, lasting, jump("peers")),
+				one(isUDP, reply, brief, jump("answered")),
+				one(established, accept),
+				known(),
+				one(goTo("fenced")),
+			),
+		}, nftables.ChainHookForward, -10, "forward priority filter - 10"),
+		{
+			name: "fenced",
+			rules: list(
+				one(jump("vital")),
+				friends(),
+				addresses("operators", accept),
+				sources(c, "held", count("kept_held"), drop),
+				sources(c, "fence", drop),
+				sources(c, spareSet, drop),
+			),
+		},
+		{
+			name: "bare",
+			why: "no bare reset leaves to a fenced source: by it an ACK would tell which ports " +
+				"are listened on",
+			rules: list(
+				away(c, "held", drop),
+				away(c, "fence", drop),
+				away(c, spareSet, drop),
+			),
+		},
+	}
+}
+
+// known are UDP flows that this host has answered.
+func known() []rule {
+	return list(
+		one(isUDP, in("peers4", saddr4, udpSport, udpDport), accept),
+		one(isUDP, in("peers6", saddr6, udpSport, udpDport), accept),
+		one(isUDP, in("answered4", saddr4, udpSport, udpDport), accept),
+		one(isUDP, in("answered6", saddr6, udpSport, udpDport), accept),
+	)
+}
+
+// away is sources, about destinations.
+func away(c Config, set string, then ...part) []rule {
+	return list(
+		one(append([]part{in(set+"4", daddr4)}, then...)...),
+		one(append([]part{in(set+"6", daddr6)}, then...)...),
+		one(append([]part{in(set+"6", prefixOf(daddr6, c.prefix6()))}, then...)...),
+	)
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+// longSnaplen is how much of an IPv6 packet with extension headers is copied: its
+// port stands behind them, and an Ethernet frame has no more.
+const longSnaplen = 1500
+
+// laneChains bring packets to the reader. What cannot count (repeats, answers,
+// what a source sends that has passed its trigger) is bounded for each source, and
+// takes nothing from what can.
+func laneChains(c Config) []chain {
+	return []chain{
+		{
+			name: "tell",
+			why:  "the mode is the list that the port is in",
+			rules: list(
+				one(in("stealth_tcp", tcpDport), goTo("stealth")),
+				one(in("stealth_udp", udpDport), goTo("stealth")),
+				one(in("stealth_tcp", sctpDport), goTo("stealth")),
+				one(in("classic_tcp", tcpDport), goTo("classic")),
+				one(in("classic_udp", udpDport), goTo("classic")),
+				one(goTo("advanced")),
+			),
+		},
+		mode(c, "classic"),
+		mode(c, "stealth"),
+		mode(c, "advanced"),
+		{
+			name: "again",
+			why: "a source's further packets to a port. One port after the other, so that a flood " +
+				"to some does not hide what is sent to others",
+			rules: list(
+				each(c, func(s source) []part {
+					return []part{faster(1, 10, "repeats"+s.family, s.of, thDport), goTo("excess")}
+				}),
+				each(c, func(s source) []part {
+					return []part{notIn("repeats"+s.family, s.of, thDport), count("full_repeats")}
+				}),
+				one(goTo("again_kind")),
+			),
+		},
+		{
+			name:  "again_kind",
+			rules: list(bounded(c, 10, 20, "again"), one(goTo("tell"))),
+		},
+		{
+			name:  "hushed",
+			why:   "a source that passed its trigger is still heard",
+			rules: list(bounded(c, 20, 40, "talkers"), one(goTo("tell"))),
+		},
+		{
+			name: "answers",
+			why:  "answers to what this host never sent: somebody sends in its name",
+			rules: list(
+				each(c, func(s source) []part { return []part{faster(10, 20, "answers"+s.family, s.of), goTo("deaf")} }),
+				each(c, func(s source) []part { return []part{notIn("answers"+s.family, s.of), count("full_answers")} }),
+				one(limit(50, 100), logged(c, "advanced bulk", 64, c.Snaplen), backward),
+				one(count("unlogged_answers")),
+			),
+		},
+		{
+			name: "deaf",
+			why: "beyond a measure they are not answered in turn: a SYN+ACK, as any segment, " +
+				"tells by the reset that comes back whether this host is there",
+			rules: list(
+				one(jump("excess")),
+				one(count("kept_answers"), drop),
+			),
+		},
+		{
+			name: "excess",
+			why:  "a source that exceeds a measure is told of once a minute",
+			rules: list(
+				each(c, func(s source) []part {
+					return []part{beyond(1, "over"+s.family, s.of), count("unlogged_over"), backward}
+				}),
+				each(c, func(s source) []part { return []part{notIn("over"+s.family, s.of), count("full_over")} }),
+				one(limit(100, 100), logged(c, "advanced over", 1, c.Snaplen), backward),
+				one(count("unlogged_over")),
+			),
+		},
+		{
+			name: "tell_held",
+			rules: list(
+				one(limit(1000, 1000), logged(c, "advanced held", 1, c.Snaplen), backward),
+				one(count("unlogged_held")),
+			),
+		},
+	}
+}
+
+// bounded sends what comes faster from a source to the chain excess.
+func bounded(c Config, perSecond uint64, burst uint32, set string) []rule {
+	return list(
+		each(c, func(s source) []part {
+			return []part{faster(perSecond, burst, set+s.family, s.of), goTo("excess")}
+		}),
+		each(c, func(s source) []part { return []part{notIn(set+s.family, s.of), count("full_" + set)} }),
+	)
+}
+
+// mode is the chain that mirrors the probes of one mode: one by one up to a
+// thousand a second, and in batches what comes beyond that.
+//
+// A log rule's queue-threshold of 1 wakes the reader for each packet (0.1 ms
+// from wire to engine); under a flood that would starve it, and 64 is read five
+// times as cheaply.
+func mode(c Config, name string) chain {
+	return chain{
+		name: name,
+		why:  "probes of " + name + " mode",
+		rules: list(
+			one(extended(), limit(100, 200), logged(c, name, 1, longSnaplen), backward),
+			one(limit(1000, 1000), logged(c, name, 1, c.Snaplen), backward),
+			one(limit(50000, 5000), logged(c, name+" bulk", 64, c.Snaplen), backward),
+			one(count("unlogged_"+name)),
+		),
+	}
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import "fmt"
+
+// MaxTrigger is the most ports that the rules let a source probe before they hold
+// it. It is the engine's.
+const MaxTrigger = 31
+
+// sightChains tell the first packet of a source to a port from the rest.
+func sightChains(c Config) []chain {
+	return []chain{
+		{
+			name: "sight",
+			why: "the first packet of a source to a port counts, all others have lanes of their " +
+				"own. When the set is full, whoever is new is not counted, and gets no answer " +
+				"either: see silent",
+			rules: list(
+				own(c, "quiet", goTo("hushed")),
+				each(c, func(s source) []part {
+					return []part{once("sight"+s.family, s.of, proto, thDport), goTo("first_port")}
+				}),
+				each(c, func(s source) []part {
+					return []part{notIn("sight"+s.family, s.of, proto, thDport), count("full_sight"), goTo("tell")}
+				}),
+				one(goTo("again")),
+			),
+		},
+		{
+			name: "sight_kind",
+			why:  "of a protocol without ports the protocol is the port",
+			rules: list(
+				own(c, "quiet", goTo("hushed")),
+				each(c, func(s source) []part {
+					return []part{once("kinds"+s.family, s.of, proto), goTo("first_kind")}
+				}),
+				each(c, func(s source) []part {
+					return []part{notIn("kinds"+s.family, s.of, proto), count("full_kinds"), goTo("tell")}
+				}),
+				one(goTo("again_kind")),
+			),
+		},
+		{
+			name: "first_port",
+			why: "told are the ports of which this host has said to anybody that nobody serves " +
+				"them: there are so many, and from then on only these go on answering those who " +
+				"are new. " +
+				"The sources of one link share a measure too; beyond it the ports that nobody serves are silent to all of them",
+			rules: list(
+				one(jump("tell")),
+				one(add("told", proto, thDport)),
+				one(in("links6", saddr6), beyond(linkTrigger, "linked6", link6, class), add("quiet_links6", link6)),
+				one(in("links6", saddr6), notIn("linked6", link6, class), count("full_linked")),
+				one(through(tcpDport, "trigger_tcp")),
+				one(through(udpDport, "trigger_udp")),
+				one(through(sctpDport, "trigger_tcp")),
+				one(through(proto, "trigger_ip")),
+			),
+		},
+		{
+			name: "first_kind",
+			rules: list(
+				one(jump("tell")),
+				one(through(proto, "trigger_ip")),
+			),
+		},
+		{
+			name: "full_ports",
+			why:  "who cannot be counted is not answered",
+			rules: list(
+				each(c, func(s source) []part {
+					return []part{notIn("ports"+s.family, s.of, class), count("full_ports"), drop}
+				}),
+			),
+		},
+		{
+			name: "full_others",
+			rules: list(
+				each(c, func(s source) []part {
+					return []part{notIn("others"+s.family, s.of), count("full_others"), drop}
+				}),
+			),
+		},
+		{
+			name: "passed",
+			why: "a source has passed its trigger: for ten minutes the ports that nobody serves " +
+				"are silent to it, and for seconds all else, until the engine has judged it",
+			rules: list(
+				one(jump("tell_held")),
+				each(c, func(s source) []part { return []part{add("quiet"+s.family, s.of), goTo("hold")} }),
+				one(count("full_quiet"), drop),
+			),
+		},
+		{
+			name: "hold",
+			why: "no second packet of this source until the engine has judged the first; flows " +
+				"that live go on. A source is held six times in an hour at most: " +
+				"whoever probes in its name must not keep it from this host's services",
+			rules: list(
+				addresses("operators", backward),
+				own(c, "held", backward),
+				each(c, func(s source) []part { return []part{beyond(maxHolds, "holds"+s.family, s.of), backward} }),
+				each(c, func(s source) []part {
+					return []part{notIn("holds"+s.family, s.of), count("full_holds"), backward}
+				}),
+				each(c, func(s source) []part { return []part{add("held"+s.family, s.of), backward} }),
+				one(count("full_held")),
+			),
+		},
+	}
+}
+
+// own is a rule for each kind of source, about sources of which a set has just
+// that: not the prefix around an address of a link.
+func own(c Config, set string, then ...part) []rule {
+	return each(c, func(s source) []part { return append([]part{in(set+s.family, s.of)}, then...) })
+}
+
+// triggerChains count the ports of a source, a chain for each trigger there may
+// be: a limit stands in a rule, and the configuration in the maps that lead here.
+// The key has the class of the protocol, since the rule that makes an element
+// decides about its limit.
+func triggerChains(c Config) (out []chain) {
+	for n := uint32(1); n <= MaxTrigger; n++ {
+		out = append(out,
+			chain{name: countChain("ports", int(n)), rules: list(
+				each(c, func(s source) []part {
+					return []part{beyond(n, "ports"+s.family, s.of, class), goTo("passed")}
+				}),
+				one(goTo("full_ports")),
+			)},
+			chain{name: countChain("others", int(n)), rules: list(
+				each(c, func(s source) []part { return []part{beyond(n, "others"+s.family, s.of), goTo("passed")} }),
+				one(goTo("full_others")),
+			)},
+		)
+	}
+	return out
+}
+
+// countChain is the chain that lets n ports of a source pass. With 0 the first
+// one is too many.
+func countChain(what string, n int) string {
+	if n == 0 {
+		return "passed"
+	}
+	return fmt.Sprintf("%s_%d", what, n)
+}
+
+// hex is a number of one byte as nft prints a raw one.
+func hex(n byte) string { return fmt.Sprintf("0x%x", n) }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import "github.com/google/nftables"
+
+// trapChains lead new connections to classic ports to the trap's listener.
+func trapChains(c Config) []chain {
+	return []chain{
+		{
+			name: "lure",
+			why: "the port is still the one that was dialled. A real service keeps its port. A " +
+				"source that passed its trigger goes on being led, " +
+				"unless its packet is one that completes no connection: it would only learn that the port answers",
+			rules: list(
+				one(loopback, accept),
+				friends(),
+				one(broadcast, accept),
+				one(multicast, accept),
+				one(served, accept),
+				one(jump("sight")),
+				sources(c, "quiet", jump("crude")),
+				one(count("lured")),
+				one(isTCP, redirect),
+			),
+		},
+		{
+			name:  "crude",
+			why:   "packets that no client sends are not redirected",
+			rules: crude(accept),
+		},
+		base(chain{
+			name: "trap",
+			why: "new connections to classic ports go to the trap listener. After everybody's " +
+				"dstnat: a published port is not a trap",
+			rules: list(one(in("classic_tcp", tcpDport), opening, goTo("lure"))),
+		}, nftables.ChainTypeNAT, nftables.ChainHookPrerouting, -90, "prerouting priority dstnat + 10"),
+		{
+			name: "undialled",
+			why: "the trap listener's own port is no service: who dials it directly finds it as " +
+				"any port that nobody serves",
+			rules: list(
+				one(jump("sight")),
+				sources(c, "quiet", drop),
+				one(reset),
+			),
+		},
+	}
+}
