@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"nflog":               {"engine", "internal/modules", "internal/packet"},
 	"internal/packet":     {"engine"},
 	"internal/replay":     {"engine", "internal/packet"},
-	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/route", "internal/origin", "internal/event", "internal/notify"},
+	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/portsentry", "internal/route", "internal/origin", "internal/event", "internal/notify"},
 	"internal/journal":    {"engine", "internal/event", "internal/queue", "internal/show"},
 	"internal/evidence":   {"engine", "internal/show"},
 	"internal/history":    {"engine", "internal/event"},

@@ -25,6 +25,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"go4.org/netipx"
 )
 
 // Bounds of a list, so that a wrong file (a log, say) is refused and not read to
@@ -186,6 +188,9 @@ func Source(s string) (p netip.Prefix, why string) {
 
 // guess says what somebody may have meant who wrote s.
 func guess(s string) string {
+	if prefixes := ofRange(s); prefixes != "" {
+		return "is a range: write its prefixes, each an entry by itself, " + prefixes
+	}
 	switch {
 	case strings.ContainsAny(s, " \t,;"):
 		return "is more than an address: each is an entry by itself, and a comment begins with #"
@@ -197,4 +202,26 @@ func guess(s string) string {
 		return "is a name: write its addresses, since whoever runs its zone could change who is ignored"
 	}
 	return "is not an address"
+}
+
+// fewPrefixes is how many prefixes of a range are told; of an IPv4 range there
+// may be 62.
+const fewPrefixes = 8
+
+// ofRange returns the prefixes that make up a range, 192.0.2.1-192.0.2.9, and "" for
+// what is none.
+func ofRange(s string) string {
+	r, err := netipx.ParseIPRange(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		return ""
+	}
+	var list []string
+	for _, p := range r.Prefixes() {
+		if len(list) == fewPrefixes {
+			list = append(list, "...")
+			break
+		}
+		list = append(list, p.String())
+	}
+	return strings.Join(list, ", ")
 }

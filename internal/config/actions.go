@@ -218,12 +218,13 @@ func (p *Protocol) lists() []list {
 	return []list{{"classic", &p.Classic}, {"stealth", &p.Stealth}, {"advanced", &p.Advanced}, {"exclude", &p.Exclude}}
 }
 
-// Runnable returns what "picket check" only warns of, since it is of the host
-// and not of the file, and without which nothing must be blocked: an ignore
-// list that is not there would block a friend. The error is [Faults].
+// Runnable returns what keeps a configuration from being run, though captures may
+// be replayed with it: an ignore list that is not there, as on another host it
+// may not be, would have a friend blocked; and there may be nothing to watch. The
+// error is [Faults].
 func (c *Config) Runnable() error {
-	if len(c.unread) > 0 {
-		return c.unread
+	if len(c.unfit) > 0 {
+		return c.unfit
 	}
 	return nil
 }

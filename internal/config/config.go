@@ -6,12 +6,10 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
-	"os"
 	"time"
 
 	"picket/engine"
 	"picket/examples"
-	"picket/internal/addresses"
 	"picket/nflog"
 	"picket/nft"
 )
@@ -22,18 +20,19 @@ const DefaultPath = "/etc/picket/picket.toml"
 // Config is the effective configuration. Its JSON form is what "picket check
 // --json" prints.
 type Config struct {
-	File   string   `json:"file"` // "" for the embedded default
-	DryRun bool     `json:"dry_run"`
-	NFLOG  NFLOG    `json:"nflog"`
-	Detect Detect   `json:"detect"`
-	TCP    Protocol `json:"tcp"`
-	UDP    Protocol `json:"udp"`
-	IP     Protocol `json:"ip"`
-	Ignore Ignore   `json:"ignore"`
-	Known  []Known  `json:"known"`
-	Block  Block    `json:"block"`
-	Trap   Trap     `json:"trap"`
-	Door   Door     `json:"door"`
+	File    string   `json:"file"` // "" for the embedded default
+	DropIns []string `json:"drop_ins"`
+	DryRun  bool     `json:"dry_run"`
+	NFLOG   NFLOG    `json:"nflog"`
+	Detect  Detect   `json:"detect"`
+	TCP     Protocol `json:"tcp"`
+	UDP     Protocol `json:"udp"`
+	IP      Protocol `json:"ip"`
+	Ignore  Ignore   `json:"ignore"`
+	Known   []Known  `json:"known"`
+	Block   Block    `json:"block"`
+	Trap    Trap     `json:"trap"`
+	Door    Door     `json:"door"`
 
 	Evidence Evidence `json:"evidence"`
 
@@ -47,7 +46,7 @@ type Config struct {
 	Metrics   Metrics   `json:"metrics"`
 
 	Warnings Faults `json:"-"` // what is wrong with the host and not with the file
-	unread   Faults // those of them that are ignore files; see Runnable
+	unfit    Faults // those of them that keep it from running; see Runnable
 }
 
 // NFLOG is the section of that name.
@@ -103,21 +102,31 @@ type Block struct {
 	Max          int          `json:"max"`
 }
 
-// Load reads the file at path over the defaults. If path is [DefaultPath] and
-// there is no such file, the defaults hold alone. The error is [Faults].
+// Load reads the file at path over the defaults, and its drop-ins after it: the
+// files picket.d/*.toml beside it. If path is [DefaultPath] and there is no such
+// file, the defaults hold. The error is [Faults].
 func Load(path string) (*Config, error) {
-	var data []byte
-	err := addresses.Regular(path)
-	if err == nil {
-		data, err = os.ReadFile(path)
+	d, faults := documents(path)
+	if len(faults) > 0 {
+		return nil, faults
 	}
-	if errors.Is(err, fs.ErrNotExist) && path == DefaultPath {
-		return Default(), nil
+	return fromDocument(d)
+}
+
+// Check returns what [Load] does, and all that is wrong: faults, the missing
+// lists of [Config.Runnable] among them, and warnings. The configuration is nil
+// if there is a fault.
+func Check(path string) (c *Config, faults, warnings Faults) {
+	d, faults := documents(path)
+	if len(faults) > 0 {
+		return nil, faults, nil
 	}
-	if err != nil {
-		return nil, Faults{{File: path, Problem: "cannot be read: " + reason(err)}}
+	c, err := fromDocument(d)
+	_ = errors.As(err, &faults)
+	if faults = d.sorted(append(faults, d.unfit...)); len(faults) > 0 {
+		c = nil
 	}
-	return Parse(path, data)
+	return c, faults, d.warnings
 }
 
 // reason returns what the system said, without the path that is told already.
@@ -130,8 +139,12 @@ func reason(err error) string {
 
 // Default returns the embedded default.
 func Default() *Config {
-	c := new(Config)
-	if faults := c.read("embedded default", examples.Reference); len(faults) > 0 {
+	c := &Config{DropIns: []string{}}
+	d, faults := parse("embedded default", examples.Reference)
+	if len(faults) == 0 {
+		faults = c.read(d)
+	}
+	if len(faults) > 0 {
 		panic(faults) // TestReference keeps this from being shipped
 	}
 	return c
@@ -140,9 +153,18 @@ func Default() *Config {
 // Parse reads the text of a file, named so in errors, over the defaults. The
 // error is [Faults].
 func Parse(name string, data []byte) (*Config, error) {
+	d, faults := parse(name, data)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return fromDocument(d)
+}
+
+func fromDocument(d *document) (*Config, error) {
 	c := Default()
-	c.File = name
-	if faults := c.read(name, data); len(faults) > 0 {
+	c.File = d.files[0]
+	c.DropIns = d.files[1:]
+	if faults := c.read(d); len(faults) > 0 {
 		return nil, faults
 	}
 	return c, nil

@@ -19,19 +19,18 @@ import (
 
 // TestReference holds the embedded default to be a valid file that leaves no key out.
 func TestReference(t *testing.T) {
-	c := new(Config)
-	if faults := c.read("picket.toml", examples.Reference); len(faults) > 0 {
-		t.Fatal(faults)
-	}
 	d, faults := parse("picket.toml", examples.Reference)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	probe := &document{file: "x", values: map[string]any{}, lines: map[string]int{}}
+	if faults := new(Config).read(d); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	probe := &document{files: []string{"x"}, values: map[string]any{}, places: map[string]place{}}
 	asked := map[string]bool{}
 	collect(probe, asked)
 	for key := range asked {
-		if d.lines[key] == 0 && key != "ip.trigger.classic" && key != "ip.trigger.stealth" && key != "ip.classic" && key != "ip.stealth" {
+		if d.places[key].line == 0 && key != "ip.trigger.classic" && key != "ip.trigger.stealth" && key != "ip.classic" && key != "ip.stealth" {
 			t.Errorf("the reference has no %s", key)
 		}
 	}
@@ -141,6 +140,7 @@ tool_triger = 3
 		`p.toml:12: udp.exlude: is unknown: did you mean "udp.exclude"?`,
 		`p.toml:14: block.for: "1 hour" is no duration`,
 		`p.toml:15: block.memory: is "1s": want 1m to 520w`,
+		`p.toml:17: ignore.addresses: "example.net" is a name`,
 		`p.toml:17: ignore.addresses: holds a whole number: want texts in quotes`,
 		`p.toml:18: ignore.files: `,
 		`p.toml:20: detect.slow: is 17: want a whole number, 5 to 16`,

@@ -3,6 +3,8 @@
 package config
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,14 +12,16 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"picket/internal/portsentry"
 )
 
 // A Fault is one thing that is wrong with a file.
 type Fault struct {
-	File    string
-	Line    int    // 0 if the fault has none
-	Key     string // "tcp.action"; "" for a fault of syntax
-	Problem string // what is wrong and what would be right
+	File    string `json:"file"`
+	Line    int    `json:"line"`    // 0 if the fault has none
+	Key     string `json:"key"`     // "tcp.action"; "" for a fault of syntax
+	Problem string `json:"problem"` // what is wrong and what would be right
 }
 
 func (f Fault) String() string {
@@ -31,7 +35,7 @@ func (f Fault) String() string {
 	return s + ": " + f.Problem
 }
 
-// Faults are all the faults of a file, in the order of their lines.
+// Faults are all the faults of a configuration, in the order of files and lines.
 type Faults []Fault
 
 // Error lists the faults, one a line.
@@ -43,29 +47,58 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// A document is a parsed file: its values, and where each key stands.
+// A document is a parsed file, with what later ones laid over it: its values,
+// and where each key stands.
 type document struct {
-	file   string
+	files  []string // in the order in which they are read
 	values map[string]any
-	lines  map[string]int // by dotted key
+	places map[string]place // by dotted key, those in lists as "tcp.modes[0]"
 	faults Faults
 
 	warnings Faults // what is wrong with the host, not with the file
-	unread   Faults // those of the warnings that are ignore files
+	unfit    Faults // what is fit for replay and not for running, see [Config.Runnable]
 }
 
+// A place is where something is written. The zero place is none.
+type place struct {
+	file string
+	line int
+}
+
+// mark is what some editors begin a file with: a byte order mark.
+var mark = []byte("\ufeff")
+
 func parse(file string, data []byte) (*document, Faults) {
-	d := &document{file: file, values: map[string]any{}, lines: map[string]int{}}
+	d := &document{files: []string{file}, values: map[string]any{}, places: map[string]place{}}
+	data = bytes.TrimPrefix(data, mark)
 	if err := toml.Unmarshal(data, &d.values); err != nil {
 		f := Fault{File: file, Problem: err.Error()}
 		if at := new(toml.DecodeError); errors.As(err, &at) {
 			f.Line, _ = at.Position()
-			f.Problem = strings.TrimPrefix(at.Error(), "toml: ")
+			f.Problem = strings.TrimPrefix(at.Error(), "toml: ") + foreign(file, data, f.Line)
 		}
 		return nil, Faults{f}
 	}
 	d.locate(data)
 	return d, nil
+}
+
+// foreign says that a line is one of PortSentry's configuration, if it is.
+func foreign(file string, data []byte, line int) string {
+	lines := bytes.SplitN(data, []byte("\n"), line+1)
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	key, _, _ := strings.Cut(string(lines[line-1]), "=")
+	if !portsentry.Option(strings.TrimSpace(key)) {
+		return ""
+	}
+	return ": " + portsentrys(file)
+}
+
+// portsentrys says what to do with a file of PortSentry's.
+func portsentrys(file string) string {
+	return fmt.Sprintf("this is an option of PortSentry: \"picket import %s\" prints the picket.toml that does the same", file)
 }
 
 // locate notes the line of each key. The text is known to be well formed.
@@ -93,13 +126,20 @@ func (d *document) pair(p *unstable.Parser, table string, e *unstable.Node) {
 	case unstable.Array:
 		n := 0
 		for it := v.Children(); it.Next(); n++ {
+			name := itemName(key, n)
+			d.places[name] = d.places[key]
+			if raw := it.Node().Raw; raw.Length > 0 {
+				d.places[name] = d.at(p, raw)
+			}
 			if it.Node().Kind == unstable.InlineTable {
-				name := itemName(key, n)
-				d.lines[name] = d.lines[key]
 				d.pairs(p, name, it.Node())
 			}
 		}
 	}
+}
+
+func (d *document) at(p *unstable.Parser, raw unstable.Range) place {
+	return place{d.files[0], p.Shape(raw).Start.Line}
 }
 
 func (d *document) pairs(p *unstable.Parser, table string, of *unstable.Node) {
@@ -110,36 +150,39 @@ func (d *document) pairs(p *unstable.Parser, table string, of *unstable.Node) {
 
 // item notes the next table of an array of tables and returns its name.
 func (d *document) item(p *unstable.Parser, key unstable.Iterator) (name string) {
-	at, array := 0, ""
+	var array string
+	var at place
 	for key.Next() {
-		if array != "" {
-			array += "."
-		}
-		array += string(key.Node().Data)
-		at = p.Shape(key.Node().Raw).Start.Line
+		array = join(array, string(key.Node().Data))
+		at = d.at(p, key.Node().Raw)
 	}
-	if d.lines[array] == 0 {
-		d.lines[array] = at
+	if d.places[array].line == 0 {
+		d.places[array] = at
 	}
 	for n := 0; ; n++ {
-		if name = itemName(array, n); d.lines[name] == 0 {
-			d.lines[name] = at
+		if name = itemName(array, n); d.places[name].line == 0 {
+			d.places[name] = at
 			return name
 		}
 	}
 }
 
-// itemName is how the tables of an array are told apart: "known[0]".
-func itemName(array string, n int) string { return fmt.Sprintf("%s[%d]", array, n) }
+// itemName is how the items of a list are told apart: "known[0]".
+func itemName(list string, n int) string { return fmt.Sprintf("%s[%d]", list, n) }
+
+// join returns the dotted key of a key in a table, "" for the top level.
+func join(table, key string) string {
+	if table == "" {
+		return key
+	}
+	return table + "." + key
+}
 
 func (d *document) note(p *unstable.Parser, table string, key unstable.Iterator) string {
 	for key.Next() {
-		if table != "" {
-			table += "."
-		}
-		table += string(key.Node().Data)
-		if _, seen := d.lines[table]; !seen {
-			d.lines[table] = p.Shape(key.Node().Raw).Start.Line
+		table = join(table, string(key.Node().Data))
+		if _, seen := d.places[table]; !seen {
+			d.places[table] = d.at(p, key.Node().Raw)
 		}
 	}
 	return table
@@ -147,8 +190,20 @@ func (d *document) note(p *unstable.Parser, table string, key unstable.Iterator)
 
 func (d *document) top() *section { return &section{d: d, values: d.values} }
 
-// sorted returns the faults by line.
-func (d *document) sorted() Faults {
-	slices.SortStableFunc(d.faults, func(a, b Fault) int { return a.Line - b.Line })
-	return d.faults
+// fault is one about a key that is noted at a name. A key that is missing is a
+// fault of its table, or of the file.
+func (d *document) fault(key, at, problem string) Fault {
+	for at != "" && d.places[at].line == 0 {
+		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
+	}
+	p := d.places[at]
+	return Fault{cmp.Or(p.file, d.files[0], "embedded default"), p.line, key, problem}
+}
+
+// sorted returns faults by file and line.
+func (d *document) sorted(faults Faults) Faults {
+	slices.SortStableFunc(faults, func(a, b Fault) int {
+		return cmp.Or(slices.Index(d.files, a.File)-slices.Index(d.files, b.File), a.Line-b.Line)
+	})
+	return faults
 }

@@ -59,10 +59,10 @@ func (k *Known) read(s *section) {
 	}
 	s.prefixes("addresses", &k.Addresses)
 	s.strings("files", &k.Files)
-	for _, f := range k.Files {
+	for n, f := range k.Files {
 		// Where its sources are to be blocked, nobody is harmed by a list that is
 		// not there; otherwise a friend might be.
-		k.Addresses = append(k.Addresses, s.list(k.Name, f, k.Policy != PolicyBlock)...)
+		k.Addresses = append(k.Addresses, s.list(k.Name, n, f, k.Policy != PolicyBlock)...)
 	}
 	// As they were written: entries that are wrong have their own faults.
 	if list, _ := s.values["addresses"].([]any); len(list)+len(k.Files) == 0 {

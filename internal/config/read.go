@@ -4,8 +4,10 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,12 +15,8 @@ import (
 	"picket/internal/addresses"
 )
 
-// read changes c by what the text of a file says.
-func (c *Config) read(name string, data []byte) Faults {
-	d, faults := parse(name, data)
-	if len(faults) > 0 {
-		return faults // with broken syntax nothing behind it can be trusted
-	}
+// read changes c by what a document says.
+func (c *Config) read(d *document) Faults {
 	top := d.top()
 	top.boolean("dry_run", &c.DryRun)
 	c.NFLOG.read(top.section("nflog"))
@@ -36,8 +34,9 @@ func (c *Config) read(name string, data []byte) Faults {
 	c.Notify.read(top.section("notify"))
 	c.Metrics.read(top.section("metrics"))
 	top.end()
-	c.Warnings, c.unread = d.warnings, d.unread
-	return d.sorted()
+	c.weigh(top)
+	c.Warnings, c.unfit = d.sorted(slices.Concat(d.warnings, d.unfit)), d.unfit
+	return d.sorted(d.faults)
 }
 
 func (n *NFLOG) read(s *section) {
@@ -79,8 +78,8 @@ func (p *Protocol) read(s *section, lowest, highest uint16) {
 func (i *Ignore) read(s *section) {
 	s.prefixes("addresses", &i.Addresses)
 	s.strings("files", &i.Files)
-	for _, f := range i.Files {
-		i.Addresses = append(i.Addresses, s.list("", f, true)...)
+	for n, f := range i.Files {
+		i.Addresses = append(i.Addresses, s.list("", n, f, true)...)
 	}
 	s.boolean("own", &i.Own)
 	s.boolean("gateways", &i.Gateways)
@@ -92,25 +91,41 @@ func (i *Ignore) read(s *section) {
 // list reads one of the files of a list, whose name goes before whatever is
 // wrong with it. Of a file with a bad line none counts: a list cut short would
 // block a friend. One that is not there may be of another host, so the
-// configuration is fit to be looked at; if the list is needed, it is not fit to
-// run with, see Runnable.
-func (s *section) list(name, file string, needed bool) []netip.Prefix {
+// configuration is fit for replay; if the list is needed, it is not fit to run
+// with, see Runnable.
+func (s *section) list(name string, n int, file string, needed bool) []netip.Prefix {
 	if name != "" {
 		name = "list " + name + ": "
 	}
 	list, err := addresses.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		s.warn("files", name+err.Error())
 		if needed {
-			s.d.unread = append(s.d.unread, s.about("files", name+err.Error()))
+			s.d.unfit = append(s.d.unfit, s.aboutItem("files", n, name+err.Error()))
+		} else {
+			s.warnItem("files", n, name+err.Error())
 		}
 	case err != nil:
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			s.fault("files", name+line)
+			s.faultItem("files", n, name+line)
 		}
 	}
 	return list
+}
+
+// weigh faults what is right key by key and makes no sense as a whole.
+func (c *Config) weigh(top *section) {
+	watched := 0
+	for name, p := range map[string]*Protocol{"tcp": &c.TCP, "udp": &c.UDP, "ip": &c.IP} {
+		left := subtract(p.ports(engine.Advanced), p.Exclude)
+		if len(p.ports(engine.Advanced)) > 0 && len(left) == 0 {
+			top.fault(name+".exclude", fmt.Sprintf("leaves nothing of %s.advanced, %q, to watch: take less out, or \"advanced\" out of %s.modes", name, p.Advanced, name))
+		}
+		watched += len(p.ports(engine.Classic)) + len(p.ports(engine.Stealth)) + len(left)
+	}
+	if watched == 0 {
+		top.d.unfit = append(top.d.unfit, top.about("tcp.modes", "and those of [udp] and [ip] watch nothing: want a mode with ports in one of them; to block nobody set dry_run = true"))
+	}
 }
 
 func (b *Block) read(s *section) {

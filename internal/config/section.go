@@ -12,6 +12,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/addresses"
+	"picket/internal/portsentry"
 )
 
 // A section hands out the values of one table and remembers which keys it was
@@ -24,12 +25,7 @@ type section struct {
 	at     string // where its lines are noted, if not by its name
 }
 
-func (s *section) path(key string) string {
-	if s.name == "" {
-		return key
-	}
-	return s.name + "." + key
-}
+func (s *section) path(key string) string { return join(s.name, key) }
 
 func (s *section) fault(key, problem string) { s.d.faults = append(s.d.faults, s.about(key, problem)) }
 
@@ -40,12 +36,25 @@ func (s *section) warn(key, problem string) {
 func (s *section) about(key, problem string) Fault {
 	at := s.path(key)
 	if s.at != "" {
-		// A key that is missing is a fault of its table.
-		if at = s.at + "." + key; s.d.lines[at] == 0 {
-			at = s.at
-		}
+		at = s.at + "." + key
 	}
-	return Fault{s.d.file, s.d.lines[at], s.path(key), problem}
+	return s.d.fault(s.path(key), at, problem)
+}
+
+// The same of an item of a list.
+
+func (s *section) faultItem(key string, n int, problem string) {
+	s.d.faults = append(s.d.faults, s.aboutItem(key, n, problem))
+}
+
+func (s *section) warnItem(key string, n int, problem string) {
+	s.d.warnings = append(s.d.warnings, s.aboutItem(key, n, problem))
+}
+
+func (s *section) aboutItem(key string, n int, problem string) Fault {
+	f := s.about(itemName(key, n), problem)
+	f.Key = s.path(key)
+	return f
 }
 
 // get returns the value of a key, if it is there and of type T.
@@ -90,8 +99,8 @@ func (s *section) sections(key string) (out []*section) {
 	for i, v := range list {
 		values, ok := v.(map[string]any)
 		if !ok {
-			s.fault(key, fmt.Sprintf("holds %s: want tables, [[%s]]", kindOf(v), s.path(key)))
-			return nil
+			s.faultItem(key, i, fmt.Sprintf("holds %s: want tables, [[%s]]", kindOf(v), s.path(key)))
+			continue
 		}
 		out = append(out, &section{d: s.d, name: s.path(key), values: values, at: itemName(s.path(key), i)})
 	}
@@ -153,58 +162,62 @@ func names[T fmt.Stringer](values []T) (out []string) {
 
 func quoted(words []string) string { return `"` + strings.Join(words, `" or "`) + `"` }
 
+// items reads a list of texts, and has each looked at, which returns what is
+// wrong with it, or "". It reports whether the list is there and right.
+func (s *section) items(key string, look func(text string) (problem string)) bool {
+	list, ok := get[[]any](s, key, `a list of texts, ["...", "..."]`)
+	for i, v := range list {
+		problem := fmt.Sprintf("holds %s: want texts in quotes", kindOf(v))
+		if text, isText := v.(string); isText {
+			problem = look(text)
+		}
+		if problem != "" {
+			s.faultItem(key, i, problem)
+			ok = false
+		}
+	}
+	return ok
+}
+
 // strings reads a list of texts.
 func (s *section) strings(key string, to *[]string) bool {
-	list, ok := get[[]any](s, key, `a list of texts, ["...", "..."]`)
-	if !ok {
-		return false
+	out := []string{}
+	ok := s.items(key, func(text string) string { out = append(out, text); return "" })
+	if ok {
+		*to = out
 	}
-	out := make([]string, 0, len(list))
-	for _, v := range list {
-		text, isText := v.(string)
-		if !isText {
-			s.fault(key, fmt.Sprintf("holds %s: want texts in quotes", kindOf(v)))
-			return false
-		}
-		out = append(out, text)
-	}
-	*to = out
-	return true
+	return ok
 }
 
 func (s *section) modes(key string, to *Modes) {
-	var list []string
-	if !s.strings(key, &list) {
-		return
-	}
 	var out Modes
-	for _, v := range list {
-		m, ok := engine.ParseMode(v)
+	if s.items(key, func(text string) string {
+		m, ok := engine.ParseMode(text)
 		if !ok {
-			s.fault(key, fmt.Sprintf("holds %q: want any of %s", v, quoted(names(allModes))))
-			return
+			return fmt.Sprintf("holds %q: want any of %s", text, quoted(names(allModes)))
 		}
 		out = out.With(m)
+		return ""
+	}) {
+		*to = out
 	}
-	*to = out
 }
 
-// prefixes reads what a file of addresses may hold too, by the same rules.
+// prefixes reads what a file of addresses may hold too, by the same rules. The
+// right ones count beside a wrong one: the whole is refused anyway.
 func (s *section) prefixes(key string, to *[]netip.Prefix) {
-	var list []string
-	if !s.strings(key, &list) {
-		return
-	}
-	out := make([]netip.Prefix, 0, len(list))
-	for _, v := range list {
-		p, why := addresses.Parse(v)
+	out := []netip.Prefix{}
+	s.items(key, func(text string) string {
+		p, why := addresses.Parse(text)
 		if why != "" {
-			s.fault(key, fmt.Sprintf("%.80q %s", v, why))
-			continue
+			return fmt.Sprintf("%.80q %s", text, why)
 		}
 		out = append(out, p)
+		return ""
+	})
+	if s.values[key] != nil {
+		*to = out
 	}
-	*to = out
 }
 
 func (s *section) duration(key string, to *Duration, lowest, highest string) {
@@ -225,19 +238,22 @@ func (s *section) duration(key string, to *Duration, lowest, highest string) {
 	}
 }
 
+// durations reads lengths that do not fall: who comes back does not come off
+// better.
 func (s *section) durations(key string, to *Durations) {
-	var list []string
-	if !s.strings(key, &list) {
-		return
-	}
 	var out Durations
-	for _, v := range list {
-		d, err := ParseDuration(v)
+	if !s.items(key, func(text string) string {
+		d, err := ParseDuration(text)
 		if err != nil {
-			s.fault(key, err.Error())
-			return
+			return err.Error()
 		}
 		out = append(out, time.Duration(d))
+		if n := len(out); n > 1 && out[n-1] < out[n-2] {
+			return fmt.Sprintf("%q comes after %q, and is shorter: want lengths that grow, for those who come back", text, Duration(out[n-2]))
+		}
+		return ""
+	}) {
+		return
 	}
 	if len(out) == 0 {
 		s.fault(key, `is empty: want at least one duration, ["10m"]`)
@@ -289,45 +305,17 @@ func (s *section) end() {
 		if slices.Contains(s.known, key) {
 			continue
 		}
-		problem := "is unknown"
-		if near := nearest(key, s.known); near != "" {
-			problem += fmt.Sprintf(": did you mean %q?", s.path(near))
-		} else {
-			problem += ": want one of " + strings.Join(s.known, ", ")
-		}
-		s.fault(key, problem)
+		s.fault(key, "is unknown"+s.meant(key))
 	}
 }
 
-// nearest returns the name that takes the fewest edits from key, if they are few.
-func nearest(key string, names []string) (best string) {
-	least := len(key)/2 + 1
-	for _, n := range names {
-		if d := edits(key, n); d < least {
-			best, least = n, d
-		}
+// meant says what an unknown key may have been meant to be.
+func (s *section) meant(key string) string {
+	if near := Nearest(key, s.known); near != "" {
+		return fmt.Sprintf(": did you mean %q?", s.path(near))
 	}
-	return best
-}
-
-// edits returns the Levenshtein distance of two short words.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	if s.name == "" && portsentry.Option(key) {
+		return ": " + portsentrys(s.about(key, "").File)
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			row[j+1] = min(cost, above+1, row[j]+1)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
+	return ": want one of " + strings.Join(s.known, ", ")
 }

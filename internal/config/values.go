@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,6 +137,8 @@ func ParsePorts(s string, lowest, highest uint16) (Ports, error) {
 		switch {
 		case item == "":
 			wrong = append(wrong, "a comma too many")
+		case highest == 65535 && service(item) != 0:
+			wrong = append(wrong, fmt.Sprintf("%q is a name: write its port, %d", item, service(item)))
 		case !ok1 || !ok2:
 			wrong = append(wrong, fmt.Sprintf("%q is not in %d to %d", item, lowest, highest))
 		case from > to:
@@ -148,6 +151,18 @@ func ParsePorts(s string, lowest, highest uint16) (Ports, error) {
 		return nil, fmt.Errorf("%s: want numbers and ranges, \"1,11,20-25\"", strings.Join(wrong, ", "))
 	}
 	return Ports(nft.Merge(out)), nil
+}
+
+// service returns the port of a service by its name, as /etc/services has it, 0
+// for what is none. A name is not taken for its port: another host may have
+// another one for it.
+func service(name string) int {
+	for _, protocol := range []string{"tcp", "udp"} {
+		if n, err := net.LookupPort(protocol, name); err == nil && strings.Trim(name, "0123456789") != "" {
+			return n
+		}
+	}
+	return 0
 }
 
 func port(s string, lowest, highest uint16) (uint16, bool) {

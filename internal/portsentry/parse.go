@@ -67,6 +67,12 @@ func options() map[string]bool {
 	}
 }
 
+// Option reports whether a word, in capitals or not, is an option of either version.
+func Option(word string) bool {
+	_, is := options()[strings.ToUpper(word)]
+	return is
+}
+
 // Parse reads a portsentry.conf. The file is never nil; faults are in the order
 // of their lines, those of what the options mean included.
 func Parse(r io.Reader) (*File, []Fault) {

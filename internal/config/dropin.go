@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"picket/internal/addresses"
+)
+
+// dropIns is the directory beside a configuration whose files are read after it.
+const dropIns = "picket.d"
+
+// documents reads a configuration and its drop-ins, *.toml in picket.d beside
+// it, in the order of their names. The document is nil if a file cannot be read
+// or has broken syntax: nothing behind that can be trusted.
+func documents(path string) (d *document, faults Faults) {
+	names := []string{path}
+	dir := filepath.Join(filepath.Dir(path), dropIns)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		faults = append(faults, Fault{File: dir, Problem: "cannot be read: " + reason(err)})
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".toml") && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	for _, name := range names {
+		next, wrong := document1(name, name == DefaultPath)
+		switch faults = append(faults, wrong...); {
+		case len(wrong) > 0:
+		case d == nil:
+			d = next
+		default:
+			d.lay(next)
+		}
+	}
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return d, nil
+}
+
+// document1 reads one file. One that may be missing is then one without a name
+// and without keys.
+func document1(name string, mayMiss bool) (*document, Faults) {
+	var data []byte
+	err := addresses.Regular(name)
+	if err == nil {
+		data, err = os.ReadFile(name)
+	}
+	switch {
+	case err == nil:
+		return parse(name, data)
+	case mayMiss && os.IsNotExist(err):
+		return parse("", nil)
+	}
+	return nil, Faults{{File: name, Problem: "cannot be read: " + reason(err)}}
+}
+
+// lay lays a later document over d. A key takes the place of an earlier one, of
+// which nothing stays. Lists of [ignore] and lists of tables, [[known]], grow: a
+// drop-in that names a friend must not take away those that the file names.
+func (d *document) lay(e *document) {
+	d.files = append(d.files, e.files...)
+	d.layTable("", d.values, e.values, e.places)
+}
+
+func (d *document) layTable(table string, to, from map[string]any, places map[string]place) {
+	for _, key := range slices.Sorted(maps.Keys(from)) {
+		name := join(table, key)
+		oldTable, isTable := to[key].(map[string]any)
+		newTable, staysTable := from[key].(map[string]any)
+		if isTable && staysTable {
+			d.layTable(name, oldTable, newTable, places)
+			continue
+		}
+		oldList, isList := to[key].([]any)
+		newList, staysList := from[key].([]any)
+		if isList && staysList && (table == "ignore" || tables(oldList) && tables(newList)) {
+			to[key] = slices.Concat(oldList, newList)
+			for n := range newList {
+				move(d.places, itemName(name, len(oldList)+n), places, itemName(name, n))
+			}
+			continue
+		}
+		to[key] = from[key]
+		maps.DeleteFunc(d.places, func(at string, _ place) bool { return within(at, name) })
+		move(d.places, name, places, name)
+	}
+}
+
+func tables(list []any) bool {
+	return !slices.ContainsFunc(list, func(v any) bool { _, is := v.(map[string]any); return !is })
+}
+
+// move notes at name what was noted of another name, and of what is in it.
+func move(to map[string]place, name string, from map[string]place, old string) {
+	for at, p := range from {
+		if within(at, old) {
+			to[name+strings.TrimPrefix(at, old)] = p
+		}
+	}
+}
+
+// within reports whether a dotted key is name or in it.
+func within(at, name string) bool {
+	rest, ok := strings.CutPrefix(at, name)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
