@@ -62,10 +62,10 @@ type Set struct {
 }
 
 // New returns the actions as c says. They tell in j, and ask book.
-func New(c *config.Config, book Book, j *journal.Writer) *Set {
+func New(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *Set {
 	s := &Set{journal: j, commands: newCommands(c, j)}
 	s.actions = []action{
-		newRoutes(c, book, j),
+		newRoutes(c, open, book, j),
 		newDeny(book, j),
 		s.commands,
 		newHistory(c, j),
@@ -198,8 +198,12 @@ func (s *Set) count(ctx context.Context) error {
 // Remove undoes what a run that has ended left beside its blocks, and writes to
 // out what that was. What cannot be undone keeps nothing else from it.
 func Remove(out io.Writer, c *config.Config, blocks []netip.Prefix) error {
+	return New(c, OpenRoutes, nil, nil).remove(out, c, blocks)
+}
+
+func (s *Set) remove(out io.Writer, c *config.Config, blocks []netip.Prefix) error {
 	var errs []error
-	for _, a := range New(c, nil, nil).actions {
+	for _, a := range s.actions {
 		errs = append(errs, a.remove(out, c, blocks))
 	}
 	return errors.Join(errs...)

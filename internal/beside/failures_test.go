@@ -3,13 +3,16 @@
 package beside
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"picket/internal/config"
 	"picket/internal/event"
+	"picket/internal/history"
 	"picket/internal/hook"
 	"picket/internal/journal"
 	"picket/internal/journal/journaltest"
@@ -50,5 +53,36 @@ func TestCutOutputIsToldAsSuch(t *testing.T) {
 		if got := l.Take(); !slices.Equal(got, []string{x.want}) {
 			t.Errorf("got %q, want %q", got, x.want)
 		}
+	}
+}
+
+// TestNameIsLookedUp: a record waits for the name of its source, and is written
+// without one if there is none.
+func TestNameIsLookedUp(t *testing.T) {
+	c, err := config.Parse("picket.toml", []byte("[resolve]\nenable = true\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := journal.NewLines(new(journaltest.Log))
+	defer j.Close()
+	r := newHistory(c, j)
+	r.names = resolve.New(resolve.Config{Resolver: &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("no network in this test")
+	}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.names.Run(ctx) }()
+	r.decided(c, event.Event{Event: "probe", Action: "log", Source: "192.0.2.1"})
+	r.record(c, event.Event{Event: "block", Source: "192.0.2.0/24"}, netip.MustParseAddr("192.0.2.1"))
+	written := make(chan history.Record)
+	go r.recorder.queue.Each(ctx, func(rec history.Record) { written <- rec })
+	for range 2 {
+		if rec := <-written; rec.Name != "" {
+			t.Errorf("a name from nowhere: %+v", rec)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

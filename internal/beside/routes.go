@@ -24,7 +24,7 @@ type routes struct {
 	journal  *journal.Writer
 	book     Book
 	keeper   *keeper
-	open     func(route.Config) (routeTable, error)
+	open     RouteOpener
 	missing  atomic.Bool // there should be routes, and the table could not be opened
 	unproven atomic.Bool // blocks that are not proven have one too
 
@@ -32,20 +32,24 @@ type routes struct {
 	standing map[netip.Prefix]bool // blocks whose route an earlier run made: it had its reasons
 }
 
-// A routeTable is what the action needs of a [route.Table].
-type routeTable interface {
+// A RouteTable is what is needed of a [route.Table].
+type RouteTable interface {
 	holder
 	List() ([]netip.Prefix, error)
 }
 
-func newRoutes(c *config.Config, book Book, j *journal.Writer) *routes {
-	r := &routes{journal: j, book: book, keeper: newKeeper("routes", j, 10*time.Millisecond), open: openRoutes}
+// A RouteOpener opens the routing table of a configuration: [OpenRoutes].
+type RouteOpener func(route.Config) (RouteTable, error)
+
+func newRoutes(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *routes {
+	r := &routes{journal: j, book: book, keeper: newKeeper("routes", j, 10*time.Millisecond), open: open}
 	r.unproven.Store(c.Route.Unproven)
 	r.keeper.all = func(ctx context.Context) ([]netip.Prefix, error) { return r.book.Which(ctx, r.wanted) }
 	return r
 }
 
-func openRoutes(c route.Config) (routeTable, error) {
+// OpenRoutes opens the kernel's table.
+func OpenRoutes(c route.Config) (RouteTable, error) {
 	t, err := route.Open(c)
 	if err != nil {
 		return nil, err

@@ -55,10 +55,10 @@ const tellEach = 100
 // batch is how many sources one transaction takes at most.
 const batch = 500
 
-func newBlocker(t table, o *orders, c *config.Config, j *journal.Writer, lost func(...netip.Prefix)) *blocker {
+func newBlocker(t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...netip.Prefix)) *blocker {
 	return &blocker{
 		orders: o, table: t, book: o.book, config: c, journal: j, lost: lost,
-		actions: beside.New(c, o, j), waiting: map[netip.Prefix]*blockWork{},
+		actions: a, waiting: map[netip.Prefix]*blockWork{},
 	}
 }
 

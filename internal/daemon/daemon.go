@@ -194,8 +194,9 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *bl
 		return nil, nil, err
 	}
 	j = newJudge(d.config, e, d.docket, d.orders, d.journal)
-	b = newBlocker(table, d.orders, d.config, d.journal, d.docket.unblocked)
-	d.actions, j.actions = b.actions, b.actions
+	d.actions = beside.New(d.config, d.system.routes, d.orders, d.journal)
+	j.actions = d.actions
+	b = newBlocker(table, d.orders, d.config, d.actions, d.journal, d.docket.unblocked)
 	d.lookAtPeers() // before the first probe, which may wait in a stored socket
 	e.SetConnected(d.peers.set)
 	// Nobody may be between us and the table before it is known to be ours.
@@ -372,6 +373,6 @@ func (d *daemon) engineConfig() engine.Config {
 func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
-	e.Links, _ = host.OnLink() // engineConfig tells of its error
+	e.Links, _ = d.system.links() // engineConfig tells of its error
 	return e
 }

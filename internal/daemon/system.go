@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"picket/engine"
+	"picket/internal/beside"
 	"picket/internal/host"
 	"picket/nflog"
 	"picket/nft"
@@ -18,6 +19,7 @@ type system struct {
 	checkKernel func() error
 	openTable   func(nft.Config) (table, error)
 	openReader  func(nflog.Config, func(engine.Probe, []byte), func(error)) (reader, error)
+	routes      beside.RouteOpener
 	host        hostState
 	peers       func(except uint16) ([]netip.Addr, error)
 	links       func() ([]netip.Prefix, error)
@@ -67,7 +69,7 @@ type hostState interface {
 func machine() *system {
 	return &system{
 		checkKernel: nft.CheckKernel, openTable: openTable, openReader: openReader,
-		host: new(host.Host), peers: host.Peers, links: host.OnLink,
+		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 	}
 }
 

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/engine"
+	"picket/internal/beside"
+	"picket/internal/control"
+	"picket/internal/host"
+	"picket/internal/journal"
+	"picket/internal/journal/journaltest"
+	"picket/internal/route"
+	"picket/internal/systemd"
+	"picket/nflog"
+	"picket/nft"
+)
+
+// A kernel is the machine in memory: the table with its blocks, the group, who
+// is connected, whom the host depends on.
+type kernel struct {
+	mu        sync.Mutex
+	state     nft.State
+	elements  *nft.Elements // nil: the sets were not filled
+	blocks    map[netip.Prefix]nft.Block
+	ends      map[netip.Prefix]time.Time
+	connected map[netip.Addr]bool // by the set connected4/6
+	peers     []netip.Addr        // by the sockets
+	released  []netip.Addr
+	friends   []host.Friend
+	refused   map[netip.Prefix]bool // blocks that are refused
+	failing   error                 // of every transaction
+	peersFail error
+	reads     int
+	onRead    func() // before the blocks are read
+	quiet     int
+
+	emit    func(engine.Probe, []byte)
+	lost    uint64
+	refusal error // of a stored socket
+	changed chan string
+	hosts   chan error // nil: an address changed; else: watching failed
+}
+
+func newKernel() *kernel {
+	return &kernel{
+		blocks: map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{}, connected: map[netip.Addr]bool{},
+		refused: map[netip.Prefix]bool{}, changed: make(chan string), hosts: make(chan error),
+	}
+}
+
+func (k *kernel) system() *system {
+	return &system{
+		checkKernel: func() error { return nil },
+		openTable:   func(nft.Config) (table, error) { return k, nil },
+		openReader: func(_ nflog.Config, emit func(engine.Probe, []byte), _ func(error)) (reader, error) {
+			k.emit = emit
+			return fakeReader{k}, nil
+		},
+		routes: func(route.Config) (beside.RouteTable, error) { return nil, errors.New("no routes here") },
+		host:   fakeHost{k},
+		peers: func(uint16) ([]netip.Addr, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return k.peers, k.peersFail
+		},
+		links: func() ([]netip.Prefix, error) { return nil, nil },
+	}
+}
+
+// with has f look at or change the kernel.
+func (k *kernel) with(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f()
+}
+
+// blocked returns the sources in the sets whose time is not over.
+func (k *kernel) blocked() (out []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for p, end := range k.ends {
+		if time.Now().Before(end) {
+			out = append(out, p.String())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (k *kernel) Close() error { return nil }
+
+func (k *kernel) Inspect() (nft.State, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state, k.failing
+}
+
+func (k *kernel) Install(e *nft.Elements) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	adopted := k.state == nft.Complete && k.elements == nil
+	k.state, k.elements = nft.Complete, e
+	return adopted, k.failing
+}
+
+func (k *kernel) Fill(e *nft.Elements) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.elements = e
+	return k.failing
+}
+
+func (k *kernel) Verify() (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state == nft.Complete, k.failing
+}
+
+func (k *kernel) Filled() (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.elements != nil, k.failing
+}
+
+func (k *kernel) Quiet(bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.quiet++
+	return k.failing
+}
+
+func (k *kernel) Watch() (watcher, error) {
+	return &fakeWatcher{kernel: k, closed: make(chan struct{})}, nil
+}
+
+// Block takes all or none, as a transaction does.
+func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failing != nil {
+		return k.failing
+	}
+	for _, b := range list {
+		if k.refused[b.Source] {
+			return errors.New("refused")
+		}
+		if end, there := k.ends[b.Source]; there && time.Now().Before(end) && !renew(b.Response, b.Source) {
+			return syscall.EEXIST
+		}
+	}
+	for _, b := range list {
+		k.blocks[b.Source], k.ends[b.Source] = b, time.Now().Add(b.For)
+	}
+	return nil
+}
+
+func (k *kernel) Unblock(p netip.Prefix) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.blocks, p)
+	delete(k.ends, p)
+	return k.failing
+}
+
+func (k *kernel) UnblockAll() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.blocks)
+	clear(k.ends)
+	return k.failing
+}
+
+func (k *kernel) Release(list []netip.Addr) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.released = append(k.released, list...)
+	return k.failing
+}
+
+func (k *kernel) Blocks() (out []nft.Block, err error) {
+	k.mu.Lock()
+	k.reads++
+	onRead := k.onRead
+	k.mu.Unlock()
+	if onRead != nil {
+		onRead()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for p, b := range maps.Clone(k.blocks) {
+		if b.For = time.Until(k.ends[p]); b.For > 0 {
+			b.Drops = 7
+			out = append(out, b)
+		}
+	}
+	return out, k.failing
+}
+
+func (k *kernel) Connected(a netip.Addr) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.connected[a], k.failing
+}
+
+type fakeWatcher struct {
+	kernel *kernel
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (w *fakeWatcher) Run(changed func(string)) error {
+	for {
+		select {
+		case by := <-w.kernel.changed:
+			if by == "" {
+				return errors.New("the watch broke")
+			}
+			changed(by)
+		case <-w.closed:
+			return errors.New("closed")
+		}
+	}
+}
+
+func (w *fakeWatcher) Close() { w.once.Do(func() { close(w.closed) }) }
+
+type fakeReader struct{ *kernel }
+
+func (r fakeReader) SyscallConn() (syscall.RawConn, error) { return nil, errors.New("no socket") }
+func (r fakeReader) Buffer() int                           { return 64 << 20 }
+func (r fakeReader) Refused() error                        { return r.refusal }
+func (r fakeReader) Close()                                {}
+func (r fakeReader) Stats() nflog.Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return nflog.Stats{Lost: r.lost}
+}
+
+type fakeHost struct{ *kernel }
+
+func (h fakeHost) Friends(host.Wanted) ([]host.Friend, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.friends, nil
+}
+
+func (h fakeHost) Watch(ctx context.Context, changed func()) error {
+	for {
+		select {
+		case err := <-h.hosts:
+			if err != nil {
+				return err
+			}
+			changed()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// A quietListener is a control socket that nobody dials.
+type quietListener struct {
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *quietListener) Accept() (net.Conn, error) { <-l.closed; return nil, net.ErrClosed }
+func (l *quietListener) Close() error              { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *quietListener) Addr() net.Addr            { return &net.UnixAddr{} }
+
+// A run is a daemon on a machine in memory.
+type run struct {
+	*daemon
+	*kernel
+	t           *testing.T
+	log         *journaltest.Log
+	hangup, end chan os.Signal
+	result      chan error
+}
+
+// plain is a configuration without a trap whose files are of the test alone.
+const plain = `
+[tcp]
+modes = ["stealth", "advanced"]
+[hosts_deny]
+line = "ALL: $TARGET$"
+file = "DIR/hosts.deny"
+[history]
+file = "DIR/history"
+`
+
+// running runs f beside a daemon on a kernel that prepare may change before, and
+// ends it. Time is that of a bubble.
+func running(t *testing.T, toml string, prepare func(*kernel), f func(*run)) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("STATE_DIRECTORY", dir)
+	t.Setenv("NOTIFY_SOCKET", "")
+	path := filepath.Join(dir, "picket.toml")
+	write(t, path, strings.ReplaceAll(toml, "DIR", dir))
+	synctest.Test(t, func(t *testing.T) {
+		r := begin(t, path, prepare)
+		f(r)
+		r.finish()
+	})
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func begin(t *testing.T, path string, prepare func(*kernel)) *run {
+	r := &run{kernel: newKernel(), t: t, log: new(journaltest.Log), hangup: make(chan os.Signal, 1), end: make(chan os.Signal, 1), result: make(chan error, 1)}
+	if prepare != nil {
+		prepare(r.kernel)
+	}
+	r.daemon = newDaemon(Options{Path: path, Version: "test"}, r.kernel.system(), journal.NewLines(r.log))
+	var err error
+	if r.config, err = r.load(); err != nil {
+		t.Fatal(err)
+	}
+	passed := systemd.Sockets{Control: &quietListener{closed: make(chan struct{})}}
+	r.control = passed.Control
+	go func() { r.result <- r.live(context.Background(), passed, r.hangup, r.end) }()
+	synctest.Wait()
+	return r
+}
+
+// finish ends the daemon, unless it has ended.
+func (r *run) finish() error {
+	r.t.Helper()
+	var err error
+	select {
+	case err = <-r.result:
+	default:
+		r.end <- syscall.SIGTERM
+		err = <-r.result
+	}
+	r.journal.Close()
+	return err
+}
+
+// wants checks who is blocked in the kernel, once all is done.
+func (r *run) wants(sources ...string) {
+	r.t.Helper()
+	synctest.Wait()
+	if got := r.blocked(); !slices.Equal(got, sources) {
+		r.t.Errorf("blocked: %q, want %q", got, sources)
+	}
+}
+
+// told checks that something was told since the last time, and how often.
+func (r *run) told(times int, what string) {
+	r.t.Helper()
+	synctest.Wait()
+	n, lines := 0, r.log.Take()
+	for _, l := range lines {
+		if strings.Contains(l, what) {
+			n++
+		}
+	}
+	if n != times {
+		r.t.Errorf("%q was told %d times, want %d:\n%s", what, n, times, strings.Join(lines, "\n"))
+	}
+}
+
+// asks asks as a command does, and wants an error with words, "" for none.
+func (r *run) asks(q control.Request, words string) any {
+	r.t.Helper()
+	out, err := r.answer(r.t.Context(), q)
+	if text := ""; err != nil {
+		text = err.Error()
+		if words == "" || !strings.Contains(text, words) {
+			r.t.Errorf("%+v: %v, want %q", q, err, words)
+		}
+	} else if words != "" {
+		r.t.Errorf("%+v: no error, want %q", q, words)
+	}
+	return out
+}
+
+// probes has a source send SYNs to n ports from first on, and waits until all is
+// done about them.
+func (r *run) probes(source string, first, n int) {
+	r.send(source, first, n)
+	synctest.Wait()
+}
+
+func (r *run) send(source string, first, n int) {
+	for i := range n {
+		r.emit(engine.Probe{
+			At: time.Now().UnixNano(), Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000,
+			Port: uint16(first + i), Protocol: engine.ProtocolTCP, Flags: engine.FlagSYN, Technique: engine.SYN, Mode: engine.Advanced,
+		}, make([]byte, 40))
+	}
+}
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }

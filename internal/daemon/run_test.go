@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/internal/control"
+	"picket/internal/host"
+	"picket/nft"
+)
+
+func TestProbesToBlockToEnd(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		r.told(1, "ready: NFLOG group")
+		r.probes("192.0.2.9", 1000, 30)
+		r.wants("192.0.2.9/32")
+		r.told(1, "event=block source=192.0.2.9")
+		list := r.asks(control.Request{Command: "blocks"}, "").([]control.Block)
+		if len(list) != 1 || list[0].Name != "192.0.2.9" || list[0].Drops != 7 || list[0].Proven {
+			t.Errorf("%+v", list)
+		}
+		s := r.asks(control.Request{Command: "status"}, "").(*control.Status)
+		if s.Blocks != 1 || s.Probes != 30 || s.Version != "test" || s.Reaction.Count != 1 {
+			t.Errorf("%+v", s)
+		}
+		sources := r.asks(control.Request{Command: "sources"}, "").([]control.Source)
+		if len(sources) != 1 || !sources[0].Blocked {
+			t.Errorf("%+v", sources)
+		}
+		x := r.asks(control.Request{Command: "explain", Source: "192.0.2.9"}, "").(*control.Explanation)
+		if x.State != "blocked" || len(x.Blocks) != 1 || x.Blocks[0].Drops != 7 || x.Blocks[0].ByHand || len(x.Probes) == 0 {
+			t.Errorf("%+v", x)
+		}
+		time.Sleep(time.Hour)
+		r.wants()
+		r.told(1, "event=expire source=192.0.2.9")
+	})
+}
+
+// What a person may ask for, and what is refused with a word that helps.
+func TestByHand(t *testing.T) {
+	friends := func(k *kernel) { k.friends = []host.Friend{{Prefix: prefix("192.0.2.1/32"), Why: "gateway"}} }
+	running(t, plain, friends, func(r *run) {
+		block := func(source, length string) control.Request {
+			return control.Request{Command: "block", Source: source, For: length, Reason: "a test"}
+		}
+		r.asks(block("192.0.2.9", "1h"), "")
+		r.asks(block("198.51.100.0/24", "1h"), "")
+		r.asks(block("192.0.2.0/24", "1h"), "192.0.2.1 is protected (gateway)")
+		r.asks(block("nobody", "1h"), "no address or prefix")
+		r.asks(block("192.0.2.9", "for ever"), "duration")
+		r.wants("192.0.2.9/32", "198.51.100.0/24")
+		if x := r.asks(control.Request{Command: "explain", Source: "192.0.2.9"}, "").(*control.Explanation); !x.Blocks[0].ByHand {
+			t.Errorf("%+v", x)
+		}
+		r.kernel.with(func() { r.refused[prefix("203.0.113.1/32")] = true })
+		r.asks(block("203.0.113.1", "1h"), "refused")
+		unblock := func(source string) control.Request { return control.Request{Command: "unblock", Source: source} }
+		r.asks(unblock("198.51.100.7"), "is blocked as part of 198.51.100.0/24")
+		r.asks(unblock("203.0.113.7"), "is not blocked")
+		r.asks(unblock("nobody"), "no address or prefix")
+		r.asks(control.Request{Command: "explain", Source: "nobody"}, "no address or prefix")
+		r.asks(control.Request{Command: "dance"}, "unknown command")
+		if n := r.asks(unblock("198.51.100.0/24"), ""); n != 1 {
+			t.Error(n)
+		}
+		r.wants("192.0.2.9/32")
+	})
+}
+
+// However many blocks a person ends at once, the judge hears of each before it
+// judges another probe: none is taken for one that the kernel has lost.
+func TestUnblockingIsNeverLost(t *testing.T) {
+	running(t, plain+"[tcp.trigger]\nadvanced = 0\n", nil, func(r *run) {
+		const n = 5000
+		source := func(i int) string { return fmt.Sprintf("203.0.%d.%d", i/250, i%250) }
+		for i := range n {
+			r.asks(control.Request{Command: "block", Source: source(i), For: "1w"}, "")
+		}
+		r.probes("198.51.100.1", 1000, 1)
+		time.Sleep(time.Hour) // a packet of somebody blocked is none on its way any more
+		r.log.Take()
+		if got := r.asks(control.Request{Command: "unblock", All: true}, ""); got != n {
+			t.Errorf("%v ended, want %d", got, n)
+		}
+		for i := range n {
+			r.send(source(i), 1000, 1)
+		}
+		r.told(0, "again: its packets arrived although it was blocked")
+		r.asks(control.Request{Command: "unblock", All: true}, "")
+		r.asks(control.Request{Command: "block", Source: source(0), For: "1w"}, "")
+		r.kernel.with(func() { clear(r.ends); clear(r.kernel.blocks) })
+		time.Sleep(time.Hour)
+		r.probes(source(0), 1000, 1) // this one the kernel has lost
+		r.told(1, "again: its packets arrived although it was blocked")
+	})
+}
+
+// The kernel takes a transaction whole or not at all: who it refuses keeps
+// nobody else from being blocked, and is judged anew.
+func TestRefusedBlock(t *testing.T) {
+	refuse := func(k *kernel) { k.refused[prefix("192.0.2.7/32")] = true }
+	running(t, plain, refuse, func(r *run) {
+		r.probes("192.0.2.7", 1000, 25)
+		r.probes("192.0.2.9", 3000, 25)
+		r.send("192.0.2.7", 1025, 1)
+		r.send("192.0.2.9", 3025, 1)
+		r.wants("192.0.2.9/32")
+		r.told(1, "could not block 192.0.2.7/32: refused")
+		r.kernel.with(func() { clear(r.refused) })
+		r.probes("192.0.2.7", 2000, 30)
+		r.wants("192.0.2.7/32", "192.0.2.9/32")
+	})
+}
+
+// Who may be younger than the last look at the sockets is looked at first.
+func TestDoubt(t *testing.T) {
+	connected := func(k *kernel) {
+		k.connected[netip.MustParseAddr("192.0.2.7")] = true
+		k.connected[netip.MustParseAddr("192.0.2.8")] = true
+	}
+	running(t, plain, connected, func(r *run) {
+		r.kernel.with(func() { r.kernel.peers = []netip.Addr{netip.MustParseAddr("192.0.2.7")} })
+		r.probes("192.0.2.7", 1000, 40)
+		r.probes("192.0.2.8", 1000, 40)
+		time.Sleep(3 * time.Second)
+		r.wants("192.0.2.8/32")
+		r.told(1, "event=ignore source=192.0.2.7")
+		// Who is found connected after the block is let go again.
+		r.probes("192.0.2.9", 1000, 40)
+		r.wants("192.0.2.8/32", "192.0.2.9/32")
+		r.kernel.with(func() { r.kernel.peers = append(r.kernel.peers, netip.MustParseAddr("192.0.2.9")) })
+		time.Sleep(3 * time.Second)
+		r.wants("192.0.2.8/32")
+		r.told(1, "event=unblock source=192.0.2.9")
+		// An answer that does not come changes nothing, and is told of once.
+		r.kernel.with(func() { r.peersFail = errors.New("no answer") })
+		time.Sleep(time.Minute)
+		r.told(1, "who is connected is not spared: no answer")
+		// A block that waits for a look can be called off.
+		r.kernel.with(func() { r.connected[netip.MustParseAddr("192.0.2.10")] = true })
+		r.probes("192.0.2.10", 1000, 30)
+		r.asks(control.Request{Command: "unblock", Source: "192.0.2.10"}, "")
+		time.Sleep(time.Minute)
+		r.wants("192.0.2.8/32")
+	})
+}
+
+// A table that was flushed is put back with its blocks; where only elements were
+// touched, the kernel is right.
+func TestTableChanged(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		for _, s := range []string{"192.0.2.7", "192.0.2.8", "192.0.2.9"} {
+			r.asks(control.Request{Command: "block", Source: s, For: "1d"}, "")
+		}
+		r.kernel.with(func() {
+			r.kernel.state, r.kernel.elements = nft.Absent, nil
+			clear(r.ends)
+			clear(r.kernel.blocks)
+		})
+		r.changed <- "nft"
+		r.wants("192.0.2.7/32", "192.0.2.8/32", "192.0.2.9/32")
+		r.told(1, "was changed or removed by nft: it is back, with 3 of 3 blocks put in again")
+		own := prefix("198.51.100.1/32")
+		r.kernel.with(func() {
+			delete(r.ends, prefix("192.0.2.7/32"))
+			delete(r.kernel.blocks, prefix("192.0.2.7/32"))
+			r.kernel.blocks[own], r.ends[own] = nft.Block{Source: own}, time.Now().Add(time.Hour)
+		})
+		r.changed <- "somebody"
+		r.wants("192.0.2.8/32", "192.0.2.9/32", "198.51.100.1/32")
+		lines := strings.Join(r.log.Take(), "\n")
+		for _, want := range []string{`"deleted from the set by somebody"`, `"added to the set by somebody"`} {
+			if !strings.Contains(lines, want) {
+				t.Errorf("lacks %s:\n%s", want, lines)
+			}
+		}
+		if x := r.asks(control.Request{Command: "explain", Source: "198.51.100.1"}, "").(*control.Explanation); !x.Blocks[0].ByHand {
+			t.Errorf("somebody ordered this block: %+v", x.Blocks)
+		}
+		r.kernel.with(func() { r.failing = errors.New("no memory") })
+		r.changed <- "nft"
+		r.told(1, "could not be put right: no memory")
+		r.kernel.with(func() { r.failing = nil })
+	})
+}
+
+// A book that changes while the kernel is read is compared with what is read
+// later, and stands still for it in the end.
+func TestBookChangesWhileKernelIsRead(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		n := 0
+		r.kernel.with(func() {
+			r.reads = 0
+			r.onRead = func() {
+				if n++; n < attempts {
+					r.asks(control.Request{Command: "block", Source: fmt.Sprintf("203.0.113.%d", n), For: "1h"}, "")
+				}
+			}
+		})
+		r.changed <- "nft"
+		r.wants("203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32", "203.0.113.4/32")
+		if r.reads != attempts {
+			t.Errorf("read %d times, want %d", r.reads, attempts)
+		}
+		r.told(0, "unblock")
+	})
+}
+
+// What outlives a run: over a reboot the state file has the blocks, over a restart
+// the kernel.
+func TestBlocksOutliveARun(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("STATE_DIRECTORY", dir)
+	path := filepath.Join(dir, "picket.toml")
+	write(t, path, strings.ReplaceAll(plain, "DIR", dir))
+	synctest.Test(t, func(t *testing.T) {
+		r := begin(t, path, nil)
+		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1d"}, "")
+		r.asks(control.Request{Command: "block", Source: "192.0.2.8", For: "1d"}, "")
+		r.probes("192.0.2.9", 1000, 30)
+		if err := r.finish(); err != nil || r.quiet != 1 {
+			t.Errorf("%v; what must not act without a judge was emptied %d times", err, r.quiet)
+		}
+		r.told(1, "stopping: blocks stay in force")
+
+		time.Sleep(time.Second)
+		r = begin(t, path, nil)
+		r.told(1, "3 blocks in force")
+		r.wants("192.0.2.7/32", "192.0.2.8/32", "192.0.2.9/32")
+		x := r.asks(control.Request{Command: "explain", Source: "192.0.2.7"}, "").(*control.Explanation)
+		if !x.Blocks[0].ByHand {
+			t.Errorf("%+v", x.Blocks)
+		}
+		last := r.kernel
+		if err := r.finish(); err != nil {
+			t.Error(err)
+		}
+
+		found := prefix("198.51.100.1/32")
+		r = begin(t, path, func(k *kernel) {
+			k.state, k.elements, k.blocks, k.ends = nft.Complete, last.elements, last.blocks, last.ends
+			delete(k.ends, prefix("192.0.2.8/32"))
+			delete(k.blocks, prefix("192.0.2.8/32"))
+			k.blocks[found], k.ends[found] = nft.Block{Source: found}, time.Now().Add(time.Hour)
+		})
+		r.wants("192.0.2.7/32", "192.0.2.9/32", "198.51.100.1/32")
+		lines := strings.Join(r.log.Take(), "\n")
+		if !strings.Contains(lines, "those in the kernel being read") || !strings.Contains(lines, "event=unblock source=192.0.2.8") {
+			t.Error(lines)
+		}
+		x = r.asks(control.Request{Command: "explain", Source: "198.51.100.1"}, "").(*control.Explanation)
+		if x.Blocks[0].ByHand || x.Blocks[0].Reason != "from an earlier run" {
+			t.Errorf("%+v", x.Blocks)
+		}
+		if err := r.finish(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// With many blocks to be put back picket is ready before they are.
+func TestManyBlocksArePutBack(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("STATE_DIRECTORY", dir)
+	path := filepath.Join(dir, "picket.toml")
+	write(t, path, strings.ReplaceAll(plain, "DIR", dir))
+	synctest.Test(t, func(t *testing.T) {
+		var k kept
+		for i := range readyBlocks + 1 {
+			k.Blocks = append(k.Blocks, keptBlock{
+				Source: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32), Since: time.Now(), Until: time.Now().Add(time.Hour),
+			})
+		}
+		if err := save(k); err != nil {
+			t.Fatal(err)
+		}
+		r := begin(t, path, nil)
+		r.told(1, "20001 blocks being put back")
+		if n := len(r.blocked()); n != readyBlocks+1 {
+			t.Errorf("%d are back, want %d", n, readyBlocks+1)
+		}
+		if err := r.finish(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A state file that an older picket wrote is read, makers included.
+func TestOldStateFile(t *testing.T) {
+	for config, want := range map[string]bool{"by hand": true, "tcp.trigger.stealth = 0": false} {
+		if got := (keptBlock{Config: config}).maker().Ordered(); got != want {
+			t.Errorf("%q: ordered %v, want %v", config, got, want)
+		}
+	}
+}
+
+// A reload frees who is protected now, refuses a file with a fault, and says what
+// takes a restart.
+func TestReload(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		reload := func(more string) {
+			write(t, r.options.Path, strings.ReplaceAll(plain, "DIR", filepath.Dir(r.options.Path))+more)
+			r.hangup <- syscall.SIGHUP
+			synctest.Wait()
+		}
+		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1d"}, "")
+		r.probes("192.0.2.9", 1000, 30)
+		reload("nonsense = 1\n")
+		r.told(1, "the configuration was not changed")
+		r.wants("192.0.2.7/32", "192.0.2.9/32")
+		reload("[ignore]\naddresses = [\"192.0.2.7\"]\n[nflog]\ngroup = 77\n[run]\nqueue = 5\n[resolve]\nkeep = \"1m\"\n")
+		r.wants("192.0.2.9/32")
+		lines := strings.Join(r.log.Take(), "\n")
+		for _, want := range []string{
+			"the configuration was read again", "nflog.group, nflog.snaplen", "event=unblock source=192.0.2.7",
+			"run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart",
+		} {
+			if !strings.Contains(lines, want) {
+				t.Errorf("lacks %q:\n%s", want, lines)
+			}
+		}
+		reload("[[known]]\nname = \"mine\"\npolicy = \"ignore\"\naddresses = [\"192.0.2.9\"]\n")
+		r.wants()
+		r.kernel.with(func() { r.failing = errors.New("no memory") })
+		reload("")
+		r.told(1, "the configuration was not changed: no memory")
+		r.kernel.with(func() { r.failing = nil })
+	})
+}
+
+// A change of the host's own addresses is heard of, also after a time of deafness.
+func TestHostChanges(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1d"}, "")
+		r.hosts <- errors.New("too much at once")
+		time.Sleep(2 * rewatch)
+		r.told(1, "the host's addresses and routes: too much at once")
+		r.kernel.with(func() { r.kernel.friends = []host.Friend{{Prefix: prefix("192.0.2.7/32"), Why: "own address"}} })
+		r.hosts <- nil
+		r.wants()
+		r.told(1, "in order again")
+	})
+}
+
+// A command ahead of the block: the block waits for it, and can be called off.
+func TestCommandBeforeBlock(t *testing.T) {
+	const before = plain + `
+[run]
+command = ["DIR/hook"]
+when = "before"
+unproven = true
+`
+	running(t, before, nil, func(r *run) {
+		dir := filepath.Dir(r.options.Path)
+		write(t, dir+"/hook", "#!/bin/sh\ncat >>"+dir+"/ran\nexit 3\n")
+		if err := os.Chmod(dir+"/hook", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r.probes("192.0.2.9", 1000, 40)
+		r.wants("192.0.2.9/32")
+		ran, err := os.ReadFile(dir + "/ran")
+		if err != nil || strings.Count(string(ran), `"source":"192.0.2.9"`) != 1 {
+			t.Errorf("%v: %s", err, ran)
+		}
+		r.told(1, "command for block of 192.0.2.9")
+		x := r.asks(control.Request{Command: "explain", Source: "192.0.2.9"}, "").(*control.Explanation)
+		if !x.Blocks[0].Commanded {
+			t.Errorf("%+v", x.Blocks)
+		}
+	})
+}
+
+// What ends a run, and what it says then.
+func TestRunEnds(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		prepare func(*kernel)
+		then    func(*run)
+		want    string
+	}{
+		{"a foreign table", func(k *kernel) { k.state = nft.Foreign }, nil, nft.ErrForeign.Error()},
+		{"a kernel that fails", func(k *kernel) { k.failing = errors.New("no memory") }, nil, "no memory"},
+		{"a watch that breaks", nil, func(r *run) { r.changed <- "" }, "the watch broke"},
+		{"picket remove", nil, func(r *run) { r.asks(control.Request{Command: "remove"}, "") }, ""},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			running(t, plain, x.prepare, func(r *run) {
+				if x.then != nil {
+					x.then(r)
+				}
+				synctest.Wait()
+				select {
+				case err := <-r.result:
+					if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+						t.Errorf("%v, want %q", err, x.want)
+					}
+					r.result <- err
+				default:
+					t.Error("goes on")
+				}
+				if _, err := os.Stat(stateFile().Path); x.name == "picket remove" && err == nil {
+					t.Error("a state file is left behind")
+				}
+			})
+		})
+	}
+}
+
+// Lost probes are told of, at most once a second.
+func TestLossIsTold(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		time.Sleep(time.Millisecond)
+		r.kernel.with(func() { r.kernel.lost = 3 })
+		time.Sleep(time.Minute)
+		r.told(1, "3 mirrored packets were lost before they were judged")
+		r.alive() // away from systemd it tells nobody, and the judge has an answer
+		synctest.Wait()
+	})
+}
+
+// A dry run judges and tells, and blocks nobody.
+func TestDryRun(t *testing.T) {
+	running(t, "dry_run = true\n"+plain, nil, func(r *run) {
+		r.told(1, "dry run, nobody will be blocked")
+		r.probes("192.0.2.9", 1000, 30)
+		r.wants()
+		r.told(1, "source=192.0.2.9 destination=192.0.2.2 protocol=tcp port=1025")
+	})
+}
