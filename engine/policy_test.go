@@ -458,6 +458,18 @@ func TestLinkBound(t *testing.T) {
 	})
 }
 
+func TestBeganWith(t *testing.T) {
+	for text, want := range map[string]Sent{
+		"": SentNothing, "GET / HTTP/1.1\r\n": SentHTTP, "PRI * HTTP/2.0\r\n": SentHTTP, "OPTIONS http://192.0.2.1/ HTTP/1.1\r\n": SentHTTP,
+		"\x16\x03\x01\x02\x00\x01": SentTLS, "\x16": SentTLS, "\x16\x05": SentOther, "SSH-2.0-x\r\n": SentOther, "USER root\r\n": SentOther,
+		"GET": SentOther, "GET ": SentOther, "G /": SentOther, "\x00": SentOther, " / ": SentOther,
+	} {
+		if got := BeganWith([]byte(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
 // A connection that begins as a browser's is evidence and proves nothing; the same
 // connection is told when it was accepted and when it is known how it began.
 func TestTrapProof(t *testing.T) {

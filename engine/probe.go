@@ -73,6 +73,24 @@ const (
 	SentNotYet              // the connection was accepted just now; another probe says how it began
 )
 
+// BeganWith tells what a connection began with by its first bytes.
+func BeganWith(b []byte) Sent {
+	switch {
+	case len(b) == 0:
+		return SentNothing
+	case b[0] == 0x16 && (len(b) < 2 || b[1] == 3): // a record with a handshake in it: RFC 8446, 5.1
+		return SentTLS
+	}
+	method := 0
+	for method < len(b) && b[method] >= 'A' && b[method] <= 'Z' {
+		method++
+	}
+	if method >= 3 && len(b) > method+1 && b[method] == ' ' && (b[method+1] == '/' || b[method+1] == '*' || b[method+1] == 'h') {
+		return SentHTTP // a method, and a path, an asterisk or an http URI
+	}
+	return SentOther
+}
+
 // proves reports whether such a connection proves that its peer scans. A browser,
 // a link preview or a webhook can be led to any port by whoever writes a page, and
 // speaks HTTP or TLS.

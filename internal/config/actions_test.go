@@ -89,7 +89,7 @@ func TestPreset(t *testing.T) {
 	if got := c.TCP.Stealth.String(); got != "1-2,"+bare+",65535" {
 		t.Errorf("stealth %s", got)
 	}
-	if got := c.TCP.Classic.String(); got != "1,"+bare {
+	if got := c.TCP.Classic.String(); got != "1,11,15,110-111,143,540" {
 		t.Errorf("classic %s", got)
 	}
 	if got := c.TCP.Exclude.String(); got != "22,113,139" {

@@ -342,7 +342,7 @@ addresses = ["192.0.2.1"]
 	for want, value := range map[string]any{
 		`["advanced","stealth"]`: c.TCP.Modes,
 		`[]`:                     Modes(0),
-		`{"advanced":25,"classic":0,"stealth":7}`: c.TCP.Trigger,
+		`{"advanced":25,"classic":1,"stealth":7}`: c.TCP.Trigger,
 		`"run"`:                  c.TCP.Action,
 		`"log"`:                  c.Detect.Decoys,
 		`"before"`:               c.Run.When,

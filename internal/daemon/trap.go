@@ -66,6 +66,7 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 			At: c.At.UnixNano(), Source: c.Source.Addr(), Destination: c.Destination.Addr(),
 			SourcePort: c.Source.Port(), Port: c.Destination.Port(),
 			Protocol: engine.ProtocolTCP, Mode: engine.Classic, Technique: engine.Connect, Flags: engine.FlagSYN,
+			Sent: engine.BeganWith(c.Data),
 		}
 		// The connection has ended and is one of a bounded number, so waiting
 		// for the judge holds nobody up.

@@ -54,7 +54,7 @@ func TestSay(t *testing.T) {
 		{
 			name: "a decoy", f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.IsDecoy, Pattern: engine.Decoy, Sources: 3, Trigger: 25}),
 			state: "spared", says: "192.0.2.7 is not blocked.", why: []string{"3 sources sent the same packet"},
-			change: []string{"by a connection to a trap port (tcp.trigger.classic = 0), or at 26 ports that the others do not probe (tcp.trigger.advanced = 25)", `detect.decoys = "block"`},
+			change: []string{"by connections to 2 trap ports (tcp.trigger.classic = 1), or at 26 ports that the others do not probe (tcp.trigger.advanced = 25)", `detect.decoys = "block"`},
 		},
 		{
 			name: "one of a list", f: facts(t, "192.0.2.77", engine.Decision{Reason: engine.BelowTrigger, Within: 1, Trigger: 25}),

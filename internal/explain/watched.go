@@ -33,6 +33,13 @@ func (x *explainer) sayWatched() {
 		x.State = "spared"
 		x.why("%s, but none of it is proven, and it had a TCP connection with this host: anybody can send such packets in its name (ignore.connected = true).", upper(d.Evidence()))
 		x.change("It is blocked by its next probe once that connection has ended, or by anything that proves its address, such as a connection to a trap port.")
+	case engine.IsOperator:
+		x.State = "spared"
+		x.why("%s, but none of it is proven, and the operator is logged in from there.", upper(d.Evidence()))
+	case engine.FencedLately:
+		x.State = "spared"
+		x.why("%s; but it is not proven, and it was fenced for ten minutes of this hour already, which anybody can bring about who sends packets in its name.", upper(d.Evidence()))
+		x.change("It is fenced again in the next hour if it goes on, and blocked once it has proven itself.")
 	case engine.InFlood:
 		x.State = "spared"
 		x.why("Not proven, and in a flood of sources that were never seen before; only who probes ten ports or addresses stands out of it (detect.flood = %d).", x.facts.Config.Detect.Flood)
@@ -45,8 +52,9 @@ func (x *explainer) sayWatched() {
 		x.State = "spared"
 		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.facts.Config.Detect.Decoys)
 		if blocks {
-			x.change("It is blocked for what it does alone: by a connection to a trap port (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				x.facts.Config.TCP.Trigger[engine.Classic], show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
+			x.change("It is blocked for what it does alone: by connections to %s (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
+				show.Plural(x.facts.Config.TCP.Trigger[engine.Classic]+1, "trap port"), x.facts.Config.TCP.Trigger[engine.Classic],
+				show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
 			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
 		}
 	case engine.Full:

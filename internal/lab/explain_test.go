@@ -65,7 +65,7 @@ func TestExplain(t *testing.T) {
 	if err := l.Target.IP("route add default via 192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, l.Target, Options{Config: "[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
+	d := start(t, l.Target, Options{Config: "[tcp]\ntrigger = { classic = 0 }\n[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
 		"[[known]]\nname = \"monitoring\"\naddresses = [\"192.0.2.15\"]\npolicy = \"ignore\"\n" +
 		"[[known]]\nname = \"census\"\naddresses = [\"192.0.2.16\"]\npolicy = \"block\"\n"})
 	scan := []string{"-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "-S", Source4(1).String(), "-e", "eth0", "-p1-1000", l.Target.V4.String()}
@@ -79,7 +79,7 @@ func TestExplain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(c, "GET / \x1b[31m\x9b\u202e\r\n")
+	fmt.Fprint(c, "user \x1b[31m\x9b\u202e\r\n")
 	c.Close()
 	send(t, l.Attacker, tcp(Source4(4), l.Target.V4, segment{from: 40000, to: 11, seq: 1, flags: synAck}))
 	forge(t, l, Source4(5), l.Target.V4, 1)
@@ -110,7 +110,7 @@ func TestExplain(t *testing.T) {
 	}
 	says(t, d, Source6(2).String(), "is not blocked", "3 different ports", "23 more ports within 10m (tcp.trigger.advanced = 25)", "detect.sweep = 8", "2001:db8:0:12::/64 as one source")
 
-	says(t, d, "192.0.2.13", "is blocked", "connection to the trap port tcp/11 was completed", `it sent "GET / \x1b[31m\x9b`, "the address is proven (block.for)")
+	says(t, d, "192.0.2.13", "is blocked", "connection to the trap port tcp/11 was completed", `it sent "user \x1b[31m\x9b`, "the address is proven (block.for)")
 	says(t, d, "192.0.2.14", "is not blocked", "somebody forges this host's address")
 	says(t, d, "192.0.2.1", "192.0.2.1 is protected and never blocked: gateway", "ignore.gateways = true")
 	says(t, d, "192.0.2.15", "is not blocked", "your list monitoring: its probes are counted and not judged", "not judged: it is in the list monitoring")

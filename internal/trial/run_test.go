@@ -119,7 +119,7 @@ func TestTrapOfOneSide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := config.Parse("one.toml", []byte("[tcp]\nmodes = [\"classic\"]\nclassic = \"22\""))
+	one, err := config.Parse("one.toml", []byte("[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"22\""))
 	if err != nil {
 		t.Fatal(err)
 	}

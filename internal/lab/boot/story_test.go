@@ -408,7 +408,7 @@ func (s *story) process() int {
 // trap connects to a port of classic mode: the peer gets the banner and is
 // blocked, proven to be real.
 func (s *story) trap() {
-	const classic = "[tcp]\nmodes = [\"classic\"]\nclassic = \"2000-2010\"\n[trap]\nbanner = \"go away\\r\\n\"\n"
+	const classic = "[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"2000-2010\"\n[trap]\nbanner = \"go away\\r\\n\"\n"
 	s.configure(classic)
 	s.run("systemctl", "restart", "picket.service")
 	s.run("picket", "unblock", "--all")
