@@ -35,3 +35,17 @@ func checkRelease(release string) error {
 	}
 	return nil
 }
+
+// CheckPermission returns [ErrPermission] if this process may not change
+// nftables: it lacks the capability, capabilities(7).
+func CheckPermission() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData // 32 capabilities each
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("read the process's capabilities: %w", err)
+	}
+	if data[0].Effective&(1<<unix.CAP_NET_ADMIN) == 0 {
+		return ErrPermission
+	}
+	return nil
+}

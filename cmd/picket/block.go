@@ -13,10 +13,11 @@ import (
 
 func blockCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "block SOURCE",
-		Short:   "Block an address or a prefix by hand",
-		Example: "  picket block 203.0.113.9 --for 1d --reason \"abuse report 4711\"\n  picket block 2001:db8:bad::/48",
-		Args:    cobra.ExactArgs(1),
+		Use:        "block SOURCE",
+		SuggestFor: []string{"ban", "deny"},
+		Short:      "Block an address or a prefix by hand",
+		Example:    "  picket block 203.0.113.9 --for 1d --reason \"abuse report 4711\"\n  picket block 2001:db8:bad::/48",
+		Args:       cobra.ExactArgs(1),
 	}
 	length := cmd.Flags().String("for", "1h", "`duration` of the block: 90s, 10m, 1h, 1d, 1w")
 	reason := cmd.Flags().String("reason", "blocked by hand", "`text` for the journal and the list")

@@ -18,7 +18,7 @@ import (
 )
 
 func blocksCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "blocks", Short: "List the blocked sources", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "blocks", SuggestFor: []string{"list", "banned"}, Short: "List the blocked sources", Args: takes()}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		list := []control.Block{}

@@ -14,13 +14,14 @@ import (
 
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check",
-		Short: "Validate the configuration and tell every fault of it",
+		Use:        "check",
+		SuggestFor: []string{"test", "validate", "verify"},
+		Short:      "Validate the configuration and tell every fault of it",
 		Long: "Validate the configuration, with the files picket.d/*.toml beside it, and tell every\n" +
 			"fault of it. It exits 0 if there is none and 2 if there is one, so that Ansible's\n" +
 			"validate: \"picket check --config %s\" keeps a wrong file from being put in place.",
 		Example: "  picket check\n  picket check --json | jq .faults",
-		Args:    cobra.NoArgs,
+		Args:    takes(),
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {

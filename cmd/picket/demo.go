@@ -14,7 +14,7 @@ func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Show a scan being seen and blocked, in network namespaces of its own",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
 			self, err := os.Executable()
 			if err != nil {

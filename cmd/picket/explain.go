@@ -17,12 +17,13 @@ import (
 
 func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain SOURCE",
-		Short: "Tell what is known of a source, and why it is blocked or not",
+		Use:        "explain SOURCE",
+		SuggestFor: []string{"why"},
+		Short:      "Tell what is known of a source, and why it is blocked or not",
 		Long: "Tell what is known of an address or an IPv6 prefix, why it is blocked or not, and what\n" +
 			"would change that, with its last 32 probes and what was decided about each.",
 		Example: "  picket explain 203.0.113.9\n  picket explain 203.0.113.9 --pcap scan.pcapng && tshark -r scan.pcapng -T fields -e frame.comment",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes("SOURCE"),
 	}
 	asJSON := jsonFlag(cmd)
 	file := cmd.Flags().String("pcap", "", "write its packets to `file` as pcapng, with comments; - is standard output, and then the only one")

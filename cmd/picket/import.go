@@ -21,7 +21,7 @@ func importCommand() *cobra.Command {
 			"as a warning with its number.",
 		Example: "  picket import /etc/portsentry/portsentry.conf > /etc/picket/picket.toml\n" +
 			"  picket import --mode atcp,sudp /etc/portsentry/portsentry.conf",
-		Args: cobra.ExactArgs(1),
+		Args: takes("PORTSENTRY.CONF"),
 	}
 	names := cmd.Flags().StringSlice("mode", nil, "what PortSentry was started with, any of `tcp,udp,stcp,sudp,atcp,audp` or stealth, connect")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {

@@ -23,7 +23,11 @@ const (
 	exitUsage  = 2 // wrong usage, or an invalid configuration
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	// Programs that it runs lie in sbin, where a PATH after "su" does not lead.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
+	os.Exit(run(os.Args[1:]))
+}
 
 // run executes a command line and returns the exit code. Errors go to standard
 // error, each line behind "picket: ".
@@ -77,9 +81,12 @@ func rootCommand() *cobra.Command {
 			"them, and the kernel drops the source for a while.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version,
 	}
+	root.SetVersionTemplate(versionText())
+	root.Flags().Bool("version", false, "print the version") // else cobra takes -v for it
 	root.PersistentFlags().String("config", config.DefaultPath, "configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(), explainCommand(),

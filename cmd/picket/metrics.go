@@ -26,7 +26,7 @@ func metricsCommand() *cobra.Command {
 		Long: "Print the daemon's Prometheus metrics, for a file that node_exporter's textfile\n" +
 			"collector reads. With --serve they are served at /metrics of the address that\n" +
 			"[metrics] listen names, until picket is asked to end; picket-metrics.service does so.",
-		Args: cobra.NoArgs,
+		Args: takes(),
 	}
 	serve := cmd.Flags().Bool("serve", false, "serve them over HTTP")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {

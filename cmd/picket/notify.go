@@ -28,7 +28,7 @@ func notifyCommand() *cobra.Command {
 			"says. It follows the journal, gathers what happens into digests, and ends when it is\n" +
 			"asked to; picket-notify.service runs it. With nobody to tell it ends at once.",
 		Example: "  picket notify --test\n  picket notify --report 1w",
-		Args:    cobra.NoArgs,
+		Args:    takes(),
 	}
 	test := cmd.Flags().Bool("test", false, "send one message to everybody now, and say how that went")
 	span := cmd.Flags().String("report", "", "send the report of this `duration` up to now, and end")

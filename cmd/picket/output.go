@@ -20,7 +20,8 @@ import (
 // of complaint it is.
 func complain(kind, text string) {
 	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintln(os.Stderr, "picket: "+kind+show.Clean(line))
+		first := "picket: " + kind
+		show.Lines(os.Stderr, first, strings.Repeat(" ", len(first)), line, show.Width(os.Stderr))
 	}
 }
 

@@ -11,12 +11,13 @@ import (
 
 func removeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "remove",
-		Short: "Take picket's table out of the kernel, blocks included",
+		Use:        "remove",
+		SuggestFor: []string{"uninstall", "flush", "purge"},
+		Short:      "Take picket's table out of the kernel, blocks included",
 		Long: "Take picket's table out of the kernel, blocks included, and undo what was done\n" +
 			"beside them: routes, lines of hosts.deny, and commands by run.end. A running daemon\n" +
 			"is ended first, for it would put the table back.",
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
 			// What is wrong with the file is told, and keeps nothing from being removed.
 			c, faults := load(cmd)

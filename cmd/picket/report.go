@@ -23,15 +23,16 @@ import (
 
 func reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "report",
-		Short: "Sum up what happened, from the journal or a file",
+		Use:        "report",
+		SuggestFor: []string{"log", "stats"},
+		Short:      "Sum up what happened, from the journal or a file",
 		Long: "Sum up what happened over a period: sources, patterns, tools, ports, blocks and\n" +
 			"what they dropped, and countries and networks where events tell them.\n\n" +
 			"Events are taken from the journal, or with --file from lines of JSON: a history\n" +
 			"file, or what \"picket replay --json\" printed.",
 		Example: "  picket report --since 1w\n  picket report --file /var/log/picket/history\n" +
 			"  picket replay --json scan.pcap | picket report --file -",
-		Args: cobra.NoArgs,
+		Args: takes(),
 	}
 	asJSON := jsonFlag(cmd)
 	since := cmd.Flags().String("since", "24h", "`duration` up to now; of a file, everything unless this is given")

@@ -14,7 +14,7 @@ func rulesetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ruleset",
 		Short: "Print the nftables ruleset, for an include in /etc/nftables.conf",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
 			c, err := load(cmd)
 			if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Run the daemon in the foreground", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "run", SuggestFor: []string{"start", "daemon"}, Short: "Run the daemon in the foreground", Args: takes()}
 	dryRun := cmd.Flags().Bool("dry-run", false, "judge and tell, block nobody")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		path, err := cmd.Flags().GetString("config")

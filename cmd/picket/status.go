@@ -3,12 +3,12 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +18,7 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show what the daemon does and has counted", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "status", Short: "Show what the daemon does and has counted", Args: takes()}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		var s control.Status
@@ -28,16 +28,15 @@ func statusCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), s)
 		}
-		return printStatus(cmd.OutOrStdout(), s)
+		return printStatus(cmd.OutOrStdout(), s, show.Width(cmd.OutOrStdout()))
 	})
 	return cmd
 }
 
-func printStatus(out io.Writer, s control.Status) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", name, show.Clean(fmt.Sprintf(format, args...)))
-	}
+// printStatus prints to a terminal of so many columns, 0 for none.
+func printStatus(out io.Writer, s control.Status, width int) error {
+	list := show.List{Head: []string{""}}
+	row := func(name, format string, args ...any) { list.Add([]string{fmt.Sprintf(format, args...)}, name) }
 	state := "blocking"
 	if s.DryRun {
 		state = "dry run: blocks nobody"
@@ -73,5 +72,7 @@ func printStatus(out io.Writer, s control.Status) error {
 	if s.Untold > 0 {
 		row("events", "%d left out to spare the journal", s.Untold)
 	}
+	w := bufio.NewWriter(out)
+	list.Print(w, width)
 	return w.Flush()
 }

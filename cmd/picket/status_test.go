@@ -32,16 +32,29 @@ reaction             median 210 µs, 99 % within 4321 µs, of the last 9 blocks
 events               6 left out to spare the journal
 `
 	var out strings.Builder
-	if err := printStatus(&out, s); err != nil || out.String() != want {
+	if err := printStatus(&out, s, 0); err != nil || out.String() != want {
 		t.Errorf("%v, got\n%swant\n%s", err, &out, want)
 	}
 	out.Reset()
-	if err := printStatus(&out, control.Status{DryRun: true}); err != nil {
+	if err := printStatus(&out, control.Status{DryRun: true}, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"dry run", "\nflood          none\n", `none is kept (evidence.memory = "0")`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, &out)
 		}
+	}
+	// On a narrow terminal it breaks between words.
+	out.Reset()
+	if err := printStatus(&out, s, 40); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if len([]rune(line)) > 41 {
+			t.Errorf("more than 40 columns: %q", line)
+		}
+	}
+	if got := strings.Join(strings.Fields(out.String()), " "); got != strings.Join(strings.Fields(want), " ") {
+		t.Errorf("a word is broken:\n%s", &out)
 	}
 }

@@ -19,7 +19,7 @@ func topCommand() *cobra.Command {
 		Long: "Show what happens, every two seconds until q or Ctrl-C: what the daemon has counted,\n" +
 			"the busiest of the sources seen last, and the latest blocks with what they drop.\n" +
 			"Where standard output is no terminal it is shown once.",
-		Args: cobra.NoArgs,
+		Args: takes(),
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {

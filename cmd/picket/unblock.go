@@ -12,7 +12,7 @@ import (
 )
 
 func unblockCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "unblock SOURCE | --all", Short: "End a block, or all of them", Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: "unblock SOURCE | --all", SuggestFor: []string{"unban", "release"}, Short: "End a block, or all of them", Args: cobra.MaximumNArgs(1)}
 	all := cmd.Flags().Bool("all", false, "end every block")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		req := control.Request{Command: "unblock", All: *all}

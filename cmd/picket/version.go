@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -13,10 +14,12 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "picket %s (%s)\n", version, runtime.Version())
+			_, err := io.WriteString(cmd.OutOrStdout(), versionText())
 			return err
 		}),
 	}
 }
+
+func versionText() string { return fmt.Sprintf("picket %s (%s)\n", version, runtime.Version()) }

@@ -68,9 +68,18 @@ type hostState interface {
 // machine is the system that picket runs on.
 func machine() *system {
 	return &system{
-		checkKernel: nft.CheckKernel, openTable: openTable, openReader: openReader,
+		checkKernel: checkKernel, openTable: openTable, openReader: openReader,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 	}
+}
+
+// checkKernel comes before anything is opened: what is missing is then told as
+// such, and not as a directory that cannot be made.
+func checkKernel() error {
+	if err := nft.CheckPermission(); err != nil {
+		return err
+	}
+	return nft.CheckKernel()
 }
 
 type kernelTable struct{ *nft.Table }

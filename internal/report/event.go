@@ -94,6 +94,9 @@ func parse(line []byte, journal bool) (ev event.Event, err error) {
 	if err != nil {
 		return event.Event{}, fmt.Errorf("%w: %v", ErrNotEvent, err)
 	}
+	if journal && ev.Event == "" {
+		return event.Event{}, nil // what "picket check" said at a reload, for one
+	}
 	switch ev.Event {
 	case "probe", "pattern", "block", "unblock", "expire", "ignore", "lost", "notice":
 		clean(&ev)

@@ -75,6 +75,16 @@ func entries(t testing.TB, list []event.Event) []byte {
 	return b.Bytes()
 }
 
+// TestJournalHasOtherLines: what "picket check" says at a reload is in the
+// journal as picket's, and is neither an event nor a fault.
+func TestJournalHasOtherLines(t *testing.T) {
+	text := append([]byte(`{"__REALTIME_TIMESTAMP":"1900000000000000","MESSAGE":"/etc/picket/picket.toml: no faults"}`+"\n"), entries(t, events)...)
+	n := 0
+	if err := Read(bytes.NewReader(text), true, func(event.Event) { n++ }); err != nil || n != len(events) {
+		t.Errorf("%d events of %d, %v", n, len(events), err)
+	}
+}
+
 func TestReport(t *testing.T) {
 	want := Report{
 		From: time.Unix(1_800_000_001, 0), To: time.Unix(1_800_000_900, 0),

@@ -22,7 +22,8 @@ func Lines(out io.Writer, first, indent, text string, width int) {
 }
 
 // A List is a table whose last column is text that may take several lines. Head
-// names the other columns and Last that one, in ASCII. It is for one goroutine.
+// names the other columns and Last that one, in ASCII; without Last there is no
+// line of names. It is for one goroutine.
 type List struct {
 	Head []string
 	Last string
@@ -67,13 +68,16 @@ func (l *List) Print(out io.Writer, width int) {
 		return b.String()
 	}
 	indent := strings.Repeat(" ", used)
-	head := cells(l.Head)
 	if below {
 		indent = "    "
-		fmt.Fprintln(out, strings.TrimRight(head, " "))
-		head = indent
 	}
-	fmt.Fprintln(out, head+l.Last)
+	if head := cells(l.Head); l.Last != "" {
+		if below {
+			fmt.Fprintln(out, strings.TrimRight(head, " "))
+			head = indent
+		}
+		fmt.Fprintln(out, head+l.Last)
+	}
 	for i, r := range l.rows {
 		first, texts := cells(r), l.text[i]
 		if below {
