@@ -3,64 +3,144 @@
 package engine
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
-// A memory is a header, and lists of records: sources, traces, offenders, each
-// list behind its length.
+// A part of a memory is a header, and records behind a byte that says of what:
+// sources, traces, offenders.
 const (
-	memoryVersion = 3
+	memoryVersion = 4
 	headerLength  = 4 + 4 + 8
 	sourceLength  = 192
 	traceLength   = 64
 	offenceLength = 28
+
+	sourceRecord  = 's'
+	traceRecord   = 't'
+	offenceRecord = 'o'
 )
+
+// Of how many sources a memory has the record, and of how many more the trace.
+// Where there are more, those of the most ports are remembered.
+const (
+	mostSources = 1 << 14
+	mostTraces  = 1 << 15
+)
+
+// partLength is where a part of a memory ends, some records more or less.
+const partLength = 64 << 10
 
 // ErrMemory is wrapped by the error of a memory that is none.
 var ErrMemory = errors.New("not the memory of an engine")
 
-// Remember appends to b what the engine knows of sources and repeated
-// offenders, in a form that another engine of the same version recalls. Blocks
-// are not part of it: they are the kernel's.
-func (e *Engine) Remember(b []byte) []byte {
-	le := binary.LittleEndian
+// A Memory is what an engine knows of sources and repeated offenders, in parts
+// that another engine of the same version recalls, in any order. Blocks are not
+// in it: they are the kernel's. Of a source that may still be judged by what it
+// did inside the window it has the record, of another the trace, if it is worth
+// one. What floods consist of, sources of a single port, goes first.
+//
+// The engine may observe probes between two parts: a part has what is known then.
+type Memory struct {
+	e       *Engine
+	at      int // the next bucket of sources, then of traces, then offender
+	sources int // how many ports a source has at least whose record is in it,
+	traces  int // and whose trace is
+}
+
+// Memory returns the engine's, from the beginning.
+func (e *Engine) Memory() Memory {
+	m := Memory{e: e}
+	var records, traces [portSlots + 1]int
+	for s := range e.sources.all() {
+		switch {
+		case e.counting(s):
+			records[s.used]++
+		case s.worth():
+			traces[s.used]++
+		}
+	}
+	for i := range e.traces.all {
+		if e.traces.tags[i/bucketSize].at(i%bucketSize) != 0 {
+			traces[e.traces.all[i].used]++
+		}
+	}
+	m.sources, m.traces = atLeast(&records, mostSources), atLeast(&traces, mostTraces)
+	return m
+}
+
+// atLeast returns the least number of ports of which there are no more than most
+// with so many or more. Count is by ports.
+func atLeast(count *[portSlots + 1]int, most int) (ports int) {
+	for ports = len(count); ports > 0 && most >= count[ports-1]; ports-- {
+		most -= count[ports-1]
+	}
+	return ports
+}
+
+// counting reports whether ports of s may be inside the window: its record is
+// then more than its trace.
+func (e *Engine) counting(s *source) bool {
+	return s.live > 0 && e.clock.now-s.last < int64(e.cfg.Window)
+}
+
+// Next appends the next part to b; more is false behind the last one.
+func (m *Memory) Next(b []byte) (part []byte, more bool) {
+	e, le := m.e, binary.LittleEndian
+	end := len(b) + partLength
 	b = le.AppendUint32(b, memoryVersion)
 	b = le.AppendUint32(b, uint32(e.unit))
 	b = le.AppendUint64(b, uint64(e.clock.offset))
-	b = le.AppendUint32(b, uint32(e.sources.used))
-	b = slices.Grow(b, e.sources.used*sourceLength+e.traces.used*traceLength+len(e.blocks.order)*offenceLength+12)
-	for s := range e.sources.all() {
-		s := *s
-		s.seen = 0 // an epoch of this table
-		b = s.append(b)
-	}
-	b = le.AppendUint32(b, uint32(e.traces.used))
-	for i := range e.traces.all {
-		if e.traces.tags[i/bucketSize].at(i%bucketSize) != 0 {
-			b = e.traces.all[i].append(b)
+	buckets, traces := len(e.sources.tags), len(e.traces.tags)
+	for ; len(b) < end; m.at++ {
+		switch at := m.at - buckets - traces; {
+		case m.at < buckets:
+			for i := range e.sources.load(uint64(m.at)) {
+				b = m.source(b, &e.sources.records[m.at*bucketSize+i])
+			}
+		case at < 0:
+			t := m.at - buckets
+			for i := range bucketSize {
+				if x := &e.traces.all[t*bucketSize+i]; e.traces.tags[t].at(i) != 0 && int(x.used) >= m.traces {
+					b = x.append(append(b, traceRecord))
+				}
+			}
+		case at < len(e.blocks.order):
+			k := e.blocks.order[(e.blocks.turn+at)%len(e.blocks.order)] // the oldest first
+			o := e.blocks.offenders[k]
+			b = le.AppendUint64(append(b, offenceRecord), k.hi)
+			b = le.AppendUint64(b, k.lo)
+			b = le.AppendUint32(b, o.count)
+			b = le.AppendUint64(b, uint64(o.until))
+		default:
+			return b, false
 		}
 	}
-	b = le.AppendUint32(b, uint32(len(e.blocks.order)))
-	for i := range e.blocks.order {
-		k := e.blocks.order[(e.blocks.turn+i)%len(e.blocks.order)] // the oldest first
-		o := e.blocks.offenders[k]
-		b = le.AppendUint64(b, k.hi)
-		b = le.AppendUint64(b, k.lo)
-		b = le.AppendUint32(b, o.count)
-		b = le.AppendUint64(b, uint64(o.until))
+	return b, true
+}
+
+// source appends the record of a source, or its trace.
+func (m *Memory) source(b []byte, s *source) []byte {
+	switch {
+	case m.e.counting(s) && int(s.used) >= m.sources:
+		s := *s
+		s.seen = 0 // an epoch of this table
+		return s.append(append(b, sourceRecord))
+	case s.worth() && int(s.used) >= m.traces:
+		t := traceOf(s)
+		return t.append(append(b, traceRecord))
 	}
 	return b
 }
 
-// Recall adds what [Engine.Remember] wrote to what the engine knows, which for
-// a new engine is nothing. If there is more than it has room for, sources that
-// were not seen for long are left out. It changes nothing when it fails, and then
-// wraps [ErrMemory].
+// lengths are those of the records behind their first byte.
+var lengths = map[byte]int{sourceRecord: sourceLength, traceRecord: traceLength, offenceRecord: offenceLength}
+
+// Recall adds a part of what a [Memory] wrote to what the engine knows, which for
+// a new engine is nothing. If there is more than it has room for, it is as if the
+// sources had been seen. It changes nothing when it fails, and then wraps [ErrMemory].
 func (e *Engine) Recall(b []byte) error {
 	le := binary.LittleEndian
 	if len(b) < headerLength || le.Uint32(b) != memoryVersion {
@@ -68,45 +148,29 @@ func (e *Engine) Recall(b []byte) error {
 	}
 	shift := e.clock.offset - int64(le.Uint64(b[8:]))
 	sameUnits := le.Uint32(b[4:]) == uint32(e.unit) && shift == 0
-	sources, rest, err := cut(b[headerLength:], sourceLength)
-	if err != nil {
-		return fmt.Errorf("sources: %w", err)
+	b = b[headerLength:]
+	for rest := b; len(rest) > 0; {
+		n, ok := lengths[rest[0]]
+		if rest = rest[1:]; !ok || n > len(rest) {
+			return fmt.Errorf("record of %d bytes: %w", len(rest), ErrMemory)
+		}
+		rest = rest[n:]
 	}
-	traces, rest, err := cut(rest, traceLength)
-	if err != nil {
-		return fmt.Errorf("traces: %w", err)
-	}
-	offenders, rest, err := cut(rest, offenceLength)
-	if err != nil {
-		return fmt.Errorf("offenders: %w", err)
-	}
-	if len(rest) > 0 {
-		return fmt.Errorf("%d bytes too many: %w", len(rest), ErrMemory)
-	}
-	for ; len(traces) > 0; traces = traces[traceLength:] {
-		e.recallTrace(traces, shift)
-	}
-	for _, at := range byLast(sources) {
-		e.recallSource(sources[at:], shift, sameUnits)
-	}
-	for ; len(offenders) > 0; offenders = offenders[offenceLength:] {
-		o := offenders
-		k := key{le.Uint64(o), le.Uint64(o[8:])}
-		e.blocks.offend(k, offence{count: le.Uint32(o[16:]), until: int64(le.Uint64(o[20:])) + shift}, e.cfg.Blocks)
+	for len(b) > 0 {
+		kind, record := b[0], b[1:]
+		b = record[lengths[kind]:]
+		switch kind {
+		case sourceRecord:
+			e.recallSource(record, shift, sameUnits)
+		case traceRecord:
+			e.recallTrace(record, shift)
+		case offenceRecord:
+			k := key{le.Uint64(record), le.Uint64(record[8:])}
+			o := offence{count: le.Uint32(record[16:]), until: int64(le.Uint64(record[20:])) + shift}
+			e.blocks.offend(k, o, e.cfg.Blocks)
+		}
 	}
 	return nil
-}
-
-// byLast returns where each record of a list of sources begins, those first
-// that were not seen for the longest time.
-func byLast(list []byte) []int {
-	at := make([]int, len(list)/sourceLength)
-	for i := range at {
-		at[i] = i * sourceLength
-	}
-	last := func(i int) int64 { return int64(binary.LittleEndian.Uint64(list[i+16:])) } // see source.append
-	slices.SortFunc(at, func(a, b int) int { return cmp.Compare(last(a), last(b)) })
-	return at
 }
 
 // recallSource takes over the record at the beginning of b, unless it is none.
@@ -165,18 +229,6 @@ func (s *source) sound() bool {
 	}
 	return s.used <= portSlots && s.next < portSlots && s.live == live && int(s.named) < Patterns &&
 		uint64(s.copied)>>s.used == 0 && (s.used == portSlots || s.next == s.used)
-}
-
-// cut takes a list of records of so many bytes off b.
-func cut(b []byte, length int) (list, rest []byte, err error) {
-	if len(b) < 4 {
-		return nil, nil, ErrMemory
-	}
-	n := uint64(binary.LittleEndian.Uint32(b)) * uint64(length)
-	if b = b[4:]; n > uint64(len(b)) {
-		return nil, nil, fmt.Errorf("cut off: %w", ErrMemory)
-	}
-	return b[:n], b[n:], nil
 }
 
 // append and read keep every field of a source; TestSourceRecord holds them to that.

@@ -74,7 +74,7 @@ func TestSlowScanThroughARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := next.Recall(w.Remember(nil)); err != nil {
+		if err := recall(next, remember(w.Engine)); err != nil {
 			t.Fatal(err)
 		}
 		w.Engine = next
@@ -102,7 +102,7 @@ func TestMemory(t *testing.T) {
 	for i := range 3000 {
 		first.Observe(probe(i))
 	}
-	memory := first.Remember(nil)
+	memory := remember(first)[0]
 	second, err := New(cfg, 2) // nobody is forgotten, so the seed does not matter
 	if err != nil {
 		t.Fatal(err)
@@ -112,14 +112,15 @@ func TestMemory(t *testing.T) {
 	}
 	// The order of sources is that of their places.
 	ordered := func(b []byte) []byte {
-		sources, rest, err := cut(b[headerLength:], sourceLength)
-		if err != nil {
-			t.Fatal(err)
+		var list [][]byte
+		for rest := b[headerLength:]; len(rest) > 0; {
+			n := 1 + lengths[rest[0]]
+			list, rest = append(list, rest[:n]), rest[n:]
 		}
-		list := slices.SortedFunc(slices.Chunk(sources, sourceLength), bytes.Compare)
-		return slices.Concat(b[:headerLength], bytes.Join(list, nil), rest)
+		slices.SortFunc(list, bytes.Compare)
+		return slices.Concat(b[:headerLength], bytes.Join(list, nil))
 	}
-	if again := second.Remember(nil); !bytes.Equal(ordered(again), ordered(memory)) {
+	if again := remember(second)[0]; !bytes.Equal(ordered(again), ordered(memory)) {
 		t.Error("what is remembered of a recalled memory is another")
 	}
 	for kind, by := range first.blocks.by { // the kernel's, not the memory's
@@ -153,11 +154,83 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// remember returns the parts of the memory of an engine.
+func remember(e *Engine) (parts [][]byte) {
+	for m, more := e.Memory(), true; more; {
+		var part []byte
+		part, more = m.Next(nil)
+		parts = append(parts, part)
+	}
+	return parts
+}
+
+func recall(e *Engine, parts [][]byte) error {
+	for _, part := range parts {
+		if err := e.Recall(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestMemoryIsBounded has more sources of each kind than a memory holds: those
+// of the most ports stay, and what forgers send in a name of their own does not.
+func TestMemoryIsBounded(t *testing.T) {
+	w := newWorld(t, Config{Sources: 80_000, TCP: Policy{Trigger: [Modes]int{Advanced: 31}}})
+	scanner := func(i, ports int) {
+		for p := range ports {
+			w.send(func(x *Probe) { x.Source = addr4(uint32(i)) }, port(100+p))
+		}
+	}
+	for i := range 20_000 {
+		scanner(i, 1)
+	}
+	if n := size(remember(w.Engine)); n > 100 {
+		t.Errorf("%d bytes of sources that sent a single probe", n)
+	}
+	for i := range 40_000 {
+		scanner(1<<20+i, 2)
+	}
+	for i := range 1000 {
+		scanner(1<<21+i, 3)
+	}
+	parts := remember(w.Engine)
+	if n, most := size(parts), mostSources*(1+sourceLength)+mostTraces*(1+traceLength); n > most+16*len(parts) {
+		t.Errorf("%d bytes, at most %d", n, most)
+	}
+	for i, p := range parts {
+		if len(p) > partLength+8*(1+sourceLength) {
+			t.Errorf("part %d has %d bytes", i, len(p))
+		}
+	}
+	next := newWorld(t, Config{Sources: 80_000})
+	if err := recall(next.Engine, parts); err != nil {
+		t.Fatal(err)
+	}
+	next.at = w.at
+	for i := range 1000 {
+		s, ok := next.Describe(addr4(uint32(1<<21 + i)))
+		if !ok || s.Ports != 3 {
+			t.Fatalf("source %d of three ports: %+v, %v", i, s, ok)
+		}
+	}
+}
+
+func size(parts [][]byte) (n int) {
+	for _, p := range parts {
+		n += len(p)
+	}
+	return n
+}
+
 // FuzzRecall recalls any bytes: no panic, and nothing of a memory that is none.
 func FuzzRecall(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0})
-	f.Add((&source{key: key{1, 2}, used: 3}).append([]byte{1, 0, 0, 0}))
-	f.Add(append((&source{key: key{1, 2}, used: 200}).append([]byte{1, 0, 0, 0}), 0, 0, 0, 0))
+	header := append([]byte{memoryVersion}, make([]byte, headerLength-1)...)
+	f.Add((&source{key: key{1, 2}, used: 3}).append(append(header, sourceRecord)))
+	f.Add((&source{key: key{1, 2}, used: 200}).append(append(header, sourceRecord)))
+	f.Add((&trace{key: key{1, 2}, used: 200}).append(append(header, traceRecord)))
+	f.Add(append(append(header, offenceRecord), make([]byte, offenceLength)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := New(Config{Sources: 16}, 1)
 		if err != nil {

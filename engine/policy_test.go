@@ -231,7 +231,7 @@ func TestSlowWindowChanges(t *testing.T) {
 	if d, n := w.scan(100, 9, time.Minute/20); n != 0 || d.Within != 9 {
 		t.Fatalf("%d ports inside the window, reacted at %d", d.Within, n)
 	}
-	memory := w.Remember(nil)
+	memory := remember(w.Engine)
 	c.SlowWindow = 6 * 24 * time.Hour
 	if err := w.Reconfigure(c); err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ func TestSlowWindowChanges(t *testing.T) {
 		t.Errorf("after a change of the slow window %d ports are known", d.Within)
 	}
 	another := newWorld(t, c)
-	if err := another.Recall(memory); err != nil {
+	if err := recall(another.Engine, memory); err != nil {
 		t.Fatal(err)
 	}
 	another.at = w.at

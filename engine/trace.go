@@ -106,10 +106,14 @@ func (t *trace) fill(s *source) {
 	s.kept = 1<<t.used - 1
 }
 
+// worth reports whether s is worth a trace: who showed a single port may be
+// anybody, unless what it showed was a scanner's.
+func (s *source) worth() bool { return s.used >= 2 || s.flags&proven != 0 || s.score >= darkAt }
+
 // put keeps what a trace can hold of s, if it is worth it. Traces older than
 // horizon are free.
 func (m *traces) put(s *source, horizon int64) {
-	if s.used < 2 && s.flags&proven == 0 && s.score < darkAt || s.last < horizon {
+	if !s.worth() || s.last < horizon {
 		return
 	}
 	b, tag := m.bucket(s.key)

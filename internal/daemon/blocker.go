@@ -301,21 +301,26 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 	}
 }
 
-// restore books the blocks of an earlier run.
-func (b *blocker) restore(list []keptBlock) {
+// restore books blocks of an earlier run, and puts them into the kernel if it has
+// lost them. It returns those that are booked: not who is blocked already, by
+// what was seen since, and nobody if the kernel refuses, which is told.
+func (b *blocker) restore(list []keptBlock, lost bool) []keptBlock {
+	list = slices.DeleteFunc(list, func(k keptBlock) bool { return b.book.has(k.Source) })
+	if lost {
+		blocks := make([]nft.Block, len(list))
+		for i, k := range list {
+			blocks[i] = nft.Block{Source: k.Source, For: time.Until(k.Until)}
+		}
+		if err := b.table.Block(blocks, b.book.renews); err != nil {
+			b.journal.Notice("", "%d blocks of an earlier run could not be put back: %v", len(list), err)
+			return nil
+		}
+	}
 	for _, k := range list {
 		e := b.book.enter(k.Source, k.Since, k.Until, k.event())
-		e.Maker, e.Commanded = k.maker(), k.Commanded
+		e.Maker, e.Commanded = k.Maker, k.Commanded
 	}
-}
-
-// kept returns the book as the state file keeps it.
-func (b *blocker) kept() []keptBlock {
-	out := make([]keptBlock, 0, b.book.count.Load())
-	for e := range b.book.all() {
-		out = append(out, keep(e))
-	}
-	return out
+	return list
 }
 
 // list returns the book as it is now.

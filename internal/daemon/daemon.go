@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,15 +65,18 @@ type daemon struct {
 	trap    *trap.Trap
 
 	passedTrap bool          // the trap's listener is systemd's, and stays open without us
-	adopting   bool          // the kernel has blocks of an earlier run, which are read later
-	restoring  bool          // the blocks of an earlier run are put back later
+	lost       bool          // the kernel has none of the blocks of an earlier run
+	remembered chan struct{} // closed when what an earlier run knew is known,
+	known      atomic.Bool   // which it then is
+	saver      saver
 	quit       chan struct{} // asks to end for good, for "picket remove"
 	removed    bool          // there is nothing to keep
 }
 
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	return &daemon{
-		options: o, system: s, started: time.Now(), journal: j, docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1),
+		options: o, system: s, started: time.Now(), journal: j, saver: saver{journal: j},
+		docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		peers: peers{ask: s.peers, trouble: journal.NewTrouble(j, "who is connected is not spared")},
 	}
 }
@@ -124,12 +128,14 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	group.Start(ctx, func(err error) { cancel(err) }, d.tasks(j, b)...)
 	defer func() {
 		group.Stop()
-		if !d.removed {
-			lastState(b, j) // nobody owns it any more
+		if !d.removed && d.known.Load() { // or the file has what we do not know yet
+			d.saver.lastState(b, j)
 		}
 		_ = b.table.Close()
 	}()
-	group.Wait(ctx)
+	within, stop := context.WithTimeout(ctx, readyWithin)
+	group.Wait(within)
+	stop()
 	d.ready()
 	return d.wait(ctx, reload, end)
 }
@@ -145,9 +151,8 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("host watch", d.watchHost),
 		task.New("peers", d.watchPeers),
 		task.New("trap", d.serveTrap),
-		task.New("adoption", d.adopt),
-		task.New("state keeper", d.keepState),
 		task.New("loss teller", d.watchLoss),
+		task.Later("memory of earlier runs", d.remember),
 	}
 }
 
@@ -208,7 +213,7 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *bl
 		err = d.openReader(passed.NFLOG, fail)
 	}
 	if err == nil {
-		err = d.install(j, b, found)
+		err = d.install(b, found)
 	}
 	if err != nil {
 		_ = table.Close()
@@ -236,15 +241,9 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-// readyBlocks is how many blocks are put back before picket says that it is
-// ready, in some 0.1 s. With more, what waits for picket to be ready (the
-// network, at boot) is not held up, and they are back within the second.
-const readyBlocks = 20_000
-
-// install puts the table and the blocks of an earlier run into the kernel.
-// Where the table was there already, reading its blocks may take a second, so
-// that is done later, by adopt.
-func (d *daemon) install(j *judge, b *blocker, found nft.State) (err error) {
+// install puts the table into the kernel. The blocks of an earlier run follow
+// beside the rules, see remember.
+func (d *daemon) install(b *blocker, found nft.State) (err error) {
 	// Watch first, so that no change falls between.
 	if d.watcher, err = b.table.Watch(); err != nil {
 		return err
@@ -267,25 +266,7 @@ func (d *daemon) install(j *judge, b *blocker, found nft.State) (err error) {
 	if adopted {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
-	kept := d.recall(time.Now())
-	if len(kept.Memory) > 0 {
-		if err := j.engine.Recall(kept.Memory); err != nil {
-			d.journal.Notice("", "sources start anew: %v", err)
-		}
-	}
-	b.restore(kept.Blocks)
-	for _, k := range kept.Blocks {
-		j.restore(inForce{k.Source, k.Since, k.Until})
-	}
-	d.adopting, d.restoring = !fresh, fresh && len(kept.Blocks) > readyBlocks
-	switch {
-	case d.restoring:
-		d.orders.putBackFirst()
-	case fresh:
-		if _, err := b.putBack(nil); err != nil {
-			return err
-		}
-	}
+	d.lost = fresh
 	d.actions.Start()
 	return nil
 }
@@ -322,17 +303,12 @@ func (d *daemon) ready() {
 	_ = systemd.Ready(text) // a no-op away from systemd
 }
 
-// startBlocks says what is known of the blocks at the start: with what is done
-// later, the book is not yet what the kernel has.
+// startBlocks says what is known of the blocks at the start.
 func (d *daemon) startBlocks() string {
-	n := d.orders.blocks()
-	switch {
-	case d.adopting:
-		return fmt.Sprintf("%d blocks by the state file, those in the kernel being read", n)
-	case d.restoring:
-		return fmt.Sprintf("%d blocks being put back", n)
+	if !d.known.Load() {
+		return "the blocks of an earlier run being read"
 	}
-	return fmt.Sprintf("%d blocks in force", n)
+	return fmt.Sprintf("%d blocks in force", d.orders.blocks())
 }
 
 // seed makes the engine's table unpredictable to those who send probes.

@@ -145,7 +145,19 @@ func (d *docket) probed(ctx context.Context) (uint64, error) {
 	return ask(ctx, d.put, func(j *judge) (uint64, error) { return j.engine.Stats().Probes, nil })
 }
 
-// remember returns what the engine knows of sources, for the state file.
-func (d *docket) remember(ctx context.Context) ([]byte, error) {
-	return ask(ctx, d.put, func(j *judge) ([]byte, error) { return j.engine.Remember(nil), nil })
+// recall has the engine know a part of what an earlier run knew.
+func (d *docket) recall(ctx context.Context, part []byte) error {
+	_, err := ask(ctx, d.put, func(j *judge) (none, error) { return none{}, j.engine.Recall(part) })
+	return err
+}
+
+// memory returns what the engine knows, to be written part by part.
+func (d *docket) memory(ctx context.Context) (engine.Memory, error) {
+	return ask(ctx, d.put, func(j *judge) (engine.Memory, error) { return j.engine.Memory(), nil })
+}
+
+// nextPart appends the next part of what the engine knows.
+func (d *docket) nextPart(ctx context.Context, m *engine.Memory, to []byte) (part []byte, more bool, err error) {
+	err = d.do(ctx, func(*judge) { part, more = m.Next(to) })
+	return part, more, err
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/gob"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
@@ -26,13 +27,14 @@ import (
 // $STATE_DIRECTORY, by default /var/lib/picket.
 func stateFile() state.File {
 	dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
-	return state.File{Path: filepath.Join(cmp.Or(dir, "/var/lib/picket"), "state"), Kind: "state", Version: 1}
+	return state.File{Path: filepath.Join(cmp.Or(dir, "/var/lib/picket"), "state"), Kind: "state", Version: 2}
 }
 
-// A kept is what the state file holds.
-type kept struct {
-	Blocks []keptBlock
-	Memory []byte // the engine's: sources half judged, repeat offenders
+// A record is what the state file has many of; one of the fields is set. Records are
+// written and read one by one, so that the file may be larger than memory.
+type record struct {
+	Block  *keptBlock
+	Memory []byte // a part of the engine's: sources half judged, repeat offenders
 }
 
 // A keptBlock is one block of the book, with what is told of it later. 100,000
@@ -73,33 +75,83 @@ func (k keptBlock) event() event.Event {
 	}
 }
 
-// maker returns who made the block. An older picket knew that by a text alone.
-func (k keptBlock) maker() event.Maker {
-	if k.Maker == event.ByProbe && k.Config == event.HandConfig {
-		return event.ByHand
-	}
-	return k.Maker
+// A store writes the state: the blocks, as they are when their turn comes, and
+// the engine's memory. No more than a part of either is in memory.
+type store struct {
+	entries func() ([]*entry, error)
+	keep    func([]*entry) ([]keptBlock, error)
+	memory  func() (engine.Memory, error)
+	next    func(m *engine.Memory, to []byte) (part []byte, more bool, err error)
 }
 
-// recall reads the state file, and tells of one that was of no use. Blocks
-// that have no time left are left out. With gob, 100,000 blocks are read in
-// 50 ms, as lines of JSON in 300.
-func (d *daemon) recall(now time.Time) (k kept) {
-	_, err := stateFile().Load(func(r io.Reader) error { return gob.NewDecoder(r).Decode(&k) })
+// store is for while the owners work.
+func (d *daemon) store(ctx context.Context) *store {
+	return &store{
+		entries: func() ([]*entry, error) { return d.orders.entries(ctx) },
+		keep:    func(list []*entry) ([]keptBlock, error) { return d.orders.keep(ctx, list) },
+		memory:  func() (engine.Memory, error) { return d.docket.memory(ctx) },
+		next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
+			return d.docket.nextPart(ctx, m, to)
+		},
+	}
+}
+
+// lastStore is for when nobody owns anything any more.
+func lastStore(b *blocker, j *judge) *store {
+	return &store{
+		entries: func() ([]*entry, error) { return b.book.ends, nil },
+		keep:    func(list []*entry) ([]keptBlock, error) { return b.book.keep(list), nil },
+		memory:  func() (engine.Memory, error) { return j.engine.Memory(), nil },
+		next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
+			part, more = m.Next(to)
+			return part, more, nil
+		},
+	}
+}
+
+// write writes all records.
+func (s *store) write(w io.Writer) error {
+	out := gob.NewEncoder(w)
+	entries, err := s.entries()
 	if err != nil {
-		kind := ""
-		if errors.Is(err, state.ErrSetAside) {
-			kind = journal.StateAside
-		}
-		d.journal.Notice(kind, "%v", err)
-		return kept{}
+		return err
 	}
-	k.Blocks = slices.DeleteFunc(k.Blocks, func(b keptBlock) bool { return !b.Source.IsValid() || !b.Until.After(now) })
-	return k
+	for list := range slices.Chunk(entries, batch) {
+		blocks, err := s.keep(list)
+		if err != nil {
+			return err
+		}
+		for i := range blocks {
+			if err := out.Encode(record{Block: &blocks[i]}); err != nil {
+				return err
+			}
+		}
+	}
+	m, err := s.memory()
+	if err != nil {
+		return err
+	}
+	var part []byte
+	for more := true; more; {
+		if part, more, err = s.next(&m, part[:0]); err != nil {
+			return err
+		}
+		if err := out.Encode(record{Memory: part}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func save(k kept) error {
-	return stateFile().Save(func(w io.Writer) error { return gob.NewEncoder(w).Encode(k) })
+// keep returns those of a list that are in the book still, as the state file has them.
+func (b *book) keep(list []*entry) []keptBlock {
+	out := make([]keptBlock, 0, len(list))
+	for _, e := range list {
+		if b.get(e.Source) == e {
+			out = append(out, keep(e))
+		}
+	}
+	return out
 }
 
 // memoryAge is how old the engine's memory in the state file may be: what a
@@ -112,66 +164,106 @@ const saveAgain = 10 * time.Second
 // keepState saves the book when it has changed, at most once a second, and the
 // engine's memory with it, or by itself when that has grown old; and so that
 // saving takes a twentieth of the time at most. lastState saves once more.
-func (d *daemon) keepState(ctx context.Context) error {
+func (d *daemon) keepState(ctx context.Context) {
 	if err := os.MkdirAll(filepath.Dir(stateFile().Path), 0o700); err != nil {
 		d.journal.Notice("", "blocks will not be kept over a reboot: %v", err)
-		return nil
+		return
 	}
-	keepSaving(ctx, d.journal, d.kept, save)
-	return nil
+	store := d.store(ctx)
+	d.saver.run(ctx, d.counts, func() error { return stateFile().Save(store.write) })
 }
 
-// keepSaving saves what kept has. What could not be saved is tried again.
-func keepSaving(ctx context.Context, j *journal.Writer, kept func(context.Context, func(changes, probes uint64) bool) (*kept, uint64, uint64, error), save func(kept) error) {
+// counts returns how often the book changed so far, and how many probes there were.
+func (d *daemon) counts(ctx context.Context) (c counts, err error) {
+	if c.probes, err = d.docket.probed(ctx); err == nil {
+		c.changes, err = d.orders.changes(ctx)
+	}
+	return c, err
+}
+
+// A saver saves what has changed. What could not be saved is tried again.
+type saver struct {
+	journal *journal.Writer
+	saved   counts
+	busy    chan error // of a save that is not over
+}
+
+// save runs f, and returns when it is over or ctx has ended: a disk may take a
+// minute for what a stop cannot wait for.
+func (s *saver) save(ctx context.Context, f func() error) error {
+	s.busy = make(chan error, 1)
+	go func(done chan<- error) { done <- f() }(s.busy)
+	select {
+	case err := <-s.busy:
+		s.busy = nil
+		return err
+	case <-ctx.Done():
+		return errStopping
+	}
+}
+
+type counts struct{ changes, probes uint64 }
+
+// run saves until ctx ends.
+func (s *saver) run(ctx context.Context, now func(context.Context) (counts, error), save func() error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	trouble := journal.NewTrouble(j, "keeping blocks over a reboot")
-	var changes, probes uint64
+	trouble := journal.NewTrouble(s.journal, "keeping blocks over a reboot")
 	var last, next time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			if now.Before(next) {
+		case at := <-tick.C:
+			if at.Before(next) {
 				continue
 			}
-			k, c, p, err := kept(ctx, func(c, p uint64) bool {
-				return c != changes || p != probes && now.Sub(last) >= memoryAge
-			})
-			if err != nil || k == nil {
+			c, err := now(ctx)
+			if err != nil || c.changes == s.saved.changes && (c.probes == s.saved.probes || at.Sub(last) < memoryAge) {
 				continue
 			}
-			err = save(*k)
+			err = s.save(ctx, save)
+			if errors.Is(err, errStopping) {
+				return
+			}
 			trouble.Tell(err)
 			if err != nil {
-				next = now.Add(saveAgain)
+				next = at.Add(saveAgain)
 				continue
 			}
-			changes, probes, last = c, p, now
-			next = now.Add(20 * time.Since(now))
+			s.saved, last = c, at
+			next = at.Add(20 * time.Since(at))
 		}
 	}
 }
 
-// kept copies what is to be kept, if it is due by the number of changes of the
-// book and of probes that there were so far.
-func (d *daemon) kept(ctx context.Context, due func(changes, probes uint64) bool) (k *kept, changes, probes uint64, err error) {
-	if probes, err = d.docket.probed(ctx); err != nil {
-		return nil, 0, 0, err
-	}
-	blocks, changes, err := d.orders.kept(ctx, func(changes uint64) bool { return due(changes, probes) })
-	if err != nil || blocks == nil {
-		return nil, 0, 0, err
-	}
-	memory, err := d.docket.remember(ctx)
-	return &kept{blocks, memory}, changes, probes, err
-}
+// lastSave is how long a stop waits for the disk. What was saved before stays if
+// it takes longer, and that is of the last seconds.
+const lastSave = 5 * time.Second
 
-// lastState saves everything when nobody owns it any more.
-func lastState(b *blocker, j *judge) {
-	if err := save(kept{b.kept(), j.engine.Remember(nil)}); err != nil {
-		b.journal.Notice("", "blocks are not kept over a reboot: %v", err)
+// lastState saves everything when nobody owns it any more, unless nothing has
+// changed since.
+func (s *saver) lastState(b *blocker, j *judge) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastSave)
+	defer cancel()
+	if s.busy != nil {
+		select {
+		case <-s.busy:
+		case <-ctx.Done():
+		}
+	}
+	var err error
+	if ctx.Err() == nil {
+		if c := (counts{b.book.changes, j.engine.Stats().Probes}); c == s.saved {
+			return
+		}
+		err = s.save(ctx, func() error { return stateFile().Save(lastStore(b, j).write) })
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("the disk takes more than %v: what was saved last stays", lastSave)
+	}
+	if err != nil {
+		s.journal.Notice("", "blocks are not kept over a reboot: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -28,12 +29,8 @@ func TestSavingTellsOfEachFailure(t *testing.T) {
 		var saved atomic.Int64
 		done := make(chan struct{})
 		go func() {
-			keepSaving(ctx, j, func(_ context.Context, due func(changes, probes uint64) bool) (*kept, uint64, uint64, error) {
-				if !due(changes.Load(), 0) {
-					return nil, 0, 0, nil
-				}
-				return new(kept), changes.Load(), 0, nil
-			}, func(kept) error {
+			s := saver{journal: j}
+			s.run(ctx, func(context.Context) (counts, error) { return counts{changes: changes.Load()}, nil }, func() error {
 				if full.Load() {
 					return errors.New("disk full")
 				}
@@ -60,5 +57,65 @@ func TestSavingTellsOfEachFailure(t *testing.T) {
 		cancel()
 		<-done
 		j.Close()
+	})
+}
+
+// TestBound: no clock makes a block last longer than it was granted.
+func TestBound(t *testing.T) {
+	saved := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	p := netip.MustParsePrefix("192.0.2.7/32")
+	for _, test := range []struct {
+		name  string
+		clock time.Duration // how far from when it was saved
+		want  time.Duration // what is left of the hour
+	}{
+		{"at once", 0, time.Hour},
+		{"later", 20 * time.Minute, 40 * time.Minute},
+		{"over", time.Hour, 0},
+		{"a clock without a battery", -50 * 365 * 24 * time.Hour, time.Hour},
+		{"a clock set back by less", -time.Minute, time.Hour},
+	} {
+		now := saved.Add(test.clock)
+		k := keptBlock{Source: p, Since: saved, Until: saved.Add(time.Hour)}
+		if ok := k.bound(now); ok != (test.want > 0) {
+			t.Errorf("%s: in force %v", test.name, ok)
+		} else if ok && (k.Until.Sub(now) != test.want || k.Since.After(now)) {
+			t.Errorf("%s: from %v to %v at %v", test.name, k.Since, k.Until, now)
+		}
+	}
+	if k := (keptBlock{Since: saved, Until: saved.Add(time.Hour)}); k.bound(saved) {
+		t.Error("a block of nobody is in force")
+	}
+}
+
+// TestSlowDisk: a stop does not wait for a disk that does not answer.
+func TestSlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := journal.NewLines(&journaltest.Log{From: "keeping"})
+		defer j.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		asleep, wake := make(chan struct{}), make(chan struct{})
+		s := saver{journal: j}
+		done := make(chan struct{})
+		go func() {
+			s.run(ctx, func(context.Context) (counts, error) { return counts{changes: 1}, nil }, func() error {
+				close(asleep)
+				<-wake
+				return nil
+			})
+			close(done)
+		}()
+		<-asleep
+		cancel()
+		<-done
+		if s.busy == nil {
+			t.Error("the save that is not over is forgotten")
+		}
+		began := time.Now()
+		s.lastState(nil, nil)
+		if took := time.Since(began); took != lastSave {
+			t.Errorf("the stop took %v", took)
+		}
+		close(wake)
 	})
 }

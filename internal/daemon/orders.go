@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"picket/engine"
@@ -122,10 +123,6 @@ func (o *orders) settle(ctx context.Context, peers engine.Prefixes, looked time.
 	return o.do(ctx, func(b *blocker) error { return b.settle(peers, looked) })
 }
 
-// putBackFirst has the blocks of the book put into the kernel as the first thing
-// that the blocker does. It is for who opens.
-func (o *orders) putBackFirst() { o.offer(work{do: (*blocker).putBackAll}) }
-
 // reinstall puts back a table that was changed; false means that it was whole.
 func (o *orders) reinstall(ctx context.Context, by string) (bool, error) {
 	return ask(ctx, o.put, func(b *blocker) (bool, error) { return b.reinstall(by) })
@@ -158,16 +155,20 @@ func (o *orders) agreeNow(ctx context.Context, by string) (*differences, error) 
 	})
 }
 
-// kept returns the book as the state file keeps it, and how often it has
-// changed so far; nil if it is not due by that.
-func (o *orders) kept(ctx context.Context, due func(changes uint64) bool) (list []keptBlock, changes uint64, err error) {
-	list, err = ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) {
-		if changes = b.book.changes; !due(changes) {
-			return nil, nil
-		}
-		return b.kept(), nil
-	})
-	return list, changes, err
+// entries returns the blocks of the book, each of which is the blocker's to read.
+func (o *orders) entries(ctx context.Context) ([]*entry, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]*entry, error) { return slices.Clone(b.book.ends), nil })
+}
+
+// keep returns those of a list that are in force still, as the state file has them.
+func (o *orders) keep(ctx context.Context, list []*entry) ([]keptBlock, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) { return b.book.keep(list), nil })
+}
+
+// restore books blocks of an earlier run, and puts them into the kernel if it has
+// lost them; it returns those that are in force by that.
+func (o *orders) restore(ctx context.Context, list []keptBlock, lost bool) ([]keptBlock, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) { return b.restore(list, lost), nil })
 }
 
 // quiet empties what must not act without a judge.

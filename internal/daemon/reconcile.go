@@ -32,14 +32,13 @@ func (d *daemon) readBlocks() ([]nft.Block, error) {
 
 // adopt books the blocks that the kernel has from an earlier run, and then puts
 // what stands beside them in line with the book.
-func (d *daemon) adopt(ctx context.Context) error {
-	if d.adopting {
+func (d *daemon) adopt(ctx context.Context) {
+	if !d.lost {
 		if err := d.reconcile(ctx, ""); err != nil && !errors.Is(err, errStopping) {
 			d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
 		}
 	}
 	d.actions.Settle(ctx)
-	return nil
 }
 
 // watchTable looks after the table when another process has changed it.
@@ -47,6 +46,11 @@ func (d *daemon) watchTable(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, d.watcher.Close)
 	defer stop()
 	err := d.watcher.Run(func(by string) {
+		select {
+		case <-d.remembered: // before, the book is not whole
+		case <-ctx.Done():
+			return
+		}
 		whole, err := d.orders.reinstall(ctx, by)
 		if err == nil && whole {
 			err = d.reconcile(ctx, by)
@@ -194,11 +198,4 @@ func (b *blocker) putBack(have map[netip.Prefix]bool) (int, error) {
 		}
 	}
 	return len(missing), nil
-}
-
-// putBackAll blocks what the book has, and tells if that fails.
-func (b *blocker) putBackAll() {
-	if _, err := b.putBack(nil); err != nil {
-		b.journal.Notice("", "the blocks of an earlier run are not all back: %v", err)
-	}
 }

@@ -3,8 +3,10 @@
 package daemon
 
 import (
+	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -256,7 +258,7 @@ func TestBlocksOutliveARun(t *testing.T) {
 		})
 		r.wants("192.0.2.7/32", "192.0.2.9/32", "198.51.100.1/32")
 		lines := strings.Join(r.log.Take(), "\n")
-		if !strings.Contains(lines, "those in the kernel being read") || !strings.Contains(lines, "event=unblock source=192.0.2.8") {
+		if !strings.Contains(lines, "3 blocks in force") || !strings.Contains(lines, "event=unblock source=192.0.2.8") {
 			t.Error(lines)
 		}
 		x = r.asks(control.Request{Command: "explain", Source: "198.51.100.1"}, "").(*control.Explanation)
@@ -269,40 +271,44 @@ func TestBlocksOutliveARun(t *testing.T) {
 	})
 }
 
-// With many blocks to be put back picket is ready before they are.
+// Blocks of an earlier run are put back in parts, those of the future for no
+// longer than they were granted.
 func TestManyBlocksArePutBack(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("STATE_DIRECTORY", dir)
 	path := filepath.Join(dir, "picket.toml")
 	write(t, path, strings.ReplaceAll(plain, "DIR", dir))
 	synctest.Test(t, func(t *testing.T) {
-		var k kept
-		for i := range readyBlocks + 1 {
-			k.Blocks = append(k.Blocks, keptBlock{
-				Source: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32), Since: time.Now(), Until: time.Now().Add(time.Hour),
-			})
-		}
-		if err := save(k); err != nil {
+		const many = 20*batch + 1
+		later := time.Now().Add(365 * 24 * time.Hour) // the clock was a year ahead
+		err := stateFile().Save(func(w io.Writer) error {
+			out := gob.NewEncoder(w)
+			for i := range many {
+				source := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
+				k := keptBlock{Source: source, Since: later, Until: later.Add(time.Hour)}
+				if err := out.Encode(record{Block: &k}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		r := begin(t, path, nil)
-		r.told(1, "20001 blocks being put back")
-		if n := len(r.blocked()); n != readyBlocks+1 {
-			t.Errorf("%d are back, want %d", n, readyBlocks+1)
+		r.told(1, fmt.Sprintf("%d blocks in force", many))
+		if n := len(r.blocked()); n != many {
+			t.Errorf("%d are back, want %d", n, many)
+		}
+		time.Sleep(time.Hour + time.Second)
+		synctest.Wait()
+		if n := len(r.blocked()); n != 0 {
+			t.Errorf("%d are blocked after the hour", n)
 		}
 		if err := r.finish(); err != nil {
 			t.Error(err)
 		}
 	})
-}
-
-// A state file that an older picket wrote is read, makers included.
-func TestOldStateFile(t *testing.T) {
-	for config, want := range map[string]bool{"by hand": true, "tcp.trigger.stealth = 0": false} {
-		if got := (keptBlock{Config: config}).maker().Ordered(); got != want {
-			t.Errorf("%q: ordered %v, want %v", config, got, want)
-		}
-	}
 }
 
 // A reload frees who is protected now, refuses a file with a fault, and says what

@@ -18,6 +18,10 @@ func TestGroupLeavesNothing(t *testing.T) {
 	if err := sleeper.Start(); err != nil {
 		t.Fatal(err)
 	}
+	program := fmt.Sprintf("/proc/%d/exe", sleeper.Process.Pid)
+	for name := ""; !strings.HasSuffix(name, "/sleep"); name, _ = os.Readlink(program) {
+		time.Sleep(time.Millisecond) // before, it may not be in the namespace
+	}
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,10 @@ type File struct {
 // not use. The caller starts without.
 var ErrSetAside = errors.New("set aside")
 
+// ErrInterrupted is for the error of what Load calls to read, where the file is not
+// to blame: Load returns it and leaves the file as it is.
+var ErrInterrupted = errors.New("interrupted")
+
 // header is of fixed length, so that it can be written last.
 const header = "picket %-16s version %08d length %016d crc32c %08x\n"
 
@@ -106,15 +110,15 @@ func (f File) header(length int64, sum uint32) []byte {
 // Save wrote. found is false when there is no file.
 //
 // A file that cannot be used, because of itself or because read fails, is
-// renamed to PATH.bad-TIME; the error then wraps ErrSetAside and says why. read
-// should therefore change nothing of the caller's before it is done.
+// renamed to PATH.bad-TIME; the error then wraps ErrSetAside and says why. What read
+// has taken over before it fails is as it was saved: its checksum is compared first.
 func (f File) Load(read func(io.Reader) error) (found bool, err error) {
 	err = f.load(read)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err == nil {
-		return true, nil
+	if err == nil || errors.Is(err, ErrInterrupted) {
+		return true, err
 	}
 	aside, failed := setAside(f.Path)
 	if failed != nil {

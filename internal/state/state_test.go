@@ -170,6 +170,19 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
+// TestInterrupted leaves the file to the next process.
+func TestInterrupted(t *testing.T) {
+	f := file(t)
+	save(t, f, "contents")
+	found, err := f.Load(func(io.Reader) error { return fmt.Errorf("stopping: %w", ErrInterrupted) })
+	if !found || !errors.Is(err, ErrInterrupted) || errors.Is(err, ErrSetAside) {
+		t.Errorf("%v, %v", found, err)
+	}
+	if got, found, err := load(f); got != "contents" || !found || err != nil {
+		t.Errorf("afterwards: %q, %v, %v", got, found, err)
+	}
+}
+
 // FuzzLoad reads any bytes: what is accepted is what Save wrote.
 func FuzzLoad(f *testing.F) {
 	s := file(f)

@@ -24,19 +24,26 @@ type Task interface {
 
 // New returns a task that is ready when run has been called.
 func New(name string, run func(ctx context.Context) error) Task {
+	return Later(name, func(ctx context.Context, ready func()) error {
+		ready()
+		return run(ctx)
+	})
+}
+
+// Later returns a task that is ready when run says so, which it may do once.
+func Later(name string, run func(ctx context.Context, ready func()) error) Task {
 	return &plain{name, run, make(chan struct{})}
 }
 
 type plain struct {
 	name  string
-	run   func(context.Context) error
+	run   func(ctx context.Context, ready func()) error
 	ready chan struct{}
 }
 
 // Run implements [Task].
 func (p *plain) Run(ctx context.Context) error {
-	close(p.ready)
-	return p.run(ctx)
+	return p.run(ctx, func() { close(p.ready) })
 }
 
 // Ready implements [Task].

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -521,22 +522,25 @@ func (s *story) reboot() {
 		return strings.Count(set, "198.18.") + strings.Count(set, "198.19.")
 	}
 	s.within(10*time.Second, "all of them in the kernel", func() bool { return in() == 100_000 })
-	s.ready("100000 blocks being put back")
+	s.ready("100000 blocks in force", "the blocks of an earlier run being read")
 	s.timed("start with 100,000 blocks in both", time.Second, "systemctl", "restart", "picket.service")
 	s.within(10*time.Second, "all of them booked", func() bool { return strings.Contains(s.run("picket", "status"), "100000 in force") })
-	s.ready("100000 blocks by the state file, those in the kernel being read")
+	s.ready("100000 blocks in force", "the blocks of an earlier run being read")
 	if n := in(); n != 100_000 {
 		s.t.Errorf("%d blocks in the kernel", n)
 	}
 	s.run("picket", "unblock", "--all")
 }
 
-// ready holds the last start's entry to what was known of the blocks then.
-func (s *story) ready(blocks string) {
+// ready holds the last start's entry to what was known of the blocks then, one of
+// several things.
+func (s *story) ready(blocks ...string) {
 	s.t.Helper()
-	s.within(5*time.Second, "entry of the start with "+blocks, func() bool {
+	s.within(5*time.Second, fmt.Sprintf("entry of the start with %q", blocks), func() bool {
 		entries, err := s.Journal(s.ctx, "MESSAGE_ID=1f904c544c414affa5accbb63a176e94")
-		return err == nil && len(entries) > 0 && strings.Contains(entries[len(entries)-1]["MESSAGE"], blocks)
+		return err == nil && len(entries) > 0 && slices.ContainsFunc(blocks, func(b string) bool {
+			return strings.Contains(entries[len(entries)-1]["MESSAGE"], b)
+		})
 	})
 }
 
@@ -553,12 +557,18 @@ func (s *story) fill(blocks int) {
 		Since, Until time.Time
 		Reason       string
 	}
-	var kept struct{ Blocks []block }
-	for i := range blocks {
-		source := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)}) // RFC 2544
-		kept.Blocks = append(kept.Blocks, block{netip.PrefixFrom(source, 32), time.Now(), time.Now().Add(24 * time.Hour), "a probe of long ago"})
-	}
-	err := state.File{Path: path, Kind: "state", Version: 1}.Save(func(w io.Writer) error { return gob.NewEncoder(w).Encode(kept) })
+	type record struct{ Block *block }
+	err := state.File{Path: path, Kind: "state", Version: 2}.Save(func(w io.Writer) error {
+		out := gob.NewEncoder(w)
+		for i := range blocks {
+			source := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)}) // RFC 2544
+			k := block{netip.PrefixFrom(source, 32), time.Now(), time.Now().Add(24 * time.Hour), "a probe of long ago"}
+			if err := out.Encode(record{&k}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
