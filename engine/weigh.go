@@ -20,6 +20,9 @@ type glance struct {
 
 // weigh adds to the score of a source what one probe shows.
 func (e *Engine) weigh(p *Probe, s *source, source, target key, g glance, d *Decision) {
+	if most := int(s.asked & aimedMost); !g.fresh && !g.again && g.targets <= most {
+		return // as most probes are
+	}
 	score, seen := int(s.score), Observed(0)
 	add := func(o Observation) {
 		seen |= 1 << o
@@ -37,7 +40,7 @@ func (e *Engine) weigh(p *Probe, s *source, source, target key, g glance, d *Dec
 		}
 	}
 	if g.fresh {
-		if p.Technique == Connect {
+		if p.Technique == Connect && p.Sent.proves() {
 			add(AsksTrap)
 		} else if o := asks(p, e.neighbour(p, source, target)); plain(p.Technique) {
 			add(o)
