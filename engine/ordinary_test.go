@@ -17,6 +17,7 @@ var odd = map[string]engine.Probe{
 	"lwIP, ESP8266":  {Window: 2144, MSS: 536, Options: 2 << 56, TTL: 120, Length: 44},
 	"lwIP, ESP32":    {Window: 5744, MSS: 1440, Options: 2 << 56, TTL: 55, Length: 44},
 	"lwIP, large":    {Window: 65535, MSS: 1460, Options: 2 << 56, TTL: 245, Length: 44},
+	"lwIP, scaled":   {Window: 65535, MSS: 1460, Options: 0x020103010104 << 16, TTL: 245, Length: 52},
 	"uIP":            {Window: 1280, MSS: 1280, Options: 2 << 56, TTL: 52, Length: 44},
 	"Contiki":        {Window: 48, MSS: 48, Options: 2 << 56, TTL: 52, Length: 44},
 	"Microchip":      {Window: 1024, MSS: 536, Options: 2 << 56, TTL: 90, Length: 44},

@@ -42,7 +42,7 @@ func RawSYN(p *Probe) bool {
 		}
 	case optsMSS:
 		// nmap, masscan since 2023. A stack's window holds a segment.
-		if rawWindow(p.Window) && p.Window < p.MSS {
+		if rawWindow(p.Window) && p.MSS > windowNmap+1 {
 			return true
 		}
 		// zmap 4.1, whose ID is drawn.
@@ -50,8 +50,9 @@ func RawSYN(p *Probe) bool {
 			return true
 		}
 	case optsWindows:
-		// zmap since 4.1.1: the options of Windows, but neither its TTL nor DF.
-		if v4 && p.Window == windowZMap && p.TTL > farTTL {
+		// zmap since 4.1.1: the options of Windows, but neither its TTL nor DF. They
+		// are those of lwIP too, where SACK and scaling are on.
+		if v4 && p.Window == windowZMap && p.TTL > farTTL && p.SourcePort < lwipPort {
 			return true
 		}
 	}

@@ -47,3 +47,17 @@ func trapChains(c Config) []chain {
 		},
 	}
 }
+
+// crude are SYNs that complete no connection.
+//
+// Every stack announces its segment size (RFC 9293, 3.7.1: SHOULD, and nearly all
+// do); scanners that write their packets themselves leave it out (masscan, zmap before
+// 4.1, hping3, Mirai), or send it alone with a window of 1024 (nmap's tcpip.cc,
+// masscan since 2023). It is said of a source that has passed its trigger; what is
+// refused of anybody is the door's.
+func crude(then part) []rule {
+	return list(
+		one(withoutOption("maxseg", 2), then),
+		one(equals(tcpWindow, "1024", be16(1024)), withoutOption("sack-perm", 4), then),
+	)
+}

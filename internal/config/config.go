@@ -205,6 +205,7 @@ func (c *Config) Elements() *nft.Elements {
 		TriggerIP:  c.IP.protocolTriggers(c.DryRun),
 		AdvancedIP: subtract(c.IP.ports(engine.Advanced), c.IP.Exclude),
 		Ignored:    c.Ignore.Addresses,
+		DoorTCP:    c.Door.ports(c.DryRun),
 	}
 }
 

@@ -2,6 +2,8 @@
 
 package config
 
+import "picket/nft"
+
 // Door is the section of that name: what is refused at ports that are served.
 type Door struct {
 	Raw DoorPolicy `json:"raw"`
@@ -31,4 +33,12 @@ func (p DoorPolicy) MarshalText() ([]byte, error) { return []byte(p.String()), n
 func (d *Door) read(s *section) {
 	choice(s, "raw", &d.Raw, DoorLog, DoorDrop)
 	s.end()
+}
+
+// ports returns the ports at which such a SYN is refused.
+func (d *Door) ports(dryRun bool) []nft.Range {
+	if d.Raw == DoorLog || dryRun {
+		return nil
+	}
+	return []nft.Range{{From: 1, To: 65535}}
 }
