@@ -11,8 +11,7 @@ import (
 // the address or the IPv6 prefix that they hold for, and of offenders. All of it
 // is bounded, and nothing of it is in the path of a probe that causes no reaction.
 type blocks struct {
-	by        [Actions]map[netip.Prefix]block
-	swept     [Actions]int64 // when ended ones were last swept out
+	by        [Actions]*book
 	offenders map[key]offence
 	order     []key // of offenders, a ring
 	turn      int   // its oldest
@@ -33,39 +32,28 @@ type offence struct {
 func (b *blocks) init(seed uint64) {
 	*b = blocks{offenders: make(map[key]offence), lately: lately{seed: seed}}
 	for i := range b.by {
-		b.by[i] = make(map[netip.Prefix]block)
+		b.by[i] = newBook()
 	}
 }
 
 // get returns the reaction of a kind to a that is in force at a time.
 func (b *blocks) get(kind Action, a netip.Prefix, at int64) (block, bool) {
-	x, ok := b.by[kind][a]
-	if ok && at >= x.until {
-		delete(b.by[kind], a)
-		ok = false
-	}
-	return x, ok
+	return b.by[kind].get(a, at)
 }
 
-// add books a reaction; false means that there are limit of its kind already.
-func (b *blocks) add(kind Action, a netip.Prefix, x block, at int64, limit int) bool {
-	by := b.by[kind]
-	if len(by) >= limit {
-		if at-b.swept[kind] < int64(renewAfter) {
-			return false
-		}
-		b.swept[kind] = at
-		for a, x := range by {
-			if at >= x.until {
-				delete(by, a)
-			}
-		}
-		if len(by) >= limit {
-			return false
-		}
+// end forgets the reaction of a kind to a.
+func (b *blocks) end(kind Action, a netip.Prefix) {
+	if x := b.by[kind].by[a]; x != nil {
+		b.by[kind].remove(x)
 	}
-	by[a] = x
-	return true
+}
+
+// add books a reaction, for which another may make room, which d then names; false
+// means that there are as many as there may be, and all worthier.
+func (e *Engine) add(kind Action, a netip.Prefix, x block, d *Decision) bool {
+	instead, ok := e.blocks.by[kind].add(a, x, e.clock.now, e.cfg.Blocks)
+	d.Instead = instead
+	return ok
 }
 
 // offence returns how often k was reacted to, as far as that is remembered.
@@ -108,7 +96,7 @@ func (b *blocks) offend(k key, o offence, limit int) {
 // so does that it was fenced in this hour.
 func (e *Engine) Unblock(p netip.Prefix) {
 	for kind := range e.blocks.by {
-		delete(e.blocks.by[kind], p.Masked())
+		e.blocks.end(Action(kind), p.Masked())
 	}
 	e.forget(p)
 }
@@ -116,7 +104,7 @@ func (e *Engine) Unblock(p netip.Prefix) {
 // End forgets one response to a source and the ports it probed: the kernel has
 // not made it, or the operator has ended it before its time.
 func (e *Engine) End(response Action, p netip.Prefix) {
-	delete(e.blocks.by[response], p.Masked())
+	e.blocks.end(response, p.Masked())
 	e.forget(p)
 }
 
@@ -135,7 +123,10 @@ func (e *Engine) forget(p netip.Prefix) {
 // kernel has from an earlier run, or that the operator made by hand.
 func (e *Engine) Restore(response Action, p netip.Prefix, since, until time.Time) {
 	from := e.clock.inside(since.UnixNano())
-	e.blocks.add(response, p.Masked(), block{since: from, until: e.clock.inside(until.UnixNano())}, from, e.cfg.Blocks)
+	b := e.blocks.by[response]
+	if e.blocks.end(response, p.Masked()); len(b.by) < e.cfg.Blocks {
+		b.insert(&entry{source: p.Masked(), block: block{since: from, until: e.clock.inside(until.UnixNano())}})
+	}
 	if response == Fence {
 		e.blocks.lately.note(e.keyOf(p.Addr()), from)
 	}

@@ -82,7 +82,7 @@ func (e *Engine) darken(p *Probe, s *source, d *Decision) {
 	if !e.darks.allow(now, minute/darkRate, minute) {
 		return
 	}
-	if !e.blocks.add(Dark, by, block{since: now, until: now + int64(length), forgeable: true}, now, e.cfg.Blocks) {
+	if !e.add(Dark, by, block{since: now, until: now + int64(length), forgeable: true}, d) {
 		d.Reason = Full
 		return
 	}

@@ -18,6 +18,10 @@ type Decision struct {
 	Trigger int           // the trigger that was in force
 	Lowered bool          // and that is because the source is certain to use a tool
 
+	// Instead is whose response of the same kind ends to make room for this one;
+	// mostly it is not valid.
+	Instead netip.Prefix
+
 	// Tell asks for an event: the first probe of a source and then the
 	// second, fourth, eighth ... is told, and every reaction; and of all
 	// sources together no more than a journal can bear.

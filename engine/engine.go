@@ -29,8 +29,8 @@ type Engine struct {
 	scatter     surge // answers to what we never sent
 	tell        pace  // events that are not reactions
 	tellPattern pace  // and of these the names of patterns
-	unproven    pace  // blocks of unproven sources
-	fences      pace  // and fences
+	unproven    rates // blocks of unproven sources
+	fences      rates // and fences
 	darks       pace  // sources that went dark
 	darkNets    pace  // and networks
 	networks    networks
@@ -172,7 +172,7 @@ func (e *Engine) reset(at int64) {
 	e.traces.clear()
 	e.blocks.init(e.sources.seed)
 	e.decoys, e.distributed, e.answers, e.links = decoys{}, distributed{}, answers{}, links{}
-	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, pace{}, pace{}, pace{}, pace{}
+	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, pace{}, pace{}, rates{}, rates{}
 	e.darks, e.darkNets = pace{}, pace{}
 	e.networks, e.ordinary = networks{seed: e.sources.seed}, ordinary{seed: e.sources.seed}
 	e.clock = clock{}
@@ -458,8 +458,8 @@ func (e *Engine) compare(p *Probe, flow uint64, s *source, slot int, now int64, 
 // Stats returns the counters.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Sources, s.Evicted, s.Blocks = e.sources.used, e.sources.evicted, len(e.blocks.by[Block])
-	s.Fences = len(e.blocks.by[Fence])
+	s.Sources, s.Evicted, s.Blocks = e.sources.used, e.sources.evicted, len(e.blocks.by[Block].by)
+	s.Fences = len(e.blocks.by[Fence].by)
 	s.Traces = e.traces.used
 	return s
 }

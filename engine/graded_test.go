@@ -128,6 +128,9 @@ func TestFencePrefixes(t *testing.T) {
 // Fences are bounded: so many in a minute, and one that the kernel did not make
 // is not in the books.
 func TestFenceRate(t *testing.T) {
+	addr4 := func(i uint32) netip.Addr { // each in another /16 than the one before
+		return netip.AddrFrom4([4]byte{11 + byte(i), byte(i >> 8), byte(i >> 16), 1})
+	}
 	c := graded()
 	c.TCP.Trigger = [Modes]int{}
 	w := newWorld(t, c)

@@ -5,7 +5,6 @@ package engine
 import (
 	"bytes"
 	"errors"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -123,8 +122,10 @@ func TestMemory(t *testing.T) {
 	if again := remember(second)[0]; !bytes.Equal(ordered(again), ordered(memory)) {
 		t.Error("what is remembered of a recalled memory is another")
 	}
-	for kind, by := range first.blocks.by { // the kernel's, not the memory's
-		maps.Copy(second.blocks.by[kind], by)
+	for kind, b := range first.blocks.by { // the kernel's, not the memory's
+		for a, x := range b.by {
+			second.blocks.by[kind].insert(&entry{block: x.block, source: a})
+		}
 	}
 	blocked := 0
 	for i := 3000; i < 6000; i++ {

@@ -52,7 +52,7 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 	d.Source = e.extent(p.Source, s, d.Proven)
 	d.Offence = e.blocks.next(k, now)
 	d.For = e.length(d)
-	if !e.blocks.add(action, d.Source, block{since: now, until: now + int64(d.For), forgeable: !d.Proven}, now, e.cfg.Blocks) {
+	if !e.add(action, d.Source, block{since: now, until: now + int64(d.For), forgeable: !d.Proven}, d) {
 		d.Reason, d.For, d.Offence, d.Source = Full, 0, 0, netip.Prefix{}
 		return
 	}
@@ -89,8 +89,7 @@ func (e *Engine) stillBlocked(p *Probe, by netip.Prefix, b block, now int64, d *
 	d.Reason = AlreadyBlocked
 	if now-b.since > int64(renewAfter) {
 		d.Reason, d.Action, d.For, d.Source = LostBlock, Block, time.Duration(b.until-now), by
-		b.since = now
-		e.blocks.by[Block][by] = b
+		e.blocks.by[Block].by[by].since = now
 	}
 }
 
@@ -102,7 +101,7 @@ func (e *Engine) fence(p *Probe, k key, s *source, now int64, d *Decision) {
 	case !e.blocks.lately.free(k, now):
 		d.Reason = FencedLately
 		return
-	case !e.fences.allow(now, minute/fenceRate, minute):
+	case !e.fences.allow(e.SourceOf(p.Source), e.sources.seed, now, minute/fenceRate, minute):
 		d.Reason = TooMany
 		return
 	}
@@ -110,7 +109,7 @@ func (e *Engine) fence(p *Probe, k key, s *source, now int64, d *Decision) {
 	if e.cfg.Spared(whole) {
 		whole = netip.PrefixFrom(p.Source, p.Source.BitLen())
 	}
-	if !e.blocks.add(Fence, whole, block{since: now, until: now + int64(FenceTime), forgeable: true}, now, e.cfg.Blocks) {
+	if !e.add(Fence, whole, block{since: now, until: now + int64(FenceTime), forgeable: true}, d) {
 		d.Reason = Full
 		return
 	}
@@ -141,7 +140,7 @@ func (e *Engine) spare(p *Probe, action Action, d *Decision) Reason {
 	case e.newcomers.on && d.Inside < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
 		// Forgers of random sources do not come back to one of them ten times.
 		return InFlood
-	case !e.unproven.allow(now, minute/int64(e.cfg.UnprovenRate), minute):
+	case !e.unproven.allow(e.SourceOf(p.Source), e.sources.seed, now, minute/int64(e.cfg.UnprovenRate), minute):
 		return TooMany
 	}
 	return 0

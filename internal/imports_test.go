@@ -53,7 +53,7 @@ var allowed = map[string][]string{
 // pure is what the engine may use of others: nothing with a
 // clock to read, a file to open or a goroutine to start. "time" is there for
 // durations; TestEngineReadsNoClock holds it to that.
-var pure = []string{"cmp", "encoding/binary", "errors", "fmt", "math", "math/bits", "net/netip", "slices", "sort", "strconv", "strings", "time", "iter", "maps", "go4.org/netipx"}
+var pure = []string{"cmp", "container/heap", "encoding/binary", "errors", "fmt", "math", "math/bits", "net/netip", "slices", "sort", "strconv", "strings", "time", "iter", "maps", "go4.org/netipx"}
 
 func TestImportsRunOneWay(t *testing.T) {
 	seen := 0
