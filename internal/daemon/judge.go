@@ -159,6 +159,9 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 
 // block hands a source over to be blocked.
 func (j *judge) block(p *engine.Probe, d *engine.Decision, ev event.Event) {
+	if d.Instead.IsValid() {
+		j.orders.makeRoom(d.Instead, d.Source)
+	}
 	w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
 	if !j.orders.block(w) {
 		j.engine.Unblock(d.Source)

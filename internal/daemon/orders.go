@@ -12,6 +12,7 @@ import (
 	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/nft"
 )
 
@@ -44,6 +45,16 @@ func (o *orders) blocks() int64 { return o.book.count.Load() }
 
 // block queues a block; false means that the queue is full. It never waits.
 func (o *orders) block(w *blockWork) bool { return o.offer(work{block: w}) }
+
+// makeRoom queues the end of a block in whose place another comes. If the queue is
+// full, the kernel's set may be too, and says so.
+func (o *orders) makeRoom(old, next netip.Prefix) {
+	o.offer(work{do: func(b *blocker) {
+		if _, err := b.unblock(old, "it makes room for "+event.SourceName(next)+", with as many blocks as configured"); err != nil {
+			b.journal.Notice("", "%v", err)
+		}
+	}})
+}
 
 // release queues the release of a held source. If the queue is full, the hold
 // ends by itself.

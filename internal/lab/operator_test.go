@@ -215,19 +215,19 @@ func TestHostChangesAreFollowed(t *testing.T) {
 	innocent(t, l, d, Neighbour6(1), l.Target.V6)
 }
 
-// A set that is full is told, and what is in it stays.
-func TestFullSetIsTold(t *testing.T) {
+// Of a set that is full the least worthy goes, for who comes, and that is told.
+func TestFullSetMakesRoom(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: longConfig() + "max = 2\n"})
 	witness(t, l, d, Source4(1), l.Target.V4)
 	witness(t, l, d, Source6(1), l.Target.V6)
-	send(t, l.Attacker, knock(Source4(3), l.Target.V4, 15))
-	if line, err := d.WaitEvent(3*time.Second, "192.0.2.13", "as many blocks as configured"); err != nil {
+	witness(t, l, d, Source4(3), l.Target.V4)
+	if line, err := d.WaitEvent(3*time.Second, "event=unblock source="+Source4(1).String(), "makes room"); err != nil {
 		t.Errorf("%q, %v", line, err)
 	}
-	for _, src := range []netip.Addr{Source4(1), Source6(1)} {
-		if _, ok, err := d.Blocked(src); err != nil || !ok {
-			t.Errorf("%s is no longer blocked: %v", src, err)
+	for src, want := range map[netip.Addr]bool{Source4(1): false, Source6(1): true, Source4(3): true} {
+		if _, ok, err := d.Blocked(src); err != nil || ok != want {
+			t.Errorf("%s is blocked: %v, %v; want %v", src, ok, err, want)
 		}
 	}
 }
