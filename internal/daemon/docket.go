@@ -11,6 +11,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/evidence"
+	"picket/internal/explain"
 	"picket/internal/show"
 )
 
@@ -160,4 +161,9 @@ func (d *docket) memory(ctx context.Context) (engine.Memory, error) {
 func (d *docket) nextPart(ctx context.Context, m *engine.Memory, to []byte) (part []byte, more bool, err error) {
 	err = d.do(ctx, func(*judge) { part, more = m.Next(to) })
 	return part, more, err
+}
+
+// facts adds to f what engine and evidence know.
+func (d *docket) facts(ctx context.Context, f *explain.Facts) error {
+	return d.do(ctx, func(j *judge) { j.facts(f) })
 }

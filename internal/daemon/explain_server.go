@@ -20,7 +20,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 		return nil, fmt.Errorf("%q is no address or prefix", r.Source)
 	}
 	f := &explain.Facts{Asked: p, Now: time.Now()}
-	if err := d.docket.do(ctx, func(j *judge) { j.facts(f) }); err != nil {
+	if err := d.docket.facts(ctx, f); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
@@ -31,7 +31,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 		}
 	}
 	d.mu.Unlock()
-	if err := d.orders.do(ctx, func(b *blocker) error { b.facts(f); return nil }); err != nil {
+	if err := d.orders.facts(ctx, f); err != nil {
 		return nil, err
 	}
 	if len(f.Blocks) > 0 {

@@ -13,6 +13,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/event"
+	"picket/internal/explain"
 	"picket/nft"
 )
 
@@ -185,4 +186,9 @@ func (o *orders) restore(ctx context.Context, list []keptBlock, lost bool) ([]ke
 // quiet empties what must not act without a judge.
 func (o *orders) quiet(ctx context.Context, keepTrap bool) error {
 	return o.do(ctx, func(b *blocker) error { return b.table.Quiet(keepTrap) })
+}
+
+// facts adds to f the blocks of the source, or of a part of it.
+func (o *orders) facts(ctx context.Context, f *explain.Facts) error {
+	return o.do(ctx, func(b *blocker) error { b.facts(f); return nil })
 }
