@@ -40,11 +40,13 @@ type Book interface {
 // wait. Idle has each of them do nothing.
 type action interface {
 	tasks() []task.Task
-	begin(c *config.Config)                       // once, before the first block
-	settle(ctx context.Context, c *config.Config) // once the book is what the kernel has: what an earlier run left is put in line with it
-	configure(c, before *config.Config)           // c is in force from here on
-	reopen(c *config.Config)                      // others may have moved or changed what the action keeps
-	fixed(c, before *config.Config) string        // keeps in c what changes only with a restart; returns the keys if that is any
+	begin(c *config.Config) // once, before the first block
+	// settle puts what an earlier run left in line with the book, once that is what
+	// the kernel has.
+	settle(ctx context.Context, c *config.Config)
+	configure(c, before *config.Config)    // c is in force from here on
+	reopen(c *config.Config)               // others may have moved or changed what the action keeps
+	fixed(c, before *config.Config) string // keeps what changes only with a restart; "" or the keys
 	blocked(c *config.Config, b *Block)
 	ended(c *config.Config, b *Block, ev event.Event)
 	decided(c *config.Config, ev event.Event) // something was to be done that is no block

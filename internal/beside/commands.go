@@ -122,7 +122,8 @@ func (x *commands) result(r hook.Result) {
 
 func (x *commands) count(c *config.Config) {
 	if n := x.runner.Refused(); n != x.refused {
-		x.journal.Notice("", "%d commands were not run: %d wait already (run.queue, run.parallel)", n-x.refused, c.Run.Queue)
+		x.journal.Notice("", "%d commands were not run: %d wait already (run.queue, run.parallel)",
+			n-x.refused, c.Run.Queue)
 		x.refused = n
 	}
 	x.failures.rest()
@@ -142,7 +143,9 @@ func (x *commands) remove(_ io.Writer, c *config.Config, blocks []netip.Prefix) 
 	runner := hook.New(bounds)
 	results := make(chan hook.Result, len(blocks))
 	for _, p := range blocks {
-		ev := event.Event{Event: "unblock", Time: time.Now(), Source: event.SourceName(p), Action: "none", Reason: "picket remove"}
+		ev := event.Event{
+			Event: "unblock", Time: time.Now(), Source: event.SourceName(p), Action: "none", Reason: "picket remove",
+		}
 		runner.Submit(end, ev, func(r hook.Result) { results <- r }) // the queue has room for all
 	}
 	var group task.Group

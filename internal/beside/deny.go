@@ -24,7 +24,8 @@ type deny struct {
 }
 
 func newDeny(book Book, j *journal.Writer) *deny {
-	d := &deny{journal: j, keeper: newKeeper("hosts.deny", j, 100*time.Millisecond)} // each handing over rewrites the file
+	// Each handing over rewrites the file.
+	d := &deny{journal: j, keeper: newKeeper("hosts.deny", j, 100*time.Millisecond)}
 	d.keeper.all = func(ctx context.Context) ([]netip.Prefix, error) {
 		return book.Which(ctx, func(*Block) bool { return true })
 	}

@@ -27,7 +27,9 @@ type records struct {
 }
 
 func newHistory(c *config.Config, j *journal.Writer) *records {
-	names := resolve.Config{Confirm: c.Resolve.Confirm, Timeout: time.Duration(c.Resolve.Timeout), TTL: time.Duration(c.Resolve.Keep)}
+	names := resolve.Config{
+		Confirm: c.Resolve.Confirm, Timeout: time.Duration(c.Resolve.Timeout), TTL: time.Duration(c.Resolve.Keep),
+	}
 	return &records{journal: j, recorder: newRecorder(j), names: resolve.New(names)}
 }
 
@@ -87,7 +89,9 @@ func (r *records) record(c *config.Config, ev event.Event, address netip.Addr) {
 		rec.Name = name
 		if name != "" && ev.Event != "expire" && ev.Event != "unblock" {
 			reason := fmt.Sprintf("%s calls itself %s", address, name)
-			r.journal.Event(event.Event{Event: "notice", Time: time.Now(), Source: ev.Source, Proven: ev.Proven, Reason: reason})
+			r.journal.Event(event.Event{
+				Event: "notice", Time: time.Now(), Source: ev.Source, Proven: ev.Proven, Reason: reason,
+			})
 		}
 		r.recorder.queue.Put(rec)
 	})

@@ -38,7 +38,9 @@ func newRecorder(j *journal.Writer) *recorder {
 	return &recorder{
 		queue:   queue.New[history.Record](recordQueue),
 		history: logFile{trouble: journal.NewTrouble(j, "history")},
-		blocked: logFile{trouble: journal.NewTrouble(j, "file of blocked sources"), empty: true, format: history.PortSentry1},
+		blocked: logFile{
+			trouble: journal.NewTrouble(j, "file of blocked sources"), empty: true, format: history.PortSentry1,
+		},
 	}
 }
 

@@ -16,7 +16,9 @@ var errStopping = errors.New("picket is stopping")
 // ask has an owner do f, behind what came through its door before, and waits for
 // the answer. It fails with errStopping when ctx ends first. It is for the doors:
 // put hands f in, and reports whether that could be done before ctx ended.
-func ask[O, R any](ctx context.Context, put func(context.Context, func(O)) bool, f func(O) (R, error)) (none R, err error) {
+func ask[O, R any](
+	ctx context.Context, put func(context.Context, func(O)) bool, f func(O) (R, error),
+) (none R, err error) {
 	type answer struct {
 		result R
 		err    error

@@ -55,7 +55,9 @@ const tellEach = 100
 // batch is how many sources one transaction takes at most.
 const batch = 500
 
-func newBlocker(t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...netip.Prefix)) *blocker {
+func newBlocker(
+	t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...netip.Prefix),
+) *blocker {
 	return &blocker{
 		orders: o, table: t, book: o.book, config: c, journal: j, lost: lost,
 		actions: a, waiting: map[netip.Prefix]*blockWork{},
@@ -130,12 +132,13 @@ func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
 // before has the command run ahead of the block, if that is what is wanted; the
 // block waits for it then.
 func (b *blocker) before(w *blockWork) bool {
+	block := beside.Block{Source: w.source, Event: w.event, Maker: w.maker}
 	switch {
 	case w.commanded:
 		return false
 	case b.waiting[w.source] != nil:
 		return true // its packets still come because its command still runs
-	case w.renew, !b.actions.Before(&beside.Block{Source: w.source, Event: w.event, Maker: w.maker}, func() { b.orders.commandEnded(w) }):
+	case w.renew, !b.actions.Before(&block, func() { b.orders.commandEnded(w) }):
 		return false // without a command too if there is no room for one, which is told
 	}
 	b.waiting[w.source] = w
@@ -260,7 +263,8 @@ func (b *blocker) unblockByHand(p netip.Prefix) (int, error) {
 // notBlocked says so of a source, and which block it is part of.
 func (b *book) notBlocked(p netip.Prefix) error {
 	if e := b.within(p); e != nil {
-		return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that", event.SourceName(p), e.Source, e.Source)
+		return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that",
+			event.SourceName(p), e.Source, e.Source)
 	}
 	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
 }
@@ -290,9 +294,9 @@ func (b *blocker) callOff(of func(netip.Prefix) bool) int {
 func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 	was := &e.Event
 	ev := event.Event{
-		Event: how, Time: at, Source: event.SourceName(e.Source), Protocol: was.Protocol, Port: was.Port, Mode: was.Mode,
-		Technique: was.Technique, Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Action: "none", Reason: reason,
-		Known: was.Known,
+		Event: how, Time: at, Source: event.SourceName(e.Source), Action: "none", Reason: reason,
+		Protocol: was.Protocol, Port: was.Port, Mode: was.Mode, Technique: was.Technique,
+		Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Known: was.Known,
 	}
 	b.config.Locate(&ev, e.Source.Addr())
 	b.actions.Ended(&e.Block, ev)

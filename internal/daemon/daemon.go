@@ -292,7 +292,8 @@ func (d *daemon) close() {
 
 func (d *daemon) ready() {
 	c := d.current()
-	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %s", c.NFLOG.Group, d.reader.Buffer()>>20, d.startBlocks())
+	text := fmt.Sprintf("ready: NFLOG group %d with a receive buffer of %d MiB, %s",
+		c.NFLOG.Group, d.reader.Buffer()>>20, d.startBlocks())
 	if port := d.listenerPort(); port != 0 {
 		text += fmt.Sprintf(", trap on port %d", port)
 	}
@@ -319,7 +320,9 @@ func seed() uint64 {
 }
 
 func (d *daemon) findFriends(c *config.Config) ([]host.Friend, error) {
-	friends, err := d.system.host.Friends(host.Wanted{Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers})
+	friends, err := d.system.host.Friends(host.Wanted{
+		Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,10 @@ type judge struct {
 
 // newJudge returns the judge behind d. It keeps the evidence that c wants.
 func newJudge(c *config.Config, e *engine.Engine, d *docket, o *orders, j *journal.Writer) *judge {
-	out := &judge{docket: d, engine: e, config: c, orders: o, journal: j, evidence: new(evidence.Store), names: map[uint32]string{}}
+	out := &judge{
+		docket: d, engine: e, config: c, orders: o, journal: j,
+		evidence: new(evidence.Store), names: map[uint32]string{},
+	}
 	if c.Evidence.Memory > 0 {
 		snap := int(c.NFLOG.Snaplen)
 		out.evidence = evidence.New(int(c.Evidence.Memory), snap)
@@ -162,10 +165,14 @@ func (j *judge) block(p *engine.Probe, d *engine.Decision, ev event.Event) {
 	if d.Instead.IsValid() {
 		j.orders.makeRoom(d.Instead, d.Source)
 	}
-	w := &blockWork{source: d.Source, address: p.Source, length: d.For, event: ev, seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock}
+	w := &blockWork{
+		source: d.Source, address: p.Source, length: d.For, event: ev,
+		seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock,
+	}
 	if !j.orders.block(w) {
 		j.engine.Unblock(d.Source)
-		j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already", d.Source, queueLength)
+		j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already",
+			d.Source, queueLength)
 	}
 }
 

@@ -62,14 +62,17 @@ type keptBlock struct {
 func keep(e *entry) keptBlock {
 	ev := &e.Event
 	return keptBlock{
-		Source: e.Source, Since: e.since, Until: e.until, Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique,
-		Tool: ev.Tool, Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode, Config: ev.Config, Known: ev.Known, Country: ev.Country, Commanded: e.Commanded, Maker: e.Maker,
+		Source: e.Source, Since: e.since, Until: e.until, Commanded: e.Commanded, Maker: e.Maker,
+		Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Tool: ev.Tool,
+		Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode,
+		Config: ev.Config, Known: ev.Known, Country: ev.Country,
 	}
 }
 
 func (k keptBlock) event() event.Event {
 	return event.Event{
-		Event: "block", Time: k.Since, Source: event.SourceName(k.Source), Action: engine.Block.String(), For: event.Seconds(k.Until.Sub(k.Since)),
+		Event: "block", Time: k.Since, Source: event.SourceName(k.Source),
+		Action: engine.Block.String(), For: event.Seconds(k.Until.Sub(k.Since)),
 		Reason: k.Reason, Evidence: k.Evidence, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
 		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known, Country: k.Country,
 	}

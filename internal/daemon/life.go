@@ -61,7 +61,8 @@ func (d *daemon) alive() {
 	d.docket.alive(func(s engine.Stats) {
 		// Not to be told is what the watchdog is for.
 		_ = systemd.Alive()
-		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force", s.Probes, s.Sources, d.orders.blocks()))
+		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force",
+			s.Probes, s.Sources, d.orders.blocks()))
 	})
 }
 
@@ -77,8 +78,11 @@ func (d *daemon) watchLoss(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			if lost := d.reader.Stats().Lost; lost > told {
-				reason := fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start", lost-told, lost)
-				d.journal.Event(event.Event{Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)), Reason: reason})
+				d.journal.Event(event.Event{
+					Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)),
+					Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start",
+						lost-told, lost),
+				})
 				told = lost
 			}
 		}

@@ -38,7 +38,9 @@ type work struct {
 const queueLength = 8192
 
 func newOrders() *orders {
-	return &orders{queue: make(chan work, queueLength), ended: make(chan struct{}), look: make(chan struct{}, 1), book: newBook()}
+	return &orders{
+		queue: make(chan work, queueLength), ended: make(chan struct{}), look: make(chan struct{}, 1), book: newBook(),
+	}
 }
 
 // blocks returns how many blocks are in force.
@@ -126,7 +128,9 @@ func (o *orders) unblock(ctx context.Context, p netip.Prefix) (int, error) {
 }
 
 // reconfigure puts a configuration into force.
-func (o *orders) reconfigure(ctx context.Context, c *config.Config, els *nft.Elements, rules *engine.Config) error {
+func (o *orders) reconfigure(
+	ctx context.Context, c *config.Config, els *nft.Elements, rules *engine.Config,
+) error {
 	return o.do(ctx, func(b *blocker) error { return b.reconfigure(c, els, rules) })
 }
 
@@ -147,7 +151,9 @@ func (o *orders) changes(ctx context.Context) (uint64, error) {
 
 // agree makes the book agree with what the kernel has by list, unless it has
 // changed since before; nil is returned then.
-func (o *orders) agree(ctx context.Context, list []nft.Block, by string, before uint64) (*differences, error) {
+func (o *orders) agree(
+	ctx context.Context, list []nft.Block, by string, before uint64,
+) (*differences, error) {
 	return ask(ctx, o.put, func(b *blocker) (*differences, error) {
 		if b.book.changes != before {
 			return nil, nil

@@ -56,7 +56,8 @@ func (d *daemon) watchTable(ctx context.Context) error {
 			err = d.reconcile(ctx, by)
 		}
 		if err != nil && !errors.Is(err, errStopping) {
-			d.journal.Notice("", "table inet %s was changed by %s and could not be put right: %v", nft.Name, by, err)
+			d.journal.Notice("", "table inet %s was changed by %s and could not be put right: %v",
+				nft.Name, by, err)
 		}
 	})
 	if ctx.Err() != nil {
@@ -178,7 +179,8 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, with %d of %d blocks put in again", nft.Name, by, missing, b.book.count.Load())
+	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, "+
+		"with %d of %d blocks put in again", nft.Name, by, missing, b.book.count.Load())
 	return false, nil
 }
 

@@ -56,13 +56,15 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	c := d.current()
 	r := d.reader.Stats()
 	s := &control.Status{
-		Version: d.options.Version, Kernel: kernelRelease(), Pid: os.Getpid(), Uptime: int64(time.Since(d.started) / time.Second),
+		Version: d.options.Version, Kernel: kernelRelease(), Pid: os.Getpid(),
+		Uptime: int64(time.Since(d.started) / time.Second),
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
 		Modes:  map[string][]string{"tcp": c.TCP.Modes.Names(), "udp": c.UDP.Modes.Names(), "ip": c.IP.Modes.Names()},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
 		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.flooding, Blocks: int(d.orders.blocks()),
 		Evidence: control.Evidence{Probes: e.evidence.Probes, Capacity: e.evidence.Capacity, Sources: e.evidence.Sources},
-		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists, Buffer: d.reader.Buffer(), Reaction: reaction,
+		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists,
+		Buffer: d.reader.Buffer(), Reaction: reaction,
 	}
 	for i, n := range e.Reasons {
 		if n > 0 {
@@ -88,7 +90,8 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 		var ev event.Event
 		c.Locate(&ev, s.Prefix.Addr())
 		list = append(list, control.Source{
-			Name: event.SourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets, Pattern: s.Pattern.String(), Tool: s.Tool.String(),
+			Name: event.SourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets,
+			Pattern: s.Pattern.String(), Tool: s.Tool.String(),
 			Proven: s.Proven, Blocked: s.Blocked, Offences: s.Offences, First: s.First, Last: s.Last,
 			Country: ev.Country, ASN: ev.ASN, Network: ev.Network,
 		})
@@ -134,7 +137,8 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 	d.mu.Unlock()
 	for _, f := range friends {
 		if f.Prefix.Overlaps(p) {
-			return fmt.Errorf("%s must not be blocked: %s is protected (%s). To block it all the same, change [ignore] in the configuration",
+			return fmt.Errorf("%s must not be blocked: %s is protected (%s). "+
+				"To block it all the same, change [ignore] in the configuration",
 				event.SourceName(p), event.SourceName(f.Prefix), f.Why)
 		}
 	}
