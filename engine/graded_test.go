@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -62,10 +63,18 @@ func TestForgeryBuysMinutes(t *testing.T) {
 		{"a port in ten minutes", 10 * time.Minute, 60000, nil},
 		{"many addresses of ours", time.Second, 3, func(i int) []option { return []option{at(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String())} }},
 		{"datagrams", time.Second, 1000, func(int) []option { return []option{is(UDP)} }},
+		{"anything, at any time", 0, 65000, func(i int) []option {
+			r := rand.New(rand.NewPCG(uint64(i), 1))
+			options := []option{is([]Technique{SYN, FIN, ACK, UDP, Fragment}[r.IntN(5)]), mode([]Mode{Stealth, Advanced}[r.IntN(2)]), at(netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(9))}).String())}
+			return append(options, func(p *Probe) { p.Unread, p.Over = r.IntN(9) == 0, r.IntN(500) == 0 })
+		}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t, graded())
 			var fenced []time.Time
+			seed := uint64(time.Now().UnixNano())
+			t.Log("seed", seed)
+			r := rand.New(rand.NewPCG(seed, 0))
 			for i := 0; w.at.Sub(time.Unix(1_800_000_000, 0)) < 24*time.Hour; i++ {
 				options := []option{port(1 + i%x.ports)}
 				if x.to != nil {
@@ -78,7 +87,11 @@ func TestForgeryBuysMinutes(t *testing.T) {
 				if d.Action != None && (d.Action != Fence || d.For != 10*time.Minute || d.Offence != 0) {
 					t.Fatalf("%v for %v, offence %d", d.Action, d.For, d.Offence)
 				}
-				w.wait(x.each)
+				if w.wait(x.each); x.each == 0 { // bursts, and silence up to an hour
+					if w.wait(time.Duration(r.IntN(2000)) * time.Millisecond); r.IntN(300) == 0 {
+						w.wait(time.Duration(r.IntN(60)) * time.Minute)
+					}
+				}
 			}
 			for i := 1; i < len(fenced); i++ {
 				if pause := fenced[i].Sub(fenced[i-1]); pause < time.Hour {
@@ -91,6 +104,30 @@ func TestForgeryBuysMinutes(t *testing.T) {
 			t.Logf("fenced %d times in a day", len(fenced))
 		})
 	}
+}
+
+// 187 packets kept an innocent address blocked for 6.7 days: twenty-six, and one more
+// whenever the block had ended. Now the first twenty-six buy ten minutes, and of the
+// others, a port an hour, each sixteen do, as any slow scan does.
+func TestFewPacketsBuyLittle(t *testing.T) {
+	c := graded()
+	c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+	w := newWorld(t, c)
+	fenced := time.Duration(0)
+	for i := range 187 {
+		d := w.send(port(1 + i%26))
+		fenced += d.For
+		if d.Action == Block {
+			t.Fatal("blocked")
+		}
+		if i >= 25 {
+			w.wait(time.Hour)
+		}
+	}
+	if fenced > (1+161/16)*FenceTime {
+		t.Errorf("187 packets over %v keep it fenced for %v", w.at.Sub(time.Unix(1_800_000_000, 0)), fenced)
+	}
+	t.Logf("187 packets over %v keep it fenced for %v", w.at.Sub(time.Unix(1_800_000_000, 0)), fenced)
 }
 
 // When a response that rests on what may be forged ends, the ports that led to it

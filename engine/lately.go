@@ -65,10 +65,10 @@ func (l *lately) note(k key, now int64) {
 			oldest = i
 		}
 	}
-	places[oldest] = tag<<32 | uint64(uint32(now/int64(time.Second)))
+	places[oldest] = tag<<32 | uint64(uint32(now/int64(time.Second)+1)) // the second has not ended yet
 }
 
 // sinceFence returns the time since the fence of an entry began.
 func sinceFence(x uint64, now int64) int64 {
-	return int64(uint32(now/int64(time.Second))-uint32(x)) * int64(time.Second)
+	return int64(int32(uint32(now/int64(time.Second))-uint32(x))) * int64(time.Second)
 }
