@@ -58,8 +58,8 @@ func (d *docket) unblocked(sources ...netip.Prefix) {
 		return
 	}
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.lost = append(d.lost, sources...)
-	d.mu.Unlock()
 	select {
 	case d.word <- struct{}{}:
 	default: // it hears of these too

@@ -56,7 +56,9 @@ func (j *judge) run(ctx context.Context) error {
 		case <-j.docket.word:
 			j.forget()
 		case m := <-j.docket.probes:
-			j.forget()
+			if len(j.docket.word) > 0 {
+				j.forget()
+			}
 			j.batch(m)
 		case f := <-j.docket.asked:
 			f(j)
