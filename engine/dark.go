@@ -73,7 +73,7 @@ func (e *Engine) darken(p *Probe, s *source, d *Decision) {
 			by, b, dark, length = whole, block{}, false, darkDay
 		}
 	}
-	if dark && b.until-now > int64(length)/2 {
+	if dark && b.until-now > (b.until-b.since)/2 {
 		if d.Reason == BelowTrigger {
 			d.Reason = AlreadyDark
 		}

@@ -61,7 +61,8 @@ func (e *Engine) name(p *Probe, s *source, slot int, fresh bool, now8 uint8, d *
 	if fresh || d.Sources > 0 || d.Targets >= patternAt && (pattern == NoPattern || pattern == Distributed) {
 		pattern = e.pattern(s, now8, d)
 	}
-	if fresh && (pattern == NoPattern || e.scored() && s.live < patternAt) && s.live <= distributedShare && !e.newcomers.on {
+	// A scanner that was named for its score may still be one of many.
+	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= distributedShare && !e.newcomers.on {
 		if part, news, sources, ports := e.distributed.see(p, s, slot, int64(e.cfg.Window), e.clock.now); part {
 			pattern = Distributed
 			d.Sources, d.Shared = sources, ports
@@ -100,9 +101,9 @@ func (e *Engine) pattern(s *source, now8 uint8, d *Decision) Pattern {
 		return Decoy
 	case d.Targets >= patternAt && d.Targets > own && (e.telling(s, suspectAt/2) || d.Targets > e.cfg.Sweep):
 		return Sweep
-	case own >= e.portsAt(s, patternAt) && !e.slow(s, own, now8):
+	case e.fast(s, e.portsAt(s, patternAt, certainAfter), now8):
 		return PortScan
-	case s.all() >= e.portsAt(s, slowAt):
+	case s.all() >= e.portsAt(s, slowAt, patternAt):
 		return SlowScan
 	case s.named == PortScan:
 		return PortScan
@@ -113,10 +114,10 @@ func (e *Engine) pattern(s *source, now8 uint8, d *Decision) Pattern {
 // portsAt returns how many distinct ports make a pattern, usually so many. Whose
 // score tells that it scans needs few, and who asks for services that are common,
 // as a monitoring system or an office does, needs more of them than those have.
-func (e *Engine) portsAt(s *source, usually int) int {
+func (e *Engine) portsAt(s *source, usually, few int) int {
 	switch {
 	case e.telling(s, darkAt) && e.scored():
-		return certainAfter
+		return few
 	case e.telling(s, suspectAt):
 		return usually
 	}
@@ -130,10 +131,25 @@ func (e *Engine) telling(s *source, score int8) bool { return !e.scored() || s.s
 // office comes to twelve.
 const manyServices = 14
 
-// slow reports whether the ports inside the window came one by one, in no less
-// than slowPace each.
-func (e *Engine) slow(s *source, ports int, now8 uint8) bool {
-	return int64(s.span(now8))<<e.unit >= int64(ports-1)*slowPace
+// fast reports whether so many ports, or more, came faster than slowPace, up to
+// now: whatever came minutes before them makes them no slower.
+func (e *Engine) fast(s *source, ports int, now8 uint8) bool {
+	if s.own() < ports {
+		return false
+	}
+	var came [128]uint8 // ports by how many units ago
+	for i, t := range s.stamp[:s.used] {
+		if t != 0 && s.copied>>i&1 == 0 {
+			came[since(t, now8)]++
+		}
+	}
+	n := 0
+	for units, c := range came[:e.window+1] {
+		if n += int(c); n >= ports && int64(units)<<e.unit < int64(n-1)*slowPace {
+			return true
+		}
+	}
+	return false
 }
 
 // nameReaction names a pattern for a source that is reacted to before it has
@@ -150,7 +166,7 @@ func (e *Engine) nameReaction(s *source, d *Decision) Pattern {
 		return Decoy
 	case d.Inside < 2:
 		return NoPattern
-	case e.slow(s, d.Inside, stampOf(e.clock.now>>e.unit)):
+	case !e.fast(s, 2, stampOf(e.clock.now>>e.unit)):
 		return SlowScan
 	}
 	return PortScan

@@ -74,7 +74,7 @@ var weighs = [Observations]struct {
 	MadeFlags:   {32, "flags that no system sends to begin anything"},
 	MadeBare:    {22, "a SYN without any option"},
 	MadeShort:   {13, "a SYN with MSS alone and a window of Linux or Windows"},
-	MadeOdd:     {5, "a SYN that may be fragmented, which today's systems do not send"},
+	MadeOdd:     {5, "a packet that may be fragmented, which today's systems do not send"},
 	MadeFar:     {11, "a SYN of an ordinary system from a TTL that it does not begin with"},
 	MadeEmpty:   {8, "a datagram with nothing in it"},
 	MadeRequest: {12, "a request that only scanners make"},

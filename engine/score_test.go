@@ -166,6 +166,24 @@ func TestNotDark(t *testing.T) {
 	}
 }
 
+// A scan at full speed is a port scan, though its source probed minutes before.
+func TestFastAfterSlow(t *testing.T) {
+	w := newWorld(t, weighed())
+	for i := range 3 {
+		w.send(port(1000 + i))
+		w.wait(time.Minute)
+	}
+	for i := range 20 {
+		if d := w.send(port(2000 + i)); d.NewPattern && d.Pattern != PortScan {
+			t.Errorf("a %v at port %d", d.Pattern, i)
+		} else if d.NewPattern {
+			return
+		}
+		w.wait(10 * time.Millisecond)
+	}
+	t.Error("no pattern")
+}
+
 // Connections speak for a peer, a good deal and not for ever.
 func TestFriendsCredit(t *testing.T) {
 	w := newWorld(t, weighed())

@@ -265,17 +265,6 @@ func (s *source) connected() (n int) {
 // or before.
 func (s *source) all() int { return int(s.used) - bits.OnesCount32(s.copied) }
 
-// span returns how many units ago the port was probed that is longest inside
-// the window.
-func (s *source) span(now uint8) (longest int) {
-	for _, t := range s.stamp[:s.used] {
-		if t != 0 {
-			longest = max(longest, since(t, now))
-		}
-	}
-	return longest
-}
-
 // tire lets the ports go out of the window that were probed more than window
 // units before now.
 func (s *source) tire(now uint8, window int) {

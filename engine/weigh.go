@@ -42,7 +42,7 @@ func (e *Engine) weigh(p *Probe, s *source, source, target key, g glance, d *Dec
 	if g.fresh {
 		if p.Technique == Connect && p.Sent.proves() {
 			add(AsksTrap)
-		} else if o := asks(p, e.neighbour(p, source, target)); plain(p.Technique) {
+		} else if o := asks(p, e.neighbour(p, source, target)); plain(p) {
 			add(o)
 		}
 		if s.ports > 1 && s.samePort(p) {
@@ -79,9 +79,16 @@ func (s *source) samePort(p *Probe) bool {
 func (s *source) setSourcePort(port uint16) { s.asked = s.asked&aimedMost | port<<4 }
 
 // plain reports whether what a port is asked for says something: a packet that
-// begins nothing may belong to a connection that is forgotten.
-func plain(t Technique) bool {
-	return t != ACK && t != Maimon && t != Fragment && t != Unknown && t != SCTP && t != SCTPCookieEcho
+// begins nothing may belong to a connection that is forgotten, but for segments
+// that no system of today sends, IPv4 without DF and without an option.
+func plain(p *Probe) bool {
+	switch p.Technique {
+	case ACK, Maimon:
+		return !p.DontFrag && p.Options == 0 && p.Destination.Is4()
+	case Fragment, Unknown, SCTP:
+		return false
+	}
+	return true
 }
 
 // madeOf tells what the making of a packet says; the zero Observation is nothing.
@@ -98,6 +105,9 @@ func madeOf(p *Probe) Observation {
 		// nmap's ACK has its window, no options and no DF; those of ipv6toolkit acknowledge nothing.
 		if !p.DontFrag && p.Options == 0 && (p.Ack == 0 || rawWindow(p.Window)) {
 			return MadeFlags
+		}
+		if plain(p) {
+			return MadeOdd
 		}
 		return 0
 	case ICMP, SCTPInit:

@@ -148,7 +148,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 		j.block(&p, &d, ev)
 	}
 	if d.NewPattern {
-		j.journal.Event(describe.Pattern(ev, &d))
+		j.journal.Event(describe.Pattern(&p, ev, &d))
 	}
 	switch {
 	case d.Action == engine.Block: // told when it is done

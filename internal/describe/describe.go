@@ -44,8 +44,10 @@ func Event(c *config.Config, e *engine.Engine, p *engine.Probe, d *engine.Decisi
 	return ev
 }
 
-// Pattern makes of the event of a probe that of the pattern it completed.
-func Pattern(ev event.Event, d *engine.Decision) event.Event {
+// Pattern makes of the event of a probe that of the pattern it completed, which
+// is its source's whatever the probe was answered with.
+func Pattern(p *engine.Probe, ev event.Event, d *engine.Decision) event.Event {
+	ev.Source = p.Source.String()
 	if d.Pattern.Shared() { // by many sources: this one is not it
 		ev = event.Event{Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Evidence: ev.Evidence, Config: ev.Config}
 	}

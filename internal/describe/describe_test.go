@@ -123,16 +123,18 @@ func TestSparedIsIgnored(t *testing.T) {
 // together names none of them.
 func TestPattern(t *testing.T) {
 	ev := event.Event{
-		Event: "block", Time: time.Unix(1, 0), Source: "203.0.113.9", Protocol: "tcp", Port: 23, Pattern: "portscan", Tool: "nmap", Proven: true,
+		Event: "block", Time: time.Unix(1, 0), Source: "203.0.113.0/24", Protocol: "tcp", Port: 23, Pattern: "portscan", Tool: "nmap", Proven: true,
 		Action: "block", For: 5, Reason: "above the trigger", Evidence: "2 ports", Config: "tcp.trigger.stealth = 1",
 	}
-	alone := Pattern(ev, &engine.Decision{Pattern: engine.PortScan})
+	p := synTo(23)
+	alone := Pattern(&p, ev, &engine.Decision{Pattern: engine.PortScan})
 	want := ev
+	want.Source = "203.0.113.9" // not what was dropped with it
 	want.Event, want.Action, want.For, want.Reason, want.Evidence = "pattern", "none", 0, "2 ports", ""
 	if diff := cmp.Diff(want, alone, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)
 	}
-	together := Pattern(ev, &engine.Decision{Pattern: engine.Distributed})
+	together := Pattern(&p, ev, &engine.Decision{Pattern: engine.Distributed})
 	want = event.Event{Event: "pattern", Time: ev.Time, Pattern: "portscan", Tool: "nmap", Action: "none", Reason: "2 ports", Config: ev.Config}
 	if diff := cmp.Diff(want, together, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)

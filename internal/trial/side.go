@@ -101,7 +101,7 @@ func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
 	ev := describe.Event(s.config, e, p, &d)
 	if d.NewPattern {
 		s.seen[ev.Pattern]++
-		s.tell(describe.Pattern(ev, &d))
+		s.tell(describe.Pattern(p, ev, &d))
 	}
 	if d.Action != engine.None {
 		s.react(e.SourceOf(p.Source), ev)
