@@ -92,7 +92,7 @@ func notifyTest(ctx context.Context, cmd *cobra.Command, senders []notify.Sender
 func notifyReport(ctx context.Context, senders []notify.Sender, span time.Duration) error {
 	const lines = 10
 	from, counter := time.Now().Add(-span), report.New()
-	if err := report.Journal(ctx, from, counter.Add); err != nil && !errors.As(err, new(*report.Fault)) {
+	if err := report.Journal(ctx, from, time.Time{}, counter.Add); err != nil && !errors.As(err, new(*report.Fault)) {
 		return err
 	}
 	r := counter.Report(lines, nil)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,31 +28,41 @@ func reportCommand() *cobra.Command {
 		SuggestFor: []string{"log", "stats"},
 		Short:      "Sum up what happened, from the journal or a file",
 		Long: "Sum up what happened over a period: sources, patterns, tools, ports, blocks and\n" +
-			"what they dropped, and countries and networks where events tell them.\n\n" +
+			"what they kept off, and countries and networks where events tell them.\n\n" +
 			"Events are taken from the journal, or with --file from lines of JSON: a history\n" +
-			"file, or what \"picket replay --json\" printed.",
-		Example: "  picket report --since 1w\n  picket report --file /var/log/picket/history\n" +
+			"file, or what \"picket replay --json\" or \"journalctl -o json\" printed.",
+		Example: "  picket report --since 1w\n  picket report --since yesterday --until today\n" +
+			"  picket report --since \"2026-11-29 03:00\" --html night.html\n  picket report --file /var/log/picket/history\n" +
 			"  picket replay --json scan.pcap | picket report --file -",
 		Args: takes(),
 	}
 	asJSON := jsonFlag(cmd)
-	since := cmd.Flags().String("since", "24h", "`duration` up to now; of a file, everything unless this is given")
+	since := cmd.Flags().String("since", "24h", "from a `time` on, such as 24h ago, yesterday or \"2026-11-29 03:00\"; of a file, everything unless this is given")
+	until := cmd.Flags().String("until", "", "up to a `time`, now unless this is given")
 	file := cmd.Flags().String("file", "", "take events from `file`, \"-\" for standard input")
 	top := cmd.Flags().Int("top", 10, "so many lines of each `list`")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		span, err := config.ParseDuration(*since)
-		if err != nil {
-			return usage("--since: %w", err)
+		now := time.Now()
+		q := question{file: *file, counter: report.New()}
+		var err error
+		if *file == "" || cmd.Flags().Changed("since") {
+			if q.from, err = moment("--since", *since, now); err != nil {
+				return err
+			}
+		}
+		if *until != "" {
+			if q.to, err = moment("--until", *until, now); err != nil {
+				return err
+			}
+			if !q.from.Before(q.to) {
+				return usage("--until: %s is not after %s", show.Stamp(q.to), show.Stamp(q.from))
+			}
 		}
 		if *top < 1 || *top > 10000 {
 			return usage("--top: %d: want 1 to 10000", *top)
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		q := question{from: time.Now().Add(-time.Duration(span)), file: *file, counter: report.New()}
-		if *file != "" && !cmd.Flags().Changed("since") {
-			q.from = time.Time{}
-		}
 		faults := q.read(ctx, cmd.InOrStdin())
 		if faults != nil && !errors.As(faults, new(*report.Fault)) {
 			return faults // half a period would be taken for the whole
@@ -68,23 +79,38 @@ func reportCommand() *cobra.Command {
 	return cmd
 }
 
+// moment reads a time, or a duration back from now.
+func moment(flag, text string, now time.Time) (time.Time, error) {
+	if length, err := config.ParseDuration(text); err == nil {
+		return now.Add(-time.Duration(length)), nil
+	}
+	at, err := report.When(text, now)
+	if err != nil {
+		return at, usage("%s: %w", flag, err)
+	}
+	return at, nil
+}
+
 // A question is what a report is to be of.
 type question struct {
-	from    time.Time // zero for everything
-	file    string    // "" for the journal
-	counter *report.Counter
+	from, to time.Time // zero for no bound
+	file     string    // "" for the journal
+	counter  *report.Counter
 }
 
 // read counts the events.
 func (q *question) read(ctx context.Context, stdin io.Reader) error {
+	p := newProgress(os.Stderr)
+	defer p.end()
 	add := func(e event.Event) {
-		if !e.Time.Before(q.from) {
+		p.event()
+		if !e.Time.Before(q.from) && (q.to.IsZero() || e.Time.Before(q.to)) {
 			q.counter.Add(e)
 		}
 	}
 	switch q.file {
 	case "":
-		return report.Journal(ctx, q.from, add)
+		return report.Journal(ctx, q.from, q.to, add)
 	case "-":
 		return inFile("standard input", report.Read(stdin, false, add))
 	}
@@ -93,7 +119,10 @@ func (q *question) read(ctx context.Context, stdin io.Reader) error {
 		return err
 	}
 	defer f.Close()
-	return inFile(q.file, report.Read(f, false, add))
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		p.size = info.Size()
+	}
+	return inFile(q.file, report.Read(p.reader(f), false, add))
 }
 
 func inFile(name string, err error) error {
@@ -103,10 +132,10 @@ func inFile(name string, err error) error {
 	return nil
 }
 
-// drops asks the running daemon what its blocks have dropped. Without one, or
-// for a file, that is not known.
+// drops asks the running daemon what its blocks have dropped. Without one, for a
+// file or a period that is over, that is not known.
 func (q *question) drops() map[string]uint64 {
-	if q.file != "" {
+	if q.file != "" || !q.to.IsZero() && q.to.Before(time.Now()) {
 		return nil
 	}
 	var list []control.Block
@@ -125,9 +154,9 @@ func (q *question) heading(r *report.Report) string {
 	if where == "" {
 		where = show.Clean(q.file)
 	}
-	from, to := q.from, time.Now()
+	from, to := q.from, cmp.Or(q.to, time.Now())
 	if from.IsZero() {
-		from, to = r.From, r.To
+		from, to = r.From, cmp.Or(q.to, r.To)
 	}
 	if from.IsZero() {
 		return "nothing in " + where

@@ -32,8 +32,9 @@ type Event struct {
 	Ports       []string   `json:"ports,omitempty"` // the first 32, "tcp/22"
 	First       time.Time  `json:"first,omitzero"`
 	Last        time.Time  `json:"last,omitzero"`
-	Action      string     `json:"action,omitempty"` // none, log, block, run
+	Action      string     `json:"action,omitempty"` // none, log, block, run; of a response: dark, fence, block
 	For         Seconds    `json:"for_s,omitempty"`
+	Drops       uint64     `json:"drops,omitempty"` // packets that a block kept off, told at its end
 	Reason      string     `json:"reason,omitempty"`
 	Evidence    string     `json:"evidence,omitempty"` // what the reason rests on: "26 different ports inside the window, 25 let pass"
 	Country     string     `json:"country,omitempty"`  // of the source, two letters (ISO 3166-1)
@@ -64,4 +65,16 @@ func SourceName(p netip.Prefix) string {
 		return p.Addr().String()
 	}
 	return p.String()
+}
+
+// Why says in a few words why a source was blocked: what the reason rests on if
+// that is known, else the reason, with the operator's list that it was about.
+func Why(reason, evidence, known string) string {
+	switch {
+	case known != "":
+		return reason + " (" + known + ")"
+	case evidence != "":
+		return evidence
+	}
+	return reason
 }

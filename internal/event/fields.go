@@ -39,6 +39,7 @@ var Fields = [...]Field{
 	{"asn", func(e *Event) any { return &e.ASN }},
 	{"country", func(e *Event) any { return &e.Country }},
 	{"data", func(e *Event) any { return &e.Data }},
+	{"drops", func(e *Event) any { return &e.Drops }},
 	{"first", func(e *Event) any { return &e.First }},
 	{"flags", func(e *Event) any { return &e.Flags }},
 	{"interface", func(e *Event) any { return &e.Interface }},
@@ -66,6 +67,8 @@ func (f *Field) Text(e *Event) (text string, ok bool) {
 		return strconv.FormatUint(uint64(*v), 10), *v != 0
 	case *uint32:
 		return strconv.FormatUint(uint64(*v), 10), *v != 0
+	case *uint64:
+		return strconv.FormatUint(*v, 10), *v != 0
 	case *bool:
 		return strconv.FormatBool(*v), e.Source != ""
 	case *Seconds:
@@ -96,6 +99,10 @@ func (f *Field) Set(e *Event, text string) {
 	case *uint32:
 		if n, err := strconv.ParseUint(text, 10, 32); err == nil {
 			*v = uint32(n)
+		}
+	case *uint64:
+		if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+			*v = n
 		}
 	case *bool:
 		*v = text == "true"

@@ -20,7 +20,7 @@ var full = Event{
 	Technique: "syn", Flags: "syn", Interface: "e0", Pattern: "portscan", Tool: "nmap", Proven: true, Probes: 1<<32 - 1,
 	PortsSeen: 6, TargetsSeen: 2, Ports: []string{"tcp/22", "tcp/23"}, First: time.Unix(1, 0).UTC(), Last: time.Unix(2, 5).UTC(),
 	Action: "block", For: Seconds(36500 * 24 * time.Hour), Reason: "above the trigger", Evidence: "6 ports", Country: "NL",
-	ASN: 64496, Network: "Example Networks", Known: "mine", Data: "GET /", Config: "tcp.trigger.stealth = 1",
+	ASN: 64496, Network: "Example Networks", Known: "mine", Data: "GET /", Drops: 1<<64 - 1, Config: "tcp.trigger.stealth = 1",
 }
 
 // addresses are the same where they are equal.

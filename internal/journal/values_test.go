@@ -34,6 +34,8 @@ func set(t *testing.T, f reflect.Value, text string) {
 		*x = 65535
 	case *uint32:
 		*x = 1<<32 - 1
+	case *uint64:
+		*x = 1 << 53 // what JSON has as it is
 	case *event.Seconds:
 		*x = event.Seconds(time.Hour + time.Millisecond)
 	case *time.Time:

@@ -4,12 +4,12 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"picket/internal/event"
@@ -41,11 +41,11 @@ func (f *Fault) Unwrap() error { return f.Err }
 const maxLine = 64 << 10
 
 // Read reads events, a JSON object a line, as a history file has them, "picket
-// replay --json" prints them and, with journal, "journalctl -o json" does. What
-// is no event is passed over; if that is not one of picket's other lines, the
-// error is a [*Fault] at the end.
+// replay --json" prints them or, known by its keys, "journalctl -o json" does;
+// with journal all lines are of that form. What is no event is passed over; if
+// that is not one of picket's other lines, the error is a [*Fault] at the end.
 func Read(r io.Reader, journal bool, each func(event.Event)) error {
-	b := bufio.NewReaderSize(r, maxLine)
+	b, scan := bufio.NewReaderSize(r, maxLine), newScanner()
 	var fault *Fault
 	for n := 1; ; n++ {
 		line, err := b.ReadSlice('\n')
@@ -61,7 +61,7 @@ func Read(r io.Reader, journal bool, each func(event.Event)) error {
 		}
 		ev, bad := event.Event{}, fmt.Errorf("%w: longer than %d bytes", ErrNotEvent, maxLine)
 		if !long {
-			ev, bad = parse(line, journal)
+			ev, bad = parse(scan, line, journal)
 		}
 		switch {
 		case bad == nil && ev.Event != "":
@@ -82,13 +82,18 @@ func Read(r io.Reader, journal bool, each func(event.Event)) error {
 }
 
 // parse reads a line. Event is empty for one that is rightly there and no event.
-func parse(line []byte, journal bool) (ev event.Event, err error) {
-	if len(strings.TrimSpace(string(line))) == 0 {
+func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error) {
+	if len(bytes.TrimSpace(line)) == 0 {
 		return ev, nil
 	}
-	if journal {
+	journal = journal || bytes.Contains(line, []byte(`"PICKET_EVENT"`))
+	ev, plain := scan.event(line, journal)
+	switch {
+	case plain:
+	case journal:
 		ev, err = parseJournal(line)
-	} else {
+	default:
+		ev = event.Event{}
 		err = json.Unmarshal(line, &ev)
 	}
 	if err != nil {
@@ -130,10 +135,22 @@ func parseJournal(line []byte) (ev event.Event, err error) {
 		f.Set(&ev, text(event.Name(f.Key)))
 	}
 	// The event's own time: the entry's is when it was written.
-	if us, err := strconv.ParseUint(text("__REALTIME_TIMESTAMP"), 10, 63); err == nil && us > 0 && ev.Time.IsZero() {
-		ev.Time = time.UnixMicro(int64(us))
+	if ev.Time.IsZero() {
+		ev.Time = entryTime(text(stamp))
 	}
 	return ev, nil
+}
+
+// stamp is the journal's field of when an entry was written.
+const stamp = "__REALTIME_TIMESTAMP"
+
+// entryTime reads that field, which counts microseconds; what is no time is zero.
+func entryTime(text string) time.Time {
+	us, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(us))
 }
 
 // clean bounds every text and list and replaces what a terminal might act on.

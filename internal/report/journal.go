@@ -15,12 +15,20 @@ import (
 	"picket/internal/show"
 )
 
-// Journal reads the events of the journal from a time on, by journalctl. Anybody
+// Journal reads the events of the journal from a time on and, unless that is
+// zero, up to another, by journalctl; a few beyond may be among them. Anybody
 // may write an entry that looks like picket's; the fields that begin with an
 // underscore are journald's own word.
-func Journal(ctx context.Context, from time.Time, each func(event.Event)) error {
-	return journalctl(ctx, each, fmt.Sprintf("--since=@%d", from.Unix()))
+func Journal(ctx context.Context, from, to time.Time, each func(event.Event)) error {
+	period := []string{fmt.Sprintf("--since=@%d", from.Unix())}
+	if !to.IsZero() {
+		period = append(period, fmt.Sprintf("--until=@%d", to.Add(late).Unix()))
+	}
+	return journalctl(ctx, each, period...)
 }
+
+// late is how long after an event its entry may be written.
+const late = time.Minute
 
 // Follow reads the events that the journal gets from now on, until ctx is done.
 func Follow(ctx context.Context, each func(event.Event)) error {
@@ -29,7 +37,7 @@ func Follow(ctx context.Context, each func(event.Event)) error {
 
 func journalctl(ctx context.Context, each func(event.Event), period ...string) error {
 	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT,PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN," +
-		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S"
+		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S,PICKET_DROPS"
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	args := append([]string{"--no-pager", "--quiet", "--output=json", "--output-fields=" + fields}, period...)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"picket/internal/show"
 )
@@ -24,31 +25,109 @@ func Print(out io.Writer, r *Report, heading string) {
 		fmt.Fprintf(out, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	sources := fmt.Sprintf("%d, %d of them blocked", r.Sources, r.Blocked)
+	if r.Returning > 0 {
+		sources += fmt.Sprintf("; %d came again after an hour of quiet, %d did not", r.Returning, r.New)
+	}
 	if r.Others > 0 {
 		sources += fmt.Sprintf("; %d with few probes are not told apart", r.Others)
 	}
 	row("sources", "%s", sources)
 	blocks := fmt.Sprintf("%d made, %d in force at the end", r.Blocks, r.InForce)
 	if r.Drops > 0 {
-		blocks += fmt.Sprintf("; those in force now have dropped %s", show.Plural(r.Drops, "packet"))
+		blocks += fmt.Sprintf("; %s kept off", show.Plural(r.Drops, "packet"))
 	}
 	row("blocks", "%s", blocks)
+	if len(r.Responses) > 1 || len(r.Responses) == 1 && r.Responses[0].Name != "block" {
+		row("responses", "%s", counted(r.Responses))
+	}
 	row("events", "%s", kinds(r.Events))
 	var tables []*show.Table
-	for _, l := range []struct {
-		title string
-		list  []Count
-	}{
-		{"PATTERNS", r.Patterns}, {"TOOLS", r.Tools}, {"PORTS", r.Ports}, {"COUNTRIES", r.Countries}, {"LISTS", r.Known}, {"NETWORKS", r.Networks}, {"WHY BLOCKED", r.Reasons},
-	} {
-		t := &show.Table{Head: []string{l.title, ""}}
-		for _, c := range l.list {
+	for _, l := range r.lists() {
+		t := &show.Table{Head: []string{l.Title, l.Of}}
+		for _, c := range l.Counts {
 			t.Add(show.Cut(c.Name, nameWidth), strconv.Itoa(c.Count))
 		}
 		tables = append(tables, t)
 	}
 	show.Beside(out, lineWidth, tables...)
+	printHours(out, r)
 	printBusiest(out, r.Busiest)
+}
+
+// A counts is a list of a report, and what its numbers count.
+type counts struct {
+	Title  string
+	Of     string
+	Counts []Count
+}
+
+// lists are the lists that have anything, in the order of their use.
+func (r *Report) lists() []counts {
+	return slices.DeleteFunc([]counts{
+		{"PATTERN", "SOURCES", r.Patterns}, {"TOOL", "SOURCES", r.Tools}, {"PORT", "SOURCES", r.Ports}, {"COUNTRY", "SOURCES", r.Countries},
+		{"LIST", "SOURCES", r.Known}, {"NETWORK", "SOURCES", r.Networks}, {"WHY", "BLOCKS", r.Reasons},
+	}, func(l counts) bool { return len(l.Counts) == 0 })
+}
+
+// counted writes counts as words.
+func counted(list []Count) string {
+	var words []string
+	for _, c := range list {
+		words = append(words, fmt.Sprintf("%d %s", c.Count, c.Name))
+	}
+	return strings.Join(words, ", ")
+}
+
+// mostSlots is how many lines the histogram has at most.
+const mostSlots = 30
+
+// printHours shows when it happened, if that is more than one stretch of time.
+func printHours(out io.Writer, r *Report) {
+	s := newScale(r.Hours, mostSlots)
+	if len(s.slots) < 2 {
+		return
+	}
+	var most int
+	for i := range s.slots {
+		most = max(most, s.slots[i].Sources)
+	}
+	sources := "SOURCES"
+	if s.width > time.Hour {
+		sources = "SOURCES/HOUR AT MOST"
+	}
+	t := show.Table{Head: []string{"BY " + strings.ToUpper(s.name()), sources, "NEW", "AGAIN", "BLOCKS", "EVENTS", ""}}
+	for i := range s.slots {
+		h := &s.slots[i]
+		t.Add(s.label(h.Time), some(uint64(h.Sources)), some(uint64(h.New)), some(uint64(h.Returning)), some(uint64(h.blocks())), some(uint64(h.Events)),
+			strings.Repeat("#", (h.Sources*barWidth+most-1)/max(most, 1)))
+	}
+	fmt.Fprintln(out)
+	t.Print(out)
+	p := show.Table{Head: []string{"PORT", "SOURCES", "NEW SOURCES BY " + strings.ToUpper(s.name())}}
+	for i, x := range r.PortHours {
+		p.Add(x.Name, strconv.Itoa(r.Ports[i].Count), steps(s.counts(x.Hours)))
+	}
+	if len(r.PortHours) > 0 {
+		fmt.Fprintln(out)
+		p.Print(out)
+	}
+}
+
+const barWidth = 30
+
+// steps draws counts as columns of eight heights, a dot for none.
+func steps(list []int) string {
+	heights := []rune("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588")
+	most := slices.Max(list)
+	var b strings.Builder
+	for _, n := range list {
+		if n == 0 {
+			b.WriteByte('.')
+			continue
+		}
+		b.WriteRune(heights[(n*len(heights)-1)/most])
+	}
+	return b.String()
 }
 
 // kinds lists the events by kind.
@@ -76,11 +155,11 @@ func printBusiest(out io.Writer, list []Source) {
 	if len(list) == 0 {
 		return
 	}
-	t := show.Table{Head: []string{"SOURCE", "PROBES", "PORTS", "BLOCKS", "DROPS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN"}}
+	t := show.Table{Head: []string{"SOURCE", "PROBES", "PORTS", "AGAIN", "BLOCKS", "DROPS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN", "WHY"}}
 	for i := range list {
 		s := &list[i]
-		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Blocks)), some(s.Drops), s.Pattern, s.Technique, s.Tool, map[bool]string{true: "yes"}[s.Proven],
-			s.Known, show.Cut(show.Origin(s.Country, s.ASN, s.Network), nameWidth), s.Last.Local().Format("01-02 15:04:05"))
+		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Visits-1)), some(uint64(s.Blocks)), some(s.Drops), s.Pattern, s.Technique, s.Tool, map[bool]string{true: "yes"}[s.Proven],
+			s.Known, show.Cut(show.Origin(s.Country, s.ASN, s.Network), nameWidth), s.Last.Local().Format("01-02 15:04:05"), s.Why)
 	}
 	fmt.Fprintln(out)
 	t.Print(out)

@@ -29,19 +29,19 @@ func TestPrint(t *testing.T) {
 	const want = `today
 
 sources   2, 1 of them blocked
-blocks    1 made, 1 in force at the end; those in force now have dropped 4711 packets
+blocks    1 made, 1 in force at the end; 4711 packets kept off
 events    1 block, 1 probe
 
-PATTERNS      TOOLS      PORTS       COUNTRIES      NETWORKS
-portscan  1   nmap   1   tcp/23  1   NL         1   AS64496 日本日本日本日本日本日本日  1
-                         udp/53  1
+PATTERN   SOURCES   TOOL  SOURCES   PORT    SOURCES   COUNTRY  SOURCES
+portscan        1   nmap        1   tcp/23        1   NL             1
+                                    udp/53        1
 
-WHY BLOCKED
-above the trigger  1
+NETWORK                             SOURCES   WHY                BLOCKS
+AS64496 日本日本日本日本日本日本日        1   above the trigger       1
 
-SOURCE     PROBES  PORTS  BLOCKS  DROPS  PATTERN   TECHNIQUE  TOOL  PROVEN  FROM                               LAST SEEN
-192.0.2.1      26     26       1   4711  portscan  syn        nmap  yes     NL AS64496 日本日本日本日本日本日  11-22 12:00:00
-192.0.2.2       1      -       -      -  -         -          -     -       -                                  11-22 12:00:00
+SOURCE     PROBES  PORTS  BLOCKS  DROPS  PATTERN   TECHNIQUE  TOOL  PROVEN  FROM                               LAST SEEN       WHY
+192.0.2.1      26     26       1   4711  portscan  syn        nmap  yes     NL AS64496 日本日本日本日本日本日  11-22 12:00:00  above the trigger
+192.0.2.2       1      -       -      -  -         -          -     -       -                                  11-22 12:00:00  -
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
@@ -61,12 +61,12 @@ func TestJournal(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte("#!/bin/sh\n"+script), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		err = Journal(context.Background(), time.Unix(1, 0), func(e event.Event) { sources = append(sources, e.Source) })
+		err = Journal(context.Background(), time.Unix(1, 0), time.Time{}, func(e event.Event) { sources = append(sources, e.Source) })
 		return sources, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "journalctl")); err == nil {
 		t.Fatal("it is there already")
-	} else if err := Journal(context.Background(), time.Unix(1, 0), nil); err == nil || !strings.Contains(err.Error(), "use --file") {
+	} else if err := Journal(context.Background(), time.Unix(1, 0), time.Time{}, nil); err == nil || !strings.Contains(err.Error(), "use --file") {
 		t.Errorf("without journalctl: %v", err)
 	}
 	const entry = `echo '{"PICKET_EVENT":"probe","PICKET_SOURCE":"192.0.2.1","PICKET_TIME":"2026-11-22T12:00:00Z"}'` + "\n"

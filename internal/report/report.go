@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"picket/internal/event"
+	"picket/internal/show"
 )
 
 const (
@@ -40,17 +41,24 @@ type Counter struct {
 	events  map[string]int
 	shared  map[string]int // patterns of many sources
 	reasons map[string]int // of blocks
+	answers map[string]int // blocks by response
 	blocked map[string]bool
+	drops   uint64 // of blocks that ended
+	hours   hours
 }
 
 type source struct {
 	Source
-	ports []uint32 // class<<16 | port
+	hour  int      // in which it was seen last, from 1
+	ports []uint32 // hour<<19 | class<<16 | port: when it was first seen to be probed
 }
 
 // New returns a counter of nothing.
 func New() *Counter {
-	return &Counter{sources: map[string]*source{}, events: map[string]int{}, shared: map[string]int{}, reasons: map[string]int{}, blocked: map[string]bool{}}
+	return &Counter{
+		sources: map[string]*source{}, events: map[string]int{}, shared: map[string]int{}, reasons: map[string]int{},
+		answers: map[string]int{}, blocked: map[string]bool{}, hours: hours{at: map[int]*Hour{}},
+	}
 }
 
 // Add counts an event that [Read] returned.
@@ -62,22 +70,41 @@ func (c *Counter) Add(e event.Event) {
 		c.to = e.Time
 	}
 	c.events[e.Event]++
+	c.drops += e.Drops
+	number, hour := c.hours.of(e.Time)
+	hour.Events++
 	if e.Source == "" {
 		if e.Event == "pattern" && e.Pattern != "" {
 			count(c.shared, e.Pattern)
 		}
 		return
 	}
-	if e.Event == "block" {
-		count(c.reasons, e.Reason)
-		c.block(e.Source, true)
-	}
 	switch e.Event {
 	case "unblock", "expire":
 		c.block(e.Source, false)
-	case "probe", "pattern", "block", "ignore":
-		c.source(e).add(&e)
+		if s := c.sources[e.Source]; s != nil {
+			s.Drops += e.Drops
+		}
+	case "block":
+		count(c.reasons, e.Reason)
+		count(c.answers, response(e.Action))
+		c.block(e.Source, true)
+		hour.block(response(e.Action))
+		fallthrough
+	case "probe", "pattern", "ignore":
+		s := c.source(e)
+		s.seen(number, hour, e.Time)
+		s.add(&e, number)
 	}
+}
+
+// response returns what a block did by its action. Those of older journals all
+// dropped everything.
+func response(action string) string {
+	if action == "dark" || action == "fence" {
+		return action
+	}
+	return "block"
 }
 
 func (c *Counter) block(source string, on bool) {
@@ -117,7 +144,7 @@ func busier(a, b *source) int {
 	return cmp.Or(cmp.Compare(b.Probes, a.Probes), cmp.Compare(b.Blocks, a.Blocks), strings.Compare(a.Source.Source, b.Source.Source))
 }
 
-func (s *source) add(e *event.Event) {
+func (s *source) add(e *event.Event, hour int) {
 	if e.Time.Before(s.First) {
 		s.First = e.Time
 	}
@@ -128,6 +155,7 @@ func (s *source) add(e *event.Event) {
 	s.Probes, s.PortsSeen = max(s.Probes, e.Probes), max(s.PortsSeen, e.PortsSeen)
 	if e.Event == "block" {
 		s.Blocks++
+		s.Response, s.Why = response(e.Action), show.Cut(event.Why(e.Reason, e.Evidence, e.Known), 80)
 	}
 	s.Proven = s.Proven || e.Proven
 	for _, x := range [...]struct {
@@ -140,12 +168,12 @@ func (s *source) add(e *event.Event) {
 	}
 	s.ASN = cmp.Or(e.ASN, s.ASN)
 	if e.Protocol != "" {
-		s.port(e.Protocol, uint64(e.Port))
+		s.port(hour, e.Protocol, uint64(e.Port))
 	}
 	for _, p := range e.Ports {
 		protocol, number, _ := strings.Cut(p, "/")
 		if n, err := strconv.ParseUint(number, 10, 16); err == nil {
-			s.port(protocol, n)
+			s.port(hour, protocol, n)
 		}
 	}
 }
@@ -153,12 +181,25 @@ func (s *source) add(e *event.Event) {
 // classes are the protocols that ports are told apart by, as events name them.
 var classes = [...]string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}
 
-func (s *source) port(protocol string, number uint64) {
+// port notes that a port was probed, in the hour with that number.
+func (s *source) port(hour int, protocol string, number uint64) {
 	class := slices.Index(classes[:], protocol)
 	p := uint32(class)<<16 | uint32(number)
-	if class >= 0 && len(s.ports) < maxPorts && !slices.Contains(s.ports, p) {
-		s.ports = append(s.ports, p)
+	if class < 0 || len(s.ports) >= maxPorts || slices.ContainsFunc(s.ports, func(q uint32) bool { return q&portBits == p }) {
+		return
 	}
+	s.ports = append(s.ports, uint32(hour)<<hourShift|p)
+}
+
+// An entry of a source's ports: the hour above, class and number below.
+const (
+	hourShift = 19
+	portBits  = 1<<hourShift - 1
+)
+
+// portName names the port of such an entry.
+func portName(p uint32) string {
+	return classes[p&portBits>>16] + "/" + strconv.Itoa(int(p&0xffff))
 }
 
 // count adds one to a name's count, as long as there are not too many names.
@@ -174,7 +215,10 @@ type Source struct {
 	Probes    uint32    `json:"probes"` // as far as events told of them
 	PortsSeen uint32    `json:"ports_seen"`
 	Blocks    int       `json:"blocks"`
-	Drops     uint64    `json:"drops"` // of its block in force, by the kernel's count
+	Drops     uint64    `json:"drops"`              // of its blocks that ended, and of the one in force, by the kernel's count
+	Visits    int       `json:"visits"`             // times it came, an hour of quiet between them
+	Response  string    `json:"response,omitempty"` // of the last block: dark, fence, block
+	Why       string    `json:"why,omitempty"`      // and what that rests on
 	Pattern   string    `json:"pattern,omitempty"`
 	Technique string    `json:"technique,omitempty"`
 	Tool      string    `json:"tool,omitempty"`
@@ -202,32 +246,43 @@ type Report struct {
 	Others    int            `json:"others"`  // of them those with too few probes to be kept apart
 	Blocked   int            `json:"blocked"` // sources
 	Blocks    int            `json:"blocks"`
-	InForce   int            `json:"in_force"` // at the end of the period
-	Drops     uint64         `json:"drops"`    // packets, of blocks in force now
-	Patterns  []Count        `json:"patterns"` // by sources; of distributed and decoy scans and floods by how often they were named
-	Tools     []Count        `json:"tools"`    // by sources
-	Ports     []Count        `json:"ports"`    // by sources
+	InForce   int            `json:"in_force"`  // at the end of the period
+	Drops     uint64         `json:"drops"`     // packets, of blocks that ended and of those in force now
+	New       int            `json:"new"`       // sources that came once
+	Returning int            `json:"returning"` // that came again after an hour of quiet
+	Responses []Count        `json:"responses"` // blocks by what they do: dark, fence, block
+	Patterns  []Count        `json:"patterns"`  // by sources; of distributed and decoy scans and floods by how often they were named
+	Tools     []Count        `json:"tools"`     // by sources
+	Ports     []Count        `json:"ports"`     // by sources
 	Countries []Count        `json:"countries"`
 	Networks  []Count        `json:"networks"`
 	Known     []Count        `json:"known"`
 	Reasons   []Count        `json:"reasons"` // of blocks
 	Busiest   []Source       `json:"busiest"`
+	Hours     []Hour         `json:"hours"`      // those in which anything happened
+	PortHours []PortHours    `json:"port_hours"` // of the ports of the list
 }
 
-// Report sums up, with at most top of each list. Drops are what the kernel has
+// Report sums up, with at most top of each list; it is to be asked for once. Drops are what the kernel has
 // dropped of the sources that are blocked now, by their names; nil if that is
 // not known.
 func (c *Counter) Report(top int, drops map[string]uint64) Report {
-	r := Report{From: c.from, To: c.to, Events: maps.Clone(c.events), Sources: len(c.sources) + c.let, Others: c.let, Blocks: c.events["block"], InForce: len(c.blocked)}
+	r := Report{
+		From: c.from, To: c.to, Events: maps.Clone(c.events), Sources: len(c.sources) + c.let, Others: c.let, Blocks: c.events["block"],
+		InForce: len(c.blocked), Drops: c.drops, Responses: ranked(c.answers, top), Hours: c.hours.list(),
+	}
 	patterns, tools, ports := maps.Clone(c.shared), map[string]int{}, map[string]int{}
 	countries, networks, known := map[string]int{}, map[string]int{}, map[string]int{}
 	for name, n := range drops {
 		r.Drops += n
 		if s := c.sources[name]; s != nil {
-			s.Drops = n
+			s.Drops += n
 		}
 	}
 	for _, s := range c.sources {
+		if s.Visits > 1 {
+			r.Returning++
+		}
 		if s.Blocks > 0 {
 			r.Blocked++
 		}
@@ -239,11 +294,13 @@ func (c *Counter) Report(top int, drops map[string]uint64) Report {
 			count(networks, strings.TrimSpace("AS"+strconv.FormatUint(uint64(s.ASN), 10)+" "+s.Network))
 		}
 		for _, p := range s.ports {
-			ports[classes[p>>16]+"/"+strconv.Itoa(int(p&0xffff))]++
+			ports[portName(p)]++
 		}
 	}
+	r.New = r.Sources - r.Returning
 	r.Patterns, r.Tools, r.Ports = ranked(patterns, top), ranked(tools, top), ranked(ports, top)
 	r.Countries, r.Networks, r.Known, r.Reasons = ranked(countries, top), ranked(networks, top), ranked(known, top), ranked(c.reasons, top)
+	r.PortHours = c.portHours(r.Ports)
 	list := slices.SortedFunc(maps.Values(c.sources), busier)
 	r.Busiest = make([]Source, 0, min(top, len(list)))
 	for _, s := range list[:min(top, len(list))] {

@@ -43,7 +43,7 @@ var events = []event.Event{
 	eventOf("192.0.2.7", 30, block),
 	eventOf("2001:db8::7", 1, func(e *event.Event) { e.Country, e.ASN, e.Network, e.Known, e.Tool = "", 0, "", "censys", "" }),
 	eventOf("192.0.2.8", 4, block),
-	{Event: "expire", Time: time.Unix(1_800_000_900, 0), Source: "192.0.2.8", Action: "none"},
+	{Event: "expire", Time: time.Unix(1_800_000_900, 0), Source: "192.0.2.8", Action: "none", Drops: 77},
 	{Event: "pattern", Time: time.Unix(1_800_000_100, 0), Pattern: "distributed", Action: "none"},
 	{Event: "notice", Time: time.Unix(1_800_000_100, 0), Reason: "192.0.2.7 calls itself example.org", Source: "192.0.2.7"},
 	{Event: "block", Time: time.Unix(1_800_000_100, 0), Source: "203.0.113.0/24", Action: "block", Reason: "by hand"},
@@ -86,10 +86,11 @@ func TestJournalHasOtherLines(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
+	hour := time.Unix(1_800_000_000, 0)
 	want := Report{
 		From: time.Unix(1_800_000_001, 0), To: time.Unix(1_800_000_900, 0),
 		Events:  map[string]int{"probe": 3, "block": 3, "expire": 1, "pattern": 1, "notice": 1},
-		Sources: 4, Blocked: 3, Blocks: 3, InForce: 2, Drops: 1234,
+		Sources: 4, Blocked: 3, Blocks: 3, InForce: 2, Drops: 1311, New: 4,
 		Patterns:  []Count{{"portscan", 2}, {"distributed", 1}},
 		Tools:     []Count{{"nmap", 2}},
 		Ports:     []Count{{"tcp/22", 3}, {"udp/53", 3}},
@@ -97,6 +98,9 @@ func TestReport(t *testing.T) {
 		Networks:  []Count{{"AS64496 Example Networks", 2}},
 		Known:     []Count{{"censys", 1}},
 		Reasons:   []Count{{"above the trigger", 2}, {"by hand", 1}},
+		Responses: []Count{{"block", 3}},
+		Hours:     []Hour{{Time: hour, Events: 9, Sources: 4, New: 4, Block: 3}},
+		PortHours: []PortHours{{"tcp/22", []HourCount{{hour, 3}}}, {"udp/53", []HourCount{{hour, 3}}}},
 	}
 	for name, x := range map[string]struct {
 		text    []byte
@@ -117,7 +121,7 @@ func TestReport(t *testing.T) {
 			for _, s := range busiest {
 				names = append(names, fmt.Sprintf("%s %d/%d/%d", s.Source, s.Probes, s.Blocks, s.Drops))
 			}
-			if got, want := strings.Join(names, ", "), "192.0.2.7 30/1/1000, 192.0.2.8 4/1/0, 2001:db8::7 1/0/0, 203.0.113.0/24 0/1/0"; got != want {
+			if got, want := strings.Join(names, ", "), "192.0.2.7 30/1/1000, 192.0.2.8 4/1/77, 2001:db8::7 1/0/0, 203.0.113.0/24 0/1/0"; got != want {
 				t.Errorf("busiest %s, want %s", got, want)
 			}
 			if s := busiest[0]; s.Pattern != "portscan" || !s.Proven || s.Country != "NL" || s.Last.Unix() != 1_800_000_030 || s.First.Unix() != 1_800_000_001 {

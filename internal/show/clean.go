@@ -41,6 +41,9 @@ func clean(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
 // Cut returns a text cleaned and cut to at most so many columns and runes: a
 // mark that combines with the rune before it takes no column.
 func Cut(s string, columns int) string {
+	if len(s) <= columns && ascii(s) {
+		return s
+	}
 	s = Clean(s)
 	width, runes := 0, 0
 	for i, r := range s {
@@ -50,6 +53,16 @@ func Cut(s string, columns int) string {
 		}
 	}
 	return s
+}
+
+// ascii reports whether a text is nothing but printable ASCII.
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Quote makes text of bytes from outside, as a Go string without its quotes.
