@@ -18,30 +18,35 @@ const fencePause = int64(time.Hour)
 const fenceRate = 6000
 
 // lately remembers who was fenced in the last hour: of each source a tag and the
-// second, in a table of buckets that does not grow. It holds a million, three
-// times what comes by in an hour of fenceRate: one in 800 of these goes before its
-// time (TestLately).
+// second, in a table of buckets that doubles as it fills, up to a million places:
+// three times what comes by in an hour of fenceRate, so that one in 800 of these
+// goes before its time (TestLately).
 type lately struct {
-	fenced []uint64 // tag and second; made when it is needed
+	fenced []uint64 // tag and second, 0 for a free place
+	used   int
 	seed   uint64
 }
 
-const latelySlots = 1 << 20
+const (
+	latelyLeast = 1 << 12
+	latelyMost  = 1 << 20
+)
 
-// bucket returns the places where k may be, and its tag.
-func (l *lately) bucket(k key) (places []uint64, tag uint64) {
-	h := k.mix(l.seed)
-	at := h & (latelySlots/bucketSize - 1) * bucketSize
-	return l.fenced[at : at+bucketSize], h >> 32
+// bucket returns the places where a tag may be.
+func (l *lately) bucket(tag uint64) []uint64 {
+	at := tag % uint64(len(l.fenced)/bucketSize) * bucketSize
+	return l.fenced[at : at+bucketSize]
 }
+
+func (l *lately) tagOf(k key) uint64 { return k.mix(l.seed) >> 32 }
 
 // free reports whether k may be fenced at a time.
 func (l *lately) free(k key, now int64) bool {
 	if l.fenced == nil {
 		return true
 	}
-	places, tag := l.bucket(k)
-	for _, x := range places {
+	tag := l.tagOf(k)
+	for _, x := range l.bucket(tag) {
 		if x != 0 && x>>32 == tag && sinceFence(x, now) < fencePause {
 			return false
 		}
@@ -51,13 +56,24 @@ func (l *lately) free(k key, now int64) bool {
 
 // note books that k is fenced from a time on.
 func (l *lately) note(k key, now int64) {
-	if l.fenced == nil {
-		l.fenced = make([]uint64, latelySlots)
+	if n := len(l.fenced); n < latelyMost && l.used >= n/4 {
+		old := l.fenced
+		l.fenced, l.used = make([]uint64, max(latelyLeast, 2*n)), 0
+		for _, x := range old {
+			if x != 0 && sinceFence(x, now) < fencePause {
+				l.put(x, now)
+			}
+		}
 	}
-	places, tag := l.bucket(k)
+	l.put(l.tagOf(k)<<32|uint64(uint32(now/int64(time.Second)+1)), now) // the second has not ended yet
+}
+
+// put takes the place of the entry with the same tag, a free one or the oldest.
+func (l *lately) put(entry uint64, now int64) {
+	places := l.bucket(entry >> 32)
 	oldest := 0
 	for i, x := range places {
-		if x == 0 || x>>32 == tag {
+		if x == 0 || x>>32 == entry>>32 {
 			oldest = i
 			break
 		}
@@ -65,7 +81,10 @@ func (l *lately) note(k key, now int64) {
 			oldest = i
 		}
 	}
-	places[oldest] = tag<<32 | uint64(uint32(now/int64(time.Second)+1)) // the second has not ended yet
+	if places[oldest] == 0 {
+		l.used++
+	}
+	places[oldest] = entry
 }
 
 // sinceFence returns the time since the fence of an entry began.

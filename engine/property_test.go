@@ -43,6 +43,14 @@ func (x *tape) next() (p Probe, ok bool) {
 		Mode: Mode(b[4] >> 2 & 3), Technique: Technique(b[4] >> 4), Seq: uint32(b[5] & 7), Window: 1024, TTL: 50, DontFrag: b[5]&8 != 0,
 		Destination: netip.AddrFrom4([4]byte{192, 0, 2, b[6]}), Source: netip.AddrFrom4([4]byte{198, 51, 100, b[7] & 63}),
 	}
+	switch b[5] >> 4 {
+	case 14:
+		p.Unread, p.Port, p.SourcePort = true, 0, 0
+	case 15:
+		p.Over = true
+	default:
+		p.Sent = Sent(b[5]>>4) % (SentNotYet + 1)
+	}
 	if b[0]&1 != 0 {
 		p.Source = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, b[7] & 7, 15: b[8]})
 		p.Destination = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, 15: b[6]})
@@ -62,11 +70,13 @@ func hard(style Style) Config {
 		IP:        Policy{Action: Log, Trigger: [Modes]int{1, 1, 1, 1}},
 		Protected: NewPrefixes(netip.MustParsePrefix("198.51.100.0/28"), netip.MustParsePrefix("2001:db8:0:1::/64")),
 		OnLink:    NewPrefixes(netip.MustParsePrefix("2001:db8:0:2::/64")),
+		Operators: NewPrefixes(netip.MustParsePrefix("198.51.100.60/32"), netip.MustParsePrefix("2001:db8:0:3::1/128")),
 	}
 }
 
 // FuzzObserve holds, for any probes in any order at any time: who is protected
-// is never reacted to; a connected peer only if proven; memory stays in its
+// is never reacted to; a connected peer blocked, and the operator, only if proven;
+// nobody is fenced twice in an hour; memory stays in its
 // bounds; every record stays sound; and the same probes give the same
 // decisions, whether they are expected or not.
 func FuzzObserve(f *testing.F) {
@@ -94,6 +104,7 @@ func FuzzObserve(f *testing.F) {
 		one.SetConnected(peers)
 		two.SetConnected(peers)
 		x := tape{data: data, at: 1_800_000_000 * int64(time.Second)}
+		fenced, before := map[netip.Prefix]int64{}, int64(0)
 		var probes []Probe
 		for {
 			p, ok := x.next()
@@ -111,6 +122,17 @@ func FuzzObserve(f *testing.F) {
 				t.Fatalf("probe %d: %+v, and again %+v", i, d, again)
 			}
 			holds(t, one, &p, &d, peers)
+			now := one.clock.now
+			if now < before {
+				clear(fenced) // the engine's time was used up, and it began anew
+			}
+			before = now
+			if d.Action == Fence {
+				if last, again := fenced[d.Source]; again && now-last < fencePause {
+					t.Fatalf("probe %d: %v is fenced again after %v", i, d.Source, time.Duration(now-last))
+				}
+				fenced[d.Source] = now
+			}
 		}
 		for s := range one.sources.all() {
 			if !s.sound() || one.sources.peek(s.key) != s {
@@ -137,7 +159,11 @@ func holds(t *testing.T, e *Engine, p *Probe, d *Decision, peers Prefixes) {
 		t.Fatalf("fences without need: %+v", d)
 	case d.Action == Block && e.cfg.Style == Graded && !d.Proven && d.Reason != LostBlock:
 		t.Fatalf("blocks on what may be forged: %+v", d)
-	case d.Proven && p.Technique != Connect:
+	case d.Action > Log && !d.Proven && d.Reason != LostBlock && e.cfg.Operators.Contains(p.Source):
+		t.Fatalf("%v is the operator's: %+v", p.Source, d)
+	case d.Instead == d.Source && d.Source.IsValid():
+		t.Fatalf("makes room for itself: %+v", d)
+	case d.Proven && (p.Technique != Connect || !p.Sent.proves()):
 		t.Fatalf("%v is proven by %v: %+v", p.Source, p.Technique, d)
 	case d.Action != Log && d.Action != Fence && d.Reason != LostBlock && (peers.Contains(p.Source) && p.Technique != Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
 		t.Fatalf("%v is a peer: %+v", p.Source, d)
