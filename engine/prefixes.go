@@ -28,5 +28,8 @@ func NewPrefixes(ps ...netip.Prefix) Prefixes {
 // Contains reports whether a, which must have no zone, is in the set.
 func (s *Prefixes) Contains(a netip.Addr) bool { return s.set.Contains(a) }
 
+// Covers reports whether every address of p is in the set.
+func (s *Prefixes) Covers(p netip.Prefix) bool { return s.set.ContainsPrefix(p) }
+
 // Overlaps reports whether any address of p is in the set.
 func (s *Prefixes) Overlaps(p netip.Prefix) bool { return s.set.OverlapsPrefix(p) }

@@ -35,6 +35,9 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 	}
 	if action == Block && e.cfg.Style == Graded && !d.Proven && (d.Reason != KnownFirst || e.connected.Contains(p.Source)) {
 		action = Fence // to forge one of a list that is blocked at once gains nothing
+		if d.Reason == AboveSweep && e.scored() {
+			return // a proxy asks all addresses whose service is down: the dark costs it nothing once that is back
+		}
 	}
 	if e.inForce(p, action, now, d) {
 		return

@@ -255,8 +255,9 @@ func probe(a *gonflog.Attribute) (engine.Probe, bool) {
 	if a.Payload == nil || a.Prefix == nil {
 		return engine.Probe{}, false
 	}
-	// The rule's prefix is the mode, and "bulk" for the lane that is batched.
-	name, _, _ := strings.Cut(*a.Prefix, " ")
+	// The rule's prefix is the mode, with "bulk" for the lane that is batched, or
+	// "over" for a source that sends more than is mirrored of it.
+	name, lane, _ := strings.Cut(*a.Prefix, " ")
 	mode, ok := engine.ParseMode(name)
 	if !ok {
 		return engine.Probe{}, false
@@ -276,6 +277,7 @@ func probe(a *gonflog.Attribute) (engine.Probe, bool) {
 		in = *a.InDev
 	}
 	if probe, ok := p.Probe(mode, at.UnixNano(), in); ok {
+		probe.Over = lane == "over"
 		return probe, true
 	}
 	if p.Has&packet.HasAddresses == 0 {

@@ -39,6 +39,9 @@ const (
 	LatelyTime = time.Hour
 )
 
+// HoldsTime is how long the kernel holds a source in an hour at most.
+const HoldsTime = maxHolds * HoldTime
+
 const (
 	maxHolds    = 6  // of one source in an hour
 	linkTrigger = 32 // ports of the sources of one link together

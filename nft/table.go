@@ -241,6 +241,25 @@ func (t *Table) Quiet(keepTrap bool) error {
 	return explain("quiet table inet "+Name, t.conn.Flush())
 }
 
+// Counters returns what the rules have counted: what they kept off (kept_...), how
+// often a set was full (full_...) and what was not mirrored for its number
+// (unlogged_...), by the names of the ruleset.
+func (t *Table) Counters() (map[string]uint64, error) {
+	objects, err := t.conn.GetNamedObjects(t.table)
+	if err != nil {
+		return nil, explain("read the counters", err)
+	}
+	out := make(map[string]uint64, len(objects))
+	for _, o := range objects {
+		if n, ok := o.(*nftables.NamedObj); ok {
+			if c, ok := n.Obj.(*expr.Counter); ok {
+				out[n.Name] = c.Packets
+			}
+		}
+	}
+	return out, nil
+}
+
 // Remove takes the table out of the kernel, blocks included. It is no error
 // if there is none; it fails with [ErrForeign] if it is somebody else's.
 func (t *Table) Remove() (removed bool, err error) {

@@ -38,14 +38,14 @@ func printBlocks(out io.Writer, list []control.Block) error {
 		_, err := fmt.Fprintln(out, "nobody is blocked")
 		return err
 	}
-	t := show.Table{Head: []string{"SOURCE", "REMAINING", "SINCE", "DROPS", "WHAT", "WHY"}}
+	t := show.Table{Head: []string{"SOURCE", "REMAINING", "RESPONSE", "SINCE", "DROPS", "WHAT", "WHY"}}
 	for _, b := range list {
 		why := cmp.Or(b.Evidence, b.Reason)
 		if b.Known != "" {
 			why = b.Reason + " (" + b.Known + ")"
 		}
 		left := config.Duration(time.Duration(b.Remaining) * time.Second)
-		t.Add(b.Name, left.String(), show.Stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
+		t.Add(b.Name, left.String(), b.Response, show.Stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
 	}
 	w := bufio.NewWriter(out)
 	t.Print(w)

@@ -129,6 +129,11 @@ func (c *Config) weigh(top *section) {
 }
 
 func (b *Block) read(s *section) {
+	if s.values["for"] != nil || s.values["unproven_for"] != nil || s.values["unproven_rate"] != nil {
+		// Who says how long those are blocked who have not proven themselves, or how
+		// many, has said so of blocks: there was nothing else once.
+		b.Style = engine.BlockOnly
+	}
 	choice(s, "style", &b.Style, engine.Graded, engine.BlockOnly)
 	s.durations("for", &b.For)
 	if s.values["for"] != nil && s.values["unproven_for"] == nil {

@@ -31,6 +31,7 @@ type Status struct {
 	Known    map[string]uint64   `json:"known,omitempty"` // probes by the operator's lists
 	Buffer   int                 `json:"receive_buffer"`
 	Reaction Reaction            `json:"reaction_us"`
+	Rules    map[string]uint64   `json:"rules"` // what the kernel's rules counted, by the names in the ruleset
 }
 
 // Evidence is how full the memory is that "explain" takes single probes from.
@@ -70,6 +71,7 @@ type Source struct {
 type Block struct {
 	Source    netip.Prefix `json:"-"`
 	Name      string       `json:"source"` // the address, or the prefix
+	Response  string       `json:"response"`
 	Expires   time.Time    `json:"expires"`
 	Remaining int64        `json:"remaining_s"`
 	Since     time.Time    `json:"since"`

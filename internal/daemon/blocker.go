@@ -28,16 +28,16 @@ type blocker struct {
 	wanted  *nft.Elements // what the sets must hold
 	actions *beside.Set
 	journal *journal.Writer
-	lost    func(...netip.Prefix) // tells the judge that sources are not blocked
+	lost    func(...ref) // tells the judge of responses that are not in force
 	waiting map[netip.Prefix]*blockWork
 	doubted []*blockWork   // that wait until it is known who is connected
 	recent  []netip.Prefix // unproven blocks since the look before the last
 	speed   speed
 }
 
-// A blockWork is a source to block and the event that tells of it.
+// A blockWork is a source to respond to and the event that tells of it.
 type blockWork struct {
-	source netip.Prefix
+	ref
 	length time.Duration
 	event  event.Event
 	seen   time.Time // when the kernel saw the probe; zero for a block by hand
@@ -56,7 +56,7 @@ const tellEach = 100
 const batch = 500
 
 func newBlocker(
-	t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...netip.Prefix),
+	t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...ref),
 ) *blocker {
 	return &blocker{
 		orders: o, table: t, book: o.book, config: c, journal: j, lost: lost,
@@ -134,7 +134,7 @@ func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
 func (b *blocker) before(w *blockWork) bool {
 	block := beside.Block{Source: w.source, Event: w.event, Maker: w.maker}
 	switch {
-	case w.commanded:
+	case w.commanded, w.response != engine.Block:
 		return false
 	case b.waiting[w.source] != nil:
 		return true // its packets still come because its command still runs
@@ -160,7 +160,8 @@ func (b *blocker) resumed(w *blockWork) *blockWork {
 func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
-		batch[i] = nft.Block{Source: w.source, For: w.length, Held: true}
+		batch[i] = w.inKernel(w.length)
+		batch[i].Held = w.response != engine.Dark
 	}
 	err := b.table.Block(batch, b.book.renews)
 	if err == nil {
@@ -178,20 +179,22 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 			b.blocked(w, time.Now())
 			continue
 		}
-		b.lost(w.source)
-		b.journal.Notice("", "could not block %s: %v", w.source, err)
+		b.lost(w.ref)
+		b.journal.Notice("", "could not %s %s: %v", verb(w.response), w.source, err)
 	}
 }
 
 // blocked books a block that the kernel has acknowledged, and tells of it.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
 	ev, maker := w.event, w.maker
-	if old := b.book.get(w.source); w.renew && old != nil {
+	if old := b.book.get(w.ref); w.renew && old != nil {
 		ev, maker = old.Event, old.Maker // why it was blocked, not how its loss was noticed
 	}
-	e := b.book.enter(w.source, now, now.Add(w.length), ev)
+	e := b.book.enter(w.ref, now, now.Add(w.length), ev)
 	e.Maker, e.Address, e.Renewed, e.Commanded = maker, w.address, w.renew, e.Commanded || w.commanded
-	b.actions.Blocked(&e.Block)
+	if w.response == engine.Block {
+		b.actions.Blocked(&e.Block)
+	}
 	if !w.seen.IsZero() {
 		b.speed.add(now.Sub(w.seen))
 	}
@@ -200,35 +203,54 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		return
 	}
 	b.journal.Event(e.Event)
-	if !ev.Proven && !maker.Ordered() {
+	if w.response == engine.Block && !ev.Proven && !maker.Ordered() {
 		b.recent = append(b.recent, w.source)
 	}
 }
 
 // byHand makes a block that a person ordered, from now on.
 func (b *blocker) byHand(w *blockWork, now time.Time) error {
-	if err := b.table.Block([]nft.Block{{Source: w.source, For: w.length}}, b.book.renews); err != nil {
+	if err := b.table.Block([]nft.Block{w.inKernel(w.length)}, b.book.renews); err != nil {
 		return err
 	}
 	b.blocked(w, now)
 	return nil
 }
 
-// expire tells of the blocks that have ended: the kernel ends them in silence.
+// expire tells of the responses that have ended: the kernel ends them in silence.
+// What was counted on the way to one that may rest on forged packets goes with it,
+// so that the next takes as many again.
 func (b *blocker) expire(now time.Time) {
+	var forget []netip.Prefix
 	for e := b.book.next(); e != nil && !e.until.After(now); e = b.book.next() {
 		b.book.strike(e)
-		b.end(e, "expire", "the block has ended", now, true)
+		b.end(e, "expire", "the "+e.ref().noun()+" has ended", now, true)
+		if !e.proven() && e.response != engine.Dark {
+			forget = append(forget, e.Source)
+		}
 	}
+	for part := range slices.Chunk(forget, batch) {
+		if err := b.table.Forget(part); err != nil {
+			b.journal.Notice("", "%v", err)
+		}
+	}
+}
+
+// verb is what is done to a source, in the infinitive.
+func verb(a engine.Action) string {
+	if a == engine.Dark {
+		return "darken"
+	}
+	return a.String()
 }
 
 // unblock ends a block, or every one if p is not valid, and returns how many it
 // ended, those included that were still to be made.
 func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	list := b.book.matching(p)
-	sources := make([]netip.Prefix, len(list))
+	ended := make([]ref, len(list))
 	for i, e := range list {
-		sources[i] = e.Source
+		ended[i] = e.ref()
 	}
 	if p.IsValid() {
 		err = b.table.Unblock(p)
@@ -238,7 +260,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	b.lost(sources...) // before their next probes are judged
+	b.lost(ended...) // before their next probes are judged
 	now := time.Now()
 	for _, e := range list {
 		b.book.strike(e)
@@ -249,6 +271,21 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 		b.journal.Event(event.Event{Event: "unblock", Time: now, Action: "none", Reason: reason})
 	}
 	return len(list) + b.callOff(func(w netip.Prefix) bool { return !p.IsValid() || w == p }), nil
+}
+
+// endOne ends one response to a source, and leaves others to it.
+func (b *blocker) endOne(r ref, reason string) error {
+	e := b.book.get(r)
+	if e == nil {
+		return nil
+	}
+	if err := b.table.End(r.inKernel(0).Response, r.source); err != nil {
+		return err
+	}
+	b.lost(r)
+	b.book.strike(e)
+	b.end(e, "unblock", reason, time.Now(), true)
+	return nil
 }
 
 // unblockByHand is unblock for a person, who is told if there was nothing to end.
@@ -272,17 +309,17 @@ func (b *book) notBlocked(p netip.Prefix) error {
 // callOff calls off the blocks of some sources that wait, for a look at the
 // sockets or for their command, and returns how many these were.
 func (b *blocker) callOff(of func(netip.Prefix) bool) int {
-	var off []netip.Prefix
+	var off []ref
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
 		if of(w.source) {
-			off = append(off, w.source)
+			off = append(off, w.ref)
 			return true
 		}
 		return false
 	})
 	for p := range b.waiting {
 		if of(p) {
-			off = append(off, p)
+			off = append(off, ref{engine.Block, p})
 			delete(b.waiting, p)
 		}
 	}
@@ -299,7 +336,9 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 		Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Known: was.Known,
 	}
 	b.config.Locate(&ev, e.Source.Addr())
-	b.actions.Ended(&e.Block, ev)
+	if e.response == engine.Block {
+		b.actions.Ended(&e.Block, ev)
+	}
 	if tell {
 		b.journal.Event(ev)
 	}
@@ -309,11 +348,11 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 // lost them. It returns those that are booked: not who is blocked already, by
 // what was seen since, and nobody if the kernel refuses, which is told.
 func (b *blocker) restore(list []keptBlock, lost bool) []keptBlock {
-	list = slices.DeleteFunc(list, func(k keptBlock) bool { return b.book.has(k.Source) })
+	list = slices.DeleteFunc(list, func(k keptBlock) bool { return b.book.has(k.ref()) })
 	if lost {
 		blocks := make([]nft.Block, len(list))
 		for i, k := range list {
-			blocks[i] = nft.Block{Source: k.Source, For: time.Until(k.Until)}
+			blocks[i] = k.ref().inKernel(time.Until(k.Until))
 		}
 		if err := b.table.Block(blocks, b.book.renews); err != nil {
 			b.journal.Notice("", "%d blocks of an earlier run could not be put back: %v", len(list), err)
@@ -321,7 +360,7 @@ func (b *blocker) restore(list []keptBlock, lost bool) []keptBlock {
 		}
 	}
 	for _, k := range list {
-		e := b.book.enter(k.Source, k.Since, k.Until, k.event())
+		e := b.book.enter(k.ref(), k.Since, k.Until, k.event())
 		e.Maker, e.Commanded = k.Maker, k.Commanded
 	}
 	return list
@@ -337,7 +376,8 @@ func (b *blocker) list(now time.Time) []control.Block {
 }
 
 // reconfigure puts a configuration into force: what the sets must hold, and who
-// is not blocked any more. A friend that is blocked is freed.
+// is not blocked any more. A friend that is blocked is freed; of a network that
+// is, the rules let it in.
 func (b *blocker) reconfigure(c *config.Config, els *nft.Elements, rules *engine.Config) error {
 	b.config, b.wanted = c, els
 	if err := b.table.Fill(els); err != nil {
@@ -345,7 +385,7 @@ func (b *blocker) reconfigure(c *config.Config, els *nft.Elements, rules *engine
 	}
 	b.callOff(rules.Spared)
 	for e := range b.book.all() {
-		if !rules.Protected.Overlaps(e.Source) && (e.Maker.Ordered() || !rules.Spared(e.Source)) {
+		if !rules.Protected.Covers(e.Source) && (e.Maker.Ordered() || !rules.Spared(e.Source)) {
 			continue
 		}
 		if _, err := b.unblock(e.Source, "the address is protected now, or of a list that is not blocked"); err != nil {

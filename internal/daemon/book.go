@@ -7,65 +7,104 @@ import (
 	"iter"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"picket/engine"
 	"picket/internal/beside"
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/nft"
 )
 
-// A book is the blocks that the kernel has acknowledged, and why each is there.
+// A ref names one response to one source: a source may be dark for a day and
+// fenced for ten minutes.
+type ref struct {
+	response engine.Action // Dark, Fence or Block
+	source   netip.Prefix
+}
+
+// responses are what the engine orders and the kernel knows, by both names.
+var responses = [nft.Responses]engine.Action{nft.Blocked: engine.Block, nft.Fenced: engine.Fence, nft.Dark: engine.Dark}
+
+// inKernel returns what the kernel is to do.
+func (r ref) inKernel(left time.Duration) nft.Block {
+	return nft.Block{Response: nft.Response(slices.Index(responses[:], r.response)), Source: r.source, For: left}
+}
+
+// refOf returns what the kernel does.
+func refOf(b *nft.Block) ref { return ref{responses[b.Response], b.Source} }
+
+// noun is the response as sentences call it.
+func (r ref) noun() string {
+	if r.response == engine.Dark {
+		return "darkness"
+	}
+	return r.response.String()
+}
+
+// A book is the responses that the kernel has acknowledged, and why each is there.
 // It is the blocker's.
 type book struct {
-	by      map[netip.Prefix]*entry
+	by      map[ref]*entry
 	ends    endHeap
 	changes uint64       // so far
 	count   atomic.Int64 // how many blocks, for who asks from outside
 }
 
-// An entry is one block in the book.
+// An entry is one response in the book.
 type entry struct {
 	beside.Block
-	since time.Time
-	until time.Time
-	index int // in the heap
+	response engine.Action
+	since    time.Time
+	until    time.Time
+	index    int // in the heap
 }
 
-func newBook() *book { return &book{by: map[netip.Prefix]*entry{}} }
+func (e *entry) ref() ref { return ref{e.response, e.Source} }
 
-// get returns the block of a source, nil for none.
-func (b *book) get(p netip.Prefix) *entry { return b.by[p] }
+// proven reports whether the response rests on what cannot be forged, or on a
+// person's word.
+func (e *entry) proven() bool { return e.Event.Proven || e.Maker.Ordered() }
 
-// has reports whether a source has a block.
-func (b *book) has(p netip.Prefix) bool { return b.by[p] != nil }
+func newBook() *book { return &book{by: map[ref]*entry{}} }
 
-// renews reports whether a response is one that the book has.
-func (b *book) renews(r nft.Response, p netip.Prefix) bool { return r == nft.Blocked && b.has(p) }
+// get returns a response to a source, nil for none.
+func (b *book) get(r ref) *entry { return b.by[r] }
+
+// has reports whether there is a response to a source.
+func (b *book) has(r ref) bool { return b.by[r] != nil }
+
+// renews reports whether the book has what the kernel is to do.
+func (b *book) renews(r nft.Response, p netip.Prefix) bool { return b.has(ref{responses[r], p}) }
 
 // all returns the blocks. The one at hand may be struck meanwhile.
 func (b *book) all() iter.Seq[*entry] { return maps.Values(b.by) }
 
-// matching returns the block of a source, or all of them if it is not valid.
+// matching returns the responses to a source, or all of them if it is not valid.
 func (b *book) matching(p netip.Prefix) (list []*entry) {
 	if !p.IsValid() {
 		list = make([]*entry, 0, len(b.by))
 		for e := range b.all() {
 			list = append(list, e)
 		}
-	} else if e := b.get(p); e != nil {
-		list = append(list, e)
+		return list
+	}
+	for _, r := range responses {
+		if e := b.get(ref{r, p}); e != nil {
+			list = append(list, e)
+		}
 	}
 	return list
 }
 
-// enter books a block. One that the source has already lasts until then.
-func (b *book) enter(p netip.Prefix, since, until time.Time, ev event.Event) *entry {
-	e := b.by[p]
+// enter books a response. One that the source has already lasts until then.
+func (b *book) enter(r ref, since, until time.Time, ev event.Event) *entry {
+	e := b.by[r]
 	if e == nil {
-		e = &entry{Block: beside.Block{Source: p}, since: since, until: until}
-		b.by[p] = e
+		e = &entry{Block: beside.Block{Source: r.source}, response: r.response, since: since, until: until}
+		b.by[r] = e
 		heap.Push(&b.ends, e)
 		b.count.Store(int64(len(b.by)))
 	}
@@ -78,7 +117,7 @@ func (b *book) enter(p netip.Prefix, since, until time.Time, ev event.Event) *en
 // strike takes a block out.
 func (b *book) strike(e *entry) {
 	heap.Remove(&b.ends, e.index)
-	delete(b.by, e.Source)
+	delete(b.by, e.ref())
 	b.count.Store(int64(len(b.by)))
 	b.changes++
 }
@@ -94,8 +133,8 @@ func (b *book) next() *entry {
 // within returns the block that p is a part of, nil for none.
 func (b *book) within(p netip.Prefix) *entry {
 	for bits := p.Bits() - 1; bits >= 0; bits-- {
-		if e := b.by[netip.PrefixFrom(p.Addr(), bits).Masked()]; e != nil {
-			return e
+		if list := b.matching(netip.PrefixFrom(p.Addr(), bits).Masked()); len(list) > 0 {
+			return list[0]
 		}
 	}
 	return nil
@@ -109,7 +148,7 @@ func (e *entry) row(now time.Time) control.Block {
 		Source: e.Source, Name: event.SourceName(e.Source), Expires: e.until, Since: e.since,
 		Remaining: int64(max(0, e.until.Sub(now)+time.Second-1) / time.Second),
 		Reason:    ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Proven: ev.Proven,
-		Known: ev.Known, Country: ev.Country,
+		Known: ev.Known, Country: ev.Country, Response: e.response.String(),
 	}
 }
 

@@ -7,13 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"picket/engine"
 	"picket/internal/event"
 )
 
 func TestNotBlocked(t *testing.T) {
 	book := newBook()
 	for _, p := range []string{"198.51.100.0/24", "198.51.0.0/16", "203.0.113.9/32", "2001:db8:0:1::/64"} {
-		book.enter(netip.MustParsePrefix(p), time.Time{}, time.Time{}, event.Event{})
+		book.enter(ref{engine.Block, netip.MustParsePrefix(p)}, time.Time{}, time.Time{}, event.Event{})
 	}
 	for p, want := range map[string]string{
 		"198.51.100.10/32":    `198.51.100.10 is blocked as part of 198.51.100.0/24: "picket unblock 198.51.100.0/24" ends that`,

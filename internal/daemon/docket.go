@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -24,8 +23,8 @@ type docket struct {
 	transit transit
 
 	mu   sync.Mutex
-	lost []netip.Prefix // sources that are not blocked after all
-	word chan struct{}  // there are some
+	lost []ref         // responses that are not in force after all
+	word chan struct{} // there are some
 }
 
 // probeQueue is how many probes may wait for the engine, some 10 ms of the
@@ -51,23 +50,23 @@ func (d *docket) probe(p engine.Probe, raw []byte) {
 	}
 }
 
-// unblocked tells the judge of sources that are not blocked after all, before it
-// judges another probe. It neither waits nor is it ever lost.
-func (d *docket) unblocked(sources ...netip.Prefix) {
-	if len(sources) == 0 {
+// unblocked tells the judge of responses that are not in force after all, before
+// it judges another probe. It neither waits nor is it ever lost.
+func (d *docket) unblocked(ended ...ref) {
+	if len(ended) == 0 {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lost = append(d.lost, sources...)
+	d.lost = append(d.lost, ended...)
 	select {
 	case d.word <- struct{}{}:
 	default: // it hears of these too
 	}
 }
 
-// takeLost returns the sources that are not blocked after all.
-func (d *docket) takeLost() (lost []netip.Prefix) {
+// takeLost returns the responses that are not in force after all.
+func (d *docket) takeLost() (lost []ref) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	lost, d.lost = d.lost, nil

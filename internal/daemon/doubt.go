@@ -14,7 +14,8 @@ import (
 // a connection with this host a moment ago: the connection may be younger than
 // what the engine knows. It reports whether it did; settle decides then.
 func (b *blocker) doubt(w *blockWork) bool {
-	if w.event.Proven || w.commanded || w.maker.Ordered() || !w.doubted.IsZero() || !b.config.Ignore.Connected {
+	if w.response != engine.Block || w.event.Proven || w.commanded || w.maker.Ordered() || !w.doubted.IsZero() ||
+		!b.config.Ignore.Connected {
 		return false
 	}
 	if w.source.IsSingleIP() {
@@ -50,7 +51,7 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 			return false
 		case peers.Overlaps(w.source):
 			b.spare(w)
-			b.lost(w.source)
+			b.lost(w.ref)
 		default:
 			blocks = append(blocks, w)
 		}
@@ -58,7 +59,7 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	})
 	b.commit(blocks, nil)
 	b.recent = slices.DeleteFunc(b.recent, func(p netip.Prefix) bool {
-		e := b.book.get(p)
+		e := b.book.get(ref{engine.Block, p})
 		if e == nil || looked.Sub(e.since) >= 2*peersEvery {
 			return true
 		}

@@ -93,10 +93,11 @@ func (d *daemon) drops(f *explain.Facts) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range kernel {
+	for j := range kernel {
+		r := refOf(&kernel[j])
 		for i := range f.Blocks {
-			if f.Blocks[i].Source == k.Source {
-				f.Blocks[i].Drops = k.Drops
+			if f.Blocks[i].Source == r.source && f.Blocks[i].Response == r.response.String() {
+				f.Blocks[i].Drops = kernel[j].Drops
 			}
 		}
 	}

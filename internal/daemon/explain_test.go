@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"picket/engine"
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/explain"
@@ -21,9 +22,9 @@ func TestBlockIsToldAlike(t *testing.T) {
 		Config: "tcp.trigger.advanced = 25", Protocol: "tcp", Port: 23,
 	}
 	b := &blocker{book: newBook()}
-	b.book.enter(p, now.Add(-time.Minute), now.Add(90*time.Second+1), ev)
+	b.book.enter(ref{engine.Block, p}, now.Add(-time.Minute), now.Add(90*time.Second+1), ev)
 	want := control.Block{
-		Source: p, Name: "192.0.2.7", Since: now.Add(-time.Minute), Expires: now.Add(90*time.Second + 1), Remaining: 91,
+		Source: p, Name: "192.0.2.7", Response: "block", Since: now.Add(-time.Minute), Expires: now.Add(90*time.Second + 1), Remaining: 91,
 		Reason: "above the trigger", Evidence: "26 different ports", Pattern: "portscan", Technique: "syn", Proven: true, Known: "mine", Country: "NL",
 	}
 	f := &explain.Facts{Asked: p, Source: p, Now: now}
@@ -34,7 +35,7 @@ func TestBlockIsToldAlike(t *testing.T) {
 	if len(f.Blocks) != 1 || f.Blocks[0].Block != want || f.Blocks[0].Config != ev.Config || f.Blocks[0].Port != 23 {
 		t.Errorf("explain: %+v, want %+v", f.Blocks, want)
 	}
-	if over := b.book.get(p).row(now.Add(time.Hour)); over.Remaining != 0 {
+	if over := b.book.get(ref{engine.Block, p}).row(now.Add(time.Hour)); over.Remaining != 0 {
 		t.Errorf("a block that has ended has %d s left", over.Remaining)
 	}
 }

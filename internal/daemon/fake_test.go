@@ -38,6 +38,9 @@ type kernel struct {
 	elements  *nft.Elements // nil: the sets were not filled
 	blocks    map[netip.Prefix]nft.Block
 	ends      map[netip.Prefix]time.Time
+	others    map[ref]nft.Block // fences and the dark, without an end
+	forgotten []netip.Prefix
+	counts    map[string]uint64
 	connected map[netip.Addr]bool // by the set connected4/6
 	peers     []netip.Addr        // by the sockets
 	released  []netip.Addr
@@ -59,7 +62,7 @@ type kernel struct {
 func newKernel() *kernel {
 	return &kernel{
 		blocks: map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{}, connected: map[netip.Addr]bool{},
-		refused: map[netip.Prefix]bool{}, changed: make(chan string), hosts: make(chan error),
+		others: map[ref]nft.Block{}, refused: map[netip.Prefix]bool{}, changed: make(chan string), hosts: make(chan error),
 	}
 }
 
@@ -159,14 +162,42 @@ func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) 
 		if k.refused[b.Source] {
 			return errors.New("refused")
 		}
-		if end, there := k.ends[b.Source]; there && time.Now().Before(end) && !renew(b.Response, b.Source) {
+		if end, there := k.ends[b.Source]; b.Response == nft.Blocked && there && time.Now().Before(end) && !renew(b.Response, b.Source) {
 			return syscall.EEXIST
 		}
 	}
 	for _, b := range list {
+		if b.Response != nft.Blocked {
+			k.others[refOf(&b)] = b
+			continue
+		}
 		k.blocks[b.Source], k.ends[b.Source] = b, time.Now().Add(b.For)
 	}
 	return nil
+}
+
+func (k *kernel) End(r nft.Response, p netip.Prefix) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r == nft.Blocked {
+		delete(k.blocks, p)
+		delete(k.ends, p)
+	}
+	delete(k.others, ref{responses[r], p})
+	return k.failing
+}
+
+func (k *kernel) Forget(list []netip.Prefix) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.forgotten = append(k.forgotten, list...)
+	return k.failing
+}
+
+func (k *kernel) Counters() (map[string]uint64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.counts), k.failing
 }
 
 func (k *kernel) Unblock(p netip.Prefix) error {
@@ -174,6 +205,7 @@ func (k *kernel) Unblock(p netip.Prefix) error {
 	defer k.mu.Unlock()
 	delete(k.blocks, p)
 	delete(k.ends, p)
+	maps.DeleteFunc(k.others, func(r ref, _ nft.Block) bool { return r.source == p })
 	return k.failing
 }
 
@@ -182,6 +214,7 @@ func (k *kernel) UnblockAll() error {
 	defer k.mu.Unlock()
 	clear(k.blocks)
 	clear(k.ends)
+	clear(k.others)
 	return k.failing
 }
 
@@ -207,6 +240,9 @@ func (k *kernel) Blocks() (out []nft.Block, err error) {
 			b.Drops = 7
 			out = append(out, b)
 		}
+	}
+	for _, b := range k.others {
+		out = append(out, b)
 	}
 	return out, k.failing
 }

@@ -5,7 +5,6 @@ package daemon
 import (
 	"context"
 	"net"
-	"net/netip"
 	"time"
 
 	"picket/engine"
@@ -15,6 +14,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/journal"
+	"picket/nft"
 )
 
 // A judge owns the engine: one goroutine feeds it probes and carries its
@@ -66,22 +66,22 @@ func (j *judge) run(ctx context.Context) error {
 	}
 }
 
-// forget has the engine forget who is not blocked after all.
+// forget has the engine forget what is not in force after all.
 func (j *judge) forget() {
-	for _, p := range j.docket.takeLost() {
-		j.engine.Unblock(p)
+	for _, r := range j.docket.takeLost() {
+		j.engine.End(r.response, r.source)
 	}
 }
 
-// An inForce is a block that the engine did not order.
+// An inForce is a response that the engine did not order.
 type inForce struct {
-	source       netip.Prefix
+	ref
 	since, until time.Time
 }
 
 func (j *judge) restore(list ...inForce) {
 	for _, b := range list {
-		j.engine.Restore(engine.Block, b.source, b.since, b.until)
+		j.engine.Restore(b.response, b.source, b.since, b.until)
 	}
 }
 
@@ -144,14 +144,14 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	}
 	ev := j.event(&p, &d)
 	ev.Data = data
-	if d.Action == engine.Block {
-		j.block(&p, &d, ev)
+	if d.Action.Drops() {
+		j.respond(&p, &d, ev)
 	}
 	if d.NewPattern {
 		j.journal.Event(describe.Pattern(&p, ev, &d))
 	}
 	switch {
-	case d.Action == engine.Block: // told when it is done
+	case d.Action.Drops(): // told when it is done
 	case d.Action != engine.None:
 		j.actions.Decided(ev)
 		if d.Tell {
@@ -162,19 +162,24 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 	}
 }
 
-// block hands a source over to be blocked.
-func (j *judge) block(p *engine.Probe, d *engine.Decision, ev event.Event) {
+// respond hands a source over to be blocked, fenced or left in the dark. A fence
+// and what the kernel holds a source by itself are ten minutes in an hour together.
+func (j *judge) respond(p *engine.Probe, d *engine.Decision, ev event.Event) {
 	if d.Instead.IsValid() {
-		j.orders.makeRoom(d.Instead, d.Source)
+		j.orders.makeRoom(ref{d.Action, d.Instead}, d.Source)
 	}
 	w := &blockWork{
-		source: d.Source, address: p.Source, length: d.For, event: ev,
+		ref: ref{d.Action, d.Source}, address: p.Source, length: d.For, event: ev,
 		seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock,
 	}
+	if d.Action == engine.Fence {
+		w.length -= nft.HoldsTime
+		w.event.For = event.Seconds(w.length)
+	}
 	if !j.orders.block(w) {
-		j.engine.Unblock(d.Source)
-		j.journal.Notice("", "could not block %s: %d blocks wait for the kernel already",
-			d.Source, queueLength)
+		j.engine.End(d.Action, d.Source)
+		j.journal.Notice("", "could not %s %s: %d blocks wait for the kernel already",
+			verb(d.Action), d.Source, queueLength)
 	}
 }
 

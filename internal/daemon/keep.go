@@ -57,6 +57,16 @@ type keptBlock struct {
 	Country   string
 	Commanded bool // the operator's command has run
 	Maker     event.Maker
+	Response  string // "" is a block, of a picket that knew no other
+}
+
+func (k keptBlock) ref() ref {
+	for _, r := range responses {
+		if k.Response == r.String() {
+			return ref{r, k.Source}
+		}
+	}
+	return ref{engine.Block, k.Source}
 }
 
 func keep(e *entry) keptBlock {
@@ -65,14 +75,14 @@ func keep(e *entry) keptBlock {
 		Source: e.Source, Since: e.since, Until: e.until, Commanded: e.Commanded, Maker: e.Maker,
 		Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Tool: ev.Tool,
 		Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode,
-		Config: ev.Config, Known: ev.Known, Country: ev.Country,
+		Config: ev.Config, Known: ev.Known, Country: ev.Country, Response: e.response.String(),
 	}
 }
 
 func (k keptBlock) event() event.Event {
 	return event.Event{
 		Event: "block", Time: k.Since, Source: event.SourceName(k.Source),
-		Action: engine.Block.String(), For: event.Seconds(k.Until.Sub(k.Since)),
+		Action: k.ref().response.String(), For: event.Seconds(k.Until.Sub(k.Since)),
 		Reason: k.Reason, Evidence: k.Evidence, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool, Proven: k.Proven,
 		Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known, Country: k.Country,
 	}
@@ -150,7 +160,7 @@ func (s *store) write(w io.Writer) error {
 func (b *book) keep(list []*entry) []keptBlock {
 	out := make([]keptBlock, 0, len(list))
 	for _, e := range list {
-		if b.get(e.Source) == e {
+		if b.get(e.ref()) == e {
 			out = append(out, keep(e))
 		}
 	}

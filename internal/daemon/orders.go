@@ -51,9 +51,9 @@ func (o *orders) block(w *blockWork) bool { return o.offer(work{block: w}) }
 
 // makeRoom queues the end of a block in whose place another comes. If the queue is
 // full, the kernel's set may be too, and says so.
-func (o *orders) makeRoom(old, next netip.Prefix) {
+func (o *orders) makeRoom(old ref, next netip.Prefix) {
 	o.offer(work{do: func(b *blocker) {
-		if _, err := b.unblock(old, "it makes room for "+event.SourceName(next)+", with as many blocks as configured"); err != nil {
+		if err := b.endOne(old, "it makes room for "+event.SourceName(next)+", with as many blocks as configured"); err != nil {
 			b.journal.Notice("", "%v", err)
 		}
 	}})
@@ -109,7 +109,7 @@ func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
 func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]netip.Prefix, error) {
 	return ask(ctx, o.put, func(b *blocker) (out []netip.Prefix, err error) {
 		for e := range b.book.all() {
-			if ok(&e.Block) {
+			if e.response == engine.Block && ok(&e.Block) {
 				out = append(out, e.Source)
 			}
 		}
@@ -187,6 +187,11 @@ func (o *orders) keep(ctx context.Context, list []*entry) ([]keptBlock, error) {
 // lost them; it returns those that are in force by that.
 func (o *orders) restore(ctx context.Context, list []keptBlock, lost bool) ([]keptBlock, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) { return b.restore(list, lost), nil })
+}
+
+// counters returns what the rules have counted.
+func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
+	return ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })
 }
 
 // quiet empties what must not act without a judge.

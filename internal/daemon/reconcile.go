@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"picket/engine"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/nft"
@@ -100,26 +101,27 @@ func (d *daemon) agree(ctx context.Context, by string) (*differences, error) {
 
 // differences are where book and kernel did not agree.
 type differences struct {
-	found []inForce      // blocks that the kernel had and the book had not
-	gone  []netip.Prefix // that the book had and the kernel had not
+	found []inForce // blocks that the kernel had and the book had not
+	gone  []ref     // that the book had and the kernel had not
 }
 
 // agree books what the kernel has, by list, and the book has not, and strikes
 // what the book has and the kernel has not.
 func (b *blocker) agree(list []nft.Block, by string) *differences {
 	now, differ := time.Now(), new(differences)
-	have := make(map[netip.Prefix]bool, len(list))
-	for _, x := range list {
-		have[x.Source] = true
-		if !b.book.has(x.Source) && x.For > 0 {
-			differ.found = append(differ.found, inForce{x.Source, now, now.Add(x.For)})
-			b.find(x, by, now)
+	have := make(map[ref]bool, len(list))
+	for i := range list {
+		r := refOf(&list[i])
+		have[r] = true
+		if !b.book.has(r) && list[i].For > 0 {
+			differ.found = append(differ.found, inForce{r, now, now.Add(list[i].For)})
+			b.find(r, list[i].For, by, now)
 		}
 	}
 	var gone []*entry
 	for e := range b.book.all() {
 		// An element that is about to end may have ended.
-		if !have[e.Source] && e.until.Sub(now) > time.Second {
+		if !have[e.ref()] && e.until.Sub(now) > time.Second {
 			gone = append(gone, e)
 		}
 	}
@@ -128,30 +130,32 @@ func (b *blocker) agree(list []nft.Block, by string) *differences {
 		reason = "deleted from the set by " + by
 	}
 	for _, e := range gone {
-		differ.gone = append(differ.gone, e.Source)
+		differ.gone = append(differ.gone, e.ref())
 		b.book.strike(e)
 		b.end(e, "unblock", reason, now, true)
 	}
 	return differ
 }
 
-// find books a block that the kernel has, of an earlier run or by somebody.
-func (b *blocker) find(x nft.Block, by string, now time.Time) {
+// find books a response that the kernel has, of an earlier run or by somebody.
+func (b *blocker) find(r ref, left time.Duration, by string, now time.Time) {
 	ev := event.Event{
-		Event: "block", Time: now, Source: event.SourceName(x.Source), Action: "block", For: event.Seconds(x.For),
+		Event: "block", Time: now, Source: event.SourceName(r.source), Action: r.response.String(), For: event.Seconds(left),
 		Reason: "from an earlier run",
 	}
 	if by == "" {
 		// Whether a command was run is not known; to undo what was not done does no
 		// harm.
-		e := b.book.enter(x.Source, now, now.Add(x.For), ev)
+		e := b.book.enter(r, now, now.Add(left), ev)
 		e.Maker, e.Commanded = event.Earlier, true
 		return
 	}
 	ev.Reason, ev.Config = "added to the set by "+by, event.HandConfig
-	e := b.book.enter(x.Source, now, now.Add(x.For), ev)
+	e := b.book.enter(r, now, now.Add(left), ev)
 	e.Maker = event.Outside
-	b.actions.Blocked(&e.Block) // as beside a block by "picket block"
+	if r.response == engine.Block {
+		b.actions.Blocked(&e.Block) // as beside a block by "picket block"
+	}
 	b.journal.Event(ev)
 }
 
@@ -171,9 +175,9 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	have := map[netip.Prefix]bool{}
-	for _, x := range kernel {
-		have[x.Source] = true
+	have := map[ref]bool{}
+	for i := range kernel {
+		have[refOf(&kernel[i])] = true
 	}
 	missing, err := b.putBack(have)
 	if err != nil {
@@ -186,12 +190,12 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 
 // putBack blocks what the book has and the kernel, by have, has not; it
 // returns how many those were.
-func (b *blocker) putBack(have map[netip.Prefix]bool) (int, error) {
+func (b *blocker) putBack(have map[ref]bool) (int, error) {
 	var missing []nft.Block
 	now := time.Now()
 	for e := range b.book.all() {
-		if !have[e.Source] && e.until.After(now) {
-			missing = append(missing, nft.Block{Source: e.Source, For: e.until.Sub(now)})
+		if !have[e.ref()] && e.until.After(now) {
+			missing = append(missing, e.ref().inKernel(e.until.Sub(now)))
 		}
 	}
 	for part := range slices.Chunk(missing, 20*batch) {

@@ -117,7 +117,7 @@ func blame(err error) error {
 func inForceOf(list []keptBlock) []inForce {
 	out := make([]inForce, len(list))
 	for i, k := range list {
-		out[i] = inForce{k.Source, k.Since, k.Until}
+		out[i] = inForce{k.ref(), k.Since, k.Until}
 	}
 	return out
 }

@@ -53,6 +53,10 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules, err := d.orders.counters(ctx)
+	if err != nil {
+		return nil, err
+	}
 	c := d.current()
 	r := d.reader.Stats()
 	s := &control.Status{
@@ -64,7 +68,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.flooding, Blocks: int(d.orders.blocks()),
 		Evidence: control.Evidence{Probes: e.evidence.Probes, Capacity: e.evidence.Capacity, Sources: e.evidence.Sources},
 		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists,
-		Buffer: d.reader.Buffer(), Reaction: reaction,
+		Buffer: d.reader.Buffer(), Reaction: reaction, Rules: rules,
 	}
 	for i, n := range e.Reasons {
 		if n > 0 {
@@ -106,16 +110,17 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	drops := map[netip.Prefix]uint64{}
+	drops := map[string]uint64{}
 	kernel, err := d.readBlocks()
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range kernel {
-		drops[b.Source] = b.Drops
+	for i := range kernel {
+		r := refOf(&kernel[i])
+		drops[r.response.String()+r.source.String()] = kernel[i].Drops
 	}
 	for i := range list {
-		list[i].Drops = drops[list[i].Source]
+		list[i].Drops = drops[list[i].Response+list[i].Source.String()]
 	}
 	slices.SortFunc(list, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
 	return list, nil
@@ -143,7 +148,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 		}
 	}
 	now := time.Now()
-	w := &blockWork{source: p, length: time.Duration(length), maker: event.ByHand, event: event.Event{
+	w := &blockWork{ref: ref{engine.Block, p}, length: time.Duration(length), maker: event.ByHand, event: event.Event{
 		Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length),
 		Reason: r.Reason, Config: event.HandConfig,
 	}}
@@ -151,7 +156,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) error {
 	if err := d.orders.byHand(ctx, w, now); err != nil {
 		return err
 	}
-	return d.docket.restore(ctx, inForce{p, now, now.Add(w.length)})
+	return d.docket.restore(ctx, inForce{w.ref, now, now.Add(w.length)})
 }
 
 func (d *daemon) unblock(ctx context.Context, r control.Request) (int, error) {

@@ -38,7 +38,10 @@ type table interface {
 
 	Block(list []nft.Block, renew func(nft.Response, netip.Prefix) bool) error
 	Unblock(netip.Prefix) error
+	End(nft.Response, netip.Prefix) error
 	UnblockAll() error
+	Forget([]netip.Prefix) error
+	Counters() (map[string]uint64, error)
 	Release([]netip.Addr) error
 	Blocks() ([]nft.Block, error)
 	Connected(netip.Addr) (bool, error)

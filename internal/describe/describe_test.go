@@ -76,7 +76,7 @@ addresses = ["203.0.113.9"]`
 
 // A probe that blocks is told with all that is known of it.
 func TestEvent(t *testing.T) {
-	c := parse(t, "[tcp]\ntrigger = 1")
+	c := parse(t, "[tcp]\ntrigger = 1\n[block]\nstyle = \"graded\"")
 	e, err := engine.New(c.Engine(nil, 0, false), 1)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestEvent(t *testing.T) {
 	want := event.Event{
 		Event: "block", Time: time.Unix(0, p.At), Source: "203.0.113.9", Destination: p.Destination, Protocol: "tcp", Port: 25, SourcePort: 4711,
 		Mode: "stealth", Technique: "syn", Flags: "syn", Probes: 2, PortsSeen: 2, TargetsSeen: 1, Ports: []string{"tcp/23", "tcp/25"},
-		First: time.Unix(0, first.At), Last: time.Unix(0, p.At), Action: "block", For: event.Seconds(d.For),
+		First: time.Unix(0, first.At), Last: time.Unix(0, p.At), Action: "fence", For: event.Seconds(d.For),
 		Reason: "above the trigger", Evidence: "2 different ports inside the window, 1 let pass", Config: "tcp.trigger.stealth = 1",
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.IgnoreFields(event.Event{}, "Pattern")); diff != "" {

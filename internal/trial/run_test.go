@@ -26,7 +26,7 @@ func ran(t *testing.T, text string, b []byte, o Options) string {
 	return out.String()
 }
 
-const strict = "[tcp]\nclassic = \"\"\ntrigger = 3"
+const strict = "[tcp]\nclassic = \"\"\ntrigger = 3\n[block]\nstyle = \"block\""
 
 // The summary counts every packet once, and lists who was reacted to.
 func TestRunSummary(t *testing.T) {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/internal/control"
+	"picket/nft"
+)
+
+const graded = plain + "[block]\nstyle = \"graded\"\n"
+
+// A scan that may be forged has its source fenced and left in the dark, each told
+// and listed by itself; nothing is done beside it; and what was counted goes with
+// the fence.
+func TestFence(t *testing.T) {
+	running(t, graded, nil, func(r *run) {
+		r.probes("203.0.113.9", 1, 26)
+		r.wants() // nobody is blocked
+		r.told(1, "action=fence for_s=570")
+		source := prefix("203.0.113.9/32")
+		r.kernel.with(func() {
+			b, ok := r.others[ref{responses[nft.Fenced], source}]
+			if !ok || b.For != 10*time.Minute-nft.HoldsTime || !b.Held {
+				t.Errorf("fence in the kernel: %+v, %v", b, ok)
+			}
+		})
+		rows := r.asks(control.Request{Command: "blocks"}, "").([]control.Block)
+		var got []string
+		for _, b := range rows {
+			got = append(got, b.Response)
+		}
+		if slices.Sort(got); !slices.Contains(got, "fence") || slices.Contains(got, "block") {
+			t.Errorf("responses listed: %q", got)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		r.told(1, "the fence has ended")
+		r.kernel.with(func() {
+			if !slices.Contains(r.forgotten, source) {
+				t.Errorf("what was counted stays: %v", r.forgotten)
+			}
+		})
+	})
+}
+
+// Unblock ends every response to a source, and the judge begins anew with it.
+func TestUnblockEndsAll(t *testing.T) {
+	running(t, graded, nil, func(r *run) {
+		r.probes("203.0.113.9", 1, 26)
+		r.asks(control.Request{Command: "unblock", Source: "203.0.113.9"}, "")
+		r.kernel.with(func() {
+			if len(r.others) != 0 {
+				t.Errorf("left: %v", r.others)
+			}
+		})
+		r.asks(control.Request{Command: "unblock", Source: "203.0.113.9"}, "is not blocked")
+	})
+}
+
+// Fences and darkness outlive the process as blocks do.
+func TestResponsesAreKept(t *testing.T) {
+	k := keptBlock{Source: prefix("203.0.113.9/32"), Response: "dark"}
+	old := keptBlock{Source: prefix("203.0.113.9/32")}
+	if got := k.ref().response.String() + old.ref().response.String(); got != "darkblock" {
+		t.Errorf("got %q", got)
+	}
+	running(t, graded, nil, func(r *run) {
+		r.probes("203.0.113.9", 1, 26)
+		for e := range r.orders.book.all() {
+			if kept := keep(e); kept.ref() != e.ref() || !strings.Contains(kept.event().Action, e.response.String()) {
+				t.Errorf("kept as %+v, was %+v", kept, e.ref())
+			}
+		}
+	})
+}
+
+// A network blocked by hand stays blocked when one of its addresses becomes a
+// friend: the rules let that one in.
+func TestFriendInBlockedNetwork(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		r.asks(control.Request{Command: "block", Source: "198.51.100.0/24", For: "1h"}, "")
+		r.asks(control.Request{Command: "block", Source: "198.51.100.7", For: "1h"}, "")
+		write(t, r.options.Path, strings.ReplaceAll(plain, "DIR", t.TempDir())+"[ignore]\naddresses = [\"198.51.100.7\"]\n")
+		r.hangup <- syscall.SIGHUP
+		r.wants("198.51.100.0/24")
+		r.asks(control.Request{Command: "block", Source: "198.51.100.7", For: "1h"}, "must not be blocked")
+	})
+}
+
+// Connections that are led to the trap and do not come there are dropped on the way.
+func TestTrapWay(t *testing.T) {
+	var w trapWay
+	for i, x := range []struct {
+		led, reached uint64
+		cut          bool
+	}{{0, 0, false}, {3, 3, false}, {3, 3, false}, {5, 4, false}, {6, 4, true}, {6, 4, false}, {1, 0, false}} {
+		if got := w.cut(x.led, x.reached); got != x.cut {
+			t.Errorf("%d: %d led, %d came: cut %v, want %v", i, x.led, x.reached, got, x.cut)
+		}
+	}
+}
