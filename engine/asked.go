@@ -23,15 +23,15 @@ func asks(p *Probe, neighbour bool) Observation {
 func asksTCP(p *Probe, neighbour bool) Observation {
 	switch p.Port {
 	case 23, 2323, 23231, 60023, // Mirai and its children: mirai/bot/scanner.c
-		5555, 7547, 37215, 52869, 8291, 8728, // Android's debugger, TR-069, Huawei, Realtek, MikroTik
-		2375, 2376, 11211: // Docker, memcached: nobody offers them to the world
+		5555, 7547, 37215, 52869, 8728, // Android's debugger, TR-069, Huawei, Realtek, MikroTik
+		2375, 11211: // Docker, memcached: nobody offers them to the world
 		return AsksBait
 	case 445:
 		if neighbour {
 			return AsksService
 		}
 		return AsksSought
-	case 1433, 3389, 5900, 5901, 5902, 5903, 1080, 3128, 8118, 6379, 27017, 5060, 5061, 1723:
+	case 1433, 2376, 3389, 8291, 5900, 5901, 5902, 5903, 1080, 3128, 8118, 6379, 27017, 5060, 5061, 1723:
 		return AsksSought
 	}
 	switch {

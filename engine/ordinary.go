@@ -49,7 +49,7 @@ func (e *Engine) letBe(p *Probe, source, target key) Reason {
 		why = LateAnswer
 	case p.Technique == UDP && traced(p):
 		why = Traceroute
-	case p.Technique == UDP && discovered(p) && e.neighbour(p, source, target):
+	case p.Technique == UDP && discovered(p) && madeOf(p) == 0 && e.neighbour(p, source, target):
 		why, most = Discovery, neighboursMost
 	default:
 		return 0

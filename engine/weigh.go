@@ -67,13 +67,13 @@ func (e *Engine) weigh(p *Probe, s *source, source, target key, g glance, d *Dec
 }
 
 // samePort reports whether a probe of a new port comes from the source port of
-// the one before. A stack takes another for each connection; a raw scanner and a
-// socket that sends datagrams take one, the latter to the ports of its peers.
+// the one before. A stack takes another for each connection, a raw scanner one for
+// all. A socket sends all its datagrams from one, to the ports of its peers.
 func (s *source) samePort(p *Probe) bool {
 	if p.SourcePort < 1024 || s.asked>>4 != p.SourcePort&0xfff {
 		return false
 	}
-	return p.Technique == SYN || p.Technique == UDP && p.Port < 32768
+	return p.Technique == SYN || p.Technique == UDP && (p.Port < 1024 || madeOf(p) == MadeEmpty)
 }
 
 func (s *source) setSourcePort(port uint16) { s.asked = s.asked&aimedMost | port<<4 }
@@ -129,8 +129,11 @@ func madeSYN(p *Probe) Observation {
 		return MadeRaw
 	case p.TTL <= nearTTL:
 		return 0
-	case p.Ack != 0:
-		return MadeFlags // RFC 9293, 3.1: without ACK the field says nothing, and stacks leave it 0
+	case p.Ack != 0: // RFC 9293, 3.1: without ACK the field says nothing, and stacks leave it 0
+		if p.Options == 0 {
+			return MadeFlags
+		}
+		return MadeShort
 	case p.Options == 0 && p.Window != 0:
 		if b := p.Destination.As16(); v4 && !p.DontFrag && p.Seq == be32(b[12:]) {
 			return MadeRaw // Mirai: see ToolOf

@@ -251,6 +251,9 @@ func (p *logPacket) tcp(b []byte) []byte {
 		h.Write(b)
 		p.seq = uint64(h.Sum32())
 	}
+	if p.ack == 0 && p.flags&engine.FlagACK != 0 {
+		p.ack = p.seq ^ 1<<31 | 1 // it acknowledged something
+	}
 	options := p.options
 	if options == nil && p.flags&engine.FlagSYN != 0 {
 		options = p.usualOptions()
