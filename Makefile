@@ -20,7 +20,8 @@ CHECKS ?= ../shared/checks
 # Debian packages: what the lab runs, what the tests of the other rooms ask for
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
-TEST_TOOLS  := $(LAB_TOOLS) masscan zmap util-linux gcc libc6-dev git procps iputils-ping \
+KERN_TOOLS  := $(LAB_TOOLS) qemu-system-x86 kmod util-linux dpkg tar
+TEST_TOOLS  := $(KERN_TOOLS) masscan zmap gcc libc6-dev git procps iputils-ping \
 	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils tshark prometheus
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
@@ -28,7 +29,7 @@ EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcp
 # The lab is a Go module of its own: the product's go.mod holds none of its needs.
 LAB := internal/lab
 
-.PHONY: help build run test demo bench compare evaluate fuzz lint check deps clean
+.PHONY: help build run test demo bench compare evaluate kernels fuzz lint check deps clean
 
 help:
 	@echo 'make build   bin/picket, static'
@@ -38,6 +39,7 @@ help:
 	@echo 'make bench   the measured figures (root)'
 	@echo 'make compare PortSentry 1.2 and picket on the same scans, as tables (root)'
 	@echo 'make evaluate   scans, ordinary life and peers: the table of the README, within 15 minutes (root)'
+	@echo 'make kernels   the same on the kernels of Debian, each booted in an emulated machine (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
 	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
@@ -80,7 +82,8 @@ test: root go
 	@mkdir -p bin
 	@echo 'unit, fuzz seeds, race and lab: a few minutes; the whole log is bin/test.log'
 	@{ failed=; CGO_ENABLED=1 $(GO) test $(TESTFLAGS) ./... 2>&1 || failed=1; \
-		CGO_ENABLED=1 $(GO) test -C $(LAB) $(TESTFLAGS) ./... 2>&1 || failed=1; [ -z "$$failed" ]; } | tee bin/test.log | $(SUMMARY)
+		CGO_ENABLED=1 $(GO) test -C $(LAB) $(TESTFLAGS) $$($(GO) list -C $(LAB) ./... | grep -v /kernels) 2>&1 || failed=1; \
+		$(GO) test -C $(LAB) $(TESTFLAGS) ./kernels/... 2>&1 || failed=1; [ -z "$$failed" ]; } | tee bin/test.log | $(SUMMARY)
 	@! grep -qE '^ *--- SKIP' bin/test.log || { echo 'a skipped test is a failure: see above' >&2; exit 1; }
 
 bench: root go
@@ -102,6 +105,14 @@ compare: root build
 evaluate: root build
 	@$(call install,$(EVAL_TOOLS))
 	@$(GO) run -C $(LAB) -buildvcs=false ./evaluate -picket "$(CURDIR)/bin/picket" -readme "$(CURDIR)/README.md"
+
+# Fetched into bin/kernels, never installed. The test boots one; this all.
+KERNELS ?= linux-image-amd64 linux-image-cloud-amd64 linux-image-6.12-amd64
+kernels: root go
+	@$(call install,$(KERN_TOOLS))
+	@mkdir -p bin; echo 'a minute or two for each of $(KERNELS); the whole log is bin/kernels.log'
+	@PICKET_KERNELS='$(KERNELS)' $(GO) test -C $(LAB) -buildvcs=false -count=1 -timeout 30m -v ./kernels 2>&1 | \
+		tee bin/kernels.log | grep -E '^ok|FAIL|vmlinuz'
 
 fuzz: go
 	@for m in . $(LAB); do for p in $$($(GO) list -C $$m ./...); do \

@@ -48,6 +48,8 @@ var allowed = map[string][]string{
 	"internal/lab/boot":     {"internal/lab"},
 	"internal/lab/compare":  {"internal/lab"},
 	"internal/lab/evaluate": {"internal/lab"},
+
+	"internal/lab/kernels/guest": {"internal/lab", "internal/lab/kernels"},
 }
 
 // pure is what the engine may use of others: nothing with a

@@ -4,6 +4,7 @@ package nflog
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,7 +68,10 @@ func portsOf(sockets []byte, own map[string]bool) []string {
 		}
 		ports = append(ports, f[2])
 	}
-	slices.Sort(ports)
+	// Numbers of processes first: they are the shorter ones.
+	slices.SortFunc(ports, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	})
 	return slices.Compact(ports)
 }
 

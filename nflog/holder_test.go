@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +21,9 @@ func TestPorts(t *testing.T) {
 000000004b150c31 12  4300       00000000 0        0        0     2        0        566
 short line 12
 `
-	if got := portsOf([]byte(sockets), map[string]bool{"566": true}); !slices.Equal(got, []string{"4242", "4294963098"}) {
-		t.Errorf("%q", got)
+	got := portsOf([]byte(sockets), map[string]bool{"566": true})
+	if want := []string{"4242", "4294963098"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 	const groups = "    6     99     0 2 3776    10 0  1\n   77   4242     0 2 3776    10 0  1\n"
 	if got := portOf([]byte(groups), 77) + portOf([]byte(groups), 7); got != "4242" {
@@ -57,7 +57,8 @@ func TestOwnSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(portsOf(b, nil), port) || slices.Contains(portsOf(b, ownSockets()), port) {
-		t.Errorf("port %s: of all %q, of others %q", port, portsOf(b, nil), strings.Join(portsOf(b, ownSockets()), " "))
+	all, others := portsOf(b, nil), portsOf(b, ownSockets())
+	if !slices.Contains(all, port) || slices.Contains(others, port) {
+		t.Errorf("port %s: of all %q, of others %q", port, all, others)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -121,7 +122,8 @@ func (p *play) story() error {
 	if err != nil {
 		return err
 	}
-	p.say("    blocked %.0f ms after nmap was started, for %s", b.Since.Sub(began).Seconds()*1000, time.Duration(b.Remaining)*time.Second)
+	p.say("    blocked %.0f ms after nmap was started, for %s", b.Since.Sub(began).Seconds()*1000,
+		time.Duration(b.Remaining)*time.Second)
 
 	p.say("\n3. What picket told:")
 	for _, e := range p.daemon.events() {
@@ -138,7 +140,8 @@ func (p *play) story() error {
 		if err != nil {
 			return err
 		}
-		p.say("\n# picket %s\n    %s", strings.Join(c, " "), strings.ReplaceAll(strings.TrimSpace(out), "\n", "\n    "))
+		out = strings.ReplaceAll(strings.TrimSpace(out), "\n", "\n    ")
+		p.say("\n# picket %s\n    %s", strings.Join(c, " "), out)
 	}
 	p.reach(scanner)
 	return nil
@@ -163,8 +166,9 @@ func (p *play) scan() (began time.Time, err error) {
 	if err != nil {
 		return began, fmt.Errorf("nmap: %w", err)
 	}
+	found := regexp.MustCompile(`^(Not shown|All 1000|Nmap done)|/tcp`)
 	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "Not shown") || strings.HasPrefix(line, "All 1000") || strings.HasPrefix(line, "Nmap done") || strings.Contains(line, "/tcp") {
+		if found.MatchString(line) {
 			p.say("    %s", strings.TrimSpace(line))
 		}
 	}

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rules are the modules that the rules use, in the words of units/picket.modules.
+// Rules are the modules that the rules use.
 func Rules() []string {
 	return []string{
-		"nf_tables", "nft_chain_nat", "nft_ct", "nft_fib_inet", "nft_limit", "nft_log", "nft_redir",
-		"nft_reject_inet", "nft_socket",
+		"nf_tables", "nft_chain_nat", "nft_ct", "nft_fib_inet", "nft_limit", "nft_log",
+		"nft_objref", "nft_redir", "nft_reject_inet", "nft_socket",
 	}
 }
 
@@ -32,8 +32,14 @@ func Log() []string { return []string{"nfnetlink_log"} }
 // It reads the list of what is loaded, whose lines begin with the name
 // (kernel/module/procfs.c, m_show), and that of what is built in, a path a line
 // (Documentation/kbuild/kbuild.rst, modules.builtin).
-func missing(names []string, loaded, builtin string) (gone []string, sure bool) {
-	there, err := read(loaded, func(line string) string { first, _, _ := strings.Cut(line, " "); return first })
+func missing(names []string, release, loaded, builtin string) (gone []string, sure bool) {
+	// Since 6.2 it is a part of nf_tables (commit d037abc2414b).
+	var major, minor int
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 && (major > 6 || major == 6 && minor >= 2) {
+		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "nft_objref" })
+	}
+
+	there, err := read(loaded, func(line string) string { return strings.SplitN(line, " ", 2)[0] })
 	if err != nil {
 		return nil, false
 	}
@@ -63,7 +69,7 @@ func Explain(err error, names []string) error {
 		return err
 	}
 	release := unix.ByteSliceToString(u.Release[:])
-	gone, sure := missing(names, "/proc/modules", path.Join("/lib/modules", release, "modules.builtin"))
+	gone, sure := missing(names, release, "/proc/modules", path.Join("/lib/modules", release, "modules.builtin"))
 	if len(gone) == 0 {
 		return err
 	}
@@ -71,6 +77,6 @@ func Explain(err error, names []string) error {
 	if !sure {
 		return fmt.Errorf("%w: if they are not a part of the kernel, these modules are missing: %s", err, list)
 	}
-	return fmt.Errorf("%w: kernel %s has not loaded these modules: %s; \"modprobe -a %s\" tells why. They belong to Linux 5.10 and later",
-		err, release, list, list)
+	return fmt.Errorf("%w: kernel %s has not loaded these modules: %s; \"modprobe -a %s\" tells why. "+
+		"They belong to Linux 5.10 and later", err, release, list, list)
 }

@@ -54,7 +54,8 @@ func (g *Group) Add(role string) (*Host, error) {
 
 // Wire joins two hosts by a pair of interfaces.
 func Wire(a *Host, deviceA string, b *Host, deviceB string) error {
-	return ipBatch(nil, fmt.Sprintf("link add %s netns %s type veth peer name %s netns %s", deviceA, a.Name, deviceB, b.Name))
+	return ipBatch(nil, fmt.Sprintf("link add %s netns %s type veth peer name %s netns %s",
+		deviceA, a.Name, deviceB, b.Name))
 }
 
 // IP runs commands of iproute2 in h, in one process: sixty addresses take no
@@ -156,8 +157,8 @@ func (h *Host) Sysctl(pairs ...string) error {
 
 // Dial connects from an address of h, or from any if from is the zero Addr.
 // The network is "tcp" or "udp".
-func (h *Host) Dial(network string, from netip.Addr, to netip.AddrPort, timeout time.Duration) (net.Conn, error) {
-	d := net.Dialer{Timeout: timeout}
+func (h *Host) Dial(network string, from netip.Addr, to netip.AddrPort, wait time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: wait}
 	if from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 		if network == "udp" {

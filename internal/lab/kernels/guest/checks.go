@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"picket/internal/lab"
+)
+
+// patience is how long things may take that take no time: the machine may be
+// emulated, and on a busy one.
+const patience = time.Minute
+
+// checks are what is tried, in this order.
+var checks = []struct {
+	name string
+	run  func(*lab.Lab) (notes string, err error)
+	asks bool // the kernel may run modprobe
+}{
+	{"cold start", coldStart, false},
+	{"default scan", defaultScan, false},
+	{"trigger 0", triggerZero, false},
+	{"classic trap", classicTrap, false},
+	{"flush", flush, false},
+	{"adopt an include", adopt, false},
+	{"SIGKILL", sigkill, false},
+	{"unprivileged", unprivileged, false},
+	{"taken group", takenGroup, false},
+	{"remove", remove, false},
+	{"missing module", missingModule, true},
+}
+
+// start starts picket on the target.
+func start(l *lab.Lab, o lab.Options) (*lab.Daemon, error) {
+	o.Binary, o.Ready = "/usr/bin/picket", patience
+	return lab.Start(l.Target, o)
+}
+
+// coldStart: with the modules loaded at boot, a start runs no modprobe.
+func coldStart(l *lab.Lab) (string, error) {
+	if err := load(); err != nil {
+		return "", err
+	}
+	// A protocol of no module shows that calls are counted.
+	if _, err := unix.Socket(unix.AF_ECONET, unix.SOCK_DGRAM, 0); err == nil || asked() == "" {
+		return "", fmt.Errorf("no call of modprobe was counted for a socket of AF_ECONET: %v", err)
+	}
+	began := time.Now()
+	d, err := start(l, lab.Options{})
+	if err != nil {
+		return "", err
+	}
+	took := time.Since(began)
+	if _, err := blockedByScan(l, d, lab.Source4(1)); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%.1f s to the first answer", took.Seconds()), d.Stop()
+}
+
+// scan is nmap's SYN scan of ports 1 to 1000, from one of the attacker's
+// addresses. It returns how many ports answered.
+func scan(l *lab.Lab, from netip.Addr) (answers int, err error) {
+	to, family := l.Target.V4, []string{}
+	if from.Is6() {
+		to, family = l.Target.V6, []string{"-6"}
+	}
+	args := append(family, "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "--min-rate", "500", "-oX", "-",
+		"-S", from.String(), "-e", l.Attacker.Dev, "-p1-1000", to.String())
+	out, err := l.Attacker.Run("nmap", args...)
+	if err != nil {
+		return 0, err
+	}
+	// Ports are listed one by one until there are too many of a state.
+	answers = strings.Count(out, `<state state="closed"`) + strings.Count(out, `<state state="open"`)
+	rest := regexp.MustCompile(`<extraports state="(?:closed|open)" count="(\d+)"`)
+	for _, group := range rest.FindAllStringSubmatch(out, -1) {
+		n, err := strconv.Atoi(group[1])
+		if err != nil {
+			return 0, fmt.Errorf("nmap: %w: %s", err, out)
+		}
+		answers += n
+	}
+	return answers, nil
+}
+
+// blockedByScan scans from each source, one after the other, and waits for its
+// block.
+func blockedByScan(l *lab.Lab, d *lab.Daemon, sources ...netip.Addr) (notes string, err error) {
+	for _, from := range sources {
+		answers, err := scan(l, from)
+		if err != nil {
+			return "", err
+		}
+		if _, err := d.WaitBlock(from, patience); err != nil {
+			return "", err
+		}
+		notes += fmt.Sprintf("%d of 1000 answered to %s; ", answers, from)
+	}
+	return notes, nil
+}
+
+// defaultScan: on the embedded default a scan is blocked, and others are served.
+func defaultScan(l *lab.Lab) (string, error) {
+	web, err := l.Target.Listen("tcp", 80)
+	if err != nil {
+		return "", err
+	}
+	defer web.Close()
+	d, err := start(l, lab.Options{})
+	if err != nil {
+		return "", err
+	}
+	notes, err := blockedByScan(l, d, lab.Source4(1), lab.Source6(1))
+	if err != nil {
+		return "", err
+	}
+	to := netip.AddrPortFrom(l.Target.V4, 80)
+	if l.Attacker.Reaches(lab.Source4(1), to, time.Second) || !l.Attacker.Reaches(lab.Source4(2), to, patience) {
+		return "", errors.New("the scanner is served, or somebody else is not")
+	}
+	return notes, d.Stop()
+}
+
+// triggerZero: the kernel holds a source from its first probe on.
+func triggerZero(l *lab.Lab) (string, error) {
+	d, err := start(l, lab.Options{Config: "[tcp]\ntrigger = 0\n"})
+	if err != nil {
+		return "", err
+	}
+	notes := ""
+	for _, from := range []netip.Addr{lab.Source4(1), lab.Source6(1)} {
+		answers, err := scan(l, from)
+		if err != nil {
+			return "", err
+		}
+		if answers > 1 {
+			return "", fmt.Errorf("%d ports answered to %s, want at most 1", answers, from)
+		}
+		if _, err := d.WaitBlock(from, patience); err != nil {
+			return "", err
+		}
+		notes += fmt.Sprintf("%d of 1000 answered to %s; ", answers, from)
+	}
+	return notes, d.Stop()
+}
+
+// classicTrap: a trap port accepts, and who connected is blocked.
+func classicTrap(l *lab.Lab) (string, error) {
+	d, err := start(l, lab.Options{Config: "[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"7\"\n"})
+	if err != nil {
+		return "", err
+	}
+	for from, to := range map[netip.Addr]netip.Addr{lab.Source4(1): l.Target.V4, lab.Source6(1): l.Target.V6} {
+		if !l.Attacker.Reaches(from, netip.AddrPortFrom(to, 7), patience) {
+			return "", fmt.Errorf("the trap does not accept %s", from)
+		}
+		if b, err := d.WaitBlock(from, patience); err != nil || !b.Proven {
+			return "", fmt.Errorf("block of %s: %+v, %v; want a proven one", from, b, err)
+		}
+	}
+	return "", d.Stop()
+}
+
+// inKernel waits until a block is in the set that the kernel looks at.
+func inKernel(l *lab.Lab, source netip.Addr) error {
+	var out string
+	var err error
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
+		out, err = l.Target.Run("nft", "list", "set", "inet", "picket", "blocked4")
+		if err == nil && strings.Contains(out, " "+source.String()+" ") {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not in blocked4: %v\n%s", source, err, out)
+}
+
+// flush: a flushed ruleset comes back with its blocks.
+func flush(l *lab.Lab) (string, error) {
+	d, err := start(l, lab.Options{})
+	if err != nil {
+		return "", err
+	}
+	if _, err := blockedByScan(l, d, lab.Source4(1)); err != nil {
+		return "", err
+	}
+	if _, err := l.Target.Run("nft", "flush", "ruleset"); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	if err := inKernel(l, lab.Source4(1)); err != nil {
+		return "", err
+	}
+	notes := fmt.Sprintf("back after %.2f s", time.Since(began).Seconds())
+	if _, err := blockedByScan(l, d, lab.Source4(2)); err != nil {
+		return "", err
+	}
+	return notes, d.Stop()
+}
+
+// chains returns the rules of picket's table, with their handles.
+func chains(l *lab.Lab) (string, error) {
+	out, err := l.Target.Run("nft", "-a", "-s", "list", "table", "inet", "picket")
+	_, rules, _ := strings.Cut(out, "\tchain ")
+	if err == nil && rules == "" {
+		err = fmt.Errorf("no chain in %s", out)
+	}
+	return rules, err
+}
+
+// adopt: the table of an include is taken over as it is.
+func adopt(l *lab.Lab) (string, error) {
+	text, err := l.Target.Run("/usr/bin/picket", "ruleset")
+	if err != nil {
+		return "", err
+	}
+	if err := l.Target.NFT(text); err != nil {
+		return "", err
+	}
+	before, err := chains(l)
+	if err != nil {
+		return "", err
+	}
+	d, err := start(l, lab.Options{})
+	if err != nil {
+		return "", err
+	}
+	after, err := chains(l)
+	if err != nil {
+		return "", err
+	}
+	if before != after {
+		return "", fmt.Errorf("the rules changed; before:\n%s\nafter:\n%s", before, after)
+	}
+	notes, err := blockedByScan(l, d, lab.Source4(1))
+	if err != nil {
+		return "", err
+	}
+	return notes, d.Stop()
+}
+
+// sigkill: blocks outlive the daemon, and the next one knows them.
+func sigkill(l *lab.Lab) (string, error) {
+	d, err := start(l, lab.Options{})
+	if err != nil {
+		return "", err
+	}
+	if _, err := blockedByScan(l, d, lab.Source4(1)); err != nil {
+		return "", err
+	}
+	d.Kill()
+	if answers, err := scan(l, lab.Source4(1)); err != nil || answers > 0 {
+		return "", fmt.Errorf("with picket killed %d ports answered, %v", answers, err)
+	}
+	if d, err = start(l, lab.Options{}); err != nil {
+		return "", err
+	}
+	if _, err := d.WaitBlock(lab.Source4(1), patience); err != nil {
+		return "", err
+	}
+	return "", d.Stop()
+}
+
+// nobody is a user with no rights of its own.
+const nobody = 65534
+
+// unprivileged: CAP_NET_ADMIN alone is enough, for a start and a scan.
+func unprivileged(l *lab.Lab) (string, error) {
+	d, err := start(l, lab.Options{User: nobody})
+	if err != nil {
+		return "", err
+	}
+	notes, err := blockedByScan(l, d, lab.Source4(1))
+	if err != nil {
+		return "", err
+	}
+	return notes, d.Stop()
+}
+
+// takenGroup: who holds the group is named, to a user as well.
+func takenGroup(l *lab.Lab) (string, error) {
+	first, err := start(l, lab.Options{})
+	if err != nil {
+		return "", err
+	}
+	_, err = start(l, lab.Options{User: nobody})
+	if !errors.Is(err, lab.ErrEnded) || !strings.Contains(err.Error(), "process ") {
+		return "", fmt.Errorf("a second picket says %v; want the process of the first", err)
+	}
+	return strings.TrimSpace(err.Error()), first.Stop()
+}
+
+// remove: nothing is left.
+func remove(l *lab.Lab) (string, error) {
+	d, err := start(l, lab.Options{})
+	if err != nil {
+		return "", err
+	}
+	if err := d.Stop(); err != nil {
+		return "", err
+	}
+	if out, err := d.Cmd("remove"); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	out, err := l.Target.Run("nft", "list", "ruleset")
+	if err == nil && out != "" {
+		err = fmt.Errorf("left over:\n%s", out)
+	}
+	return "", err
+}
+
+// missingModule: what cannot be loaded is named. It is the last check: the
+// module is gone for good.
+func missingModule(l *lab.Lab) (string, error) {
+	const module = "nft_fib_inet"
+	// A namespace that is removed keeps its modules for a moment.
+	for limit := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		out, err := exec.Command("modprobe", "-r", module).CombinedOutput()
+		if err == nil {
+			break
+		}
+		if time.Now().After(limit) {
+			return "", fmt.Errorf("%w: %s", err, out)
+		}
+	}
+	files, err := filepath.Glob("/lib/modules/*/kernel/net/netfilter/" + module + ".ko*")
+	if err != nil || len(files) != 1 {
+		return "", fmt.Errorf("the files of %s are %q", module, files)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		return "", err
+	}
+	_, err = start(l, lab.Options{})
+	if !errors.Is(err, lab.ErrEnded) || !strings.Contains(err.Error(), "these modules: "+module+";") {
+		return "", fmt.Errorf("without %s picket says %v; want its name", module, err)
+	}
+	return strings.TrimSpace(err.Error()), nil
+}
