@@ -329,8 +329,10 @@ type run struct {
 	result      chan error
 }
 
-// plain is a configuration without a trap whose files are of the test alone.
+// plain is a configuration without a trap whose files are of the test alone, and
+// that blocks whoever is above a trigger.
 const plain = `
+block.style = "block"
 [tcp]
 modes = ["stealth", "advanced"]
 [hosts_deny]

@@ -14,7 +14,7 @@ import (
 	"picket/nft"
 )
 
-const graded = plain + "[block]\nstyle = \"graded\"\n"
+var graded = strings.Replace(plain, `"block"`, `"graded"`, 1)
 
 // A scan that may be forged has its source fenced and left in the dark, each told
 // and listed by itself; nothing is done beside it; and what was counted goes with

@@ -40,7 +40,7 @@ func TestRunSummary(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	if got := ran(t, "", newCapture().scan(forger+1, 2).b, Options{}); !strings.HasSuffix(got, "\nnobody would have been blocked\n") {
+	if got := ran(t, blocking, newCapture().scan(forger+1, 2).b, Options{}); !strings.HasSuffix(got, "\nnobody would have been blocked\n") {
 		t.Error(got)
 	}
 	if got := ran(t, "", newCapture().b, Options{}); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "0 packets in 1 file, read in ") {

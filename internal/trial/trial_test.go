@@ -146,6 +146,9 @@ func BenchmarkReplay(b *testing.B) { benchmarkReplay(b, scanAmidService(200_000)
 // source of its own.
 func BenchmarkReplayFlood(b *testing.B) { benchmarkReplay(b, flood(1_000_000)) }
 
+// blocking has everybody above a trigger blocked.
+const blocking = "block.style = \"block\"\n"
+
 // TestAgainst: of a source that one configuration blocks the decision of the
 // other is told, in both directions, and one that both treat alike is not there.
 func TestAgainst(t *testing.T) {
@@ -156,11 +159,11 @@ func TestAgainst(t *testing.T) {
 		c.tcp(forger+3, server, 41000, 4000, syn)
 		c.at += 1e6
 	}
-	this, err := config.Parse("this.toml", []byte("dry_run = true\n[tcp]\nadvanced = \"1-1023\"\n"))
+	this, err := config.Parse("this.toml", []byte("dry_run = true\n"+blocking+"[tcp]\nadvanced = \"1-1023\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := config.Parse("other.toml", []byte("[tcp]\ntrigger = { stealth = 3, advanced = 0 }\nadvanced = \"4-5000\"\n"))
+	other, err := config.Parse("other.toml", []byte(blocking+"[tcp]\ntrigger = { stealth = 3, advanced = 0 }\nadvanced = \"4-5000\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +214,11 @@ func TestAgainstPrefix(t *testing.T) {
 	for i := range uint16(120) {
 		c.tcp6(i+1, 40000+i, i+1, syn)
 	}
-	this, err := config.Parse("this.toml", []byte("[tcp]\nmodes = [\"advanced\"]\n"))
+	this, err := config.Parse("this.toml", []byte(blocking+"[tcp]\nmodes = [\"advanced\"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := config.Parse("other.toml", []byte("[tcp]\nmodes = [\"advanced\"]\ntrigger = 3\n"))
+	other, err := config.Parse("other.toml", []byte(blocking+"[tcp]\nmodes = [\"advanced\"]\ntrigger = 3\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +270,7 @@ func TestBlockedAreBlocked(t *testing.T) {
 		"[tcp]\naction = \"run\"\n[run]\ncommand = [\"/bin/true\"]\n":                   0,
 		"[[known]]\nname = \"mine\"\npolicy = \"log\"\naddresses = [\"203.0.113.1\"]\n": 1,
 	} {
-		c, err := config.Parse("p.toml", []byte(text))
+		c, err := config.Parse("p.toml", []byte(blocking+text))
 		if err != nil {
 			t.Fatal(err)
 		}
