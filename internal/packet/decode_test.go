@@ -54,7 +54,7 @@ func describe(p Packet) string {
 }
 
 // TestSamples holds every field of every sample against a golden file that
-// was read over by hand; TestOracle checks the same samples with gopacket.
+// was read over by hand; lab/oracle checks whole captures with gopacket.
 func TestSamples(t *testing.T) {
 	var got bytes.Buffer
 	for _, s := range samples {

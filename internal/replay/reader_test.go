@@ -14,12 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
 )
 
 // A line is a record as tests compare them.
@@ -63,79 +59,6 @@ func captures(t testing.TB) map[string][]byte {
 		files[filepath.Base(name)] = b
 	}
 	return files
-}
-
-// TestReaderAgainstPcapgo reads every capture as gopacket does.
-func TestReaderAgainstPcapgo(t *testing.T) {
-	for name, b := range captures(t) {
-		want, err := pcapgoLines(name, b)
-		if err != nil {
-			t.Fatalf("%s: pcapgo: %v", name, err)
-		}
-		got, err := readAll(b)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("%s (-pcapgo +got):\n%s", name, d)
-		}
-	}
-}
-
-func pcapgoLines(name string, b []byte) (lines []line, err error) {
-	var next func() ([]byte, gopacket.CaptureInfo, error)
-	var link func(gopacket.CaptureInfo) uint16
-	if strings.Contains(name, ".pcapng") {
-		r, err := pcapgo.NewNgReader(bytes.NewReader(b), pcapgo.NgReaderOptions{WantMixedLinkType: true})
-		if err != nil {
-			return nil, err
-		}
-		next = r.ReadPacketData
-		link = func(ci gopacket.CaptureInfo) uint16 { return uint16(ci.AncillaryData[0].(layers.LinkType)) }
-	} else {
-		r, err := pcapgo.NewReader(bytes.NewReader(b))
-		if err != nil {
-			return nil, err
-		}
-		next = r.ReadPacketData
-		link = func(gopacket.CaptureInfo) uint16 { return uint16(r.LinkType()) }
-	}
-	for {
-		data, ci, err := next()
-		if err == io.EOF {
-			return lines, nil
-		} else if err != nil {
-			return nil, err
-		}
-		lines = append(lines, line{ci.Timestamp.UnixNano(), link(ci), string(data)})
-	}
-}
-
-// TestReaderResolutions reads what pcapgo writes: two interfaces of their own
-// link types, resolutions and offsets, in two sections.
-func TestReaderResolutions(t *testing.T) {
-	at := time.Unix(1700000000, 123456789)
-	var b bytes.Buffer
-	for range 2 {
-		w, err := pcapgo.NewNgWriterInterface(&b, pcapgo.NgInterface{LinkType: layers.LinkTypeRaw, TimestampResolution: 9}, pcapgo.NgWriterOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.AddInterface(pcapgo.NgInterface{LinkType: layers.LinkTypeEthernet, TimestampResolution: 6, SnapLength: 3}); err != nil {
-			t.Fatal(err)
-		}
-		for i := range 2 {
-			if err := w.WritePacket(gopacket.CaptureInfo{Timestamp: at, CaptureLength: 3, Length: 9, InterfaceIndex: i}, []byte("abc")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.Flush()
-	}
-	got, err := readAll(b.Bytes())
-	one := []line{{1700000000123456789, linkRaw, "abc"}, {1700000000123456789, linkEthernet, "abc"}}
-	if d := cmp.Diff(append(one, one...), got); d != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, d)
-	}
 }
 
 func TestTimestamps(t *testing.T) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package packet
+package oracle
 
 import (
 	"net/netip"
@@ -8,36 +8,12 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
+
+	"picket/internal/packet"
 )
 
-// TestOracle compares each sample with what gopacket makes of it.
-func TestOracle(t *testing.T) {
-	seen := map[gopacket.LayerType]int{}
-	for _, s := range samples {
-		t.Run(s.name, func(t *testing.T) {
-			b := unhex(t, s.hex)
-			var p Packet
-			Decode(b, &p)
-			first := gopacket.LayerType(layers.LayerTypeIPv4)
-			if b[0]>>4 == 6 {
-				first = layers.LayerTypeIPv6
-			}
-			for _, l := range gopacket.NewPacket(b, first, gopacket.Default).Layers() {
-				seen[l.LayerType()]++
-				compare(t, &p, l)
-			}
-		})
-	}
-	for _, want := range []gopacket.LayerType{layers.LayerTypeIPv4, layers.LayerTypeIPv6, layers.LayerTypeTCP, layers.LayerTypeUDP,
-		layers.LayerTypeSCTP, layers.LayerTypeSCTPInit, layers.LayerTypeICMPv4, layers.LayerTypeICMPv6, layers.LayerTypeIPv6Fragment} {
-		if seen[want] == 0 {
-			t.Errorf("no sample has a %v layer: nothing was compared", want)
-		}
-	}
-}
-
 // compare holds p against one layer of gopacket's.
-func compare(t *testing.T, p *Packet, l gopacket.Layer) {
+func compare(t *testing.T, p *packet.Packet, l gopacket.Layer) {
 	t.Helper()
 	equal := func(what string, got, want any) {
 		t.Helper()
@@ -85,7 +61,7 @@ func compare(t *testing.T, p *Packet, l gopacket.Layer) {
 	case *layers.ICMPv4:
 		equal("type", p.Type, l.TypeCode.Type())
 		equal("code", p.Code, l.TypeCode.Code())
-		if p.Has&HasIdentifier != 0 {
+		if p.Has&packet.HasIdentifier != 0 {
 			equal("identifier", p.Identifier, l.Id)
 		}
 	case *layers.ICMPv6:
@@ -96,7 +72,7 @@ func compare(t *testing.T, p *Packet, l gopacket.Layer) {
 	}
 }
 
-func compareTCP(t *testing.T, p *Packet, l *layers.TCP) {
+func compareTCP(t *testing.T, p *packet.Packet, l *layers.TCP) {
 	t.Helper()
 	var flags uint8
 	for i, set := range []bool{l.FIN, l.SYN, l.RST, l.PSH, l.ACK, l.URG, l.ECE, l.CWR} {
@@ -112,8 +88,10 @@ func compareTCP(t *testing.T, p *Packet, l *layers.TCP) {
 			mss = uint16(o.OptionData[0])<<8 | uint16(o.OptionData[1])
 		}
 	}
-	got := [...]uint64{uint64(p.SourcePort), uint64(p.Port), uint64(p.Seq), uint64(p.Ack), uint64(p.Flags), uint64(p.Window), p.Options, uint64(p.MSS), uint64(len(p.Payload))}
-	want := [...]uint64{uint64(l.SrcPort), uint64(l.DstPort), uint64(l.Seq), uint64(l.Ack), uint64(flags), uint64(l.Window), kinds, uint64(mss), uint64(len(l.Payload))}
+	got := [...]uint64{uint64(p.SourcePort), uint64(p.Port), uint64(p.Seq), uint64(p.Ack), uint64(p.Flags),
+		uint64(p.Window), p.Options, uint64(p.MSS), uint64(len(p.Payload))}
+	want := [...]uint64{uint64(l.SrcPort), uint64(l.DstPort), uint64(l.Seq), uint64(l.Ack), uint64(flags),
+		uint64(l.Window), kinds, uint64(mss), uint64(len(l.Payload))}
 	if got != want {
 		t.Errorf("tcp: got %x, gopacket has %x", got, want)
 	}
