@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"picket/engine"
+	"picket/internal/probe"
 )
 
 // patternLabels are what the section of a pattern says, each under its label.
@@ -49,9 +50,9 @@ func TestPatterns(t *testing.T) {
 	}
 	want := map[string]bool{"impossible flags": true, "What can be forged, and what cannot": true, "State": true}
 	techniques, patterns := map[string]bool{"impossible flags": true}, map[string]bool{}
-	for technique := engine.Technique(0); ; technique++ {
+	for technique := probe.Technique(0); ; technique++ {
 		name := technique.String()
-		if technique > 0 && name == engine.Unknown.String() {
+		if technique > 0 && name == probe.Unknown.String() {
 			break
 		}
 		want[name], techniques[name] = true, true
@@ -86,7 +87,7 @@ func TestPatterns(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z0-9]+) \| [^|]+ \| [^|]+ \| (?:run here|by its source)[^|]* \|$`).FindAllStringSubmatch(string(page), -1) {
 		rows[m[1]] = true
 	}
-	for tool := engine.NoTool; tool <= engine.BSD; tool++ {
+	for tool := probe.NoTool; tool <= probe.BSD; tool++ {
 		if name := tool.String(); name != "" && !rows[name] {
 			t.Errorf("tool %q has no row with its mark, its source and how it is tested", name)
 		}

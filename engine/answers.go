@@ -5,6 +5,8 @@ package engine
 import (
 	"math/bits"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // answers counts, of each source, to how many different ports it sent what looks
@@ -40,7 +42,7 @@ const (
 )
 
 // see books a late answer and tells how to see it.
-func (a *answers) see(k key, p *Probe, now int64, window time.Duration, seed uint64) int {
+func (a *answers) see(k key, p *probe.Probe, now int64, window time.Duration, seed uint64) int {
 	h := k.mix(seed)
 	bucket := a.by[h%uint64(len(a.by)/4)*4:][:4]
 	place := -1

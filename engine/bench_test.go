@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"testing"
 	"unsafe"
+
+	"picket/internal/probe"
 )
 
 // addr4 returns the i-th address of a range that nobody else uses in tests.
@@ -19,10 +21,10 @@ func addr4(i uint32) netip.Addr {
 }
 
 // busy returns an engine that knows n sources by a dozen ports each.
-func busy(n int) (*Engine, Probe) {
-	e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [Modes]int{31, 31, 31, 31}}}, 1)
-	p := Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Protocol: ProtocolTCP,
-		Mode: Advanced, Technique: SYN, Flags: FlagSYN, Window: 64240, MSS: 1460, Options: optsLinux, TTL: 50, DontFrag: true}
+func busy(n int) (*Engine, probe.Probe) {
+	e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [probe.Modes]int{31, 31, 31, 31}}}, 1)
+	p := probe.Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Protocol: probe.ProtocolTCP,
+		Mode: probe.Advanced, Technique: probe.SYN, Flags: probe.FlagSYN, Window: 64240, MSS: 1460, Options: probe.OptionsLinux, TTL: 50, DontFrag: true}
 	for port := range uint16(13) {
 		for i := range n {
 			p.Source, p.Port, p.Seq, p.At = addr4(uint32(i)), port, uint32(i), p.At+1000
@@ -57,7 +59,7 @@ func BenchmarkObserve(b *testing.B) {
 			pick := choices(n, skewed)
 			for _, batch := range []int{1, 32} {
 				b.Run(fmt.Sprintf("sources=%d/skewed=%v/batch=%d", n, skewed, batch), func(b *testing.B) {
-					probes := make([]Probe, batch)
+					probes := make([]probe.Probe, batch)
 					b.ReportAllocs()
 					for i := 0; i < b.N; i += batch {
 						for j := range probes {
@@ -84,9 +86,9 @@ func BenchmarkObserve(b *testing.B) {
 func BenchmarkObserveFlood(b *testing.B) {
 	for _, batch := range []int{1, 32} {
 		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
-			e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [Modes]int{31, 31, 31, 31}}}, 1)
-			p := Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), Protocol: ProtocolTCP, Mode: Advanced, Technique: SYN, Port: 23}
-			probes := make([]Probe, batch)
+			e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [probe.Modes]int{31, 31, 31, 31}}}, 1)
+			p := probe.Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN, Port: 23}
+			probes := make([]probe.Probe, batch)
 			i := uint32(0)
 			flood := func() {
 				for j := range probes {

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // sound holds that the parts of a book agree with each other.
@@ -107,17 +109,17 @@ func TestNobodyTakesAll(t *testing.T) {
 		for _, proven := range []bool{false, true} {
 			c := graded()
 			c.Blocks = 1000
-			c.TCP.Trigger = [Modes]int{}
+			c.TCP.Trigger = [probe.Modes]int{}
 			w := newWorld(t, c)
 			kind, options := Fence, []option(nil)
 			if proven {
-				kind, options = Block, []option{mode(Classic), is(Connect)}
+				kind, options = Block, []option{mode(probe.Classic), is(probe.Connect)}
 			}
 			stranger := "203.0.113.9"
 			w.send(append(options, from(stranger))...)
 			in, instead := map[netip.Prefix]bool{}, 0
 			for i := range 5000 {
-				d := w.send(append(options, func(p *Probe) { p.Source = who(i) })...)
+				d := w.send(append(options, func(p *probe.Probe) { p.Source = who(i) })...)
 				if d.Action != kind {
 					w.spares(d, TooMany)
 					continue

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // An Action is what is done about a source once its trigger is exceeded. The
@@ -89,8 +91,8 @@ const MaxTrigger = portSlots - 1
 
 // A Policy says what is done about the probes of one protocol.
 type Policy struct {
-	Action  Action     // None, Log, Run or Block
-	Trigger [Modes]int // by Mode: distinct ports let pass before the reaction, 0 to MaxTrigger
+	Action  Action           // None, Log, Run or Block
+	Trigger [probe.Modes]int // by Mode: distinct ports let pass before the reaction, 0 to MaxTrigger
 }
 
 // Config is what an operator decides about judging. The zero value of a field
@@ -293,9 +295,9 @@ func (c *Config) check() error {
 // policy returns the policy for a protocol.
 func (c *Config) policy(protocol uint8) *Policy {
 	switch protocol {
-	case ProtocolTCP, ProtocolSCTP:
+	case probe.ProtocolTCP, probe.ProtocolSCTP:
 		return &c.TCP
-	case ProtocolUDP:
+	case probe.ProtocolUDP:
 		return &c.UDP
 	}
 	return &c.IP
@@ -303,9 +305,9 @@ func (c *Config) policy(protocol uint8) *Policy {
 
 // trigger returns the trigger in force for a probe. A completed connection that
 // proves nothing counts as any other probe of a port does.
-func (p *Policy) trigger(x *Probe) int {
-	if x.Technique == Connect && !x.Sent.proves() && x.Sent != SentNotYet {
-		return max(p.Trigger[x.Mode], p.Trigger[Advanced])
+func (p *Policy) trigger(x *probe.Probe) int {
+	if x.Technique == probe.Connect && !x.Sent.Proves() && x.Sent != probe.SentNotYet {
+		return max(p.Trigger[x.Mode], p.Trigger[probe.Advanced])
 	}
 	return p.Trigger[x.Mode]
 }

@@ -5,6 +5,8 @@ package engine
 import (
 	"net/netip"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // How long the dark lasts, by what the score is when it begins or is renewed.
@@ -38,7 +40,7 @@ const (
 // darken fills in the dark for a source whose score asks for it. What costs so
 // little is not spared to those whose addresses may be forged; those that many
 // forge at once are, since of them nothing is known.
-func (e *Engine) darken(p *Probe, s *source, d *Decision) {
+func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 	now := e.clock.now
 	d.Score = int(s.score)
 	if d.Score < darkAt || d.Action != None {
@@ -63,8 +65,8 @@ func (e *Engine) darken(p *Probe, s *source, d *Decision) {
 		by = e.darkExtent(p.Source)
 	}
 	if !dark && s.marks&markDark != 0 {
-		d.Observed |= 1 << ComesBack
-		s.score = int8(min(int(s.score)+int(weighs[ComesBack].decibans), scoreCeiling))
+		d.Observed |= 1 << probe.ComesBack
+		s.score = int8(min(int(s.score)+probe.ComesBack.Decibans(), scoreCeiling))
 		d.Score = int(s.score)
 		length = darkTime(d.Score)
 	}
@@ -112,7 +114,7 @@ func (e *Engine) darkExtent(a netip.Addr) netip.Prefix {
 
 // networkDue books a scanner for its network, and reports whether that is to go
 // dark as one. A network of ours, or with a friend or a connected peer in it, never is.
-func (e *Engine) networkDue(p *Probe, s *source, now int64) (whole netip.Prefix, due bool) {
+func (e *Engine) networkDue(p *probe.Probe, s *source, now int64) (whole netip.Prefix, due bool) {
 	if e.networks.note(s.key, now) < networkAt {
 		return whole, false
 	}

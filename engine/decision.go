@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // A Decision is what to do about one probe, and why.
@@ -31,13 +33,13 @@ type Decision struct {
 	// for this probe, and there is nothing against it.
 	Release bool
 
-	Pattern    Pattern  // what the source's probes are together, so far
-	NewPattern bool     // and whether this probe made it so
-	Tool       Tool     // what sends such packets
-	Proven     bool     // the probe is a completed connection; of a reaction: such connections alone are above the trigger
-	Score      int      // decibans for the source's being a scanner, this probe included; 0 if nothing is weighed
-	Observed   Observed // what of it this probe showed
-	Known      string   // the list of Config.Known that the source is in
+	Pattern    Pattern        // what the source's probes are together, so far
+	NewPattern bool           // and whether this probe made it so
+	Tool       probe.Tool     // what sends such packets
+	Proven     bool           // the probe is a completed connection; of a reaction: such connections alone are above the trigger
+	Score      int            // decibans for the source's being a scanner, this probe included; 0 if nothing is weighed
+	Observed   probe.Observed // what of it this probe showed
+	Known      string         // the list of Config.Known that the source is in
 
 	// The evidence. Ports that other sources probed with the same packet are
 	// left out, unless decoys are to be blocked.

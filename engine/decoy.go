@@ -2,7 +2,11 @@
 
 package engine
 
-import "time"
+import (
+	"time"
+
+	"picket/internal/probe"
+)
 
 // decoys finds packets that differ in nothing but their source: nmap -D sends
 // each probe once more for each decoy, with one source port and one sequence
@@ -36,10 +40,10 @@ type copied struct {
 const decoyTime = uint32(time.Second / time.Millisecond)
 
 // see tells whether a probe is a copy of one that another source sent.
-func (d *decoys) see(p *Probe, flow uint64, from key, slot int, now int64) copied {
+func (d *decoys) see(p *probe.Probe, flow uint64, from key, slot int, now int64) copied {
 	// A datagram and a segment without a sequence number have only their ports
 	// to be told by. Well-known and equal ones are no coincidence: NTP, SIP.
-	if p.Seq == 0 && (p.SourcePort < 1024 || p.SourcePort == p.Port) || p.Technique == Connect {
+	if p.Seq == 0 && (p.SourcePort < 1024 || p.SourcePort == p.Port) || p.Technique == probe.Connect {
 		return copied{}
 	}
 	place := flow

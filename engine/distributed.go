@@ -5,6 +5,8 @@ package engine
 import (
 	"math/bits"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // distributed finds scans that many sources share: it looks at ports and not
@@ -42,12 +44,12 @@ const (
 )
 
 // lookOf folds what the packets of one tool have in common.
-func lookOf(p *Probe) uint32 {
+func lookOf(p *probe.Probe) uint32 {
 	h := p.Options ^ uint64(p.Window)<<40 ^ uint64(p.MSS)<<24 ^ uint64(p.Technique)<<8 ^ uint64(p.Protocol)
 	if p.DontFrag {
 		h ^= 1 << 63
 	}
-	if p.Protocol == ProtocolTCP {
+	if p.Protocol == probe.ProtocolTCP {
 		h ^= uint64(p.Length) << 48 // of a datagram it is the payload's, which goes by the port
 	}
 	return uint32(h*golden>>32) | 1
@@ -56,7 +58,7 @@ func lookOf(p *Probe) uint32 {
 // see counts a port that is new to its source, and reports whether the source
 // takes part in a distributed scan, whether that is news, and of how many
 // sources and ports it is.
-func (d *distributed) see(p *Probe, s *source, slot int, window, now int64) (part, news bool, sources, ports int) {
+func (d *distributed) see(p *probe.Probe, s *source, slot int, window, now int64) (part, news bool, sources, ports int) {
 	c := d.find(lookOf(p), window, now, true)
 	if c == nil {
 		return // the place belongs to another that is busy
@@ -69,9 +71,9 @@ func (d *distributed) see(p *Probe, s *source, slot int, window, now int64) (par
 	setBit(&c.ports, (uint64(p.Port)<<2|uint64(s.classAt(slot)))*golden)
 	sources, ports = countBits(&c.sources), countBits(&c.ports)
 	scale, scans := 1, severalScans
-	if p.Protocol != ProtocolTCP {
+	if p.Protocol != probe.ProtocolTCP {
 		scale, scans = 2, 2*severalScans
-	} else if s.tool.ordinary() {
+	} else if s.tool.Ordinary() {
 		scale = 2
 	}
 	alone := int(c.pairs)*4 <= ports*5 // hardly a port was asked twice
@@ -103,7 +105,7 @@ func (d *distributed) find(look uint32, window, now int64, begin bool) *cluster 
 }
 
 // scanner counts a source that scans ports by itself.
-func (d *distributed) scanner(p *Probe, window, now int64) {
+func (d *distributed) scanner(p *probe.Probe, window, now int64) {
 	if c := d.find(lookOf(p), window, now, false); c != nil {
 		c.scans++
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package engine judges probes: a [Probe] goes in, a [Decision] comes out.
+// Package engine judges probes: a [probe.Probe] goes in, a [Decision] comes out.
 //
 // It is pure. It reads no clock (time is the probe's own), does no I/O, starts
 // no goroutine and takes no lock, so the same probes give the same decisions
@@ -11,7 +11,7 @@
 // one is full a source that was not seen for long goes first, and of those
 // that came only once before those that came back.
 //
-// It needs nothing but the standard library. Where a rule has a source (an
+// It needs netipx and the standard library alone. Where a rule has a source (an
 // RFC, a kernel file, nmap's documentation), the rule's comment names it;
 // docs/patterns.md lists them all.
 package engine

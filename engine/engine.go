@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"net/netip"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // An Engine holds what is known of the sources. Make one with [New]. It is not
@@ -102,7 +104,7 @@ func (e *Engine) SetConnected(peers Prefixes) { e.connected = peers }
 // it looks at the first 32. It changes nothing that can be seen, only how
 // long they take: what is known of their sources is fetched from memory all
 // at once instead of one by one.
-func (e *Engine) Expect(probes []Probe) {
+func (e *Engine) Expect(probes []probe.Probe) {
 	n := min(len(probes), expectMost)
 	for i := range n {
 		e.ahead[i] = e.keyOf(probes[i].Source)
@@ -152,7 +154,7 @@ func (e *Engine) unmade(d *Decision) bool {
 // counts as simultaneous with it; a time that steps back further goes on from
 // where it was. A protected source is never blocked. Observe never fails,
 // never blocks and, but for a reaction, does not allocate.
-func (e *Engine) Observe(p Probe) (d Decision) {
+func (e *Engine) Observe(p probe.Probe) (d Decision) {
 	e.stats.Probes++
 	if !e.clock.advance(p.At) {
 		e.reset(p.At)
@@ -181,11 +183,11 @@ func (e *Engine) reset(at int64) {
 
 // hot reports whether the kernel holds a source that probes a port of mode m.
 // Classic mode never is: its trap must be able to complete the handshake.
-func (p *Policy) hot(m Mode) bool {
-	return p.Action == Block && p.Trigger[m] == 0 && m != Classic
+func (p *Policy) hot(m probe.Mode) bool {
+	return p.Action == Block && p.Trigger[m] == 0 && m != probe.Classic
 }
 
-func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
+func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	now := e.clock.now
 	if p.Technique.Backscatter() {
 		e.scattered(now, d)
@@ -212,7 +214,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 	}
 	s.probes++
 	d.Reason, d.Probes, d.Trigger = BelowTrigger, s.probes, pol.trigger(p)
-	if e.cfg.Trap && p.Mode == Classic && p.Technique == SYN && above == 0 {
+	if e.cfg.Trap && p.Mode == probe.Classic && p.Technique == probe.SYN && above == 0 {
 		d.Reason = Handshake
 		return
 	}
@@ -247,7 +249,7 @@ func (e *Engine) judge(p *Probe, pol *Policy, d *Decision) {
 
 // alone tells what a probe says by itself, whatever its source did before: that
 // the source is above a limit, or why the probe is let be; 0 for most.
-func (e *Engine) alone(p *Probe, k, source, target key) (above, ordinary Reason) {
+func (e *Engine) alone(p *probe.Probe, k, source, target key) (above, ordinary Reason) {
 	if p.Over {
 		return OverBudget, 0
 	}
@@ -266,7 +268,7 @@ func (e *Engine) alone(p *Probe, k, source, target key) (above, ordinary Reason)
 
 // recall returns the record of a source, as it is by now, and whether the source
 // was seen in another hour than this one last.
-func (e *Engine) recall(p *Probe, k key, now int64, d *Decision) (s *source, again bool) {
+func (e *Engine) recall(p *probe.Probe, k key, now int64, d *Decision) (s *source, again bool) {
 	s = e.sources.find(k)
 	if s == nil {
 		s = e.admit(p, k, now, d)
@@ -285,14 +287,14 @@ func (e *Engine) recall(p *Probe, k key, now int64, d *Decision) (s *source, aga
 
 // note books the port of a probe and what else it says of its source. A port
 // that cannot be read is another one each time: whoever hides it may have many.
-func (e *Engine) note(p *Probe, s *source, now8 uint8, d *Decision) (slot int, fresh bool) {
+func (e *Engine) note(p *probe.Probe, s *source, now8 uint8, d *Decision) (slot int, fresh bool) {
 	if p.Unread {
 		slot, fresh = s.noteIn(-1, 0, class(p.Protocol), now8)
 	} else if slot, fresh = s.note(p.Port, class(p.Protocol), now8); fresh {
 		s.recognise(p)
 	}
 	d.Tool = s.tool
-	if d.Proven = p.Technique == Connect && p.Sent.proves(); d.Proven {
+	if d.Proven = p.Technique == probe.Connect && p.Sent.Proves(); d.Proven {
 		s.flags |= proven
 		s.stamp[slot] |= shown
 	}
@@ -300,7 +302,7 @@ func (e *Engine) note(p *Probe, s *source, now8 uint8, d *Decision) (slot int, f
 }
 
 // count fills in what of the source's probes counts.
-func (e *Engine) count(p *Probe, s *source, target key, d *Decision) {
+func (e *Engine) count(p *probe.Probe, s *source, target key, d *Decision) {
 	all, own := s.within(class(p.Protocol))
 	d.Within, d.Copied, d.Inside, d.Targets, d.Ports = own, all-own, s.own(), s.aim(target), s.all()
 	if e.cfg.Decoys == Block {
@@ -370,14 +372,14 @@ func (e *Engine) told(s *source, d *Decision) {
 }
 
 // admit makes a record for a source that has none.
-func (e *Engine) admit(p *Probe, k key, now int64, d *Decision) *source {
+func (e *Engine) admit(p *probe.Probe, k key, now int64, d *Decision) *source {
 	horizon := now - 2*e.half
 	place, old := e.sources.room(k)
 	if old != nil {
 		e.traces.put(old, horizon)
 	}
 	s := e.sources.put(place, k)
-	if p.Technique == Connect {
+	if p.Technique == probe.Connect {
 		e.sources.saw(place) // once is enough to be worth a trace
 	}
 	if e.traces.used > 0 && e.traces.take(k, s, horizon) {
@@ -441,7 +443,7 @@ func (e *Engine) age(s *source, now int64) {
 
 // compare looks whether other sources sent the same packet. If so, the port
 // says nothing about any of them: one scans, and it cannot be told which.
-func (e *Engine) compare(p *Probe, flow uint64, s *source, slot int, now int64, d *Decision) {
+func (e *Engine) compare(p *probe.Probe, flow uint64, s *source, slot int, now int64, d *Decision) {
 	c := e.decoys.see(p, flow, s.key, slot, now)
 	if c.copies == 0 {
 		return

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // graded is the careful policy in the graded style.
@@ -38,12 +40,12 @@ func TestGraded(t *testing.T) {
 		t.Error("not in the books, or in the wrong one")
 	}
 	for i, want := range []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour} {
-		d := w.send(mode(Classic), is(Connect), port(11))
+		d := w.send(mode(probe.Classic), is(probe.Connect), port(11))
 		w.blocks(d)
 		if !d.Proven || d.For != want || d.Offence != i+1 {
 			t.Errorf("proven %v, for %v, offence %d: want %v", d.Proven, d.For, d.Offence, want)
 		}
-		w.spares(w.send(mode(Classic), is(Connect), port(15)), AlreadyBlocked)
+		w.spares(w.send(mode(probe.Classic), is(probe.Connect), port(15)), AlreadyBlocked)
 		w.wait(want + time.Minute)
 	}
 }
@@ -62,11 +64,11 @@ func TestForgeryBuysMinutes(t *testing.T) {
 		{"a port in twenty seconds", 20 * time.Second, 1000, nil},
 		{"a port in ten minutes", 10 * time.Minute, 60000, nil},
 		{"many addresses of ours", time.Second, 3, func(i int) []option { return []option{at(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String())} }},
-		{"datagrams", time.Second, 1000, func(int) []option { return []option{is(UDP)} }},
+		{"datagrams", time.Second, 1000, func(int) []option { return []option{is(probe.UDP)} }},
 		{"anything, at any time", 0, 65000, func(i int) []option {
 			r := rand.New(rand.NewPCG(uint64(i), 1))
-			options := []option{is([]Technique{SYN, FIN, ACK, UDP, Fragment}[r.IntN(5)]), mode([]Mode{Stealth, Advanced}[r.IntN(2)]), at(netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(9))}).String())}
-			return append(options, func(p *Probe) { p.Unread, p.Over = r.IntN(9) == 0, r.IntN(500) == 0 })
+			options := []option{is([]probe.Technique{probe.SYN, probe.FIN, probe.ACK, probe.UDP, probe.Fragment}[r.IntN(5)]), mode([]probe.Mode{probe.Stealth, probe.Advanced}[r.IntN(2)]), at(netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(9))}).String())}
+			return append(options, func(p *probe.Probe) { p.Unread, p.Over = r.IntN(9) == 0, r.IntN(500) == 0 })
 		}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -111,7 +113,7 @@ func TestForgeryBuysMinutes(t *testing.T) {
 // others, a port an hour, each sixteen do, as any slow scan does.
 func TestFewPacketsBuyLittle(t *testing.T) {
 	c := graded()
-	c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+	c.TCP.Trigger = [probe.Modes]int{25, 25, 25, 25}
 	w := newWorld(t, c)
 	fenced := time.Duration(0)
 	for i := range 187 {
@@ -169,11 +171,11 @@ func TestFenceRate(t *testing.T) {
 		return netip.AddrFrom4([4]byte{11 + byte(i), byte(i >> 8), byte(i >> 16), 1})
 	}
 	c := graded()
-	c.TCP.Trigger = [Modes]int{}
+	c.TCP.Trigger = [probe.Modes]int{}
 	w := newWorld(t, c)
 	fenced := 0
 	for i := range uint32(2 * fenceRate) {
-		switch d := w.send(func(p *Probe) { p.Source = addr4(i) }); d.Action {
+		switch d := w.send(func(p *probe.Probe) { p.Source = addr4(i) }); d.Action {
 		case Fence:
 			fenced++
 		default:
@@ -250,9 +252,9 @@ func TestFencedWhereSpared(t *testing.T) {
 		c.Flood = 100
 		w := newWorld(t, c)
 		for i := range uint32(200) {
-			w.send(func(p *Probe) { p.Source = addr4(i) })
+			w.send(func(p *probe.Probe) { p.Source = addr4(i) })
 		}
-		d, n := w.scan(100, 40, time.Millisecond, mode(Stealth))
+		d, n := w.scan(100, 40, time.Millisecond, mode(probe.Stealth))
 		if w.fences(d); n != 2 || !w.Flooding(w.at) {
 			t.Errorf("at probe %d, flooding %v", n, w.Flooding(w.at))
 		}
@@ -263,7 +265,7 @@ func TestFencedWhereSpared(t *testing.T) {
 			w.seq++
 			s := w.seq
 			for _, a := range []string{"203.0.113.1", "198.51.100.7"} {
-				if d := w.send(from(a), port(100+i), sport(53036), seq(s), likeTool(Nmap)); d.Action != None {
+				if d := w.send(from(a), port(100+i), sport(53036), seq(s), likeTool(probe.Nmap)); d.Action != None {
 					w.fences(d)
 					fenced[a] = i + 1
 					if d.Reason != AboveCopies || d.Pattern != Decoy {
@@ -285,7 +287,7 @@ func TestFencedWhereSpared(t *testing.T) {
 			if d, n := w.scan(100, 40, time.Second); n != 0 || d.Reason != IsOperator {
 				t.Errorf("%v: at probe %d, %v", style, n, d.Reason)
 			}
-			w.blocks(w.send(mode(Classic), is(Connect)))
+			w.blocks(w.send(mode(probe.Classic), is(probe.Connect)))
 		}
 	})
 }
@@ -296,20 +298,20 @@ func TestDividedScan(t *testing.T) {
 	const sources, each = 42, 24
 	for _, x := range []struct {
 		name string
-		tool Tool
+		tool probe.Tool
 		turn bool // one port each in turn, or one source after another
 		v6   bool
 		most int
 	}{
-		{"one after another, with nmap", Nmap, false, false, 4*24 + 38},
-		{"in turn, with nmap", Nmap, true, false, 120},
-		{"one after another, with nmap, over IPv6", Nmap, false, true, 4*24 + 38},
-		{"one after another, by connect()", Linux, false, false, 4*24 + 38},
-		{"in turn, by connect()", Linux, true, false, 120},
+		{"one after another, with nmap", probe.Nmap, false, false, 4*24 + 38},
+		{"in turn, with nmap", probe.Nmap, true, false, 120},
+		{"one after another, with nmap, over IPv6", probe.Nmap, false, true, 4*24 + 38},
+		{"one after another, by connect()", probe.Linux, false, false, 4*24 + 38},
+		{"in turn, by connect()", probe.Linux, true, false, 120},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			c := graded()
-			c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+			c.TCP.Trigger = [probe.Modes]int{25, 25, 25, 25}
 			w, told := newWorld(t, c), tally{}
 			answered := 0
 			for i := range sources * each {
@@ -348,10 +350,10 @@ func TestTriggerOfItsOwnKind(t *testing.T) {
 		w := newWorld(t, c)
 		w.scan(100, 10, time.Second)
 		for i := range 12 {
-			w.spares(w.send(is(UDP), port(200+i)), BelowTrigger)
+			w.spares(w.send(is(probe.UDP), port(200+i)), BelowTrigger)
 		}
-		w.spares(w.send(is(ICMP), port(13<<8), func(p *Probe) { p.Protocol = ProtocolICMP }), BelowTrigger)
-		d := w.send(port(110), func(p *Probe) { p.Protocol = ProtocolSCTP })
+		w.spares(w.send(is(probe.ICMP), port(13<<8), func(p *probe.Probe) { p.Protocol = probe.ProtocolICMP }), BelowTrigger)
+		d := w.send(port(110), func(p *probe.Probe) { p.Protocol = probe.ProtocolSCTP })
 		if d.Action == None || d.Within != 11 || d.Inside != 24 {
 			t.Errorf("%v: %v, %d ports of TCP and SCTP, %d of all", c.Style, d.Action, d.Within, d.Inside)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/probe"
 )
 
 // A life is a host on the default configuration and its ordinary visitors:
@@ -38,23 +39,23 @@ func newLife(t *testing.T, c *config.Config, style engine.Style) *life {
 	return &life{T: t, e: e, c: c, r: rand.New(rand.NewPCG(3, 4)), at: time.Unix(1_800_000_000, 0)}
 }
 
-var systems = [...]engine.Probe{
+var systems = [...]probe.Probe{
 	{Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 54, DontFrag: true, Length: 60},
 	{Window: 64240, MSS: 1460, Options: 0x020103010104 << 16, TTL: 113, DontFrag: true, Length: 52},
 	{Window: 65535, MSS: 1460, Options: 0x0201030101080400, TTL: 52, DontFrag: true, Length: 64},
 }
 
 // send sends one packet; a source port of 0 stands for an ephemeral one.
-func (l *life) send(src, dst string, technique engine.Technique, sport, port int) {
+func (l *life) send(src, dst string, technique probe.Technique, sport, port int) {
 	l.Helper()
 	p := systems[len(src)%len(systems)]
-	p.Technique, p.Protocol = technique, engine.ProtocolTCP
-	if technique == engine.UDP {
-		p = engine.Probe{Technique: technique, Protocol: engine.ProtocolUDP, TTL: 54, Length: 60}
+	p.Technique, p.Protocol = technique, probe.ProtocolTCP
+	if technique == probe.UDP {
+		p = probe.Probe{Technique: technique, Protocol: probe.ProtocolUDP, TTL: 54, Length: 60}
 	} else {
 		p.Seq = l.r.Uint32()
 	}
-	if technique != engine.SYN {
+	if technique != probe.SYN {
 		if p.Ack = p.Seq + 1; p.TTL > 64 {
 			p.Options = 0
 		} else if p.Options != 0 {
@@ -65,7 +66,7 @@ func (l *life) send(src, dst string, technique engine.Technique, sport, port int
 }
 
 // packet sends one as it is made, which must be answered with nothing.
-func (l *life) packet(p engine.Probe, src, dst string, sport, port int) (d engine.Decision) {
+func (l *life) packet(p probe.Probe, src, dst string, sport, port int) (d engine.Decision) {
 	l.Helper()
 	p.At, p.Source, p.Destination = l.at.UnixNano(), netip.MustParseAddr(src), netip.MustParseAddr(dst)
 	p.Port = uint16(port)
@@ -90,7 +91,7 @@ func (l *life) packet(p engine.Probe, src, dst string, sport, port int) (d engin
 // with the same sequence number.
 func (l *life) tries(src, dst string, port int) {
 	l.Helper()
-	l.send(src, dst, engine.SYN, 0, port)
+	l.send(src, dst, probe.SYN, 0, port)
 }
 
 func (l *life) wait(d time.Duration) { l.at = l.at.Add(d) }
@@ -134,21 +135,21 @@ func TestOrdinaryLife(t *testing.T) {
 		}},
 		{"traceroute, by UDP, TCP and ICMP", false, func(l *life) {
 			for hop := range 90 {
-				l.send("198.51.100.7", us, engine.UDP, 0, 33434+hop)
+				l.send("198.51.100.7", us, probe.UDP, 0, 33434+hop)
 				l.tries("198.51.100.7", us, 80)
 				l.wait(time.Second / 10)
 			}
 		}},
 		{"a resolver that answers late", true, func(l *life) {
 			for range 3000 {
-				l.send("198.51.100.53", us, engine.UDP, 53, 32768+l.r.IntN(28000))
+				l.send("198.51.100.53", us, probe.UDP, 53, 32768+l.r.IntN(28000))
 				l.wait(30 * time.Second)
 			}
 		}},
 		{"NTP, DHCP, NetBIOS, SNMP, RIP and mDNS of the neighbours", false, func(l *life) {
 			for range 2000 {
 				for _, port := range []int{123, 67, 68, 137, 138, 161, 162, 520, 546, 547, 1900, 5353, 5355} {
-					l.send("192.0.2.40", us, engine.UDP, port, port)
+					l.send("192.0.2.40", us, probe.UDP, port, port)
 				}
 				l.wait(time.Minute)
 			}
@@ -184,13 +185,13 @@ func TestOrdinaryLife(t *testing.T) {
 		{"connections that outlive conntrack", true, func(l *life) {
 			for i := range 5000 {
 				server := fmt.Sprintf("198.51.100.%d", 100+i%100)
-				l.send(server, us, []engine.Technique{engine.ACK, engine.Maimon}[i%2], []int{443, 80, 993, 5432, 8443}[i%5], 32768+l.r.IntN(28000))
+				l.send(server, us, []probe.Technique{probe.ACK, probe.Maimon}[i%2], []int{443, 80, 993, 5432, 8443}[i%5], 32768+l.r.IntN(28000))
 				l.wait(time.Second)
 			}
 		}},
 		{"the clients of a service that stopped with their connections open", true, func(l *life) {
 			for i := range 20000 {
-				l.send(fmt.Sprintf("198.51.%d.%d", 1+i%100, 1+i%250), us, []engine.Technique{engine.ACK, engine.Maimon, engine.SYN}[i%3], 0, []int{443, 80}[i%2])
+				l.send(fmt.Sprintf("198.51.%d.%d", 1+i%100, 1+i%250), us, []probe.Technique{probe.ACK, probe.Maimon, probe.SYN}[i%3], 0, []int{443, 80}[i%2])
 				l.wait(time.Millisecond)
 			}
 		}},
@@ -204,7 +205,7 @@ func TestOrdinaryLife(t *testing.T) {
 		}},
 		{"a peer that booted", true, func(l *life) {
 			for range 1000 {
-				l.send("198.51.100.70", us, engine.RST, 443, 32768+l.r.IntN(28000))
+				l.send("198.51.100.70", us, probe.RST, 443, 32768+l.r.IntN(28000))
 				l.wait(time.Second)
 			}
 		}},

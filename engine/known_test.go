@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // known is the careful policy with a list of each kind; 198.51.100.7 is who
@@ -35,7 +37,7 @@ func TestKnownIgnored(t *testing.T) {
 	}
 	// The kernel held it if the port was hot.
 	c := known("monitoring", None, false)
-	c.TCP.Trigger = [Modes]int{}
+	c.TCP.Trigger = [probe.Modes]int{}
 	if d := newWorld(t, c).send(); !d.Release {
 		t.Error("it was not released")
 	}

@@ -2,6 +2,8 @@
 
 package engine
 
+import "picket/internal/probe"
+
 // links counts the ports that the IPv6 addresses of one link ask together. Each
 // is a source of its own, and a neighbour has as many as it likes.
 type links struct {
@@ -17,7 +19,7 @@ const linkPorts = MaxTrigger
 // neighbours counts a port that a neighbour asked, and returns how many of its
 // kind the addresses of its link asked inside the window; 0 if p is no neighbour's.
 // It is for IPv6 alone.
-func (e *Engine) neighbours(p *Probe, from key, now8 uint8) int {
+func (e *Engine) neighbours(p *probe.Probe, from key, now8 uint8) int {
 	if e.cfg.Prefix6 == 128 || e.prefixOf(p.Source) != 128 {
 		return 0
 	}

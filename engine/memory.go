@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // A part of a memory is a header, and records behind a byte that says of what:
@@ -272,7 +274,7 @@ func (s *source) read(b []byte) {
 	s.score, s.marks, s.asked = int8(u8()), u8(), u16()
 	s.probes, s.copied, s.kept = u32(), u32(), u32()
 	s.half, s.flags, s.used, s.next, s.turn, s.live = u8(), u8(), u8(), u8(), u8(), u8()
-	s.named, s.tool, s.agreed, s.seen = Pattern(u8()), Tool(u8()), u8(), u8()
+	s.named, s.tool, s.agreed, s.seen = Pattern(u8()), probe.Tool(u8()), u8(), u8()
 	s.hosts = u16()
 	for i := range s.port {
 		s.port[i] = u64()
@@ -303,5 +305,5 @@ func (t *trace) read(b []byte) {
 	for i := range t.port {
 		t.port[i] = le.Uint16(b[28+2*i:])
 	}
-	t.used, t.flags, t.tool, t.agreed = b[60], b[61], Tool(b[62]), b[63]
+	t.used, t.flags, t.tool, t.agreed = b[60], b[61], probe.Tool(b[62]), b[63]
 }

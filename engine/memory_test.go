@@ -12,6 +12,8 @@ import (
 	"testing/quick"
 	"time"
 	"unsafe"
+
+	"picket/internal/probe"
 )
 
 // TestSourceRecord writes and reads records in which any bit may be set.
@@ -67,7 +69,7 @@ func TestSlowScanThroughARestart(t *testing.T) {
 		}
 		for range 200 {
 			forged++
-			w.send(func(p *Probe) { p.Source = addr4(forged) })
+			w.send(func(p *probe.Probe) { p.Source = addr4(forged) })
 		}
 		next, err := New(c, uint64(i))
 		if err != nil {
@@ -86,20 +88,20 @@ func TestSlowScanThroughARestart(t *testing.T) {
 // the first would have.
 func TestMemory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	probe := func(i int) Probe {
-		return Probe{
+	probeOf := func(i int) probe.Probe {
+		return probe.Probe{
 			At: int64(i) * 1e8, Source: netip.AddrFrom4([4]byte{198, 51, 100, byte(random.Uint32())}),
-			Destination: netip.MustParseAddr("192.0.2.1"), Protocol: ProtocolTCP, Mode: Advanced, Technique: SYN,
+			Destination: netip.MustParseAddr("192.0.2.1"), Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN,
 			Port: uint16(random.UintN(1000)), SourcePort: 40000, Seq: random.Uint32(),
 		}
 	}
-	cfg := Config{Style: BlockOnly, Sources: 256, TCP: Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}}}
+	cfg := Config{Style: BlockOnly, Sources: 256, TCP: Policy{Action: Block, Trigger: [probe.Modes]int{probe.Advanced: 5}}}
 	first, err := New(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3000 {
-		first.Observe(probe(i))
+		first.Observe(probeOf(i))
 	}
 	memory := remember(first)[0]
 	second, err := New(cfg, 2) // nobody is forgotten, so the seed does not matter
@@ -129,7 +131,7 @@ func TestMemory(t *testing.T) {
 	}
 	blocked := 0
 	for i := 3000; i < 6000; i++ {
-		p := probe(i)
+		p := probeOf(i)
 		one, two := first.Observe(p), second.Observe(p)
 		// What many sources did together in the last minutes is forgotten,
 		// and so is how much of it was told.
@@ -177,10 +179,10 @@ func recall(e *Engine, parts [][]byte) error {
 // TestMemoryIsBounded has more sources of each kind than a memory holds: those
 // of the most ports stay, and what forgers send in a name of their own does not.
 func TestMemoryIsBounded(t *testing.T) {
-	w := newWorld(t, Config{Sources: 80_000, TCP: Policy{Trigger: [Modes]int{Advanced: 31}}})
+	w := newWorld(t, Config{Sources: 80_000, TCP: Policy{Trigger: [probe.Modes]int{probe.Advanced: 31}}})
 	scanner := func(i, ports int) {
 		for p := range ports {
-			w.send(func(x *Probe) { x.Source = addr4(uint32(i)) }, port(100+p))
+			w.send(func(x *probe.Probe) { x.Source = addr4(uint32(i)) }, port(100+p))
 		}
 	}
 	for i := range 20_000 {
@@ -244,7 +246,7 @@ func FuzzRecall(f *testing.F) {
 			return
 		}
 		for i := range 64 {
-			e.Observe(Probe{At: int64(i), Source: netip.AddrFrom4([4]byte{byte(i)}), Port: uint16(i), Protocol: ProtocolTCP, Mode: Advanced})
+			e.Observe(probe.Probe{At: int64(i), Source: netip.AddrFrom4([4]byte{byte(i)}), Port: uint16(i), Protocol: probe.ProtocolTCP, Mode: probe.Advanced})
 		}
 	})
 }

@@ -2,7 +2,11 @@
 
 package engine
 
-import "time"
+import (
+	"time"
+
+	"picket/internal/probe"
+)
 
 // What comes by in ordinary life is let be: it makes no record and says nothing
 // of its source. Each kind is told by what a scan of all ports lacks, and so much
@@ -40,16 +44,16 @@ func (o *ordinary) allow(k key, most uint8, now int64) bool {
 }
 
 // letBe returns why a probe is let be, or 0.
-func (e *Engine) letBe(p *Probe, source, target key) Reason {
+func (e *Engine) letBe(p *probe.Probe, source, target key) Reason {
 	why, most := Reason(0), uint8(strangersMost)
 	switch {
-	case p.Technique != UDP && p.Technique != ACK && p.Technique != Maimon:
+	case p.Technique != probe.UDP && p.Technique != probe.ACK && p.Technique != probe.Maimon:
 		return 0
 	case e.lateAnswer(p):
 		why = LateAnswer
-	case p.Technique == UDP && traced(p):
+	case p.Technique == probe.UDP && probe.Traced(p):
 		why = Traceroute
-	case p.Technique == UDP && discovered(p) && madeOf(p) == 0 && e.neighbour(p, source, target):
+	case p.Technique == probe.UDP && probe.Discovered(p) && probe.MadeOf(p) == 0 && e.neighbour(p, source, target):
 		why, most = Discovery, neighboursMost
 	default:
 		return 0
@@ -66,29 +70,26 @@ func (e *Engine) letBe(p *Probe, source, target key) Reason {
 // conntrack has given up waiting for. It is none if it is empty, as no answer
 // is, or a segment as scanners make it: IPv4 without DF, a window of nmap's
 // without an option.
-func (e *Engine) lateAnswer(p *Probe) bool {
+func (e *Engine) lateAnswer(p *probe.Probe) bool {
 	if p.SourcePort == 0 || p.SourcePort >= e.cfg.Ephemeral || p.Port < e.cfg.Ephemeral {
 		return false
 	}
-	return madeOf(p) == 0
+	return probe.MadeOf(p) == 0
 }
 
-// traced reports whether a datagram is a traceroute's: it arrives with a time to
-// live that is all but used up, or at the ports from 33434 on that traceroute
-// counts up, one for each of 255 hops (its manual, -p).
-func traced(p *Probe) bool {
-	return p.Port >= 32768 && p.TTL <= nearTTL || p.Port >= 33434 && p.Port < 33434+255 && madeOf(p) == 0
-}
-
-// discovered reports whether a datagram answers a search of the link: from the
-// port of SSDP (UPnP Device Architecture 1.1, 1.3.3), WS-Discovery (its
-// specification, 3.1), mDNS (RFC 6762, 6.7), LLMNR (RFC 4795, 2) or NetBIOS
-// (RFC 1002, 4.2), or from any other to a port of our own programs, since SSDP
-// answers come from one that the device chooses.
-func discovered(p *Probe) bool {
-	switch p.SourcePort {
-	case 1900, 3702, 5353, 5355, 137:
-		return p.Port >= 1024
+// neighbour reports whether a source is on the same link as what it asked, by
+// the prefixes of the links, or is likely to be: private addresses (RFC 1918,
+// RFC 4193) and those of one /24 or /64 with ours.
+func (e *Engine) neighbour(p *probe.Probe, source, target key) bool {
+	if p.Source.IsPrivate() || p.Source.IsLinkLocalUnicast() {
+		return true
 	}
-	return p.SourcePort >= 1024 && p.Port >= 32768
+	if p.Source.Is4() {
+		if source.lo>>8 == target.lo>>8 {
+			return true
+		}
+	} else if source.hi == target.hi {
+		return true
+	}
+	return e.cfg.OnLink.Contains(p.Source)
 }

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/probe"
 )
 
 // What ordinary systems send, beside those of systems: what is easily taken for a
 // raw scanner. The sources are in docs/patterns.md.
-var odd = map[string]engine.Probe{
+var odd = map[string]probe.Probe{
 	"lwIP":           {Window: 5840, MSS: 1460, Options: 2 << 56, TTL: 250, Length: 44},
 	"lwIP, ESP8266":  {Window: 2144, MSS: 536, Options: 2 << 56, TTL: 120, Length: 44},
 	"lwIP, ESP32":    {Window: 5744, MSS: 1440, Options: 2 << 56, TTL: 55, Length: 44},
@@ -38,7 +39,7 @@ var odd = map[string]engine.Probe{
 	"FreeRTOS+TCP":   {Window: 2920, MSS: 1460, Options: 0x0201_0303 << 32, TTL: 120, Length: 48},
 	"a TTL of 255":   {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 245, DontFrag: true, Length: 60},
 	"SACK is off":    {Window: 29200, MSS: 1460, Options: 0x02_01_03 << 40, TTL: 54, DontFrag: true, Length: 48},
-	"Linux, ECN":     {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 54, DontFrag: true, Length: 60, Flags: engine.FlagSYN | engine.FlagECE | engine.FlagCWR},
+	"Linux, ECN":     {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 54, DontFrag: true, Length: 60, Flags: probe.FlagSYN | probe.FlagECE | probe.FlagCWR},
 	"Android, MPTCP": {Window: 65535, MSS: 1460, Options: 0x02_04_08_01_03_1e << 16, TTL: 54, DontFrag: true, Length: 72},
 }
 
@@ -48,14 +49,14 @@ func TestOddStacks(t *testing.T) {
 	n := 0
 	for name, p := range odd {
 		n++
-		p.Technique, p.Protocol, p.Seq = engine.SYN, engine.ProtocolTCP, 7
+		p.Technique, p.Protocol, p.Seq = probe.SYN, probe.ProtocolTCP, 7
 		l := newLife(t, wide(t), engine.Graded)
 		for i := range 48 {
 			for k, port := range []int{80, 443, 8883} {
 				x := p
 				x.SourcePort = uint16(49160 + 3*i + k)
 				l.packet(x, fmt.Sprintf("198.51.100.%d", n), us, 0, port)
-				if engine.RawSYN(&x) {
+				if probe.RawSYN(&x) {
 					t.Fatalf("%s: refused at the door", name)
 				}
 			}
@@ -68,7 +69,7 @@ func TestOddStacks(t *testing.T) {
 // be, with every port watched.
 func TestLetBe(t *testing.T) {
 	udp := func(l *life, src string, sport, port, payload int) {
-		l.packet(engine.Probe{Technique: engine.UDP, Protocol: engine.ProtocolUDP, TTL: 64, Length: uint16(28 + payload)}, src, us, sport, port)
+		l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 64, Length: uint16(28 + payload)}, src, us, sport, port)
 	}
 	for _, x := range []struct {
 		who string
@@ -102,7 +103,7 @@ func TestLetBe(t *testing.T) {
 			for i := range 5000 {
 				src := fmt.Sprintf("203.%d.%d.%d", i%7, i/7%250, i%251)
 				udp(l, src, 6881+i%1000, 51413, 60)
-				l.send(src, us, engine.SYN, 0, 51413)
+				l.send(src, us, probe.SYN, 0, 51413)
 				l.wait(time.Second)
 			}
 		}},
@@ -119,9 +120,9 @@ func TestLetBe(t *testing.T) {
 		}},
 		{"connections from before a reboot, of clients and of this host's own", func(l *life) {
 			for i := range 60 {
-				l.send("203.0.113.20", us, []engine.Technique{engine.ACK, engine.Maimon}[i%2], 5432, 33000+i)
-				l.send("198.51.100.21", us, engine.ACK, 40000+i, []int{443, 22, 5432}[i%3])
-				l.send("198.51.100.22", us, engine.ACK, 700+i%16, 2049) // NFS, nconnect=16
+				l.send("203.0.113.20", us, []probe.Technique{probe.ACK, probe.Maimon}[i%2], 5432, 33000+i)
+				l.send("198.51.100.21", us, probe.ACK, 40000+i, []int{443, 22, 5432}[i%3])
+				l.send("198.51.100.22", us, probe.ACK, 700+i%16, 2049) // NFS, nconnect=16
 			}
 		}},
 		{"SNMP traps, syslog, DHCP, TFTP, Wake-on-LAN of devices with an old address", func(l *life) {
@@ -138,14 +139,14 @@ func TestLetBe(t *testing.T) {
 		{"a service that restarts, a hundred clients", func(l *life) {
 			for i := range 3000 {
 				src := fmt.Sprintf("198.51.100.%d", i%100)
-				l.send(src, us, []engine.Technique{engine.ACK, engine.SYN, engine.Maimon}[i%3], 0, 8443)
+				l.send(src, us, []probe.Technique{probe.ACK, probe.SYN, probe.Maimon}[i%3], 0, 8443)
 				l.wait(50 * time.Millisecond)
 			}
 		}},
 		{"a monitoring system that asks two dozen services, every minute", func(l *life) {
 			for range 24 * 60 {
 				for _, port := range twoDozen {
-					l.send("198.51.100.62", us, engine.SYN, 0, port)
+					l.send("198.51.100.62", us, probe.SYN, 0, port)
 				}
 				udp(l, "198.51.100.62", 40000+l.r.IntN(20000), 161, 40)
 				l.wait(time.Minute)
@@ -153,24 +154,24 @@ func TestLetBe(t *testing.T) {
 		}},
 		{"an administrator who tries ports for SSH, one who tries RDP, one who mistypes", func(l *life) {
 			for _, port := range []int{22, 222, 2222, 22222, 2200, 22} {
-				l.send("198.51.100.70", us, engine.SYN, 0, port)
+				l.send("198.51.100.70", us, probe.SYN, 0, port)
 			}
 			for _, port := range []int{3389, 3390, 3389, 33389} {
-				l.send("198.51.100.71", us, engine.SYN, 0, port)
+				l.send("198.51.100.71", us, probe.SYN, 0, port)
 			}
 			for _, port := range []int{8080, 8008, 8081, 8888, 9090, 8443} {
-				l.send("198.51.100.72", us, engine.SYN, 0, port)
+				l.send("198.51.100.72", us, probe.SYN, 0, port)
 			}
 			for _, port := range []int{25, 110, 143, 23, 21, 80} {
-				l.send("198.51.100.73", us, engine.SYN, 0, port)
+				l.send("198.51.100.73", us, probe.SYN, 0, port)
 			}
 		}},
 		{"visitors of a page with links to wrong ports", func(l *life) {
 			for i := range 400 {
 				src := fmt.Sprintf("203.0.%d.%d", i/200, i%200)
 				for _, port := range []int{8080, 3000, 9999} {
-					l.send(src, us, engine.SYN, 0, port)
-					l.send(src, us, engine.SYN, 0, port)
+					l.send(src, us, probe.SYN, 0, port)
+					l.send(src, us, probe.SYN, 0, port)
 				}
 				l.wait(time.Minute)
 			}
@@ -178,35 +179,35 @@ func TestLetBe(t *testing.T) {
 		{"a domain member, a printer search, an NFS client, a mail program", func(l *life) {
 			for range 20 {
 				for _, port := range []int{135, 445, 389, 88, 464, 636, 3268, 53, 139} {
-					l.send("198.51.100.80", us, engine.SYN, 0, port)
+					l.send("198.51.100.80", us, probe.SYN, 0, port)
 				}
 				udp(l, "198.51.100.80", 50001, 389, 160)
 				udp(l, "198.51.100.80", 50002, 88, 200)
 				for _, port := range []int{631, 80, 515, 9100, 443} {
-					l.send("192.0.2.81", us, engine.SYN, 0, port)
+					l.send("192.0.2.81", us, probe.SYN, 0, port)
 				}
 				for _, port := range []int{111, 2049, 20048} {
-					l.send("192.0.2.82", us, engine.SYN, 0, port)
+					l.send("192.0.2.82", us, probe.SYN, 0, port)
 				}
 				for _, port := range []int{993, 143, 995, 110, 465, 587, 25, 80, 443} {
-					l.send("198.51.100.83", us, engine.SYN, 0, port)
+					l.send("198.51.100.83", us, probe.SYN, 0, port)
 				}
 				l.wait(time.Hour)
 			}
 		}},
 		{"an FTP client in passive mode, one in active mode", func(l *life) {
 			for i := range 8 {
-				l.send("198.51.100.84", us, engine.SYN, 0, 50000+i*13)
-				l.send("198.51.100.85", us, engine.SYN, 20, 40000+i*17)
+				l.send("198.51.100.84", us, probe.SYN, 0, 50000+i*13)
+				l.send("198.51.100.85", us, probe.SYN, 20, 40000+i*17)
 				l.wait(time.Second)
 			}
 		}},
 		{"traceroutes, by datagrams and to a closed port", func(l *life) {
 			for hop := range 90 {
-				l.packet(engine.Probe{Technique: engine.UDP, Protocol: engine.ProtocolUDP, TTL: uint8(1 + hop/3), Length: 60}, "198.51.100.86", us, 40000+hop, 33434+hop)
-				l.packet(engine.Probe{Technique: engine.UDP, Protocol: engine.ProtocolUDP, TTL: 1 + uint8(hop%3), Length: 1500}, "198.51.100.87", us, 40000, 44444+hop)
+				l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: uint8(1 + hop/3), Length: 60}, "198.51.100.86", us, 40000+hop, 33434+hop)
+				l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 1 + uint8(hop%3), Length: 1500}, "198.51.100.87", us, 40000, 44444+hop)
 				p := odd["tcptraceroute"]
-				p.Technique, p.Protocol, p.Seq = engine.SYN, engine.ProtocolTCP, uint32(hop)
+				p.Technique, p.Protocol, p.Seq = probe.SYN, probe.ProtocolTCP, uint32(hop)
 				p.TTL = uint8(1 + hop/3)
 				l.packet(p, "198.51.100.88", us, 50000+hop, 443)
 				l.wait(time.Second / 10)
@@ -229,22 +230,22 @@ func TestNoScanHides(t *testing.T) {
 	for _, x := range []struct {
 		as   string
 		most int
-		make func(i int) (p engine.Probe, sport, port int)
+		make func(i int) (p probe.Probe, sport, port int)
 	}{
-		{"late answers of a resolver", 230, func(i int) (engine.Probe, int, int) {
-			return engine.Probe{Technique: engine.UDP, Protocol: engine.ProtocolUDP, TTL: 54, Length: 80}, 53, 32768 + i
+		{"late answers of a resolver", 230, func(i int) (probe.Probe, int, int) {
+			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 54, Length: 80}, 53, 32768 + i
 		}},
-		{"nothing that a resolver says", 30, func(i int) (engine.Probe, int, int) {
-			return engine.Probe{Technique: engine.UDP, Protocol: engine.ProtocolUDP, TTL: 54, Length: 28}, 53, 32768 + i
+		{"nothing that a resolver says", 30, func(i int) (probe.Probe, int, int) {
+			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 54, Length: 28}, 53, 32768 + i
 		}},
-		{"segments of a web server", 230, func(i int) (engine.Probe, int, int) {
-			return engine.Probe{Technique: engine.ACK, Protocol: engine.ProtocolTCP, TTL: 54, Length: 52, DontFrag: true, Ack: 7, Seq: uint32(i), Window: 501}, 80, 32768 + i
+		{"segments of a web server", 230, func(i int) (probe.Probe, int, int) {
+			return probe.Probe{Technique: probe.ACK, Protocol: probe.ProtocolTCP, TTL: 54, Length: 52, DontFrag: true, Ack: 7, Seq: uint32(i), Window: 501}, 80, 32768 + i
 		}},
-		{"nmap's segments from port 80", 5, func(i int) (engine.Probe, int, int) {
-			return engine.Probe{Technique: engine.ACK, Protocol: engine.ProtocolTCP, TTL: 54, Length: 40, Ack: 7, Seq: 7, Window: 1024}, 80, 32768 + i
+		{"nmap's segments from port 80", 5, func(i int) (probe.Probe, int, int) {
+			return probe.Probe{Technique: probe.ACK, Protocol: probe.ProtocolTCP, TTL: 54, Length: 40, Ack: 7, Seq: 7, Window: 1024}, 80, 32768 + i
 		}},
-		{"a traceroute to every port", 230, func(i int) (engine.Probe, int, int) {
-			return engine.Probe{Technique: engine.UDP, Protocol: engine.ProtocolUDP, TTL: 3, Length: 60}, 40000, 33000 + i
+		{"a traceroute to every port", 230, func(i int) (probe.Probe, int, int) {
+			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 3, Length: 60}, 40000, 33000 + i
 		}},
 	} {
 		l := newLife(t, wide(t), engine.Graded)

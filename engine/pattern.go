@@ -2,7 +2,11 @@
 
 package engine
 
-import "time"
+import (
+	"time"
+
+	"picket/internal/probe"
+)
 
 // A Pattern is what many probes are together. The zero Pattern is none.
 // docs/patterns.md has a section on each.
@@ -56,7 +60,7 @@ const (
 )
 
 // name finds what the source's probes are together, and whether that is news.
-func (e *Engine) name(p *Probe, s *source, slot int, fresh bool, now8 uint8, d *Decision) {
+func (e *Engine) name(p *probe.Probe, s *source, slot int, fresh bool, now8 uint8, d *Decision) {
 	pattern, bit := s.named, uint8(0)
 	if fresh || d.Sources > 0 || d.Targets >= patternAt && (pattern == NoPattern || pattern == Distributed) {
 		pattern = e.pattern(s, now8, d)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // patterns sends what f sends and returns how often each pattern was told.
@@ -39,7 +41,7 @@ func TestNames(t *testing.T) {
 				w := newWorld(t, careful())
 				var options []option
 				if stealth {
-					options = append(options, mode(Stealth))
+					options = append(options, mode(probe.Stealth))
 				}
 				d, n := w.scan(100, 40, x.pause, options...)
 				if stealth && x.pause > 10*time.Minute {
@@ -65,7 +67,7 @@ func TestNames(t *testing.T) {
 	})
 	t.Run("single hot probe", func(t *testing.T) {
 		c := careful()
-		c.TCP.Trigger = [Modes]int{}
+		c.TCP.Trigger = [probe.Modes]int{}
 		w := newWorld(t, c)
 		if d := w.send(); d.Pattern != NoPattern || d.Evidence() == "" {
 			t.Errorf("one probe is %q: %q", d.Pattern, d.Evidence())
@@ -97,7 +99,7 @@ func TestSweep(t *testing.T) {
 func TestSweepAmidDistributed(t *testing.T) {
 	w, told := newWorld(t, careful()), tally{}
 	for i := range 50 {
-		told.count(w.send(from(fmt.Sprintf("203.0.113.%d", i+1)), port(i+1), likeTool(Nmap)))
+		told.count(w.send(from(fmt.Sprintf("203.0.113.%d", i+1)), port(i+1), likeTool(probe.Nmap)))
 		w.wait(time.Second)
 	}
 	if told[Distributed] != 1 {
@@ -105,7 +107,7 @@ func TestSweepAmidDistributed(t *testing.T) {
 	}
 	var last Decision
 	for i := range 9 {
-		last = told.count(w.send(at(fmt.Sprintf("192.0.2.%d", i+1)), likeTool(Nmap)))
+		last = told.count(w.send(at(fmt.Sprintf("192.0.2.%d", i+1)), likeTool(probe.Nmap)))
 	}
 	if told[Sweep] != 1 || last.Pattern != Sweep {
 		t.Errorf("told %v, at last %q", told, last.Pattern)
@@ -160,7 +162,7 @@ func TestDecoys(t *testing.T) {
 			w.seq++
 			s := w.seq
 			for i := range 11 {
-				d := told.count(w.send(senders(i), port(100+p), sport(53036), seq(s), likeTool(Nmap)))
+				d := told.count(w.send(senders(i), port(100+p), sport(53036), seq(s), likeTool(probe.Nmap)))
 				if d.Action == Block {
 					blocked[d.Source] = true
 				}
@@ -193,7 +195,7 @@ func TestDecoys(t *testing.T) {
 	})
 	t.Run("blocked with trigger 0", func(t *testing.T) {
 		c := careful()
-		c.TCP.Trigger = [Modes]int{}
+		c.TCP.Trigger = [probe.Modes]int{}
 		if _, blocked, _ := scan(newWorld(t, c), 3); len(blocked) != 11 {
 			t.Errorf("blocked %v", blocked)
 		}
@@ -208,13 +210,13 @@ func TestDecoys(t *testing.T) {
 	t.Run("and the one who proves himself", func(t *testing.T) {
 		w := newWorld(t, careful())
 		scan(w, 20)
-		w.blocks(w.send(senders(4), mode(Classic), is(Connect)))
+		w.blocks(w.send(senders(4), mode(probe.Classic), is(probe.Connect)))
 	})
 	t.Run("strangers with the same ports are none", func(t *testing.T) {
 		w := newWorld(t, careful())
 		for i := range 50 {
-			for _, x := range []struct{ service, technique option }{{port(123), is(UDP)}, {port(5060), is(UDP)}, {port(22), is(SYN)}} {
-				var p Probe
+			for _, x := range []struct{ service, technique option }{{port(123), is(probe.UDP)}, {port(5060), is(probe.UDP)}, {port(22), is(probe.SYN)}} {
+				var p probe.Probe
 				x.service(&p)
 				if d := w.send(senders(i), x.service, sport(int(p.Port)), x.technique); d.Pattern == Decoy {
 					t.Errorf("port %d: %v", p.Port, d)
@@ -230,7 +232,7 @@ func TestDecoys(t *testing.T) {
 func TestStrangersAreNoDecoys(t *testing.T) {
 	w, told, r := newWorld(t, careful()), tally{}, rand.New(rand.NewPCG(1, 2))
 	for i := range 20_000 {
-		told.count(w.send(is(UDP), port(9), sport(32768+r.IntN(28232)), func(p *Probe) { p.Source = addr4(uint32(i)) }))
+		told.count(w.send(is(probe.UDP), port(9), sport(32768+r.IntN(28232)), func(p *probe.Probe) { p.Source = addr4(uint32(i)) }))
 		w.wait(5 * time.Millisecond)
 	}
 	if told[Decoy] > 3 {
@@ -267,13 +269,13 @@ func TestDistributed(t *testing.T) {
 		options []option
 		want    int
 	}{
-		{"ten sources with two ports each share a scan", shape{10, 2}, time.Second, []option{likeTool(Nmap)}, 1},
-		{"and so do fifty with three", shape{50, 3}, time.Second, []option{likeTool(Nmap)}, 1},
-		{"and a hundred with one", shape{100, 1}, time.Second, []option{likeTool(ZMap)}, 1},
-		{"four are too few", shape{4, 3}, time.Second, []option{likeTool(Nmap)}, 0},
+		{"ten sources with two ports each share a scan", shape{10, 2}, time.Second, []option{likeTool(probe.Nmap)}, 1},
+		{"and so do fifty with three", shape{50, 3}, time.Second, []option{likeTool(probe.Nmap)}, 1},
+		{"and a hundred with one", shape{100, 1}, time.Second, []option{likeTool(probe.ZMap)}, 1},
+		{"four are too few", shape{4, 3}, time.Second, []option{likeTool(probe.Nmap)}, 0},
 		{"ordinary systems need to be more", shape{10, 2}, time.Second, nil, 0},
 		{"as these", shape{40, 2}, time.Second, nil, 1},
-		{"an hour between them is too long to tell", shape{10, 2}, time.Hour, []option{likeTool(Nmap)}, 0},
+		{"an hour between them is too long to tell", shape{10, 2}, time.Hour, []option{likeTool(probe.Nmap)}, 0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			told, evidence, blocked := run(careful(), x.shape, x.pause, x.options...)
@@ -288,7 +290,7 @@ func TestDistributed(t *testing.T) {
 	t.Run("who takes part is blocked if the operator says so", func(t *testing.T) {
 		c := careful()
 		c.Distributed = Block
-		if _, _, blocked := run(c, shape{50, 3}, time.Second, likeTool(Nmap)); blocked < 30 {
+		if _, _, blocked := run(c, shape{50, 3}, time.Second, likeTool(probe.Nmap)); blocked < 30 {
 			t.Errorf("%d of 50 blocked", blocked)
 		}
 	})
@@ -296,7 +298,7 @@ func TestDistributed(t *testing.T) {
 		w, told := newWorld(t, careful()), tally{}
 		r := rand.New(rand.NewPCG(1, 2))
 		for range 20000 {
-			told.count(w.send(func(p *Probe) { p.Source = addr4(r.Uint32N(3000)) }, port([]int{23, 2323, 80, 8080, 22}[r.IntN(5)]), likeTool(ZMap)))
+			told.count(w.send(func(p *probe.Probe) { p.Source = addr4(r.Uint32N(3000)) }, port([]int{23, 2323, 80, 8080, 22}[r.IntN(5)]), likeTool(probe.ZMap)))
 			w.wait(time.Second / 3)
 		}
 		if told[Distributed] != 0 {
@@ -311,7 +313,7 @@ func TestFlood(t *testing.T) {
 		t.Run(fmt.Sprintf("trigger 0 is %v", hot), func(t *testing.T) {
 			c := careful()
 			if hot {
-				c.TCP.Trigger = [Modes]int{}
+				c.TCP.Trigger = [probe.Modes]int{}
 			}
 			c.Sources = 1 << 14 // so that the scanner is forgotten between its probes
 			w, told := newWorld(t, c), tally{}
@@ -319,7 +321,7 @@ func TestFlood(t *testing.T) {
 			blocked, found, slow := 0, false, false
 			const scanner, slowScanner = "203.0.113.9", "203.0.113.77"
 			for i := range 1_000_000 {
-				d := told.count(w.send(func(p *Probe) { p.Source = addr4(r.Uint32N(1 << 24)) }, port(1+i%1000)))
+				d := told.count(w.send(func(p *probe.Probe) { p.Source = addr4(r.Uint32N(1 << 24)) }, port(1+i%1000)))
 				if d.Action == Block {
 					blocked++
 				}
@@ -364,7 +366,7 @@ func TestSlowScanThroughFloods(t *testing.T) {
 	for i := range 30 {
 		for range 1000 {
 			forged++
-			w.send(func(p *Probe) { p.Source = addr4(forged) }, port(i))
+			w.send(func(p *probe.Probe) { p.Source = addr4(forged) }, port(i))
 		}
 		d := w.send(from("203.0.113.9"), port(100+i))
 		if d.Action == Block {
@@ -383,10 +385,10 @@ func TestSlowScanThroughFloods(t *testing.T) {
 
 func TestIPv6Prefixes(t *testing.T) {
 	c := careful()
-	c.TCP.Trigger = [Modes]int{}
+	c.TCP.Trigger = [probe.Modes]int{}
 	c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
 	c.Protected = NewPrefixes(netip.MustParsePrefix("2001:db8:2::53/128"))
-	proof := []option{mode(Classic), is(Connect)}
+	proof := []option{mode(probe.Classic), is(probe.Connect)}
 	for _, x := range []struct {
 		name, network, want string
 		how                 []option

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 func TestTriggers(t *testing.T) {
@@ -18,10 +20,10 @@ func TestTriggers(t *testing.T) {
 		want    int // the probe that is reacted to
 	}{
 		{"the eleventh port of a stranger is one too many", nil, time.Second, 11},
-		{"the second stealth port is", []option{mode(Stealth)}, time.Second, 2},
-		{"the eleventh of one who uses nmap is, unless said otherwise", []option{likeTool(Nmap)}, time.Second, 11},
-		{"the second stealth port is, with nmap or without", []option{mode(Stealth), likeTool(Nmap)}, time.Second, 2},
-		{"a datagram's source is forged more easily", []option{is(UDP)}, time.Second, 13},
+		{"the second stealth port is", []option{mode(probe.Stealth)}, time.Second, 2},
+		{"the eleventh of one who uses nmap is, unless said otherwise", []option{likeTool(probe.Nmap)}, time.Second, 11},
+		{"the second stealth port is, with nmap or without", []option{mode(probe.Stealth), likeTool(probe.Nmap)}, time.Second, 2},
+		{"a datagram's source is forged more easily", []option{is(probe.UDP)}, time.Second, 13},
 		{"a scan of one port in 15 seconds (nmap -T1) is found", nil, 15 * time.Second, 11},
 		{"a scan of one port in five minutes (nmap -T0) is found", nil, 5 * time.Minute, 16},
 		{"a scan of one port in five hours is found", nil, 5 * time.Hour, 16},
@@ -41,7 +43,7 @@ func TestToolTrigger(t *testing.T) {
 	c := careful()
 	c.ToolTrigger = 3
 	w := newWorld(t, c)
-	if d, n := w.scan(100, 40, time.Second, likeTool(Nmap)); n != 4 || !d.Lowered || d.Trigger != 3 || d.Tool != Nmap {
+	if d, n := w.scan(100, 40, time.Second, likeTool(probe.Nmap)); n != 4 || !d.Lowered || d.Trigger != 3 || d.Tool != probe.Nmap {
 		t.Errorf("nmap: probe %d, %+v", n, d)
 	}
 	if d, n := w.scan(100, 40, time.Second, from("198.51.100.8")); n != 11 || d.Lowered || d.Tool.String() != "" {
@@ -49,9 +51,9 @@ func TestToolTrigger(t *testing.T) {
 	}
 	n := 0
 	for i := range 40 { // one in three packets looks like nmap's by chance
-		tool := Linux
+		tool := probe.Linux
 		if i%3 == 0 {
-			tool = Nmap
+			tool = probe.Nmap
 		}
 		if d := w.send(from("198.51.100.9"), port(100+i), likeTool(tool)); d.Action != None {
 			n = i + 1
@@ -66,7 +68,7 @@ func TestToolTrigger(t *testing.T) {
 // A monitoring system asks for the same ports again and again.
 func TestSlowTakesNewPorts(t *testing.T) {
 	c := careful()
-	c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+	c.TCP.Trigger = [probe.Modes]int{25, 25, 25, 25}
 	for _, pause := range []time.Duration{time.Hour, 9 * time.Hour, 5 * 24 * time.Hour} {
 		w := newWorld(t, c)
 		for range 50 {
@@ -81,7 +83,7 @@ func TestSlowTakesNewPorts(t *testing.T) {
 
 func TestTriggerZeroBlocksEachAtOnce(t *testing.T) {
 	c := careful()
-	c.TCP.Trigger = [Modes]int{}
+	c.TCP.Trigger = [probe.Modes]int{}
 	w := newWorld(t, c)
 	for i := range byte(200) {
 		src := netip.AddrFrom4([4]byte{203, 0, 113, i})
@@ -128,7 +130,7 @@ func TestOffendersStayLonger(t *testing.T) {
 			for i, want := range x.want {
 				var d Decision
 				if x.proven {
-					d = w.send(mode(Classic), is(Connect), port(11))
+					d = w.send(mode(probe.Classic), is(probe.Connect), port(11))
 				} else {
 					d, _ = w.scan(200, 40, time.Second)
 				}
@@ -149,7 +151,7 @@ func TestOffendersStayLonger(t *testing.T) {
 // its name: a reaction is proven only by connections that are above the trigger
 // by themselves.
 func TestProofIsOfTheEvidence(t *testing.T) {
-	connect := func(n int) []option { return []option{mode(Classic), is(Connect), port(n)} }
+	connect := func(n int) []option { return []option{mode(probe.Classic), is(probe.Connect), port(n)} }
 	peer := NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("2001:db8:1:1::5/128"))
 	t.Run("not by a connection of a neighbour", func(t *testing.T) {
 		w := newWorld(t, careful())
@@ -170,7 +172,7 @@ func TestProofIsOfTheEvidence(t *testing.T) {
 	})
 	t.Run("not by too few, and by enough", func(t *testing.T) {
 		c := careful()
-		c.TCP.Trigger[Classic] = 2
+		c.TCP.Trigger[probe.Classic] = 2
 		w := newWorld(t, c)
 		for i := range 2 {
 			if d := w.send(connect(11 + i)...); d.Action != None || !d.Proven {
@@ -276,7 +278,7 @@ func TestBlockedSource(t *testing.T) {
 
 func TestFriends(t *testing.T) {
 	c := careful()
-	c.TCP.Trigger = [Modes]int{}
+	c.TCP.Trigger = [probe.Modes]int{}
 	c.Protected = NewPrefixes(netip.MustParsePrefix("198.51.100.0/29"), netip.MustParsePrefix("2001:db8:7::/48"))
 	w := newWorld(t, c)
 	w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.9/32")))
@@ -290,19 +292,19 @@ func TestFriends(t *testing.T) {
 			t.Errorf("%s stays held", x.who)
 		}
 	}
-	d := w.send(from("198.51.100.9"), mode(Classic), is(Connect))
+	d := w.send(from("198.51.100.9"), mode(probe.Classic), is(probe.Connect))
 	w.blocks(d) // it scans with its own hands
 	w.blocks(w.send(from("198.51.100.8")))
 }
 
 func TestUnprovenRate(t *testing.T) {
 	c := careful()
-	c.TCP.Trigger = [Modes]int{}
+	c.TCP.Trigger = [probe.Modes]int{}
 	c.UnprovenRate = 60
 	w := newWorld(t, c)
 	count := func(n int, pause time.Duration, proof ...option) (blocked int) {
 		for i := range n {
-			if d := w.send(append([]option{func(p *Probe) { p.Source = addr4(w.seq + uint32(i)) }}, proof...)...); d.Action == Block {
+			if d := w.send(append([]option{func(p *probe.Probe) { p.Source = addr4(w.seq + uint32(i)) }}, proof...)...); d.Action == Block {
 				blocked++
 			} else {
 				w.spares(d, TooMany)
@@ -318,7 +320,7 @@ func TestUnprovenRate(t *testing.T) {
 	if n := count(100, time.Millisecond); n < 10 || n > 12 {
 		t.Errorf("%d blocked ten seconds later, want 10", n)
 	}
-	if n := count(100, time.Millisecond, mode(Classic), is(Connect)); n != 100 {
+	if n := count(100, time.Millisecond, mode(probe.Classic), is(probe.Connect)); n != 100 {
 		t.Errorf("%d of 100 proven ones blocked", n)
 	}
 }
@@ -327,7 +329,7 @@ func TestBackscatterIsNobodysFault(t *testing.T) {
 	w := newWorld(t, careful())
 	told := 0
 	for i := range 5000 {
-		d := w.send(is([]Technique{RST, SYNACK, ICMPError, SCTPAnswer}[i%4]), port(i))
+		d := w.send(is([]probe.Technique{probe.RST, probe.SYNACK, probe.ICMPError, probe.SCTPAnswer}[i%4]), port(i))
 		w.spares(d, Backscatter)
 		if d.NewPattern {
 			told++
@@ -348,8 +350,8 @@ func TestBackscatterIsNobodysFault(t *testing.T) {
 func TestLateAnswers(t *testing.T) {
 	w := newWorld(t, careful())
 	for i, service := range []int{53, 123, 443, 993, 3306, 5432, 8080, 8443, 27017} {
-		for j, technique := range []Technique{UDP, ACK, Maimon} {
-			w.spares(w.send(sport(service), port(40000+100*i+j), is(technique), from(fmt.Sprintf("198.51.100.%d", i)), func(p *Probe) { p.Ack = 1 }), LateAnswer)
+		for j, technique := range []probe.Technique{probe.UDP, probe.ACK, probe.Maimon} {
+			w.spares(w.send(sport(service), port(40000+100*i+j), is(technique), from(fmt.Sprintf("198.51.100.%d", i)), func(p *probe.Probe) { p.Ack = 1 }), LateAnswer)
 		}
 	}
 	w.spares(w.send(sport(53), port(40000)), BelowTrigger) // a SYN answers nothing
@@ -359,19 +361,19 @@ func TestLateAnswers(t *testing.T) {
 // others makes the engine forget how many there were, and none gets them excused.
 func TestLateAnswersAreBounded(t *testing.T) {
 	for _, style := range []Style{Graded, BlockOnly} {
-		for _, technique := range []Technique{UDP, ACK, Maimon} {
+		for _, technique := range []probe.Technique{probe.UDP, probe.ACK, probe.Maimon} {
 			for _, flood := range []int{0, 1, 100} {
 				c := careful()
 				c.Style = style
-				c.TCP.Trigger, c.UDP.Trigger = [Modes]int{25, 25, 25, 25}, [Modes]int{25, 25, 25, 25}
+				c.TCP.Trigger, c.UDP.Trigger = [probe.Modes]int{25, 25, 25, 25}, [probe.Modes]int{25, 25, 25, 25}
 				w := newWorld(t, c)
 				var d Decision
 				n := 0
 				for n < 1000 && d.Action == None {
-					d = w.send(sport(53), port(32768+n*7), is(technique), func(p *Probe) { p.Options = 0; p.Ack = 1 })
+					d = w.send(sport(53), port(32768+n*7), is(technique), func(p *probe.Probe) { p.Options = 0; p.Ack = 1 })
 					n++
 					for range flood {
-						w.send(func(p *Probe) { p.Source = addr4(w.seq >> 1) }, sport(53), port(40000), is(technique))
+						w.send(func(p *probe.Probe) { p.Source = addr4(w.seq >> 1) }, sport(53), port(40000), is(technique))
 					}
 				}
 				if n < 25 || n > 40 || d.Action == None || d.Proven || flood == 0 && d.Reason != AboveAnswers {
@@ -386,7 +388,9 @@ func TestLateAnswersAreBounded(t *testing.T) {
 func TestUnreadPorts(t *testing.T) {
 	for _, c := range []Config{careful(), graded()} {
 		w := newWorld(t, c)
-		deep := func(p *Probe) { p.Unread, p.Port, p.SourcePort, p.Seq, p.Technique = true, 0, 0, 0, Unknown }
+		deep := func(p *probe.Probe) {
+			p.Unread, p.Port, p.SourcePort, p.Seq, p.Technique = true, 0, 0, 0, probe.Unknown
+		}
 		for i := range 10 {
 			if d := w.send(deep); d.Reason != BelowTrigger || d.Within != i+1 {
 				t.Fatalf("%v: probe %d: %v, %d ports", c.Style, i+1, d.Reason, d.Within)
@@ -400,7 +404,7 @@ func TestUnreadPorts(t *testing.T) {
 
 // What the kernel says of a source counts, whatever the packet that it says it by is.
 func TestOverBudget(t *testing.T) {
-	over := func(p *Probe) { p.Over = true }
+	over := func(p *probe.Probe) { p.Over = true }
 	for _, c := range []Config{careful(), graded()} {
 		w := newWorld(t, c)
 		w.send(seq(5), sport(4000))
@@ -408,11 +412,11 @@ func TestOverBudget(t *testing.T) {
 		if d.Reason != OverBudget || d.Action == None || d.Proven {
 			t.Errorf("%v: %v, %v", c.Style, d.Action, d.Reason)
 		}
-		d = w.send(from("203.0.113.5"), sport(53), port(40000), is(UDP), over) // a late answer
+		d = w.send(from("203.0.113.5"), sport(53), port(40000), is(probe.UDP), over) // a late answer
 		if d.Reason != OverBudget || d.Action == None {
 			t.Errorf("%v: %v, %v", c.Style, d.Action, d.Reason)
 		}
-		w.spares(w.send(from("203.0.113.6"), is(RST), over), Backscatter) // somebody forges our address
+		w.spares(w.send(from("203.0.113.6"), is(probe.RST), over), Backscatter) // somebody forges our address
 		c.Protected = NewPrefixes(netip.MustParsePrefix("203.0.113.0/24"))
 		w = newWorld(t, c)
 		w.spares(w.send(from("203.0.113.5"), over), IsProtected)
@@ -425,7 +429,7 @@ func TestLinkBound(t *testing.T) {
 	for addresses, most := range map[int]int{2: 34, 3: 35, 6: 38} {
 		for _, network := range []string{"2001:db8:1::%x", "fe80::%x"} {
 			c := graded()
-			c.TCP.Trigger = [Modes]int{25, 25, 25, 25}
+			c.TCP.Trigger = [probe.Modes]int{25, 25, 25, 25}
 			c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
 			w := newWorld(t, c)
 			answered := 0
@@ -459,12 +463,12 @@ func TestLinkBound(t *testing.T) {
 }
 
 func TestBeganWith(t *testing.T) {
-	for text, want := range map[string]Sent{
-		"": SentNothing, "GET / HTTP/1.1\r\n": SentHTTP, "PRI * HTTP/2.0\r\n": SentHTTP, "OPTIONS http://192.0.2.1/ HTTP/1.1\r\n": SentHTTP,
-		"\x16\x03\x01\x02\x00\x01": SentTLS, "\x16": SentTLS, "\x16\x05": SentOther, "SSH-2.0-x\r\n": SentOther, "USER root\r\n": SentOther,
-		"GET": SentOther, "GET ": SentOther, "G /": SentOther, "\x00": SentOther, " / ": SentOther,
+	for text, want := range map[string]probe.Sent{
+		"": probe.SentNothing, "GET / HTTP/1.1\r\n": probe.SentHTTP, "PRI * HTTP/2.0\r\n": probe.SentHTTP, "OPTIONS http://192.0.2.1/ HTTP/1.1\r\n": probe.SentHTTP,
+		"\x16\x03\x01\x02\x00\x01": probe.SentTLS, "\x16": probe.SentTLS, "\x16\x05": probe.SentOther, "SSH-2.0-x\r\n": probe.SentOther, "USER root\r\n": probe.SentOther,
+		"GET": probe.SentOther, "GET ": probe.SentOther, "G /": probe.SentOther, "\x00": probe.SentOther, " / ": probe.SentOther,
 	} {
-		if got := BeganWith([]byte(text)); got != want {
+		if got := probe.BeganWith([]byte(text)); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
@@ -473,26 +477,26 @@ func TestBeganWith(t *testing.T) {
 // A connection that begins as a browser's is evidence and proves nothing; the same
 // connection is told when it was accepted and when it is known how it began.
 func TestTrapProof(t *testing.T) {
-	sent := func(s Sent) option { return func(p *Probe) { p.Sent = s } }
-	trap := func(n int, s Sent) []option {
-		return []option{mode(Classic), is(Connect), port(n), sport(50000), seq(0), sent(s)}
+	sent := func(s probe.Sent) option { return func(p *probe.Probe) { p.Sent = s } }
+	trap := func(n int, s probe.Sent) []option {
+		return []option{mode(probe.Classic), is(probe.Connect), port(n), sport(50000), seq(0), sent(s)}
 	}
-	for _, s := range []Sent{SentNothing, SentOther} {
+	for _, s := range []probe.Sent{probe.SentNothing, probe.SentOther} {
 		c := graded()
-		c.TCP.Trigger[Classic] = 1
+		c.TCP.Trigger[probe.Classic] = 1
 		w := newWorld(t, c)
-		w.spares(w.send(trap(1, SentNotYet)...), BelowTrigger)
+		w.spares(w.send(trap(1, probe.SentNotYet)...), BelowTrigger)
 		w.spares(w.send(trap(1, s)...), BelowTrigger)
-		w.fences(w.send(trap(7, SentNotYet)...)) // two trap ports, and not proven yet
+		w.fences(w.send(trap(7, probe.SentNotYet)...)) // two trap ports, and not proven yet
 		d := w.send(trap(7, s)...)
 		w.blocks(d)
 		if !d.Proven || d.Reason != AboveTrigger {
 			t.Errorf("proven %v, %v", d.Proven, d.Reason)
 		}
 	}
-	for _, s := range []Sent{SentHTTP, SentTLS} {
+	for _, s := range []probe.Sent{probe.SentHTTP, probe.SentTLS} {
 		c := graded()
-		c.TCP.Trigger[Classic] = 1
+		c.TCP.Trigger[probe.Classic] = 1
 		w := newWorld(t, c)
 		for n := range 10 {
 			if d := w.send(trap(1+n, s)...); d.Action != None || d.Proven || d.Trigger != 10 {
@@ -507,8 +511,8 @@ func TestHandshakeIsJudgedWhenComplete(t *testing.T) {
 	c := careful()
 	c.Trap = true
 	w := newWorld(t, c)
-	w.spares(w.send(mode(Classic), port(11)), Handshake)
-	d := w.send(mode(Classic), port(11), is(Connect))
+	w.spares(w.send(mode(probe.Classic), port(11)), Handshake)
+	d := w.send(mode(probe.Classic), port(11), is(probe.Connect))
 	w.blocks(d)
 	if !d.Proven || d.For != 10*time.Minute {
 		t.Errorf("proven %v, for %v", d.Proven, d.For)
@@ -533,7 +537,7 @@ func TestConfigBounds(t *testing.T) {
 	for _, c := range []Config{
 		{Sources: 1}, {Sources: 1 << 21}, {Window: time.Second}, {Window: 24 * time.Hour}, {Sweep: 49}, {Slow: 4}, {Slow: 17},
 		{SlowWindow: time.Minute}, {SlowWindow: 1e18}, {ToolTrigger: 32}, {Prefix6: 47}, {Prefix6: 129}, {UnprovenRate: -1}, {Flood: -1},
-		{Decoys: Run}, {Distributed: Run}, {Blocks: -1}, {TCP: Policy{Trigger: [Modes]int{32}}}, {UDP: Policy{Trigger: [Modes]int{-1}}},
+		{Decoys: Run}, {Distributed: Run}, {Blocks: -1}, {TCP: Policy{Trigger: [probe.Modes]int{32}}}, {UDP: Policy{Trigger: [probe.Modes]int{-1}}},
 	} {
 		if _, err := New(c, 0); err == nil {
 			t.Errorf("%+v was accepted", c)

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // A tape makes probes of bytes, twelve each: few sources, ports and targets, so
@@ -18,7 +20,7 @@ type tape struct {
 	at   int64
 }
 
-func (x *tape) next() (p Probe, ok bool) {
+func (x *tape) next() (p probe.Probe, ok bool) {
 	if len(x.data) < 12 {
 		return p, false
 	}
@@ -38,9 +40,9 @@ func (x *tape) next() (p Probe, ok bool) {
 	case 7:
 		x.at = int64(step<<48 | step) // anything
 	}
-	p = Probe{
-		At: x.at, SourcePort: uint16(b[1])<<8 | uint16(b[2]), Port: uint16(b[3]), Protocol: []uint8{ProtocolTCP, ProtocolUDP, ProtocolSCTP, 47}[b[4]&3],
-		Mode: Mode(b[4] >> 2 & 3), Technique: Technique(b[4] >> 4), Seq: uint32(b[5] & 7), Window: 1024, TTL: 50, DontFrag: b[5]&8 != 0,
+	p = probe.Probe{
+		At: x.at, SourcePort: uint16(b[1])<<8 | uint16(b[2]), Port: uint16(b[3]), Protocol: []uint8{probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP, 47}[b[4]&3],
+		Mode: probe.Mode(b[4] >> 2 & 3), Technique: probe.Technique(b[4] >> 4), Seq: uint32(b[5] & 7), Window: 1024, TTL: 50, DontFrag: b[5]&8 != 0,
 		Destination: netip.AddrFrom4([4]byte{192, 0, 2, b[6]}), Source: netip.AddrFrom4([4]byte{198, 51, 100, b[7] & 63}),
 	}
 	switch b[5] >> 4 {
@@ -49,14 +51,14 @@ func (x *tape) next() (p Probe, ok bool) {
 	case 15:
 		p.Over = true
 	default:
-		p.Sent = Sent(b[5]>>4) % (SentNotYet + 1)
+		p.Sent = probe.Sent(b[5]>>4) % (probe.SentNotYet + 1)
 	}
 	if b[0]&1 != 0 {
 		p.Source = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 0, 0, b[7] & 7, 15: b[8]})
 		p.Destination = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, 15: b[6]})
 	}
 	if p.Mode == 0 {
-		p.Mode = Advanced
+		p.Mode = probe.Advanced
 	}
 	return p, true
 }
@@ -66,8 +68,8 @@ func hard(style Style) Config {
 	return Config{
 		Style:   style,
 		Sources: 16, Window: time.Minute, Blocks: 8, UnprovenRate: 1000, Flood: 50, Sweep: 3, Slow: 5, ToolTrigger: 2,
-		TCP: Policy{Action: Block, Trigger: [Modes]int{0, 0, 1, 3}}, UDP: Policy{Action: Run, Trigger: [Modes]int{2, 2, 2, 2}},
-		IP:        Policy{Action: Log, Trigger: [Modes]int{1, 1, 1, 1}},
+		TCP: Policy{Action: Block, Trigger: [probe.Modes]int{0, 0, 1, 3}}, UDP: Policy{Action: Run, Trigger: [probe.Modes]int{2, 2, 2, 2}},
+		IP:        Policy{Action: Log, Trigger: [probe.Modes]int{1, 1, 1, 1}},
 		Protected: NewPrefixes(netip.MustParsePrefix("198.51.100.0/28"), netip.MustParsePrefix("2001:db8:0:1::/64")),
 		OnLink:    NewPrefixes(netip.MustParsePrefix("2001:db8:0:2::/64")),
 		Operators: NewPrefixes(netip.MustParsePrefix("198.51.100.60/32"), netip.MustParsePrefix("2001:db8:0:3::1/128")),
@@ -105,7 +107,7 @@ func FuzzObserve(f *testing.F) {
 		two.SetConnected(peers)
 		x := tape{data: data, at: 1_800_000_000 * int64(time.Second)}
 		fenced, before := map[netip.Prefix]int64{}, int64(0)
-		var probes []Probe
+		var probes []probe.Probe
 		for {
 			p, ok := x.next()
 			if !ok {
@@ -143,7 +145,7 @@ func FuzzObserve(f *testing.F) {
 }
 
 // holds checks one decision.
-func holds(t *testing.T, e *Engine, p *Probe, d *Decision, peers Prefixes) {
+func holds(t *testing.T, e *Engine, p *probe.Probe, d *Decision, peers Prefixes) {
 	t.Helper()
 	s := e.Stats()
 	switch {
@@ -163,9 +165,9 @@ func holds(t *testing.T, e *Engine, p *Probe, d *Decision, peers Prefixes) {
 		t.Fatalf("%v is the operator's: %+v", p.Source, d)
 	case d.Instead == d.Source && d.Source.IsValid():
 		t.Fatalf("makes room for itself: %+v", d)
-	case d.Proven && (p.Technique != Connect || !p.Sent.proves()):
+	case d.Proven && (p.Technique != probe.Connect || !p.Sent.Proves()):
 		t.Fatalf("%v is proven by %v: %+v", p.Source, p.Technique, d)
-	case d.Action != Log && d.Action != Fence && d.Reason != LostBlock && (peers.Contains(p.Source) && p.Technique != Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
+	case d.Action != Log && d.Action != Fence && d.Reason != LostBlock && (peers.Contains(p.Source) && p.Technique != probe.Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
 		t.Fatalf("%v is a peer: %+v", p.Source, d)
 	case !d.Source.Contains(p.Source) || d.Source != d.Source.Masked() || d.For <= 0:
 		t.Fatalf("blocks %v for %v: %+v", d.Source, p.Source, d)
@@ -274,7 +276,7 @@ func TestNoAllocation(t *testing.T) {
 	e, p := busy(1000)
 	e.Expect(nil)
 	i := uint32(0)
-	probes := make([]Probe, expectMost)
+	probes := make([]probe.Probe, expectMost)
 	if n := testing.AllocsPerRun(5000, func() {
 		for j := range probes {
 			i++
@@ -291,13 +293,13 @@ func TestNoAllocation(t *testing.T) {
 }
 
 func ExampleEngine() {
-	e, err := New(Config{TCP: Policy{Action: Block, Trigger: [Modes]int{Advanced: 2}}}, 1)
+	e, err := New(Config{TCP: Policy{Action: Block, Trigger: [probe.Modes]int{probe.Advanced: 2}}}, 1)
 	if err != nil {
 		panic(err)
 	}
-	p := Probe{
+	p := probe.Probe{
 		Source: netip.MustParseAddr("198.51.100.7"), Destination: netip.MustParseAddr("192.0.2.1"),
-		Protocol: ProtocolTCP, Mode: Advanced, Technique: SYN,
+		Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN,
 	}
 	for i, port := range []uint16{22, 23, 25} {
 		p.At, p.Port, p.Seq = time.Date(2027, 1, 1, 12, 0, i, 0, time.UTC).UnixNano(), port, uint32(i)

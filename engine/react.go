@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"net/netip"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // renewAfter is how long packets of a blocked source may still arrive: those
@@ -23,7 +25,7 @@ const minute = int64(time.Minute)
 
 // react fills in what is done about a source that is above a limit; d.Reason
 // says which.
-func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
+func (e *Engine) react(p *probe.Probe, k key, s *source, action Action, d *Decision) {
 	now := e.clock.now
 	if e.cfg.Protected.Contains(p.Source) {
 		d.Reason = IsProtected
@@ -68,7 +70,7 @@ func (e *Engine) react(p *Probe, k key, s *source, action Action, d *Decision) {
 
 // inForce decides about a packet of a source for which what is due was done, or
 // more than that, and reports whether it was.
-func (e *Engine) inForce(p *Probe, due Action, now int64, d *Decision) bool {
+func (e *Engine) inForce(p *probe.Probe, due Action, now int64, d *Decision) bool {
 	if by, b, ok := e.covering(Block, p.Source, now); ok {
 		e.stillBlocked(p, by, b, now, d)
 		return true
@@ -84,7 +86,7 @@ func (e *Engine) inForce(p *Probe, due Action, now int64, d *Decision) bool {
 
 // stillBlocked decides about a packet of a source that is blocked: it was on its
 // way before, or the kernel has lost the block.
-func (e *Engine) stillBlocked(p *Probe, by netip.Prefix, b block, now int64, d *Decision) {
+func (e *Engine) stillBlocked(p *probe.Probe, by netip.Prefix, b block, now int64, d *Decision) {
 	if b.forgeable && !d.Proven && e.connected.Contains(p.Source) {
 		d.Reason = IsConnected // it was let go, or will be
 		return
@@ -99,7 +101,7 @@ func (e *Engine) stillBlocked(p *Probe, by netip.Prefix, b block, now int64, d *
 // fence fills in a fence, unless the source had its ten minutes of this hour. It
 // holds for all that is one source, as the kernel counts: an IPv6 prefix whole,
 // but for one with a friend in it.
-func (e *Engine) fence(p *Probe, k key, s *source, now int64, d *Decision) {
+func (e *Engine) fence(p *probe.Probe, k key, s *source, now int64, d *Decision) {
 	switch {
 	case !e.blocks.lately.free(k, now):
 		d.Reason = FencedLately
@@ -131,7 +133,7 @@ func (e *Engine) answering(a netip.Addr, k key, now int64) bool {
 }
 
 // spare returns why an unproven source is not reacted to, or 0.
-func (e *Engine) spare(p *Probe, action Action, d *Decision) Reason {
+func (e *Engine) spare(p *probe.Probe, action Action, d *Decision) Reason {
 	now := e.clock.now
 	switch {
 	case action == Log:

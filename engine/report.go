@@ -4,8 +4,9 @@ package engine
 
 import (
 	"net/netip"
-	"strconv"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // A Source is what is known of one source, for an event or a person.
@@ -17,7 +18,7 @@ type Source struct {
 	Ports       uint32       // distinct ports; one that 32 others followed counts again
 	Targets     int          // distinct addresses of ours, at least
 	List        []string     // the latest distinct ports, at most 32: "tcp/22"
-	Tool        Tool
+	Tool        probe.Tool
 	Pattern     Pattern
 	Proven      bool
 	Offences    int // reactions to it that are remembered
@@ -55,30 +56,7 @@ func (e *Engine) Describe(a netip.Addr) (src Source, ok bool) {
 	}
 	for i := range int(s.used) {
 		slot := s.ith(i)
-		src.List = append(src.List, PortName(classNames[s.classAt(slot)], s.portAt(slot)))
+		src.List = append(src.List, probe.PortName(classNames[s.classAt(slot)], s.portAt(slot)))
 	}
 	return src, true
-}
-
-// PortName spells a port as events do: "tcp/22", "ip/47".
-func PortName(protocol string, port uint16) string {
-	return protocol + "/" + strconv.Itoa(int(port))
-}
-
-// ProtocolName spells a protocol number as events do; those without a name of
-// their own are "ip".
-func ProtocolName(protocol uint8) string {
-	switch protocol {
-	case ProtocolTCP:
-		return "tcp"
-	case ProtocolUDP:
-		return "udp"
-	case ProtocolSCTP:
-		return "sctp"
-	case ProtocolICMP:
-		return "icmp"
-	case ProtocolICMPv6:
-		return "icmpv6"
-	}
-	return "ip"
 }

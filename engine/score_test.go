@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // weighed is the careful policy with everything weighed, and triggers that nobody meets.
 func weighed() Config {
-	most := [Modes]int{MaxTrigger, MaxTrigger, MaxTrigger, MaxTrigger}
+	most := [probe.Modes]int{MaxTrigger, MaxTrigger, MaxTrigger, MaxTrigger}
 	return Config{TCP: Policy{Block, most}, UDP: Policy{Block, most}, IP: Policy{Block, most}}
 }
 
@@ -29,12 +31,12 @@ func (w *world) goesDark(d Decision, of string, length time.Duration) {
 // goes on.
 func TestDark(t *testing.T) {
 	w := newWorld(t, weighed())
-	d := w.send(likeTool(ZMap), port(80))
+	d := w.send(likeTool(probe.ZMap), port(80))
 	w.goesDark(d, "198.51.100.7/32", 24*time.Hour)
-	if d.Score < darkLongAt || !d.Observed.Has(MadeRaw) || !strings.Contains(d.Evidence(), "no client's system sends") {
+	if d.Score < darkLongAt || !d.Observed.Has(probe.MadeRaw) || !strings.Contains(d.Evidence(), "no client's system sends") {
 		t.Errorf("%d: %s", d.Score, d.Evidence())
 	}
-	w.spares(w.send(likeTool(ZMap), port(81)), AlreadyDark)
+	w.spares(w.send(likeTool(probe.ZMap), port(81)), AlreadyDark)
 	src := netip.MustParseAddr("198.51.100.7")
 	if !w.InForce(Dark, src, w.at.UnixNano()) || w.InForce(Fence, src, w.at.UnixNano()) {
 		t.Error("not in the books, or in the wrong one")
@@ -43,22 +45,22 @@ func TestDark(t *testing.T) {
 	if w.InForce(Dark, src, w.at.UnixNano()) {
 		t.Error("still dark")
 	}
-	d = w.send(likeTool(ZMap), port(80))
+	d = w.send(likeTool(probe.ZMap), port(80))
 	w.goesDark(d, "198.51.100.7/32", 7*24*time.Hour)
-	if !d.Observed.Has(ComesBack) {
+	if !d.Observed.Has(probe.ComesBack) {
 		t.Errorf("%s", d.Evidence())
 	}
 	w.wait(4 * 24 * time.Hour)
-	w.goesDark(w.send(likeTool(ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour)
+	w.goesDark(w.send(likeTool(probe.ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour)
 }
 
 // No single thing that an ordinary system sends is enough, and of what many such
 // ask for it takes much.
 func TestOneProbeIsNoScan(t *testing.T) {
-	for _, tool := range []Tool{Linux, Windows} {
+	for _, tool := range []probe.Tool{probe.Linux, probe.Windows} {
 		w := newWorld(t, weighed())
 		for port := range 1 << 16 {
-			d := w.send(likeTool(tool), func(p *Probe) { p.Source, p.Port = addr4(uint32(port)), uint16(port) })
+			d := w.send(likeTool(tool), func(p *probe.Probe) { p.Source, p.Port = addr4(uint32(port)), uint16(port) })
 			if d.Action != None || d.Score >= darkAt {
 				t.Fatalf("port %d: %v, %s", port, d.Action, d.Evidence())
 			}
@@ -79,14 +81,14 @@ func TestDarkNetwork(t *testing.T) {
 		if strings.Contains(x.format, ":") {
 			dst = at("2001:db8::2")
 		}
-		raw := func(p *Probe) { p.look(ZMap); p.Window, p.ID = windowNmap, 0 }
+		raw := func(p *probe.Probe) { look(p, probe.ZMap); p.Window, p.ID = 1024, 0 }
 		for i, length := range []time.Duration{24 * time.Hour, 7 * 24 * time.Hour} { // the second has a neighbour who scans
 			a := fmt.Sprintf(x.format, i+1)
 			w.goesDark(w.send(dst, raw, port(80), from(a)), w.SourceOf(netip.MustParseAddr(a)).String(), length)
 		}
 		d := w.send(dst, raw, port(80), from(fmt.Sprintf(x.format, 3)))
 		w.goesDark(d, x.network, 24*time.Hour)
-		if d.Reason != PartOfNetwork || !d.Observed.Has(Sibling) {
+		if d.Reason != PartOfNetwork || !d.Observed.Has(probe.Sibling) {
 			t.Errorf("%v: %s", d.Reason, d.Evidence())
 		}
 		now := w.at.UnixNano()
@@ -119,7 +121,7 @@ func TestNetworksSpared(t *testing.T) {
 			x.then(w)
 		}
 		for i := range 20 {
-			d := w.send(likeTool(ZMap), port(80), from(fmt.Sprintf("203.0.113.%d", 100+i)))
+			d := w.send(likeTool(probe.ZMap), port(80), from(fmt.Sprintf("203.0.113.%d", 100+i)))
 			if d.Action != Dark || !d.Source.IsSingleIP() {
 				t.Errorf("%s: %v of %v", x.who, d.Action, d.Source)
 			}
@@ -150,7 +152,7 @@ func TestNotDark(t *testing.T) {
 		x.make(&c)
 		w := newWorld(t, c)
 		for i := range 8 {
-			if d := w.send(likeTool(ZMap), port(80+i)); d.Action != None {
+			if d := w.send(likeTool(probe.ZMap), port(80+i)); d.Action != None {
 				t.Errorf("%s: %v for %q", x.who, d.Action, d.Reason)
 			}
 		}
@@ -159,7 +161,7 @@ func TestNotDark(t *testing.T) {
 	c.Flood = 50
 	w := newWorld(t, c)
 	for i := range uint32(5000) {
-		d := w.send(func(p *Probe) { p.Source = addr4(i * 256); p.look(ZMap) })
+		d := w.send(func(p *probe.Probe) { p.Source = addr4(i * 256); look(p, probe.ZMap) })
 		if i > 100 && d.Action != None {
 			t.Fatalf("forged source %d: %v", i, d.Action)
 		}
@@ -188,10 +190,10 @@ func TestFastAfterSlow(t *testing.T) {
 func TestFriendsCredit(t *testing.T) {
 	w := newWorld(t, weighed())
 	w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.7/32")))
-	w.spares(w.send(likeTool(ZMap), port(80)), BelowTrigger)
-	w.spares(w.send(likeTool(ZMap), port(81)), BelowTrigger)
-	w.spares(w.send(likeTool(ZMap), port(82)), BelowTrigger)
-	if d, n := w.scan(1000, 9, time.Second, likeTool(ZMap)); n == 0 {
+	w.spares(w.send(likeTool(probe.ZMap), port(80)), BelowTrigger)
+	w.spares(w.send(likeTool(probe.ZMap), port(81)), BelowTrigger)
+	w.spares(w.send(likeTool(probe.ZMap), port(82)), BelowTrigger)
+	if d, n := w.scan(1000, 9, time.Second, likeTool(probe.ZMap)); n == 0 {
 		t.Errorf("score %d", d.Score)
 	}
 }
@@ -210,7 +212,7 @@ func TestScoreWanes(t *testing.T) {
 
 // A trace keeps the score of a source that was forgotten, and that it was dark.
 func TestTraceKeepsScore(t *testing.T) {
-	s := source{key: words(netip.MustParseAddr("192.0.2.1")), score: 47, marks: markDark | uint8(MadeRaw), agreed: 200, flags: decoyed | toldSweep}
+	s := source{key: words(netip.MustParseAddr("192.0.2.1")), score: 47, marks: markDark | uint8(probe.MadeRaw), agreed: 200, flags: decoyed | toldSweep}
 	var back source
 	x := traceOf(&s)
 	x.fill(&back)
@@ -224,16 +226,16 @@ func TestTraceKeepsScore(t *testing.T) {
 // what a source keeps of them.
 func TestObservations(t *testing.T) {
 	seen := map[string]bool{}
-	for o := Observation(1); int(o) < Observations; o++ {
+	for o := probe.Observation(1); int(o) < probe.Observations; o++ {
 		if o.String() == "" || o.Decibans() == 0 || seen[o.String()] {
 			t.Errorf("observation %d: %q, %d", o, o, o.Decibans())
 		}
 		seen[o.String()] = true
-		if o.Decibans() > darkAt && o != MadeRaw && o != MadeFlags {
+		if o.Decibans() > darkAt && o != probe.MadeRaw && o != probe.MadeFlags {
 			t.Errorf("%s is enough by itself", o)
 		}
 	}
-	if MadeRequest > madeMask || Observations > 32 {
+	if probe.MadeRequest > madeMask || probe.Observations > 32 {
 		t.Error("a bit set is too small")
 	}
 	if darkTime(darkAt) != darkHours || darkTime(darkLongAt) != darkDay || darkTime(darkLongest) != darkWeek {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
+
+	"picket/internal/probe"
 )
 
 // portSlots is how many distinct ports a record holds; a further one takes the
@@ -57,15 +59,15 @@ type source struct {
 
 	half   uint8 // which half of the slow window that is, modulo 256
 	flags  uint8
-	used   uint8   // slots in use
-	next   uint8   // slot that the next new port takes
-	turn   uint8   // slot of recent that the next probe takes
-	live   uint8   // ports inside the window
-	named  Pattern // what the probes are together
-	tool   Tool    // what the packets look like
-	agreed uint8   // new ports in a row whose packets looked like it
-	seen   uint8   // epoch of the table in which it came back last
-	hosts  uint16  // bit set over a hash of the addresses of an IPv6 prefix that were reacted to
+	used   uint8      // slots in use
+	next   uint8      // slot that the next new port takes
+	turn   uint8      // slot of recent that the next probe takes
+	live   uint8      // ports inside the window
+	named  Pattern    // what the probes are together
+	tool   probe.Tool // what the packets look like
+	agreed uint8      // new ports in a row whose packets looked like it
+	seen   uint8      // epoch of the table in which it came back last
+	hosts  uint16     // bit set over a hash of the addresses of an IPv6 prefix that were reacted to
 
 	port [portSlots / 4]uint64 // distinct ports, four a word; see portAt
 
@@ -93,11 +95,11 @@ const (
 // class folds a protocol into the two bits that a slot has for it.
 func class(protocol uint8) uint8 {
 	switch protocol {
-	case ProtocolTCP:
+	case probe.ProtocolTCP:
 		return 0
-	case ProtocolUDP:
+	case probe.ProtocolUDP:
 		return 1
-	case ProtocolSCTP:
+	case probe.ProtocolSCTP:
 		return 2
 	}
 	return 3
@@ -335,7 +337,7 @@ const golden = 0x9e3779b97f4a7c15
 // flowOf folds what copies of one probe share, whoever sends them. The seed
 // keeps a sender from choosing a sequence number for each of our addresses such
 // that all its probes look like one; that of Mirai is the address itself.
-func flowOf(p *Probe, to key, seed uint64) uint64 {
+func flowOf(p *probe.Probe, to key, seed uint64) uint64 {
 	h := uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq) ^ uint64(p.Sent)<<44
 	hi, lo := bits.Mul64(h^seed^0xa0761d6478bd642f, to.hi*0xd6e8feb86659fd93+to.lo*golden+uint64(p.Protocol)<<8+uint64(p.Technique)^bits.RotateLeft64(seed, 32))
 	return hi ^ lo

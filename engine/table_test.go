@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // naive is a table as one would write it down: a map, with ages that do not
@@ -270,7 +272,7 @@ func TestPorts(t *testing.T) {
 func TestTraces(t *testing.T) {
 	m := newTraces(16, 1) // one bucket
 	trace := func(i, ports int, last time.Duration) *source {
-		s := &source{key: key{lo: uint64(i)}, last: int64(last), first: 1, flags: toldSlow, tool: Nmap}
+		s := &source{key: key{lo: uint64(i)}, last: int64(last), first: 1, flags: toldSlow, tool: probe.Nmap}
 		for p := range ports {
 			s.note(uint16(p), uint8(p%3), stampOf(1))
 		}
@@ -296,7 +298,7 @@ func TestTraces(t *testing.T) {
 		t.Errorf("a trace too old was kept; %d in use", m.used)
 	}
 	var s source
-	if !m.take(key{lo: 7}, &s, 0) || s.used != 10 || s.portAt(4) != 4 || s.classAt(4) != 1 || s.last != int64(7*time.Hour) || s.tool != Nmap || s.flags != toldSlow {
+	if !m.take(key{lo: 7}, &s, 0) || s.used != 10 || s.portAt(4) != 4 || s.classAt(4) != 1 || s.last != int64(7*time.Hour) || s.tool != probe.Nmap || s.flags != toldSlow {
 		t.Errorf("taken: %+v", s)
 	}
 	if m.take(key{lo: 7}, &s, 0) || m.take(key{lo: 5}, &s, int64(6*time.Hour)) || m.used != 6 {

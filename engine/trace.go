@@ -5,6 +5,8 @@ package engine
 import (
 	"math/bits"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // A trace is what stays of a source whose record was needed for another: one
@@ -18,7 +20,7 @@ type trace struct {
 	port    [traceSlots]uint16
 	used    uint8
 	flags   uint8
-	tool    Tool
+	tool    probe.Tool
 	agreed  uint8 // 3 at most, in the low bits, and above them the score, 0 to 63
 }
 

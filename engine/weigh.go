@@ -2,6 +2,8 @@
 
 package engine
 
+import "picket/internal/probe"
+
 // Bits of source.marks, beside the heaviest observation of how its packets are made.
 const (
 	madeMask  = 1<<4 - 1
@@ -9,6 +11,16 @@ const (
 	markPart  = 1 << 5 // Sibling was weighed
 	markPeer  = 1 << 6 // IsFriend was weighed
 	aimedMost = 1<<4 - 1
+)
+
+// Scores at which something follows, in decibans.
+const (
+	scoreFloor   = -20
+	scoreCeiling = 70
+	suspectAt    = 15 // one ordinary visitor in 30: what it does may be called by a name
+	darkAt       = 30 // one in a thousand: dark for hours
+	darkLongAt   = 40 // one in ten thousand: for a day
+	darkLongest  = 50 // one in a hundred thousand: for a week
 )
 
 // A glance is what is known of a probe when it is weighed.
@@ -19,46 +31,46 @@ type glance struct {
 }
 
 // weigh adds to the score of a source what one probe shows.
-func (e *Engine) weigh(p *Probe, s *source, source, target key, g glance, d *Decision) {
+func (e *Engine) weigh(p *probe.Probe, s *source, source, target key, g glance, d *Decision) {
 	if most := int(s.asked & aimedMost); !g.fresh && !g.again && g.targets <= most {
 		return // as most probes are
 	}
-	score, seen := int(s.score), Observed(0)
-	add := func(o Observation) {
+	score, seen := int(s.score), probe.Observed(0)
+	add := func(o probe.Observation) {
 		seen |= 1 << o
-		score += int(weighs[o].decibans)
+		score += o.Decibans()
 	}
 	if s.marks&markPeer == 0 && e.connected.Contains(p.Source) {
 		s.marks |= markPeer
-		add(IsFriend)
+		add(probe.IsFriend)
 	}
 	if g.fresh || g.again {
-		if o, before := madeOf(p), Observation(s.marks&madeMask); weighs[o].decibans > weighs[before].decibans {
-			score -= int(weighs[before].decibans)
+		if o, before := probe.MadeOf(p), probe.Observation(s.marks&madeMask); o.Decibans() > before.Decibans() {
+			score -= before.Decibans()
 			s.marks = s.marks&^madeMask | uint8(o)
 			add(o)
 		}
 	}
 	if g.fresh {
-		if p.Technique == Connect && p.Sent.proves() {
-			add(AsksTrap)
-		} else if o := asks(p, e.neighbour(p, source, target)); plain(p) {
+		if p.Technique == probe.Connect && p.Sent.Proves() {
+			add(probe.AsksTrap)
+		} else if o := probe.Asks(p, e.neighbour(p, source, target)); probe.Plain(p) {
 			add(o)
 		}
 		if s.ports > 1 && s.samePort(p) {
-			add(SamePort)
+			add(probe.SamePort)
 		}
 		s.setSourcePort(p.SourcePort)
 		if s.marks&markPart == 0 && e.networks.others(s.key, e.clock.now) > 0 {
 			s.marks |= markPart
-			add(Sibling)
+			add(probe.Sibling)
 		}
-	} else if g.again && asks(p, false) == AsksBait {
-		add(ComesAgain)
+	} else if g.again && probe.Asks(p, false) == probe.AsksBait {
+		add(probe.ComesAgain)
 	}
 	if most := int(s.asked & aimedMost); g.targets > most {
 		if g.targets > 2 {
-			add(MoreAddresses)
+			add(probe.MoreAddresses)
 		}
 		s.asked = s.asked&^aimedMost | uint16(min(g.targets, aimedMost))
 	}
@@ -69,90 +81,11 @@ func (e *Engine) weigh(p *Probe, s *source, source, target key, g glance, d *Dec
 // samePort reports whether a probe of a new port comes from the source port of
 // the one before. A stack takes another for each connection, a raw scanner one for
 // all. A socket sends all its datagrams from one, to the ports of its peers.
-func (s *source) samePort(p *Probe) bool {
+func (s *source) samePort(p *probe.Probe) bool {
 	if p.SourcePort < 1024 || s.asked>>4 != p.SourcePort&0xfff {
 		return false
 	}
-	return p.Technique == SYN || p.Technique == UDP && (p.Port < 1024 || madeOf(p) == MadeEmpty)
+	return p.Technique == probe.SYN || p.Technique == probe.UDP && (p.Port < 1024 || probe.MadeOf(p) == probe.MadeEmpty)
 }
 
 func (s *source) setSourcePort(port uint16) { s.asked = s.asked&aimedMost | port<<4 }
-
-// plain reports whether what a port is asked for says something: a packet that
-// begins nothing may belong to a connection that is forgotten, but for segments
-// that no system of today sends, IPv4 without DF and without an option.
-func plain(p *Probe) bool {
-	switch p.Technique {
-	case ACK, Maimon:
-		return !p.DontFrag && p.Options == 0 && p.Destination.Is4()
-	case Fragment, Unknown, SCTP:
-		return false
-	}
-	return true
-}
-
-// madeOf tells what the making of a packet says; the zero Observation is nothing.
-func madeOf(p *Probe) Observation {
-	switch p.Technique {
-	case SYN:
-		return madeSYN(p)
-	case UDP:
-		if head := uint16(28); p.Destination.Is4() && p.Length == head || !p.Destination.Is4() && p.Length == head+20 {
-			return MadeEmpty
-		}
-		return 0
-	case ACK, Maimon:
-		// nmap's ACK has its window, no options and no DF; those of ipv6toolkit acknowledge nothing.
-		if !p.DontFrag && p.Options == 0 && (p.Ack == 0 || rawWindow(p.Window)) {
-			return MadeFlags
-		}
-		if plain(p) {
-			return MadeOdd
-		}
-		return 0
-	case ICMP, SCTPInit:
-		return MadeRequest
-	case FIN, Null, Xmas:
-		return MadeFlags
-	}
-	if p.Technique >= oddFlags && p.Flags&FlagRST == 0 {
-		return MadeFlags // a reset with FIN is some stack's answer
-	}
-	return 0
-}
-
-// madeSYN weighs a SYN. What a packet says that came close to its last hop is
-// the business of a traceroute.
-func madeSYN(p *Probe) Observation {
-	switch v4 := p.Destination.Is4(); {
-	case RawSYN(p):
-		return MadeRaw
-	case p.TTL <= nearTTL:
-		return 0
-	case p.Ack != 0: // RFC 9293, 3.1: without ACK the field says nothing, and stacks leave it 0
-		if p.Options == 0 {
-			return MadeFlags
-		}
-		return MadeShort
-	case p.Options == 0 && p.Window != 0:
-		if b := p.Destination.As16(); v4 && !p.DontFrag && p.Seq == be32(b[12:]) {
-			return MadeRaw // Mirai: see ToolOf
-		}
-		return MadeBare
-	case !v4 || p.DontFrag:
-		return 0
-	case p.Options == optsMSS:
-		switch p.Window {
-		case 14600, 29200, 64240, windowZMap: // Linux's first windows, of 10, 20 and 44 segments
-			return MadeShort
-		}
-		return 0
-	case p.TTL > farTTL && p.Options != optsMSS:
-		return MadeFar
-	}
-	return MadeOdd
-}
-
-func be32(b []byte) uint32 {
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-}

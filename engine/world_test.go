@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"picket/internal/probe"
 )
 
 // A world is a host with an engine, a clock and somebody who sends it packets.
@@ -23,9 +25,9 @@ type world struct {
 func careful() Config {
 	return Config{
 		Style: BlockOnly,
-		TCP:   Policy{Action: Block, Trigger: [Modes]int{Classic: 0, Stealth: 1, Advanced: 10}},
-		UDP:   Policy{Action: Block, Trigger: [Modes]int{Classic: 3, Stealth: 3, Advanced: 12}},
-		IP:    Policy{Action: Block, Trigger: [Modes]int{Advanced: 5}},
+		TCP:   Policy{Action: Block, Trigger: [probe.Modes]int{probe.Classic: 0, probe.Stealth: 1, probe.Advanced: 10}},
+		UDP:   Policy{Action: Block, Trigger: [probe.Modes]int{probe.Classic: 3, probe.Stealth: 3, probe.Advanced: 12}},
+		IP:    Policy{Action: Block, Trigger: [probe.Modes]int{probe.Advanced: 5}},
 	}
 }
 
@@ -39,44 +41,44 @@ func newWorld(t *testing.T, c Config) *world {
 }
 
 // An option changes a probe before it is sent.
-type option func(*Probe)
+type option func(*probe.Probe)
 
-func from(a string) option   { return func(p *Probe) { p.Source = netip.MustParseAddr(a) } }
-func at(a string) option     { return func(p *Probe) { p.Destination = netip.MustParseAddr(a) } }
-func port(n int) option      { return func(p *Probe) { p.Port = uint16(n) } }
-func sport(n int) option     { return func(p *Probe) { p.SourcePort = uint16(n) } }
-func seq(n uint32) option    { return func(p *Probe) { p.Seq = n } }
-func mode(m Mode) option     { return func(p *Probe) { p.Mode = m } }
-func is(t Technique) option  { return func(p *Probe) { p.Technique = t; p.shape() } }
-func likeTool(t Tool) option { return func(p *Probe) { p.look(t) } }
+func from(a string) option         { return func(p *probe.Probe) { p.Source = netip.MustParseAddr(a) } }
+func at(a string) option           { return func(p *probe.Probe) { p.Destination = netip.MustParseAddr(a) } }
+func port(n int) option            { return func(p *probe.Probe) { p.Port = uint16(n) } }
+func sport(n int) option           { return func(p *probe.Probe) { p.SourcePort = uint16(n) } }
+func seq(n uint32) option          { return func(p *probe.Probe) { p.Seq = n } }
+func mode(m probe.Mode) option     { return func(p *probe.Probe) { p.Mode = m } }
+func is(t probe.Technique) option  { return func(p *probe.Probe) { p.Technique = t; shape(p) } }
+func likeTool(t probe.Tool) option { return func(p *probe.Probe) { look(p, t) } }
 
 // shape makes protocol and flags fit the technique.
-func (p *Probe) shape() {
+func shape(p *probe.Probe) {
 	switch p.Technique {
-	case UDP:
-		p.Protocol, p.Flags, p.Seq, p.Options, p.Window = ProtocolUDP, 0, 0, 0, 0
-	case ACK:
-		p.Flags = FlagACK
-	case Maimon:
-		p.Flags = FlagACK | FlagFIN
-	case RST:
-		p.Flags = FlagRST
-	case SYNACK:
-		p.Flags = FlagSYN | FlagACK
+	case probe.UDP:
+		p.Protocol, p.Flags, p.Seq, p.Options, p.Window = probe.ProtocolUDP, 0, 0, 0, 0
+	case probe.ACK:
+		p.Flags = probe.FlagACK
+	case probe.Maimon:
+		p.Flags = probe.FlagACK | probe.FlagFIN
+	case probe.RST:
+		p.Flags = probe.FlagRST
+	case probe.SYNACK:
+		p.Flags = probe.FlagSYN | probe.FlagACK
 	}
 }
 
 // look makes a SYN that of a tool.
-func (p *Probe) look(t Tool) {
+func look(p *probe.Probe, t probe.Tool) {
 	switch t {
-	case Nmap:
-		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 1024, optsMSS, 1460, 51, false, 44
-	case ZMap:
+	case probe.Nmap:
+		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 1024, probe.OptionsMSS, 1460, 51, false, 44
+	case probe.ZMap:
 		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.ID, p.Length = 65535, 0, 0, 243, false, 54321, 40
-	case Linux:
-		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, optsLinux, 1460, 57, true, 60
-	case Windows:
-		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, optsWindows, 1460, 118, true, 52
+	case probe.Linux:
+		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, probe.OptionsLinux, 1460, 57, true, 60
+	case probe.Windows:
+		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, probe.OptionsWindows, 1460, 118, true, 52
 	}
 }
 
@@ -85,11 +87,11 @@ func (p *Probe) look(t Tool) {
 func (w *world) send(options ...option) Decision {
 	w.Helper()
 	w.seq += 0x9e3779b9
-	p := Probe{
+	p := probe.Probe{
 		At: w.at.UnixNano(), Source: netip.MustParseAddr("198.51.100.7"), Destination: w.to, SourcePort: 40000 + uint16(w.seq>>20),
-		Port: 23, Protocol: ProtocolTCP, Mode: Advanced, Technique: SYN, Flags: FlagSYN, Seq: w.seq,
+		Port: 23, Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN, Flags: probe.FlagSYN, Seq: w.seq,
 	}
-	p.look(Linux)
+	look(&p, probe.Linux)
 	for _, o := range options {
 		o(&p)
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Package nflog reads the NFLOG group into which the rules of package nft
-// mirror probes, and hands on each as an [engine.Probe].
+// mirror probes, and hands on each as an [probe.Probe].
 //
 // It counts what it cannot hand on: messages that the kernel lost, by the gaps
 // in their sequence numbers, and packets that are no probe.

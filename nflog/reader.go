@@ -16,9 +16,9 @@ import (
 	gonflog "github.com/florianl/go-nflog/v2"
 	"github.com/mdlayher/netlink"
 
-	"picket/engine"
 	"picket/internal/modules"
 	"picket/internal/packet"
+	"picket/internal/probe"
 )
 
 // Errors that a caller may want to tell apart.
@@ -56,7 +56,7 @@ const (
 type Reader struct {
 	conn   *gonflog.Nflog
 	cancel context.CancelFunc
-	emit   func(p engine.Probe, raw []byte)
+	emit   func(p probe.Probe, raw []byte)
 	fail   func(error)
 	over   context.Context
 	done   chan struct{} // closed when the last probe was handed on
@@ -90,7 +90,7 @@ type Stats struct {
 // or the kernel's.
 //
 // Of a stored socket that is of no use, [Reader.Refused] tells.
-func Open(cfg Config, emit func(p engine.Probe, raw []byte), fail func(error)) (*Reader, error) {
+func Open(cfg Config, emit func(p probe.Probe, raw []byte), fail func(error)) (*Reader, error) {
 	conn, err := gonflog.Open(&gonflog.Config{
 		Group: cfg.Group, Copymode: gonflog.CopyPacket, Bufsize: cfg.Snaplen, Flags: gonflog.FlagSeq,
 		QThresh: groupThreshold, Timeout: groupTimeout,
@@ -232,7 +232,7 @@ func (r *Reader) hook(a gonflog.Attribute) int {
 	if a.Seq != nil {
 		r.count(*a.Seq)
 	}
-	p, ok := probe(&a)
+	p, ok := probeOf(&a)
 	if !ok {
 		r.stats.garbage.Add(1)
 		return 0
@@ -250,21 +250,21 @@ func (r *Reader) count(seq uint32) {
 	r.seq, r.seen = seq, true
 }
 
-// probe makes a probe of a message, if it is one.
-func probe(a *gonflog.Attribute) (engine.Probe, bool) {
+// probeOf makes a probe of a message, if it is one.
+func probeOf(a *gonflog.Attribute) (probe.Probe, bool) {
 	if a.Payload == nil || a.Prefix == nil {
-		return engine.Probe{}, false
+		return probe.Probe{}, false
 	}
 	// The rule's prefix is the mode, with "bulk" for the lane that is batched, or
 	// "over" for a source that sends more than is mirrored of it.
 	name, lane, _ := strings.Cut(*a.Prefix, " ")
-	mode, ok := engine.ParseMode(name)
+	mode, ok := probe.ParseMode(name)
 	if !ok {
-		return engine.Probe{}, false
+		return probe.Probe{}, false
 	}
 	var p packet.Packet
 	if packet.Decode(*a.Payload, &p) != packet.OK {
-		return engine.Probe{}, false
+		return probe.Probe{}, false
 	}
 	// Packets without a time of their own (locally made ones, at hooks beyond
 	// forward) are of now.
@@ -276,15 +276,15 @@ func probe(a *gonflog.Attribute) (engine.Probe, bool) {
 	if a.InDev != nil {
 		in = *a.InDev
 	}
-	if probe, ok := p.Probe(mode, at.UnixNano(), in); ok {
-		probe.Over = lane == "over"
-		return probe, true
+	if found, ok := p.Probe(mode, at.UnixNano(), in); ok {
+		found.Over = lane == "over"
+		return found, true
 	}
 	if p.Has&packet.HasAddresses == 0 {
-		return engine.Probe{}, false
+		return probe.Probe{}, false
 	}
 	// More extension headers than snaplen bytes hold hide the port from us,
 	// and not from the rule that found it monitored: still a probe, and of a new
 	// port each time as far as we know.
-	return engine.Probe{At: at.UnixNano(), Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: mode, TTL: p.TTL, Interface: in, Unread: true}, true
+	return probe.Probe{At: at.UnixNano(), Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: mode, TTL: p.TTL, Interface: in, Unread: true}, true
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // doorChains refuse, on ports that are served, SYNs that no client's stack sends.
-// They are engine.RawSYN in the kernel's words, which says where each is from and
+// They are probe.RawSYN in the kernel's words, which says where each is from and
 // who sends nearly the same and is spared; a fragment cannot be among them.
 func doorChains(Config) []chain {
 	closed := goTo("closed_door")

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/portsentry"
+	"picket/internal/probe"
 )
 
 // FuzzImport: whatever a portsentry.conf holds, what is made of it has no
@@ -67,7 +67,7 @@ func TestImportCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.TCP.Modes.Has(engine.Stealth) || c.TCP.Stealth.String() != "1" || !c.UDP.Modes.Has(engine.Advanced) {
+	if !c.TCP.Modes.Has(probe.Stealth) || c.TCP.Stealth.String() != "1" || !c.UDP.Modes.Has(probe.Advanced) {
 		t.Errorf("tcp %+v, udp %+v", c.TCP, c.UDP)
 	}
 	for _, test := range []struct {

@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/probe"
 	"picket/internal/replay"
 	"picket/internal/trial"
 )
@@ -119,11 +119,11 @@ func replayRules(local, open []string) (r replay.Rules, err error) {
 		if err != nil || !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
 			return r, usage("--open: %q is no port: want tcp/22 or udp/53", s)
 		}
-		served[engine.PortName(protocol, uint16(n))] = true
+		served[probe.PortName(protocol, uint16(n))] = true
 	}
 	if len(served) > 0 {
 		r.Open = func(protocol uint8, port uint16) bool {
-			return served[engine.PortName(engine.ProtocolName(protocol), port)]
+			return served[probe.PortName(probe.ProtocolName(protocol), port)]
 		}
 	}
 	return r, nil

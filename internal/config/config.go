@@ -10,6 +10,7 @@ import (
 
 	"picket/engine"
 	"picket/examples"
+	"picket/internal/probe"
 	"picket/nflog"
 	"picket/nft"
 )
@@ -197,27 +198,27 @@ func (p *Protocol) policy(dryRun bool) engine.Policy {
 // ignored addresses it found and the trap's port.
 func (c *Config) Elements() *nft.Elements {
 	return &nft.Elements{
-		ClassicTCP: c.TCP.ports(engine.Classic), ClassicUDP: c.UDP.ports(engine.Classic),
-		StealthTCP: c.TCP.ports(engine.Stealth), StealthUDP: c.UDP.ports(engine.Stealth),
-		AdvancedTCP: c.TCP.ports(engine.Advanced), AdvancedUDP: c.UDP.ports(engine.Advanced),
+		ClassicTCP: c.TCP.ports(probe.Classic), ClassicUDP: c.UDP.ports(probe.Classic),
+		StealthTCP: c.TCP.ports(probe.Stealth), StealthUDP: c.UDP.ports(probe.Stealth),
+		AdvancedTCP: c.TCP.ports(probe.Advanced), AdvancedUDP: c.UDP.ports(probe.Advanced),
 		ExcludedTCP: c.TCP.Exclude, ExcludedUDP: c.UDP.Exclude,
 		TriggerTCP: c.TCP.triggers(c.DryRun, true), TriggerUDP: c.UDP.triggers(c.DryRun, false),
 		TriggerIP:  c.IP.protocolTriggers(c.DryRun),
-		AdvancedIP: subtract(c.IP.ports(engine.Advanced), c.IP.Exclude),
+		AdvancedIP: subtract(c.IP.ports(probe.Advanced), c.IP.Exclude),
 		Ignored:    c.Ignore.Addresses,
 		DoorTCP:    c.Door.ports(c.DryRun),
 	}
 }
 
 // ports returns the ports that a mode watches: none if the mode is off.
-func (p *Protocol) ports(mode engine.Mode) []nft.Range {
+func (p *Protocol) ports(mode probe.Mode) []nft.Range {
 	if !p.Modes.Has(mode) {
 		return nil
 	}
 	switch mode {
-	case engine.Classic:
+	case probe.Classic:
 		return p.Classic
-	case engine.Stealth:
+	case probe.Stealth:
 		return p.Stealth
 	}
 	return p.Advanced
@@ -229,15 +230,15 @@ func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 	if p.Action != engine.Block || dryRun {
 		return nil
 	}
-	stealth := nft.Merge(p.ports(engine.Stealth))
-	classic := subtract(nft.Merge(p.ports(engine.Classic)), stealth)
-	advanced := subtract(subtract(subtract(nft.Merge(p.ports(engine.Advanced)), p.Exclude), stealth), classic)
-	of := p.Trigger[engine.Classic]
+	stealth := nft.Merge(p.ports(probe.Stealth))
+	classic := subtract(nft.Merge(p.ports(probe.Classic)), stealth)
+	advanced := subtract(subtract(subtract(nft.Merge(p.ports(probe.Advanced)), p.Exclude), stealth), classic)
+	of := p.Trigger[probe.Classic]
 	if tcp {
 		// The trigger of a trap's ports is one of completed connections; their
 		// packets count as those of others.
-		if of = p.Trigger[engine.Stealth]; p.Modes.Has(engine.Advanced) {
-			of = p.Trigger[engine.Advanced]
+		if of = p.Trigger[probe.Stealth]; p.Modes.Has(probe.Advanced) {
+			of = p.Trigger[probe.Advanced]
 		}
 	}
 	add := func(rs []nft.Range, n int) {
@@ -245,9 +246,9 @@ func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 			out = append(out, nft.Trigger{Range: r, Ports: n})
 		}
 	}
-	add(stealth, p.Trigger[engine.Stealth])
+	add(stealth, p.Trigger[probe.Stealth])
 	add(classic, of)
-	add(advanced, p.Trigger[engine.Advanced])
+	add(advanced, p.Trigger[probe.Advanced])
 	return out
 }
 
@@ -256,35 +257,35 @@ func (p *Protocol) protocolTriggers(dryRun bool) (out []nft.Trigger) {
 	if p.Action != engine.Block || dryRun {
 		return nil
 	}
-	ported := []nft.Range{{From: engine.ProtocolTCP, To: engine.ProtocolTCP},
-		{From: engine.ProtocolUDP, To: engine.ProtocolUDP}, {From: engine.ProtocolSCTP, To: engine.ProtocolSCTP}}
-	for _, r := range subtract(subtract(nft.Merge(p.ports(engine.Advanced)), p.Exclude), ported) {
-		out = append(out, nft.Trigger{Range: r, Ports: p.Trigger[engine.Advanced]})
+	ported := []nft.Range{{From: probe.ProtocolTCP, To: probe.ProtocolTCP},
+		{From: probe.ProtocolUDP, To: probe.ProtocolUDP}, {From: probe.ProtocolSCTP, To: probe.ProtocolSCTP}}
+	for _, r := range subtract(subtract(nft.Merge(p.ports(probe.Advanced)), p.Exclude), ported) {
+		out = append(out, nft.Trigger{Range: r, Ports: p.Trigger[probe.Advanced]})
 	}
 	return out
 }
 
 // Mode returns the mode that watches a port of a protocol, as the kernel's
 // rules find it; 0 if none does.
-func (c *Config) Mode(protocol uint8, port uint16) engine.Mode {
+func (c *Config) Mode(protocol uint8, port uint16) probe.Mode {
 	p := &c.IP
 	switch protocol {
-	case engine.ProtocolTCP, engine.ProtocolSCTP:
+	case probe.ProtocolTCP, probe.ProtocolSCTP:
 		p = &c.TCP
-	case engine.ProtocolUDP:
+	case probe.ProtocolUDP:
 		p = &c.UDP
-	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+	case probe.ProtocolICMP, probe.ProtocolICMPv6:
 		port = uint16(protocol)
 	}
 	switch {
-	case protocol != engine.ProtocolTCP && contains(p.ports(engine.Classic), port):
-		return engine.Classic
-	case contains(p.ports(engine.Stealth), port):
-		return engine.Stealth
-	case protocol == engine.ProtocolTCP && contains(p.ports(engine.Classic), port):
-		return engine.Classic
-	case contains(p.ports(engine.Advanced), port) && !contains(p.Exclude, port):
-		return engine.Advanced
+	case protocol != probe.ProtocolTCP && contains(p.ports(probe.Classic), port):
+		return probe.Classic
+	case contains(p.ports(probe.Stealth), port):
+		return probe.Stealth
+	case protocol == probe.ProtocolTCP && contains(p.ports(probe.Classic), port):
+		return probe.Classic
+	case contains(p.ports(probe.Advanced), port) && !contains(p.Exclude, port):
+		return probe.Advanced
 	}
 	return 0
 }

@@ -14,6 +14,7 @@ import (
 
 	"picket/engine"
 	"picket/examples"
+	"picket/internal/probe"
 	"picket/nft"
 )
 
@@ -77,10 +78,10 @@ decoys = "block"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.DryRun || c.TCP.Action != engine.Log || c.TCP.Trigger[engine.Stealth] != 0 || c.TCP.Advanced.String() != "1-10,20-21" {
+	if !c.DryRun || c.TCP.Action != engine.Log || c.TCP.Trigger[probe.Stealth] != 0 || c.TCP.Advanced.String() != "1-10,20-21" {
 		t.Errorf("tcp: %+v", c.TCP)
 	}
-	if c.UDP.Trigger[engine.Stealth] != 7 || c.UDP.Trigger[engine.Advanced] != Default().UDP.Trigger[engine.Advanced] {
+	if c.UDP.Trigger[probe.Stealth] != 7 || c.UDP.Trigger[probe.Advanced] != Default().UDP.Trigger[probe.Advanced] {
 		t.Errorf("a trigger that is not named must keep its default: %v", c.UDP.Trigger)
 	}
 	if got := c.Ignore.Addresses[0].String() + " " + c.Ignore.Addresses[1].String(); got != "192.0.2.0/24 2001:db8::1/128" {
@@ -208,11 +209,11 @@ trigger = 0
 	for _, x := range []struct {
 		protocol uint8
 		port     uint16
-		want     engine.Mode
+		want     probe.Mode
 	}{
-		{engine.ProtocolTCP, 7, engine.Stealth}, {engine.ProtocolTCP, 8, engine.Advanced}, {engine.ProtocolTCP, 9, 0},
-		{engine.ProtocolSCTP, 2000, engine.Stealth}, {engine.ProtocolTCP, 11, 0}, {47, 47, 0}, {99, 99, engine.Advanced},
-		{engine.ProtocolICMP, 13 << 8, engine.Advanced},
+		{probe.ProtocolTCP, 7, probe.Stealth}, {probe.ProtocolTCP, 8, probe.Advanced}, {probe.ProtocolTCP, 9, 0},
+		{probe.ProtocolSCTP, 2000, probe.Stealth}, {probe.ProtocolTCP, 11, 0}, {47, 47, 0}, {99, 99, probe.Advanced},
+		{probe.ProtocolICMP, 13 << 8, probe.Advanced},
 	} {
 		if got := c.Mode(x.protocol, x.port); got != x.want {
 			t.Errorf("Mode(%d, %d) = %v, want %v", x.protocol, x.port, got, x.want)
@@ -336,7 +337,7 @@ addresses = ["192.0.2.1"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.TCP.Modes.Has(engine.Classic) || !c.TCP.Modes.Has(engine.Stealth) || c.TCP.Modes.Without(engine.Stealth).Has(engine.Stealth) {
+	if c.TCP.Modes.Has(probe.Classic) || !c.TCP.Modes.Has(probe.Stealth) || c.TCP.Modes.Without(probe.Stealth).Has(probe.Stealth) {
 		t.Errorf("modes %v", c.TCP.Modes.Names())
 	}
 	for want, value := range map[string]any{

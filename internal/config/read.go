@@ -13,6 +13,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/addresses"
+	"picket/internal/probe"
 )
 
 // read changes c by what a document says.
@@ -117,11 +118,11 @@ func (s *section) list(name string, n int, file string, needed bool) []netip.Pre
 func (c *Config) weigh(top *section) {
 	watched := 0
 	for name, p := range map[string]*Protocol{"tcp": &c.TCP, "udp": &c.UDP, "ip": &c.IP} {
-		left := subtract(p.ports(engine.Advanced), p.Exclude)
-		if len(p.ports(engine.Advanced)) > 0 && len(left) == 0 {
+		left := subtract(p.ports(probe.Advanced), p.Exclude)
+		if len(p.ports(probe.Advanced)) > 0 && len(left) == 0 {
 			top.fault(name+".exclude", fmt.Sprintf("leaves nothing of %s.advanced, %q, to watch: take less out, or \"advanced\" out of %s.modes", name, p.Advanced, name))
 		}
-		watched += len(p.ports(engine.Classic)) + len(p.ports(engine.Stealth)) + len(left)
+		watched += len(p.ports(probe.Classic)) + len(p.ports(probe.Stealth)) + len(left)
 	}
 	if watched == 0 {
 		top.d.unfit = append(top.d.unfit, top.about("tcp.modes", "and those of [udp] and [ip] watch nothing: want a mode with ports in one of them; to block nobody set dry_run = true"))

@@ -13,6 +13,7 @@ import (
 	"picket/engine"
 	"picket/internal/addresses"
 	"picket/internal/portsentry"
+	"picket/internal/probe"
 )
 
 // A section hands out the values of one table and remembers which keys it was
@@ -192,7 +193,7 @@ func (s *section) strings(key string, to *[]string) bool {
 func (s *section) modes(key string, to *Modes) {
 	var out Modes
 	if s.items(key, func(text string) string {
-		m, ok := engine.ParseMode(text)
+		m, ok := probe.ParseMode(text)
 		if !ok {
 			return fmt.Sprintf("holds %q: want any of %s", text, quoted(names(allModes)))
 		}

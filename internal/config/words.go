@@ -7,22 +7,23 @@ import (
 	"slices"
 
 	"picket/engine"
+	"picket/internal/probe"
 )
 
 // allModes are the modes in the order in which messages name them.
-var allModes = []engine.Mode{engine.Classic, engine.Stealth, engine.Advanced}
+var allModes = []probe.Mode{probe.Classic, probe.Stealth, probe.Advanced}
 
 // Modes is a set of the engine's modes. The zero Modes is empty.
 type Modes uint8
 
 // Has reports whether a mode is in the set.
-func (s Modes) Has(m engine.Mode) bool { return s&(1<<m) != 0 }
+func (s Modes) Has(m probe.Mode) bool { return s&(1<<m) != 0 }
 
 // With returns the set with a mode.
-func (s Modes) With(m engine.Mode) Modes { return s | 1<<m }
+func (s Modes) With(m probe.Mode) Modes { return s | 1<<m }
 
 // Without returns the set without a mode.
-func (s Modes) Without(m engine.Mode) Modes { return s &^ (1 << m) }
+func (s Modes) Without(m probe.Mode) Modes { return s &^ (1 << m) }
 
 // Names lists the modes, in the order of the alphabet.
 func (s Modes) Names() []string {
@@ -40,7 +41,7 @@ func (s Modes) Names() []string {
 func (s Modes) MarshalJSON() ([]byte, error) { return json.Marshal(s.Names()) }
 
 // Triggers has a trigger for each mode.
-type Triggers [engine.Modes]int
+type Triggers [probe.Modes]int
 
 // MarshalJSON writes the triggers by the names of their modes.
 func (t Triggers) MarshalJSON() ([]byte, error) {

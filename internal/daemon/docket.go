@@ -11,6 +11,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/evidence"
 	"picket/internal/explain"
+	"picket/internal/probe"
 	"picket/internal/show"
 )
 
@@ -42,7 +43,7 @@ func newDocket() *docket {
 // up, the reader waits here and the kernel's buffer fills: what it loses then
 // shows in the sequence numbers, and what was stored for us during a restart is
 // all read.
-func (d *docket) probe(p engine.Probe, raw []byte) {
+func (d *docket) probe(p probe.Probe, raw []byte) {
 	select {
 	case d.probes <- mirrored{p, d.transit.put(raw)}:
 		d.transit.sent()
@@ -98,7 +99,7 @@ func (d *docket) do(ctx context.Context, f func(*judge)) error {
 }
 
 // observe has a probe judged whose peer sent data.
-func (d *docket) observe(ctx context.Context, p engine.Probe, data []byte) error {
+func (d *docket) observe(ctx context.Context, p probe.Probe, data []byte) error {
 	return d.do(ctx, func(j *judge) { j.observe(p, data, show.Quote(data)) })
 }
 

@@ -18,12 +18,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"picket/engine"
 	"picket/internal/beside"
 	"picket/internal/control"
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/journal/journaltest"
+	"picket/internal/probe"
 	"picket/internal/route"
 	"picket/internal/systemd"
 	"picket/nflog"
@@ -52,7 +52,7 @@ type kernel struct {
 	onRead    func() // before the blocks are read
 	quiet     int
 
-	emit    func(engine.Probe, []byte)
+	emit    func(probe.Probe, []byte)
 	lost    uint64
 	refusal error // of a stored socket
 	changed chan string
@@ -70,7 +70,7 @@ func (k *kernel) system() *system {
 	return &system{
 		checkKernel: func() error { return nil },
 		openTable:   func(nft.Config) (table, error) { return k, nil },
-		openReader: func(_ nflog.Config, emit func(engine.Probe, []byte), _ func(error)) (reader, error) {
+		openReader: func(_ nflog.Config, emit func(probe.Probe, []byte), _ func(error)) (reader, error) {
 			k.emit = emit
 			return fakeReader{k}, nil
 		},
@@ -444,9 +444,9 @@ func (r *run) probes(source string, first, n int) {
 
 func (r *run) send(source string, first, n int) {
 	for i := range n {
-		r.emit(engine.Probe{
+		r.emit(probe.Probe{
 			At: time.Now().UnixNano(), Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000,
-			Port: uint16(first + i), Protocol: engine.ProtocolTCP, Flags: engine.FlagSYN, Technique: engine.SYN, Mode: engine.Advanced,
+			Port: uint16(first + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.SYN, Mode: probe.Advanced,
 		}, make([]byte, 40))
 	}
 }

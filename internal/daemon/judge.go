@@ -14,6 +14,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/journal"
+	"picket/internal/probe"
 	"picket/nft"
 )
 
@@ -28,7 +29,7 @@ type judge struct {
 	journal  *journal.Writer
 	names    map[uint32]string
 	evidence *evidence.Store
-	waiting  [32]engine.Probe // see batch
+	waiting  [32]probe.Probe // see batch
 	bytes    [32]packetBytes
 }
 
@@ -128,7 +129,7 @@ func (j *judge) drain() {
 
 // observe judges one probe. Raw is the bytes of its packet, or what a trapped
 // peer sent, which data is in quotes.
-func (j *judge) observe(p engine.Probe, raw []byte, data string) {
+func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	d := j.engine.Observe(p)
 	j.evidence.Add(j.engine.SourceOf(p.Source), &p, &d, raw)
 	if d.Release {
@@ -164,7 +165,7 @@ func (j *judge) observe(p engine.Probe, raw []byte, data string) {
 
 // respond hands a source over to be blocked, fenced or left in the dark. A fence
 // and what the kernel holds a source by itself are ten minutes in an hour together.
-func (j *judge) respond(p *engine.Probe, d *engine.Decision, ev event.Event) {
+func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event) {
 	if d.Instead.IsValid() {
 		j.orders.makeRoom(ref{d.Action, d.Instead}, d.Source)
 	}
@@ -184,7 +185,7 @@ func (j *judge) respond(p *engine.Probe, d *engine.Decision, ev event.Event) {
 }
 
 // event describes a probe and what was decided about it.
-func (j *judge) event(p *engine.Probe, d *engine.Decision) event.Event {
+func (j *judge) event(p *probe.Probe, d *engine.Decision) event.Event {
 	ev := describe.Event(j.config, j.engine, p, d)
 	ev.Interface = j.interfaceName(p.Interface)
 	return ev

@@ -13,6 +13,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/evidence"
+	"picket/internal/probe"
 )
 
 func testJudge(t testing.TB) *judge {
@@ -29,10 +30,10 @@ func testJudge(t testing.TB) *judge {
 const rare = 20 * time.Second
 
 // lateAnswer is a probe that is judged and kept, and told to nobody.
-func lateAnswer(source netip.Addr, at int64) engine.Probe {
-	return engine.Probe{
+func lateAnswer(source netip.Addr, at int64) probe.Probe {
+	return probe.Probe{
 		At: at, Source: source, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 53, Port: 40000,
-		Protocol: engine.ProtocolUDP, Technique: engine.UDP, Mode: engine.Advanced,
+		Protocol: probe.ProtocolUDP, Technique: probe.UDP, Mode: probe.Advanced,
 	}
 }
 

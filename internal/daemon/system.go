@@ -7,9 +7,9 @@ import (
 	"net/netip"
 	"syscall"
 
-	"picket/engine"
 	"picket/internal/beside"
 	"picket/internal/host"
+	"picket/internal/probe"
 	"picket/nflog"
 	"picket/nft"
 )
@@ -18,7 +18,7 @@ import (
 type system struct {
 	checkKernel func() error
 	openTable   func(nft.Config) (table, error)
-	openReader  func(nflog.Config, func(engine.Probe, []byte), func(error)) (reader, error)
+	openReader  func(nflog.Config, func(probe.Probe, []byte), func(error)) (reader, error)
 	routes      beside.RouteOpener
 	host        hostState
 	peers       func(except uint16) ([]netip.Addr, error)
@@ -104,7 +104,7 @@ func (t kernelTable) Watch() (watcher, error) {
 	return w, nil
 }
 
-func openReader(c nflog.Config, emit func(engine.Probe, []byte), fail func(error)) (reader, error) {
+func openReader(c nflog.Config, emit func(probe.Probe, []byte), fail func(error)) (reader, error) {
 	r, err := nflog.Open(c, emit, fail)
 	if err != nil {
 		return nil, err

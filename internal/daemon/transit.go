@@ -2,13 +2,11 @@
 
 package daemon
 
-import (
-	"picket/engine"
-)
+import "picket/internal/probe"
 
 // A mirrored is a probe on its way from the reader to the judge.
 type mirrored struct {
-	probe engine.Probe
+	probe probe.Probe
 	bytes packetBytes
 }
 

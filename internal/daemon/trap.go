@@ -7,7 +7,7 @@ import (
 	"net"
 	"time"
 
-	"picket/engine"
+	"picket/internal/probe"
 	"picket/internal/trap"
 )
 
@@ -22,7 +22,7 @@ func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
 	}
 	if len(passed) > 0 {
 		d.trap = trap.New(cfg, passed...)
-	} else if d.config.TCP.Modes.Has(engine.Classic) {
+	} else if d.config.TCP.Modes.Has(probe.Classic) {
 		t, err := trap.Listen(ctx, c.Port, cfg)
 		if err != nil {
 			d.journal.Notice("", "classic mode without its trap, connections will not be completed: %v", err)
@@ -46,7 +46,7 @@ func (d *daemon) listenerPort() uint16 {
 // trapPort is where the table redirects classic ports to, 0 for nowhere. It
 // looks at the configuration: d.mu is held, or nobody else is there yet.
 func (d *daemon) trapPort() uint16 {
-	if !d.config.TCP.Modes.Has(engine.Classic) {
+	if !d.config.TCP.Modes.Has(probe.Classic) {
 		return 0
 	}
 	return d.listenerPort()
@@ -106,11 +106,11 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 		if c.Destination.Port() == port {
 			return // dialled directly: no port of classic mode
 		}
-		p := engine.Probe{
+		p := probe.Probe{
 			At: c.At.UnixNano(), Source: c.Source.Addr(), Destination: c.Destination.Addr(),
 			SourcePort: c.Source.Port(), Port: c.Destination.Port(),
-			Protocol: engine.ProtocolTCP, Mode: engine.Classic, Technique: engine.Connect, Flags: engine.FlagSYN,
-			Sent: engine.BeganWith(c.Data),
+			Protocol: probe.ProtocolTCP, Mode: probe.Classic, Technique: probe.Connect, Flags: probe.FlagSYN,
+			Sent: probe.BeganWith(c.Data),
 		}
 		// The connection has ended and is one of a bounded number, so waiting
 		// for the judge holds nobody up.

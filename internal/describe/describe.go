@@ -14,21 +14,22 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/event"
+	"picket/internal/probe"
 )
 
 // Event describes a probe and what e, which c configured, decided about it. The
 // interface has no name yet: the index may be another machine's.
-func Event(c *config.Config, e *engine.Engine, p *engine.Probe, d *engine.Decision) event.Event {
+func Event(c *config.Config, e *engine.Engine, p *probe.Probe, d *engine.Decision) event.Event {
 	ev := event.Event{
 		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
-		Protocol: engine.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
+		Protocol: probe.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
 		Mode: p.Mode.String(), Technique: p.Technique.String(),
 		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
 		Action: d.Action.String(), For: event.Seconds(d.For), Reason: d.Reason.String(), Evidence: d.Evidence(),
 		Known: d.Known, Config: Setting(c, p, d),
 	}
-	if p.Protocol == engine.ProtocolTCP {
-		ev.Flags = engine.FlagNames(p.Flags)
+	if p.Protocol == probe.ProtocolTCP {
+		ev.Flags = probe.FlagNames(p.Flags)
 	}
 	switch {
 	case d.Action.Drops():
@@ -46,7 +47,7 @@ func Event(c *config.Config, e *engine.Engine, p *engine.Probe, d *engine.Decisi
 
 // Pattern makes of the event of a probe that of the pattern it completed, which
 // is its source's whatever the probe was answered with.
-func Pattern(p *engine.Probe, ev event.Event, d *engine.Decision) event.Event {
+func Pattern(p *probe.Probe, ev event.Event, d *engine.Decision) event.Event {
 	ev.Source = p.Source.String()
 	if d.Pattern.Shared() { // by many sources: this one is not it
 		ev = event.Event{Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Evidence: ev.Evidence, Config: ev.Config}
@@ -58,16 +59,16 @@ func Pattern(p *engine.Probe, ev event.Event, d *engine.Decision) event.Event {
 // Section returns the section of c for a protocol, and its name.
 func Section(c *config.Config, protocol uint8) (name string, s *config.Protocol) {
 	switch protocol {
-	case engine.ProtocolTCP, engine.ProtocolSCTP:
+	case probe.ProtocolTCP, probe.ProtocolSCTP:
 		return "tcp", &c.TCP
-	case engine.ProtocolUDP:
+	case probe.ProtocolUDP:
 		return "udp", &c.UDP
 	}
 	return "ip", &c.IP
 }
 
 // Trigger names the trigger that a decision was made by: "tcp.trigger.stealth = 0".
-func Trigger(c *config.Config, p *engine.Probe, d *engine.Decision) string {
+func Trigger(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	if d.Lowered {
 		return fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}
@@ -76,7 +77,7 @@ func Trigger(c *config.Config, p *engine.Probe, d *engine.Decision) string {
 }
 
 // Setting names what in the configuration made a decision; "" if nothing did.
-func Setting(c *config.Config, p *engine.Probe, d *engine.Decision) string {
+func Setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	s := setting(c, p, d)
 	if s == "" {
 		return ""
@@ -93,7 +94,7 @@ func Setting(c *config.Config, p *engine.Probe, d *engine.Decision) string {
 }
 
 // setting looks at neither lists nor dry_run.
-func setting(c *config.Config, p *engine.Probe, d *engine.Decision) string {
+func setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	switch {
 	case d.Reason == engine.AboveSweep:
 		return fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)

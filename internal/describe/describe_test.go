@@ -13,6 +13,7 @@ import (
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/event"
+	"picket/internal/probe"
 )
 
 func parse(t *testing.T, text string) *config.Config {
@@ -24,25 +25,25 @@ func parse(t *testing.T, text string) *config.Config {
 	return c
 }
 
-func synTo(port uint16) engine.Probe {
-	return engine.Probe{
+func synTo(port uint16) probe.Probe {
+	return probe.Probe{
 		At:     time.Date(2026, 11, 22, 12, 0, int(port), 0, time.UTC).UnixNano(),
 		Source: netip.MustParseAddr("203.0.113.9"), Destination: netip.MustParseAddr("192.0.2.2"),
-		Protocol: engine.ProtocolTCP, SourcePort: 4711, Port: port, Flags: engine.FlagSYN, Technique: engine.SYN, Mode: engine.Stealth,
+		Protocol: probe.ProtocolTCP, SourcePort: 4711, Port: port, Flags: probe.FlagSYN, Technique: probe.SYN, Mode: probe.Stealth,
 	}
 }
 
 // Every reason names the setting that somebody would change who wants another decision.
 func TestSetting(t *testing.T) {
 	p, udp, sctp, other := synTo(23), synTo(23), synTo(23), synTo(23)
-	udp.Protocol, sctp.Protocol, other.Protocol = engine.ProtocolUDP, 132, 47
+	udp.Protocol, sctp.Protocol, other.Protocol = probe.ProtocolUDP, 132, 47
 	list := `[[known]]
 name = "mine"
 policy = "log"
 addresses = ["203.0.113.9"]`
 	for _, test := range []struct {
 		text string
-		p    engine.Probe
+		p    probe.Probe
 		d    engine.Decision
 		want string
 	}{

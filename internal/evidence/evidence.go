@@ -19,6 +19,7 @@ import (
 	"unsafe"
 
 	"picket/engine"
+	"picket/internal/probe"
 )
 
 // PerSource is how many probes of one source are kept: one more than the
@@ -28,7 +29,7 @@ const PerSource = engine.MaxTrigger + 1
 // A Probe is one that was kept. Of the engine's probe it has what is told of
 // it; what tools are recognised by is in the bytes.
 type Probe struct {
-	Probe    engine.Probe
+	Probe    probe.Probe
 	Decision engine.Decision
 
 	// Raw is the first bytes of the IP packet; or, of a connection that a trap
@@ -97,23 +98,23 @@ type record struct {
 	seconds, probes      uint32
 	iface                uint32
 	next                 int32 // the one that came after it; of the free ones
-	technique            engine.Technique
+	technique            probe.Technique
 	sourcePort, port     uint16
 	length, size         uint16 // on the wire, and kept
 	offence              uint16
 	sources, shared      uint16
 	protocol, flags, ttl uint8
-	mode                 engine.Mode
+	mode                 probe.Mode
 	action               engine.Action
 	reason               engine.Reason
 	pattern              engine.Pattern
-	tool                 engine.Tool
+	tool                 probe.Tool
 	bits                 uint8 // how long the prefix of a reaction is
 	trigger              uint8
 	within, ports        uint8
 	copied, inside       uint8
 	neighbours, targets  uint8
-	sent                 engine.Sent
+	sent                 probe.Sent
 	is                   uint8
 }
 
@@ -166,7 +167,7 @@ func (s *Store) Stats() Stats {
 
 // Add keeps a probe of a source and what was decided about it. It does not
 // allocate, and copies raw.
-func (s *Store) Add(source netip.Prefix, p *engine.Probe, d *engine.Decision, raw []byte) {
+func (s *Store) Add(source netip.Prefix, p *probe.Probe, d *engine.Decision, raw []byte) {
 	if len(s.records) == 0 {
 		return
 	}
@@ -220,7 +221,7 @@ func keyOf(p netip.Prefix) key {
 	return key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:]), bits}
 }
 
-func (s *Store) fill(r int32, p *engine.Probe, d *engine.Decision, raw []byte) {
+func (s *Store) fill(r int32, p *probe.Probe, d *engine.Decision, raw []byte) {
 	x := &s.records[r]
 	next := x.next
 	size := copy(s.raw[int(r)*s.snap:int(r+1)*s.snap], raw)
@@ -250,7 +251,7 @@ func clip8(n int) uint8   { return uint8(min(n, 1<<8-1)) }
 func (s *Store) read(r int32) Probe {
 	x := &s.records[r]
 	p := Probe{
-		Probe: engine.Probe{
+		Probe: probe.Probe{
 			At: x.at, Source: netip.AddrFrom16(x.source).Unmap(), Destination: netip.AddrFrom16(x.target).Unmap(),
 			SourcePort: x.sourcePort, Port: x.port, Protocol: x.protocol, Mode: x.mode, Technique: x.technique,
 			Flags: x.flags, TTL: x.ttl, Length: x.length, Interface: x.iface,

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"picket/engine"
+	"picket/internal/probe"
 )
 
 func addr(i int) netip.Addr {
@@ -21,19 +22,19 @@ func addr(i int) netip.Addr {
 
 func source(i int) netip.Prefix { return netip.PrefixFrom(addr(i), 32) }
 
-func probe(i int, at int64) *engine.Probe {
-	return &engine.Probe{
+func probeOf(i int, at int64) *probe.Probe {
+	return &probe.Probe{
 		At: at, Source: addr(i), Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Port: uint16(at),
-		Protocol: engine.ProtocolTCP, Mode: engine.Stealth, Technique: engine.SYN, Flags: engine.FlagSYN, TTL: 64, Length: 44, Interface: 3,
+		Protocol: probe.ProtocolTCP, Mode: probe.Stealth, Technique: probe.SYN, Flags: probe.FlagSYN, TTL: 64, Length: 44, Interface: 3,
 	}
 }
 
 var below = &engine.Decision{Reason: engine.BelowTrigger, Trigger: 25, Probes: 1, Within: 1}
 
 func TestWhatIsKept(t *testing.T) {
-	for _, p := range []engine.Probe{
-		*probe(1, time.Now().UnixNano()),
-		{At: 5, Source: netip.MustParseAddr("2001:db8::7"), Destination: netip.MustParseAddr("2001:db8::2"), Port: 53, Protocol: engine.ProtocolUDP, Mode: engine.Advanced, Technique: engine.UDP},
+	for _, p := range []probe.Probe{
+		*probeOf(1, time.Now().UnixNano()),
+		{At: 5, Source: netip.MustParseAddr("2001:db8::7"), Destination: netip.MustParseAddr("2001:db8::2"), Port: 53, Protocol: probe.ProtocolUDP, Mode: probe.Advanced, Technique: probe.UDP},
 	} {
 		d := engine.Decision{
 			Action: engine.Block, Reason: engine.AboveTrigger, Source: netip.PrefixFrom(p.Source, p.Source.BitLen()), For: 5 * time.Minute,
@@ -60,12 +61,12 @@ func TestWhatIsKept(t *testing.T) {
 func TestTailIsCounted(t *testing.T) {
 	s := New(1<<20, 64)
 	for i := range 40 {
-		s.Add(source(1), probe(1, int64(i)), below, nil)
+		s.Add(source(1), probeOf(1, int64(i)), below, nil)
 	}
 	for range 100 {
-		s.Add(source(1), probe(1, 1000), &engine.Decision{Reason: engine.AlreadyBlocked}, nil)
-		s.Add(source(1), probe(1, 1000), &engine.Decision{Reason: engine.Retransmission}, nil)
-		s.Add(source(2), probe(2, 1000), &engine.Decision{Reason: engine.AlreadyBlocked}, nil)
+		s.Add(source(1), probeOf(1, 1000), &engine.Decision{Reason: engine.AlreadyBlocked}, nil)
+		s.Add(source(1), probeOf(1, 1000), &engine.Decision{Reason: engine.Retransmission}, nil)
+		s.Add(source(2), probeOf(2, 1000), &engine.Decision{Reason: engine.AlreadyBlocked}, nil)
 	}
 	got, total := s.Of(source(1))
 	if len(got) != PerSource || got[0].Probe.At != 40-PerSource || got[PerSource-1].Probe.At != 39 || total != 240 {
@@ -82,12 +83,12 @@ func TestFloodLeavesTheRest(t *testing.T) {
 	s := New(1<<20, 128)
 	blocked := &engine.Decision{Action: engine.Block, Reason: engine.AboveTrigger, Source: source(1), For: time.Minute}
 	for i := range 30 {
-		s.Add(source(1), probe(1, int64(i)), below, nil)
-		s.Add(source(2), probe(2, int64(i)), below, nil)
+		s.Add(source(1), probeOf(1, int64(i)), below, nil)
+		s.Add(source(2), probeOf(2, int64(i)), below, nil)
 	}
-	s.Add(source(1), probe(1, 30), blocked, nil)
+	s.Add(source(1), probeOf(1, 30), blocked, nil)
 	for i := range 100_000 {
-		s.Add(source(1000+i), probe(1000+i, 0), below, nil)
+		s.Add(source(1000+i), probeOf(1000+i, 0), below, nil)
 	}
 	one, _ := s.Of(source(1))
 	two, _ := s.Of(source(2))
@@ -99,7 +100,7 @@ func TestFloodLeavesTheRest(t *testing.T) {
 	}
 	// Nor do very many blocks take all of it.
 	for i := range 100_000 {
-		s.Add(source(200_000+i), probe(1, 0), blocked, nil)
+		s.Add(source(200_000+i), probeOf(1, 0), blocked, nil)
 	}
 	if got, _ := s.Of(source(1000 + 99_999)); len(got) != 1 {
 		t.Error("the last of the flood is gone")
@@ -108,7 +109,7 @@ func TestFloodLeavesTheRest(t *testing.T) {
 
 func TestNothingIsKept(t *testing.T) {
 	for _, s := range []*Store{new(Store), New(0, 128), New(100, 128)} {
-		s.Add(source(1), probe(1, 1), below, []byte("x"))
+		s.Add(source(1), probeOf(1, 1), below, []byte("x"))
 		if got, total := s.Of(source(1)); got != nil || total != 0 || s.Stats() != (Stats{}) {
 			t.Errorf("%v, %d, %v", got, total, s.Stats())
 		}
@@ -127,7 +128,7 @@ func TestModel(t *testing.T) {
 		if r.IntN(50) == 0 {
 			d = engine.Decision{Action: engine.Block, Reason: engine.AboveTrigger, Source: source(i)}
 		}
-		s.Add(source(i), probe(i, int64(step)), &d, []byte{byte(i)})
+		s.Add(source(i), probeOf(i, int64(step)), &d, []byte{byte(i)})
 		last[i] = append(last[i], int64(step))
 		got, _ := s.Of(source(i))
 		if len(got) == 0 || len(got) > PerSource {
@@ -196,7 +197,7 @@ func TestMemory(t *testing.T) {
 }
 
 func TestAddDoesNotAllocate(t *testing.T) {
-	s, i, raw, p := New(1<<20, 128), 0, make([]byte, 60), probe(1, 1)
+	s, i, raw, p := New(1<<20, 128), 0, make([]byte, 60), probeOf(1, 1)
 	if n := testing.AllocsPerRun(20_000, func() {
 		i++
 		s.Add(source(i%7000), p, below, raw)
@@ -208,7 +209,7 @@ func TestAddDoesNotAllocate(t *testing.T) {
 func BenchmarkAdd(b *testing.B) {
 	for _, sources := range []int{1, 1000, 1_000_000} {
 		b.Run(fmt.Sprintf("sources=%d", sources), func(b *testing.B) {
-			s, raw, p := New(8<<20, 128), make([]byte, 60), probe(1, 1)
+			s, raw, p := New(8<<20, 128), make([]byte, 60), probeOf(1, 1)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				s.Add(source(i*7919%sources), p, below, raw)

@@ -20,6 +20,7 @@ import (
 	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/evidence"
+	"picket/internal/probe"
 	"picket/internal/show"
 )
 
@@ -118,16 +119,16 @@ func (f *Facts) told(k *evidence.Probe) control.KeptProbe {
 	}
 	p, d := &k.Probe, &k.Decision
 	out := control.KeptProbe{
-		Time: time.Unix(0, p.At), Source: p.Source, Destination: p.Destination, Protocol: engine.ProtocolName(p.Protocol),
+		Time: time.Unix(0, p.At), Source: p.Source, Destination: p.Destination, Protocol: probe.ProtocolName(p.Protocol),
 		Port: p.Port, SourcePort: p.SourcePort, Mode: p.Mode.String(), Technique: p.Technique.String(),
 		Interface: f.Interfaces[p.Interface], Pattern: d.Pattern.String(), NewPattern: d.NewPattern, Tool: d.Tool.String(),
 		Proven: d.Proven, Action: d.Action.String(), For: int64(d.For / time.Second), Reason: d.Reason.String(),
 		Decision: Decision(p, d), Config: describe.Setting(f.Config, p, d), Length: int(p.Length),
 	}
-	if p.Protocol == engine.ProtocolTCP {
-		out.Flags = engine.FlagNames(p.Flags)
+	if p.Protocol == probe.ProtocolTCP {
+		out.Flags = probe.FlagNames(p.Flags)
 	}
-	if p.Technique == engine.Connect {
+	if p.Technique == probe.Connect {
 		out.Data = show.Quote(k.Raw)
 	} else {
 		out.Packet = k.Raw

@@ -13,6 +13,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/evidence"
+	"picket/internal/probe"
 )
 
 // facts are those of a source that has sent probes, each with a decision; the
@@ -31,8 +32,8 @@ func facts(t *testing.T, source string, decisions ...engine.Decision) *Facts {
 	f := &Facts{Asked: p, Source: p, Config: c, Now: now, Recent: 256}
 	for i, d := range decisions {
 		at := now.Add(time.Duration(i-len(decisions)) * time.Minute)
-		f.Kept = append(f.Kept, evidence.Probe{Decision: d, Probe: engine.Probe{
-			At: at.UnixNano(), Source: p.Addr(), Destination: netip.MustParseAddr("192.0.2.2"), Protocol: engine.ProtocolTCP, Port: 23, Mode: engine.Advanced, Technique: engine.SYN,
+		f.Kept = append(f.Kept, evidence.Probe{Decision: d, Probe: probe.Probe{
+			At: at.UnixNano(), Source: p.Addr(), Destination: netip.MustParseAddr("192.0.2.2"), Protocol: probe.ProtocolTCP, Port: 23, Mode: probe.Advanced, Technique: probe.SYN,
 		}})
 	}
 	return f
@@ -297,8 +298,8 @@ func TestTake(t *testing.T) {
 func TestTold(t *testing.T) {
 	f := facts(t, "192.0.2.77", engine.Decision{Reason: engine.KnownIgnored}, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, For: time.Hour})
 	f.Interfaces = map[uint32]string{7: "eth0"}
-	f.Kept[0].Probe.Interface, f.Kept[0].Probe.Flags, f.Kept[0].Raw = 7, engine.FlagSYN, []byte{0x45}
-	f.Kept[1].Probe.Technique, f.Kept[1].Probe.Mode, f.Kept[1].Raw = engine.Connect, engine.Classic, []byte("GET /\r\n")
+	f.Kept[0].Probe.Interface, f.Kept[0].Probe.Flags, f.Kept[0].Raw = 7, probe.FlagSYN, []byte{0x45}
+	f.Kept[1].Probe.Technique, f.Kept[1].Probe.Mode, f.Kept[1].Raw = probe.Connect, probe.Classic, []byte("GET /\r\n")
 	x := Explain(f)
 	if p := x.Probes[0]; p.Interface != "eth0" || p.Flags != "syn" || len(p.Packet) != 1 || p.Data != "" || p.Decision != "not judged: it is in the list mine" || p.Config != `known.mine.policy = "log"` {
 		t.Errorf("the packet: %+v", p)

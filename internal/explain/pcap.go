@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"picket/engine"
 	"picket/internal/control"
 	"picket/internal/evidence"
+	"picket/internal/probe"
 )
 
 // Comment is what a capture of the packets says of the source.
@@ -27,7 +27,7 @@ func Packets(x *control.Explanation) (out []evidence.Packet) {
 }
 
 func comment(p *control.KeptProbe) string {
-	s := fmt.Sprintf("%s to %s, %s: %s", p.Technique, engine.PortName(p.Protocol, p.Port), p.Mode, p.Decision)
+	s := fmt.Sprintf("%s to %s, %s: %s", p.Technique, probe.PortName(p.Protocol, p.Port), p.Mode, p.Decision)
 	if p.Config != "" {
 		s += " (" + p.Config + ")"
 	}

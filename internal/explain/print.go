@@ -16,6 +16,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/evidence"
+	"picket/internal/probe"
 	"picket/internal/show"
 	"picket/nft"
 )
@@ -141,7 +142,7 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 		if p.Data != "" {
 			texts = append(texts, sent(p.Data))
 		}
-		l.Add(texts, p.Time.Local().Format(clock), from, to, engine.PortName(p.Protocol, p.Port), p.Technique+", "+p.Mode)
+		l.Add(texts, p.Time.Local().Format(clock), from, to, probe.PortName(p.Protocol, p.Port), p.Technique+", "+p.Mode)
 	}
 	l.Print(out, width)
 }

@@ -12,6 +12,7 @@ import (
 	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/evidence"
+	"picket/internal/probe"
 	"picket/internal/show"
 )
 
@@ -53,7 +54,7 @@ func (x *explainer) sayWatched() {
 		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.facts.Config.Detect.Decoys)
 		if blocks {
 			x.change("It is blocked for what it does alone: by connections to %s (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				show.Plural(x.facts.Config.TCP.Trigger[engine.Classic]+1, "trap port"), x.facts.Config.TCP.Trigger[engine.Classic],
+				show.Plural(x.facts.Config.TCP.Trigger[probe.Classic]+1, "trap port"), x.facts.Config.TCP.Trigger[probe.Classic],
 				show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
 			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
 		}

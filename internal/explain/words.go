@@ -12,11 +12,12 @@ import (
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/evidence"
+	"picket/internal/probe"
 	"picket/internal/show"
 )
 
 // Decision says in words what was decided about one probe, and why.
-func Decision(p *engine.Probe, d *engine.Decision) string {
+func Decision(p *probe.Probe, d *engine.Decision) string {
 	because := d.Reason.String()
 	switch d.Reason {
 	case engine.IsProtected, engine.IsConnected, engine.InFlood, engine.TooMany, engine.Full:
@@ -65,12 +66,12 @@ func Decision(p *engine.Probe, d *engine.Decision) string {
 }
 
 // grounds says what a reaction rests on.
-func grounds(p *engine.Probe, d *engine.Decision) string {
-	port := engine.PortName(engine.ProtocolName(p.Protocol), p.Port)
+func grounds(p *probe.Probe, d *engine.Decision) string {
+	port := probe.PortName(probe.ProtocolName(p.Protocol), p.Port)
 	switch {
 	case d.Reason == engine.KnownFirst:
 		return "it is in the list " + d.Known + ", whose first probe is reacted to"
-	case p.Technique == engine.Connect && d.Trigger == 0:
+	case p.Technique == probe.Connect && d.Trigger == 0:
 		return "a connection to the trap port " + port + " was completed, and none is let pass"
 	case d.Reason == engine.AboveTrigger && d.Trigger == 0:
 		return "a " + p.Technique.String() + " probe of " + port + ", and none is let pass"
@@ -147,7 +148,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	case b.Technique == "":
 		x.why("The kernel has the block from an earlier run of picket; the journal of %s says why.", show.Stamp(b.Since))
 	default:
-		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, engine.PortName(b.Protocol, b.Port), b.Reason, b.Config)
+		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, probe.PortName(b.Protocol, b.Port), b.Reason, b.Config)
 	}
 	if !b.ByHand && b.Technique != "" {
 		x.sayLength(b, k)

@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/probe"
 )
 
 // What was decided about one probe, in words.
 func TestDecision(t *testing.T) {
-	p := engine.Probe{Protocol: engine.ProtocolTCP, Port: 23, Technique: engine.SYN, Mode: engine.Stealth}
+	p := probe.Probe{Protocol: probe.ProtocolTCP, Port: 23, Technique: probe.SYN, Mode: probe.Stealth}
 	connect := p
-	connect.Technique, connect.Mode = engine.Connect, engine.Classic
+	connect.Technique, connect.Mode = probe.Connect, probe.Classic
 	for _, test := range []struct {
-		p    engine.Probe
+		p    probe.Probe
 		d    engine.Decision
 		want string
 	}{

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"picket/engine"
 	"picket/internal/event"
+	"picket/internal/probe"
 )
 
 // appendOne writes PortSentry 1.2's line (WriteBlocked in portsentry_io.c):
@@ -78,9 +78,9 @@ func flags(e event.Event) func(string) int {
 	s := e.Flags
 	if s == "" {
 		switch s = e.Technique; s {
-		case engine.Maimon.String():
+		case probe.Maimon.String():
 			s = "fin-ack"
-		case engine.Xmas.String():
+		case probe.Xmas.String():
 			s = "fin-psh-urg"
 		}
 	}

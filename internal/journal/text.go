@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"picket/engine"
 	"picket/internal/event"
+	"picket/internal/probe"
 	"picket/internal/show"
 )
 
@@ -98,7 +98,7 @@ func why(e event.Event) string {
 }
 
 func target(e event.Event) string {
-	return engine.PortName(e.Protocol, e.Port)
+	return probe.PortName(e.Protocol, e.Port)
 }
 
 func tool(e event.Event) string {

@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // maxExtensions bounds the walk over IPv6 extension headers. RFC 8200, 4.1
@@ -93,7 +93,7 @@ func (p *Packet) decode6(b []byte) Reason {
 		return Mapped
 	}
 	total := int(binary.BigEndian.Uint16(b[4:])) + 40
-	if total == 40 && (b[6] == hopByHop || b[6] == engine.ProtocolTCP || b[6] == engine.ProtocolUDP) {
+	if total == 40 && (b[6] == hopByHop || b[6] == probe.ProtocolTCP || b[6] == probe.ProtocolUDP) {
 		total = 0 // a jumbogram (RFC 2675), or a packet that the card was to cut up
 	}
 	if total != 0 && total < len(b) {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // unhex reads a packet written in hex, blanks and newlines ignored.
@@ -37,10 +37,10 @@ func describe(p Packet) string {
 	if p.Has&HasPorts != 0 {
 		fmt.Fprintf(&w, " ports=%d>%d", p.SourcePort, p.Port)
 	}
-	if p.Protocol == engine.ProtocolTCP {
-		fmt.Fprintf(&w, " %s seq=%d ack=%d win=%d opt=%016x mss=%d", engine.FlagNames(p.Flags), p.Seq, p.Ack, p.Window, p.Options, p.MSS)
+	if p.Protocol == probe.ProtocolTCP {
+		fmt.Fprintf(&w, " %s seq=%d ack=%d win=%d opt=%016x mss=%d", probe.FlagNames(p.Flags), p.Seq, p.Ack, p.Window, p.Options, p.MSS)
 	}
-	if p.Protocol == engine.ProtocolSCTP {
+	if p.Protocol == probe.ProtocolSCTP {
 		fmt.Fprintf(&w, " chunk=%d tag=%d", p.Chunk, p.Tag)
 	}
 	if p.icmpProtocol() {
@@ -98,7 +98,7 @@ func ip6(next uint8, rest ...byte) []byte {
 
 // syn is a TCP SYN of port 1234 to port 23 without options.
 func syn() []byte {
-	return []byte{0x04, 0xd2, 0, 23, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, engine.FlagSYN, 4, 0, 0, 0, 0, 0}
+	return []byte{0x04, 0xd2, 0, 23, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, probe.FlagSYN, 4, 0, 0, 0, 0, 0}
 }
 
 // TestShapes decodes packets that no tool at hand sends.
@@ -199,7 +199,7 @@ func TestAllocs(t *testing.T) {
 		var p Packet
 		if n := testing.AllocsPerRun(100, func() {
 			Decode(b, &p)
-			p.Probe(engine.Stealth, 1, 2)
+			p.Probe(probe.Stealth, 1, 2)
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", s.name, n)
 		}
@@ -228,7 +228,7 @@ func BenchmarkProbe(b *testing.B) {
 	var p Packet
 	for b.Loop() {
 		Decode(data, &p)
-		if _, ok := p.Probe(engine.Stealth, 1, 2); !ok {
+		if _, ok := p.Probe(probe.Stealth, 1, 2); !ok {
 			b.Fatal("no probe")
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // parts returns the fields that each bit of Has vouches for.
@@ -111,11 +111,11 @@ func checkSound(t *testing.T, b []byte, p *Packet) {
 	if p.Fragment() && int(p.FragmentAt) > len(b) && p.V6() {
 		t.Fatalf("fragment data at %d of %d bytes", p.FragmentAt, len(b))
 	}
-	probe, ok := p.Probe(engine.Stealth, 1, 2)
-	if ok != (probe != engine.Probe{}) {
-		t.Fatalf("probe %v is %t", probe, ok)
+	found, ok := p.Probe(probe.Stealth, 1, 2)
+	if ok != (found != probe.Probe{}) {
+		t.Fatalf("probe %v is %t", found, ok)
 	}
-	if ok && (probe.Source != p.Source || probe.Protocol != p.Protocol || p.Has&HasProtocol == 0) {
-		t.Fatalf("probe %v of %s", probe, describe(*p))
+	if ok && (found.Source != p.Source || found.Protocol != p.Protocol || p.Has&HasProtocol == 0) {
+		t.Fatalf("probe %v of %s", found, describe(*p))
 	}
 }

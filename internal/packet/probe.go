@@ -5,7 +5,7 @@ package packet
 import (
 	"math"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // Probe maps p to what the engine judges: a packet that a rule of mode
@@ -14,15 +14,15 @@ import (
 // name what was probed: no address, no protocol, or no port.
 //
 // A fragment whose upper-layer header is elsewhere, wholly or in part, is
-// [engine.Fragment], with its port if that is in it. A packet that is cut
-// between its ports and its kind is [engine.Unknown]. Connect is never found
+// [probe.Fragment], with its port if that is in it. A packet that is cut
+// between its ports and its kind is [probe.Unknown]. Connect is never found
 // here: a completed handshake takes more than one packet.
-func (p *Packet) Probe(mode engine.Mode, at int64, ifindex uint32) (engine.Probe, bool) {
+func (p *Packet) Probe(mode probe.Mode, at int64, ifindex uint32) (probe.Probe, bool) {
 	technique, ok := p.Technique()
 	if !ok {
-		return engine.Probe{}, false
+		return probe.Probe{}, false
 	}
-	probe := engine.Probe{
+	out := probe.Probe{
 		At:          at,
 		Source:      p.Source,
 		Destination: p.Destination,
@@ -44,42 +44,42 @@ func (p *Packet) Probe(mode engine.Mode, at int64, ifindex uint32) (engine.Probe
 		Interface:   ifindex,
 	}
 	switch {
-	case p.Protocol == engine.ProtocolTCP, p.Protocol == engine.ProtocolUDP:
-	case p.Protocol == engine.ProtocolSCTP:
-		probe.Seq = p.Tag
+	case p.Protocol == probe.ProtocolTCP, p.Protocol == probe.ProtocolUDP:
+	case p.Protocol == probe.ProtocolSCTP:
+		out.Seq = p.Tag
 	case p.icmpProtocol():
-		probe.Port = uint16(p.Type)<<8 | uint16(p.Code)
+		out.Port = uint16(p.Type)<<8 | uint16(p.Code)
 	default:
-		probe.Port = uint16(p.Protocol)
+		out.Port = uint16(p.Protocol)
 	}
-	return probe, true
+	return out, true
 }
 
 // Technique names the packet, or returns false under the conditions of [Packet.Probe].
-func (p *Packet) Technique() (engine.Technique, bool) {
+func (p *Packet) Technique() (probe.Technique, bool) {
 	has := p.Has
 	switch {
 	case has&HasProtocol == 0:
-		return engine.Unknown, false
+		return probe.Unknown, false
 	case p.Fragment() && has&HasKind == 0:
-		return engine.Fragment, true
+		return probe.Fragment, true
 	}
 	switch p.Protocol {
-	case engine.ProtocolTCP:
+	case probe.ProtocolTCP:
 		if has&HasKind != 0 {
-			return engine.ClassifyTCP(p.Flags), true
+			return probe.ClassifyTCP(p.Flags), true
 		}
-		return engine.Unknown, has&HasPorts != 0
-	case engine.ProtocolUDP:
-		return engine.UDP, has&HasPorts != 0
-	case engine.ProtocolSCTP:
+		return probe.Unknown, has&HasPorts != 0
+	case probe.ProtocolUDP:
+		return probe.UDP, has&HasPorts != 0
+	case probe.ProtocolSCTP:
 		if has&HasKind != 0 {
-			return engine.ClassifySCTP(p.Chunk), true
+			return probe.ClassifySCTP(p.Chunk), true
 		}
-		return engine.Unknown, has&HasPorts != 0
+		return probe.Unknown, has&HasPorts != 0
 	}
 	if p.icmpProtocol() {
-		return engine.ClassifyICMP(p.V6(), p.Type), has&HasKind != 0
+		return probe.ClassifyICMP(p.V6(), p.Type), has&HasKind != 0
 	}
-	return engine.IPProto, true
+	return probe.IPProto, true
 }

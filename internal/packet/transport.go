@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // transport reads the upper-layer header at the start of b, as far as it goes.
@@ -16,9 +16,9 @@ func (p *Packet) transport(b []byte) {
 		return
 	}
 	switch p.Protocol {
-	case engine.ProtocolTCP:
+	case probe.ProtocolTCP:
 		p.tcp(b)
-	case engine.ProtocolUDP:
+	case probe.ProtocolUDP:
 		if p.ports(b) {
 			p.Has |= HasKind
 		}
@@ -26,7 +26,7 @@ func (p *Packet) transport(b []byte) {
 			p.Has |= HasTransport
 			p.Payload = b[8:]
 		}
-	case engine.ProtocolSCTP:
+	case probe.ProtocolSCTP:
 		p.sctp(b)
 	default:
 		if p.icmpProtocol() {
@@ -41,7 +41,7 @@ func (p *Packet) transport(b []byte) {
 // icmpProtocol reports whether p is ICMP of its own IP version; that of the
 // other is a protocol like any.
 func (p *Packet) icmpProtocol() bool {
-	return p.Protocol == engine.ProtocolICMPv6 && p.V6() || p.Protocol == engine.ProtocolICMP && !p.V6()
+	return p.Protocol == probe.ProtocolICMPv6 && p.V6() || p.Protocol == probe.ProtocolICMP && !p.V6()
 }
 
 // ports reads the two ports that TCP, UDP and SCTP all begin with.
@@ -141,7 +141,7 @@ func (p *Packet) icmp(b []byte) {
 		p.Identifier = binary.BigEndian.Uint16(b[4:])
 		p.Has |= HasIdentifier
 	case !p.ICMPError():
-	case p.Protocol == engine.ProtocolICMP:
+	case p.Protocol == probe.ProtocolICMP:
 		p.embedded4(p.Payload)
 	default:
 		p.embedded6(p.Payload)
@@ -166,7 +166,7 @@ func (p *Packet) ICMPError() bool {
 
 // icmpQuery reports whether messages of type typ, requests or replies, bear an identifier.
 func icmpQuery(protocol, typ uint8) bool {
-	if protocol == engine.ProtocolICMPv6 {
+	if protocol == probe.ProtocolICMPv6 {
 		return typ == 128 || typ == 129
 	}
 	switch typ {
@@ -212,13 +212,13 @@ func (p *Packet) embedded6(b []byte) {
 // ports reads what tells flows between two addresses apart.
 func (f *Flow) ports(b []byte) {
 	switch f.Protocol {
-	case engine.ProtocolTCP, engine.ProtocolUDP, engine.ProtocolSCTP:
+	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
 		if len(b) >= 4 {
 			f.SourcePort = binary.BigEndian.Uint16(b)
 			f.Port = binary.BigEndian.Uint16(b[2:])
 			f.HasPorts = true
 		}
-	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+	case probe.ProtocolICMP, probe.ProtocolICMPv6:
 		if len(b) >= 6 && icmpQuery(f.Protocol, b[0]) {
 			f.SourcePort = binary.BigEndian.Uint16(b[4:])
 			f.HasPorts = true

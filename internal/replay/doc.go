@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Package replay turns captures into what the mirror would have made of them:
-// an [engine.Probe] for each packet that the kernel's rules would have logged,
+// an [probe.Probe] for each packet that the kernel's rules would have logged,
 // in capture time, without privileges and without a kernel.
 //
 // It reads pcap (microseconds and nanoseconds, both byte orders) and pcapng

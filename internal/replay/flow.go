@@ -8,8 +8,8 @@ import (
 	"math/bits"
 	"net/netip"
 
-	"picket/engine"
 	"picket/internal/packet"
+	"picket/internal/probe"
 )
 
 // MaxFlows is how many flows are remembered at once, in 16 bytes each. In a
@@ -160,16 +160,16 @@ func seconds(at int64) uint32 { return uint32(at / 1e9) }
 func (f *flow) expired(protocol uint8, at int64) bool {
 	timeout := int32(600)
 	switch protocol {
-	case engine.ProtocolTCP:
+	case probe.ProtocolTCP:
 		timeout = 120
 		if f.state&(flowReplied|flowClosed) == flowReplied {
 			timeout = 5 * 24 * 3600
 		}
-	case engine.ProtocolUDP:
+	case probe.ProtocolUDP:
 		timeout = 120
-	case engine.ProtocolSCTP:
+	case probe.ProtocolSCTP:
 		timeout = 210
-	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+	case probe.ProtocolICMP, probe.ProtocolICMPv6:
 		timeout = 30
 	}
 	return int32(seconds(at)-f.last) > timeout // a clock that steps back ages nothing
@@ -210,12 +210,12 @@ func halves(a netip.Addr) (uint64, uint64) {
 // belong to none: ICMP that is neither query nor reply, and packets without ports.
 func flowOf(p *packet.Packet, k *flowKey) (swapped, ok bool) {
 	switch p.Protocol {
-	case engine.ProtocolTCP, engine.ProtocolUDP, engine.ProtocolSCTP:
+	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
 		if p.Has&packet.HasPorts == 0 {
 			return false, false
 		}
 		return makeKey(k, p.Source, p.Destination, p.SourcePort, p.Port, p.Protocol), true
-	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+	case probe.ProtocolICMP, probe.ProtocolICMPv6:
 		if p.Has&packet.HasIdentifier == 0 {
 			return false, false
 		}
@@ -232,9 +232,9 @@ func (t *flows) aboutKnown(p *packet.Packet, at int64) bool {
 	e := &p.Embedded
 	var sport, port uint16
 	switch e.Protocol {
-	case engine.ProtocolTCP, engine.ProtocolUDP, engine.ProtocolSCTP:
+	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
 		sport, port = e.SourcePort, e.Port
-	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+	case probe.ProtocolICMP, probe.ProtocolICMPv6:
 		sport, port = e.SourcePort, e.SourcePort
 	}
 	var k flowKey

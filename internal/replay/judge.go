@@ -5,8 +5,8 @@ package replay
 import (
 	"net/netip"
 
-	"picket/engine"
 	"picket/internal/packet"
+	"picket/internal/probe"
 )
 
 // A run is the state of one replay.
@@ -42,7 +42,7 @@ func (r *run) learn(g *glimpse) {
 func (r *run) judge(g *glimpse) {
 	r.rec.File, r.rec.Number = g.file, g.number
 	if r.rec.Verdict == Probe { // of the packet before
-		r.rec.Probe = engine.Probe{}
+		r.rec.Probe = probe.Probe{}
 	}
 	r.rec.Verdict = r.verdict(g)
 	r.count(&g.record)
@@ -102,7 +102,7 @@ func (r *run) verdict(g *glimpse) Verdict {
 	}
 	p, f := r.packet, &r.frame
 	if f.mode != 0 { // the kernel's rules have judged it already
-		if f.mode == engine.Classic && p.Protocol == engine.ProtocolTCP {
+		if f.mode == probe.Classic && p.Protocol == probe.ProtocolTCP {
 			r.sum.Asked++
 		}
 		return r.probe(f.mode)
@@ -133,16 +133,16 @@ func (r *run) verdict(g *glimpse) Verdict {
 	case served:
 		return Open
 	}
-	mode := engine.Advanced
+	mode := probe.Advanced
 	if r.rules.Mode != nil {
 		mode = r.rules.Mode(p.Protocol, number)
 	}
-	if trapped && p.Flags&handshake == engine.FlagSYN {
+	if trapped && p.Flags&handshake == probe.FlagSYN {
 		if relation == asked {
 			r.sum.Asked++
 		}
-		if mode != engine.Stealth {
-			mode = engine.Classic
+		if mode != probe.Stealth {
+			mode = probe.Classic
 		}
 	}
 	if mode == 0 {
@@ -154,19 +154,19 @@ func (r *run) verdict(g *glimpse) Verdict {
 // connected makes the probe that the trap makes of a connection to it.
 func (r *run) connected(p *packet.Packet) {
 	r.sum.Connected++
-	r.rec.Probe = engine.Probe{
+	r.rec.Probe = probe.Probe{
 		At: r.rec.At, Source: p.Source, Destination: p.Destination, SourcePort: p.SourcePort, Port: p.Port,
-		Protocol: p.Protocol, Mode: engine.Classic, Technique: engine.Connect, Flags: engine.FlagSYN, Interface: r.frame.index,
+		Protocol: p.Protocol, Mode: probe.Classic, Technique: probe.Connect, Flags: probe.FlagSYN, Interface: r.frame.index,
 	}
 }
 
 // probe hands the packet on as a probe of mode.
-func (r *run) probe(mode engine.Mode) Verdict {
-	probe, ok := r.packet.Probe(mode, r.rec.At, r.frame.index)
+func (r *run) probe(mode probe.Mode) Verdict {
+	found, ok := r.packet.Probe(mode, r.rec.At, r.frame.index)
 	if !ok {
 		return Cut
 	}
-	r.rec.Probe = probe
+	r.rec.Probe = found
 	return Probe
 }
 
@@ -221,16 +221,16 @@ func (r *run) subnetBroadcast(a netip.Addr) bool {
 // only those types are probes that package nft's chain mirror_icmp mirrors.
 func aim(p *packet.Packet) (number uint16, v Verdict) {
 	switch p.Protocol {
-	case engine.ProtocolTCP, engine.ProtocolUDP, engine.ProtocolSCTP:
+	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
 		if p.Has&packet.HasPorts == 0 {
 			return 0, Cut
 		}
 		return p.Port, Probe
-	case engine.ProtocolICMP:
+	case probe.ProtocolICMP:
 		if !p.V6() {
 			return uint16(p.Type)<<8 | uint16(p.Code), icmp4(p)
 		}
-	case engine.ProtocolICMPv6:
+	case probe.ProtocolICMPv6:
 		if p.V6() {
 			return uint16(p.Type)<<8 | uint16(p.Code), icmp6(p)
 		}
@@ -274,7 +274,7 @@ func (r *run) open(p *packet.Packet) (served, trapped bool) {
 	if r.rules.Open != nil && r.rules.Open(p.Protocol, p.Port) {
 		return true, false
 	}
-	trapped = p.Protocol == engine.ProtocolTCP && r.rules.Trap != nil && r.rules.Trap(p.Port)
+	trapped = p.Protocol == probe.ProtocolTCP && r.rules.Trap != nil && r.rules.Trap(p.Port)
 	r.rec.Answered = r.known.answered(p)
 	served = r.rec.Answered && !(trapped && r.rules.TrapAnswers)
 	return served, trapped && !served

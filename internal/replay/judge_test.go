@@ -10,17 +10,17 @@ import (
 	"strings"
 	"testing"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 const (
 	us   = "192.0.2.1"
 	them = "198.51.100.7"
-	fin  = engine.FlagFIN
-	syn  = engine.FlagSYN
-	rst  = engine.FlagRST
-	psh  = engine.FlagPSH
-	ack  = engine.FlagACK
+	fin  = probe.FlagFIN
+	syn  = probe.FlagSYN
+	rst  = probe.FlagRST
+	psh  = probe.FlagPSH
+	ack  = probe.FlagACK
 )
 
 // TestConversations says what each packet of a made-up conversation is, with
@@ -29,11 +29,11 @@ func TestConversations(t *testing.T) {
 	rules := Rules{
 		Local: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")},
 		Open:  func(protocol uint8, port uint16) bool { return protocol == 17 && port == 123 },
-		Mode: func(protocol uint8, port uint16) engine.Mode {
+		Mode: func(protocol uint8, port uint16) probe.Mode {
 			if (protocol == 6 || protocol == 17) && port > 1023 {
 				return 0
 			}
-			return engine.Advanced
+			return probe.Advanced
 		},
 	}
 	const day = 24 * 3600 * 1000
@@ -106,14 +106,14 @@ func TestConversations(t *testing.T) {
 func TestTrap(t *testing.T) {
 	rules := Rules{
 		Local: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")},
-		Mode: func(_ uint8, port uint16) engine.Mode {
+		Mode: func(_ uint8, port uint16) probe.Mode {
 			switch {
 			case port == 7:
-				return engine.Stealth
+				return probe.Stealth
 			case port > 1023:
 				return 0
 			}
-			return engine.Advanced
+			return probe.Advanced
 		},
 		Trap:        func(port uint16) bool { return port == 1 || port == 7 || port == 5000 },
 		TrapAnswers: true,

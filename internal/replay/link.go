@@ -7,7 +7,7 @@ import (
 	"encoding/binary"
 	"strings"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // Link types (the tcpdump group's registry, https://www.tcpdump.org/linktypes.html).
@@ -50,9 +50,9 @@ const (
 type frame struct {
 	ip    []byte // the IP packet; nil if the frame holds none
 	cast  cast
-	index uint32      // kernel's interface index, 0 if not told
-	mode  engine.Mode // which of picket's own rules mirrored it (NFLOG), else 0
-	at    int64       // the kernel's time (NFLOG), else 0
+	index uint32     // kernel's interface index, 0 if not told
+	mode  probe.Mode // which of picket's own rules mirrored it (NFLOG), else 0
+	at    int64      // the kernel's time (NFLOG), else 0
 }
 
 // unwrap finds the IP packet in rec. It writes in place: a frame returned would
@@ -215,7 +215,7 @@ func (f *frame) nflog(b []byte, little bool) {
 			f.ip = value
 		case 10: // NFULA_PREFIX
 			text, _, _ := bytes.Cut(value, []byte{0})
-			f.mode, _ = engine.ParseMode(strings.TrimSuffix(string(text), " bulk"))
+			f.mode, _ = probe.ParseMode(strings.TrimSuffix(string(text), " bulk"))
 		}
 		b = b[min(len(b), (size+3)&^3):]
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // attribute is one of NFLOG's, in little endian.
@@ -94,7 +94,7 @@ func TestFrameFields(t *testing.T) {
 	b := bytes.Join([][]byte{{2, 0, 0, 5}, attribute(10, []byte("advanced bulk\x00")...), attribute(4, 0, 0, 0, 7),
 		attribute(3, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 5), attribute(9, 1, 2, 3)}, nil)
 	f.unwrap(&record{link: linkNFLOG, data: b, little: true})
-	if f.index != 7 || f.at != 9_000_005_000 || f.mode != engine.Advanced || !bytes.Equal(f.ip, []byte{1, 2, 3}) {
+	if f.index != 7 || f.at != 9_000_005_000 || f.mode != probe.Advanced || !bytes.Equal(f.ip, []byte{1, 2, 3}) {
 		t.Errorf("NFLOG: %+v", f)
 	}
 	if stamp(1<<33, 0) != 0 || stamp(1, 1e6) != 0 {

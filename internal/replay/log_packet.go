@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // A logPacket is what a line of the kernel's packet log says of a packet. Fields
@@ -92,7 +92,7 @@ func (p *logPacket) read(words string) {
 
 // option takes the hexadecimal text of "OPT (...)": of TCP, if the protocol was named before.
 func (p *logPacket) option(text string) {
-	if p.known && p.protocol == engine.ProtocolTCP {
+	if p.known && p.protocol == probe.ProtocolTCP {
 		p.options, _ = hex.DecodeString(strings.Trim(text, "()")) // what cannot be read is not there
 	}
 }
@@ -140,7 +140,7 @@ func (p *logPacket) word(word string) {
 	case "DPT":
 		number(&p.port, 16)
 	case "SEQ":
-		if p.protocol == engine.ProtocolTCP {
+		if p.protocol == probe.ProtocolTCP {
 			number(&p.seq, 32)
 		} else {
 			number(&p.sequence, 16)
@@ -149,7 +149,7 @@ func (p *logPacket) word(word string) {
 		if value != "" {
 			number(&p.ack, 32)
 		} else {
-			p.flags |= engine.FlagACK
+			p.flags |= probe.FlagACK
 		}
 	case "WINDOW":
 		number(&p.window, 16)
@@ -170,7 +170,7 @@ func (p *logPacket) word(word string) {
 
 // logFlags are TCP's flags as the log names them; ACK is also a number's name.
 var logFlags = map[string]uint8{
-	"FIN": engine.FlagFIN, "SYN": engine.FlagSYN, "RST": engine.FlagRST, "PSH": engine.FlagPSH, "URG": engine.FlagURG, "ECE": 0x40, "CWR": 0x80,
+	"FIN": probe.FlagFIN, "SYN": probe.FlagSYN, "RST": probe.FlagRST, "PSH": probe.FlagPSH, "URG": probe.FlagURG, "ECE": 0x40, "CWR": 0x80,
 }
 
 // protocolNumber reads PROTO=, a name for the protocols that the log takes apart
@@ -178,15 +178,15 @@ var logFlags = map[string]uint8{
 func protocolNumber(s string) (uint8, bool) {
 	switch s {
 	case "TCP":
-		return engine.ProtocolTCP, true
+		return probe.ProtocolTCP, true
 	case "UDP":
-		return engine.ProtocolUDP, true
+		return probe.ProtocolUDP, true
 	case "UDPLITE":
 		return 136, true
 	case "ICMP":
-		return engine.ProtocolICMP, true
+		return probe.ProtocolICMP, true
 	case "ICMPv6":
-		return engine.ProtocolICMPv6, true
+		return probe.ProtocolICMPv6, true
 	case "AH":
 		return 51, true
 	case "ESP":
@@ -221,16 +221,16 @@ func (p *logPacket) header(rest int) []byte {
 // transport is the header behind it, as far as the line tells.
 func (p *logPacket) transport() []byte {
 	switch {
-	case p.protocol == engine.ProtocolICMP || p.protocol == engine.ProtocolICMPv6:
+	case p.protocol == probe.ProtocolICMP || p.protocol == probe.ProtocolICMPv6:
 		return []byte{byte(p.kind), byte(p.code), 0, 0, byte(p.identifier >> 8), byte(p.identifier), byte(p.sequence >> 8), byte(p.sequence)}
 	case !p.hasPorts:
 		return nil
 	}
 	b := []byte{byte(p.sport >> 8), byte(p.sport), byte(p.port >> 8), byte(p.port)}
 	switch p.protocol {
-	case engine.ProtocolTCP:
+	case probe.ProtocolTCP:
 		return p.tcp(b)
-	case engine.ProtocolUDP:
+	case probe.ProtocolUDP:
 		head := 20
 		if p.source.Is6() {
 			head = 40
@@ -251,11 +251,11 @@ func (p *logPacket) tcp(b []byte) []byte {
 		h.Write(b)
 		p.seq = uint64(h.Sum32())
 	}
-	if p.ack == 0 && p.flags&engine.FlagACK != 0 {
+	if p.ack == 0 && p.flags&probe.FlagACK != 0 {
 		p.ack = p.seq ^ 1<<31 | 1 // it acknowledged something
 	}
 	options := p.options
-	if options == nil && p.flags&engine.FlagSYN != 0 {
+	if options == nil && p.flags&probe.FlagSYN != 0 {
 		options = p.usualOptions()
 	}
 	options = options[:min(len(options), 40)&^3]

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // Lines as the kernel, UFW, rsyslog, journalctl and dmesg write them.
@@ -44,7 +44,7 @@ func replayLog(t testing.TB, text string) []string {
 		}
 		p := &r.Probe
 		got = append(got, fmt.Sprintf("%s %s %s > %s %s window %d mss %d ttl %d id %d length %d", time.Unix(0, r.At).UTC().Format("2006-01-02 15:04:05.000"),
-			r.Verdict, netip.AddrPortFrom(p.Source, p.SourcePort), engine.PortName(engine.ProtocolName(p.Protocol), p.Port), p.Technique, p.Window, p.MSS, p.TTL, p.ID, p.Length))
+			r.Verdict, netip.AddrPortFrom(p.Source, p.SourcePort), probe.PortName(probe.ProtocolName(p.Protocol), p.Port), p.Technique, p.Window, p.MSS, p.TTL, p.ID, p.Length))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"net/netip"
 	"os"
 
-	"picket/engine"
 	"picket/internal/packet"
+	"picket/internal/probe"
 )
 
 // Rules say which packets are probes. They are read by one goroutine.
@@ -24,7 +24,7 @@ type Rules struct {
 	// Mode returns the mode that watches a port, 0 for none. Of ICMP the port
 	// is type<<8|code, of protocols without ports the protocol number. Nil
 	// watches everything in advanced mode.
-	Mode func(protocol uint8, port uint16) engine.Mode
+	Mode func(protocol uint8, port uint16) probe.Mode
 	// Trap reports whether classic mode's trap takes the connections to a TCP
 	// port. The SYN that asks for one is then a probe of classic mode, unless
 	// Mode says stealth, and the ACK that completes it is one of the technique
@@ -40,7 +40,7 @@ type Rules struct {
 // until the function that got it returns.
 type Record struct {
 	Verdict Verdict
-	Probe   engine.Probe   // valid iff Verdict is Probe
+	Probe   probe.Probe    // valid iff Verdict is Probe
 	Packet  *packet.Packet // what was decoded; nil with NotIP
 	Raw     []byte         // the IP packet, reassembled if need be (then its first 128 bytes and its header)
 	At      int64          // nanoseconds since the Unix epoch

@@ -17,7 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"picket/engine"
+	"picket/internal/probe"
 )
 
 // host is the scanned host of the captures.
@@ -146,9 +146,9 @@ func TestCapturesWithoutLocal(t *testing.T) {
 // TestRecord holds all of one record.
 func TestRecord(t *testing.T) {
 	var got Record
-	mode := func(protocol uint8, port uint16) engine.Mode {
+	mode := func(protocol uint8, port uint16) probe.Mode {
 		if protocol == 6 && port == 21 {
-			return engine.Stealth
+			return probe.Stealth
 		}
 		return 0
 	}
@@ -161,7 +161,7 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Probe.Port != 21 || got.Probe.Mode != engine.Stealth || got.Probe.Interface == 0 || got.Probe.At != got.At ||
+	if got.Probe.Port != 21 || got.Probe.Mode != probe.Stealth || got.Probe.Interface == 0 || got.Probe.At != got.At ||
 		got.Number == 0 || len(got.Raw) != 44 || got.Packet == nil || got.Probe.MSS != 1460 {
 		t.Errorf("got %+v", got)
 	}

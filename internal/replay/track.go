@@ -5,8 +5,8 @@ package replay
 import (
 	"net/netip"
 
-	"picket/engine"
 	"picket/internal/packet"
+	"picket/internal/probe"
 )
 
 // MaxLearned is how many ports that answered the first pass remembers, and how
@@ -86,10 +86,10 @@ func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *lear
 		f.last = now
 	}
 	first := f.state&flowSwapped == name&flowSwapped
-	if p.Protocol == engine.ProtocolTCP {
+	if p.Protocol == probe.ProtocolTCP {
 		// A SYN on a flow that is over begins a new one, from either side.
 		over := f.is(flowClosed) || !first && !f.is(flowReplied) && f.is(flowMidway)
-		if over && p.Flags&(engine.FlagSYN|engine.FlagACK|engine.FlagRST) == engine.FlagSYN {
+		if over && p.Flags&(probe.FlagSYN|probe.FlagACK|probe.FlagRST) == probe.FlagSYN {
 			return t.begin(f, name, k, p, at, known)
 		}
 		f.ended(p.Flags, first)
@@ -105,7 +105,7 @@ func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *lear
 		what = fresh
 	case !refusal(p):
 		f.state |= flowReplied
-		if f.is(flowAsked) && p.Flags&handshake == engine.FlagSYN|engine.FlagACK {
+		if f.is(flowAsked) && p.Flags&handshake == probe.FlagSYN|probe.FlagACK {
 			f.state = f.state&^flowCheck | flowOffered | folded(p.Seq+1)
 		}
 		if learn != nil {
@@ -118,35 +118,35 @@ func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *lear
 
 // handshake are the flags that tell the packets of a handshake apart, as the
 // chain trap of package nft does.
-const handshake = engine.FlagFIN | engine.FlagSYN | engine.FlagRST | engine.FlagACK
+const handshake = probe.FlagFIN | probe.FlagSYN | probe.FlagRST | probe.FlagACK
 
 // completes reports whether p, from the end that began, is the third packet of
 // the handshake, whether or not it bears data or ends the connection at once.
 func (f *flow) completes(p *packet.Packet) bool {
-	return f.is(flowOffered) && p.Flags&(engine.FlagSYN|engine.FlagRST|engine.FlagACK) == engine.FlagACK && f.state&flowCheck == folded(p.Ack)
+	return f.is(flowOffered) && p.Flags&(probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagACK && f.state&flowCheck == folded(p.Ack)
 }
 
 // begin makes p the first packet of the flow at f, unless nothing can come of it.
 func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at int64, known *learned) relation {
 	what := fresh
 	switch p.Protocol {
-	case engine.ProtocolTCP:
-		if p.Flags&engine.FlagRST != 0 {
+	case probe.ProtocolTCP:
+		if p.Flags&probe.FlagRST != 0 {
 			return fresh
 		}
-		if p.Flags&engine.FlagSYN == 0 || p.Flags&engine.FlagACK != 0 {
+		if p.Flags&probe.FlagSYN == 0 || p.Flags&probe.FlagACK != 0 {
 			state |= flowMidway
-		} else if p.Flags&handshake == engine.FlagSYN {
+		} else if p.Flags&handshake == probe.FlagSYN {
 			state |= flowAsked
 			what = asked
 		}
-		if known != nil && state&flowMidway != 0 && p.Flags&engine.FlagACK != 0 {
+		if known != nil && state&flowMidway != 0 && p.Flags&probe.FlagACK != 0 {
 			if _, live := known.live[*k]; live {
 				state |= flowReplied
 				what = established
 			}
 		}
-	case engine.ProtocolICMP, engine.ProtocolICMPv6:
+	case probe.ProtocolICMP, probe.ProtocolICMPv6:
 		if !request(p) {
 			return fresh
 		}
@@ -159,10 +159,10 @@ func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at in
 // ended notes RST and FIN. A RST that is the only answer leaves the flow
 // unanswered: the kernel forgets it then (nf_conntrack_tcp_packet).
 func (f *flow) ended(flags uint8, first bool) {
-	if flags&engine.FlagRST != 0 && (f.is(flowReplied) || !first) {
+	if flags&probe.FlagRST != 0 && (f.is(flowReplied) || !first) {
 		f.state |= flowClosed
 	}
-	if flags&engine.FlagFIN == 0 {
+	if flags&probe.FlagFIN == 0 {
 		return
 	}
 	if first {
@@ -178,9 +178,9 @@ func (f *flow) ended(flags uint8, first bool) {
 // refusal reports whether p, an answer, says that nobody is there.
 func refusal(p *packet.Packet) bool {
 	switch p.Protocol {
-	case engine.ProtocolTCP:
-		return p.Flags&engine.FlagRST != 0
-	case engine.ProtocolSCTP:
+	case probe.ProtocolTCP:
+		return p.Flags&probe.FlagRST != 0
+	case probe.ProtocolSCTP:
 		return p.Chunk == 6 // ABORT (RFC 9260, 3.3.7)
 	}
 	return false
@@ -201,16 +201,16 @@ func request(p *packet.Packet) bool {
 // reply learns from p, which answers f and is no refusal.
 func (l *learned) reply(f *flow, k *flowKey, p *packet.Packet) {
 	switch p.Protocol {
-	case engine.ProtocolTCP:
+	case probe.ProtocolTCP:
 		switch {
-		case p.Flags&(engine.FlagSYN|engine.FlagACK) == engine.FlagSYN|engine.FlagACK:
+		case p.Flags&(probe.FlagSYN|probe.FlagACK) == probe.FlagSYN|probe.FlagACK:
 			l.openPort(p)
-		case f.is(flowMidway) && p.Flags&engine.FlagACK != 0:
+		case f.is(flowMidway) && p.Flags&probe.FlagACK != 0:
 			l.liveFlow(k)
 		}
-	case engine.ProtocolUDP:
+	case probe.ProtocolUDP:
 		l.openPort(p)
-	case engine.ProtocolSCTP:
+	case probe.ProtocolSCTP:
 		if p.Chunk == 2 { // INIT ACK
 			l.openPort(p)
 		}

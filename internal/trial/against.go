@@ -19,6 +19,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/describe"
 	"picket/internal/event"
+	"picket/internal/probe"
 	"picket/internal/replay"
 	"picket/internal/show"
 )
@@ -57,7 +58,7 @@ func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules 
 		}
 		x.lists[i] = newLists(c)
 	}
-	rules.Mode = func(protocol uint8, port uint16) engine.Mode {
+	rules.Mode = func(protocol uint8, port uint16) probe.Mode {
 		return cmp.Or(x.lists[0].mode(protocol, port), x.lists[1].mode(protocol, port))
 	}
 	rules.Trap = func(port uint16) bool { return x.lists[0].trapped(port) || x.lists[1].trapped(port) }
@@ -76,22 +77,22 @@ func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules 
 
 // as returns what a probe is to side i: the verdict is not Probe if it is one of
 // the other configuration alone.
-func (x *comparison) as(i int, rec *replay.Record) (engine.Mode, replay.Verdict) {
+func (x *comparison) as(i int, rec *replay.Record) (probe.Mode, replay.Verdict) {
 	p, l := &rec.Probe, x.lists[i]
 	if rec.Mirrored {
 		return p.Mode, replay.Probe
 	}
-	trapped := p.Protocol == engine.ProtocolTCP && l.trapped(p.Port)
+	trapped := p.Protocol == probe.ProtocolTCP && l.trapped(p.Port)
 	mode := l.mode(p.Protocol, p.Port)
 	switch {
-	case p.Technique == engine.Connect && trapped:
-		return engine.Classic, replay.Probe
-	case p.Technique == engine.Connect:
+	case p.Technique == probe.Connect && trapped:
+		return probe.Classic, replay.Probe
+	case p.Technique == probe.Connect:
 		return 0, replay.Established
 	case rec.Answered && !trapped:
 		return 0, replay.Open
-	case trapped && mode != engine.Stealth && p.Flags&(engine.FlagFIN|engine.FlagSYN|engine.FlagRST|engine.FlagACK) == engine.FlagSYN:
-		return engine.Classic, replay.Probe
+	case trapped && mode != probe.Stealth && p.Flags&(probe.FlagFIN|probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagSYN:
+		return probe.Classic, replay.Probe
 	case mode == 0:
 		return 0, replay.Unmonitored
 	}

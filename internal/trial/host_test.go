@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/probe"
 	"picket/internal/replay"
 )
 
@@ -34,7 +34,7 @@ func summaryOf(t *testing.T, text string, open ...uint16) (x struct {
 	}
 	rules := replay.Rules{Local: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/32")}, Open: func(protocol uint8, port uint16) bool {
 		for _, o := range open {
-			if protocol == engine.ProtocolTCP && port == o {
+			if protocol == probe.ProtocolTCP && port == o {
 				return true
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/probe"
 	"picket/internal/replay"
 )
 
@@ -27,7 +28,7 @@ type kept struct {
 func (k *kept) all() uint64 { return k.Dark + k.Fence + k.Block + k.Door }
 
 // unwanted counts a packet to a port that nobody serves.
-func (k *kept) unwanted(p *engine.Probe) {
+func (k *kept) unwanted(p *probe.Probe) {
 	k.Unwanted++
 	if _, again := k.sources[p.Source]; again || len(k.sources) >= maxReacted {
 		k.Limit++
@@ -48,7 +49,7 @@ func ordinary(r engine.Reason) bool {
 // drop counts a probe that the kernel keeps off, and reports whether it does.
 // Of a source that is dark or fenced the first probes of ports are mirrored all
 // the same, so the engine goes on seeing it; of a blocked one nothing is.
-func (s *side) drop(p *engine.Probe) (unseen, dropped bool) {
+func (s *side) drop(p *probe.Probe) (unseen, dropped bool) {
 	switch e := s.engine; {
 	case e.InForce(engine.Block, p.Source, p.At):
 		s.kept.Block++
@@ -64,20 +65,20 @@ func (s *side) drop(p *engine.Probe) (unseen, dropped bool) {
 }
 
 // served judges a packet that begins something at a port that is served.
-func (s *side) served(p *engine.Probe) {
+func (s *side) served(p *probe.Probe) {
 	switch e := s.engine; {
 	case e.InForce(engine.Block, p.Source, p.At):
 		s.kept.Block++
 	case e.InForce(engine.Fence, p.Source, p.At):
 		s.kept.Fence++
-	case s.config.Door.Raw == config.DoorDrop && engine.RawSYN(p):
+	case s.config.Door.Raw == config.DoorDrop && probe.RawSYN(p):
 		s.kept.Door++
 	}
 }
 
 // aimed returns what of a record is judged: a probe, or a packet to a port that
 // is served.
-func aimed(rec *replay.Record) (p engine.Probe, served, ok bool) {
+func aimed(rec *replay.Record) (p probe.Probe, served, ok bool) {
 	switch rec.Verdict {
 	case replay.Probe:
 		return rec.Probe, false, true

@@ -3,8 +3,8 @@
 package trial
 
 import (
-	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/probe"
 	"picket/internal/replay"
 )
 
@@ -24,7 +24,7 @@ const (
 
 func newLists(c *config.Config) *lists {
 	l := &lists{bare: *c}
-	l.bare.TCP.Modes = c.TCP.Modes.Without(engine.Classic)
+	l.bare.TCP.Modes = c.TCP.Modes.Without(probe.Classic)
 	if trapping(c) {
 		for _, r := range c.TCP.Classic {
 			for port := int(r.From); port <= int(r.To); port++ {
@@ -36,26 +36,26 @@ func newLists(c *config.Config) *lists {
 }
 
 // trapping reports whether classic mode has a trap in a configuration.
-func trapping(c *config.Config) bool { return c.TCP.Modes.Has(engine.Classic) }
+func trapping(c *config.Config) bool { return c.TCP.Modes.Has(probe.Classic) }
 
 // rules puts the lists into the rules of a replay.
 func (l *lists) rules(r *replay.Rules) { r.Mode, r.Trap = l.mode, l.trapped }
 
 // mode returns the mode that mirrors a packet to a port, but for a connection to the trap.
-func (l *lists) mode(protocol uint8, port uint16) engine.Mode {
-	return engine.Mode(l.at(protocol, port) &^ (listKnown | listTrapped))
+func (l *lists) mode(protocol uint8, port uint16) probe.Mode {
+	return probe.Mode(l.at(protocol, port) &^ (listKnown | listTrapped))
 }
 
 // trapped reports whether connections to a TCP port are the trap's.
-func (l *lists) trapped(port uint16) bool { return l.at(engine.ProtocolTCP, port)&listTrapped != 0 }
+func (l *lists) trapped(port uint16) bool { return l.at(probe.ProtocolTCP, port)&listTrapped != 0 }
 
 func (l *lists) at(protocol uint8, port uint16) uint8 {
 	i := 0
 	switch protocol {
-	case engine.ProtocolTCP:
-	case engine.ProtocolUDP:
+	case probe.ProtocolTCP:
+	case probe.ProtocolUDP:
 		i = 1
-	case engine.ProtocolSCTP:
+	case probe.ProtocolSCTP:
 		i = 2
 	default:
 		return uint8(l.bare.Mode(protocol, port))

@@ -11,6 +11,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/packet"
+	"picket/internal/probe"
 	"picket/internal/replay"
 )
 
@@ -73,7 +74,7 @@ func describePacket(rec *replay.Record) packetLine {
 	if p.Has&packet.HasProtocol == 0 {
 		return line
 	}
-	line.Protocol = engine.ProtocolName(p.Protocol)
+	line.Protocol = probe.ProtocolName(p.Protocol)
 	switch {
 	case p.Has&packet.HasPorts != 0:
 		line.Port, line.SourcePort = p.Port, p.SourcePort
@@ -86,7 +87,7 @@ func describePacket(rec *replay.Record) packetLine {
 }
 
 // judged adds what the engine decided about a probe.
-func (l *packetLine) judged(p *engine.Probe, s *side) {
+func (l *packetLine) judged(p *probe.Probe, s *side) {
 	l.Mode, l.Technique, l.Port = p.Mode.String(), p.Technique.String(), p.Port
 	d, dropped := s.observe(p)
 	if d.Reason == 0 {

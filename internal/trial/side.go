@@ -15,6 +15,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/describe"
 	"picket/internal/event"
+	"picket/internal/probe"
 	"picket/internal/replay"
 )
 
@@ -34,8 +35,8 @@ type side struct {
 	blocked int    // how many of order
 	kept    kept
 	seen    map[string]int
-	waiting []engine.Probe // see queue
-	door    []bool         // of these, which are to served ports
+	waiting []probe.Probe // see queue
+	door    []bool        // of these, which are to served ports
 }
 
 // reacted is a source that was reacted to, all or a part of it.
@@ -53,7 +54,7 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 	}
 	return &side{
 		config: c, engine: e, tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
-		seen: map[string]int{}, waiting: make([]engine.Probe, 0, 32), door: make([]bool, 0, 32),
+		seen: map[string]int{}, waiting: make([]probe.Probe, 0, 32), door: make([]bool, 0, 32),
 	}, nil
 }
 
@@ -85,7 +86,7 @@ func (s *side) flush() {
 
 // observe judges one probe. Dropped says that the kernel would have dropped it;
 // of a blocked source it is then not seen, and has no decision.
-func (s *side) observe(p *engine.Probe) (d engine.Decision, dropped bool) {
+func (s *side) observe(p *probe.Probe) (d engine.Decision, dropped bool) {
 	e := s.engine
 	unseen, dropped := s.drop(p)
 	if unseen {

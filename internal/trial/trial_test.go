@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/probe"
 	"picket/internal/replay"
 )
 
@@ -65,9 +65,9 @@ const (
 	server = 0xc0000201 // 192.0.2.1
 	client = 0xc6120000 // 198.18.0.0, for benchmarks (RFC 2544)
 	forger = 0xcb007100 // 203.0.113.0
-	syn    = engine.FlagSYN
-	ack    = engine.FlagACK
-	rst    = engine.FlagRST
+	syn    = probe.FlagSYN
+	ack    = probe.FlagACK
+	rst    = probe.FlagRST
 )
 
 // scanAmidService is n rounds of eleven packets: a connection to a service, and

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package probe
 
 import "strings"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package probe
 
 // windowOfRaw are the TCP windows that raw scanners write into every SYN: nmap's
 // tcpip.cc and masscan's templ-pkt.c 1024 (1025 in a child of it), zmap's
@@ -40,7 +40,7 @@ func RawSYN(p *Probe) bool {
 		if p.TTL > farTTL && (rawWindow(p.Window) || p.Window == windowZMap) {
 			return true
 		}
-	case optsMSS:
+	case OptionsMSS:
 		// nmap, masscan since 2023. A stack's window holds a segment.
 		if rawWindow(p.Window) && p.MSS > windowNmap+1 {
 			return true
@@ -49,7 +49,7 @@ func RawSYN(p *Probe) bool {
 		if v4 && p.Window == windowZMap && p.TTL > farTTL && p.SourcePort < lwipPort {
 			return true
 		}
-	case optsWindows:
+	case OptionsWindows:
 		// zmap since 4.1.1: the options of Windows, but neither its TTL nor DF. They
 		// are those of lwIP too, where SACK and scaling are on.
 		if v4 && p.Window == windowZMap && p.TTL > farTTL && p.SourcePort < lwipPort {

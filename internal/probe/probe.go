@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package probe
 
 import "net/netip"
 
@@ -91,10 +91,10 @@ func BeganWith(b []byte) Sent {
 	return SentOther
 }
 
-// proves reports whether such a connection proves that its peer scans. A browser,
+// Proves reports whether such a connection proves that its peer scans. A browser,
 // a link preview or a webhook can be led to any port by whoever writes a page, and
 // speaks HTTP or TLS.
-func (s Sent) proves() bool { return s == SentNothing || s == SentOther }
+func (s Sent) Proves() bool { return s == SentNothing || s == SentOther }
 
 // A Probe is one mirrored packet, as far as judging it needs. It is a value
 // without pointers to the packet: nothing of the network's bytes is kept.

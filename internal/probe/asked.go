@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package probe
 
-// asks tells what somebody wants who asks for a port that nobody serves here.
+// Asks tells what somebody wants who asks for a port that nobody serves here.
 // A port is bait or sought if scanners ask for it far oftener than clients do
 // who are wrong about a host; see weighs for the rates.
 //
@@ -10,7 +10,7 @@ package engine
 // give them: what a client, a monitoring system or a neighbour may look for in
 // good faith. They are generous, since a service says nothing and its absence
 // from the list says little.
-func asks(p *Probe, neighbour bool) Observation {
+func Asks(p *Probe, neighbour bool) Observation {
 	switch p.Protocol {
 	case ProtocolTCP, ProtocolSCTP:
 		return asksTCP(p, neighbour)
@@ -87,21 +87,4 @@ func asksUDP(p *Probe, neighbour bool) Observation {
 		return AsksHigh
 	}
 	return AsksOther
-}
-
-// neighbour reports whether a source is on the same link as what it asked, by
-// the prefixes of the links, or is likely to be: private addresses (RFC 1918,
-// RFC 4193) and those of one /24 or /64 with ours.
-func (e *Engine) neighbour(p *Probe, source, target key) bool {
-	if p.Source.IsPrivate() || p.Source.IsLinkLocalUnicast() {
-		return true
-	}
-	if p.Source.Is4() {
-		if source.lo>>8 == target.lo>>8 {
-			return true
-		}
-	} else if source.hi == target.hi {
-		return true
-	}
-	return e.cfg.OnLink.Contains(p.Source)
 }

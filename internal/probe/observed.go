@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package probe
 
 import (
 	"math/bits"
@@ -134,13 +134,3 @@ func (x Observed) String() string {
 	}
 	return strings.Join(words, "; ")
 }
-
-// Scores at which something follows, in decibans.
-const (
-	scoreFloor   = -20
-	scoreCeiling = 70
-	suspectAt    = 15 // one ordinary visitor in 30: what it does may be called by a name
-	darkAt       = 30 // one in a thousand: dark for hours
-	darkLongAt   = 40 // one in ten thousand: for a day
-	darkLongest  = 50 // one in a hundred thousand: for a week
-)
