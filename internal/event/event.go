@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 
+// Package event is what picket tells: one record for the journal, the commands,
+// the history and every --json stream, who made a block among its fields.
 package event
 
 import (
