@@ -3,39 +3,103 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/show"
 )
 
 func blockCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:        "block SOURCE",
+		Use:        "block SOURCE...",
 		SuggestFor: []string{"ban", "deny"},
-		Short:      "Block an address or a prefix by hand",
-		Example:    "  picket block 203.0.113.9 --for 1d --reason \"abuse report 4711\"\n  picket block 2001:db8:bad::/48",
-		Args:       cobra.ExactArgs(1),
+		Short:      "Block addresses or prefixes by hand",
+		Long: "Block addresses or prefixes by hand. A block that is there and lasts longer stays as it\n" +
+			"is. On a terminal, who is connected to this host is blocked only when you say so.\n\n" + takesSources,
+		Example: "  picket block 203.0.113.9 --for 1d --reason \"abuse report 4711\"\n  picket block 2001:db8:bad::/48 --for forever\n" +
+			"  picket block - --for 1w <list",
 	}
-	length := cmd.Flags().String("for", "1h", "`duration` of the block: 90s, 10m, 1h, 1d, 1w")
+	files := fileFlag(cmd)
+	length := cmd.Flags().String("for", "1h", "`duration` of the block: 90s, 10m, 1h, 1d, 1w, forever")
 	reason := cmd.Flags().String("reason", "blocked by hand", "`text` for the journal and the list")
+	yes := cmd.Flags().Bool("yes", false, "do not ask, whoever it is")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
-		source, ok := config.ParseSource(args[0])
-		if !ok {
-			return usage("%q is no address or prefix", args[0])
-		}
 		d, err := config.ParseDuration(*length)
 		if err != nil {
 			return usage("--for: %w", err)
 		}
-		req := control.Request{Command: "block", Source: source.String(), For: d.String(), Reason: *reason}
-		if err := control.Call(control.Path(), req, nil); err != nil {
+		list, err := sources(cmd, args, *files)
+		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "blocked %s for %s\n", args[0], d)
-		return err
+		if !*yes {
+			if err := sure(list); err != nil {
+				return err
+			}
+		}
+		return order(cmd, control.Request{Command: "block", Sources: list, For: d.String(), Reason: *reason}, "blocked", "blocked")
 	})
 	return cmd
+}
+
+// sure asks on a terminal before who is connected to this host is blocked, and
+// whoever asks among them. Where there is none the block is what was meant.
+func sure(list []string) error {
+	var connected []string
+	if err := control.Call(control.Path(), control.Request{Command: "connected", Sources: list}, &connected); err != nil {
+		return err
+	}
+	question := doubts(list, connected, os.Getenv("SSH_CONNECTION"))
+	if question == "" {
+		return nil
+	}
+	if show.Width(os.Stderr) == 0 {
+		warn("%s", question)
+		return nil
+	}
+	terminal, err := os.Open("/dev/tty") // standard input may be the list
+	if err != nil {
+		warn("%s", question)
+		return nil
+	}
+	defer terminal.Close()
+	return ask(terminal, os.Stderr, question)
+}
+
+// ask returns an error unless the answer is yes.
+func ask(in io.Reader, out io.Writer, question string) error {
+	fmt.Fprintf(out, "picket: %s. Block all the same? [y/N] ", show.Clean(question))
+	s := bufio.NewScanner(in)
+	s.Scan()
+	if answer := strings.ToLower(strings.TrimSpace(s.Text())); answer != "y" && answer != "yes" {
+		return fmt.Errorf("nobody was blocked")
+	}
+	return nil
+}
+
+// doubts says whom of a list one may not have meant to block: the other end of
+// one's own SSH session, sshd(8), and who is connected.
+func doubts(list, connected []string, session string) string {
+	client, _, _ := strings.Cut(session, " ")
+	a, err := netip.ParseAddr(client)
+	for _, source := range list {
+		if p, ok := config.ParseSource(source); ok && err == nil && p.Contains(a.Unmap().WithZone("")) {
+			return fmt.Sprintf("%s is where your own SSH session comes from, and the block ends it", a)
+		}
+	}
+	switch n := len(connected); {
+	case n == 0:
+		return ""
+	case n > 3:
+		connected = append(connected[:3:3], fmt.Sprintf("%d more", n-3))
+	}
+	return fmt.Sprintf("this host has connections with %s, and the block ends them", strings.Join(connected, ", "))
 }

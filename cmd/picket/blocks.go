@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/show"
 )
@@ -44,8 +42,7 @@ func printBlocks(out io.Writer, list []control.Block) error {
 		if b.Known != "" {
 			why = b.Reason + " (" + b.Known + ")"
 		}
-		left := config.Duration(time.Duration(b.Remaining) * time.Second)
-		t.Add(b.Name, left.String(), b.Response, show.Stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
+		t.Add(b.Name, remaining(b.Remaining), b.Response, show.Stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
 	}
 	w := bufio.NewWriter(out)
 	t.Print(w)

@@ -90,7 +90,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", config.DefaultPath, "configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(), explainCommand(),
-		blockCommand(), unblockCommand(), removeCommand(), demoCommand(), replayCommand(), reportCommand(), topCommand(), importCommand(), notifyCommand(), metricsCommand(), versionCommand())
+		blockCommand(), unblockCommand(), allowCommand(), unallowCommand(), allowedCommand(), removeCommand(), demoCommand(), replayCommand(), reportCommand(), topCommand(), importCommand(), notifyCommand(), metricsCommand(), versionCommand())
 	return root
 }
 

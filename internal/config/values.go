@@ -15,7 +15,7 @@ import (
 	"picket/nft"
 )
 
-// A Duration is written as in "90s", "10m", "1h30m", "1d" or "1w".
+// A Duration is written as in "90s", "10m", "1h30m", "1d", "1w" or "forever".
 type Duration time.Duration
 
 // units are those of time.ParseDuration and two longer ones.
@@ -29,6 +29,9 @@ var units = [...]struct {
 func ParseDuration(s string) (Duration, error) {
 	var total time.Duration
 	rest := s
+	if s == forever {
+		return Forever, nil
+	}
 	for _, u := range units {
 		number, after, found := strings.Cut(rest, u.suffix)
 		if !found {
@@ -69,6 +72,12 @@ func durationFault(s string) error {
 	return fmt.Errorf("%q is no duration: want a number and a unit, \"90s\", \"10m\", \"1h\", \"1d\" or \"1w\"", s)
 }
 
+// Forever is the longest duration, written "forever". The kernel's sets want a
+// time for each block.
+const Forever = Duration(longest)
+
+const forever = "forever"
+
 // longest keeps the end of a block that begins now far from the year 2262, in which
 // the nanoseconds since the epoch no longer fit into 63 bits.
 const longest = 36500 * 24 * time.Hour
@@ -79,6 +88,9 @@ func tooLong(s string) error {
 
 // String writes the duration with the largest units that it has whole: "1d", "1h30m".
 func (d Duration) String() string {
+	if d == Forever {
+		return forever
+	}
 	var b strings.Builder
 	rest := time.Duration(d)
 	for _, u := range units {

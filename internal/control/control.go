@@ -4,7 +4,7 @@
 // request and one JSON response over a unix socket.
 //
 // It refuses everybody but root and the daemon's own user, by the socket's mode
-// and again by the peer's credentials, and requests of more than 64 KiB or
+// and again by the peer's credentials, and requests of more than 8 MiB or
 // that take longer than five seconds to arrive.
 //
 // It needs a directory that only root can write to.
@@ -39,7 +39,7 @@ var (
 
 // Bounds of one exchange.
 const (
-	maxRequest  = 64 << 10
+	maxRequest  = 8 << 20 // 100,000 sources
 	readTimeout = 5 * time.Second
 	callTimeout = 30 * time.Second
 )
@@ -51,6 +51,8 @@ type Request struct {
 	All     bool   `json:"all,omitempty"`
 	For     string `json:"for,omitempty"` // a duration as in the configuration
 	Reason  string `json:"reason,omitempty"`
+
+	Sources []string `json:"sources,omitempty"` // of the commands that take many
 }
 
 type response struct {

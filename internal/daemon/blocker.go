@@ -46,6 +46,7 @@ type blockWork struct {
 
 	address   netip.Addr // that was seen, if the source is a prefix
 	commanded bool       // the command has run
+	untold    bool       // it is told of with others
 	doubted   time.Time  // since when it waits, or did, see doubt
 }
 
@@ -202,19 +203,12 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		b.journal.Notice("", "blocked %s again: its packets arrived although it was blocked", w.source)
 		return
 	}
-	b.journal.Event(e.Event)
+	if !w.untold {
+		b.journal.Event(e.Event)
+	}
 	if w.response == engine.Block && !ev.Proven && !maker.Ordered() {
 		b.recent = append(b.recent, w.source)
 	}
-}
-
-// byHand makes a block that a person ordered, from now on.
-func (b *blocker) byHand(w *blockWork, now time.Time) error {
-	if err := b.table.Block([]nft.Block{w.inKernel(w.length)}, b.book.renews); err != nil {
-		return err
-	}
-	b.blocked(w, now)
-	return nil
 }
 
 // expire tells of the responses that have ended: the kernel ends them in silence.
@@ -286,15 +280,6 @@ func (b *blocker) endOne(r ref, reason string) error {
 	b.book.strike(e)
 	b.end(e, "unblock", reason, time.Now(), true)
 	return nil
-}
-
-// unblockByHand is unblock for a person, who is told if there was nothing to end.
-func (b *blocker) unblockByHand(p netip.Prefix) (int, error) {
-	n, err := b.unblock(p, event.HandConfig)
-	if err == nil && n == 0 && p.IsValid() {
-		err = b.book.notBlocked(p)
-	}
-	return n, err
 }
 
 // notBlocked says so of a source, and which block it is part of.

@@ -54,6 +54,7 @@ type daemon struct {
 	mu      sync.Mutex // for what a reload changes
 	config  *config.Config
 	friends []host.Friend
+	allowed allowances
 
 	docket  *docket // the judge's
 	orders  *orders // the blocker's
@@ -69,6 +70,7 @@ type daemon struct {
 	remembered chan struct{} // closed when what an earlier run knew is known,
 	known      atomic.Bool   // which it then is
 	saver      saver
+	allowances chan struct{} // they have changed
 	quit       chan struct{} // asks to end for good, for "picket remove"
 	removed    bool          // there is nothing to keep
 }
@@ -76,6 +78,7 @@ type daemon struct {
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	return &daemon{
 		options: o, system: s, started: time.Now(), journal: j, saver: saver{journal: j},
+		allowed: allowances{}, allowances: make(chan struct{}, 1),
 		docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		peers: peers{ask: s.peers, trouble: journal.NewTrouble(j, "who is connected is not spared")},
 	}
@@ -153,6 +156,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("trap", d.serveTrap),
 		task.New("trap watch", d.watchTrap),
 		task.New("loss teller", d.watchLoss),
+		task.New("allowances", d.watchAllowed),
 		task.Later("memory of earlier runs", d.remember),
 	}
 }
@@ -187,6 +191,7 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *bl
 	if err := d.openSockets(passed); err != nil {
 		return nil, nil, err
 	}
+	d.recallAllowed(time.Now())
 	if d.friends, err = d.findFriends(d.config); err != nil {
 		return nil, nil, err
 	}
@@ -329,6 +334,9 @@ func (d *daemon) findFriends(c *config.Config) ([]host.Friend, error) {
 	}
 	for _, p := range c.Ignore.Addresses {
 		friends = append(friends, host.Friend{Prefix: p, Why: "ignored by the configuration"})
+	}
+	for _, a := range d.allowed {
+		friends = append(friends, a.friend())
 	}
 	return friends, nil
 }

@@ -117,14 +117,19 @@ func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]neti
 	})
 }
 
-// byHand makes a block that a person ordered, from now on.
-func (o *orders) byHand(ctx context.Context, w *blockWork, now time.Time) error {
-	return o.do(ctx, func(b *blocker) error { return b.byHand(w, now) })
+// byHand makes blocks that a person ordered, from now on.
+func (o *orders) byHand(ctx context.Context, list []*handWork, now time.Time) error {
+	return o.do(ctx, func(b *blocker) error { b.byHand(list, now); return nil })
 }
 
-// unblock ends a block, or every one if p is not valid, for a person.
-func (o *orders) unblock(ctx context.Context, p netip.Prefix) (int, error) {
-	return ask(ctx, o.put, func(b *blocker) (int, error) { return b.unblockByHand(p) })
+// unblock ends blocks for a person, and returns what is wrong with each.
+func (o *orders) unblock(ctx context.Context, list []netip.Prefix) ([]error, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]error, error) { return b.unblockByHand(list), nil })
+}
+
+// unblockAll ends every block for a person, and returns which there were.
+func (o *orders) unblockAll(ctx context.Context) ([]netip.Prefix, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.unblockAll() })
 }
 
 // reconfigure puts a configuration into force.

@@ -51,6 +51,11 @@ func (d *daemon) current() *config.Config {
 func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.put(ctx, c)
+}
+
+// put is apply for who has the mutex.
+func (d *daemon) put(ctx context.Context, c *config.Config) error {
 	if c == nil {
 		c = d.config
 	}

@@ -73,8 +73,8 @@ func TestByHand(t *testing.T) {
 		r.asks(unblock("nobody"), "no address or prefix")
 		r.asks(control.Request{Command: "explain", Source: "nobody"}, "no address or prefix")
 		r.asks(control.Request{Command: "dance"}, "unknown command")
-		if n := r.asks(unblock("198.51.100.0/24"), ""); n != 1 {
-			t.Error(n)
+		if out := r.asks(unblock("198.51.100.0/24"), "").([]*control.Outcome); len(out) != 1 || out[0].Name != "198.51.100.0/24" {
+			t.Error(out)
 		}
 		r.wants("192.0.2.9/32")
 	})
@@ -92,8 +92,8 @@ func TestUnblockingIsNeverLost(t *testing.T) {
 		r.probes("198.51.100.1", 1000, 1)
 		time.Sleep(time.Hour) // a packet of somebody blocked is none on its way any more
 		r.log.Take()
-		if got := r.asks(control.Request{Command: "unblock", All: true}, ""); got != n {
-			t.Errorf("%v ended, want %d", got, n)
+		if got := r.asks(control.Request{Command: "unblock", All: true}, "").([]*control.Outcome); len(got) != n {
+			t.Errorf("%d ended, want %d", len(got), n)
 		}
 		for i := range n {
 			r.send(source(i), 1000, 1)

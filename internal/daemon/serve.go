@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"picket/engine"
-	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/event"
 )
@@ -33,9 +31,17 @@ func (d *daemon) answer(ctx context.Context, r control.Request) (any, error) {
 	case "sources":
 		return d.sources(ctx)
 	case "block":
-		return nil, d.block(ctx, r)
+		return d.block(ctx, r)
 	case "unblock":
 		return d.unblock(ctx, r)
+	case "connected":
+		return d.peersAmong(r)
+	case "allow":
+		return d.allow(ctx, r)
+	case "unallow":
+		return d.unallow(ctx, r)
+	case "allowed":
+		return d.listAllowed(), nil
 	case "explain":
 		return d.explain(ctx, r)
 	case "remove":
@@ -124,50 +130,6 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	}
 	slices.SortFunc(list, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
 	return list, nil
-}
-
-// block blocks by hand. Friends are refused; a connected peer is not, since to end
-// its connection may be what the block is for.
-func (d *daemon) block(ctx context.Context, r control.Request) error {
-	p, ok := config.ParseSource(r.Source)
-	if !ok {
-		return fmt.Errorf("%q is no address or prefix", r.Source)
-	}
-	length, err := config.ParseDuration(r.For)
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	friends, c := d.friends, d.config
-	d.mu.Unlock()
-	for _, f := range friends {
-		if f.Prefix.Overlaps(p) {
-			return fmt.Errorf("%s must not be blocked: %s is protected (%s). "+
-				"To block it all the same, change [ignore] in the configuration",
-				event.SourceName(p), event.SourceName(f.Prefix), f.Why)
-		}
-	}
-	now := time.Now()
-	w := &blockWork{ref: ref{engine.Block, p}, length: time.Duration(length), maker: event.ByHand, event: event.Event{
-		Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length),
-		Reason: r.Reason, Config: event.HandConfig,
-	}}
-	c.Locate(&w.event, p.Addr())
-	if err := d.orders.byHand(ctx, w, now); err != nil {
-		return err
-	}
-	return d.docket.restore(ctx, inForce{w.ref, now, now.Add(w.length)})
-}
-
-func (d *daemon) unblock(ctx context.Context, r control.Request) (int, error) {
-	var p netip.Prefix // all
-	if !r.All {
-		var ok bool
-		if p, ok = config.ParseSource(r.Source); !ok {
-			return 0, fmt.Errorf("%q is no address or prefix", r.Source)
-		}
-	}
-	return d.orders.unblock(ctx, p)
 }
 
 // remove ends the daemon, which would put back what "picket remove" takes

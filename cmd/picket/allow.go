@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/show"
+)
+
+func allowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:        "allow SOURCE...",
+		SuggestFor: []string{"whitelist", "allowlist", "permit", "ignore", "trust"},
+		Short:      "Never block an address or a prefix, for a time or for good",
+		Long: "Never block an address or a prefix, for a time or for good, as if [ignore] named it;\n" +
+			"who is blocked is freed. It is kept beside the configuration, in /var/lib/picket, and\n" +
+			"outlives the daemon. One that is allowed for longer already stays so.\n\n" + takesSources,
+		Example: "  picket allow 203.0.113.9 --for 2h --reason \"audit\"\n  picket allow --file friends.txt",
+	}
+	files := fileFlag(cmd)
+	length := cmd.Flags().String("for", "", "`duration` of it: 90s, 10m, 1h, 1d, 1w; for good unless given")
+	reason := cmd.Flags().String("reason", "", "`text` for the list and the journal")
+	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
+		r := control.Request{Command: "allow", Reason: *reason}
+		if *length != "" {
+			d, err := config.ParseDuration(*length)
+			if err != nil {
+				return usage("--for: %w", err)
+			}
+			r.For = d.String()
+		}
+		var err error
+		if r.Sources, err = sources(cmd, args, *files); err != nil {
+			return err
+		}
+		return order(cmd, r, "allowed", "allowed")
+	})
+	return cmd
+}
+
+func unallowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:        "unallow SOURCE... | --all",
+		SuggestFor: []string{"disallow"},
+		Short:      "End what \"picket allow\" began",
+		Long:       "End what \"picket allow\" began.\n\n" + takesSources,
+	}
+	files := fileFlag(cmd)
+	all := cmd.Flags().Bool("all", false, "of every source")
+	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
+		r, err := sourcesOrAll(cmd, "unallow", args, *files, *all)
+		if err != nil {
+			return err
+		}
+		return order(cmd, r, "no longer allowed:", "")
+	})
+	return cmd
+}
+
+// sourcesOrAll makes the request of a command that takes either.
+func sourcesOrAll(cmd *cobra.Command, name string, args, files []string, all bool) (r control.Request, err error) {
+	r = control.Request{Command: name, All: all}
+	if given := len(args)+len(files) > 0; given == all {
+		return r, usage("want either a source or --all")
+	}
+	if !all {
+		r.Sources, err = sources(cmd, args, files)
+	}
+	return r, err
+}
+
+func allowedCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "allowed", Short: "List what \"picket allow\" allows", Args: takes()}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		list := []control.Allowed{}
+		if err := control.Call(control.Path(), control.Request{Command: "allowed"}, &list); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), list)
+		}
+		w := bufio.NewWriter(cmd.OutOrStdout())
+		printAllowed(w, list)
+		return w.Flush()
+	})
+	return cmd
+}
+
+func printAllowed(w *bufio.Writer, list []control.Allowed) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "nobody is allowed by command")
+		return
+	}
+	t := show.Table{Head: []string{"SOURCE", "REMAINING", "SINCE", "WHY"}}
+	for _, a := range list {
+		left := "for good"
+		if !a.Expires.IsZero() {
+			left = remaining(a.Remaining)
+		}
+		t.Add(a.Name, left, show.Stamp(a.Since), a.Reason)
+	}
+	t.Print(w)
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"picket/engine"
+	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/event"
+	"picket/nft"
+)
+
+// What a person orders: blocks, and their ends, many at once.
+
+// eachSource has do work on each source of a request, once, and returns what
+// became of them.
+func eachSource(r control.Request, do func(netip.Prefix, *control.Outcome) error) []*control.Outcome {
+	names := r.Sources
+	if r.Source != "" {
+		names = append(names, r.Source)
+	}
+	var out []*control.Outcome
+	seen := map[netip.Prefix]bool{}
+	for _, name := range names {
+		p, ok := config.ParseSource(name)
+		o, err := &control.Outcome{Name: name}, fmt.Errorf("%q is no address or prefix", name)
+		if ok && seen[p] {
+			continue
+		}
+		if seen[p] = ok; ok {
+			o.Name = event.SourceName(p)
+			err = do(p, o)
+		}
+		o.Fail(err)
+		out = append(out, o)
+	}
+	return out
+}
+
+// result is the answer with outcomes: of a single source what is wrong with it.
+func result(out []*control.Outcome) ([]*control.Outcome, error) {
+	if len(out) == 1 && out[0].Error != "" {
+		return nil, errors.New(out[0].Error)
+	}
+	return out, nil
+}
+
+// handWork is a block that a person ordered, and what became of it.
+type handWork struct {
+	blockWork
+	outcome *control.Outcome
+}
+
+// block blocks by hand. Friends are refused; a connected peer is not, since to end
+// its connection may be what the block is for.
+func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outcome, error) {
+	length, err := config.ParseDuration(r.For)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	refuse, c := d.refusal(), d.config
+	d.mu.Unlock()
+	now := time.Now()
+	var list []*handWork
+	out := eachSource(r, func(p netip.Prefix, o *control.Outcome) error {
+		if err := refuse(p); err != nil {
+			return err
+		}
+		w := &handWork{blockWork{ref: ref{engine.Block, p}, length: time.Duration(length), maker: event.ByHand, event: event.Event{
+			Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length),
+			Reason: r.Reason, Config: event.HandConfig,
+		}}, o}
+		c.Locate(&w.event, p.Addr())
+		list = append(list, w)
+		return nil
+	})
+	for part := range slices.Chunk(list, batch) {
+		for _, w := range part {
+			w.untold = len(list) > tellEach
+		}
+		if err := d.orders.byHand(ctx, part, now); err != nil {
+			return nil, err
+		}
+		var made []inForce
+		for _, w := range part {
+			if w.outcome.Error == "" && !w.outcome.Kept {
+				made = append(made, inForce{w.ref, now, now.Add(w.length)})
+			}
+		}
+		if err := d.docket.restore(ctx, made...); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) > tellEach {
+		d.journal.Notice("", "%d sources are blocked by hand for %s: %s", len(list), length, r.Reason)
+	}
+	return result(out)
+}
+
+// refusal returns what tells why a source must not be blocked, for who has the
+// mutex. The set spares the search in a long list.
+func (d *daemon) refusal() func(netip.Prefix) error {
+	friends, allowed, protected := d.friends, d.allowed, engine.NewPrefixes(d.prefixes()...)
+	return func(p netip.Prefix) error {
+		if !protected.Overlaps(p) {
+			return nil
+		}
+		for _, f := range friends {
+			if !f.Prefix.Overlaps(p) {
+				continue
+			}
+			how := "change [ignore] in the configuration"
+			if _, is := allowed[f.Prefix]; is {
+				how = fmt.Sprintf("\"picket unallow %s\" first", event.SourceName(f.Prefix))
+			}
+			return fmt.Errorf("%s must not be blocked: %s is protected (%s). To block it all the same, %s",
+				event.SourceName(p), event.SourceName(f.Prefix), f.Why, how)
+		}
+		return nil
+	}
+}
+
+// byHand makes blocks that a person ordered, from now on. One that lasts longer
+// than what is ordered stays as it is. What the kernel refuses as a whole is done
+// one by one.
+func (b *blocker) byHand(list []*handWork, now time.Time) {
+	list = slices.DeleteFunc(slices.Clone(list), func(w *handWork) bool {
+		w.outcome.Expires = now.Add(w.length)
+		if e := b.book.get(w.ref); e != nil && e.until.After(w.outcome.Expires) {
+			w.outcome.Expires, w.outcome.Kept = e.until, true
+		}
+		return w.outcome.Kept
+	})
+	blocks := make([]nft.Block, len(list))
+	for i, w := range list {
+		blocks[i] = w.inKernel(w.length)
+	}
+	if len(list) == 0 {
+		return
+	}
+	err := b.table.Block(blocks, b.book.renews)
+	for i, w := range list {
+		if err != nil && len(list) > 1 {
+			w.outcome.Fail(b.table.Block(blocks[i:i+1], b.book.renews))
+		} else {
+			w.outcome.Fail(err)
+		}
+		if w.outcome.Error == "" {
+			b.blocked(&w.blockWork, now)
+		}
+	}
+}
+
+// unblock ends blocks by hand.
+func (d *daemon) unblock(ctx context.Context, r control.Request) ([]*control.Outcome, error) {
+	if r.All {
+		ended, err := d.orders.unblockAll(ctx)
+		slices.SortFunc(ended, netip.Prefix.Compare)
+		ended = slices.Compact(ended) // of a source that had several responses
+		out := make([]*control.Outcome, len(ended))
+		for i, p := range ended {
+			out[i] = &control.Outcome{Name: event.SourceName(p)}
+		}
+		return out, err
+	}
+	var list []netip.Prefix
+	var of []*control.Outcome
+	out := eachSource(r, func(p netip.Prefix, o *control.Outcome) error {
+		list, of = append(list, p), append(of, o)
+		return nil
+	})
+	for len(list) > 0 {
+		n := min(len(list), batch)
+		wrong, err := d.orders.unblock(ctx, list[:n])
+		if err != nil {
+			return nil, err
+		}
+		for i, err := range wrong {
+			of[i].Fail(err)
+		}
+		list, of = list[n:], of[n:]
+	}
+	return result(out)
+}
+
+// unblockByHand ends blocks for a person, who is told where there was nothing to end.
+func (b *blocker) unblockByHand(list []netip.Prefix) []error {
+	wrong := make([]error, len(list))
+	for i, p := range list {
+		n, err := b.unblock(p, event.HandConfig)
+		if err == nil && n == 0 {
+			err = b.book.notBlocked(p)
+		}
+		wrong[i] = err
+	}
+	return wrong
+}
+
+// unblockAll ends every block for a person.
+func (b *blocker) unblockAll() (ended []netip.Prefix, err error) {
+	for _, e := range b.book.matching(netip.Prefix{}) {
+		ended = append(ended, e.Source)
+	}
+	if _, err := b.unblock(netip.Prefix{}, event.HandConfig); err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+// peersAmong returns those of some sources with which this host has a TCP
+// connection now, for who is asked whether to block them.
+func (d *daemon) peersAmong(r control.Request) ([]string, error) {
+	peers, err := d.system.peers(d.listenerPort())
+	if err != nil {
+		return nil, err
+	}
+	var list []netip.Prefix
+	for _, a := range peers {
+		list = append(list, netip.PrefixFrom(a, a.BitLen()))
+	}
+	set, out := engine.NewPrefixes(list...), []string{}
+	eachSource(r, func(p netip.Prefix, o *control.Outcome) error {
+		if set.Overlaps(p) {
+			out = append(out, o.Name)
+		}
+		return nil
+	})
+	return out, nil
+}
