@@ -256,13 +256,15 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	}
 	b.lost(ended...) // before their next probes are judged
 	now := time.Now()
+	var drops uint64
 	for _, e := range list {
+		drops += e.drops.total()
 		b.book.strike(e)
 		b.end(e, "unblock", reason, now, len(list) <= tellEach)
 	}
 	if len(list) > tellEach {
 		reason = fmt.Sprintf("%d sources, %s", len(list), reason)
-		b.journal.Event(event.Event{Event: "unblock", Time: now, Action: "none", Reason: reason})
+		b.journal.Event(event.Event{Event: "unblock", Time: now, Action: "none", Reason: reason, Drops: drops})
 	}
 	return len(list) + b.callOff(func(w netip.Prefix) bool { return !p.IsValid() || w == p }), nil
 }
@@ -319,6 +321,7 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 		Event: how, Time: at, Source: event.SourceName(e.Source), Action: "none", Reason: reason,
 		Protocol: was.Protocol, Port: was.Port, Mode: was.Mode, Technique: was.Technique,
 		Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Known: was.Known,
+		Drops: e.drops.total(),
 	}
 	b.config.Locate(&ev, e.Source.Addr())
 	if e.response == engine.Block {

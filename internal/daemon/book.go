@@ -60,6 +60,7 @@ type entry struct {
 	since    time.Time
 	until    time.Time
 	index    int // in the heap
+	drops    dropCount
 }
 
 func (e *entry) ref() ref { return ref{e.response, e.Source} }
@@ -128,6 +129,19 @@ func (b *book) next() *entry {
 		return nil
 	}
 	return b.ends[0]
+}
+
+// dropped notes what the kernel has counted.
+func (b *book) dropped(list []nft.Block) {
+	counters := make(map[ref]uint64, len(list))
+	for i := range list {
+		counters[refOf(&list[i])] += list[i].Drops
+	}
+	for r, n := range counters {
+		if e := b.get(r); e != nil {
+			e.drops.read(n)
+		}
+	}
 }
 
 // within returns the block that p is a part of, nil for none.

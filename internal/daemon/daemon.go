@@ -157,6 +157,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("trap watch", d.watchTrap),
 		task.New("loss teller", d.watchLoss),
 		task.New("allowances", d.watchAllowed),
+		task.New("drops", d.watchDrops),
 		task.Later("memory of earlier runs", d.remember),
 	}
 }

@@ -100,6 +100,11 @@ func (o *orders) list(ctx context.Context) ([]control.Block, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]control.Block, error) { return b.list(time.Now()), nil })
 }
 
+// dropped notes what the kernel has counted of the blocks.
+func (o *orders) dropped(ctx context.Context, list []nft.Block) error {
+	return o.do(ctx, func(b *blocker) error { b.book.dropped(list); return nil })
+}
+
 // reaction returns how long the last blocks took.
 func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
 	return ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.summary(), nil })

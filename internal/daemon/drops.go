@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"time"
+)
+
+// dropsEvery is how often the kernel's counters are read, that the end of a block
+// can tell what it kept off: the kernel ends a block in silence and its counter
+// with it, and so does who flushes the ruleset. Reading takes a two-hundredth of
+// the time at most.
+const dropsEvery = 10 * time.Second
+
+// A dropCount is what a block has kept off, over counters that began anew.
+type dropCount struct {
+	before  uint64 // of counters that are gone
+	counter uint64 // as read last
+}
+
+// read notes what the counter is now.
+func (t *dropCount) read(counter uint64) {
+	if counter < t.counter {
+		t.before += t.counter
+	}
+	t.counter = counter
+}
+
+func (t *dropCount) total() uint64 { return t.before + t.counter }
+
+// watchDrops reads the counters of the blocks now and then. An error is that of
+// who asks for them by hand.
+func (d *daemon) watchDrops(ctx context.Context) error {
+	timer := time.NewTimer(dropsEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case began := <-timer.C:
+			if d.orders.blocks() > 0 {
+				if list, err := d.readBlocks(); err == nil {
+					_ = d.orders.dropped(ctx, list) // it fails when picket ends
+				}
+			}
+			timer.Reset(max(dropsEvery, 200*time.Since(began)))
+		}
+	}
+}

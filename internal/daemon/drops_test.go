@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"testing"
+	"time"
+)
+
+// The end of a block tells what it kept off, although the kernel's counter is
+// gone by then.
+func TestDropsAreTold(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		r.probes("192.0.2.9", 1, 30)
+		time.Sleep(2 * dropsEvery)
+		r.log.Take()
+		time.Sleep(time.Hour)
+		r.told(1, " drops=7 ")
+	})
+}
+
+// A counter that began anew, since the table was made anew, is added to.
+func TestDropCount(t *testing.T) {
+	var got dropCount
+	for _, n := range []uint64{0, 5, 5, 9, 2, 3, 0, 1} {
+		got.read(n)
+	}
+	if got.total() != 9+3+1 {
+		t.Errorf("%d, want 13", got.total())
+	}
+}
