@@ -42,6 +42,9 @@ func importCommand() *cobra.Command {
 			return fmt.Errorf("import: %s is a directory: want PortSentry's portsentry.conf", args[0])
 		}
 		f, faults := portsentry.Parse(in)
+		if x, missing := f.MissIgnoreFile(readable); missing {
+			faults = append(faults, x)
+		}
 		for _, x := range faults {
 			warn("%s: %s", args[0], x)
 		}
@@ -49,4 +52,14 @@ func importCommand() *cobra.Command {
 		return err
 	})
 	return cmd
+}
+
+// readable reports whether there is a file that can be read.
+func readable(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
 }

@@ -49,12 +49,24 @@ type setting struct {
 
 func (s setting) text() string { return s.key + `="` + s.value + `"` }
 
-// A File is a portsentry.conf. It is not changed after [Parse].
+// A File is a portsentry.conf. After [Parse] only [File.MissIgnoreFile] changes it.
 type File struct {
 	version    int // of PortSentry that it is for: 1 where an option or a comment says so, 2 otherwise
 	settings   map[string]setting
 	faults     []Fault
 	ignoreLost bool // the line that names the ignore file cannot be read
+	ignoreGone bool // or the file itself
+}
+
+// MissIgnoreFile notes that the ignore file cannot be read here, if can says so of
+// its path, and returns the fault. What is made of f then blocks nobody.
+func (f *File) MissIgnoreFile(can func(path string) bool) (x Fault, missing bool) {
+	s, ok := f.settings["IGNORE_FILE"]
+	if !ok || can(s.value) {
+		return Fault{}, false
+	}
+	f.ignoreGone = true
+	return Fault{s.line, s.text(), "is not to be read here: nobody is blocked until it is"}, true
 }
 
 // options are those of both versions; those of 1.2 alone say so.

@@ -349,6 +349,12 @@ func TestALostIgnoreFileBlocksNobody(t *testing.T) {
 	if c := decode(t, f.TOML()); !c.DryRun || len(faults) != 1 {
 		t.Errorf("a file that cannot be read: dry_run %v, faults %v", c.DryRun, faults)
 	}
+	// Nor without the file that it names.
+	f, _ = Parse(strings.NewReader("TCP_PORTS=\"1\"\nBLOCK_TCP=\"1\"\nIGNORE_FILE=\"/etc/x\"\n"))
+	x, missing := f.MissIgnoreFile(func(path string) bool { return path != "/etc/x" })
+	if c := decode(t, f.TOML()); !c.DryRun || len(c.Ignore.Files) != 0 || !missing || x.Line != 3 {
+		t.Errorf("dry_run %v, files %v, fault %v", c.DryRun, c.Ignore.Files, x)
+	}
 	// Nor does an unreadable BLOCK_TCP block.
 	f, _ = Parse(strings.NewReader("# PortSentry 1.2\nTCP_PORTS=\"1\"\nBLOCK_TCP=\"0\n"))
 	if c := decode(t, f.TOML()); c.TCP.Action != "log" {

@@ -15,6 +15,11 @@ func (w *writer) ignore() {
 			"PortSentry; without PortSentry name that one.")
 	}
 	w.origin(s.line, s.key)
+	if w.ignoreGone {
+		w.comment("files = %s", quoteList([]string{s.value}))
+		w.key("files", "[]")
+		return
+	}
 	w.key("files", quoteList([]string{s.value}))
 }
 

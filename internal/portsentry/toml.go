@@ -102,10 +102,14 @@ func (w *writer) head(told bool) {
 			w.comment("-> %s", x.Why)
 		}
 	}
-	if w.ignoreLost {
+	if w.ignoreLost || w.ignoreGone {
+		what := "The line that names the ignore file cannot be read"
+		if w.ignoreGone {
+			what = "The ignore file could not be read where this was made"
+		}
 		w.b.WriteString("\n")
-		w.comment("The line that names the ignore file cannot be read, and without it a friend could be blocked. " +
-			"Nothing is blocked until you have put it right below and taken this away.")
+		w.comment("%s, and without it a friend could be blocked. "+
+			"Nothing is blocked until you have put it right below and taken this away.", what)
 		w.key("dry_run", "true")
 	}
 }
