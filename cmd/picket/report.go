@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,8 +40,10 @@ func reportCommand() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	since := cmd.Flags().String("since", "24h", "from a `time` on, such as 24h ago, yesterday or \"2026-11-29 03:00\"; of a file, everything unless this is given")
 	until := cmd.Flags().String("until", "", "up to a `time`, now unless this is given")
+	html := cmd.Flags().String("html", "", "write one page for a browser, which needs nothing else, to `file`, \"-\" for standard output")
 	file := cmd.Flags().String("file", "", "take events from `file`, \"-\" for standard input")
 	top := cmd.Flags().Int("top", 10, "so many lines of each `list`")
+	cmd.MarkFlagsMutuallyExclusive("json", "html")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		now := time.Now()
 		q := question{file: *file, counter: report.New()}
@@ -69,14 +72,34 @@ func reportCommand() *cobra.Command {
 		}
 		r := q.counter.Report(*top, q.drops())
 		out := bufio.NewWriter(cmd.OutOrStdout())
-		if *asJSON {
+		switch {
+		case *asJSON:
 			err = printJSON(out, r)
-		} else {
+		case *html == "-":
+			err = report.HTML(out, &r, q.heading(&r))
+		case *html != "":
+			err = writePage(*html, &r, q.heading(&r))
+		default:
 			report.Print(out, &r, q.heading(&r))
 		}
 		return errors.Join(err, out.Flush(), faults)
 	})
 	return cmd
+}
+
+// writePage writes the page to a file, which is there as a whole or as it was.
+func writePage(name string, r *report.Report, heading string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".picket-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // where it is no more
+	out := bufio.NewWriter(f)
+	err = errors.Join(report.HTML(out, r, heading), out.Flush(), f.Chmod(0o644), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
 }
 
 // moment reads a time, or a duration back from now.

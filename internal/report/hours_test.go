@@ -27,7 +27,7 @@ func TestHours(t *testing.T) {
 	if r.Returning != 1 || r.New != 3 {
 		t.Errorf("%d came again, %d did not; want 1, 3", r.Returning, r.New)
 	}
-	if got := counted(r.Responses); got != "1 block, 1 dark, 1 fence" {
+	if got := counted(r.Responses, plain); got != "1 block, 1 dark, 1 fence" {
 		t.Errorf("responses: %s", got)
 	}
 	if len(r.Hours) != 4 || r.Hours[0].Sources != 2 || r.Hours[2].Returning != 1 || r.Hours[3].New != 1 {

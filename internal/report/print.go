@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,9 +39,9 @@ func Print(out io.Writer, r *Report, heading string) {
 	}
 	row("blocks", "%s", blocks)
 	if len(r.Responses) > 1 || len(r.Responses) == 1 && r.Responses[0].Name != "block" {
-		row("responses", "%s", counted(r.Responses))
+		row("responses", "%s", counted(r.Responses, plain))
 	}
-	row("events", "%s", kinds(r.Events))
+	row("events", "%s", counted(kinds(r.Events), plain))
 	var tables []*show.Table
 	for _, l := range r.lists() {
 		t := &show.Table{Head: []string{l.Title, l.Of}}
@@ -69,14 +70,17 @@ func (r *Report) lists() []counts {
 	}, func(l counts) bool { return len(l.Counts) == 0 })
 }
 
-// counted writes counts as words.
-func counted(list []Count) string {
+// counted writes counts as words, each number by a function.
+func counted(list []Count, number func(any) string) string {
 	var words []string
 	for _, c := range list {
-		words = append(words, fmt.Sprintf("%d %s", c.Count, c.Name))
+		words = append(words, number(c.Count)+" "+c.Name)
 	}
 	return strings.Join(words, ", ")
 }
+
+// plain writes a number as it is.
+func plain(n any) string { return fmt.Sprint(n) }
 
 // mostSlots is how many lines the histogram has at most.
 const mostSlots = 30
@@ -131,17 +135,11 @@ func steps(list []int) string {
 }
 
 // kinds lists the events by kind.
-func kinds(events map[string]int) string {
-	var words []string
-	for name, n := range events {
-		words = append(words, fmt.Sprintf("%d %s", n, name))
+func kinds(events map[string]int) (list []Count) {
+	for _, name := range slices.Sorted(maps.Keys(events)) {
+		list = append(list, Count{name, events[name]})
 	}
-	slices.SortFunc(words, func(a, b string) int {
-		_, a, _ = strings.Cut(a, " ")
-		_, b, _ = strings.Cut(b, " ")
-		return strings.Compare(a, b)
-	})
-	return strings.Join(words, ", ")
+	return list
 }
 
 const (
