@@ -22,7 +22,7 @@ CHECKS ?= ../shared/checks
 LAB_TOOLS   := iproute2 nftables nmap
 KERN_TOOLS  := $(LAB_TOOLS) qemu-system-x86 kmod util-linux dpkg tar
 TEST_TOOLS  := $(KERN_TOOLS) masscan zmap gcc libc6-dev git procps iputils-ping \
-	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils tshark prometheus
+	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils tshark prometheus apt-utils gpg
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 
@@ -46,6 +46,7 @@ help:
 	@echo 'make deps    install what the targets above use'
 	@echo 'make install, make uninstall   with PREFIX=/usr/local and DESTDIR (root)'
 	@echo 'make packages   dist/*.deb and dist/*.rpm'
+	@echo 'make repo    dist/repo, an APT repository of them, signed with REPO_KEY=...'
 	@echo 'make clean   remove what they built'
 
 build: go
@@ -178,5 +179,19 @@ endef
 root:
 	@[ "$$(id -u)" = 0 ] || { echo 'this needs root, for the kernel: sudo make $(firstword $(MAKECMDGOALS))' >&2; exit 1; }
 
+# Go 1.21 and later fetch the toolchain that go.mod names, unless they are told
+# not to, as Debian's are; older ones cannot read the file.
+GO_NEEDED := $(shell sed -nE 's/^go ([0-9]+\.[0-9]+).*/\1/p' go.mod)
+GO_FOUND  := $(if $(GO),$(shell cd / && GOTOOLCHAIN=local $(GO) version | sed -nE 's/.* go([0-9]+\.[0-9]+).*/\1/p'))
+older = $(filter $(1),$(filter-out $(2),$(firstword $(shell printf '%s\n' $(1) $(2) | sort -V))))
+ifneq ($(call older,$(GO_FOUND),$(GO_NEEDED)),)
+export GOTOOLCHAIN := auto
+endif
+
 go:
-	@[ -n "$(GO)" ] || { echo 'this needs Go 1.26 or newer: https://go.dev/dl/' >&2; exit 1; }
+	@[ -n "$(GO)" ] || { echo 'this needs Go $(GO_NEEDED) or newer, and there is none. $(GO_WHERE)' >&2; exit 1; }
+	@[ -z '$(call older,$(GO_FOUND),1.21)' ] || { echo 'this needs Go $(GO_NEEDED) or newer, and $(GO) is $(GO_FOUND). $(GO_WHERE)' >&2; exit 1; }
+
+GO_WHERE := Debian has one that fetches it by itself (apt install golang-go on Debian 13, \
+apt install -t bookworm-backports golang-go on 12: https://backports.debian.org); \
+or unpack the one of https://go.dev/dl/ to /usr/local/go, where make finds it

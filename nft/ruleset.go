@@ -45,7 +45,7 @@ func isMarkRule(c chain, i int) bool { return c.name == "refuse" && i == len(c.r
 // /etc/nftables.conf. Loading it again keeps what is in the sets.
 func Ruleset(c Config) string {
 	return "# picket's table: \"picket ruleset\" printed it, and \"picket run\" fills its sets.\n" +
-		"# For /etc/nftables.conf:  include \"/etc/picket/ruleset.nft\"\n\n" +
+		"# For /etc/nftables.conf:  include \"/etc/picket/*.nft\"\n\n" +
 		"add table inet " + Name + "\n" + flushChains() + "\ntable inet " + Name + " {\n" +
 		strings.Replace(body(c), markPlace, fmt.Sprintf(" comment %q", mark(c)), 1) + "}\n"
 }

@@ -87,7 +87,7 @@ func newStory(t *testing.T) *story {
 	t.Cleanup(cancel)
 	s := &story{t: t, ctx: ctx}
 	directory := t.TempDir()
-	for _, version := range []string{"1.0.0", "1.1.0"} {
+	for _, version := range []string{"0.0.9", "0.1.0"} {
 		dist := filepath.Join(directory, version)
 		s.local("make", "-C", "../../..", "packages", "DIST="+dist, "PACKAGE_VERSION="+version)
 		debs, err := filepath.Glob(filepath.Join(dist, "*.deb"))
@@ -458,7 +458,8 @@ func (s *story) flush() {
 // include has Debian's nftables.service load the table from the include while
 // picket runs, again while it runs, and while it does not.
 func (s *story) include() {
-	const conf = "#!/usr/sbin/nft -f\nflush ruleset\ntable inet filter { chain input { type filter hook input priority filter\n }\n}\ninclude \"/etc/picket/ruleset.nft\"\n"
+	const conf = "#!/usr/sbin/nft -f\nflush ruleset\ntable inet filter { chain input { type filter hook input priority filter\n }\n}\ninclude \"/etc/picket/*.nft\"\n"
+	s.run("sh", "-ec", "picket ruleset >/etc/picket/ruleset.nft")
 	if err := os.WriteFile(s.Path("/etc/nftables.conf"), []byte(conf), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
@@ -658,6 +659,20 @@ func (s *story) upgrade() {
 	if s.remaining(peerAddress) == 0 {
 		s.t.Error("the block is gone")
 	}
+	// What earlier defaults did stays, where the file says nothing.
+	var now struct {
+		TCP struct {
+			Advanced string
+			Trigger  map[string]int
+		}
+		Block struct{ Style string }
+	}
+	if err := json.Unmarshal([]byte(s.run("picket", "check", "--json")), &now); err != nil {
+		s.t.Fatal(err)
+	}
+	if now.TCP.Advanced != "1-1023" || now.TCP.Trigger["classic"] != 0 || now.Block.Style != "block" {
+		s.t.Errorf("after the upgrade: %+v", now)
+	}
 	// A configuration with faults makes a reload fail, and picket goes on.
 	s.configure("dry_rum = true\n")
 	if out, err := s.Run(s.ctx, "systemctl", "reload", "picket.service"); err == nil {
@@ -671,6 +686,10 @@ func (s *story) upgrade() {
 // purge leaves nothing.
 func (s *story) purge() {
 	s.run("dpkg", "--purge", "picket")
+	s.run("systemctl", "restart", "nftables.service") // the include matches nothing, and the firewall loads
+	if out := s.run("nft", "list", "ruleset"); !strings.Contains(out, "table inet filter") {
+		s.t.Errorf("the firewall is not there:\n%s", out)
+	}
 	if out, err := s.Run(s.ctx, "nft", "list", "table", "inet", "picket"); err == nil {
 		s.t.Errorf("the table is left:\n%s", out)
 	}

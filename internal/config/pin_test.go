@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestPinKeepsWhatAFileDid: with the drop-in, a file does what it did with the
+// earlier defaults, whatever part of them it says.
+func TestPinKeepsWhatAFileDid(t *testing.T) {
+	defaults, err := os.ReadFile("../../units/package/defaults-0.0.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"nothing":         "dry_run = true\n",
+		"a range":         "[tcp]\nadvanced = \"1-4000\"\n",
+		"some triggers":   "[tcp]\ntrigger = { stealth = 3 }\n",
+		"one for all":     "[tcp]\ntrigger = 3\n",
+		"a style":         "[block]\nstyle = \"graded\"\n",
+		"a preset":        "[udp]\npreset = \"web-server\"\n",
+		"a score, a door": "[detect]\nscore = \"dark\"\n[door]\nraw = \"drop\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			// As it was: the file over the earlier defaults, over the rest of today's.
+			old, faults := parse("defaults", defaults)
+			mine, more := parse("mine", []byte(text))
+			if len(faults)+len(more) > 0 {
+				t.Fatal(faults, more)
+			}
+			if preset, _ := mine.values["udp"].(map[string]any); preset["preset"] != nil {
+				delete(old.values, "udp") // it takes the place of the lists
+			}
+			old.lay(mine)
+			want, err := fromDocument(old)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			path := filepath.Join(dir, "picket.toml")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := Pin(path, "defaults", defaults)
+			if err == nil {
+				err = os.Mkdir(filepath.Join(dir, dropIns), 0o700)
+			}
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, dropIns, "00-upgrade.toml"), []byte(kept), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Load(path)
+			if err != nil {
+				t.Fatalf("%v, with\n%s", err, kept)
+			}
+			got.File, got.DropIns, want.File, want.DropIns = "", nil, "", nil
+			gotText, err := json.MarshalIndent(got, "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantText, err := json.MarshalIndent(want, "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(wantText), string(gotText)); d != "" {
+				t.Errorf("the configuration is another (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// TestPinOfAll: who has said everything keeps nothing.
+func TestPinOfAll(t *testing.T) {
+	path, err := filepath.Abs("../../examples/picket.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := Pin(path, "defaults", []byte("[tcp]\nadvanced = \"1-1023\"\n")); kept != "" || err != nil {
+		t.Errorf("%q, %v", kept, err)
+	}
+}
