@@ -199,6 +199,23 @@ var countSets = []string{
 	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "linked", "quiet_links", "told",
 }
 
+// A Service is a port that somebody listens on.
+type Service struct {
+	Protocol uint8
+	Port     uint16
+}
+
+// Serve has ports be no probe's target for [LatelyTime] from now on.
+func (t *Table) Serve(list []Service) error {
+	for _, s := range list {
+		els := []nftables.SetElement{{Key: append([]byte{s.Protocol, 0, 0, 0}, append(be16(s.Port), 0, 0)...)}}
+		_ = t.conn.SetAddElements(t.sets["lately"], els) // Flush returns its error
+		_ = t.conn.SetDeleteElements(t.sets["lately"], els)
+		_ = t.conn.SetAddElements(t.sets["lately"], els)
+	}
+	return explain("tell what is served", t.conn.Flush())
+}
+
 // Release ends the holds of addresses.
 func (t *Table) Release(addrs []netip.Addr) error {
 	for _, a := range addrs {

@@ -426,3 +426,20 @@ func TestConnected(t *testing.T) {
 		}
 	}
 }
+
+// TestServe: a port that is told again begins its hour anew.
+func TestServe(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	run(t, "", "nft", "add element inet picket lately { tcp . 443 timeout 1h expires 5m }")
+	for range 2 {
+		if err := tab.Serve([]Service{{Protocol: 6, Port: 443}, {Protocol: 17, Port: 53}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := run(t, "", "nft", "list", "set", "inet", Name, "lately")
+	if strings.Count(out, "expires 59m")+strings.Count(out, "expires 1h") != 2 || !strings.Contains(out, "tcp . 443") || !strings.Contains(out, "udp . 53") {
+		t.Errorf("lately served: %s", out)
+	}
+}

@@ -85,12 +85,13 @@ type Protocol struct {
 
 // Ignore is the section of that name.
 type Ignore struct {
-	Addresses []netip.Prefix `json:"addresses"` // those of Files included
-	Files     []string       `json:"files"`
-	Own       bool           `json:"own"`
-	Gateways  bool           `json:"gateways"`
-	Resolvers bool           `json:"resolvers"`
-	Connected bool           `json:"connected"`
+	Addresses  []netip.Prefix `json:"addresses"` // those of Files included
+	Files      []string       `json:"files"`
+	Interfaces []string       `json:"interfaces"`
+	Own        bool           `json:"own"`
+	Gateways   bool           `json:"gateways"`
+	Resolvers  bool           `json:"resolvers"`
+	Connected  bool           `json:"connected"`
 }
 
 // Block is the section of that name.
@@ -206,6 +207,7 @@ func (c *Config) Elements() *nft.Elements {
 		TriggerIP:  c.IP.protocolTriggers(c.DryRun),
 		AdvancedIP: subtract(c.IP.ports(probe.Advanced), c.IP.Exclude),
 		Ignored:    c.Ignore.Addresses,
+		Trusted:    c.Ignore.Interfaces,
 		DoorTCP:    c.Door.ports(c.DryRun),
 	}
 }

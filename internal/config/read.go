@@ -76,11 +76,25 @@ func (p *Protocol) read(s *section, lowest, highest uint16) {
 	s.end()
 }
 
+// longestInterface is the longest name of an interface (IFNAMSIZ of linux/if.h, with
+// the byte that ends it).
+const longestInterface = 15
+
 func (i *Ignore) read(s *section) {
 	s.prefixes("addresses", &i.Addresses)
 	s.strings("files", &i.Files)
 	for n, f := range i.Files {
 		i.Addresses = append(i.Addresses, s.list("", n, f, true)...)
+	}
+	links := []string{}
+	if s.items("interfaces", func(text string) string {
+		if len(text) == 0 || len(text) > longestInterface {
+			return fmt.Sprintf("%q is no name of an interface: want 1 to %d characters", text, longestInterface)
+		}
+		links = append(links, text)
+		return ""
+	}) {
+		i.Interfaces = links
 	}
 	s.boolean("own", &i.Own)
 	s.boolean("gateways", &i.Gateways)

@@ -51,10 +51,11 @@ type daemon struct {
 	journal *journal.Writer
 	table   nft.Config // does not change while picket runs
 
-	mu      sync.Mutex // for what a reload changes
-	config  *config.Config
-	friends []host.Friend
-	allowed allowances
+	mu        sync.Mutex // for what a reload changes
+	config    *config.Config
+	friends   []host.Friend
+	operators []netip.Addr // where the operator is logged in from
+	allowed   allowances
 
 	docket  *docket // the judge's
 	orders  *orders // the blocker's
@@ -153,6 +154,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("table watch", d.watchTable),
 		task.New("host watch", d.watchHost),
 		task.New("peers", d.watchPeers),
+		task.New("services", d.watchServices),
 		task.New("trap", d.serveTrap),
 		task.New("trap watch", d.watchTrap),
 		task.New("loss teller", d.watchLoss),
@@ -356,6 +358,11 @@ func (d *daemon) engineConfig() engine.Config {
 		d.journal.Notice("", "neighbours on a link count by their IPv6 prefix: %v", err)
 	}
 	c.OnLink = engine.NewPrefixes(links...)
+	operators := make([]netip.Prefix, len(d.operators))
+	for i, a := range d.operators {
+		operators[i] = netip.PrefixFrom(a, a.BitLen())
+	}
+	c.Operators = engine.NewPrefixes(operators...)
 	return c
 }
 
@@ -363,5 +370,6 @@ func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
 	e.Links, _ = d.system.links() // engineConfig tells of its error
+	e.Operators, e.LoginPorts = d.operators, d.system.loginPorts()
 	return e
 }

@@ -41,6 +41,9 @@ type kernel struct {
 	others    map[ref]nft.Block // fences and the dark, without an end
 	forgotten []netip.Prefix
 	counts    map[string]uint64
+	serving   []host.Service
+	served    []nft.Service // that the kernel was told of
+	operators []netip.Addr
 	connected map[netip.Addr]bool // by the set connected4/6
 	peers     []netip.Addr        // by the sockets
 	released  []netip.Addr
@@ -81,7 +84,14 @@ func (k *kernel) system() *system {
 			defer k.mu.Unlock()
 			return k.peers, k.peersFail
 		},
-		links: func() ([]netip.Prefix, error) { return nil, nil },
+		links:    func() ([]netip.Prefix, error) { return nil, nil },
+		services: func(uint16) ([]host.Service, error) { return k.services(), nil },
+		operators: func() ([]netip.Addr, bool) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return k.operators, true
+		},
+		loginPorts: func() []uint16 { return []uint16{22} },
 	}
 }
 
@@ -191,6 +201,19 @@ func (k *kernel) Forget(list []netip.Prefix) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.forgotten = append(k.forgotten, list...)
+	return k.failing
+}
+
+func (k *kernel) services() []host.Service {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.serving
+}
+
+func (k *kernel) Serve(list []nft.Service) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.served = append(k.served, list...)
 	return k.failing
 }
 

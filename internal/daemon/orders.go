@@ -199,6 +199,11 @@ func (o *orders) restore(ctx context.Context, list []keptBlock, lost bool) ([]ke
 	return ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) { return b.restore(list, lost), nil })
 }
 
+// serve tells the kernel of ports that are served.
+func (o *orders) serve(ctx context.Context, list []nft.Service) error {
+	return o.do(ctx, func(b *blocker) error { return b.table.Serve(list) })
+}
+
 // counters returns what the rules have counted.
 func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
 	return ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"picket/internal/control"
+	"picket/internal/host"
 	"picket/nft"
 )
 
@@ -105,4 +107,50 @@ func TestTrapWay(t *testing.T) {
 			t.Errorf("%d: %d led, %d came: cut %v, want %v", i, x.led, x.reached, got, x.cut)
 		}
 	}
+}
+
+// A port that is served is told to the kernel at once and again while it is served,
+// one of the ephemeral range by UDP when it has been there for a while.
+func TestServicesAreTold(t *testing.T) {
+	running(t, plain, func(k *kernel) {
+		k.serving = []host.Service{{Protocol: 6, Port: 443}, {Protocol: 17, Port: 51820}}
+	}, func(r *run) {
+		count := func(port uint16) (n int) {
+			r.kernel.with(func() {
+				for _, s := range r.served {
+					if s.Port == port {
+						n++
+					}
+				}
+			})
+			return n
+		}
+		time.Sleep(10 * time.Second)
+		if web, guard := count(443), count(51820); web != 1 || guard != 0 {
+			t.Errorf("after ten seconds 443 was told %d times, 51820 %d times", web, guard)
+		}
+		time.Sleep(20 * time.Minute)
+		if web, guard := count(443), count(51820); web < 4 || guard < 4 {
+			t.Errorf("after twenty minutes 443 was told %d times, 51820 %d times", web, guard)
+		}
+	})
+}
+
+// Who is logged in is told to judge and kernel, and is not fenced.
+func TestOperatorIsNotFenced(t *testing.T) {
+	operator := netip.MustParseAddr("203.0.113.9")
+	running(t, graded, func(k *kernel) { k.operators = []netip.Addr{operator} }, func(r *run) {
+		time.Sleep(time.Second)
+		r.kernel.with(func() {
+			if !slices.Contains(r.kernel.elements.Operators, operator) || !slices.Contains(r.kernel.elements.LoginPorts, 22) {
+				t.Errorf("in the sets: %v, %v", r.kernel.elements.Operators, r.kernel.elements.LoginPorts)
+			}
+		})
+		r.probes("203.0.113.9", 1, 40)
+		r.kernel.with(func() {
+			if len(r.others)+len(r.kernel.blocks) != 0 {
+				t.Errorf("responses to the operator: %v", r.others)
+			}
+		})
+	})
 }

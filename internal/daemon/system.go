@@ -23,6 +23,9 @@ type system struct {
 	host        hostState
 	peers       func(except uint16) ([]netip.Addr, error)
 	links       func() ([]netip.Prefix, error)
+	services    func(except uint16) ([]host.Service, error)
+	operators   func() (from []netip.Addr, known bool)
+	loginPorts  func() []uint16
 }
 
 // A table is what a run needs of an [nft.Table].
@@ -41,6 +44,7 @@ type table interface {
 	End(nft.Response, netip.Prefix) error
 	UnblockAll() error
 	Forget([]netip.Prefix) error
+	Serve([]nft.Service) error
 	Counters() (map[string]uint64, error)
 	Release([]netip.Addr) error
 	Blocks() ([]nft.Block, error)
@@ -73,6 +77,7 @@ func machine() *system {
 	return &system{
 		checkKernel: checkKernel, openTable: openTable, openReader: openReader,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
+		services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
 	}
 }
 
