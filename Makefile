@@ -13,6 +13,7 @@ export PATH := $(PATH):$(patsubst %/,%,$(dir $(GO))):/usr/sbin:/sbin
 
 # Inside somebody else's checkout git tells root nothing unless asked like this.
 VERSION := $(or $(shell git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null),unknown)
+AXE := 4.14.1
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 CHECKS ?= ../shared/checks
@@ -22,7 +23,7 @@ CHECKS ?= ../shared/checks
 LAB_TOOLS   := iproute2 nftables nmap
 KERN_TOOLS  := $(LAB_TOOLS) qemu-system-x86 kmod util-linux dpkg tar
 TEST_TOOLS  := $(KERN_TOOLS) masscan zmap gcc libc6-dev git procps iputils-ping \
-	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils tshark prometheus apt-utils gpg
+	systemd systemd-sysv systemd-container dbus man-db python3 tcpd curl msmtp alsa-utils chromium-headless-shell tshark prometheus apt-utils gpg
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 
@@ -80,6 +81,7 @@ test deps: export PYTHONPATH := $(CURDIR)/bin/fail2ban/usr/lib/python3/dist-pack
 test: root go
 	@$(call install,$(TEST_TOOLS))
 	@$(fail2ban)
+	@$(axe)
 	@mkdir -p bin
 	@echo 'unit, fuzz seeds, race and lab: a few minutes; the whole log is bin/test.log'
 	@{ failed=; CGO_ENABLED=1 $(GO) test $(TESTFLAGS) ./... 2>&1 || failed=1; \
@@ -140,6 +142,7 @@ check: root
 deps: root go
 	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS) $(EVAL_TOOLS)))
 	@$(fail2ban)
+	@$(axe)
 	@$(GO) mod download; cd $(LAB); $(GO) mod download
 
 clean:
@@ -172,6 +175,15 @@ define fail2ban
 		get() { (cd "$$d" && apt-get download -qq fail2ban 2>&1); }; \
 		said=$$(get) || { apt-get update -qq && said=$$(get); } || { echo "$$said" >&2; exit 1; }; \
 		dpkg -x "$$d"/fail2ban_*.deb "$$d/root"; mv -T "$$d/root" bin/fail2ban; \
+	}
+endef
+
+# axe unpacks axe-core, by which a browser tells whether a page is accessible.
+define axe
+	[ -e bin/axe/package/axe.min.js ] || { \
+		command -v npm >/dev/null || { $(call install,npm); }; \
+		echo 'unpacking axe-core $(AXE) into bin/axe'; \
+		mkdir -p bin/axe; (cd bin/axe && npm pack --silent axe-core@$(AXE) >/dev/null && tar xzf axe-core-$(AXE).tgz && rm axe-core-$(AXE).tgz); \
 	}
 endef
 

@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 
 	// What is said of probes, and to whom.
 	"internal/trial":    {"engine", "internal/config", "internal/describe", "internal/event", "internal/packet", "internal/probe", "internal/replay", "internal/show"},
-	"internal/top":      {"internal/config", "internal/control", "internal/show"},
+	"internal/top":      {"internal/config", "internal/control", "internal/event", "internal/show"},
 	"internal/describe": {"engine", "internal/config", "internal/event", "internal/probe"},
 	"internal/explain":  {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/probe", "internal/show"},
 

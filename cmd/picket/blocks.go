@@ -4,27 +4,49 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/show"
 )
 
 func blocksCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "blocks", SuggestFor: []string{"list", "banned"}, Short: "List the blocked sources", Args: takes()}
+	cmd := &cobra.Command{
+		Use: "blocks", SuggestFor: []string{"list", "banned"}, Short: "List the blocked sources", Args: takes(),
+		Long: "List the blocked sources, all or those that every one of the filters lets through.",
+		Example: "  picket blocks --response block --since yesterday\n  picket blocks --within 198.51.100.0/24 --proven=false\n" +
+			"  picket blocks --pattern sweep --addresses | picket unblock --file -",
+	}
 	asJSON := jsonFlag(cmd)
+	addresses := cmd.Flags().Bool("addresses", false, "print nothing but the addresses and prefixes, one a line")
+	cmd.MarkFlagsMutuallyExclusive("json", "addresses")
+	var f filter
+	f.flags(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
+		if err := f.parse(time.Now()); err != nil {
+			return err
+		}
 		list := []control.Block{}
 		if err := control.Call(control.Path(), control.Request{Command: "blocks"}, &list); err != nil {
 			return err
 		}
+		list = slices.DeleteFunc(list, func(b control.Block) bool { return !f.passes(&b) })
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), list)
+		}
+		if *addresses {
+			return printAddresses(cmd.OutOrStdout(), list)
+		}
+		if len(list) == 0 && f.changed() {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "nobody who is blocked is of that kind")
+			return err
 		}
 		return printBlocks(cmd.OutOrStdout(), list)
 	})
@@ -38,13 +60,22 @@ func printBlocks(out io.Writer, list []control.Block) error {
 	}
 	t := show.Table{Head: []string{"SOURCE", "REMAINING", "RESPONSE", "SINCE", "DROPS", "WHAT", "WHY"}}
 	for _, b := range list {
-		why := cmp.Or(b.Evidence, b.Reason)
-		if b.Known != "" {
-			why = b.Reason + " (" + b.Known + ")"
-		}
-		t.Add(b.Name, remaining(b.Remaining), b.Response, show.Stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), why)
+		t.Add(b.Name, remaining(b.Remaining), b.Response, show.Stamp(b.Since), fmt.Sprint(b.Drops), strings.TrimSpace(b.Pattern+" "+b.Technique), event.Why(b.Reason, b.Evidence, b.Known))
 	}
 	w := bufio.NewWriter(out)
 	t.Print(w)
+	return w.Flush()
+}
+
+// printAddresses prints each source once: one may have several responses.
+func printAddresses(out io.Writer, list []control.Block) error {
+	w := bufio.NewWriter(out)
+	told := map[string]bool{}
+	for _, b := range list {
+		if !told[b.Name] {
+			told[b.Name] = true
+			fmt.Fprintln(w, show.Clean(b.Name))
+		}
+	}
 	return w.Flush()
 }

@@ -13,6 +13,7 @@ import (
 
 	"picket/internal/event"
 	"picket/internal/queue"
+	"picket/internal/show"
 )
 
 // queueLength is how many events may wait to be written.
@@ -33,10 +34,13 @@ type entry struct {
 }
 
 // New returns a writer to the journal if standard error is connected to it, as
-// it is in a unit, and to standard error if not.
+// it is in a unit; else of sentences to the terminal that it is, or of lines.
 func New() *Writer {
 	if connected, err := systemd.StderrIsJournalStream(); err == nil && connected {
 		return start(send)
+	}
+	if _, ok := show.Terminal(os.Stderr); ok {
+		return start(func(e entry) { _, _ = io.WriteString(os.Stderr, Sentence(e.event)+"\n") })
 	}
 	return NewLines(os.Stderr)
 }

@@ -30,6 +30,11 @@ func TestForms(t *testing.T) {
 	if got := Message(block()); got != message {
 		t.Errorf("message\n got %s\nwant %s", got, message)
 	}
+	e := block()
+	e.Time = time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
+	if got := Sentence(e); got != "2026-11-22 12:00:00  "+message {
+		t.Errorf("sentence\n got %s\nwant %s", got, message)
+	}
 	f := Fields(block())
 	for k, want := range map[string]string{"PICKET_EVENT": "block", "PICKET_SOURCE": "192.0.2.9", "PICKET_PORTS": "tcp/22 tcp/23", "PICKET_FOR_S": "600", "PICKET_PROVEN": "false", "PICKET_TIME": "2023-11-14T22:13:20Z"} {
 		if f[k] != want {
@@ -42,7 +47,7 @@ func TestForms(t *testing.T) {
 func TestHostileText(t *testing.T) {
 	e := block()
 	e.Reason, e.Tool, e.Source = "a\nMESSAGE=forged\x1b[2J", "x\u202ey", "192.0.2.9\r"
-	texts := []string{Line(e), Message(e)}
+	texts := []string{Line(e), Message(e), Sentence(e)}
 	for _, v := range Fields(e) {
 		texts = append(texts, v)
 	}

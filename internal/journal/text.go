@@ -56,6 +56,9 @@ func Line(e event.Event) string {
 	return b.String()
 }
 
+// Sentence returns an event as a terminal shows it, the time first.
+func Sentence(e event.Event) string { return show.Stamp(e.Time) + "  " + Message(e) }
+
 // Message returns an event as a sentence, for MESSAGE=.
 func Message(e event.Event) string {
 	src := show.Clean(e.Source)

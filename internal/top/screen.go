@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"picket/internal/config"
+	"picket/internal/event"
 	"picket/internal/show"
 )
 
@@ -100,11 +101,11 @@ func (v *View) blockTable(out io.Writer, rows int) {
 		fmt.Fprintln(out, "\nnobody is blocked")
 		return
 	}
-	t := show.Table{Head: []string{"BLOCKED", "LEFT", "DROPS", "/S", "PATTERN", "TECHNIQUE", "LIST", "WHY"}}
+	t := show.Table{Head: []string{"BLOCKED", "LEFT", "RESPONSE", "DROPS", "/S", "PATTERN", "TECHNIQUE", "WHY"}}
 	for i := range list[:min(rows, len(list))] {
 		b := &list[i]
-		t.Add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(), fmt.Sprint(b.Drops), rate(v.dropRate(b)),
-			b.Pattern, b.Technique, b.Known, b.Reason)
+		t.Add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(), b.Response, fmt.Sprint(b.Drops), rate(v.dropRate(b)),
+			b.Pattern, b.Technique, event.Why(b.Reason, b.Evidence, b.Known))
 	}
 	fmt.Fprintln(out)
 	t.Print(out)
