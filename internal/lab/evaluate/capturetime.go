@@ -45,6 +45,7 @@ type replayEvent struct {
 	Port        int       `json:"port"`
 	Destination string    `json:"destination"`
 	Reason      string    `json:"reason"`
+	Action      string    `json:"action"`
 }
 
 // words are what [rightWords] reads.
@@ -140,7 +141,7 @@ func lifeInReplay(ctx context.Context, o options, dir string, all []captured, li
 	if err != nil {
 		return err
 	}
-	r.life = &lifeResult{packets: got.packets, captured: len(life), took: got.took, sources: countSources(life) * copies, blocked: map[string]int{}, accused: map[string]int{}}
+	r.life = &lifeResult{packets: got.packets, captured: len(life), took: got.took, sources: countSources(life) * copies, blocked: map[string]int{}, darkened: map[string]int{}, accused: map[string]int{}}
 	names := scenes()
 	for _, e := range got.events {
 		src, err := sourceOf(e.Source)
@@ -151,12 +152,15 @@ func lifeInReplay(ctx context.Context, o options, dir string, all []captured, li
 		if n, ok := original(src.Addr()); ok && (n-1)/perScene < len(names) {
 			scene = names[(n-1)/perScene].name
 		}
-		if e.Event == "block" {
+		switch {
+		case e.Action == "dark":
+			r.life.darkened[scene]++
+		case e.Event == "block":
 			r.life.blocked[scene]++
 			if len(r.life.examples) < 40 {
 				r.life.examples = append(r.life.examples, fmt.Sprintf("%s: %s %s, %s port %d, after %d probes", scene, e.Source, e.words(), e.Reason, e.Port, e.Probes))
 			}
-		} else {
+		default:
 			r.life.accused[scene]++
 		}
 	}

@@ -51,6 +51,12 @@ func scenes() []scene {
 		{"SNMP, syslog, RIP, Wake-on-LAN", datagrams},
 		{"backscatter of a forgery", backscatter},
 		{"admin tries services by hand", admin},
+		{"answers to searches: SSDP, mDNS, WS-Discovery, LLMNR", answers},
+		{"peers of a BitTorrent client that ended", torrent},
+		{"calls, WebRTC, a game and QUIC that ended", calls},
+		{"a page with links to wrong ports", links},
+		{"monitoring of two dozen services", widely},
+		{"lwIP, W5500, tcptraceroute", devices},
 	}
 }
 

@@ -20,7 +20,8 @@ type result struct {
 	tool     string
 	scans    map[string]*finding // by scan name and family, "nmap -sS/4"
 	accused  map[string]bool     // scenes whose innocents the tool called scanners
-	blocked  map[string]bool     // scenes whose innocents it blocked, or would
+	blocked  map[string]bool     // scenes whose innocents it blocked or fenced, or would
+	darkened map[string]bool     // and those with one that it left in the dark
 	forged   []string            // who was blocked for what others forged: "gateway IPv4", ...
 	decoys   int                 // of nmap -D that were blocked
 	words    []string            // what it said of innocents, for whoever wants to know
@@ -33,7 +34,7 @@ type result struct {
 // A finding is what a tool made of a scan.
 type finding struct {
 	run           *scanRun
-	told, blocked bool
+	told, blocked bool // blocked: answered at all, with the dark, a fence or a block
 	right         bool
 	after, blocks int // packets of the scan that had come by then
 	words         []string
@@ -100,7 +101,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // judge turns sightings and the capture into findings.
 func (res *result) judge(t tool, all []sighting) error {
-	res.scans, res.accused, res.blocked = map[string]*finding{}, map[string]bool{}, map[string]bool{}
+	res.scans, res.accused, res.blocked, res.darkened = map[string]*finding{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	names := scenes()
 	for _, x := range all {
 		n, ok := innocentOf(x.source.Addr())
@@ -111,6 +112,9 @@ func (res *result) judge(t tool, all []sighting) error {
 			res.accused[names[i].name] = true
 			if x.blocked {
 				res.blocked[names[i].name] = true
+			}
+			if x.dark {
+				res.darkened[names[i].name] = true
 			}
 			if len(res.words) < 200 {
 				res.words = append(res.words, names[i].name+": "+x.words)
@@ -145,7 +149,7 @@ func (res *result) judge(t tool, all []sighting) error {
 			if !f.told {
 				f.told, f.after = true, countUntil(arrivals, r.sources, x.at)
 			}
-			if x.blocked && !f.blocked {
+			if (x.blocked || x.dark) && !f.blocked {
 				f.blocked, f.blocks = true, countUntil(arrivals, r.sources, x.at)
 			}
 		}

@@ -22,7 +22,7 @@ func sighted(lines []stampedLine, re *regexp.Regexp, blocked func(string) bool) 
 		if err != nil {
 			continue
 		}
-		all = append(all, sighting{l.at, netip.PrefixFrom(a, a.BitLen()), blocked(l.text), l.text})
+		all = append(all, sighting{at: l.at, source: netip.PrefixFrom(a, a.BitLen()), blocked: blocked(l.text), words: l.text})
 	}
 	return all
 }

@@ -47,10 +47,10 @@ func (s *site) closeLater(c io.Closer) {
 // Numbers of addresses at the far end.
 const (
 	scanners  = 120
-	innocents = 60
-	targets   = 14 // further addresses of the server
-	resolver  = 58 // among the innocents, as are the two below
-	peer      = 59
+	innocents = 160
+	targets   = 14  // further addresses of the server
+	resolver  = 158 // among the innocents, as are the two below
+	peer      = 159
 )
 
 func scanner4(n int) netip.Addr  { return netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}) }

@@ -30,7 +30,7 @@ type report struct {
 type lifeResult struct {
 	packets, captured, sources int
 	took                       time.Duration
-	blocked, accused           map[string]int // events by scene
+	blocked, darkened, accused map[string]int // events by scene
 	examples                   []string
 }
 
@@ -78,16 +78,30 @@ func (r *report) summary(b *bytes.Buffer) {
 		slices.Sort(after)
 		return fmt.Sprint(after[len(after)/2])
 	})
+	row("packets of a scan until it is answered, median", func(x *result) string {
+		var blocks []int
+		for _, f := range x.scans {
+			if f.blocked {
+				blocks = append(blocks, f.blocks)
+			}
+		}
+		if len(blocks) == 0 {
+			return "-"
+		}
+		slices.Sort(blocks)
+		return fmt.Sprint(blocks[len(blocks)/2])
+	})
 	of := len(scenes())
-	row("ordinary life: parts in which an innocent was blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.blocked), of) })
+	row("ordinary life: parts in which an innocent was fenced or blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.blocked), of) })
+	row("ordinary life: parts in which one was kept in the dark", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.darkened), of) })
 	row("ordinary life: parts in which one was called a scanner", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.accused), of) })
 	row("forged: gateway, resolver and connected peer blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.forged), len(protected())) })
 	row("forged: decoys of nmap -D blocked", func(x *result) string { return fmt.Sprintf("%d of %d", x.decoys, len(decoyList())) })
 	b.WriteString("\nportsentry is Debian's 1.2 in its advanced modes with blocking on; psad and scanlogd are as Debian ships them, and block\n" +
 		"nobody; fail2ban has a jail for what a firewall logs. psad and fail2ban read a log in the kernel's format.\n")
 	if r.life != nil {
-		fmt.Fprintf(b, "\nIn capture time (`picket replay`): of %d packets of ordinary life, %d captured ones copied to %d sources over a day, **%d innocents\nwere blocked**.\n",
-			r.life.packets, r.life.captured, r.life.sources, sumOf(r.life.blocked))
+		fmt.Fprintf(b, "\nIn capture time (`picket replay`): of %d packets of ordinary life, %d captured ones copied to %d sources over a day, **%d innocents\nwere fenced or blocked**, %d kept in the dark.\n",
+			r.life.packets, r.life.captured, r.life.sources, sumOf(r.life.blocked), sumOf(r.life.darkened))
 	}
 	for _, f := range r.slow {
 		fmt.Fprintf(b, "%s, IPv%s: %s.\n", f.run.name, f.run.family, f.sentence())
@@ -119,7 +133,7 @@ func (res *result) count() (seen, right int, after []int, of int) {
 
 // scanTable has a row for each scan and a column for each tool.
 func (r *report) scanTable(b *bytes.Buffer) {
-	b.WriteString("Each cell: how many packets of the scan had come by when the tool spoke of it, `*` if it named it right; for picket then\nhow many when it was blocked. `no`: not seen. `-`: not run. Scans at 50 probes a second unless they say otherwise.\n\n")
+	b.WriteString("Each cell: how many packets of the scan had come by when the tool spoke of it, `*` if it named it right; for picket then\nhow many when it was answered: kept in the dark, fenced or blocked. `no`: not seen. `-`: not run. Scans at 50 probes a second unless they say otherwise.\n\n")
 	fmt.Fprintf(b, "| scan | IP |%s\n|---|---|%s\n", cells(r.order, func(t string) string { return t }), strings.Repeat("---|", len(r.order)))
 	for _, sc := range scans() {
 		for _, family := range []string{"4", "6"} {

@@ -34,7 +34,8 @@ type tool interface {
 type sighting struct {
 	at      time.Time
 	source  netip.Prefix
-	blocked bool   // the tool blocks the source, or would if told to
+	blocked bool   // the tool blocks or fences the source, or would if told to
+	dark    bool   // it leaves it unanswered at ports that nobody serves
 	words   string // what it said
 }
 
@@ -92,7 +93,8 @@ func (p *picketTool) sightings() ([]sighting, error) {
 		if last, err := time.Parse(time.RFC3339Nano, f["last"]); err == nil {
 			at = last
 		}
-		all = append(all, sighting{at, source, f["event"] == "block", strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
+		block, dark := f["event"] == "block", f["action"] == "dark"
+		all = append(all, sighting{at, source, block && !dark, block && dark, strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
 	}
 	return all, nil
 }
