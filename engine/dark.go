@@ -28,10 +28,11 @@ func darkTime(score int) time.Duration {
 }
 
 const (
-	// darkRate is how many sources may go dark in a minute, and as many at once
-	// after a quiet one: what a forger fills the book with is bounded by the
-	// flood's limit and by this.
-	darkRate = 6000
+	// darkEach is the time that a source that goes dark takes of what is saved up
+	// for them, darkBurst at most: a hundred at once and ten a second are more
+	// scanners than a network meets (see the flood), and what forgers fill the book with.
+	darkEach  = int64(time.Second / 10)
+	darkBurst = int64(10 * time.Second)
 
 	// darkNetworkRate is the same for networks, whose sets are slow.
 	darkNetworkRate = 60
@@ -81,7 +82,7 @@ func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 		}
 		return
 	}
-	if !e.darks.allow(now, minute/darkRate, minute) {
+	if !e.darks.allow(now, darkEach, darkBurst) {
 		return
 	}
 	if !e.add(Dark, by, block{since: now, until: now + int64(length), forgeable: true}, d) {

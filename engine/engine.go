@@ -232,6 +232,9 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 		e.weigh(p, s, source, target, glance{fresh, again, d.Targets}, d)
 	}
 	e.name(p, s, slot, fresh, now8, d)
+	if above == OverBudget && d.Inside < manyRepeats && !e.telling(s, suspectAt) {
+		above = 0
+	}
 	if d.Reason = e.exceeded(s, d, fresh); !d.Reason.above() && above != 0 {
 		d.Reason = above
 	}

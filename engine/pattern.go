@@ -131,9 +131,14 @@ func (e *Engine) portsAt(s *source, usually, few int) int {
 // telling reports whether a score is reached, or nothing is weighed.
 func (e *Engine) telling(s *source, score int8) bool { return !e.scored() || s.score >= score }
 
-// manyServices is how many distinct ports make a pattern whatever they are: an
-// office comes to twelve.
-const manyServices = 14
+// manyServices is how many distinct ports make a pattern whatever they are: a
+// monitoring system comes to two dozen.
+const manyServices = 25
+
+// manyRepeats is how many distinct ports a source must ask before it counts that it
+// sends more than the kernel mirrors, if nothing else speaks against it: the
+// streams of a call that has ended here go on at fifty packets a second each.
+const manyRepeats = 10
 
 // fast reports whether so many ports, or more, came faster than slowPace, up to
 // now: whatever came minutes before them makes them no slower.
@@ -149,7 +154,12 @@ func (e *Engine) fast(s *source, ports int, now8 uint8) bool {
 	}
 	n := 0
 	for units, c := range came[:e.window+1] {
-		if n += int(c); n >= ports && int64(units)<<e.unit < int64(n-1)*slowPace {
+		n += int(c)
+		most := units + 1 // that this may be
+		if n == 2 {
+			most = units // as likely
+		}
+		if n >= ports && int64(most)<<e.unit < int64(n-1)*slowPace {
 			return true
 		}
 	}

@@ -24,6 +24,7 @@ type result struct {
 	darkened map[string]bool     // and those with one that it left in the dark
 	forged   []string            // who was blocked for what others forged: "gateway IPv4", ...
 	decoys   int                 // of nmap -D that were blocked
+	fenced   [2]int              // and of both those that were merely fenced
 	words    []string            // what it said of innocents, for whoever wants to know
 	flood    *flood              // of picket only
 	runs     []*scanRun
@@ -122,15 +123,21 @@ func (res *result) judge(t tool, all []sighting) error {
 		}
 	}
 	for who, a := range protected() {
-		if slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && x.source.Contains(a) }) {
+		switch {
+		case slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && !x.fenced && x.source.Contains(a) }):
 			res.forged = append(res.forged, who)
+		case slices.ContainsFunc(all, func(x sighting) bool { return x.fenced && x.source.Contains(a) }):
+			res.fenced[0]++
 		}
 	}
 	slices.Sort(res.forged)
 	for _, d := range decoyList() {
 		a := netip.MustParseAddr(d)
-		if slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && x.source.Contains(a) }) {
+		switch {
+		case slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && !x.fenced && x.source.Contains(a) }):
 			res.decoys++
+		case slices.ContainsFunc(all, func(x sighting) bool { return x.fenced && x.source.Contains(a) }):
+			res.fenced[1]++
 		}
 	}
 	arrivals, err := arrivalsOf(res.capture)

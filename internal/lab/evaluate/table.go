@@ -95,8 +95,12 @@ func (r *report) summary(b *bytes.Buffer) {
 	row("ordinary life: parts in which an innocent was fenced or blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.blocked), of) })
 	row("ordinary life: parts in which one was kept in the dark", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.darkened), of) })
 	row("ordinary life: parts in which one was called a scanner", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.accused), of) })
-	row("forged: gateway, resolver and connected peer blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.forged), len(protected())) })
-	row("forged: decoys of nmap -D blocked", func(x *result) string { return fmt.Sprintf("%d of %d", x.decoys, len(decoyList())) })
+	row("forged: gateway, resolver and connected peer blocked", func(x *result) string {
+		return fmt.Sprintf("%d of %d%s", len(x.forged), len(protected()), andFenced(x.fenced[0]))
+	})
+	row("forged: decoys of nmap -D blocked", func(x *result) string {
+		return fmt.Sprintf("%d of %d%s", x.decoys, len(decoyList()), andFenced(x.fenced[1]))
+	})
 	b.WriteString("\nportsentry is Debian's 1.2 in its advanced modes with blocking on; psad and scanlogd are as Debian ships them, and block\n" +
 		"nobody; fail2ban has a jail for what a firewall logs. psad and fail2ban read a log in the kernel's format.\n")
 	if r.life != nil {
@@ -110,6 +114,14 @@ func (r *report) summary(b *bytes.Buffer) {
 		fmt.Fprintf(b, "A flood of forged sources with one true scanner in it: live, of %d packets, %d sources were blocked and the scanner was %s;\nin capture time, of %d, %d and %s.\n",
 			pk.flood.packets, pk.flood.blocks, found(pk.flood.found), r.flood.packets, r.flood.blocks, found(r.flood.found))
 	}
+}
+
+// andFenced says how many others were fenced for ten minutes.
+func andFenced(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d fenced", n)
 }
 
 // count returns how many scans a tool saw and named right, after how many

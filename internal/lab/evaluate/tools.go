@@ -35,6 +35,7 @@ type sighting struct {
 	at      time.Time
 	source  netip.Prefix
 	blocked bool   // the tool blocks or fences the source, or would if told to
+	fenced  bool   // only that: its flows live, for ten minutes
 	dark    bool   // it leaves it unanswered at ports that nobody serves
 	words   string // what it said
 }
@@ -93,8 +94,11 @@ func (p *picketTool) sightings() ([]sighting, error) {
 		if last, err := time.Parse(time.RFC3339Nano, f["last"]); err == nil {
 			at = last
 		}
-		block, dark := f["event"] == "block", f["action"] == "dark"
-		all = append(all, sighting{at, source, block && !dark, block && dark, strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
+		if source.Bits() < 32 || source.Addr().Is6() && source.Bits() < 64 {
+			continue // a network of scanners is none of them
+		}
+		block, fence, dark := f["event"] == "block", f["action"] == "fence", f["action"] == "dark"
+		all = append(all, sighting{at, source, block && !dark, block && fence, block && dark, strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
 	}
 	return all, nil
 }
