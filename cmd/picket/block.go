@@ -31,6 +31,7 @@ func blockCommand() *cobra.Command {
 	length := cmd.Flags().String("for", "1h", "`duration` of the block: 90s, 10m, 1h, 1d, 1w, forever")
 	reason := cmd.Flags().String("reason", "blocked by hand", "`text` for the journal and the list")
 	yes := cmd.Flags().Bool("yes", false, "do not ask, whoever it is")
+	cmd.ValidArgsFunction = completed(known)
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		d, err := config.ParseDuration(*length)
 		if err != nil {

@@ -27,6 +27,7 @@ func explainCommand() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	file := cmd.Flags().String("pcap", "", "write its packets to `file` as pcapng, with comments; - is standard output, and then the only one")
+	cmd.ValidArgsFunction = completed(known)
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		source, ok := config.ParseSource(args[0])
 		if !ok {

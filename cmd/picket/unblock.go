@@ -15,6 +15,7 @@ func unblockCommand() *cobra.Command {
 	}
 	files := fileFlag(cmd)
 	all := cmd.Flags().Bool("all", false, "end every block")
+	cmd.ValidArgsFunction = completed(blocked)
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		r, err := sourcesOrAll(cmd, "unblock", args, *files, *all)
 		if err != nil {

@@ -125,6 +125,9 @@ func (f *Facts) told(k *evidence.Probe) control.KeptProbe {
 		Proven: d.Proven, Action: d.Action.String(), For: int64(d.For / time.Second), Reason: d.Reason.String(),
 		Decision: Decision(p, d), Config: describe.Setting(f.Config, p, d), Length: int(p.Length),
 	}
+	if d.Action == engine.Block && !d.Proven && f.Connected && len(f.Blocks) == 0 {
+		out.Decision = "not " + out.Decision + "; but it has a connection"
+	}
 	if p.Protocol == probe.ProtocolTCP {
 		out.Flags = probe.FlagNames(p.Flags)
 	}

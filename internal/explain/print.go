@@ -42,6 +42,7 @@ func Print(to io.Writer, x *control.Explanation, width int) error {
 	if k := x.Known; k != nil {
 		row("seen", seen(k)...)
 	}
+	row("journal", "journalctl -t picket PICKET_SOURCE="+x.Source)
 	if len(x.Probes) > 0 {
 		printProbes(out, x, width)
 	}

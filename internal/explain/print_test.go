@@ -42,6 +42,9 @@ func TestPrintExplanation(t *testing.T) {
 		if n := strings.Count(strings.Join(strings.Fields(b.String()), " "), "(tcp.trigger.advanced = 25)"); n != 3 {
 			t.Errorf("width %d: the setting is told %d times, want it in why, at the first probe and at the block:\n%s", width, n, b.String())
 		}
+		if want := "\njournal journalctl -t picket PICKET_SOURCE=2001:db8:1:2::/64\n"; width >= 80 && !strings.Contains(b.String(), want) {
+			t.Errorf("width %d: no %q:\n%s", width, want, b.String())
+		}
 		if strings.Contains(b.String(), "\x1b") || strings.Count(b.String(), "GET") > 25 {
 			t.Errorf("width %d:\n%s", width, b.String())
 		}
