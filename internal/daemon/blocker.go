@@ -162,6 +162,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
 		batch[i] = w.inKernel(w.length)
+		batch[i].Spare = b.spares(w)
 		batch[i].Held = w.response != engine.Dark
 	}
 	err := b.table.Block(batch, b.book.renews)
@@ -192,6 +193,7 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		ev, maker = old.Event, old.Maker // why it was blocked, not how its loss was noticed
 	}
 	e := b.book.enter(w.ref, now, now.Add(w.length), ev)
+	e.spared = b.spares(w)
 	e.Maker, e.Address, e.Renewed, e.Commanded = maker, w.address, w.renew, e.Commanded || w.commanded
 	if w.response == engine.Block {
 		b.actions.Blocked(&e.Block)

@@ -36,6 +36,13 @@ func (r ref) inKernel(left time.Duration) nft.Block {
 // refOf returns what the kernel does.
 func refOf(b *nft.Block) ref { return ref{responses[b.Response], b.Source} }
 
+// block returns what the kernel is to do for an entry.
+func (e *entry) block(left time.Duration) nft.Block {
+	b := e.ref().inKernel(left)
+	b.Spare = e.spared
+	return b
+}
+
 // noun is the response as sentences call it.
 func (r ref) noun() string {
 	if r.response == engine.Dark {
@@ -61,6 +68,7 @@ type entry struct {
 	until    time.Time
 	index    int // in the heap
 	drops    dropCount
+	spared   bool // flows of its that lived when it was blocked go on
 }
 
 func (e *entry) ref() ref { return ref{e.response, e.Source} }

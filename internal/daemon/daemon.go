@@ -155,6 +155,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("host watch", d.watchHost),
 		task.New("peers", d.watchPeers),
 		task.New("services", d.watchServices),
+		task.New("flows", d.watchFlows),
 		task.New("trap", d.serveTrap),
 		task.New("trap watch", d.watchTrap),
 		task.New("loss teller", d.watchLoss),

@@ -42,6 +42,7 @@ type kernel struct {
 	forgotten []netip.Prefix
 	counts    map[string]uint64
 	serving   []host.Service
+	flows     map[netip.Addr]bool
 	served    []nft.Service // that the kernel was told of
 	operators []netip.Addr
 	connected map[netip.Addr]bool // by the set connected4/6
@@ -84,7 +85,12 @@ func (k *kernel) system() *system {
 			defer k.mu.Unlock()
 			return k.peers, k.peersFail
 		},
-		links:    func() ([]netip.Prefix, error) { return nil, nil },
+		links: func() ([]netip.Prefix, error) { return nil, nil },
+		flows: func(uint16) (map[netip.Addr]bool, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return maps.Clone(k.flows), nil
+		},
 		services: func(uint16) ([]host.Service, error) { return k.services(), nil },
 		operators: func() ([]netip.Addr, bool) {
 			k.mu.Lock()

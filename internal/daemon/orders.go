@@ -204,6 +204,16 @@ func (o *orders) serve(ctx context.Context, list []nft.Service) error {
 	return o.do(ctx, func(b *blocker) error { return b.table.Serve(list) })
 }
 
+// spared returns the blocked sources whose flows go on.
+func (o *orders) spared(ctx context.Context) ([]netip.Prefix, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.spared(), nil })
+}
+
+// harden has nothing of sources pass any more.
+func (o *orders) harden(ctx context.Context, sources []netip.Prefix) error {
+	return o.do(ctx, func(b *blocker) error { return b.harden(sources) })
+}
+
 // counters returns what the rules have counted.
 func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
 	return ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })

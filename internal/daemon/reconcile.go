@@ -113,6 +113,9 @@ func (b *blocker) agree(list []nft.Block, by string) *differences {
 	for i := range list {
 		r := refOf(&list[i])
 		have[r] = true
+		if e := b.book.get(r); e != nil {
+			e.spared = list[i].Spare
+		}
 		if !b.book.has(r) && list[i].For > 0 {
 			differ.found = append(differ.found, inForce{r, now, now.Add(list[i].For)})
 			b.find(r, list[i].For, by, now)
@@ -195,7 +198,7 @@ func (b *blocker) putBack(have map[ref]bool) (int, error) {
 	now := time.Now()
 	for e := range b.book.all() {
 		if !have[e.ref()] && e.until.After(now) {
-			missing = append(missing, e.ref().inKernel(e.until.Sub(now)))
+			missing = append(missing, e.block(e.until.Sub(now)))
 		}
 	}
 	for part := range slices.Chunk(missing, 20*batch) {

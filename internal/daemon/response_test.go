@@ -13,6 +13,7 @@ import (
 
 	"picket/internal/control"
 	"picket/internal/host"
+	"picket/internal/probe"
 	"picket/nft"
 )
 
@@ -152,5 +153,49 @@ func TestOperatorIsNotFenced(t *testing.T) {
 				t.Errorf("responses to the operator: %v", r.others)
 			}
 		})
+	})
+}
+
+// connect is a completed connection to a trap port.
+func connect(source netip.Addr, port uint16) probe.Probe {
+	return probe.Probe{
+		At: time.Now().UnixNano(), Source: source, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Port: port,
+		Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.Connect, Mode: probe.Classic,
+	}
+}
+
+// A source that has proven itself is blocked at once, and a flow of its address from
+// before that goes on until it ends.
+func TestFlowOutlivesBlock(t *testing.T) {
+	laptop, operator := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("203.0.113.10")
+	running(t, graded, func(k *kernel) { k.flows = map[netip.Addr]bool{operator: true} }, func(r *run) {
+		for _, a := range []netip.Addr{laptop, operator} {
+			for port := range uint16(40) {
+				r.emit(connect(a, port+1), nil)
+			}
+		}
+		spared := func(a netip.Addr) (spare, ok bool) {
+			synctest.Wait()
+			r.kernel.with(func() {
+				var b nft.Block
+				b, ok = r.kernel.blocks[netip.PrefixFrom(a, 32)]
+				spare = b.Spare
+			})
+			return spare, ok
+		}
+		for a, then := range map[netip.Addr]bool{laptop: false, operator: true} {
+			if spare, ok := spared(a); !ok || !spare {
+				t.Errorf("%v at once: spared %v, blocked %v", a, spare, ok)
+			}
+			time.Sleep(2 * flowsEvery)
+			if spare, ok := spared(a); !ok || spare != then {
+				t.Errorf("%v after a look: spared %v, blocked %v", a, spare, ok)
+			}
+		}
+		r.kernel.with(func() { r.kernel.flows = nil })
+		time.Sleep(2 * flowsEvery)
+		if spare, _ := spared(operator); spare {
+			t.Error("the flow has ended, and the block lets more pass")
+		}
 	})
 }

@@ -23,6 +23,7 @@ type system struct {
 	host        hostState
 	peers       func(except uint16) ([]netip.Addr, error)
 	links       func() ([]netip.Prefix, error)
+	flows       func(except uint16) (map[netip.Addr]bool, error)
 	services    func(except uint16) ([]host.Service, error)
 	operators   func() (from []netip.Addr, known bool)
 	loginPorts  func() []uint16
@@ -77,7 +78,7 @@ func machine() *system {
 	return &system{
 		checkKernel: checkKernel, openTable: openTable, openReader: openReader,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
-		services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
+		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
 	}
 }
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+
+package host
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Flows returns the addresses at both ends of what connection tracking knows to be
+// a flow that lives: a TCP connection that is open, or a UDP exchange of more than
+// two seconds; delivered to this host or forwarded. Those to the local port except
+// are none, a trap's.
+//
+// It reads the whole table, in the calling thread's network namespace, and needs
+// CAP_NET_ADMIN.
+func Flows(except uint16) (map[netip.Addr]bool, error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read connection tracking: %w", err)
+	}
+	defer c.Close()
+	msgs, err := c.Execute(netlink.Message{
+		Header: netlink.Header{Type: unix.NFNL_SUBSYS_CTNETLINK<<8 | ctGet, Flags: netlink.Request | netlink.Dump},
+		Data:   []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read connection tracking: %w", err)
+	}
+	out := map[netip.Addr]bool{}
+	for _, m := range msgs {
+		if f, ok := readFlow(m.Data); ok && f.lives(except) {
+			out[f.from], out[f.to] = true, true
+		}
+	}
+	return out, nil
+}
+
+// Numbers of include/uapi/linux/netfilter/nfnetlink_conntrack.h and
+// nf_conntrack_common.h.
+const (
+	ctGet             = 1      // IPCTNL_MSG_CT_GET
+	ctTupleOrig       = 1      // CTA_TUPLE_ORIG
+	ctTupleReply      = 2      // CTA_TUPLE_REPLY
+	ctStatus          = 3      // CTA_STATUS
+	ctProtoInfo       = 4      // CTA_PROTOINFO
+	ctAssured         = 1 << 2 // IPS_ASSURED
+	ctTCPEstablished  = 3      // TCP_CONNTRACK_ESTABLISHED
+	ctTCPCloseWait    = 5      // TCP_CONNTRACK_CLOSE_WAIT
+	tupleIP           = 1
+	tupleProto        = 2
+	protoNumber       = 1
+	protoSourcePort   = 2
+	protoInfoTCP      = 1
+	protoInfoTCPState = 1
+)
+
+// A flow is one entry, as far as it matters here.
+type flow struct {
+	from, to netip.Addr // of its first packet
+	protocol uint8
+	answerer uint16 // the port that answers, behind address translation
+	status   uint32
+	state    uint8 // of TCP
+}
+
+func (f *flow) lives(except uint16) bool {
+	if f.status&ctAssured == 0 || except != 0 && f.protocol == unix.IPPROTO_TCP && f.answerer == except {
+		return false
+	}
+	return f.protocol != unix.IPPROTO_TCP || f.state >= ctTCPEstablished && f.state <= ctTCPCloseWait
+}
+
+// readFlow reads the message of an entry.
+func readFlow(b []byte) (f flow, ok bool) {
+	if len(b) < 4 {
+		return f, false
+	}
+	ad, err := netlink.NewAttributeDecoder(b[4:]) // behind struct nfgenmsg
+	if err != nil {
+		return f, false
+	}
+	ad.ByteOrder = binary.BigEndian
+	for ad.Next() {
+		switch ad.Type() {
+		case ctTupleOrig:
+			ad.Nested(func(ad *netlink.AttributeDecoder) error { return tuple(ad, &f, true) })
+		case ctTupleReply:
+			ad.Nested(func(ad *netlink.AttributeDecoder) error { return tuple(ad, &f, false) })
+		case ctStatus:
+			f.status = ad.Uint32()
+		case ctProtoInfo:
+			ad.Nested(func(ad *netlink.AttributeDecoder) error {
+				for ad.Next() {
+					if ad.Type() == protoInfoTCP {
+						ad.Nested(func(ad *netlink.AttributeDecoder) error {
+							for ad.Next() {
+								if ad.Type() == protoInfoTCPState {
+									f.state = ad.Uint8()
+								}
+							}
+							return nil
+						})
+					}
+				}
+				return nil
+			})
+		}
+	}
+	return f, ad.Err() == nil && f.from.IsValid() && f.to.IsValid()
+}
+
+// tuple reads the addresses of the first direction, and the answering port of the other.
+func tuple(ad *netlink.AttributeDecoder, f *flow, first bool) error {
+	for ad.Next() {
+		switch ad.Type() {
+		case tupleIP:
+			ad.Nested(func(ad *netlink.AttributeDecoder) error {
+				for ad.Next() {
+					a, ok := netip.AddrFromSlice(ad.Bytes())
+					switch {
+					case !ok || !first:
+					case ad.Type()%2 == 1: // CTA_IP_V4_SRC, CTA_IP_V6_SRC
+						f.from = a
+					default:
+						f.to = a
+					}
+				}
+				return nil
+			})
+		case tupleProto:
+			ad.Nested(func(ad *netlink.AttributeDecoder) error {
+				for ad.Next() {
+					switch {
+					case ad.Type() == protoNumber:
+						f.protocol = ad.Uint8()
+					case ad.Type() == protoSourcePort && !first:
+						f.answerer = ad.Uint16()
+					}
+				}
+				return nil
+			})
+		}
+	}
+	return nil
+}
