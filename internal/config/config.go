@@ -24,6 +24,7 @@ type Config struct {
 	File    string   `json:"file"` // "" for the embedded default
 	DropIns []string `json:"drop_ins"`
 	DryRun  bool     `json:"dry_run"`
+	Memory  Size     `json:"memory"` // of the process; see Bound
 	NFLOG   NFLOG    `json:"nflog"`
 	Detect  Detect   `json:"detect"`
 	TCP     Protocol `json:"tcp"`
@@ -58,7 +59,8 @@ type NFLOG struct {
 
 // Detect is the section of that name.
 type Detect struct {
-	Sources    int           `json:"sources"`
+	Sources    int `json:"sources"` // as many as fit, if none are wanted
+	wanted     int
 	Window     Duration      `json:"window"`
 	Sweep      int           `json:"sweep"`
 	Slow       int           `json:"slow"`

@@ -130,7 +130,7 @@ tool_triger = 3
 	_, err := Parse("p.toml", []byte(file))
 	want := []string{
 		`p.toml:1: dry_run: is text: want true or false`,
-		`p.toml:2: verbosity: is unknown: want one of dry_run, nflog`,
+		`p.toml:2: verbosity: is unknown: want one of dry_run, memory, nflog`,
 		`p.toml:4: nflog.group: is 70000: want a whole number, 1 to 65535`,
 		`p.toml:6: tcp.modes: holds "stealthy": want any of "classic" or "stealth" or "advanced"`,
 		`p.toml:7: tcp.action: is "blok": want "log" or "block" or "run"`,

@@ -58,16 +58,26 @@ const (
 )
 
 func (e *Evidence) read(s *section) {
-	if text, ok := get[string](s, "memory", `a size in quotes, "8M"`); ok {
-		size, err := ParseSize(text)
-		switch {
-		case err != nil:
-			s.fault("memory", err.Error())
-		case size != 0 && (size < minEvidence || size > maxEvidence):
-			s.fault("memory", fmt.Sprintf("is %q: want 0, or %s to %s", text, Size(minEvidence), Size(maxEvidence)))
-		default:
-			e.Memory = size
-		}
-	}
+	s.size("memory", &e.Memory, true, minEvidence, maxEvidence)
 	s.end()
+}
+
+// size reads a size inside bounds, or 0 where that is wanted.
+func (s *section) size(key string, to *Size, none bool, least, most Size) {
+	text, ok := get[string](s, key, `a size in quotes, "8M"`)
+	if !ok {
+		return
+	}
+	want := fmt.Sprintf("%s to %s", least, most)
+	if none {
+		want = "0, or " + want
+	}
+	switch size, err := ParseSize(text); {
+	case err != nil:
+		s.fault(key, err.Error())
+	case (size != 0 || !none) && (size < least || size > most):
+		s.fault(key, fmt.Sprintf("is %q: want %s", text, want))
+	default:
+		*to = size
+	}
 }

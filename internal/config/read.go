@@ -20,6 +20,7 @@ import (
 func (c *Config) read(d *document) Faults {
 	top := d.top()
 	top.boolean("dry_run", &c.DryRun)
+	c.readMemory(top)
 	c.NFLOG.read(top.section("nflog"))
 	c.Detect.read(top.section("detect"))
 	c.TCP.read(top.section("tcp"), 1, 65535)
@@ -35,6 +36,7 @@ func (c *Config) read(d *document) Faults {
 	c.Notify.read(top.section("notify"))
 	c.Metrics.read(top.section("metrics"))
 	top.end()
+	c.fit()
 	c.weigh(top)
 	c.Warnings, c.unfit = d.sorted(slices.Concat(d.warnings, d.unfit)), d.unfit
 	return d.sorted(d.faults)
@@ -50,7 +52,7 @@ func (n *NFLOG) read(s *section) {
 }
 
 func (d *Detect) read(s *section) {
-	number(s, "sources", &d.Sources, 1024, 1<<20)
+	d.readSources(s)
 	s.duration("window", &d.Window, "10s", "18h")
 	number(s, "sweep", &d.Sweep, 1, 48)
 	number(s, "slow", &d.Slow, 5, engine.MaxSlow)

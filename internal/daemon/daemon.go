@@ -108,6 +108,7 @@ func (d *daemon) run() (err error) {
 		control.Refuse(d.control, err)
 		return err
 	}
+	bindMemory(d.config.Bound())
 	// One of each may wait, so that no number of reloads keeps an end from being heard.
 	reload, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
@@ -161,6 +162,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("loss teller", d.watchLoss),
 		task.New("allowances", d.watchAllowed),
 		task.New("drops", d.watchDrops),
+		task.New("end of the start", settleMemory),
 		task.Later("memory of earlier runs", d.remember),
 	}
 }

@@ -19,11 +19,11 @@ func (d *daemon) reload(ctx context.Context) {
 	d.actions.Reopen()
 	c, err := d.load()
 	was := d.current()
-	if err == nil && (c.NFLOG != was.NFLOG || c.Detect.Sources != was.Detect.Sources ||
+	if err == nil && (c.NFLOG != was.NFLOG || c.Memory != was.Memory || c.Detect.Sources != was.Detect.Sources ||
 		c.Evidence != was.Evidence) {
-		d.journal.Notice("", "nflog.group, nflog.snaplen, detect.sources and evidence.memory "+
+		d.journal.Notice("", "nflog.group, nflog.snaplen, memory, detect.sources and evidence.memory "+
 			"change only with a restart: the old ones stay")
-		c.NFLOG, c.Detect.Sources, c.Evidence = was.NFLOG, was.Detect.Sources, was.Evidence
+		c.NFLOG, c.Memory, c.Detect.Sources, c.Evidence = was.NFLOG, was.Memory, was.Detect.Sources, was.Evidence
 	}
 	if err == nil {
 		if keys := d.actions.Fixed(c); keys != "" {

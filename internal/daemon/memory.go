@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// mapped is what of the bound the program's own file takes, which the runtime
+// does not count.
+const mapped = 12 << 20
+
+// collect is how much of what lives may be garbage, in percent, before it is
+// collected: most of what lives never becomes any.
+const collect = 20
+
+// bindMemory keeps the process within so many bytes, or within what its control
+// group grants if that is less, unless the environment has a limit of its own
+// (GOMEMLIMIT, GOGC).
+func bindMemory(bound int64) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collect)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		bound = min(bound, granted("/sys/fs/cgroup", "/proc/self/cgroup")/10*9)
+		debug.SetMemoryLimit(max(bound-mapped, 16<<20))
+	}
+}
+
+// granted returns the least memory.max of the control group that the file names
+// and of those above it (Documentation/admin-guide/cgroup-v2.rst), or a number that
+// is no limit.
+func granted(root, file string) int64 {
+	least := int64(math.MaxInt64)
+	b, _ := os.ReadFile(file) // without it there is no control group
+	for line := range bytes.Lines(b) {
+		group, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "0::")
+		for ; ok && group != "" && group != "."; group = filepath.Dir(group) {
+			text, _ := os.ReadFile(filepath.Join(root, group, "memory.max"))
+			if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
+				least = min(least, n)
+			}
+			if group == "/" {
+				break
+			}
+		}
+	}
+	return least
+}
+
+// startIsOver is when the start has left all the garbage that it leaves.
+const startIsOver = 3 * time.Second
+
+// settleMemory gives back what only the start needed: garbage, and the pages of
+// the program that it ran through. The kernel reads again what is needed again.
+func settleMemory(ctx context.Context) error {
+	select {
+	case <-time.After(startIsOver):
+		debug.FreeOSMemory()
+		forgetPages()
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// forgetPages has the kernel take the pages of the program that nobody has
+// written to.
+func forgetPages() {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(maps)) {
+		// proc_pid_maps(5): address perms offset dev inode pathname
+		f := strings.Fields(line)
+		if len(f) < 6 || f[5] != program || strings.Contains(f[1], "w") {
+			continue // what was written to is ours alone
+		}
+		from, to, _ := strings.Cut(f[0], "-")
+		start, err1 := strconv.ParseUint(from, 16, 64)
+		end, err2 := strconv.ParseUint(to, 16, 64)
+		if cmp.Or(err1, err2) == nil {
+			// That it is not done costs some memory and nothing else.
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start), unix.MADV_DONTNEED)
+		}
+	}
+}
