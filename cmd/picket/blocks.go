@@ -27,14 +27,15 @@ func blocksCommand() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	addresses := cmd.Flags().Bool("addresses", false, "print nothing but the addresses and prefixes, one a line")
 	cmd.MarkFlagsMutuallyExclusive("json", "addresses")
+	trial := cmd.Flags().Bool("trial", false, "in a dry run: who would be blocked, and what that would have kept off")
 	var f filter
 	f.flags(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		if err := f.parse(time.Now()); err != nil {
 			return err
 		}
-		list := []control.Block{}
-		if err := control.Call(control.Path(), control.Request{Command: "blocks"}, &list); err != nil {
+		list, sum, err := listed(*trial)
+		if err != nil {
 			return err
 		}
 		list = slices.DeleteFunc(list, func(b control.Block) bool { return !f.passes(&b) })
@@ -48,9 +49,25 @@ func blocksCommand() *cobra.Command {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "nobody who is blocked is of that kind")
 			return err
 		}
-		return printBlocks(cmd.OutOrStdout(), list)
+		if err := printBlocks(cmd.OutOrStdout(), list); err != nil || sum == nil {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), "\n"+trialSum(sum))
+		return err
 	})
 	return cmd
+}
+
+// listed asks who is blocked, or who would be in a trial, and how that goes.
+func listed(trial bool) (list []control.Block, sum *control.Trial, err error) {
+	if !trial {
+		list = []control.Block{}
+		err = control.Call(control.Path(), control.Request{Command: "blocks"}, &list)
+		return list, nil, err
+	}
+	sum = &control.Trial{Blocks: []control.Block{}}
+	err = control.Call(control.Path(), control.Request{Command: "trial"}, sum)
+	return sum.Blocks, sum, err
 }
 
 func printBlocks(out io.Writer, list []control.Block) error {

@@ -91,7 +91,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(), explainCommand(),
 		blockCommand(), unblockCommand(), allowCommand(), unallowCommand(), allowedCommand(), removeCommand(), demoCommand(), replayCommand(), reportCommand(), topCommand(), importCommand(), notifyCommand(), metricsCommand(), versionCommand())
-	root.AddCommand(pinCommand())
+	root.AddCommand(pinCommand(), armCommand())
 	return root
 }
 

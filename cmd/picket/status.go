@@ -66,6 +66,10 @@ func printStatus(out io.Writer, s control.Status, width int) error {
 		row("evidence", "none is kept (evidence.memory = \"0\")")
 	}
 	row("blocks", "%d in force", s.Blocks)
+	if t := s.Trial; t != nil {
+		row("trial", "since %s: %s would have been answered, %d of %d unwanted probes (%s) kept off; \"picket blocks --trial\" lists them",
+			show.Stamp(t.Since), show.Plural(t.Sources, "source"), t.Kept, t.Unwanted, t.Share())
+	}
 	if s.Reaction.Count > 0 {
 		row("reaction", "median %d µs, 99 %% within %d µs, of the last %d blocks", s.Reaction.P50, s.Reaction.P99, s.Reaction.Count)
 	}

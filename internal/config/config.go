@@ -191,7 +191,7 @@ func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) e
 
 func (p *Protocol) policy(dryRun bool) engine.Policy {
 	out := engine.Policy{Action: p.Action, Trigger: p.Trigger}
-	if dryRun {
+	if dryRun && p.Action == engine.Run {
 		out.Action = engine.Log
 	}
 	return out

@@ -91,9 +91,6 @@ func (c *Config) known() (out []engine.Known) {
 	for _, k := range c.Known {
 		action := engine.Action(k.Policy)
 		first := action == engine.Block
-		if first && c.DryRun {
-			action = engine.Log
-		}
 		out = append(out, engine.Known{Name: k.Name, Prefixes: engine.NewPrefixes(k.Addresses...), Action: action, First: first})
 	}
 	return out

@@ -48,10 +48,6 @@ policy = "log"
 			t.Errorf("%s is in %q, want %q", address, k.Name, want)
 		}
 	}
-	c.DryRun = true
-	if k := c.Engine(nil, 0, false).Known[0]; k.Action != engine.Log || !k.First {
-		t.Errorf("a dry run blocks: %+v", k)
-	}
 	// The same as an array of inline tables.
 	c, err = Parse("p.toml", []byte(`known = [ { name = "a", addresses = ["192.0.2.1"], policy = "log" } ]`))
 	if err != nil || len(c.Known) != 1 || c.Known[0].Name != "a" {

@@ -3,6 +3,7 @@
 package control
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -31,7 +32,8 @@ type Status struct {
 	Known    map[string]uint64   `json:"known,omitempty"` // probes by the operator's lists
 	Buffer   int                 `json:"receive_buffer"`
 	Reaction Reaction            `json:"reaction_us"`
-	Rules    map[string]uint64   `json:"rules"` // what the kernel's rules counted, by the names in the ruleset
+	Trial    *Trial              `json:"trial,omitempty"` // in a dry run
+	Rules    map[string]uint64   `json:"rules"`           // what the kernel's rules counted, by the names in the ruleset
 }
 
 // Evidence is how full the memory is that "explain" takes single probes from.
@@ -83,4 +85,22 @@ type Block struct {
 	Drops     uint64       `json:"drops"`
 	Known     string       `json:"known,omitempty"`   // the operator's list that the source is in
 	Country   string       `json:"country,omitempty"` // two letters
+}
+
+// Trial is the answer to "trial": what a dry run would have done so far.
+type Trial struct {
+	Since    time.Time `json:"since"`
+	Sources  int       `json:"sources"`  // that it would have answered
+	Unwanted uint64    `json:"unwanted"` // probes of ports that nobody serves, ordinary life left out
+	Kept     uint64    `json:"kept"`     // of these, those it would have kept off
+	Blocks   []Block   `json:"blocks,omitempty"`
+}
+
+// Share is the part of the unwanted probes that would have been kept off, as
+// "85.5 %".
+func (t *Trial) Share() string {
+	if t.Unwanted == 0 {
+		return "0 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(min(t.Kept, t.Unwanted))/float64(t.Unwanted))
 }

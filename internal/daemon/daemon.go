@@ -73,6 +73,7 @@ type daemon struct {
 	saver      saver
 	allowances chan struct{} // they have changed
 	quit       chan struct{} // asks to end for good, for "picket remove"
+	arming     arming        // guarded by mu
 	removed    bool          // there is nothing to keep
 }
 
@@ -163,6 +164,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("allowances", d.watchAllowed),
 		task.New("drops", d.watchDrops),
 		task.New("end of the start", settleMemory),
+		task.New("trial teller", d.watchTrial),
 		task.Later("memory of earlier runs", d.remember),
 	}
 }

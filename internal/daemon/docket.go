@@ -9,6 +9,8 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/explain"
 	"picket/internal/probe"
@@ -166,4 +168,30 @@ func (d *docket) nextPart(ctx context.Context, m *engine.Memory, to []byte) (par
 // facts adds to f what engine and evidence know.
 func (d *docket) facts(ctx context.Context, f *explain.Facts) error {
 	return d.do(ctx, func(j *judge) { j.facts(f) })
+}
+
+// trial says how a dry run goes, nil if this is none.
+func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.Trial, error) {
+	return ask(ctx, d.put, func(j *judge) (*control.Trial, error) {
+		if j.mock == nil {
+			return nil, nil
+		}
+		t := j.mock.sum()
+		if rows {
+			t.Blocks = j.mock.rows(now)
+		}
+		return t, nil
+	})
+}
+
+// trialNews returns the event of how a dry run went since the last one.
+func (d *docket) trialNews(ctx context.Context, now time.Time) (ev event.Event, ok bool, err error) {
+	ev, err = ask(ctx, d.put, func(j *judge) (event.Event, error) {
+		if j.mock == nil {
+			return event.Event{}, nil
+		}
+		ev, _ := j.mock.news(now)
+		return ev, nil
+	})
+	return ev, ev.Event != "", err
 }

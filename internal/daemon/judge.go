@@ -29,6 +29,7 @@ type judge struct {
 	journal  *journal.Writer
 	names    map[uint32]string
 	evidence *evidence.Store
+	mock     *mock           // nil unless this is a dry run
 	waiting  [32]probe.Probe // see batch
 	bytes    [32]packetBytes
 }
@@ -38,6 +39,9 @@ func newJudge(c *config.Config, e *engine.Engine, d *docket, o *orders, j *journ
 	out := &judge{
 		docket: d, engine: e, config: c, orders: o, journal: j,
 		evidence: new(evidence.Store), names: map[uint32]string{},
+	}
+	if c.DryRun {
+		out.mock = newMock(time.Now())
 	}
 	if c.Evidence.Memory > 0 {
 		snap := int(c.NFLOG.Snaplen)
@@ -91,6 +95,15 @@ func (j *judge) reconfigure(c *config.Config, rules engine.Config) error {
 		return err
 	}
 	j.config = c
+	switch {
+	case c.DryRun && j.mock == nil:
+		j.mock = newMock(time.Now())
+	case !c.DryRun && j.mock != nil:
+		for r := range j.mock.by {
+			j.engine.End(r.response, r.source) // nobody made it
+		}
+		j.mock = nil
+	}
 	return nil
 }
 
@@ -130,8 +143,18 @@ func (j *judge) drain() {
 // observe judges one probe. Raw is the bytes of its packet, or what a trapped
 // peer sent, which data is in quotes.
 func (j *judge) observe(p probe.Probe, raw []byte, data string) {
+	if j.mock != nil && j.mock.keepsOff(&p) == engine.Block {
+		j.mock.unwanted++
+		return
+	}
 	d := j.engine.Observe(p)
-	j.evidence.Add(j.engine.SourceOf(p.Source), &p, &d, raw)
+	seen := d
+	if j.mock != nil {
+		if j.mock.wants(d.Reason); d.Action.Drops() {
+			seen.Action = engine.Log // as it is in truth
+		}
+	}
+	j.evidence.Add(j.engine.SourceOf(p.Source), &p, &seen, raw)
 	if d.Release {
 		j.orders.release(p.Source)
 	}
@@ -145,14 +168,17 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	}
 	ev := j.event(&p, &d)
 	ev.Data = data
-	if d.Action.Drops() {
+	answered := d.Action.Drops() && j.mock == nil
+	if answered {
 		j.respond(&p, &d, ev)
+	} else if d.Action.Drops() {
+		j.mock.note(&p, &d, &ev)
 	}
 	if d.NewPattern {
 		j.journal.Event(describe.Pattern(&p, ev, &d))
 	}
 	switch {
-	case d.Action.Drops(): // told when it is done
+	case answered: // told when it is done
 	case d.Action != engine.None:
 		j.actions.Decided(ev)
 		if d.Tell {

@@ -97,6 +97,7 @@ func (d *daemon) stop(ctx context.Context, why string) {
 	_ = systemd.Stopping("stopping") // who is not there cannot be told
 	d.reader.Close()
 	_ = d.docket.drain(ctx) // it fails when picket fails, and then nobody judges
+	d.tellTrial(ctx)
 	d.actions.Stop()
 	if err := d.orders.quiet(ctx, d.passedTrap); err != nil {
 		d.journal.Notice("", "%v", err)

@@ -137,6 +137,22 @@ func (o *orders) unblockAll(ctx context.Context) ([]netip.Prefix, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.unblockAll() })
 }
 
+// rollBack ends the responses that which is true of, and returns how many.
+func (o *orders) rollBack(ctx context.Context, which func(*beside.Block) bool, reason string) (int, error) {
+	return ask(ctx, o.put, func(b *blocker) (n int, err error) {
+		for _, e := range slices.Clone(b.book.ends) {
+			if !which(&e.Block) {
+				continue
+			}
+			if err := b.endOne(e.ref(), reason); err != nil {
+				return n, err
+			}
+			n++
+		}
+		return n, nil
+	})
+}
+
 // reconfigure puts a configuration into force.
 func (o *orders) reconfigure(
 	ctx context.Context, c *config.Config, els *nft.Elements, rules *engine.Config,

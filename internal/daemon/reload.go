@@ -18,17 +18,8 @@ func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
 	d.actions.Reopen()
 	c, err := d.load()
-	was := d.current()
-	if err == nil && (c.NFLOG != was.NFLOG || c.Memory != was.Memory || c.Detect.Sources != was.Detect.Sources ||
-		c.Evidence != was.Evidence) {
-		d.journal.Notice("", "nflog.group, nflog.snaplen, memory, detect.sources and evidence.memory "+
-			"change only with a restart: the old ones stay")
-		c.NFLOG, c.Memory, c.Detect.Sources, c.Evidence = was.NFLOG, was.Memory, was.Detect.Sources, was.Evidence
-	}
 	if err == nil {
-		if keys := d.actions.Fixed(c); keys != "" {
-			d.journal.Notice("", "%s change only with a restart: the old ones stay", keys)
-		}
+		d.fix(c)
 		err = d.apply(ctx, c)
 	}
 	if err != nil {
@@ -37,6 +28,19 @@ func (d *daemon) reload(ctx context.Context) {
 		d.journal.Notice(journal.Reload, "the configuration was read again: %s", d.options.Path)
 	}
 	_ = systemd.Ready("running")
+}
+
+// fix has c keep what a run cannot change, and tells of it.
+func (d *daemon) fix(c *config.Config) {
+	was := d.current()
+	if c.NFLOG != was.NFLOG || c.Memory != was.Memory || c.Detect.Sources != was.Detect.Sources || c.Evidence != was.Evidence {
+		d.journal.Notice("", "nflog.group, nflog.snaplen, memory, detect.sources and evidence.memory "+
+			"change only with a restart: the old ones stay")
+		c.NFLOG, c.Memory, c.Detect.Sources, c.Evidence = was.NFLOG, was.Memory, was.Detect.Sources, was.Evidence
+	}
+	if keys := d.actions.Fixed(c); keys != "" {
+		d.journal.Notice("", "%s change only with a restart: the old ones stay", keys)
+	}
 }
 
 // current returns the configuration in force.

@@ -30,6 +30,10 @@ func (d *daemon) answer(ctx context.Context, r control.Request) (any, error) {
 		return d.blocks(ctx)
 	case "sources":
 		return d.sources(ctx)
+	case "trial":
+		return d.trial(ctx)
+	case "arm":
+		return d.arm(ctx, r)
 	case "block":
 		return d.block(ctx, r)
 	case "unblock":
@@ -76,6 +80,9 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists,
 		Buffer: d.reader.Buffer(), Reaction: reaction, Rules: rules,
 	}
+	if s.Trial, err = d.docket.trial(ctx, time.Now(), false); err != nil {
+		return nil, err
+	}
 	for i, n := range e.Reasons {
 		if n > 0 {
 			s.Reasons[engine.Reason(i).String()] = n
@@ -102,7 +109,7 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 		list = append(list, control.Source{
 			Name: event.SourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets,
 			Pattern: s.Pattern.String(), Tool: s.Tool.String(),
-			Proven: s.Proven, Blocked: s.Blocked, Offences: s.Offences, First: s.First, Last: s.Last,
+			Proven: s.Proven, Blocked: s.Blocked && !c.DryRun, Offences: s.Offences, First: s.First, Last: s.Last,
 			Country: ev.Country, ASN: ev.ASN, Network: ev.Network,
 		})
 	}

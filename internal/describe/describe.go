@@ -32,6 +32,9 @@ func Event(c *config.Config, e *engine.Engine, p *probe.Probe, d *engine.Decisio
 		ev.Flags = probe.FlagNames(p.Flags)
 	}
 	switch {
+	case d.Action.Drops() && c.DryRun:
+		ev.Event, ev.Source = "trial", event.SourceName(d.Source)
+		ev.Action, ev.Would = engine.Log.String(), d.Action.String()
 	case d.Action.Drops():
 		ev.Event, ev.Source = "block", event.SourceName(d.Source)
 	case d.Reason == engine.IsProtected, d.Reason == engine.IsConnected:

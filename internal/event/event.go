@@ -14,7 +14,7 @@ import (
 // --json stream, the standard input of a run hook. Its JSON keys are a
 // contract; in the journal they are upper case behind PICKET_.
 type Event struct {
-	Event       string     `json:"event"` // probe, pattern, block, unblock, expire, ignore, lost, notice
+	Event       string     `json:"event"` // probe, pattern, block, unblock, expire, ignore, lost, notice, trial
 	Time        time.Time  `json:"time"`
 	Source      string     `json:"source,omitempty"` // address or prefix
 	Destination netip.Addr `json:"destination,omitzero"`
@@ -35,6 +35,7 @@ type Event struct {
 	First       time.Time  `json:"first,omitzero"`
 	Last        time.Time  `json:"last,omitzero"`
 	Action      string     `json:"action,omitempty"` // none, log, block, run; of a response: dark, fence, block
+	Would       string     `json:"would,omitempty"`  // in a trial, the action that was not taken: dark, fence, block
 	For         Seconds    `json:"for_s,omitempty"`
 	Drops       uint64     `json:"drops,omitempty"` // packets that a block kept off, told at its end
 	Reason      string     `json:"reason,omitempty"`

@@ -51,6 +51,7 @@ var Fields = [...]Field{
 	{"source_port", func(e *Event) any { return &e.SourcePort }},
 	{"targets_seen", func(e *Event) any { return &e.TargetsSeen }},
 	{"tool", func(e *Event) any { return &e.Tool }},
+	{"would", func(e *Event) any { return &e.Would }},
 	{"reason", func(e *Event) any { return &e.Reason }},
 	{"evidence", func(e *Event) any { return &e.Evidence }},
 	{"config", func(e *Event) any { return &e.Config }},

@@ -19,7 +19,7 @@ var full = Event{
 	Destination: netip.MustParseAddr("192.0.2.2"), Protocol: "tcp", Port: 23, SourcePort: 40000, Mode: "stealth",
 	Technique: "syn", Flags: "syn", Interface: "e0", Pattern: "portscan", Tool: "nmap", Proven: true, Probes: 1<<32 - 1,
 	PortsSeen: 6, TargetsSeen: 2, Ports: []string{"tcp/22", "tcp/23"}, First: time.Unix(1, 0).UTC(), Last: time.Unix(2, 5).UTC(),
-	Action: "block", For: Seconds(36500 * 24 * time.Hour), Reason: "above the trigger", Evidence: "6 ports", Country: "NL",
+	Action: "block", Would: "fence", For: Seconds(36500 * 24 * time.Hour), Reason: "above the trigger", Evidence: "6 ports", Country: "NL",
 	ASN: 64496, Network: "Example Networks", Known: "mine", Data: "GET /", Drops: 1<<64 - 1, Config: "tcp.trigger.stealth = 1",
 }
 

@@ -72,6 +72,11 @@ func Message(e event.Event) string {
 		return fmt.Sprintf("%s by %s: %d ports, %d probes since %s%s", e.Pattern, src, e.PortsSeen, e.Probes, e.First.Format(time.TimeOnly), tool(e))
 	case "block":
 		return fmt.Sprintf("blocked %s for %s: %s", src, time.Duration(e.For), why(e))
+	case "trial":
+		if src == "" { // how it goes
+			return "trial: " + show.Clean(e.Reason)
+		}
+		return fmt.Sprintf("trial: would %s %s for %s: %s", show.Clean(e.Would), src, time.Duration(e.For), why(e))
 	case "unblock":
 		if src == "" { // many at once
 			return "unblocked " + show.Clean(e.Reason)

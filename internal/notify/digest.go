@@ -65,6 +65,7 @@ func (d *Digest) Take(host string, now time.Time) Message {
 // kinds are the events that are told, the gravest first, and how they are counted.
 var kinds = []struct{ event, one, many string }{
 	{"block", "block", "blocks"},
+	{"trial", "would-be block", "would-be blocks"},
 	{"pattern", "scan named", "scans named"},
 	{"lost", "loss", "losses"},
 	{"unblock", "block ended by hand", "blocks ended by hand"},
@@ -119,6 +120,8 @@ func line(e *event.Event) string {
 	switch e.Event {
 	case "block":
 		words = append(words, did(e))
+	case "trial":
+		words = append(words, strings.TrimSpace("would "+e.Would)+":")
 	case "pattern":
 		words = append(words, e.Pattern)
 	case "unblock", "expire":

@@ -37,7 +37,7 @@ func Follow(ctx context.Context, each func(event.Event)) error {
 
 func journalctl(ctx context.Context, each func(event.Event), period ...string) error {
 	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT,PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN," +
-		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S,PICKET_DROPS"
+		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_WOULD,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S,PICKET_DROPS"
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	args := append([]string{"--no-pager", "--quiet", "--output=json", "--output-fields=" + fields}, period...)

@@ -41,6 +41,9 @@ func Print(out io.Writer, r *Report, heading string) {
 	if len(r.Responses) > 1 || len(r.Responses) == 1 && r.Responses[0].Name != "block" {
 		row("responses", "%s", counted(r.Responses, plain))
 	}
+	if r.Trial != nil {
+		row("trial", "%s", r.Trial)
+	}
 	row("events", "%s", counted(kinds(r.Events), plain))
 	var tables []*show.Table
 	for _, l := range r.lists() {

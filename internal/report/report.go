@@ -44,6 +44,7 @@ type Counter struct {
 	answers map[string]int // blocks by response
 	blocked map[string]bool
 	drops   uint64 // of blocks that ended
+	trial   trial
 	hours   hours
 }
 
@@ -70,7 +71,11 @@ func (c *Counter) Add(e event.Event) {
 		c.to = e.Time
 	}
 	c.events[e.Event]++
-	c.drops += e.Drops
+	if e.Event == "trial" {
+		c.trial.add(&e)
+	} else {
+		c.drops += e.Drops
+	}
 	number, hour := c.hours.of(e.Time)
 	hour.Events++
 	if e.Source == "" {
@@ -91,7 +96,7 @@ func (c *Counter) Add(e event.Event) {
 		c.block(e.Source, true)
 		hour.block(response(e.Action))
 		fallthrough
-	case "probe", "pattern", "ignore":
+	case "probe", "pattern", "ignore", "trial":
 		s := c.source(e)
 		s.seen(number, hour, e.Time)
 		s.add(&e, number)
@@ -259,8 +264,9 @@ type Report struct {
 	Known     []Count        `json:"known"`
 	Reasons   []Count        `json:"reasons"` // of blocks
 	Busiest   []Source       `json:"busiest"`
-	Hours     []Hour         `json:"hours"`      // those in which anything happened
-	PortHours []PortHours    `json:"port_hours"` // of the ports of the list
+	Trial     *Trial         `json:"trial,omitempty"` // if a dry run was on
+	Hours     []Hour         `json:"hours"`           // those in which anything happened
+	PortHours []PortHours    `json:"port_hours"`      // of the ports of the list
 }
 
 // Report sums up, with at most top of each list; it is to be asked for once. Drops are what the kernel has
@@ -298,6 +304,7 @@ func (c *Counter) Report(top int, drops map[string]uint64) Report {
 		}
 	}
 	r.New = r.Sources - r.Returning
+	r.Trial = c.trial.sum(top)
 	r.Patterns, r.Tools, r.Ports = ranked(patterns, top), ranked(tools, top), ranked(ports, top)
 	r.Countries, r.Networks, r.Known, r.Reasons = ranked(countries, top), ranked(networks, top), ranked(known, top), ranked(c.reasons, top)
 	r.PortHours = c.portHours(r.Ports)

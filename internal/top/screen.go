@@ -56,6 +56,9 @@ func (v *View) counters(out io.Writer) {
 	state := "blocking"
 	if s.DryRun {
 		state = "dry run, blocks nobody"
+		if t := s.Trial; t != nil {
+			state = fmt.Sprintf("trial: would have answered %s and kept off %s", show.Plural(t.Sources, "source"), t.Share())
+		}
 	}
 	if s.Flooding {
 		state += ", in a flood of new sources"

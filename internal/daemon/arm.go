@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"picket/internal/beside"
+	"picket/internal/config"
+	"picket/internal/control"
+)
+
+var (
+	errNoTrial = errors.New("there is no trial: picket blocks already")
+	errStarted = errors.New("picket was started with --dry-run: start it without")
+	errStill   = errors.New("dry_run = true is still in force: \"picket check\" says which files are read")
+)
+
+// An arming ends a trial for a time, after which the trial goes on unless it was
+// confirmed. The zero arming is none.
+type arming struct {
+	since time.Time
+	timer *time.Timer
+}
+
+// arm ends the trial: for good, by the files as they are now, or for a time. A
+// restart within that time goes by the files, and is a trial again.
+func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
+	if d.options.DryRun {
+		return nil, errStarted
+	}
+	if r.For == "" {
+		return nil, d.armForGood(ctx)
+	}
+	length, err := config.ParseDuration(r.For)
+	if err != nil {
+		return nil, err
+	}
+	if !d.current().DryRun {
+		return nil, errNoTrial
+	}
+	d.tellTrial(ctx)
+	if err := d.disarmed(ctx, false); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.arming = arming{time.Now(), time.AfterFunc(time.Duration(length), func() { d.rollBack(ctx) })}
+	d.journal.Notice("", "armed for %s: the trial goes on then, unless \"picket arm --confirm\" comes before", length)
+	return nil, nil
+}
+
+func (d *daemon) armForGood(ctx context.Context) error {
+	d.tellTrial(ctx)
+	c, err := d.load()
+	switch {
+	case err != nil:
+		return err
+	case c.DryRun:
+		return errStill
+	}
+	d.fix(c)
+	if err := d.apply(ctx, c); err != nil {
+		return err
+	}
+	d.takeArming()
+	d.journal.Notice("", "armed: the trial has ended")
+	return nil
+}
+
+// takeArming calls off the end of an arming, and returns it.
+func (d *daemon) takeArming() arming {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := d.arming
+	if d.arming = (arming{}); a.timer != nil {
+		a.timer.Stop()
+	}
+	return a
+}
+
+// disarmed puts dry_run = on into force over the configuration that is.
+func (d *daemon) disarmed(ctx context.Context, on bool) error {
+	c := *d.current()
+	c.DryRun = on
+	return d.apply(ctx, &c)
+}
+
+// rollBack has the trial go on and ends the responses that were made meanwhile,
+// but for those that a person ordered.
+func (d *daemon) rollBack(ctx context.Context) {
+	a := d.takeArming()
+	if a.timer == nil || ctx.Err() != nil {
+		return // confirmed, or the end
+	}
+	err := d.disarmed(ctx, true)
+	n := 0
+	if err == nil {
+		n, err = d.orders.rollBack(ctx, func(b *beside.Block) bool {
+			return !b.Maker.Ordered() && !b.Event.Time.Before(a.since)
+		}, "the arming was not confirmed")
+	}
+	if err != nil {
+		d.journal.Notice("", "the arming could not be rolled back: %v", err)
+		return
+	}
+	d.journal.Notice("", "not confirmed: the trial goes on, and %s", fmt.Sprintf("%d responses are ended", n))
+}
