@@ -14,6 +14,7 @@ import (
 	"picket/engine"
 	"picket/internal/addresses"
 	"picket/internal/probe"
+	"picket/nflog"
 )
 
 // read changes c by what a document says.
@@ -45,6 +46,9 @@ func (c *Config) read(d *document) Faults {
 func (n *NFLOG) read(s *section) {
 	// Group 0 is where the kernel's own logging goes.
 	number(s, "group", &n.Group, 1, 65535)
+	if n.Group == nflog.ClaimGroup {
+		s.fault("group", fmt.Sprintf("is %d, by which picket sees that it is alone: want another", n.Group))
+	}
 	// An IPv4 and a TCP header without options are 40 bytes; more than 2 kB of
 	// a packet tell nothing about a probe.
 	number(s, "snaplen", &n.Snaplen, 64, 2048)

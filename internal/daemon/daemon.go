@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -63,6 +64,7 @@ type daemon struct {
 	peers   peers
 	reader  reader
 	control net.Listener
+	claim   io.Closer // of the network namespace
 	watcher watcher
 	trap    *trap.Trap
 
@@ -199,6 +201,9 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *bl
 	if err := d.openSockets(passed); err != nil {
 		return nil, nil, err
 	}
+	if d.claim, err = d.system.claim(); err != nil {
+		return nil, nil, err
+	}
 	d.recallAllowed(time.Now())
 	if d.friends, err = d.findFriends(d.config); err != nil {
 		return nil, nil, err
@@ -301,6 +306,9 @@ func (d *daemon) close() {
 	}
 	if d.trap != nil {
 		d.trap.Close() // closed already if it was served
+	}
+	if d.claim != nil {
+		d.claim.Close()
 	}
 }
 

@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net"
 	"net/netip"
@@ -73,6 +74,7 @@ func newKernel() *kernel {
 func (k *kernel) system() *system {
 	return &system{
 		checkKernel: func() error { return nil },
+		claim:       func() (io.Closer, error) { return io.NopCloser(nil), nil },
 		openTable:   func(nft.Config) (table, error) { return k, nil },
 		openReader: func(_ nflog.Config, emit func(probe.Probe, []byte), _ func(error)) (reader, error) {
 			k.emit = emit

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"syscall"
 
@@ -17,6 +18,7 @@ import (
 // A system is the machine as a run needs it. Tests have one in memory.
 type system struct {
 	checkKernel func() error
+	claim       func() (io.Closer, error) // the network namespace
 	openTable   func(nft.Config) (table, error)
 	openReader  func(nflog.Config, func(probe.Probe, []byte), func(error)) (reader, error)
 	routes      beside.RouteOpener
@@ -76,7 +78,7 @@ type hostState interface {
 // machine is the system that picket runs on.
 func machine() *system {
 	return &system{
-		checkKernel: checkKernel, openTable: openTable, openReader: openReader,
+		checkKernel: checkKernel, claim: nflog.Claim, openTable: openTable, openReader: openReader,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
 	}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+
+package nflog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// ClaimGroup is a group that nothing is logged to. Who holds it owns the managed
+// table of its network namespace: unlike a name that any process can take, it needs
+// CAP_NET_ADMIN, and it ends with the process.
+const ClaimGroup = 7424
+
+// ErrClaimed means that another picket watches the network namespace.
+var ErrClaimed = errors.New("another picket watches this network namespace: stop that one first")
+
+// Claim makes this process the one whose table is that of the calling thread's
+// network namespace, until the claim is closed. The error wraps [ErrClaimed] and
+// names the owner, or is [ErrPermission], or the kernel's.
+func Claim() (io.Closer, error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, fmt.Errorf("claim the network namespace: %w", err)
+	}
+	if _, err = c.Execute(configure(ClaimGroup, commandBind)); err == nil {
+		return c, nil
+	}
+	// The kernel says EPERM to the unprivileged, and where somebody has the group.
+	who := ""
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EBUSY) {
+		err = ErrPermission
+		if _, other := c.Execute(configure(ClaimGroup+1, commandUnbind)); !errors.Is(other, unix.EPERM) {
+			err, who = ErrClaimed, holder(ClaimGroup)
+		}
+	}
+	err = errors.Join(err, c.Close())
+	if who != "" {
+		return nil, fmt.Errorf("claim the network namespace: %w (watched %s)", err, who)
+	}
+	return nil, fmt.Errorf("claim the network namespace: %w", err)
+}
