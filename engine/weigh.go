@@ -37,6 +37,9 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target key, g glance, 
 	}
 	score, seen := int(s.score), probe.Observed(0)
 	add := func(o probe.Observation) {
+		if o == 0 {
+			return
+		}
 		seen |= 1 << o
 		score += o.Decibans()
 	}

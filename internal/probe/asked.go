@@ -6,10 +6,10 @@ package probe
 // A port is bait or sought if scanners ask for it far oftener than clients do
 // who are wrong about a host; see weighs for the rates.
 //
-// The lists of services are what IANA's registry and the programs' own manuals
-// give them: what a client, a monitoring system or a neighbour may look for in
-// good faith. They are generous, since a service says nothing and its absence
-// from the list says little.
+// A service that is common says nothing, the zero Observation: visitors in good
+// faith ask for hardly anything else. The lists are what IANA's registry and the
+// programs' own manuals give them: what a client, a monitoring system or a
+// neighbour may look for. They are generous, since what is not in them says little.
 func Asks(p *Probe, neighbour bool) Observation {
 	switch p.Protocol {
 	case ProtocolTCP, ProtocolSCTP:
@@ -28,7 +28,7 @@ func asksTCP(p *Probe, neighbour bool) Observation {
 		return AsksBait
 	case 445:
 		if neighbour {
-			return AsksService
+			return 0
 		}
 		return AsksSought
 	case 1433, 2376, 3389, 8291, 5900, 5901, 5902, 5903, 1080, 3128, 8118, 6379, 27017, 5060, 5061, 1723:
@@ -36,7 +36,7 @@ func asksTCP(p *Probe, neighbour bool) Observation {
 	}
 	switch {
 	case commonTCP(p.Port):
-		return AsksService
+		return 0
 	case p.Port >= 32768 || p.SourcePort == 20: // ip_local_port_range; FTP's data come from port 20
 		return AsksHigh
 	}
@@ -74,14 +74,14 @@ func asksUDP(p *Probe, neighbour bool) Observation {
 		if !neighbour {
 			return AsksSought
 		}
-		return AsksService
+		return 0
 	case 53, 67, 68, 69, 88, 111, 123, 161, 162, 389, 427, 443, 464, 500, 514, 520, 521, 546, 547, 631, 853, 1194, 1434, 1701, 1812, 1813, 2049,
 		3478, 3479, 4500, 4789, 5004, 5005, 5060, 5061, 5349, 5351, 5683, 6343, 6881, 8125, 10001, 27015, 27036, 30303, 34197, 41641,
 		51413, 51820, 64738, 7, 9:
-		return AsksService
+		return 0
 	}
 	if p.Port >= 32768 {
-		return AsksService
+		return 0
 	}
 	if p.Port >= 1024 {
 		return AsksHigh

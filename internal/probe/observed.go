@@ -43,7 +43,6 @@ const (
 	AsksSought
 	AsksOther
 	AsksHigh
-	AsksService
 	AsksProtocol
 	AsksTrap
 
@@ -83,7 +82,6 @@ var weighs = [Observations]struct {
 	AsksSought:   {5, "a port that scanners seek more than clients do"},
 	AsksOther:    {4, "a port of no common service"},
 	AsksHigh:     {2, "a port from which programs make their own connections"},
-	AsksService:  {1, "a common service"},
 	AsksProtocol: {8, "an IP protocol that is not spoken here"},
 	AsksTrap:     {15, "a completed connection to a trap"},
 
