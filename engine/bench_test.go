@@ -61,6 +61,7 @@ func BenchmarkObserve(b *testing.B) {
 				b.Run(fmt.Sprintf("sources=%d/skewed=%v/batch=%d", n, skewed, batch), func(b *testing.B) {
 					probes := make([]probe.Probe, batch)
 					b.ReportAllocs()
+					b.ReportMetric(perSource(n), "B/source")
 					for i := 0; i < b.N; i += batch {
 						for j := range probes {
 							k := i + j
