@@ -11,6 +11,7 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -111,7 +113,7 @@ func Serve(ctx context.Context, l net.Listener, handle func(Request) (any, error
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		answering.Go(func() { answer(c, handle) })
+		answering.Go(func() { answer(ctx, c, handle) })
 	}
 }
 
@@ -128,7 +130,7 @@ func Refuse(l net.Listener, why error) {
 		if err != nil {
 			return
 		}
-		answer(c, func(Request) (any, error) { return nil, absent{why} })
+		answer(context.Background(), c, func(Request) (any, error) { return nil, absent{why} })
 	}
 }
 
@@ -138,35 +140,65 @@ type absent struct{ error }
 // waiting is the time in which a connection that waits is taken.
 const waiting = 20 * time.Millisecond
 
-func answer(c net.Conn, handle func(Request) (any, error)) {
+func answer(ctx context.Context, c net.Conn, handle func(Request) (any, error)) {
 	defer c.Close()
-	var r response
-	if err := trusted(c); err != nil {
-		r.Error = err.Error()
-	} else {
-		r = dispatch(c, handle)
+	var result any
+	err := trusted(c)
+	if err == nil {
+		result, err = dispatch(c, handle)
 	}
-	_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
 	// Who does not wait for the answer does not get it.
-	_ = json.NewEncoder(c).Encode(r)
+	_ = write(ctx, c, result, err)
 }
 
-func dispatch(c net.Conn, handle func(Request) (any, error)) (r response) {
+func dispatch(c net.Conn, handle func(Request) (any, error)) (any, error) {
 	_ = c.SetReadDeadline(time.Now().Add(readTimeout))
 	var req Request
 	if err := json.NewDecoder(io.LimitReader(c, maxRequest)).Decode(&req); err != nil {
-		r.Error = "bad request: " + err.Error()
-		return r
+		return nil, fmt.Errorf("bad request: %w", err)
 	}
-	result, err := handle(req)
-	if err == nil && result != nil {
-		r.Result, err = json.Marshal(result)
-	}
-	if err != nil {
-		r.Error, r.Absent = err.Error(), errors.As(err, new(absent))
-	}
-	return r
+	return handle(req)
 }
+
+// write writes a response. Of a list one item is in memory at a time; it ends in
+// the middle when ctx does, and what was written is then no JSON.
+func write(ctx context.Context, c net.Conn, result any, failed error) error {
+	_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
+	stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Now().Add(lastWord)) })
+	defer stop()
+	list := reflect.ValueOf(result)
+	if failed != nil || list.Kind() != reflect.Slice || list.IsNil() {
+		var r response
+		if failed == nil && result != nil {
+			r.Result, failed = json.Marshal(result)
+		}
+		if failed != nil {
+			r = response{Error: failed.Error(), Absent: errors.As(failed, new(absent))}
+		}
+		return json.NewEncoder(c).Encode(r)
+	}
+	out := bufio.NewWriterSize(c, 64<<10)
+	item := json.NewEncoder(out)
+	before := `{"result":[`
+	for i := range list.Len() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, _ = out.WriteString(before) // Flush returns its error
+		if err := item.Encode(list.Index(i).Addr().Interface()); err != nil {
+			return err
+		}
+		before = ","
+	}
+	if list.Len() == 0 {
+		_, _ = out.WriteString(before)
+	}
+	_, _ = out.WriteString("]}\n")
+	return out.Flush()
+}
+
+// lastWord is how long an answer may take once the daemon ends.
+const lastWord = 200 * time.Millisecond
 
 // trusted checks who is at the other end (SO_PEERCRED, unix(7)).
 func trusted(c net.Conn) error {
@@ -206,7 +238,10 @@ func Call(path string, req Request, result any) error {
 	if err := json.NewEncoder(c).Encode(req); err != nil {
 		return fmt.Errorf("send request: %w", err)
 	}
-	var r response
+	r := struct {
+		response
+		Result any `json:"result"` // of the type that is wanted, so decoded at once
+	}{Result: result}
 	if err := json.NewDecoder(c).Decode(&r); err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
@@ -216,8 +251,5 @@ func Call(path string, req Request, result any) error {
 	if r.Error != "" {
 		return errors.New(r.Error)
 	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(r.Result, result)
+	return nil
 }

@@ -58,6 +58,7 @@ type book struct {
 	ends    endHeap
 	changes uint64       // so far
 	count   atomic.Int64 // how many blocks, for who asks from outside
+	ceiling ceiling      // of memory
 }
 
 // An entry is one response in the book.
@@ -115,7 +116,7 @@ func (b *book) enter(r ref, since, until time.Time, ev event.Event) *entry {
 		e = &entry{Block: beside.Block{Source: r.source}, response: r.response, since: since, until: until}
 		b.by[r] = e
 		heap.Push(&b.ends, e)
-		b.count.Store(int64(len(b.by)))
+		b.counted()
 	}
 	e.until, e.Event = until, ev
 	heap.Fix(&b.ends, e.index)
@@ -123,11 +124,16 @@ func (b *book) enter(r ref, since, until time.Time, ev event.Event) *entry {
 	return e
 }
 
+func (b *book) counted() {
+	b.count.Store(int64(len(b.by)))
+	b.ceiling.fits(len(b.by))
+}
+
 // strike takes a block out.
 func (b *book) strike(e *entry) {
 	heap.Remove(&b.ends, e.index)
 	delete(b.by, e.ref())
-	b.count.Store(int64(len(b.by)))
+	b.counted()
 	b.changes++
 }
 

@@ -111,7 +111,7 @@ func (d *daemon) run() (err error) {
 		control.Refuse(d.control, err)
 		return err
 	}
-	bindMemory(d.config.Bound())
+	d.orders.book.ceiling = bindMemory(d.config.Bound())
 	// One of each may wait, so that no number of reloads keeps an end from being heard.
 	reload, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)

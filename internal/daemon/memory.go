@@ -28,14 +28,38 @@ const collect = 20
 // bindMemory keeps the process within so many bytes, or within what its control
 // group grants if that is less, unless the environment has a limit of its own
 // (GOMEMLIMIT, GOGC).
-func bindMemory(bound int64) {
+func bindMemory(bound int64) (c ceiling) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collect)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		bound = min(bound, granted("/sys/fs/cgroup", "/proc/self/cgroup")/10*9)
-		debug.SetMemoryLimit(max(bound-mapped, 16<<20))
+		c.base, c.blocks = max(bound-mapped, 16<<20), -1
+		c.fits(0)
 	}
+	return c
+}
+
+// blockMemory is what a block takes in the book, and in a list of all.
+const blockMemory = 3 << 10
+
+// A ceiling is the runtime's limit of memory, which blocks raise.
+type ceiling struct {
+	base   int64 // without blocks; 0 if the limit is not ours
+	blocks int   // that it has room for
+}
+
+// room is for how many more blocks there is room at once.
+const room = 4096
+
+// fits raises or lowers the limit to what so many blocks need. A collector that
+// cannot keep to its limit would take half of the processor.
+func (c *ceiling) fits(blocks int) {
+	if c.base == 0 || blocks <= c.blocks && blocks > c.blocks-2*room {
+		return
+	}
+	c.blocks = blocks + room
+	debug.SetMemoryLimit(c.base + int64(c.blocks)*blockMemory)
 }
 
 // granted returns the least memory.max of the control group that the file names

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -123,17 +124,21 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	drops := map[string]uint64{}
+	type key struct {
+		response string
+		source   netip.Prefix
+	}
+	drops := make(map[key]uint64, len(list))
 	kernel, err := d.readBlocks()
 	if err != nil {
 		return nil, err
 	}
 	for i := range kernel {
 		r := refOf(&kernel[i])
-		drops[r.response.String()+r.source.String()] = kernel[i].Drops
+		drops[key{r.response.String(), r.source}] = kernel[i].Drops
 	}
 	for i := range list {
-		list[i].Drops = drops[list[i].Response+list[i].Source.String()]
+		list[i].Drops = drops[key{list[i].Response, list[i].Source}]
 	}
 	slices.SortFunc(list, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
 	return list, nil

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+
+package control
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// served starts a daemon that answers by handle, and returns its socket.
+func served(t *testing.T, ctx context.Context, handle func(Request) (any, error)) (path string, ended <-chan error) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "control.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- Serve(ctx, l, handle) }()
+	return path, done
+}
+
+// What the daemon answers is what who asks gets: lists of any length, one value,
+// nothing, an error.
+func TestCall(t *testing.T) {
+	list := make([]Block, 3000)
+	for i := range list {
+		list[i] = Block{Name: strings.Repeat("x", i%100), Drops: uint64(i), Since: time.Unix(int64(i), 0).UTC()}
+	}
+	path, _ := served(t, t.Context(), func(r Request) (any, error) {
+		switch r.Command {
+		case "none":
+			return []Block{}, nil
+		case "one":
+			return list[:1], nil
+		case "list":
+			return list, nil
+		case "number":
+			return 7, nil
+		case "nothing":
+			return nil, nil
+		}
+		return nil, errors.New("unknown")
+	})
+	for command, want := range map[string]int{"none": 0, "one": 1, "list": len(list)} {
+		got := []Block{{Name: "of before"}}
+		if err := Call(path, Request{Command: command}, &got); err != nil || !slices.Equal(got, list[:want]) {
+			t.Errorf("%s: %d items, %v, want %d", command, len(got), err, want)
+		}
+	}
+	number := 0
+	if err := Call(path, Request{Command: "number"}, &number); err != nil || number != 7 {
+		t.Errorf("%d, %v", number, err)
+	}
+	if err := Call(path, Request{Command: "nothing"}, nil); err != nil {
+		t.Error(err)
+	}
+	if err := Call(path, Request{Command: "?"}, &number); err == nil || err.Error() != "unknown" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A list that nobody reads to its end does not hold up the daemon's.
+func TestListIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	list := make([]Block, 100_000) // much more than the socket takes
+	asked := make(chan struct{})
+	path, ended := served(t, ctx, func(Request) (any, error) {
+		close(asked)
+		return list, nil
+	})
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte(`{"command":"list"}`)); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the daemon does not end")
+	}
+}
+
+// Who asks a daemon that does not start hears why.
+func TestRefuse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	answered := make(chan error, 1)
+	go func() { answered <- Call(path, Request{Command: "status"}, nil) }()
+	for {
+		Refuse(l, errors.New("line 7 is wrong"))
+		select {
+		case err := <-answered:
+			if !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), "line 7 is wrong") {
+				t.Errorf("answer %v", err)
+			}
+			return
+		default:
+		}
+	}
+}
