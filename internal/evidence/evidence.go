@@ -96,6 +96,7 @@ type record struct {
 	at                   int64
 	source, target       [16]byte
 	seconds, probes      uint32
+	observed             probe.Observed
 	iface                uint32
 	next                 int32 // the one that came after it; of the free ones
 	technique            probe.Technique
@@ -109,6 +110,7 @@ type record struct {
 	reason               engine.Reason
 	pattern              engine.Pattern
 	tool                 probe.Tool
+	score                int8
 	bits                 uint8 // how long the prefix of a reaction is
 	trigger              uint8
 	within, ports        uint8
@@ -234,6 +236,7 @@ func (s *Store) fill(r int32, p *probe.Probe, d *engine.Decision, raw []byte) {
 		action: d.Action, reason: d.Reason, pattern: d.Pattern, tool: d.Tool,
 		trigger: clip8(d.Trigger), within: clip8(d.Within), ports: clip8(d.Ports), targets: clip8(d.Targets),
 		copied: clip8(d.Copied), inside: clip8(d.Inside), neighbours: clip8(d.Neighbours), sent: p.Sent,
+		score: int8(min(max(d.Score, -128), 127)), observed: d.Observed,
 	}
 	if d.Source.IsValid() {
 		x.bits = uint8(d.Source.Bits())
@@ -263,6 +266,7 @@ func (s *Store) read(r int32) Probe {
 			Tool: x.tool, Proven: x.is&isProven != 0, Probes: x.probes, Within: int(x.within),
 			Targets: int(x.targets), Ports: int(x.ports), Sources: int(x.sources), Shared: int(x.shared),
 			Copied: int(x.copied), Inside: int(x.inside), Neighbours: int(x.neighbours),
+			Score: int(x.score), Observed: x.observed,
 		},
 		Raw: append([]byte(nil), s.raw[int(r)*s.snap:][:x.size]...),
 	}

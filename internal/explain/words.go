@@ -43,15 +43,21 @@ func Decision(p *probe.Probe, d *engine.Decision) string {
 		because = "its source scans: " + d.Evidence()
 	case engine.PartOfNetwork:
 		because = "three sources of " + d.Source.String() + " scan: " + d.Evidence()
+	case engine.Traceroute:
+		because = "a traceroute on its way here"
+	case engine.Discovery:
+		because = "a neighbour's answer to a search of the link"
 	case engine.Handshake:
 		because = "the trap answers; the connection counts, not its first packet"
 	}
-	if d.Observed != 0 && d.Reason != engine.AboveScore && d.Reason != engine.PartOfNetwork {
+	if d.Observed != 0 && !strings.Contains(because, d.Weighed()) {
 		because += "; " + d.Weighed()
 	}
 	switch d.Action {
 	case engine.Dark:
 		because = fmt.Sprintf("dark for %s: %s", config.Duration(d.For), because)
+	case engine.Fence:
+		because = fmt.Sprintf("fenced for %s: %s", config.Duration(d.For), because)
 	case engine.Block:
 		because = fmt.Sprintf("blocked for %s: %s", config.Duration(d.For), because)
 	case engine.Run:
