@@ -44,9 +44,10 @@ func darkChains(c Config) []chain {
 				one(jump("unserved")),
 				one(in("excluded_udp", udpDport), accept),
 				one(jump("shunned")),
+				one(notIn("guarded_udp", udpDport), accept),
 				one(in("asked4", saddr4, proto, thSport), count("kept_late"), drop),
 				one(in("asked6", saddr6, proto, thSport), count("kept_late"), drop),
-				one(in("guarded_udp", udpDport), goTo("silent")),
+				one(goTo("silent")),
 			),
 		},
 		{

@@ -65,7 +65,8 @@ func laneChains(c Config) []chain {
 				"tells by the reset that comes back whether this host is there",
 			rules: list(
 				one(jump("excess")),
-				one(count("kept_answers"), drop),
+				one(in("guarded_tcp", tcpDport), count("kept_answers"), drop),
+				one(in("guarded_tcp", sctpDport), count("kept_answers"), drop),
 			),
 		},
 		{

@@ -55,7 +55,8 @@ type daemon struct {
 	mu        sync.Mutex // for what a reload changes
 	config    *config.Config
 	friends   []host.Friend
-	operators []netip.Addr // where the operator is logged in from
+	operators []netip.Addr   // where the operator is logged in from
+	elsewhere []netip.Prefix // addresses of this host that others serve
 	allowed   allowances
 
 	docket  *docket // the judge's
@@ -383,6 +384,6 @@ func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
 	e.Links, _ = d.system.links() // engineConfig tells of its error
-	e.Operators, e.LoginPorts = d.operators, d.system.loginPorts()
+	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.system.loginPorts(), d.elsewhere
 	return e
 }

@@ -99,6 +99,7 @@ func (k *kernel) system() *system {
 			defer k.mu.Unlock()
 			return k.operators, true
 		},
+		elsewhere:  func() []netip.Prefix { return nil },
 		loginPorts: func() []uint16 { return []uint16{22} },
 	}
 }

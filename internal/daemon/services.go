@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -80,10 +79,7 @@ func (d *daemon) watchServices(ctx context.Context) error {
 		if ctx.Err() == nil {
 			trouble.Tell(err)
 		}
-		if now, _ := d.system.operators(); !slices.Equal(now, d.loggedIn()) {
-			d.mu.Lock()
-			d.operators = now
-			d.mu.Unlock()
+		if d.moved() {
 			_ = d.apply(ctx, nil) // it fails when picket stops, or as the next reload does, which tells
 		}
 		select {
@@ -94,9 +90,16 @@ func (d *daemon) watchServices(ctx context.Context) error {
 	}
 }
 
-// loggedIn is where the operator is logged in from.
-func (d *daemon) loggedIn() []netip.Addr {
+// moved looks where the operator is logged in from, and which addresses others
+// serve, and reports whether that has changed.
+func (d *daemon) moved() bool {
+	operators, _ := d.system.operators()
+	elsewhere := d.system.elsewhere()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.operators
+	if slices.Equal(operators, d.operators) && slices.Equal(elsewhere, d.elsewhere) {
+		return false
+	}
+	d.operators, d.elsewhere = operators, elsewhere
+	return true
 }

@@ -29,6 +29,7 @@ type system struct {
 	services    func(except uint16) ([]host.Service, error)
 	operators   func() (from []netip.Addr, known bool)
 	loginPorts  func() []uint16
+	elsewhere   func() []netip.Prefix
 }
 
 // A table is what a run needs of an [nft.Table].
@@ -81,6 +82,7 @@ func machine() *system {
 		checkKernel: checkKernel, claim: nflog.Claim, openTable: openTable, openReader: openReader,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
+		elsewhere: host.Elsewhere,
 	}
 }
 
