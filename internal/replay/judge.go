@@ -15,6 +15,7 @@ type run struct {
 	flows     *flows
 	fragments *defragmenter
 	known     *learned
+	questions *questions
 	emit      func(*Record)
 	sum       Summary
 	rec       Record
@@ -110,6 +111,9 @@ func (r *run) verdict(g *glimpse) Verdict {
 	// Every packet counts for the flows, whatever else it is.
 	relation := r.flows.track(p, r.flow, r.rec.At, nil, r.known)
 	switch v := r.direction(); {
+	case v == Own && (relation == fresh || relation == asked):
+		r.questions.note(p, r.rec.At)
+		return v
 	case v != Probe:
 		return v
 	case relation == answer:
@@ -132,6 +136,8 @@ func (r *run) verdict(g *glimpse) Verdict {
 		return Established
 	case served:
 		return Open
+	case !trapped && r.questions.answers(p, r.rec.At):
+		return Late
 	}
 	mode := probe.Advanced
 	if r.rules.Mode != nil {

@@ -69,7 +69,7 @@ func TestConversations(t *testing.T) {
 		{"a query and what comes of it", "own, answer, own, related", []sent{
 			{0, query}, {90_000, udp("198.51.100.53", us, 53, 40000)}, {90_001, udp(us, "198.51.100.53", 40001, 53)},
 			{90_002, icmp(them, us, 3, 1, udp(us, "198.51.100.53", 40001, 53)...)}}},
-		{"an answer after two minutes", "own, unmonitored", []sent{{0, query}, {121_000, udp("198.51.100.53", us, 53, 40000)}}},
+		{"an answer after two minutes", "own, late", []sent{{0, query}, {121_000, udp("198.51.100.53", us, 53, 40000)}}},
 		{"declared open", "open, advanced udp 124", []sent{{0, udp(them, us, 5, 123)}, {1, udp(them, us, 5, 124)}}},
 		{"pings", "echo, own, own, answer, housekeeping", []sent{
 			{0, icmp(them, us, 8, 0)}, {1, icmp(us, them, 0, 0)}, {40_000, icmp(us, them, 8, 0)}, {40_001, icmp(them, us, 0, 0)}, {90_000, icmp(them, us, 0, 0)}}},

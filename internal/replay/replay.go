@@ -97,7 +97,7 @@ func Memory(name string, b []byte) Source {
 // read of it counts, the others are replayed, and its *[Error] is in the error,
 // joined to those of the rest.
 func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record)) (Summary, error) {
-	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned()}
+	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned(), questions: newQuestions()}
 	tapes := byTime(sources)
 	// What is wrong with a source is told by the second pass, which gets as far.
 	r.each(ctx, tapes, r.learn, func(error) {})

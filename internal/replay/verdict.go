@@ -18,6 +18,7 @@ const (
 	Answer                      // answers an earlier packet of its flow
 	Established                 // of a connection that was answered
 	Related                     // an ICMP error about a flow that is known
+	Late                        // from whom a watched host asked, when its flow was over
 	Echo                        // a ping
 	Housekeeping                // ICMP that is neither a scanner's request nor an error
 	Open                        // to a port that serves somebody
@@ -29,7 +30,7 @@ const (
 func (v Verdict) String() string {
 	names := [...]string{
 		Probe: "probe", NotIP: "not-ip", Garbage: "garbage", Cut: "cut", Fragment: "fragment", Own: "own",
-		Broadcast: "broadcast", Foreign: "foreign", Answer: "answer", Established: "established", Related: "related",
+		Broadcast: "broadcast", Foreign: "foreign", Answer: "answer", Established: "established", Related: "related", Late: "late",
 		Echo: "echo", Housekeeping: "housekeeping", Open: "open", Unmonitored: "unmonitored",
 	}
 	if int(v) < len(names) {
@@ -45,6 +46,7 @@ func (v Verdict) Why() string {
 		Cut: "too little of it was captured", Fragment: "a piece of a packet that is not whole yet, or never was",
 		Own: "sent by the watched hosts", Broadcast: "to many hosts", Foreign: "to a host that is not watched",
 		Answer: "answers an earlier packet of its flow", Established: "of a connection that was answered",
+		Late:    "from an address and port that a watched host asked, late",
 		Related: "an ICMP error about a flow that is known", Echo: "a ping", Housekeeping: "ICMP that only hosts and routers need",
 		Open: "to a port that serves somebody", Unmonitored: "to a port that no mode watches",
 	}
