@@ -14,12 +14,16 @@ import (
 // kept counts the packets that the kernel would have kept off, each by the first
 // of its rules that would have dropped it, and what could be kept off at most.
 type kept struct {
-	Dark     uint64 `json:"dark"`     // to ports that nobody serves, of sources in the dark
-	Fence    uint64 `json:"fence"`    // that begin something, of fenced sources
-	Block    uint64 `json:"block"`    // of blocked sources
-	Door     uint64 `json:"door"`     // to served ports, refused for how they are made
-	Unwanted uint64 `json:"unwanted"` // to ports that nobody serves, ordinary life left out
-	Limit    uint64 `json:"limit"`    // of these, all but the first of each source
+	Dark     uint64 `json:"dark"`          // to ports that nobody serves, of sources in the dark
+	Fence    uint64 `json:"fence"`         // that begin something, of fenced sources
+	Block    uint64 `json:"block"`         // of blocked sources
+	Door     uint64 `json:"door"`          // to served ports, refused for how they are made
+	Unwanted uint64 `json:"unwanted"`      // to ports that nobody serves, ordinary life left out
+	Limit    uint64 `json:"limit"`         // of these, all but the first of each source
+	Served   uint64 `json:"served"`        // that begin something at ports that are served
+	Before   uint64 `json:"served_before"` // of these, kept off for what their source did before
+
+	fencedBefore uint64 // of Before, by fences
 
 	sources map[netip.Addr]struct{} // of unwanted packets, maxReacted at most
 }
@@ -66,11 +70,15 @@ func (s *side) drop(p *probe.Probe) (unseen, dropped bool) {
 
 // served judges a packet that begins something at a port that is served.
 func (s *side) served(p *probe.Probe) {
+	s.kept.Served++
 	switch e := s.engine; {
 	case e.InForce(engine.Block, p.Source, p.At):
 		s.kept.Block++
+		s.kept.Before++
 	case e.InForce(engine.Fence, p.Source, p.At):
 		s.kept.Fence++
+		s.kept.Before++
+		s.kept.fencedBefore++
 	case s.config.Door.Raw == config.DoorDrop && probe.RawSYN(p):
 		s.kept.Door++
 	}

@@ -34,6 +34,8 @@ func TestRunSummary(t *testing.T) {
 	for _, want := range []string{
 		"9 packets in 1 file, over 8µs from 2023-11-14 22:13:20",
 		"\n        9  probe  to a watched port that serves nobody\n", "\n        5  of a blocked source\n", "\n        3  not above the trigger\n",
+		"\n      9  -        unwanted: ", "\n      5  55.6 %   of these kept off by picket: dark 0, fence 0, block 5\n",
+		"\nof all sources 0 went dark, 0 were fenced, 1 blocked\n",
 		"\nSOURCE       ACTION  FOR  ", "\n203.0.113.1  block   5m   ",
 	} {
 		if !strings.Contains(got, want) {

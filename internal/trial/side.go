@@ -43,7 +43,7 @@ type side struct {
 type reacted struct {
 	first, last event.Event
 	times       int
-	blocked     bool          // not merely told of, or the command run
+	did         uint8         // bit set over what was done, by engine.Action
 	whole       time.Duration // of all reactions
 }
 
@@ -105,7 +105,7 @@ func (s *side) observe(p *probe.Probe) (d engine.Decision, dropped bool) {
 		s.tell(describe.Pattern(p, ev, &d))
 	}
 	if d.Action != engine.None {
-		s.react(e.SourceOf(p.Source), ev)
+		s.react(e.SourceOf(p.Source), ev, d.Action)
 	}
 	if d.Action != engine.None || !d.NewPattern {
 		s.tell(ev)
@@ -113,7 +113,7 @@ func (s *side) observe(p *probe.Probe) (d engine.Decision, dropped bool) {
 	return d, dropped
 }
 
-func (s *side) react(source netip.Prefix, ev event.Event) {
+func (s *side) react(source netip.Prefix, ev event.Event, did engine.Action) {
 	x := s.reacted[source]
 	if x == nil {
 		if len(s.order) >= maxReacted {
@@ -124,9 +124,11 @@ func (s *side) react(source netip.Prefix, ev event.Event) {
 		s.reacted[source] = x
 		s.order = append(s.order, x)
 	}
-	if ev.Action == engine.Block.String() && !x.blocked {
-		x.blocked = true
-		s.blocked++
+	if ev.Action == did.String() { // not merely told, in a dry run
+		if did == engine.Block && x.did>>engine.Block&1 == 0 {
+			s.blocked++
+		}
+		x.did |= 1 << did
 	}
 	x.last = ev
 	x.times++

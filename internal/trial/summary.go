@@ -92,6 +92,7 @@ func (s *side) print(out io.Writer, r replayResult) {
 		patterns[name] = uint64(n)
 	}
 	printCounts(out, "TIMES", "PATTERN", patterns)
+	s.printWorth(out)
 	s.printReacted(out)
 }
 
@@ -126,14 +127,23 @@ func printTrapped(out io.Writer, r replayResult) {
 		show.Plural(r.Asked, "connection"), r.Trapped, were)
 }
 
-// printReacted lists who was reacted to.
+// mostListed is how many sources are listed; JSON has the event of each.
+const mostListed = 50
+
+// printReacted lists who was reacted to, and of many the busiest.
 func (s *side) printReacted(out io.Writer) {
 	if len(s.order) == 0 {
 		fmt.Fprintln(out, "\nnobody would have been blocked")
 		return
 	}
 	t := show.Table{Head: []string{"SOURCE", "ACTION", "FOR", "TIMES", "PROBES", "PORTS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "REACTED", "KNOWN", "FROM"}}
-	for _, x := range s.order {
+	list := s.order
+	if len(list) > mostListed {
+		list = slices.SortedStableFunc(slices.Values(list), func(a, b *reacted) int {
+			return cmp.Compare(b.last.Probes, a.last.Probes)
+		})[:mostListed]
+	}
+	for _, x := range list {
 		ev := x.last
 		t.Add(ev.Source, ev.Action, config.Duration(ev.For).String(), strconv.Itoa(x.times), strconv.FormatUint(uint64(ev.Probes), 10), strconv.FormatUint(uint64(ev.PortsSeen), 10),
 			ev.Pattern, ev.Technique, ev.Tool, map[bool]string{true: "yes", false: "no"}[ev.Proven], x.first.Time.UTC().Format("2006-01-02 15:04:05.000"),
@@ -141,6 +151,9 @@ func (s *side) printReacted(out io.Writer) {
 	}
 	fmt.Fprintln(out)
 	t.Print(out)
+	if n := len(s.order) - len(list); n > 0 {
+		fmt.Fprintf(out, "not listed: %s with fewer probes; --json has them all\n", show.Plural(n, "source"))
+	}
 	if s.more > 0 {
 		fmt.Fprintf(out, "not listed: %s to sources beyond the first %d\n", show.Plural(s.more, "reaction"), maxReacted)
 	}
