@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ var errNotBound = errors.New("the group is not bound")
 // (include/uapi/linux/netfilter/nfnetlink_log.h).
 const (
 	configMessage = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG<<8 | 1) // NFULNL_MSG_CONFIG
+	logMessage    = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG << 8)   // NFULNL_MSG_PACKET
 	configCommand = 1                                                // NFULA_CFG_CMD
 	commandBind   = 1                                                // NFULNL_CFG_CMD_BIND
 	commandUnbind = 2                                                // NFULNL_CFG_CMD_UNBIND
@@ -56,11 +58,18 @@ type kept struct {
 	answer *netlink.Message  // to the request just sent
 	early  []netlink.Message // log messages that overtook the answer to a bind
 	buffer []byte
+
+	messages []netlink.Message // of the datagram in buffer
+
+	// deliver, if not nil, gets the body of each log message, which is valid until
+	// it returns, and go-nflog does not. That library makes some 20 objects of a
+	// message, of which five are wanted.
+	deliver func(body []byte)
 }
 
 // dial opens a netfilter netlink socket, in the network namespace of the
 // calling thread, that go-nflog may configure afresh. For ended, see adopt.
-func dial(ended func()) (*netlink.Conn, error) {
+func dial(ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	s, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open netfilter netlink socket: %w", err)
@@ -68,7 +77,7 @@ func dial(ended func()) (*netlink.Conn, error) {
 	if err := s.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, errors.Join(fmt.Errorf("bind netfilter netlink socket: %w", err), s.Close())
 	}
-	return connect(s, false, ended)
+	return connect(s, false, ended, deliver)
 }
 
 // adopt takes over f, a netfilter netlink socket on which an earlier process
@@ -78,7 +87,7 @@ func dial(ended func()) (*netlink.Conn, error) {
 //
 // ended is called once, when go-nflog's reading has ended and all that it read
 // was handed on; Close of go-nflog does not wait for that.
-func adopt(f *os.File, group uint16, ended func()) (*netlink.Conn, error) {
+func adopt(f *os.File, group uint16, ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	s, err := socket.FileConn(f, "netlink")
 	if err != nil {
 		return nil, fmt.Errorf("adopt nflog socket: %w", err)
@@ -86,15 +95,15 @@ func adopt(f *os.File, group uint16, ended func()) (*netlink.Conn, error) {
 	if err := check(s, group); err != nil {
 		return nil, errors.Join(fmt.Errorf("adopt nflog socket: %w", err), s.Close())
 	}
-	return connect(s, true, ended)
+	return connect(s, true, ended, deliver)
 }
 
-func connect(s *socket.Conn, bound bool, ended func()) (*netlink.Conn, error) {
+func connect(s *socket.Conn, bound bool, ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	id, err := portID(s)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return netlink.NewConn(&kept{Conn: s, bound: bound, ended: ended, buffer: make([]byte, maxDatagram)}, id), nil
+	return netlink.NewConn(&kept{Conn: s, bound: bound, ended: ended, deliver: deliver, buffer: make([]byte, maxDatagram)}, id), nil
 }
 
 // check refuses what is not a netfilter netlink socket, and one that cannot
@@ -216,7 +225,9 @@ func (k *kept) bind(m netlink.Message) error {
 	return nil
 }
 
-// Receive returns the messages of one datagram, in memory of their own.
+// Receive returns messages that are not delivered, and so returns when there are
+// any or reading ends. Without deliver they are those of one datagram, in memory
+// of their own; else they are valid until the next call.
 func (k *kept) Receive() ([]netlink.Message, error) {
 	if k.answer != nil {
 		m := *k.answer
@@ -226,9 +237,33 @@ func (k *kept) Receive() ([]netlink.Message, error) {
 	if len(k.early) > 0 {
 		ms := k.early
 		k.early = nil
-		return ms, nil
+		if ms = k.hand(ms); len(ms) > 0 {
+			return ms, nil
+		}
 	}
-	return k.receive()
+	for {
+		ms, err := k.receive()
+		if err == nil {
+			ms = k.hand(ms)
+		}
+		if err != nil || len(ms) > 0 {
+			return ms, err
+		}
+	}
+}
+
+// hand delivers log messages, and returns the others.
+func (k *kept) hand(ms []netlink.Message) []netlink.Message {
+	if k.deliver == nil {
+		return ms
+	}
+	return slices.DeleteFunc(ms, func(m netlink.Message) bool {
+		if m.Header.Type != logMessage || len(m.Data) < nfgenLength {
+			return false
+		}
+		k.deliver(m.Data[nfgenLength:])
+		return true
+	})
 }
 
 // ReceiveIter is Receive as an iterator.
@@ -257,12 +292,16 @@ func (k *kept) receive() ([]netlink.Message, error) {
 	if flags&unix.MSG_TRUNC != 0 {
 		return nil, fmt.Errorf("datagram of more than %d bytes", maxDatagram)
 	}
-	return split(append([]byte(nil), k.buffer[:n]...))
+	if k.deliver != nil && k.bound {
+		k.messages, err = split(k.messages[:0], k.buffer[:n])
+		return k.messages, err
+	}
+	return split(nil, append([]byte(nil), k.buffer[:n]...))
 }
 
-// split cuts a datagram into its messages, whose data are slices of b.
-func split(b []byte) ([]netlink.Message, error) {
-	var ms []netlink.Message
+// split cuts a datagram into its messages, whose data are slices of b, and appends
+// them to ms.
+func split(ms []netlink.Message, b []byte) ([]netlink.Message, error) {
 	for len(b) >= unix.SizeofNlMsghdr {
 		var m netlink.Message
 		length := int(binary.NativeEndian.Uint32(b))

@@ -79,7 +79,7 @@ func TestAdoptRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer null.Close()
-		if _, err := adopt(null, adoptGroup, nil); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		if _, err := adopt(null, adoptGroup, nil, nil); err == nil || !strings.Contains(err.Error(), "not a socket") {
 			t.Errorf("a file: %v", err)
 		}
 		for _, s := range []struct {
@@ -95,7 +95,7 @@ func TestAdoptRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := os.NewFile(uintptr(fd), "other")
-			_, err = adopt(f, adoptGroup, nil)
+			_, err = adopt(f, adoptGroup, nil, nil)
 			if err == nil || !strings.Contains(err.Error(), s.want) {
 				t.Errorf("domain %d, protocol %d: %v", s.domain, s.protocol, err)
 			}
@@ -113,7 +113,7 @@ func FuzzSplit(f *testing.F) {
 	f.Add([]byte{17, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})
 	f.Add([]byte{255, 255, 255, 255, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ms, err := split(b)
+		ms, err := split(nil, b)
 		total := 0
 		for _, m := range ms {
 			total += unix.SizeofNlMsghdr + len(m.Data)
@@ -170,7 +170,7 @@ func open(t *testing.T, con *netlink.Conn) (stop func()) {
 // bindingProcess binds the group, hands a copy of its socket out as it would
 // to systemd, and reads until its own socket's other side is shut.
 func bindingProcess(t *testing.T) {
-	con, err := dial(func() {})
+	con, err := dial(func() {}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func bindingProcess(t *testing.T) {
 
 // adoptingProcess takes descriptor 3 over and reads until it is killed.
 func adoptingProcess(t *testing.T) {
-	con, err := adopt(os.NewFile(3, "nflog"), adoptGroup, func() {})
+	con, err := adopt(os.NewFile(3, "nflog"), adoptGroup, func() {}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

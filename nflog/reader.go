@@ -17,7 +17,6 @@ import (
 	"github.com/mdlayher/netlink"
 
 	"picket/internal/modules"
-	"picket/internal/packet"
 	"picket/internal/probe"
 )
 
@@ -67,6 +66,7 @@ type Reader struct {
 	seq    uint32
 	seen   bool // seq is valid
 	stats  counters
+	lanes  map[string]lane // by prefix
 
 	refused error // why the stored socket is of no use
 }
@@ -98,7 +98,7 @@ func Open(cfg Config, emit func(p probe.Probe, raw []byte), fail func(error)) (*
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", modules.Explain(err, modules.Log()))
 	}
-	r := &Reader{conn: conn, emit: emit, fail: fail, done: make(chan struct{}), beat: cfg.Beat, alive: cfg.Alive}
+	r := &Reader{conn: conn, emit: emit, fail: fail, done: make(chan struct{}), lanes: map[string]lane{}, beat: cfg.Beat, alive: cfg.Alive}
 	r.over, r.cancel = context.WithCancel(context.Background())
 	err = r.connect(cfg)
 	if err == nil {
@@ -118,14 +118,14 @@ func (r *Reader) connect(cfg Config) error {
 	}
 	ended := sync.OnceFunc(func() { close(r.done) })
 	if cfg.Stored != nil {
-		con, err := adopt(cfg.Stored, cfg.Group, ended)
+		con, err := adopt(cfg.Stored, cfg.Group, ended, r.take)
 		if err == nil {
 			r.conn.Con = con
 			return nil
 		}
 		r.refused = err
 	}
-	con, err := dial(ended)
+	con, err := dial(ended, r.take)
 	if err == nil {
 		r.conn.Con = con
 	}
@@ -221,25 +221,28 @@ func (r *Reader) failed(err error) int {
 	return 1
 }
 
-// hook is called for each message.
-func (r *Reader) hook(a gonflog.Attribute) int {
+// take is called for each log message.
+func (r *Reader) take(body []byte) {
 	if n := r.stats.messages.Add(1); n%64 == 0 && r.beat > 0 {
 		if now := time.Now(); now.Sub(r.last) > r.beat { // there is no end of messages
 			r.alive()
 			r.arm(now)
 		}
 	}
-	if a.Seq != nil {
-		r.count(*a.Seq)
+	m := readMessage(body)
+	if m.numbered {
+		r.count(m.sequence)
 	}
-	p, ok := probeOf(&a)
+	p, ok := r.probeOf(&m)
 	if !ok {
 		r.stats.garbage.Add(1)
-		return 0
+		return
 	}
-	r.emit(p, *a.Payload)
-	return 0
+	r.emit(p, m.payload)
 }
+
+// hook is for messages that were not delivered, which none is.
+func (r *Reader) hook(gonflog.Attribute) int { return 0 }
 
 // count adds the messages between the last sequence number and this one. The
 // numbers have 32 bits and wrap.
@@ -248,43 +251,4 @@ func (r *Reader) count(seq uint32) {
 		r.stats.lost.Add(uint64(gap))
 	}
 	r.seq, r.seen = seq, true
-}
-
-// probeOf makes a probe of a message, if it is one.
-func probeOf(a *gonflog.Attribute) (probe.Probe, bool) {
-	if a.Payload == nil || a.Prefix == nil {
-		return probe.Probe{}, false
-	}
-	// The rule's prefix is the mode, with "bulk" for the lane that is batched, or
-	// "over" for a source that sends more than is mirrored of it.
-	name, lane, _ := strings.Cut(*a.Prefix, " ")
-	mode, ok := probe.ParseMode(name)
-	if !ok {
-		return probe.Probe{}, false
-	}
-	var p packet.Packet
-	if packet.Decode(*a.Payload, &p) != packet.OK {
-		return probe.Probe{}, false
-	}
-	// Packets without a time of their own (locally made ones, at hooks beyond
-	// forward) are of now.
-	at := time.Now()
-	if a.Timestamp != nil {
-		at = *a.Timestamp
-	}
-	var in uint32
-	if a.InDev != nil {
-		in = *a.InDev
-	}
-	if found, ok := p.Probe(mode, at.UnixNano(), in); ok {
-		found.Over = lane == "over"
-		return found, true
-	}
-	if p.Has&packet.HasAddresses == 0 {
-		return probe.Probe{}, false
-	}
-	// More extension headers than snaplen bytes hold hide the port from us,
-	// and not from the rule that found it monitored: still a probe, and of a new
-	// port each time as far as we know.
-	return probe.Probe{At: at.UnixNano(), Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: mode, TTL: p.TTL, Interface: in, Unread: true}, true
 }

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+
+package nflog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"picket/internal/packet"
+	"picket/internal/probe"
+)
+
+// The attributes of a log message that are of use, and the sizes of their values
+// (include/uapi/linux/netfilter/nfnetlink_log.h).
+const (
+	attrTimestamp = 3  // NFULA_TIMESTAMP: seconds and microseconds, 8 bytes each
+	attrInDevice  = 4  // NFULA_IFINDEX_INDEV, 4
+	attrPayload   = 9  // NFULA_PAYLOAD
+	attrPrefix    = 10 // NFULA_PREFIX, ended by a zero
+	attrSequence  = 12 // NFULA_SEQ, 4
+)
+
+// A message is what a log message says. Its slices are of the datagram.
+type message struct {
+	payload, prefix []byte
+	at              int64 // nanoseconds since the epoch; 0 without a time
+	in              uint32
+	sequence        uint32
+	numbered        bool
+}
+
+// readMessage reads the attributes of a log message, up to one that does not fit.
+func readMessage(b []byte) (m message) {
+	for len(b) >= unix.SizeofNlAttr {
+		length := int(binary.NativeEndian.Uint16(b))
+		if length < unix.SizeofNlAttr || length > len(b) {
+			break
+		}
+		v := b[unix.SizeofNlAttr:length]
+		switch kind := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER); {
+		case kind == attrPayload:
+			m.payload = v
+		case kind == attrPrefix:
+			m.prefix, _, _ = bytes.Cut(v, []byte{0})
+		case kind == attrTimestamp && len(v) >= 16:
+			seconds, micros := binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:])
+			m.at = time.Unix(int64(seconds), int64(micros)*1000).UnixNano()
+		case kind == attrInDevice && len(v) >= 4:
+			m.in = binary.BigEndian.Uint32(v)
+		case kind == attrSequence && len(v) >= 4:
+			m.sequence, m.numbered = binary.BigEndian.Uint32(v), true
+		}
+		b = b[min(len(b), (length+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1)):]
+	}
+	return m
+}
+
+// A lane is what the prefix of a rule says.
+type lane struct {
+	mode probe.Mode
+	over bool // the source sends more than is mirrored of it
+	ok   bool
+}
+
+// mostLanes is how many prefixes are remembered: the table has some dozen.
+const mostLanes = 64
+
+// laneOf reads the prefix: the mode, with "bulk" for the lane that is batched, or
+// "over".
+func (r *Reader) laneOf(prefix []byte) lane {
+	l, known := r.lanes[string(prefix)]
+	if !known {
+		name, kind, _ := strings.Cut(string(prefix), " ")
+		l.mode, l.ok = probe.ParseMode(name)
+		l.over = kind == "over"
+		if len(r.lanes) >= mostLanes {
+			clear(r.lanes) // of somebody else's rules
+		}
+		r.lanes[string(prefix)] = l
+	}
+	return l
+}
+
+// probeOf makes a probe of a message, if it is one.
+func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
+	l := r.laneOf(m.prefix)
+	if m.payload == nil || !l.ok {
+		return probe.Probe{}, false
+	}
+	var p packet.Packet
+	if packet.Decode(m.payload, &p) != packet.OK {
+		return probe.Probe{}, false
+	}
+	// Packets without a time of their own (locally made ones, at hooks beyond
+	// forward) are of now.
+	at := m.at
+	if at == 0 {
+		at = time.Now().UnixNano()
+	}
+	if found, ok := p.Probe(l.mode, at, m.in); ok {
+		found.Over = l.over
+		return found, true
+	}
+	if p.Has&packet.HasAddresses == 0 {
+		return probe.Probe{}, false
+	}
+	// More extension headers than snaplen bytes hold hide the port from us,
+	// and not from the rule that found it monitored: still a probe, and of a new
+	// port each time as far as we know.
+	return probe.Probe{
+		At: at, Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: l.mode, TTL: p.TTL,
+		Interface: m.in, Unread: true,
+	}, true
+}

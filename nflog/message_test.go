@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+
+package nflog
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/netlink"
+
+	"picket/internal/probe"
+)
+
+// syn is an IPv4 packet from 192.0.2.9 to port 23 of 192.0.2.1.
+var syn = []byte{
+	0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 9, 192, 0, 2, 1,
+	0x9c, 0x40, 0, 23, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, 2, 4, 0, 0, 0, 0, 0,
+}
+
+// body makes a log message as the kernel does (net/netfilter/nfnetlink_log.c,
+// __build_packet_message).
+func body(t testing.TB, prefix string, payload []byte) []byte {
+	t.Helper()
+	e := netlink.NewAttributeEncoder()
+	e.Bytes(1, []byte{8, 0, 1, 0})
+	e.Bytes(attrPrefix, append([]byte(prefix), 0))
+	e.Bytes(attrInDevice, binary.BigEndian.AppendUint32(nil, 3))
+	e.Bytes(8, []byte{0, 6, 0, 0, 2, 0, 0, 0, 0, 1, 0, 0}) // NFULA_HWADDR
+	at := binary.BigEndian.AppendUint64(nil, 1_700_000_000)
+	e.Bytes(attrTimestamp, binary.BigEndian.AppendUint64(at, 250_000))
+	e.Bytes(attrSequence, binary.BigEndian.AppendUint32(nil, 77))
+	e.Bytes(attrPayload, payload)
+	b, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestReadMessage(t *testing.T) {
+	r := &Reader{lanes: map[string]lane{}}
+	for _, test := range []struct {
+		prefix string
+		mode   probe.Mode
+		over   bool
+	}{{"advanced", probe.Advanced, false}, {"stealth bulk", probe.Stealth, false}, {"advanced over", probe.Advanced, true}} {
+		m := readMessage(body(t, test.prefix, syn))
+		if !m.numbered || m.sequence != 77 || string(m.payload) != string(syn) {
+			t.Fatalf("%+v", m)
+		}
+		p, ok := r.probeOf(&m)
+		want := time.Unix(1_700_000_000, 250_000_000).UnixNano()
+		if !ok || p.Mode != test.mode || p.Over != test.over || p.Port != 23 || p.At != want || p.Interface != 3 ||
+			p.Source.String() != "192.0.2.9" {
+			t.Errorf("%s: %+v, %v", test.prefix, p, ok)
+		}
+	}
+	for prefix, payload := range map[string][]byte{"of another": syn, "": syn, "advanced": {0x45}, "stealth": nil} {
+		m := readMessage(body(t, prefix, payload))
+		if p, ok := r.probeOf(&m); ok {
+			t.Errorf("%q with %d bytes: %+v", prefix, len(payload), p)
+		}
+	}
+	for i := range 3 * mostLanes {
+		r.laneOf([]byte{byte(i), 'x'})
+	}
+	if len(r.lanes) > mostLanes {
+		t.Errorf("%d prefixes are remembered", len(r.lanes))
+	}
+}
+
+// Nothing is made of a message that would have to be collected.
+func TestTakeAllocatesNothing(t *testing.T) {
+	b := body(t, "advanced", syn)
+	got := 0
+	r := &Reader{lanes: map[string]lane{}, emit: func(p probe.Probe, raw []byte) { got += len(raw) }}
+	if n := testing.AllocsPerRun(100, func() { r.take(b) }); n > 0 {
+		t.Errorf("%v allocations a message", n)
+	}
+	if got == 0 || r.stats.garbage.Load() > 0 {
+		t.Errorf("%d bytes, %+v", got, r.Stats())
+	}
+}
+
+// FuzzReadMessage reads any bytes: what comes out lies inside what went in.
+func FuzzReadMessage(f *testing.F) {
+	f.Add(body(f, "advanced", syn))
+	f.Add([]byte{4, 0, 9, 0, 255, 255, 9, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := readMessage(b)
+		if len(m.payload)+len(m.prefix) > 2*len(b) {
+			t.Errorf("%d and %d bytes of %d", len(m.payload), len(m.prefix), len(b))
+		}
+		r := &Reader{lanes: map[string]lane{}}
+		r.probeOf(&m)
+	})
+}
+
+func BenchmarkTake(b *testing.B) {
+	m := body(b, "advanced", syn)
+	r := &Reader{lanes: map[string]lane{}, emit: func(probe.Probe, []byte) {}}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.take(m)
+	}
+}
+
+// The reader hands on what the kernel logs, in order, from before the first read on.
+func TestReader(t *testing.T) {
+	ns := newNamespace(t, "reader")
+	run(t, `table inet more {
+		chain input {
+			type filter hook input priority filter - 1
+			udp dport 9 log group 4712 prefix "stealth bulk" queue-threshold 16
+		}
+	}`, "ip", "netns", "exec", ns.name, "nft", "-f", "-")
+	got := make(chan probe.Probe, 1000)
+	var r *Reader
+	ns.do(t, func() {
+		var err error
+		r, err = Open(Config{Group: 4712, Snaplen: 128, Buffer: 1 << 20}, func(p probe.Probe, raw []byte) {
+			if len(raw) < 28 {
+				t.Errorf("%d bytes", len(raw))
+			}
+			got <- p
+		}, func(err error) { t.Error(err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	const probes = 300
+	ns.probe(t, probes)
+	for i := range probes {
+		select {
+		case p := <-got:
+			if p.Port != 9 || p.Mode != probe.Stealth || time.Since(time.Unix(0, p.At)) > time.Minute {
+				t.Fatalf("probe %d: %+v", i, p)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%d of %d probes", i, probes)
+		}
+	}
+	r.Close()
+	if s := r.Stats(); s.Messages != probes || s.Lost != 0 || s.Garbage != 0 {
+		t.Errorf("%+v", s)
+	}
+}
