@@ -3,11 +3,15 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/control"
+	"picket/internal/explain"
 	"picket/internal/show"
 	"picket/internal/top"
 )
@@ -15,10 +19,11 @@ import (
 func topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
-		Short: "Show live what happens: counters, busiest sources, blocks",
+		Short: "Show live what happens: counters, busiest sources, blocks, and act on them",
 		Long: "Show what happens, every two seconds until q or Ctrl-C: what the daemon has counted,\n" +
-			"the busiest of the sources seen last, and the latest blocks with what they drop.\n" +
-			"Where standard output is no terminal it is shown once.",
+			"the busiest of the sources seen last, the blocks with what they drop, and what has\n" +
+			"changed. Keys sort, filter, explain, block, unblock and allow; ? lists them.\n" +
+			"Where standard output or input is no terminal it is shown once.",
 		Args: takes(),
 	}
 	asJSON := jsonFlag(cmd)
@@ -32,11 +37,47 @@ func topCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), v.Answer())
 		}
-		size, ok := show.Terminal(cmd.OutOrStdout())
-		if !ok {
+		_, shown := show.Terminal(cmd.OutOrStdout())
+		if _, typed := show.Terminal(os.Stdin); !shown || !typed {
 			return v.Print(cmd.OutOrStdout())
 		}
-		return v.Live(size)
+		return v.Live(top.Actions{Explain: explained, Do: do})
 	})
 	return cmd
+}
+
+// explained is what "picket explain" prints of a source.
+func explained(source string, width int) (string, error) {
+	x := new(control.Explanation)
+	if err := control.Call(control.Path(), control.Request{Command: "explain", Source: source}, x); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err := explain.Print(&b, x, width)
+	return b.String(), err
+}
+
+// do does to a source what the command of that name does, and returns what it
+// prints. Who is connected is not blocked: that takes a longer look.
+func do(command, source string) (string, error) {
+	var b strings.Builder
+	scratch := new(cobra.Command)
+	scratch.SetOut(&b)
+	r := control.Request{Command: command, Sources: []string{source}}
+	done, kept := command+"ed", ""
+	switch command {
+	case "block":
+		var connected []string
+		if err := control.Call(control.Path(), control.Request{Command: "connected", Sources: r.Sources}, &connected); err != nil {
+			return "", err
+		}
+		if doubts(r.Sources, connected, os.Getenv("SSH_CONNECTION")) != "" {
+			return "", errors.New(source + " is connected to this host: \"picket block " + source + "\" does it all the same")
+		}
+		r.For, r.Reason, kept = "1h", "blocked by hand", "blocked"
+	case "allow":
+		r.For, kept = "2h", "allowed"
+	}
+	err := order(scratch, r, done, kept)
+	return b.String(), err
 }

@@ -35,27 +35,3 @@ func Width(out io.Writer) int {
 	width, _ := size()
 	return width
 }
-
-// Interrupt is the key that [Keys] hands over for Ctrl-C, which sends no signal
-// in raw mode.
-const Interrupt = 3
-
-// Keys has the terminal hand over keys as they are pressed, and not show them;
-// restore undoes that. Without a terminal there are no keys.
-func Keys(f *os.File) (keys <-chan byte, restore func()) {
-	c := make(chan byte)
-	before, err := term.MakeRaw(int(f.Fd()))
-	if err != nil {
-		return c, func() {}
-	}
-	go func() { // until the process ends
-		var b [1]byte
-		for {
-			if _, err := f.Read(b[:]); err != nil {
-				return
-			}
-			c <- b[0]
-		}
-	}()
-	return c, func() { _ = term.Restore(int(f.Fd()), before) }
-}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,45 +57,5 @@ func TestTerminalSize(t *testing.T) {
 	defer null.Close()
 	if n := Width(null) + Width(new(strings.Builder)); n != 0 {
 		t.Errorf("what is no terminal has %d columns", n)
-	}
-}
-
-// A key comes as it is pressed, without Enter; Ctrl-C is one too; afterwards the
-// terminal is as before.
-func TestKeys(t *testing.T) {
-	user, screen := terminal(t)
-	before, err := unix.IoctlGetTermios(int(screen.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, restore := Keys(screen)
-	if _, err := user.Write([]byte{'q', Interrupt}); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []byte{'q', Interrupt} {
-		select {
-		case got := <-keys:
-			if got != want {
-				t.Errorf("key %d, want %d", got, want)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("no key comes")
-		}
-	}
-	restore()
-	if after, err := unix.IoctlGetTermios(int(screen.Fd()), unix.TCGETS); err != nil || *after != *before {
-		t.Errorf("%v: %+v, before %+v", err, after, before)
-	}
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	none, restore := Keys(null)
-	restore()
-	select {
-	case k := <-none:
-		t.Errorf("key %d of no terminal", k)
-	default:
 	}
 }

@@ -4,50 +4,101 @@ package top
 
 import (
 	"context"
-	"fmt"
-	"os"
+	"errors"
 	"os/signal"
 	"syscall"
 	"time"
 
-	"picket/internal/show"
+	tea "github.com/charmbracelet/bubbletea"
 )
 
 // refresh is how often the daemon is asked.
 const refresh = 2 * time.Second
 
-// Live shows it on the terminal of standard output, whose size is asked before
-// each look, until q, Ctrl-C or a signal.
-func (v *View) Live(size func() (width, height int)) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+// framesASecond bounds how often the screen is drawn, over slow lines too.
+const framesASecond = 15
+
+// Live shows it on the terminal until q, Ctrl-C or a signal, and gives the
+// terminal back as it was, after a panic too.
+func (v *View) Live(a Actions) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGHUP)
 	defer stop()
-	resized := make(chan os.Signal, 1)
-	signal.Notify(resized, syscall.SIGWINCH)
-	defer signal.Stop(resized)
 	// Stopped, it would leave the terminal as it is now.
 	signal.Ignore(syscall.SIGTSTP)
 	defer signal.Reset(syscall.SIGTSTP)
-	keys, restore := show.Keys(os.Stdin)
-	defer restore()
-	// The other screen, without cursor; and back.
-	fmt.Print("\x1b[?1049h\x1b[?25l")
-	defer fmt.Print("\x1b[?25h\x1b[?1049l")
-	tick := time.NewTicker(refresh)
-	defer tick.Stop()
-	for {
-		if err := v.draw(os.Stdout, size); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case key := <-keys:
-			if key == 'q' || key == 'Q' || key == show.Interrupt {
-				return nil
-			}
-		case <-resized:
-		case now := <-tick.C:
-			_ = v.Ask(now) // the screen tells
-		}
+	_, err := tea.NewProgram(newScreen(v, a), tea.WithAltScreen(), tea.WithFPS(framesASecond), tea.WithContext(ctx)).Run()
+	if ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
+		return nil
 	}
+	return err
+}
+
+// An Actions is what a person may do about a source. They are called from
+// goroutines of their own.
+type Actions struct {
+	// Explain tells of a source, on so many columns.
+	Explain func(source string, width int) (string, error)
+	// Do blocks, unblocks or allows a source, by the name of the command, and
+	// says what was done.
+	Do func(command, source string) (string, error)
+}
+
+// asked is a new look.
+type asked struct{ view *View }
+
+// explained is the text about a source.
+type explained struct {
+	title, text string
+}
+
+// done is what came of an order.
+type done struct{ said string }
+
+type ticked time.Time
+
+func tick() tea.Cmd { return tea.Tick(refresh, func(t time.Time) tea.Msg { return ticked(t) }) }
+
+// ask looks anew. The view at hand stays as it is meanwhile.
+func (s *screen) ask() tea.Cmd {
+	if s.asking {
+		return nil
+	}
+	s.asking = true
+	next := *s.view
+	if s.changed {
+		next.pause, s.changed = 0, false
+	}
+	return func() tea.Msg {
+		_ = next.Ask(time.Now()) // the screen tells
+		return asked{&next}
+	}
+}
+
+// Init implements tea.Model.
+func (s *screen) Init() tea.Cmd { return tick() }
+
+// Update implements tea.Model.
+func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		s.width, s.height = msg.Width, msg.Height
+	case ticked:
+		return s, tea.Batch(tick(), s.ask())
+	case asked:
+		s.asking = false
+		s.feed.add(s.view, msg.view)
+		s.view = msg.view
+		s.arrange()
+		if s.changed {
+			return s, s.ask()
+		}
+	case explained:
+		s.over(msg.title, msg.text)
+	case done:
+		s.said, s.changed = msg.said, true
+		return s, s.ask()
+	case tea.KeyMsg:
+		return s, s.key(msg)
+	}
+	return s, nil
 }

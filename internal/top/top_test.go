@@ -4,7 +4,6 @@ package top
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -60,39 +59,6 @@ BLOCKED    LEFT   DROPS    /S  PATTERN   WHY
 	for _, want := range []string{"picket is not running", "nobody has probed yet", "nobody is blocked", "probes 180, lost"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q:\n%s", want, got)
-		}
-	}
-}
-
-// TestTopFits: whatever the terminal's size, a screen is no larger.
-func TestTopFits(t *testing.T) {
-	v := watched()
-	for i := range 300 {
-		v.sources = append(v.sources, control.Source{Name: fmt.Sprintf("2001:db8:%x::/48", i), Network: strings.Repeat("n", 99), ASN: 1})
-		v.blocks = append(v.blocks, control.Block{Name: fmt.Sprintf("2001:db8:%x::/48", i), Reason: strings.Repeat("r", 99)})
-	}
-	for _, size := range [][2]int{{80, 24}, {200, 60}, {20, 5}, {1, 1}, {80, 400}} {
-		var out strings.Builder
-		if err := v.draw(&out, func() (int, int) { return size[0], size[1] }); err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(strings.TrimPrefix(out.String(), "\x1b[H"), "\r\n")
-		if len(lines) > size[1] {
-			t.Errorf("%v: %d lines", size, len(lines))
-		}
-		for _, l := range lines {
-			for _, code := range []string{"\x1b[1m", "\x1b[0m", "\x1b[K", "\x1b[J"} {
-				l = strings.ReplaceAll(l, code, "")
-			}
-			if n := len([]rune(l)); n > size[0] {
-				t.Errorf("%v: a line of %d: %q", size, n, l)
-			}
-			if strings.Contains(l, "\x1b") {
-				t.Errorf("%v: %q", size, l)
-			}
-		}
-		if rows := len(lines); size[1] == 24 && rows != 24 {
-			t.Errorf("a terminal of 24 lines is filled with %d", rows)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (v *View) Ask(now time.Time) error {
 		began := time.Now()
 		next.blocks = nil
 		err = v.call("blocks", &next.blocks)
-		next.blocked, next.pause = now, 10*time.Since(began)
+		next.blocked, next.pause = now, 50*time.Since(began)
 	}
 	if err != nil {
 		v.trouble = err
@@ -77,9 +77,12 @@ func (v *View) Answer() Answer {
 // busiest orders the sources by what they sent since the last time, then by
 // what they sent at all.
 func (v *View) busiest() []control.Source {
-	list := slices.Clone(v.sources)
+	list, rates := slices.Clone(v.sources), make(map[string]float64, len(v.sources))
+	for i := range list {
+		rates[list[i].Name] = v.rate(&list[i])
+	}
 	slices.SortFunc(list, func(a, b control.Source) int {
-		return cmp.Or(cmp.Compare(v.rate(&b), v.rate(&a)), cmp.Compare(b.Probes, a.Probes), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(rates[b.Name], rates[a.Name]), cmp.Compare(b.Probes, a.Probes), strings.Compare(a.Name, b.Name))
 	})
 	return list
 }

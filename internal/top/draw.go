@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+
+package top
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"picket/internal/show"
+)
+
+// Lines above the rows of a pane: two of counters, the panes, the table's head.
+// One is below.
+const above, below = 4, 1
+
+// page is how many rows there is room for.
+func (s *screen) page() int { return max(1, s.height-above-below) }
+
+const (
+	bold    = "\x1b[1m"
+	reverse = "\x1b[7m"
+	normal  = "\x1b[0m"
+)
+
+// View implements tea.Model.
+func (s *screen) View() string {
+	var b strings.Builder
+	s.view.counters(&b)
+	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+	for i := range lines {
+		lines[i] = show.Cut(lines[i], s.width)
+	}
+	lines[0] = bold + lines[0] + normal
+	lines = append(lines, s.panesLine())
+	if s.text != nil {
+		lines = append(lines, s.textLines()...)
+	} else {
+		lines = append(lines, s.table()...)
+	}
+	for len(lines) < s.height-below {
+		lines = append(lines, "")
+	}
+	lines = append(lines[:max(0, min(len(lines), s.height-below))], reverse+show.Cut(s.lastLine(), s.width)+normal)
+	return strings.Join(lines, "\n")
+}
+
+// panesLine names the panes, and how the one that is shown is ordered.
+func (s *screen) panesLine() string {
+	var b strings.Builder
+	width := s.width
+	put := func(text, style string) {
+		text = show.Cut(text, width)
+		width -= len([]rune(text))
+		b.WriteString(style + text + normal)
+	}
+	for i, name := range [panes]string{"sources", "blocks", "events"} {
+		style := ""
+		if i == s.pane {
+			style = reverse
+		}
+		put(fmt.Sprintf(" %d %s %d ", i+1, name, s.rowsOf(i)), style)
+	}
+	by := [panes]string{sourceOrders[s.order[sourcePane]%len(sourceOrders)].name, blockOrders[s.order[blockPane]%len(blockOrders)].name, "time"}[s.pane]
+	if s.reverse[s.pane] {
+		by += ", the other way round"
+	}
+	put("  by "+by, "")
+	if s.filter != "" || s.typing {
+		put("  only /"+s.filter, bold)
+	}
+	return b.String()
+}
+
+// table is the head and the rows that there is room for, around the chosen one.
+func (s *screen) table() []string {
+	n, page := s.rows(), s.page()
+	if n == 0 {
+		text := [panes]string{"nobody has probed yet", "nobody is blocked", "nothing has changed yet"}[s.pane]
+		if s.filter != "" {
+			text = "nothing has that text"
+		}
+		return []string{"", show.Cut(text, s.width)}
+	}
+	first := &s.first[s.pane]
+	*first = max(0, min(max(*first, s.chosen()-page+1), s.chosen(), n-1))
+	end := min(n, *first+page)
+	var t *show.Table
+	switch s.pane {
+	case sourcePane:
+		t = s.view.sourceTable(s.sources[*first:end])
+	case blockPane:
+		t = s.view.blockTable(s.blocks[*first:end])
+	default:
+		t = &show.Table{Head: []string{"TIME", "SOURCE", "WHAT"}}
+		for _, c := range s.events[*first:end] {
+			t.Add(c.at.Local().Format(time.TimeOnly), c.source, c.words)
+		}
+	}
+	var b strings.Builder
+	t.Print(&b)
+	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+	for i := range lines {
+		lines[i] = show.Cut(lines[i], s.width)
+	}
+	lines[0] = bold + lines[0] + normal
+	if i := s.chosen() - *first + 1; i < len(lines) {
+		lines[i] = reverse + lines[i] + strings.Repeat(" ", max(0, s.width-len([]rune(lines[i])))) + normal
+	}
+	return lines
+}
+
+// textLines is the part of the text that there is room for.
+func (s *screen) textLines() []string {
+	out := []string{""}
+	for _, line := range s.text[s.textAt:min(len(s.text), s.textAt+s.page())] {
+		out = append(out, show.Cut(strings.ReplaceAll(line, "\t", "    "), s.width))
+	}
+	return out
+}
+
+// lastLine is what is asked, what was done, or which keys there are.
+func (s *screen) lastLine() string {
+	switch {
+	case s.question != nil:
+		return s.question.words
+	case s.typing:
+		return "/" + s.filter + "_   enter keeps it, escape ends it"
+	case s.said != "":
+		return s.said
+	case s.text != nil && s.title != "":
+		return "escape back   arrows scroll   b block   u unblock   a allow"
+	case s.text != nil:
+		return "escape back   arrows scroll"
+	}
+	return "? help  enter explain  b block  u unblock  a allow  / filter  s order  q quit"
+}
