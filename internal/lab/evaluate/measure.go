@@ -152,6 +152,12 @@ func (res *result) judge(t tool, all []sighting) error {
 			if !slices.ContainsFunc(r.sources, x.source.Contains) {
 				continue
 			}
+			if x.network { // of scanners before it: what it sends is dark from its first packet on
+				if !f.blocked {
+					f.blocked, f.blocks = true, max(1, countUntil(arrivals, r.sources, x.at))
+				}
+				continue
+			}
 			f.words = append(f.words, x.words)
 			if !f.told {
 				f.told, f.after = true, countUntil(arrivals, r.sources, x.at)

@@ -37,6 +37,7 @@ type sighting struct {
 	blocked bool   // the tool blocks or fences the source, or would if told to
 	fenced  bool   // only that: its flows live, for ten minutes
 	dark    bool   // it leaves it unanswered at ports that nobody serves
+	network bool   // the source is a network of several
 	words   string // what it said
 }
 
@@ -94,11 +95,9 @@ func (p *picketTool) sightings() ([]sighting, error) {
 		if last, err := time.Parse(time.RFC3339Nano, f["last"]); err == nil {
 			at = last
 		}
-		if source.Bits() < 32 || source.Addr().Is6() && source.Bits() < 64 {
-			continue // a network of scanners is none of them
-		}
+		network := source.Bits() < 32 || source.Addr().Is6() && source.Bits() < 64
 		block, fence, dark := f["event"] == "block", f["action"] == "fence", f["action"] == "dark"
-		all = append(all, sighting{at, source, block && !dark, block && fence, block && dark, strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
+		all = append(all, sighting{at, source, block && !dark, block && fence, block && dark, network, strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
 	}
 	return all, nil
 }
