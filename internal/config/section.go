@@ -226,6 +226,10 @@ func (s *section) duration(key string, to *Duration, lowest, highest string) {
 	if !ok {
 		return
 	}
+	if v == "0s" && lowest == "0s" {
+		*to = 0
+		return
+	}
 	d, err := ParseDuration(v)
 	low, _ := ParseDuration(lowest)
 	high, _ := ParseDuration(highest)
