@@ -129,6 +129,15 @@ func (b *book) counted() {
 	b.ceiling.fits(len(b.by))
 }
 
+// set follows a clock that was set: the remaining times stay what they are, since
+// they are counted by a clock that nobody sets, as the kernel's are.
+func (b *book) set(now time.Time) {
+	for e := range b.all() {
+		e.since, e.until = now.Add(e.since.Sub(now)), now.Add(e.until.Sub(now))
+	}
+	b.changes++
+}
+
 // strike takes a block out.
 func (b *book) strike(e *entry) {
 	heap.Remove(&b.ends, e.index)

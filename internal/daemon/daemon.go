@@ -164,6 +164,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("trap", d.serveTrap),
 		task.New("trap watch", d.watchTrap),
 		task.New("loss teller", d.watchLoss),
+		task.New("clock", d.watchClock),
 		task.New("allowances", d.watchAllowed),
 		task.New("drops", d.watchDrops),
 		task.New("end of the start", settleMemory),

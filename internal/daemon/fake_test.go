@@ -52,6 +52,7 @@ type kernel struct {
 	friends   []host.Friend
 	refused   map[netip.Prefix]bool // blocks that are refused
 	failing   error                 // of every transaction
+	stepped   chan struct{}         // the clock was set
 	peersFail error
 	reads     int
 	onRead    func() // before the blocks are read
@@ -66,7 +67,8 @@ type kernel struct {
 
 func newKernel() *kernel {
 	return &kernel{
-		blocks: map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{}, connected: map[netip.Addr]bool{},
+		stepped: make(chan struct{}),
+		blocks:  map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{}, connected: map[netip.Addr]bool{},
 		others: map[ref]nft.Block{}, refused: map[netip.Prefix]bool{}, changed: make(chan string), hosts: make(chan error),
 	}
 }
@@ -74,8 +76,18 @@ func newKernel() *kernel {
 func (k *kernel) system() *system {
 	return &system{
 		checkKernel: func() error { return nil },
-		claim:       func() (io.Closer, error) { return io.NopCloser(nil), nil },
-		openTable:   func(nft.Config) (table, error) { return k, nil },
+		clock: func(ctx context.Context, stepped func()) error {
+			for {
+				select {
+				case <-k.stepped:
+					stepped()
+				case <-ctx.Done():
+					return nil
+				}
+			}
+		},
+		claim:     func() (io.Closer, error) { return io.NopCloser(nil), nil },
+		openTable: func(nft.Config) (table, error) { return k, nil },
 		openReader: func(_ nflog.Config, emit func(probe.Probe, []byte), _ func(error)) (reader, error) {
 			k.emit = emit
 			return fakeReader{k}, nil

@@ -103,3 +103,21 @@ func (d *daemon) stop(ctx context.Context, why string) {
 		d.journal.Notice("", "%v", err)
 	}
 }
+
+// watchClock has book and engine follow a clock that was set: blocks end when
+// they would have, and say so in the new time.
+func (d *daemon) watchClock(ctx context.Context) error {
+	err := d.system.clock(ctx, func() {
+		list, err := d.orders.clockSet(ctx)
+		if err == nil {
+			err = d.docket.restore(ctx, list...)
+		}
+		if err == nil && len(list) > 0 {
+			d.journal.Notice("", "the clock was set: what is left of %d blocks stays as it is", len(list))
+		}
+	})
+	if err != nil {
+		d.journal.Notice("", "%v: after a step, blocks tell of their end in the old time", err)
+	}
+	return nil
+}

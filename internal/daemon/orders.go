@@ -235,6 +235,17 @@ func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
 	return ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })
 }
 
+// clockSet has the book follow a clock that was set, and returns what is in force.
+func (o *orders) clockSet(ctx context.Context) ([]inForce, error) {
+	return ask(ctx, o.put, func(b *blocker) (out []inForce, err error) {
+		b.book.set(time.Now())
+		for e := range b.book.all() {
+			out = append(out, inForce{e.ref(), e.since, e.until})
+		}
+		return out, nil
+	})
+}
+
 // quiet empties what must not act without a judge.
 func (o *orders) quiet(ctx context.Context, keepTrap bool) error {
 	return o.do(ctx, func(b *blocker) error { return b.table.Quiet(keepTrap) })

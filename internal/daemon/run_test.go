@@ -49,6 +49,24 @@ func TestProbesToBlockToEnd(t *testing.T) {
 	})
 }
 
+// A clock that was set neither prolongs a block nor ends it.
+func TestClockIsSet(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1h"}, "")
+		time.Sleep(20 * time.Minute)
+		r.log.Take()
+		r.kernel.stepped <- struct{}{}
+		synctest.Wait()
+		r.told(1, "the clock was set: what is left of 1 blocks stays as it is")
+		list := r.asks(control.Request{Command: "blocks"}, "").([]control.Block)
+		if len(list) != 1 || list[0].Remaining != 40*60 {
+			t.Errorf("%+v", list)
+		}
+		time.Sleep(40 * time.Minute)
+		r.wants()
+	})
+}
+
 // What a person may ask for, and what is refused with a word that helps.
 func TestByHand(t *testing.T) {
 	friends := func(k *kernel) { k.friends = []host.Friend{{Prefix: prefix("192.0.2.1/32"), Why: "gateway"}} }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"picket/internal/beside"
+	"picket/internal/clock"
 	"picket/internal/host"
 	"picket/internal/probe"
 	"picket/nflog"
@@ -19,6 +20,7 @@ import (
 type system struct {
 	checkKernel func() error
 	claim       func() (io.Closer, error) // the network namespace
+	clock       func(ctx context.Context, stepped func()) error
 	openTable   func(nft.Config) (table, error)
 	openReader  func(nflog.Config, func(probe.Probe, []byte), func(error)) (reader, error)
 	routes      beside.RouteOpener
@@ -79,7 +81,7 @@ type hostState interface {
 // machine is the system that picket runs on.
 func machine() *system {
 	return &system{
-		checkKernel: checkKernel, claim: nflog.Claim, openTable: openTable, openReader: openReader,
+		checkKernel: checkKernel, claim: nflog.Claim, clock: clock.Watch, openTable: openTable, openReader: openReader,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
 		elsewhere: host.Elsewhere,
