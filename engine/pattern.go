@@ -99,13 +99,16 @@ func (e *Engine) name(p *probe.Probe, s *source, slot int, fresh bool, now8 uint
 
 // pattern names what a source's probes are together.
 func (e *Engine) pattern(s *source, now8 uint8, d *Decision) Pattern {
-	own := s.own()
+	own, few := s.own(), certainAfter
+	if e.telling(s, darkLongest) {
+		few = 2
+	}
 	switch {
 	case s.flags&decoyed != 0 && own < patternAt:
 		return Decoy
 	case d.Targets >= patternAt && d.Targets > own && (e.telling(s, suspectAt/2) || d.Targets > e.cfg.Sweep):
 		return Sweep
-	case e.fast(s, e.portsAt(s, patternAt, certainAfter), now8):
+	case e.fast(s, e.portsAt(s, patternAt, few), 1, now8):
 		return PortScan
 	case s.all() >= e.portsAt(s, slowAt, patternAt):
 		return SlowScan
@@ -141,8 +144,9 @@ const manyServices = 25
 const manyRepeats = 10
 
 // fast reports whether so many ports, or more, came faster than slowPace, up to
-// now: whatever came minutes before them makes them no slower.
-func (e *Engine) fast(s *source, ports int, now8 uint8) bool {
+// now: whatever came minutes before them makes them no slower. Times are known to
+// a unit, and doubt is so many of those.
+func (e *Engine) fast(s *source, ports, doubt int, now8 uint8) bool {
 	if s.own() < ports {
 		return false
 	}
@@ -154,12 +158,7 @@ func (e *Engine) fast(s *source, ports int, now8 uint8) bool {
 	}
 	n := 0
 	for units, c := range came[:e.window+1] {
-		n += int(c)
-		most := units + 1 // that this may be
-		if n == 2 {
-			most = units // as likely
-		}
-		if n >= ports && int64(most)<<e.unit < int64(n-1)*slowPace {
+		if n += int(c); n >= ports && int64(units+doubt)<<e.unit < int64(n-1)*slowPace {
 			return true
 		}
 	}
@@ -180,7 +179,7 @@ func (e *Engine) nameReaction(s *source, d *Decision) Pattern {
 		return Decoy
 	case d.Inside < 2:
 		return NoPattern
-	case !e.fast(s, 2, stampOf(e.clock.now>>e.unit)):
+	case !e.fast(s, 2, 0, stampOf(e.clock.now>>e.unit)):
 		return SlowScan
 	}
 	return PortScan
