@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -110,17 +111,23 @@ type differences struct {
 func (b *blocker) agree(list []nft.Block, by string) *differences {
 	now, differ := time.Now(), new(differences)
 	have := make(map[ref]bool, len(list))
+	var longer []nft.Block
 	for i := range list {
 		r := refOf(&list[i])
 		have[r] = true
 		if e := b.book.get(r); e != nil {
 			e.spared = list[i].Spare
+			if left := e.until.Sub(now); isLonger(&list[i], left) {
+				list[i].For = left
+				longer = append(longer, list[i])
+			}
 		}
 		if !b.book.has(r) && list[i].For > 0 {
 			differ.found = append(differ.found, inForce{r, now, now.Add(list[i].For)})
 			b.find(r, list[i].For, by, now)
 		}
 	}
+	b.shorten(longer, by)
 	var gone []*entry
 	for e := range b.book.all() {
 		// An element that is about to end may have ended.
@@ -138,6 +145,31 @@ func (b *blocker) agree(list []nft.Block, by string) *differences {
 		b.end(e, "unblock", reason, now, true)
 	}
 	return differ
+}
+
+// slack is how far book and kernel may be apart: the kernel tells of a time that
+// was left a moment ago.
+const slack = 2 * time.Second
+
+// isLonger reports whether the kernel has a block for longer than it was granted:
+// an element that somebody adds again without a time never ends. What is fenced
+// or in the dark the kernel prolongs by itself.
+func isLonger(x *nft.Block, left time.Duration) bool {
+	return x.Response == nft.Blocked && left > slack && (x.For == 0 || x.For > left+slack)
+}
+
+// shorten has blocks last as long as they were granted.
+func (b *blocker) shorten(list []nft.Block, by string) {
+	for part := range slices.Chunk(list, batch) {
+		if err := b.table.Block(part, func(nft.Response, netip.Prefix) bool { return true }); err != nil {
+			b.journal.Notice("", "%d blocks that were made to last by %s could not be put right: %v", len(part), by, err)
+			return
+		}
+	}
+	if len(list) > 0 {
+		b.journal.Notice("", "%d blocks, the first of %s, were made to last longer by %s: they end when they would have",
+			len(list), event.SourceName(list[0].Source), cmp.Or(by, "somebody"))
+	}
 }
 
 // find books a response that the kernel has, of an earlier run or by somebody.

@@ -215,6 +215,26 @@ func TestTableChanged(t *testing.T) {
 	})
 }
 
+// An element that somebody adds again, for longer than it was granted, ends when
+// it would have.
+func TestElementThatIsMadeToLast(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1h"}, "")
+		r.asks(control.Request{Command: "block", Source: "192.0.2.8", For: "2h"}, "")
+		r.log.Take()
+		r.kernel.with(func() { r.ends[prefix("192.0.2.7/32")] = time.Now().Add(1000 * time.Hour) })
+		r.changed <- "nft"
+		r.wants("192.0.2.7/32", "192.0.2.8/32")
+		r.told(1, "1 blocks, the first of 192.0.2.7, were made to last longer by nft: they end when they would have")
+		time.Sleep(time.Hour + time.Second)
+		r.wants("192.0.2.8/32")
+	})
+	if left := time.Hour; !isLonger(&nft.Block{}, left) || isLonger(&nft.Block{For: left}, left) ||
+		isLonger(&nft.Block{Response: nft.Fenced, For: 2 * left}, left) || isLonger(&nft.Block{}, slack) {
+		t.Error("which block is longer than it was granted")
+	}
+}
+
 // A book that changes while the kernel is read is compared with what is read
 // later, and stands still for it in the end.
 func TestBookChangesWhileKernelIsRead(t *testing.T) {
