@@ -7,11 +7,13 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"picket/internal/journal"
 	"picket/internal/journal/journaltest"
@@ -118,4 +120,23 @@ func TestSlowDisk(t *testing.T) {
 		}
 		close(wake)
 	})
+}
+
+// Blocks of the same reason share its text, and no more texts are looked for than
+// there is room for.
+func TestShare(t *testing.T) {
+	words := make(map[string]string)
+	for i := range 2 * mostWords {
+		k := keptBlock{Reason: strings.Clone("above the trigger"), Evidence: strconv.Itoa(i), Tool: ""}
+		k.share(words)
+		if k.Reason != "above the trigger" || k.Evidence != strconv.Itoa(i) || k.Tool != "" {
+			t.Fatalf("%+v", k)
+		}
+		if first := words[k.Reason]; unsafe.StringData(first) != unsafe.StringData(k.Reason) {
+			t.Fatal("a text of its own")
+		}
+	}
+	if len(words) != mostWords {
+		t.Errorf("%d texts", len(words))
+	}
 }

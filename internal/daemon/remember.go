@@ -45,15 +45,34 @@ func (k *keptBlock) bound(now time.Time) bool {
 	return k.Source.IsValid() && left > 0
 }
 
+// mostWords bounds how many texts are looked for among those that were read.
+const mostWords = 4096
+
+// share has blocks of the same reasons have one text of each: gob makes one for
+// each block.
+func (k *keptBlock) share(words map[string]string) {
+	for _, text := range []*string{
+		&k.Reason, &k.Evidence, &k.Pattern, &k.Technique, &k.Tool, &k.Protocol, &k.Mode, &k.Config, &k.Known, &k.Country,
+	} {
+		if same, ok := words[*text]; ok {
+			*text = same
+		} else if len(words) < mostWords {
+			words[*text] = *text
+		}
+	}
+}
+
 // recall reads the state file and hands it over, part by part, and tells of one
 // that was of no use. lost says that the kernel has none of the blocks.
 func (d *daemon) recall(ctx context.Context, lost bool) error {
 	_, err := stateFile().Load(func(r io.Reader) error {
 		var blocks []keptBlock
+		words := make(map[string]string)
 		for in := gob.NewDecoder(r); ; {
 			var k record
 			err := in.Decode(&k)
 			if k.Block != nil {
+				k.Block.share(words)
 				blocks = append(blocks, *k.Block)
 			}
 			if len(blocks) >= batch || err != nil {
