@@ -143,7 +143,10 @@ func (d *Decision) Evidence() string {
 		return ""
 	}
 	switch {
-	case d.Reason == AboveScore, d.Reason == PartOfNetwork, d.Reason == AlreadyDark:
+	case (d.Reason == AboveScore || d.Reason == PartOfNetwork || d.Reason == AlreadyDark) && (!d.NewPattern || d.Pattern == PortScan):
+		if d.NewPattern {
+			return ports(d.Inside, "different port") + " inside the window; " + d.Weighed()
+		}
 		return d.Weighed()
 	case d.Pattern == Flood:
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
