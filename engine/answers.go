@@ -20,7 +20,7 @@ type answers struct {
 }
 
 type answerer struct {
-	key
+	probe.Key
 	since int64  // when the first came, by the engine's time
 	ports uint64 // bit set over a hash of the ports
 }
@@ -42,13 +42,13 @@ const (
 )
 
 // see books a late answer and tells how to see it.
-func (a *answers) see(k key, p *probe.Probe, now int64, window time.Duration, seed uint64) int {
-	h := k.mix(seed)
+func (a *answers) see(k probe.Key, p *probe.Probe, now int64, window time.Duration, seed uint64) int {
+	h := k.Mix(seed)
 	bucket := a.by[h%uint64(len(a.by)/4)*4:][:4]
 	place := -1
 	for i := range bucket {
 		x := &bucket[i]
-		if x.key == k && now-x.since <= int64(window) {
+		if x.Key == k && now-x.since <= int64(window) {
 			place = i
 			break
 		}
@@ -60,10 +60,10 @@ func (a *answers) see(k key, p *probe.Probe, now int64, window time.Duration, se
 		return lateJudged
 	}
 	x := &bucket[place]
-	if x.key != k || now-x.since > int64(window) {
-		*x = answerer{key: k, since: now}
+	if x.Key != k || now-x.since > int64(window) {
+		*x = answerer{Key: k, since: now}
 	}
-	x.ports |= 1 << (key{hi: uint64(p.Port)}.mix(seed) >> 58)
+	x.ports |= 1 << (probe.Key{Hi: uint64(p.Port)}.Mix(seed) >> 58)
 	most := lateMost
 	if p.Options != 0 {
 		most = lateSegments

@@ -5,90 +5,42 @@ package engine
 import (
 	"net/netip"
 	"time"
+
+	"picket/engine/internal/book"
 )
 
 // blocks is what the engine knows of reactions in force, by what is done and by
 // the address or the IPv6 prefix that they hold for, and of offenders. All of it
 // is bounded, and nothing of it is in the path of a probe that causes no reaction.
 type blocks struct {
-	by        [Actions]*book
-	offenders map[key]offence
-	order     []key // of offenders, a ring
-	turn      int   // its oldest
-	lately    lately
-}
-
-type block struct {
-	since, until int64 // by the engine's time
-	forgeable    bool  // it rests on what anybody can send in that name
-}
-
-type offence struct {
-	count uint32
-	block int64 // when its block ends
-	until int64 // when it is forgotten
+	by        [Actions]*book.Book
+	offenders book.Offenders
+	lately    book.Lately
 }
 
 func (b *blocks) init(seed uint64) {
-	*b = blocks{offenders: make(map[key]offence), lately: lately{seed: seed}}
+	*b = blocks{offenders: book.NewOffenders(), lately: book.NewLately(seed)}
 	for i := range b.by {
-		b.by[i] = newBook()
+		b.by[i] = book.New()
 	}
 }
 
 // get returns the reaction of a kind to a that is in force at a time.
-func (b *blocks) get(kind Action, a netip.Prefix, at int64) (block, bool) {
-	return b.by[kind].get(a, at)
+func (b *blocks) get(kind Action, a netip.Prefix, at int64) (book.Block, bool) {
+	return b.by[kind].Get(a, at)
 }
 
 // end forgets the reaction of a kind to a.
 func (b *blocks) end(kind Action, a netip.Prefix) {
-	if x := b.by[kind].by[a]; x != nil {
-		b.by[kind].remove(x)
-	}
+	b.by[kind].End(a)
 }
 
 // add books a reaction, for which another may make room, which d then names; false
 // means that there are as many as there may be, and all worthier.
-func (e *Engine) add(kind Action, a netip.Prefix, x block, d *Decision) bool {
-	instead, ok := e.blocks.by[kind].add(a, x, e.clock.now, e.cfg.Blocks)
+func (e *Engine) add(kind Action, a netip.Prefix, x book.Block, d *Decision) bool {
+	instead, ok := e.blocks.by[kind].Add(a, x, e.clock.now, e.cfg.Blocks)
 	d.Instead = instead
 	return ok
-}
-
-// offence returns how often k was reacted to, as far as that is remembered.
-func (b *blocks) offence(k key, at int64) int {
-	o, ok := b.offenders[k]
-	if !ok || at >= o.until {
-		return 0
-	}
-	return int(o.count)
-}
-
-// next returns which offence of k a reaction would be. Other addresses of one
-// IPv6 prefix that are reacted to while the first is blocked make no further one:
-// all may be forged at once.
-func (b *blocks) next(k key, at int64) int {
-	n := b.offence(k, at)
-	if n > 0 && at < b.offenders[k].block {
-		return n
-	}
-	return n + 1
-}
-
-// offend remembers an offender, in the place of the oldest one if there are limit.
-func (b *blocks) offend(k key, o offence, limit int) {
-	if _, known := b.offenders[k]; !known {
-		if len(b.order) < limit {
-			b.order = append(b.order, k)
-		} else {
-			b.turn %= len(b.order)
-			delete(b.offenders, b.order[b.turn])
-			b.order[b.turn] = k
-			b.turn++
-		}
-	}
-	b.offenders[k] = o
 }
 
 // Unblock forgets every response to a source and the ports it probed, so that
@@ -124,11 +76,11 @@ func (e *Engine) forget(p netip.Prefix) {
 func (e *Engine) Restore(response Action, p netip.Prefix, since, until time.Time) {
 	from := e.clock.inside(since.UnixNano())
 	b := e.blocks.by[response]
-	if e.blocks.end(response, p.Masked()); len(b.by) < e.cfg.Blocks {
-		b.insert(&entry{source: p.Masked(), block: block{since: from, until: e.clock.inside(until.UnixNano())}})
+	if b.End(p.Masked()); b.Len() < e.cfg.Blocks {
+		b.Put(p.Masked(), book.Block{Since: from, Until: e.clock.inside(until.UnixNano())})
 	}
 	if response == Fence {
-		e.blocks.lately.note(e.keyOf(p.Addr()), from)
+		e.blocks.lately.Note(e.keyOf(p.Addr()), from)
 	}
 }
 

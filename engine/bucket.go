@@ -2,7 +2,7 @@
 
 package engine
 
-import "math/bits"
+import "picket/internal/probe"
 
 // bucketSize is how many records, or traces, make a bucket: those that one
 // source may lie in.
@@ -28,11 +28,4 @@ func (t tags) equal(tag uint8) uint64 {
 }
 
 // tagOf returns the tag of a hash, which is never 0.
-func tagOf(h uint64) uint8 { return max(1, uint8(h*golden>>56)) }
-
-// mix hashes a key with a seed (the folded multiplication of wyhash).
-func (k key) mix(seed uint64) uint64 {
-	hi, lo := bits.Mul64(k.hi^seed^0xa0761d6478bd642f, k.lo^bits.RotateLeft64(seed, 32)^0xe7037ed1a0b428db)
-	hi, lo = bits.Mul64(hi^lo, 0x8ebc6af09c88c6e3)
-	return hi ^ lo
-}
+func tagOf(h uint64) uint8 { return max(1, uint8(h*probe.Golden>>56)) }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"picket/engine/internal/book"
 	"picket/internal/probe"
 )
 
@@ -72,20 +73,20 @@ func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 		length = darkTime(d.Score)
 	}
 	if whole, ok := e.networkDue(p, s, now); ok && by != whole {
-		if _, known := e.blocks.get(Dark, whole, now); !known && e.darkNets.allow(now, minute/darkNetworkRate, minute) {
-			by, b, dark, length = whole, block{}, false, darkDay
+		if _, known := e.blocks.get(Dark, whole, now); !known && e.darkNets.Allow(now, minute/darkNetworkRate, minute) {
+			by, b, dark, length = whole, book.Block{}, false, darkDay
 		}
 	}
-	if dark && b.until-now > (b.until-b.since)/2 {
+	if dark && b.Until-now > (b.Until-b.Since)/2 {
 		if d.Reason == BelowTrigger {
 			d.Reason = AlreadyDark
 		}
 		return
 	}
-	if !e.darks.allow(now, darkEach, darkBurst) {
+	if !e.darks.Allow(now, darkEach, darkBurst) {
 		return
 	}
-	if !e.add(Dark, by, block{since: now, until: now + int64(length), forgeable: true}, d) {
+	if !e.add(Dark, by, book.Block{Since: now, Until: now + int64(length), Forgeable: true}, d) {
 		d.Reason = Full
 		return
 	}
@@ -98,9 +99,9 @@ func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 
 func networkBitsOf(a netip.Addr) int {
 	if a.Is4() {
-		return networkBits4
+		return book.NetworkBits4
 	}
-	return networkBits6
+	return book.NetworkBits6
 }
 
 // darkExtent is what of a source goes dark: all that is one source, but for a
@@ -116,10 +117,10 @@ func (e *Engine) darkExtent(a netip.Addr) netip.Prefix {
 // networkDue books a scanner for its network, and reports whether that is to go
 // dark as one. A network of ours, or with a friend or a connected peer in it, never is.
 func (e *Engine) networkDue(p *probe.Probe, s *source, now int64) (whole netip.Prefix, due bool) {
-	if e.networks.note(s.key, now) < networkAt {
+	if e.networks.Note(s.Key, now) < book.NetworkAt {
 		return whole, false
 	}
-	whole = prefixOfNetwork(p.Source)
+	whole = book.PrefixOfNetwork(p.Source)
 	if whole.Contains(p.Destination) || e.cfg.OnLink.Overlaps(whole) || e.cfg.Spared(whole) || e.cfg.Operators.Overlaps(whole) || e.connected.Overlaps(whole) {
 		return whole, false
 	}

@@ -23,24 +23,24 @@ type decoys struct {
 // A sending is one probe and how many copies of it came.
 type sending struct {
 	flow   uint32
-	at     uint32 // milliseconds of the engine's time
-	first  key    // the source that sent it first
+	at     uint32    // milliseconds of the engine's time
+	first  probe.Key // the source that sent it first
 	copies uint16
 	slot   uint8 // of the port in its record
 }
 
 // copied is what see says of a probe.
 type copied struct {
-	first  key   // who sent it first
-	slot   uint8 // of the port in its record
-	copies int   // how many copies came so far; 0 means that the probe is none
+	first  probe.Key // who sent it first
+	slot   uint8     // of the port in its record
+	copies int       // how many copies came so far; 0 means that the probe is none
 }
 
 // decoyTime is how long after a probe its copies count as such.
 const decoyTime = uint32(time.Second / time.Millisecond)
 
 // see tells whether a probe is a copy of one that another source sent.
-func (d *decoys) see(p *probe.Probe, flow uint64, from key, slot int, now int64) copied {
+func (d *decoys) see(p *probe.Probe, flow uint64, from probe.Key, slot int, now int64) copied {
 	// A datagram and a segment without a sequence number have only their ports
 	// to be told by. Well-known and equal ones are no coincidence: NTP, SIP.
 	if p.Seq == 0 && (p.SourcePort < 1024 || p.SourcePort == p.Port) || p.Technique == probe.Connect {

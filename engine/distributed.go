@@ -52,7 +52,7 @@ func lookOf(p *probe.Probe) uint32 {
 	if p.Protocol == probe.ProtocolTCP {
 		h ^= uint64(p.Length) << 48 // of a datagram it is the payload's, which goes by the port
 	}
-	return uint32(h*golden>>32) | 1
+	return uint32(h*probe.Golden>>32) | 1
 }
 
 // see counts a port that is new to its source, and reports whether the source
@@ -67,8 +67,8 @@ func (d *distributed) see(p *probe.Probe, s *source, slot int, window, now int64
 	if s.live == 2 {
 		c.several++
 	}
-	setBit(&c.sources, (s.hi^s.lo)*golden)
-	setBit(&c.ports, (uint64(p.Port)<<2|uint64(s.classAt(slot)))*golden)
+	setBit(&c.sources, (s.Hi^s.Lo)*probe.Golden)
+	setBit(&c.ports, (uint64(p.Port)<<2|uint64(s.classAt(slot)))*probe.Golden)
 	sources, ports = countBits(&c.sources), countBits(&c.ports)
 	scale, scans := 1, severalScans
 	if p.Protocol != probe.ProtocolTCP {

@@ -4,9 +4,9 @@ package engine
 
 import (
 	"math/bits"
-	"net/netip"
 	"time"
 
+	"picket/engine/internal/book"
 	"picket/internal/probe"
 )
 
@@ -27,19 +27,19 @@ type Engine struct {
 	distributed distributed
 	answers     answers
 	links       links
-	newcomers   surge // sources never seen before
-	scatter     surge // answers to what we never sent
-	tell        pace  // events that are not reactions
-	tellPattern pace  // and of these the names of patterns
-	unproven    rates // blocks of unproven sources
-	fences      rates // and fences
-	darks       pace  // sources that went dark
-	darkNets    pace  // and networks
-	networks    networks
+	newcomers   surge      // sources never seen before
+	scatter     surge      // answers to what we never sent
+	tell        book.Pace  // events that are not reactions
+	tellPattern book.Pace  // and of these the names of patterns
+	unproven    book.Rates // blocks of unproven sources
+	fences      book.Rates // and fences
+	darks       book.Pace  // sources that went dark
+	darkNets    book.Pace  // and networks
+	networks    book.Networks
 	ordinary    ordinary
 	stats       Stats
 	known       map[string]uint64 // probes of each list of cfg.Known
-	ahead       [expectMost]key
+	ahead       [expectMost]probe.Key
 }
 
 // Stats counts what an engine did since it was made.
@@ -64,7 +64,7 @@ func New(cfg Config, seed uint64) (*Engine, error) {
 	}
 	e := &Engine{sources: newTable(cfg.Sources, seed), traces: newTraces(cfg.Sources, seed)}
 	e.blocks.init(seed)
-	e.networks.seed, e.ordinary.seed = seed, seed
+	e.networks, e.ordinary = book.NewNetworks(seed), ordinary{seed: seed}
 	e.configure(cfg)
 	return e, nil
 }
@@ -112,30 +112,6 @@ func (e *Engine) Expect(probes []probe.Probe) {
 	e.sources.expect(e.ahead[:n])
 }
 
-// keyOf returns the source that an address belongs to. Neighbours on a link of
-// ours share their prefix with each other, and with us, so each is a source of
-// its own.
-func (e *Engine) keyOf(a netip.Addr) key { return e.keyIn(a, words(a)) }
-
-// keyIn is keyOf for an address whose words are known.
-func (e *Engine) keyIn(a netip.Addr, w key) key {
-	if a.Is4() {
-		return w
-	}
-	return w.masked(e.prefixOf(a))
-}
-
-// prefixOf returns how many bits of an address are its source's.
-func (e *Engine) prefixOf(a netip.Addr) int {
-	switch {
-	case a.Is4():
-		return 32
-	case a.IsLinkLocalUnicast(), e.cfg.OnLink.Contains(a):
-		return 128
-	}
-	return e.cfg.Prefix6
-}
-
 // keeps reports whether the decision leaves the source where a response holds it.
 func (d *Decision) keeps() bool {
 	return d.Action >= Fence || d.Reason == AlreadyBlocked || d.Reason == AlreadyFenced
@@ -174,9 +150,9 @@ func (e *Engine) reset(at int64) {
 	e.traces.clear()
 	e.blocks.init(e.sources.seed)
 	e.decoys, e.distributed, e.answers, e.links = decoys{}, distributed{}, answers{}, links{}
-	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, pace{}, pace{}, rates{}, rates{}
-	e.darks, e.darkNets = pace{}, pace{}
-	e.networks, e.ordinary = networks{seed: e.sources.seed}, ordinary{seed: e.sources.seed}
+	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, book.Pace{}, book.Pace{}, book.Rates{}, book.Rates{}
+	e.darks, e.darkNets = book.Pace{}, book.Pace{}
+	e.networks, e.ordinary = book.NewNetworks(e.sources.seed), ordinary{seed: e.sources.seed}
 	e.clock = clock{}
 	e.clock.advance(at)
 }
@@ -197,7 +173,7 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	if known != nil && e.listed(known, d) {
 		return
 	}
-	source, target := words(p.Source), words(p.Destination)
+	source, target := probe.Words(p.Source), probe.Words(p.Destination)
 	k := e.keyIn(p.Source, source)
 	above, ordinary := e.alone(p, k, source, target)
 	if d.Reason = ordinary; ordinary != 0 {
@@ -225,7 +201,7 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	}
 	e.compare(p, flow, s, slot, now, d)
 	e.count(p, s, target, d)
-	if source.hi != 0 {
+	if source.Hi != 0 {
 		d.Neighbours = e.neighbours(p, source, now8)
 	}
 	if e.scored() {
@@ -252,7 +228,7 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 
 // alone tells what a probe says by itself, whatever its source did before: that
 // the source is above a limit, or why the probe is let be; 0 for most.
-func (e *Engine) alone(p *probe.Probe, k, source, target key) (above, ordinary Reason) {
+func (e *Engine) alone(p *probe.Probe, k, source, target probe.Key) (above, ordinary Reason) {
 	if p.Over {
 		return OverBudget, 0
 	}
@@ -267,25 +243,6 @@ func (e *Engine) alone(p *probe.Probe, k, source, target key) (above, ordinary R
 		return AboveAnswers, 0
 	}
 	return 0, 0
-}
-
-// recall returns the record of a source, as it is by now, and whether the source
-// was seen in another hour than this one last.
-func (e *Engine) recall(p *probe.Probe, k key, now int64, d *Decision) (s *source, again bool) {
-	s = e.sources.find(k)
-	if s == nil {
-		s = e.admit(p, k, now, d)
-	}
-	if s.flags&answered != 0 && !e.answering(p.Source, k, now) {
-		s.forget()
-		s.flags &^= answered
-	}
-	if now>>e.unit != s.last>>e.unit {
-		e.age(s, now)
-	}
-	again = now/int64(time.Hour) != s.last/int64(time.Hour) && s.probes > 0
-	s.last = now
-	return s, again
 }
 
 // note books the port of a probe and what else it says of its source. A port
@@ -305,7 +262,7 @@ func (e *Engine) note(p *probe.Probe, s *source, now8 uint8, d *Decision) (slot 
 }
 
 // count fills in what of the source's probes counts.
-func (e *Engine) count(p *probe.Probe, s *source, target key, d *Decision) {
+func (e *Engine) count(p *probe.Probe, s *source, target probe.Key, d *Decision) {
 	all, own := s.within(class(p.Protocol))
 	d.Within, d.Copied, d.Inside, d.Targets, d.Ports = own, all-own, s.own(), s.aim(target), s.all()
 	if e.cfg.Decoys == Block {
@@ -315,45 +272,6 @@ func (e *Engine) count(p *probe.Probe, s *source, target key, d *Decision) {
 
 // scored reports whether evidence is weighed.
 func (e *Engine) scored() bool { return e.cfg.Style == Graded && e.cfg.Score == Dark }
-
-// suspect reports whether what a source showed bears that many addresses, or
-// many ports over days, are held against it. Where nothing is weighed, they are.
-func (e *Engine) suspect(s *source) bool { return e.telling(s, suspectAt) }
-
-// exceeded returns which of the limits a source is above, or BelowTrigger.
-// Fresh says that the port is new to the source.
-func (e *Engine) exceeded(s *source, d *Decision, fresh bool) Reason {
-	switch {
-	case d.Within > d.Trigger || d.Trigger == 0:
-		return AboveTrigger
-	case d.Targets > e.cfg.Sweep && e.suspect(s):
-		return AboveSweep
-	case fresh && e.suspect(s) && d.Ports > e.cfg.Slow && d.Ports > d.Inside:
-		// What is all inside the window is the trigger's, and a port that was asked
-		// before is nothing new, however long ago that was.
-		return AboveSlow
-	case d.Within+d.Copied > e.excused(d.Trigger):
-		return AboveCopies
-	case d.Neighbours > linkPorts && d.Within+d.Copied >= patternAt:
-		return AboveLink
-	case d.Pattern == Distributed && (e.cfg.Distributed == Block || e.cfg.Style == Graded):
-		return PartOfScan
-	case d.Pattern == Decoy:
-		return IsDecoy
-	}
-	return BelowTrigger
-}
-
-// excused returns how many ports a source may ask before it does not matter that
-// others sent the same packets: whoever scans can send them himself from a second
-// address. A fence may hit who was named as a decoy, and does not harm him much;
-// for a block it takes twice the trigger, as far as a record can count that.
-func (e *Engine) excused(trigger int) int {
-	if e.cfg.Style == Graded {
-		return trigger
-	}
-	return min(2*trigger, MaxTrigger)
-}
 
 // told decides whether a decision is worth an event: the first probe of a
 // source, then the second, fourth, eighth ..., a new pattern, every reaction;
@@ -368,37 +286,11 @@ func (e *Engine) told(s *source, d *Decision) {
 	if d.NewPattern {
 		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name
 	}
-	if d.Tell && d.Action <= Log && !(d.NewPattern && d.Pattern.Shared()) && !pace.allow(s.last, tellEach, tellBurst) {
+	if d.Tell && d.Action <= Log && !(d.NewPattern && d.Pattern.Shared()) && !pace.Allow(s.last, tellEach, tellBurst) {
 		d.Tell, d.NewPattern = false, false
 		e.stats.Untold++
 	}
 }
-
-// admit makes a record for a source that has none.
-func (e *Engine) admit(p *probe.Probe, k key, now int64, d *Decision) *source {
-	horizon := now - 2*e.half
-	place, old := e.sources.room(k)
-	if old != nil {
-		e.traces.put(old, horizon)
-	}
-	s := e.sources.put(place, k)
-	if p.Technique == probe.Connect {
-		e.sources.saw(place) // once is enough to be worth a trace
-	}
-	if e.traces.used > 0 && e.traces.take(k, s, horizon) {
-		e.sources.saw(place)
-		s.half = e.halfOf(s.last)
-		return s
-	}
-	s.first, s.last, s.half = uint32(now/int64(time.Second)), now, e.halfOf(now)
-	if e.newcomers.add(now, e.cfg.Flood) {
-		d.Pattern, d.NewPattern, d.Sources = Flood, true, e.newcomers.count
-	}
-	return s
-}
-
-// halfOf returns which half of a slow window a time is in.
-func (e *Engine) halfOf(now int64) uint8 { return uint8(now / e.half) }
 
 // scattered counts an answer to what this host never sent.
 func (e *Engine) scattered(now int64, d *Decision) {
@@ -408,46 +300,10 @@ func (e *Engine) scattered(now int64, d *Decision) {
 	}
 }
 
-// age brings the record up to now, by what has gone out of the window and out
-// of the slow window since its last probe.
-func (e *Engine) age(s *source, now int64) {
-	units := now>>e.unit - s.last>>e.unit
-	if s.live > 0 {
-		if units > int64(e.window) {
-			s.rest()
-		} else if s.tire(stampOf(now>>e.unit), e.window); s.live == 0 {
-			s.rest()
-		}
-	}
-	switch now>>(e.unit+6) - s.last>>(e.unit+6) {
-	case 0:
-	case 1:
-		s.targets = [2]uint64{0, s.targets[0]}
-	default:
-		s.targets = [2]uint64{}
-	}
-	switch half := e.halfOf(now); {
-	case half == s.half:
-	case half == s.half+1 && now-s.last <= 2*e.half:
-		s.keep(s.kept)
-		s.kept, s.half = 0, half
-		// How its packets are made is weighed anew, as the ports are that went.
-		s.score /= 2
-		s.marks &^= madeMask | markPeer
-		if s.used == 0 {
-			s.forget()
-		}
-	default:
-		s.forget()
-		s.score, s.marks, s.asked = 0, s.marks&markDark, 0
-		s.half = half
-	}
-}
-
 // compare looks whether other sources sent the same packet. If so, the port
 // says nothing about any of them: one scans, and it cannot be told which.
 func (e *Engine) compare(p *probe.Probe, flow uint64, s *source, slot int, now int64, d *Decision) {
-	c := e.decoys.see(p, flow, s.key, slot, now)
+	c := e.decoys.see(p, flow, s.Key, slot, now)
 	if c.copies == 0 {
 		return
 	}
@@ -463,8 +319,8 @@ func (e *Engine) compare(p *probe.Probe, flow uint64, s *source, slot int, now i
 // Stats returns the counters.
 func (e *Engine) Stats() Stats {
 	s := e.stats
-	s.Sources, s.Evicted, s.Blocks = e.sources.used, e.sources.evicted, len(e.blocks.by[Block].by)
-	s.Fences = len(e.blocks.by[Fence].by)
+	s.Sources, s.Evicted, s.Blocks = e.sources.used, e.sources.evicted, e.blocks.by[Block].Len()
+	s.Fences = e.blocks.by[Fence].Len()
 	s.Traces = e.traces.used
 	return s
 }

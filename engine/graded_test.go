@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"picket/engine/internal/book"
 	"picket/internal/probe"
 )
 
@@ -205,22 +206,22 @@ func TestFenceRate(t *testing.T) {
 
 // TestLately fills the memory of an hour with all that fenceRate lets come.
 func TestLately(t *testing.T) {
-	l := lately{seed: 5}
+	l := book.NewLately(5)
 	now := int64(1_800_000_000) * int64(time.Second)
 	const all = fenceRate * 61
 	for i := range uint32(all) {
-		l.note(words(addr4(i)), now+int64(i)*int64(time.Hour)/all)
+		l.Note(probe.Words(addr4(i)), now+int64(i)*int64(time.Hour)/all)
 	}
 	lost := 0
 	for i := range uint32(all) {
-		if l.free(words(addr4(i)), now+int64(i)*int64(time.Hour)/all+fencePause-int64(2*time.Second)) {
+		if l.Free(probe.Words(addr4(i)), now+int64(i)*int64(time.Hour)/all+book.FencePause-int64(2*time.Second)) {
 			lost++
 		}
 	}
 	if lost > all/500 {
 		t.Errorf("%d of %d were forgotten within the hour", lost, all)
 	}
-	if !l.free(words(addr4(7)), now+2*fencePause) {
+	if !l.Free(probe.Words(addr4(7)), now+2*book.FencePause) {
 		t.Error("remembered for longer than an hour")
 	}
 	t.Logf("%d of %d were forgotten within the hour", lost, all)

@@ -19,11 +19,11 @@ const linkPorts = MaxTrigger
 // neighbours counts a port that a neighbour asked, and returns how many of its
 // kind the addresses of its link asked inside the window; 0 if p is no neighbour's.
 // It is for IPv6 alone.
-func (e *Engine) neighbours(p *probe.Probe, from key, now8 uint8) int {
+func (e *Engine) neighbours(p *probe.Probe, from probe.Key, now8 uint8) int {
 	if e.cfg.Prefix6 == 128 || e.prefixOf(p.Source) != 128 {
 		return 0
 	}
-	s := e.links.of(from.masked(64))
+	s := e.links.of(from.Masked(64))
 	if now := e.clock.now; now>>e.unit != s.last>>e.unit {
 		e.age(s, now)
 		s.last = now
@@ -34,14 +34,14 @@ func (e *Engine) neighbours(p *probe.Probe, from key, now8 uint8) int {
 }
 
 // of returns the record of a link.
-func (l *links) of(k key) *source {
+func (l *links) of(k probe.Key) *source {
 	for i := range l.by {
-		if l.by[i].key == k {
+		if l.by[i].Key == k {
 			return &l.by[i]
 		}
 	}
 	s := &l.by[l.turn%len(l.by)]
 	l.turn++
-	*s = source{key: k}
+	*s = source{Key: k}
 	return s
 }

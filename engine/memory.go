@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"picket/engine/internal/book"
 	"picket/internal/probe"
 )
 
@@ -109,13 +110,12 @@ func (m *Memory) Next(b []byte) (part []byte, more bool) {
 					b = x.append(append(b, traceRecord))
 				}
 			}
-		case at < len(e.blocks.order):
-			k := e.blocks.order[(e.blocks.turn+at)%len(e.blocks.order)] // the oldest first
-			o := e.blocks.offenders[k]
-			b = le.AppendUint64(append(b, offenceRecord), k.hi)
-			b = le.AppendUint64(b, k.lo)
-			b = le.AppendUint32(b, o.count)
-			b = le.AppendUint64(b, uint64(o.until))
+		case at < e.blocks.offenders.Len():
+			k, o := e.blocks.offenders.Ith(at)
+			b = le.AppendUint64(append(b, offenceRecord), k.Hi)
+			b = le.AppendUint64(b, k.Lo)
+			b = le.AppendUint32(b, o.Count)
+			b = le.AppendUint64(b, uint64(o.Until))
 		default:
 			return b, false
 		}
@@ -167,9 +167,9 @@ func (e *Engine) Recall(b []byte) error {
 		case traceRecord:
 			e.recallTrace(record, shift)
 		case offenceRecord:
-			k := key{le.Uint64(record), le.Uint64(record[8:])}
-			o := offence{count: le.Uint32(record[16:]), until: int64(le.Uint64(record[20:])) + shift}
-			e.blocks.offend(k, o, e.cfg.Blocks)
+			k := probe.Key{Hi: le.Uint64(record), Lo: le.Uint64(record[8:])}
+			o := book.Offence{Count: le.Uint32(record[16:]), Until: int64(le.Uint64(record[20:])) + shift}
+			e.blocks.offenders.Note(k, o, e.cfg.Blocks)
 		}
 	}
 	return nil
@@ -188,13 +188,13 @@ func (e *Engine) recallSource(b []byte, shift int64, sameUnits bool) {
 		s.rest()
 	}
 	s.half = e.halfOf(s.last) // the slow window may have been another
-	known := e.sources.find(s.key)
+	known := e.sources.find(s.Key)
 	if known == nil {
-		place, old := e.sources.room(s.key)
+		place, old := e.sources.room(s.Key)
 		if old != nil {
 			e.traces.put(old, s.last-2*e.half)
 		}
-		known = e.sources.put(place, s.key)
+		known = e.sources.put(place, s.Key)
 		if s.probes > 1 || s.used > 1 || s.flags&proven != 0 {
 			e.sources.saw(place)
 		}
@@ -212,7 +212,7 @@ func (e *Engine) recallTrace(b []byte, shift int64) {
 	}
 	t.first += uint32(shift / int64(time.Second))
 	t.last += uint32(shift / int64(time.Second))
-	s := source{key: t.key}
+	s := source{Key: t.Key}
 	t.fill(&s)
 	e.traces.put(&s, s.last-2*e.half)
 }
@@ -236,8 +236,8 @@ func (s *source) sound() bool {
 // append and read keep every field of a source; TestSourceRecord holds them to that.
 func (s *source) append(b []byte) []byte {
 	le := binary.LittleEndian
-	b = le.AppendUint64(b, s.hi)
-	b = le.AppendUint64(b, s.lo)
+	b = le.AppendUint64(b, s.Hi)
+	b = le.AppendUint64(b, s.Lo)
 	b = le.AppendUint64(b, uint64(s.last))
 	for _, r := range s.recent {
 		b = le.AppendUint32(b, r)
@@ -267,7 +267,7 @@ func (s *source) read(b []byte) {
 	u32 := func() (v uint32) { v, b = le.Uint32(b), b[4:]; return v }
 	u16 := func() (v uint16) { v, b = le.Uint16(b), b[2:]; return v }
 	u8 := func() (v uint8) { v, b = b[0], b[1:]; return v }
-	s.hi, s.lo, s.last = u64(), u64(), int64(u64())
+	s.Hi, s.Lo, s.last = u64(), u64(), int64(u64())
 	for i := range s.recent {
 		s.recent[i] = u32()
 	}
@@ -287,8 +287,8 @@ func (s *source) read(b []byte) {
 // append and read keep every field of a trace; TestTraceRecord holds them to that.
 func (t *trace) append(b []byte) []byte {
 	le := binary.LittleEndian
-	b = le.AppendUint64(b, t.hi)
-	b = le.AppendUint64(b, t.lo)
+	b = le.AppendUint64(b, t.Hi)
+	b = le.AppendUint64(b, t.Lo)
 	b = le.AppendUint32(b, t.first)
 	b = le.AppendUint32(b, t.last)
 	b = le.AppendUint32(b, t.classes)
@@ -300,7 +300,7 @@ func (t *trace) append(b []byte) []byte {
 
 func (t *trace) read(b []byte) {
 	le := binary.LittleEndian
-	t.hi, t.lo = le.Uint64(b), le.Uint64(b[8:])
+	t.Hi, t.Lo = le.Uint64(b), le.Uint64(b[8:])
 	t.first, t.last, t.classes = le.Uint32(b[16:]), le.Uint32(b[20:]), le.Uint32(b[24:])
 	for i := range t.port {
 		t.port[i] = le.Uint16(b[28+2*i:])

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"picket/engine/internal/book"
 	"picket/internal/probe"
 )
 
@@ -125,8 +126,18 @@ func TestMemory(t *testing.T) {
 		t.Error("what is remembered of a recalled memory is another")
 	}
 	for kind, b := range first.blocks.by { // the kernel's, not the memory's
-		for a, x := range b.by {
-			second.blocks.by[kind].insert(&entry{block: x.block, source: a})
+		other := second.blocks.by[kind]
+		for i := range 6000 {
+			a := probeOf(i).Source
+			for _, p := range []netip.Prefix{netip.PrefixFrom(a, a.BitLen()), first.SourceOf(a), book.PrefixOfNetwork(a)} {
+				if x, ok := b.Get(p, first.clock.now); ok {
+					other.End(p)
+					other.Put(p, x)
+				}
+			}
+		}
+		if b.Len() != other.Len() {
+			t.Fatalf("%d of %d blocks were handed over", other.Len(), b.Len())
 		}
 	}
 	blocked := 0
@@ -230,9 +241,9 @@ func size(parts [][]byte) (n int) {
 func FuzzRecall(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0})
 	header := append([]byte{memoryVersion}, make([]byte, headerLength-1)...)
-	f.Add((&source{key: key{1, 2}, used: 3}).append(append(header, sourceRecord)))
-	f.Add((&source{key: key{1, 2}, used: 200}).append(append(header, sourceRecord)))
-	f.Add((&trace{key: key{1, 2}, used: 200}).append(append(header, traceRecord)))
+	f.Add((&source{Key: probe.Key{Hi: 1, Lo: 2}, used: 3}).append(append(header, sourceRecord)))
+	f.Add((&source{Key: probe.Key{Hi: 1, Lo: 2}, used: 200}).append(append(header, sourceRecord)))
+	f.Add((&trace{Key: probe.Key{Hi: 1, Lo: 2}, used: 200}).append(append(header, traceRecord)))
 	f.Add(append(append(header, offenceRecord), make([]byte, offenceLength)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := New(Config{Sources: 16}, 1)
@@ -240,7 +251,7 @@ func FuzzRecall(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err := e.Recall(b); err != nil {
-			if !errors.Is(err, ErrMemory) || e.Stats().Sources > 0 || len(e.blocks.offenders) > 0 {
+			if !errors.Is(err, ErrMemory) || e.Stats().Sources > 0 || e.blocks.offenders.Len() > 0 {
 				t.Errorf("%v, with %d sources", err, e.Stats().Sources)
 			}
 			return

@@ -31,11 +31,11 @@ const (
 )
 
 // allow reports whether one packet more of a source may be let be.
-func (o *ordinary) allow(k key, most uint8, now int64) bool {
+func (o *ordinary) allow(k probe.Key, most uint8, now int64) bool {
 	if hour := now / int64(time.Hour); hour != o.hour {
 		o.hour, o.n = hour, [1 << 10]uint8{}
 	}
-	n := &o.n[k.mix(o.seed)%uint64(len(o.n))]
+	n := &o.n[k.Mix(o.seed)%uint64(len(o.n))]
 	if *n >= most {
 		return false
 	}
@@ -44,7 +44,7 @@ func (o *ordinary) allow(k key, most uint8, now int64) bool {
 }
 
 // letBe returns why a probe is let be, or 0.
-func (e *Engine) letBe(p *probe.Probe, source, target key) Reason {
+func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
 	why, most := Reason(0), uint8(strangersMost)
 	switch {
 	case p.Technique != probe.UDP && p.Technique != probe.ACK && p.Technique != probe.Maimon:
@@ -80,15 +80,15 @@ func (e *Engine) lateAnswer(p *probe.Probe) bool {
 // neighbour reports whether a source is on the same link as what it asked, by
 // the prefixes of the links, or is likely to be: private addresses (RFC 1918,
 // RFC 4193) and those of one /24 or /64 with ours.
-func (e *Engine) neighbour(p *probe.Probe, source, target key) bool {
+func (e *Engine) neighbour(p *probe.Probe, source, target probe.Key) bool {
 	if p.Source.IsPrivate() || p.Source.IsLinkLocalUnicast() {
 		return true
 	}
 	if p.Source.Is4() {
-		if source.lo>>8 == target.lo>>8 {
+		if source.Lo>>8 == target.Lo>>8 {
 			return true
 		}
-	} else if source.hi == target.hi {
+	} else if source.Hi == target.Hi {
 		return true
 	}
 	return e.cfg.OnLink.Contains(p.Source)

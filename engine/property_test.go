@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"picket/engine/internal/book"
 	"picket/internal/probe"
 )
 
@@ -130,14 +131,14 @@ func FuzzObserve(f *testing.F) {
 			}
 			before = now
 			if d.Action == Fence {
-				if last, again := fenced[d.Source]; again && now-last < fencePause {
+				if last, again := fenced[d.Source]; again && now-last < book.FencePause {
 					t.Fatalf("probe %d: %v is fenced again after %v", i, d.Source, time.Duration(now-last))
 				}
 				fenced[d.Source] = now
 			}
 		}
 		for s := range one.sources.all() {
-			if !s.sound() || one.sources.peek(s.key) != s {
+			if !s.sound() || one.sources.peek(s.Key) != s {
 				t.Fatalf("not sound: %+v", s)
 			}
 		}
@@ -149,7 +150,7 @@ func holds(t *testing.T, e *Engine, p *probe.Probe, d *Decision, peers Prefixes)
 	t.Helper()
 	s := e.Stats()
 	switch {
-	case s.Sources > e.cfg.Sources || s.Blocks > e.cfg.Blocks || len(e.blocks.offenders) > e.cfg.Blocks || s.Traces > len(e.traces.all):
+	case s.Sources > e.cfg.Sources || s.Blocks > e.cfg.Blocks || e.blocks.offenders.Len() > e.cfg.Blocks || s.Traces > len(e.traces.all):
 		t.Fatalf("out of bounds: %+v", s)
 	case d.Reason == 0 || int(d.Reason) >= Reasons || int(d.Pattern) >= Patterns:
 		t.Fatalf("no reason: %+v", d)

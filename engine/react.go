@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"picket/engine/internal/book"
 	"picket/internal/probe"
 )
 
@@ -23,9 +24,18 @@ const aggregateAt = 3
 // minute is what the rate of unproven blocks counts in.
 const minute = int64(time.Minute)
 
+// FenceTime is how long a fence lasts. It does not grow: what it rests on may be
+// forged by somebody who wants to see its source fenced.
+const FenceTime = 10 * time.Minute
+
+// fenceRate is how many sources may be fenced in a minute, and as many at once
+// after a quiet one. Whoever forges as many stays below half of Config.Blocks
+// as it is by default, and below the room of lately.
+const fenceRate = 6000
+
 // react fills in what is done about a source that is above a limit; d.Reason
 // says which.
-func (e *Engine) react(p *probe.Probe, k key, s *source, action Action, d *Decision) {
+func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d *Decision) {
 	now := e.clock.now
 	if e.cfg.Protected.Contains(p.Source) {
 		d.Reason = IsProtected
@@ -55,13 +65,13 @@ func (e *Engine) react(p *probe.Probe, k key, s *source, action Action, d *Decis
 		}
 	}
 	d.Source = e.extent(p.Source, s, d.Proven)
-	d.Offence = e.blocks.next(k, now)
+	d.Offence = e.blocks.offenders.Next(k, now)
 	d.For = e.length(d)
-	if !e.add(action, d.Source, block{since: now, until: now + int64(d.For), forgeable: !d.Proven}, d) {
+	if !e.add(action, d.Source, book.Block{Since: now, Until: now + int64(d.For), Forgeable: !d.Proven}, d) {
 		d.Reason, d.For, d.Offence, d.Source = Full, 0, 0, netip.Prefix{}
 		return
 	}
-	e.blocks.offend(k, offence{count: uint32(d.Offence), block: now + int64(d.For), until: now + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
+	e.blocks.offenders.Note(k, book.Offence{Count: uint32(d.Offence), Block: now + int64(d.For), Until: now + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
 	d.Action = action
 	if action == Block && !d.Proven {
 		s.flags |= answered
@@ -86,27 +96,27 @@ func (e *Engine) inForce(p *probe.Probe, due Action, now int64, d *Decision) boo
 
 // stillBlocked decides about a packet of a source that is blocked: it was on its
 // way before, or the kernel has lost the block.
-func (e *Engine) stillBlocked(p *probe.Probe, by netip.Prefix, b block, now int64, d *Decision) {
-	if b.forgeable && !d.Proven && e.connected.Contains(p.Source) {
+func (e *Engine) stillBlocked(p *probe.Probe, by netip.Prefix, b book.Block, now int64, d *Decision) {
+	if b.Forgeable && !d.Proven && e.connected.Contains(p.Source) {
 		d.Reason = IsConnected // it was let go, or will be
 		return
 	}
 	d.Reason = AlreadyBlocked
-	if now-b.since > int64(renewAfter) {
-		d.Reason, d.Action, d.For, d.Source = LostBlock, Block, time.Duration(b.until-now), by
-		e.blocks.by[Block].by[by].since = now
+	if now-b.Since > int64(renewAfter) {
+		d.Reason, d.Action, d.For, d.Source = LostBlock, Block, time.Duration(b.Until-now), by
+		e.blocks.by[Block].Renew(by, now)
 	}
 }
 
 // fence fills in a fence, unless the source had its ten minutes of this hour. It
 // holds for all that is one source, as the kernel counts: an IPv6 prefix whole,
 // but for one with a friend in it.
-func (e *Engine) fence(p *probe.Probe, k key, s *source, now int64, d *Decision) {
+func (e *Engine) fence(p *probe.Probe, k probe.Key, s *source, now int64, d *Decision) {
 	switch {
-	case !e.blocks.lately.free(k, now):
+	case !e.blocks.lately.Free(k, now):
 		d.Reason = FencedLately
 		return
-	case !e.fences.allow(e.SourceOf(p.Source), e.sources.seed, now, minute/fenceRate, minute):
+	case !e.fences.Allow(e.SourceOf(p.Source), e.sources.seed, now, minute/fenceRate, minute):
 		d.Reason = TooMany
 		return
 	}
@@ -114,22 +124,22 @@ func (e *Engine) fence(p *probe.Probe, k key, s *source, now int64, d *Decision)
 	if e.cfg.Spared(whole) {
 		whole = netip.PrefixFrom(p.Source, p.Source.BitLen())
 	}
-	if !e.add(Fence, whole, block{since: now, until: now + int64(FenceTime), forgeable: true}, d) {
+	if !e.add(Fence, whole, book.Block{Since: now, Until: now + int64(FenceTime), Forgeable: true}, d) {
 		d.Reason = Full
 		return
 	}
-	e.blocks.lately.note(k, now)
+	e.blocks.lately.Note(k, now)
 	s.flags |= answered
-	d.Action, d.Source, d.For, d.Offence = Fence, whole, FenceTime, e.blocks.offence(k, now)
+	d.Action, d.Source, d.For, d.Offence = Fence, whole, FenceTime, e.blocks.offenders.Count(k, now)
 }
 
 // answering reports whether a response is in force to the source of a. When one
 // that rests on what may be forged has ended, the ports that led to it count no
 // more, so that it takes as many again to make the next.
-func (e *Engine) answering(a netip.Addr, k key, now int64) bool {
+func (e *Engine) answering(a netip.Addr, k probe.Key, now int64) bool {
 	_, _, fenced := e.covering(Fence, a, now)
 	_, _, blocked := e.covering(Block, a, now)
-	return fenced || blocked || now < e.blocks.offenders[k].block
+	return fenced || blocked || e.blocks.offenders.Held(k, now)
 }
 
 // spare returns why an unproven source is not reacted to, or 0.
@@ -145,7 +155,7 @@ func (e *Engine) spare(p *probe.Probe, action Action, d *Decision) Reason {
 	case e.newcomers.on && d.Inside < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
 		// Forgers of random sources do not come back to one of them ten times.
 		return InFlood
-	case !e.unproven.allow(e.SourceOf(p.Source), e.sources.seed, now, minute/int64(e.cfg.UnprovenRate), minute):
+	case !e.unproven.Allow(e.SourceOf(p.Source), e.sources.seed, now, minute/int64(e.cfg.UnprovenRate), minute):
 		return TooMany
 	}
 	return 0
@@ -180,7 +190,7 @@ func (e *Engine) extent(a netip.Addr, s *source, proven bool) netip.Prefix {
 	if length == 128 || !proven && e.cfg.Style == Graded {
 		return one
 	}
-	if s.hosts |= 1 << (words(a).hash() >> 60); bits.OnesCount16(s.hosts) < aggregateAt {
+	if s.hosts |= 1 << (probe.Words(a).Hash() >> 60); bits.OnesCount16(s.hosts) < aggregateAt {
 		return one
 	}
 	whole := netip.PrefixFrom(a, length).Masked()
@@ -192,7 +202,7 @@ func (e *Engine) extent(a netip.Addr, s *source, proven bool) netip.Prefix {
 
 // covering returns the reaction of a kind in force that holds an address, and of
 // what it is.
-func (e *Engine) covering(kind Action, a netip.Addr, now int64) (by netip.Prefix, b block, ok bool) {
+func (e *Engine) covering(kind Action, a netip.Addr, now int64) (by netip.Prefix, b book.Block, ok bool) {
 	by = netip.PrefixFrom(a, a.BitLen())
 	if b, ok = e.blocks.get(kind, by, now); ok {
 		return by, b, ok
@@ -202,7 +212,7 @@ func (e *Engine) covering(kind Action, a netip.Addr, now int64) (by netip.Prefix
 		b, ok = e.blocks.get(kind, by, now)
 	}
 	if !ok && kind == Dark {
-		by = prefixOfNetwork(a)
+		by = book.PrefixOfNetwork(a)
 		b, ok = e.blocks.get(kind, by, now)
 	}
 	return by, b, ok

@@ -212,7 +212,7 @@ func TestScoreWanes(t *testing.T) {
 
 // A trace keeps the score of a source that was forgotten, and that it was dark.
 func TestTraceKeepsScore(t *testing.T) {
-	s := source{key: words(netip.MustParseAddr("192.0.2.1")), score: 47, marks: markDark | uint8(probe.MadeRaw), agreed: 200, flags: decoyed | toldSweep}
+	s := source{Key: probe.Words(netip.MustParseAddr("192.0.2.1")), score: 47, marks: markDark | uint8(probe.MadeRaw), agreed: 200, flags: decoyed | toldSweep}
 	var back source
 	x := traceOf(&s)
 	x.fill(&back)

@@ -5,7 +5,6 @@ package engine
 import (
 	"encoding/binary"
 	"math/bits"
-	"net/netip"
 
 	"picket/internal/probe"
 )
@@ -14,38 +13,11 @@ import (
 // place of the oldest.
 const portSlots = 32
 
-// A key is a source: an IPv4 address, IPv4-mapped, or an IPv6 prefix of the
-// configured length.
-type key struct{ hi, lo uint64 }
-
-// words returns an address as a number of two words, an IPv4 address as the
-// IPv4-mapped one.
-func words(a netip.Addr) key {
-	if a.Is4() {
-		b := a.As4()
-		return key{lo: 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))}
-	}
-	b := a.As16()
-	return key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
-}
-
-// masked returns the first bits of an IPv6 address.
-func (k key) masked(bits int) key {
-	if bits <= 64 {
-		return key{hi: k.hi &^ (1<<(64-bits) - 1)}
-	}
-	k.lo &^= 1<<(128-bits) - 1
-	return k
-}
-
-// hash spreads an address over 64 bits, the highest being the best.
-func (k key) hash() uint64 { return (k.hi ^ k.lo) * golden }
-
 // A source is what is remembered of one source: three cache lines, of which
 // the first two hold what every probe is compared with. It has no pointers,
 // so the collector does not look at it. TestSourceSize holds its size.
 type source struct {
-	key
+	probe.Key
 	last   int64     // when the newest probe came, by the engine's time
 	recent [3]uint32 // fingerprints of the latest probes; 0 is none
 	score  int8      // decibans for its being a scanner: see weighs
@@ -324,27 +296,24 @@ func (s *source) forget() {
 // aim records a destination and returns how many different ones were seen in
 // this window and the one before. It is a lower bound: two may share one of
 // the 64 bits.
-func (s *source) aim(destination key) int {
-	s.targets[0] |= 1 << (destination.hash() >> 58)
+func (s *source) aim(destination probe.Key) int {
+	s.targets[0] |= 1 << (destination.Hash() >> 58)
 	return s.aims()
 }
 
 func (s *source) aims() int { return bits.OnesCount64(s.targets[0] | s.targets[1]) }
 
-// golden is 2^64 divided by the golden ratio: Knuth, volume 3, 6.4.
-const golden = 0x9e3779b97f4a7c15
-
 // flowOf folds what copies of one probe share, whoever sends them. The seed
 // keeps a sender from choosing a sequence number for each of our addresses such
 // that all its probes look like one; that of Mirai is the address itself.
-func flowOf(p *probe.Probe, to key, seed uint64) uint64 {
+func flowOf(p *probe.Probe, to probe.Key, seed uint64) uint64 {
 	h := uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq) ^ uint64(p.Sent)<<44
-	hi, lo := bits.Mul64(h^seed^0xa0761d6478bd642f, to.hi*0xd6e8feb86659fd93+to.lo*golden+uint64(p.Protocol)<<8+uint64(p.Technique)^bits.RotateLeft64(seed, 32))
+	hi, lo := bits.Mul64(h^seed^0xa0761d6478bd642f, to.Hi*0xd6e8feb86659fd93+to.Lo*probe.Golden+uint64(p.Protocol)<<8+uint64(p.Technique)^bits.RotateLeft64(seed, 32))
 	return hi ^ lo
 }
 
 // fingerprint folds what two copies of one probe share that come from one
 // address: of an IPv6 prefix, several may be one source. It is never 0.
-func fingerprint(flow uint64, from key) uint32 {
-	return uint32((flow^from.lo*0x9fb21c651e98df25)*golden>>32) | 1
+func fingerprint(flow uint64, from probe.Key) uint32 {
+	return uint32((flow^from.Lo*0x9fb21c651e98df25)*probe.Golden>>32) | 1
 }

@@ -39,30 +39,6 @@ func (s *surge) add(now int64, much int) bool {
 	return true
 }
 
-// A pace lets so many through, by the engine's time: a bucket of tokens of
-// time that refills as it passes.
-type pace struct {
-	at     int64
-	tokens int64 // nanoseconds
-}
-
-// allow reports whether one more may pass: each costs that much time, and burst
-// of time is saved up.
-func (p *pace) allow(now, each, burst int64) bool {
-	if p.at == 0 {
-		p.at, p.tokens = now, burst
-	}
-	if now > p.at {
-		p.tokens = min(burst, p.tokens+min(now-p.at, burst))
-		p.at = now
-	}
-	if p.tokens < each {
-		return false
-	}
-	p.tokens -= each
-	return true
-}
-
 // What a journal can bear of all sources together: ten probes and ten patterns a
 // second, over bursts of a hundred.
 const (

@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+
+	"picket/internal/probe"
 )
 
 // A table finds the record of a source and forgets, when it is full, one that
@@ -101,7 +103,7 @@ func (t *table) load(b uint64) int { return (bits.Len64(uint64(t.tags[b])) + 7) 
 // find returns the record of k, which was seen just now, or nil. It looks at
 // the record, and not at the age, for whether it was seen in this epoch before:
 // the record is needed anyway.
-func (t *table) find(k key) *source {
+func (t *table) find(k probe.Key) *source {
 	i := t.lookup(k)
 	if i == noPlace {
 		return nil
@@ -119,7 +121,7 @@ func (t *table) saw(place int) {
 }
 
 // peek returns the record of k, or nil, and leaves its age as it is.
-func (t *table) peek(k key) *source {
+func (t *table) peek(k probe.Key) *source {
 	if i := t.lookup(k); i != noPlace {
 		return &t.records[i]
 	}
@@ -129,11 +131,11 @@ func (t *table) peek(k key) *source {
 // lookup returns the place of k, or noPlace. Which of the buckets it is in
 // cannot be predicted, so there is no branch on that: what equals the tag in a
 // is marked by the bit below the one that marks it in b.
-func (t *table) lookup(k key) int {
-	h := k.mix(t.seed)
+func (t *table) lookup(k probe.Key) int {
+	h := k.Mix(t.seed)
 	a, b := t.buckets(h)
 	for m := t.marks(h, a, b); m != 0; m &= m - 1 {
-		if i := placeOf(m, a, b); t.records[i].key == k {
+		if i := placeOf(m, a, b); t.records[i].Key == k {
 			return int(i)
 		}
 	}
@@ -159,10 +161,10 @@ const expectMost = 32
 // expect loads what find, or put, will touch for each of keys, at most
 // expectMost. The loads do not depend on each other, so the processor waits for all of them at
 // once rather than for one after the other.
-func (t *table) expect(keys []key) {
+func (t *table) expect(keys []probe.Key) {
 	keys = keys[:min(len(keys), expectMost)]
 	for i, k := range keys {
-		h := k.mix(t.seed)
+		h := k.Mix(t.seed)
 		a, b := t.buckets(h)
 		if m := t.marks(h, a, b); m != 0 {
 			t.ahead[i] = uint32(placeOf(m, a, b))
@@ -174,7 +176,7 @@ func (t *table) expect(keys []key) {
 	var sum uint64
 	for i := range keys {
 		s := &t.records[t.ahead[i]]
-		sum += s.lo + s.port[0] + s.protocols
+		sum += s.Lo + s.port[0] + s.protocols
 	}
 	t.warmth = sum
 }
@@ -194,8 +196,8 @@ func (t *table) pick(a, b uint64) (place int, free bool) {
 // room makes room for a source that has no record: it returns a place for put,
 // and the source that put forgets there if that one is worth a trace: whoever
 // came only once is not, and need not be fetched from memory.
-func (t *table) room(k key) (place int, old *source) {
-	h := k.mix(t.seed)
+func (t *table) room(k probe.Key) (place int, old *source) {
+	h := k.Mix(t.seed)
 	for {
 		a, b := t.buckets(h)
 		place, free := t.pick(a, b)
@@ -237,17 +239,17 @@ func (t *table) dropOne() {
 
 // put makes the record of k in a place that room returned. The record is zero
 // but for its key.
-func (t *table) put(place int, k key) *source {
+func (t *table) put(place int, k probe.Key) *source {
 	b, i := place/bucketSize, place%bucketSize
 	if t.tags[b].at(i) == 0 {
 		t.used++
 	} else {
 		t.evicted++
 	}
-	t.tags[b].set(i, tagOf(k.mix(t.seed)))
+	t.tags[b].set(i, tagOf(k.Mix(t.seed)))
 	t.ages[place] = t.epoch
 	s := &t.records[place]
-	*s = source{key: k, seen: t.epoch - 1}
+	*s = source{Key: k, seen: t.epoch - 1}
 	if t.turn++; t.turn == t.turns {
 		t.turn, t.epoch = 0, (t.epoch+1)%epochs
 	}
@@ -279,7 +281,7 @@ func (t *table) shift(a, b uint64) int {
 	for _, b := range [...]uint64{a, b} {
 		for i := range bucketSize {
 			from := int(b)*bucketSize + i
-			other, second := t.buckets(t.records[from].key.mix(t.seed))
+			other, second := t.buckets(t.records[from].Key.Mix(t.seed))
 			if other == b {
 				other = second
 			}
@@ -307,7 +309,7 @@ func (t *table) grow() {
 		stays, goes := 0, 0
 		for i := range t.load(b) {
 			from := int(b)*bucketSize + i
-			tag, h := t.tags[b].at(i), t.records[from].key.mix(t.seed)
+			tag, h := t.tags[b].at(i), t.records[from].Key.Mix(t.seed)
 			half := h & math.MaxUint32
 			if t.bucket(half) != b {
 				half = h >> 32

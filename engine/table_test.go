@@ -16,7 +16,7 @@ import (
 // naive is a table as one would write it down: a map, with ages that do not
 // wrap.
 type naive struct {
-	known map[key]*sighting
+	known map[probe.Key]*sighting
 	added int // sources, ever
 }
 
@@ -27,7 +27,7 @@ type sighting struct {
 }
 
 // age is how long nothing was seen of k, as put and oldest reckon it.
-func (n *naive) age(k key, turns int) int {
+func (n *naive) age(k probe.Key, turns int) int {
 	x := n.known[k]
 	age := n.added/turns - x.epoch
 	if !x.cameBack {
@@ -49,11 +49,11 @@ func TestTable(t *testing.T) {
 			t.Log("seed", seed)
 			r := rand.New(rand.NewPCG(seed, 0))
 			real := newTable(x.size, r.Uint64())
-			model := &naive{known: map[key]*sighting{}}
+			model := &naive{known: map[probe.Key]*sighting{}}
 			forgotten := uint64(0)
-			keys := make([]key, x.keys)
+			keys := make([]probe.Key, x.keys)
 			for i := range keys {
-				keys[i] = key{r.Uint64() & 3, r.Uint64N(1 << 40)}
+				keys[i] = probe.Key{Hi: r.Uint64() & 3, Lo: r.Uint64N(1 << 40)}
 			}
 			for range x.steps {
 				k := keys[r.IntN(len(keys))]
@@ -65,7 +65,7 @@ func TestTable(t *testing.T) {
 					}
 					continue
 				case 1:
-					real.expect([]key{k, keys[0], {}})
+					real.expect([]probe.Key{k, keys[0], {}})
 					continue
 				}
 				s := real.find(k)
@@ -80,19 +80,19 @@ func TestTable(t *testing.T) {
 						if len(model.known) < x.size {
 							t.Fatalf("with %d of %d known, one is forgotten", len(model.known), x.size)
 						}
-						age := model.age(victim.key, real.turns)
-						a, b := real.buckets(k.mix(real.seed))
+						age := model.age(victim.Key, real.turns)
+						a, b := real.buckets(k.Mix(real.seed))
 						for _, b := range []uint64{a, b} {
 							for i := range real.load(b) {
-								if other := real.records[int(b)*bucketSize+i].key; model.age(other, real.turns) > age {
-									t.Fatalf("forgets %v of age %d before %v of age %d", victim.key, age, other, model.age(other, real.turns))
+								if other := real.records[int(b)*bucketSize+i].Key; model.age(other, real.turns) > age {
+									t.Fatalf("forgets %v of age %d before %v of age %d", victim.Key, age, other, model.age(other, real.turns))
 								}
 							}
 						}
-						if (old != nil) != model.known[victim.key].cameBack {
-							t.Fatalf("worth a trace: %v, came back: %v", old != nil, model.known[victim.key].cameBack)
+						if (old != nil) != model.known[victim.Key].cameBack {
+							t.Fatalf("worth a trace: %v, came back: %v", old != nil, model.known[victim.Key].cameBack)
 						}
-						delete(model.known, victim.key)
+						delete(model.known, victim.Key)
 						forgotten++
 					}
 					s = real.put(place, k)
@@ -101,14 +101,14 @@ func TestTable(t *testing.T) {
 					model.known[k] = was
 					model.added++
 				}
-				if s.key != k || s.portAt(0) != was.port {
-					t.Fatalf("%v has port %d, want %v and %d", s.key, s.portAt(0), k, was.port)
+				if s.Key != k || s.portAt(0) != was.port {
+					t.Fatalf("%v has port %d, want %v and %d", s.Key, s.portAt(0), k, was.port)
 				}
 			}
 			n := 0
 			for s := range real.all() {
-				if was := model.known[s.key]; was == nil || s.portAt(0) != was.port || real.peek(s.key) != s {
-					t.Fatalf("%v: port %d, want %v", s.key, s.portAt(0), was)
+				if was := model.known[s.Key]; was == nil || s.portAt(0) != was.port || real.peek(s.Key) != s {
+					t.Fatalf("%v: port %d, want %v", s.Key, s.portAt(0), was)
 				}
 				n++
 			}
@@ -127,9 +127,9 @@ func TestTableHoldsAll(t *testing.T) {
 			table := newTable(x.size, seed)
 			slowest := time.Duration(0)
 			for i := range x.size {
-				k := words(addr4(uint32(i)))
+				k := probe.Words(addr4(uint32(i)))
 				if i%2 == 1 {
-					k = key{hi: 0x2001_0db8<<32 | uint64(i)<<8}
+					k = probe.Key{Hi: 0x2001_0db8<<32 | uint64(i)<<8}
 				}
 				before, start := table.mask, time.Now()
 				place, old := table.room(k)
@@ -141,7 +141,7 @@ func TestTableHoldsAll(t *testing.T) {
 				}
 			}
 			for i := range x.size / 2 {
-				if table.peek(words(addr4(uint32(2*i)))) == nil || table.peek(key{hi: 0x2001_0db8<<32 | uint64(2*i+1)<<8}) == nil {
+				if table.peek(probe.Words(addr4(uint32(2*i)))) == nil || table.peek(probe.Key{Hi: 0x2001_0db8<<32 | uint64(2*i+1)<<8}) == nil {
 					t.Fatalf("of %d sources, number %d is not there", x.size, 2*i)
 				}
 			}
@@ -157,17 +157,17 @@ func TestTableHoldsAll(t *testing.T) {
 func TestTableKeepsItsBound(t *testing.T) {
 	const size, shunned = 16, 0
 	table := newTable(size, 1)
-	add := func(k key) {
+	add := func(k probe.Key) {
 		place, _ := table.room(k)
 		table.put(place, k)
 	}
-	var last key
-	for i := uint64(1); table.used < size || last == (key{}); i++ {
-		switch a, b := table.buckets(key{lo: i}.mix(1)); {
+	var last probe.Key
+	for i := uint64(1); table.used < size || last == (probe.Key{}); i++ {
+		switch a, b := table.buckets(probe.Key{Lo: i}.Mix(1)); {
 		case a != shunned && b != shunned && table.used < size:
-			add(key{lo: i})
+			add(probe.Key{Lo: i})
 		case a == shunned && b == shunned:
-			last = key{lo: i}
+			last = probe.Key{Lo: i}
 		}
 	}
 	before := table.evicted
@@ -185,7 +185,7 @@ func TestWhoComesBackStays(t *testing.T) {
 		lost  float64
 	}{{size / 16, 0}, {size / 2, 0}, {size, 0.1}} {
 		table := newTable(size, 1)
-		see := func(k key) (known bool) {
+		see := func(k probe.Key) (known bool) {
 			if table.find(k) != nil {
 				return true
 			}
@@ -195,9 +195,9 @@ func TestWhoComesBackStays(t *testing.T) {
 		}
 		came, lost := 0, 0
 		for i := range 1_000_000 {
-			see(words(addr4(uint32(i))))
+			see(probe.Words(addr4(uint32(i))))
 			if n := i % x.pause; n < few {
-				if k := (key{hi: uint64(n + 1)}); i >= 2*x.pause {
+				if k := (probe.Key{Hi: uint64(n + 1)}); i >= 2*x.pause {
 					came++
 					if !see(k) {
 						lost++
@@ -272,7 +272,7 @@ func TestPorts(t *testing.T) {
 func TestTraces(t *testing.T) {
 	m := newTraces(16, 1) // one bucket
 	trace := func(i, ports int, last time.Duration) *source {
-		s := &source{key: key{lo: uint64(i)}, last: int64(last), first: 1, flags: toldSlow, tool: probe.Nmap}
+		s := &source{Key: probe.Key{Lo: uint64(i)}, last: int64(last), first: 1, flags: toldSlow, tool: probe.Nmap}
 		for p := range ports {
 			s.note(uint16(p), uint8(p%3), stampOf(1))
 		}
@@ -286,27 +286,27 @@ func TestTraces(t *testing.T) {
 		m.put(trace(i, 3+i, time.Duration(i)*time.Hour), 0)
 	}
 	m.put(trace(20, 2, 30*time.Hour), 0)
-	if m.at(key{lo: 20}) >= 0 {
+	if m.at(probe.Key{Lo: 20}) >= 0 {
 		t.Error("two ports pushed out three")
 	}
 	m.put(trace(21, 3, 30*time.Hour), 0)
-	if m.at(key{lo: 0}) >= 0 || m.at(key{lo: 21}) < 0 {
+	if m.at(probe.Key{Lo: 0}) >= 0 || m.at(probe.Key{Lo: 21}) < 0 {
 		t.Error("of the same number of ports, the older one must go")
 	}
 	m.put(trace(22, 2, 30*time.Hour), int64(90*time.Minute)) // number 1 is free by then
-	if m.at(key{lo: 1}) >= 0 || m.at(key{lo: 22}) < 0 || m.used != 8 {
+	if m.at(probe.Key{Lo: 1}) >= 0 || m.at(probe.Key{Lo: 22}) < 0 || m.used != 8 {
 		t.Errorf("a trace too old was kept; %d in use", m.used)
 	}
 	var s source
-	if !m.take(key{lo: 7}, &s, 0) || s.used != 10 || s.portAt(4) != 4 || s.classAt(4) != 1 || s.last != int64(7*time.Hour) || s.tool != probe.Nmap || s.flags != toldSlow {
+	if !m.take(probe.Key{Lo: 7}, &s, 0) || s.used != 10 || s.portAt(4) != 4 || s.classAt(4) != 1 || s.last != int64(7*time.Hour) || s.tool != probe.Nmap || s.flags != toldSlow {
 		t.Errorf("taken: %+v", s)
 	}
-	if m.take(key{lo: 7}, &s, 0) || m.take(key{lo: 5}, &s, int64(6*time.Hour)) || m.used != 6 {
+	if m.take(probe.Key{Lo: 7}, &s, 0) || m.take(probe.Key{Lo: 5}, &s, int64(6*time.Hour)) || m.used != 6 {
 		t.Errorf("taken twice, or too old; %d in use", m.used)
 	}
 	m.put(trace(30, 40, 40*time.Hour), 0)
-	s = source{key: key{lo: 30}}
-	if !m.take(key{lo: 30}, &s, 0) || int(s.used) != traceSlots || s.portAt(0) != 40-traceSlots || s.portAt(traceSlots-1) != 39 {
+	s = source{Key: probe.Key{Lo: 30}}
+	if !m.take(probe.Key{Lo: 30}, &s, 0) || int(s.used) != traceSlots || s.portAt(0) != 40-traceSlots || s.portAt(traceSlots-1) != 39 {
 		t.Errorf("of forty ports the latest %d must stay: %d, from %d", traceSlots, s.used, s.portAt(0))
 	}
 }

@@ -13,7 +13,7 @@ import (
 // cache line with its latest ports. A scan of one port in hours is pieced
 // together from it, however many forged sources pass in between.
 type trace struct {
-	key
+	probe.Key
 	first   uint32 // seconds of the engine's time
 	last    uint32
 	classes uint32 // two bits a port
@@ -44,7 +44,7 @@ type traces struct {
 
 func newTraces(sources int, seed uint64) *traces {
 	n := max(bucketSize, 1<<(bits.Len(uint(sources))-2)) // half as many, or a quarter
-	return &traces{all: make([]trace, n), tags: make([]tags, n/bucketSize), seed: seed ^ golden}
+	return &traces{all: make([]trace, n), tags: make([]tags, n/bucketSize), seed: seed ^ probe.Golden}
 }
 
 func (m *traces) clear() {
@@ -53,16 +53,16 @@ func (m *traces) clear() {
 }
 
 // bucket returns k's bucket, and its tag.
-func (m *traces) bucket(k key) (bucket int, tag uint8) {
-	h := k.mix(m.seed)
+func (m *traces) bucket(k probe.Key) (bucket int, tag uint8) {
+	h := k.Mix(m.seed)
 	return int(h & uint64(len(m.tags)-1)), tagOf(h)
 }
 
 // at returns the number of k's trace, or -1.
-func (m *traces) at(k key) int {
+func (m *traces) at(k probe.Key) int {
 	b, tag := m.bucket(k)
 	for x := m.tags[b].equal(tag); x != 0; x &= x - 1 {
-		if i := b*bucketSize + bits.TrailingZeros64(x)/8; m.all[i].key == k {
+		if i := b*bucketSize + bits.TrailingZeros64(x)/8; m.all[i].Key == k {
 			return i
 		}
 	}
@@ -77,7 +77,7 @@ func (m *traces) drop(i int) {
 
 // take hands k's trace over to s, a new record; false means that there is none,
 // or none of horizon or later.
-func (m *traces) take(k key, s *source, horizon int64) bool {
+func (m *traces) take(k probe.Key, s *source, horizon int64) bool {
 	i := m.at(k)
 	if i < 0 {
 		return false
@@ -118,7 +118,7 @@ func (m *traces) put(s *source, horizon int64) {
 	if !s.worth() || s.last < horizon {
 		return
 	}
-	b, tag := m.bucket(s.key)
+	b, tag := m.bucket(s.Key)
 	all, place := m.all[b*bucketSize:][:bucketSize], 0
 	for i := range all {
 		if m.tags[b].at(i) == 0 || all[i].at() < horizon {
@@ -140,7 +140,7 @@ func (m *traces) put(s *source, horizon int64) {
 
 // traceOf returns the trace of a record: its latest ports.
 func traceOf(s *source) trace {
-	t := trace{key: s.key, first: s.first, last: uint32(s.last / int64(time.Second)), flags: s.flags &^ decoyed, tool: s.tool, agreed: min(s.agreed, certainAfter) | uint8(min(max(s.score, 0), 63))<<2}
+	t := trace{Key: s.Key, first: s.first, last: uint32(s.last / int64(time.Second)), flags: s.flags &^ decoyed, tool: s.tool, agreed: min(s.agreed, certainAfter) | uint8(min(max(s.score, 0), 63))<<2}
 	if s.marks&markDark != 0 {
 		t.flags |= wasDark
 	}

@@ -31,7 +31,7 @@ type glance struct {
 }
 
 // weigh adds to the score of a source what one probe shows.
-func (e *Engine) weigh(p *probe.Probe, s *source, source, target key, g glance, d *Decision) {
+func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g glance, d *Decision) {
 	if most := int(s.asked & aimedMost); !g.fresh && !g.again && g.targets <= most {
 		return // as most probes are
 	}
@@ -64,7 +64,7 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target key, g glance, 
 			add(probe.SamePort)
 		}
 		s.setSourcePort(p.SourcePort)
-		if s.marks&markPart == 0 && e.networks.others(s.key, e.clock.now) > 0 {
+		if s.marks&markPart == 0 && e.networks.Others(s.Key, e.clock.now) > 0 {
 			s.marks |= markPart
 			add(probe.Sibling)
 		}

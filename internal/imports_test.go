@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"cmd/picket":          {"nft", "internal/addresses", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/probe", "internal/replay", "internal/metrics", "internal/notify", "internal/report", "internal/show", "internal/top", "internal/trial"},
 	"internal/daemon":     {"engine", "nflog", "nft", "internal/addresses", "internal/beside", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/probe", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
 	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
-	"engine":              {"internal/probe"},
+	"engine":              {"engine/internal/book", "internal/probe"},
 	"nft":                 {"internal/modules"},
 	"nflog":               {"internal/modules", "internal/packet", "internal/probe"},
 	"internal/packet":     {"internal/probe"},
@@ -44,6 +44,9 @@ var allowed = map[string][]string{
 	"internal/describe": {"engine", "internal/config", "internal/event", "internal/probe"},
 	"internal/explain":  {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/probe", "internal/show"},
 
+	// What the engine remembers.
+	"engine/internal/book": {"internal/probe"},
+
 	// The lab, a module of its own, drives the program from outside.
 	"internal/lab":          {"internal/netns"},
 	"internal/lab/boot":     {"internal/lab"},
@@ -59,7 +62,7 @@ var allowed = map[string][]string{
 var pure = []string{"cmp", "container/heap", "encoding/binary", "errors", "fmt", "math", "math/bits", "net/netip", "slices", "sort", "strconv", "strings", "time", "iter", "maps", "go4.org/netipx"}
 
 // thinkers are the engine and its rooms.
-var thinkers = []string{"engine", "internal/probe"}
+var thinkers = []string{"engine", "engine/internal/book", "internal/probe"}
 
 func TestImportsRunOneWay(t *testing.T) {
 	seen := 0

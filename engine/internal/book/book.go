@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package book
 
 import (
 	"container/heap"
 	"net/netip"
 )
 
-// A book holds the reactions of one kind that are in force, so many at most. When
+// A Book holds the reactions of one kind that are in force, so many at most. When
 // it is full the least worthy makes room: one that rests on what may be forged
 // before one that is proven, and of these the one that ends first. No network takes
 // it all: in one that has its share, the oldest makes room for the newest.
-type book struct {
+type Book struct {
 	by       map[netip.Prefix]*entry
 	worth    [2]queue // what may be forged, what is proven; who goes next first
 	networks [networkLevels]map[netip.Prefix]*group
 }
 
+// A Block is a reaction: when it began and when it ends, in nanoseconds of the
+// engine's time.
+type Block struct {
+	Since, Until int64
+	Forgeable    bool // it rests on what anybody can send in that name
+}
+
 // An entry is one reaction in a book.
 type entry struct {
-	block
+	Block
 	source     netip.Prefix
 	at         int // in its queue
 	in         [networkLevels]*group
@@ -50,52 +57,69 @@ func networkIn(a netip.Prefix, level int) netip.Prefix {
 // shareOf returns what a network of a level has of a bound.
 func shareOf(bound, level int) int { return max(1, bound>>(networkLevels-level)) }
 
-func newBook() *book {
-	b := &book{by: make(map[netip.Prefix]*entry)}
+// New returns an empty book.
+func New() *Book {
+	b := &Book{by: make(map[netip.Prefix]*entry)}
 	for i := range b.networks {
 		b.networks[i] = make(map[netip.Prefix]*group)
 	}
 	return b
 }
 
-// get returns the reaction to a that is in force at a time.
-func (b *book) get(a netip.Prefix, at int64) (block, bool) {
+// Get returns the reaction to a that is in force at a time.
+func (b *Book) Get(a netip.Prefix, at int64) (Block, bool) {
 	x := b.by[a]
 	if x == nil {
-		return block{}, false
+		return Block{}, false
 	}
-	if at >= x.until {
+	if at >= x.Until {
 		b.remove(x)
-		return block{}, false
+		return Block{}, false
 	}
-	return x.block, true
+	return x.Block, true
 }
 
-// add books a reaction, in the place of an older one to the same source. If there
+// Len returns how many reactions there are, those included that have just ended.
+func (b *Book) Len() int { return len(b.by) }
+
+// End forgets the reaction to a.
+func (b *Book) End(a netip.Prefix) {
+	if x := b.by[a]; x != nil {
+		b.remove(x)
+	}
+}
+
+// Renew has the reaction to a, which must be in the book, begin anew; its end stays.
+func (b *Book) Renew(a netip.Prefix, since int64) { b.by[a].Since = since }
+
+// Put books a reaction to a, to which there must be none, without regard to any bound.
+func (b *Book) Put(a netip.Prefix, x Block) { b.insert(&entry{Block: x, source: a}) }
+
+// Add books a reaction, in the place of an older one to the same source. If there
 // are limit of them, or as many as its network may have, another makes room, which
 // is returned; false means that all are worthier.
-func (b *book) add(a netip.Prefix, x block, at int64, limit int) (instead netip.Prefix, ok bool) {
+func (b *Book) Add(a netip.Prefix, x Block, at int64, limit int) (instead netip.Prefix, ok bool) {
 	if old := b.by[a]; old != nil {
 		b.remove(old)
 	}
 	for i := range b.worth {
-		for q := &b.worth[i]; len(*q) > 0 && at >= (*q)[0].until; {
+		for q := &b.worth[i]; len(*q) > 0 && at >= (*q)[0].Until; {
 			b.remove((*q)[0])
 		}
 	}
 	if y := b.leastWorthy(a, limit); y != nil {
-		if x.forgeable && !y.forgeable {
+		if x.Forgeable && !y.Forgeable {
 			return netip.Prefix{}, false
 		}
 		instead = y.source
 		b.remove(y)
 	}
-	b.insert(&entry{block: x, source: a})
+	b.Put(a, x)
 	return instead, true
 }
 
 // leastWorthy returns which entry makes room for one of a, nil if none needs to.
-func (b *book) leastWorthy(a netip.Prefix, limit int) *entry {
+func (b *Book) leastWorthy(a netip.Prefix, limit int) *entry {
 	for level := range networkLevels {
 		if g := b.networks[level][networkIn(a, level)]; g != nil && g.n >= shareOf(limit, level) {
 			return g.oldest
@@ -110,7 +134,7 @@ func (b *book) leastWorthy(a netip.Prefix, limit int) *entry {
 	return b.worth[1][0]
 }
 
-func (b *book) insert(x *entry) {
+func (b *Book) insert(x *entry) {
 	b.by[x.source] = x
 	heap.Push(b.queue(x), x)
 	for level := range networkLevels {
@@ -131,7 +155,7 @@ func (b *book) insert(x *entry) {
 	}
 }
 
-func (b *book) remove(x *entry) {
+func (b *Book) remove(x *entry) {
 	delete(b.by, x.source)
 	heap.Remove(b.queue(x), x.at)
 	for level, g := range x.in {
@@ -153,8 +177,8 @@ func (b *book) remove(x *entry) {
 }
 
 // queue returns the queue that an entry waits in for its end.
-func (b *book) queue(x *entry) *queue {
-	if x.forgeable {
+func (b *Book) queue(x *entry) *queue {
+	if x.Forgeable {
 		return &b.worth[0]
 	}
 	return &b.worth[1]
@@ -164,7 +188,7 @@ func (b *book) queue(x *entry) *queue {
 type queue []*entry
 
 func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].until < q[j].until }
+func (q queue) Less(i, j int) bool { return q[i].Until < q[j].Until }
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
 	q[i].at, q[j].at = i, j
@@ -184,24 +208,4 @@ func (q *queue) Pop() any {
 	(*q)[last] = nil
 	*q = (*q)[:last]
 	return e
-}
-
-// rates let so many of all through, and of one network no more than its share.
-// Networks share their buckets by a hash, so that nobody has a fresh one.
-type rates struct {
-	all pace
-	of  [networkLevels][1 << 8]pace
-}
-
-// allow reports whether one more of a may pass: each costs that much time, and
-// burst of time is saved up.
-func (r *rates) allow(a netip.Prefix, seed uint64, now, each, burst int64) bool {
-	for level := range networkLevels {
-		share := each << (networkLevels - level)
-		h := words(networkIn(a, level).Addr()).mix(seed)
-		if !r.of[level][h%uint64(len(r.of[level]))].allow(now, share, max(burst, share)) {
-			return false
-		}
-	}
-	return r.all.allow(now, each, burst)
 }

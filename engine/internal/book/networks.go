@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package book
 
-import "net/netip"
+import (
+	"net/netip"
 
-// networks remembers which networks the scanners of the last days came from: the
+	"picket/internal/probe"
+)
+
+// Networks remembers which networks the scanners of the last days came from: the
 // /24 of an IPv4 address, the /56 of an IPv6 one (RFC 6177 gives a site that or
 // more). A fixed table of buckets of four; in a full one the network goes that
 // has the fewest scanners, and of several the one that was quiet longest.
-type networks struct {
+type Networks struct {
 	seen [1 << 10][4]network
 	seed uint64
 }
@@ -22,37 +26,41 @@ type network struct {
 }
 
 const (
-	// networkAt is how many scanners make a network one.
-	networkAt = 3
+	// NetworkAt is how many scanners make a network one.
+	NetworkAt = 3
 
 	// networkDays is how long a scanner counts for its network, in seconds.
 	networkDays = 7 * 24 * 3600
 
-	networkBits4 = 24
-	networkBits6 = 56
+	// NetworkBits4 and NetworkBits6 are how many bits of an address are its network's.
+	NetworkBits4 = 24
+	NetworkBits6 = 56
 )
 
-// networkOf returns the network of a source as a key, and of the source in it what tells it from
-// its neighbours.
-func networkOf(k key) (of key, member uint16) {
-	if k.hi == 0 && k.lo>>32 == 0xffff {
-		return key{lo: k.lo &^ 0xff}, uint16(k.lo) & 0xff
+// NewNetworks returns one that remembers none. The seed says which share a bucket.
+func NewNetworks(seed uint64) Networks { return Networks{seed: seed} }
+
+// networkOf returns the network of a source as a key, and of the source in it what
+// tells it from its neighbours.
+func networkOf(k probe.Key) (of probe.Key, member uint16) {
+	if k.Hi == 0 && k.Lo>>32 == 0xffff {
+		return probe.Key{Lo: k.Lo &^ 0xff}, uint16(k.Lo) & 0xff
 	}
-	return key{hi: k.hi &^ 0xff}, uint16(k.hi)&0xff ^ uint16(k.lo*golden>>48)
+	return probe.Key{Hi: k.Hi &^ 0xff}, uint16(k.Hi)&0xff ^ uint16(k.Lo*probe.Golden>>48)
 }
 
-// prefixOfNetwork returns the network that a is in.
-func prefixOfNetwork(a netip.Addr) netip.Prefix {
-	bits := networkBits6
+// PrefixOfNetwork returns the network that a is in.
+func PrefixOfNetwork(a netip.Addr) netip.Prefix {
+	bits := NetworkBits6
 	if a.Is4() {
-		bits = networkBits4
+		bits = NetworkBits4
 	}
 	return netip.PrefixFrom(a, bits).Masked()
 }
 
 // find returns the place of a network, or nil.
-func (w *networks) find(of key, now int64) *network {
-	h := of.mix(w.seed)
+func (w *Networks) find(of probe.Key, now int64) *network {
+	h := of.Mix(w.seed)
 	sec := uint32(now / 1e9)
 	for i := range w.seen[h%uint64(len(w.seen))] {
 		x := &w.seen[h%uint64(len(w.seen))][i]
@@ -63,9 +71,9 @@ func (w *networks) find(of key, now int64) *network {
 	return nil
 }
 
-// others returns how many scanners are known in the network of a source, itself
+// Others returns how many scanners are known in the network of a source, itself
 // not counted.
-func (w *networks) others(k key, now int64) int {
+func (w *Networks) Others(k probe.Key, now int64) int {
 	of, member := networkOf(k)
 	x := w.find(of, now)
 	if x == nil {
@@ -80,13 +88,13 @@ func (w *networks) others(k key, now int64) int {
 	return n
 }
 
-// note books a scanner, and returns how many its network has, networkAt at most.
-func (w *networks) note(k key, now int64) int {
+// Note books a scanner, and returns how many its network has, NetworkAt at most.
+func (w *Networks) Note(k probe.Key, now int64) int {
 	of, member := networkOf(k)
 	sec := uint32(now / 1e9)
 	x := w.find(of, now)
 	if x == nil {
-		h := of.mix(w.seed)
+		h := of.Mix(w.seed)
 		bucket := &w.seen[h%uint64(len(w.seen))]
 		x = &bucket[0]
 		for i := range bucket {
@@ -107,7 +115,7 @@ func (w *networks) note(k key, now int64) int {
 			return int(x.n)
 		}
 	}
-	if x.n < networkAt {
+	if x.n < NetworkAt {
 		x.members[x.n] = member
 		x.n++
 	}
