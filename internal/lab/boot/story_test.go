@@ -96,28 +96,7 @@ func newStory(t *testing.T) *story {
 		}
 		s.debs = append(s.debs, debs...)
 	}
-	peer, err := start(nil, "unshare", "--net", "sh", "-ec", "ip link set lo up; echo up; exec sleep infinity")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := peer.kill(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := peer.says("up"); err != nil {
-		t.Fatal(err)
-	}
-	s.peer = peer
-	s.System, err = New(Options{Network: s.connect})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s.prepare()
 	for i, deb := range s.debs {
 		b, err := os.ReadFile(deb)
 		if err == nil {
@@ -131,6 +110,33 @@ func newStory(t *testing.T) *story {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// prepare makes the peer, and a system that is off.
+func (s *story) prepare() {
+	s.t.Helper()
+	peer, err := start(nil, "unshare", "--net", "sh", "-ec", "ip link set lo up; echo up; exec sleep infinity")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := peer.kill(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	if err := peer.says("up"); err != nil {
+		s.t.Fatal(err)
+	}
+	s.peer = peer
+	s.System, err = New(Options{Network: s.connect})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
 }
 
 // connect joins the system to the peer, which has a whole network of addresses.
