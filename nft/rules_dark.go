@@ -27,6 +27,7 @@ func darkChains(c Config) []chain {
 		{
 			name: "dark_tcp",
 			rules: list(
+				one(in("lately", proto, thDport), accept),
 				one(served, accept),
 				one(jump("unserved")),
 				one(in("excluded_tcp", tcpDport), accept),
@@ -40,6 +41,7 @@ func darkChains(c Config) []chain {
 		{
 			name: "dark_udp",
 			rules: list(
+				one(in("lately", proto, thDport), accept),
 				one(served, accept),
 				one(jump("unserved")),
 				one(in("excluded_udp", udpDport), accept),
@@ -53,7 +55,7 @@ func darkChains(c Config) []chain {
 		{
 			name: "unserved",
 			why: "what is none of this: to more hosts than this one, published, an address that " +
-				"others serve, a port that was served in the last hour",
+				"others serve",
 			rules: list(
 				one(broadcast, accept),
 				one(multicast, accept),
@@ -61,7 +63,6 @@ func darkChains(c Config) []chain {
 				friends(),
 				one(in("elsewhere4", daddr4), accept),
 				one(in("elsewhere6", daddr6), accept),
-				one(in("lately", proto, thDport), accept),
 			),
 		},
 		{

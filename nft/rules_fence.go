@@ -16,6 +16,7 @@ func fenceChains(c Config) []chain {
 			rules: list(
 				one(established, accept),
 				one(loopback, accept),
+				free(c),
 				known(),
 				one(translated, in("trap_listener", tcpDport), accept),
 				one(later, served, accept),
@@ -29,6 +30,7 @@ func fenceChains(c Config) []chain {
 				one(isUDP, lasting, jump("peers")),
 				one(isUDP, reply, brief, jump("answered")),
 				one(established, accept),
+				free(c),
 				known(),
 				one(goTo("fenced")),
 			),
@@ -55,6 +57,17 @@ func fenceChains(c Config) []chain {
 			),
 		},
 	}
+}
+
+// free are nearly all packets: those of sources that are in none of the sets. What
+// is not found there is not counted there either.
+func free(c Config) []rule {
+	var four, six []part
+	for _, set := range []string{"held", "fence", spareSet} {
+		four = append(four, notIn(set+"4", saddr4))
+		six = append(six, notIn(set+"6", saddr6), notIn(set+"6", prefixOf(saddr6, c.prefix6())))
+	}
+	return list(one(append(four, accept)...), one(append(six, accept)...))
 }
 
 // known are UDP flows that this host has answered.

@@ -66,9 +66,10 @@ func mirrorChains(c Config) []chain {
 		},
 		{
 			name: "mirror_udp",
+			why:  "what is served, or was lately, is found by the port faster than by the socket",
 			rules: list(
-				one(served, accept),
 				one(in("lately", proto, thDport), accept),
+				one(served, accept),
 				one(in("asked4", saddr4, proto, thSport), count("late"), accept),
 				one(in("asked6", saddr6, proto, thSport), count("late"), accept),
 				one(in("classic_udp", udpDport), goTo("sight")),
