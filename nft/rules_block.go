@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blockChains drop what blocked sources send, before connection tracking.
-func blockChains(Config) []chain {
+// blockChains drop what blocked sources send, before connection tracking, and what
+// of fenced ones begins a connection, where it comes too fast to be looked at.
+func blockChains(c Config) []chain {
 	return []chain{
 		{
 			name: "vital",
@@ -42,7 +43,29 @@ func blockChains(Config) []chain {
 			rules: list(
 				addresses("blocked", goTo("refuse")),
 				addresses("blocked_nets", goTo("refuse")),
+				one(opening, goTo("begins")),
 			),
 		}, nftables.ChainHookPrerouting, -310, "prerouting priority raw - 10"),
+		{
+			name: "begins",
+			why: "a SYN is of no flow that lives. Of fenced and held sources some are let go on, to be mirrored; " +
+				"connection tracking and the trap would cost the rest of a scan five times as much as this",
+			rules: list(
+				free(c),
+				friends(),
+				addresses("operators", accept),
+				one(in("classic_tcp", tcpDport), accept),
+				each(c, func(s source) []part { return []part{faster(20, 40, "begun"+s.family, s.of), goTo("enough")} }),
+				each(c, func(s source) []part { return []part{notIn("begun"+s.family, s.of), count("full_begun")} }),
+			),
+		},
+		{
+			name: "enough",
+			rules: list(
+				sources(c, "held", count("kept_held"), drop),
+				sources(c, "fence", drop),
+				sources(c, spareSet, drop),
+			),
+		},
 	}
 }

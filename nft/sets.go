@@ -134,6 +134,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("repeats", concat(address, portKey), 10*time.Second)
 	filled("again", address, time.Minute)
 	filled("talkers", address, time.Minute)
+	filled("begun", address, time.Minute)
 	filled("answers", address, time.Minute)
 	filled("over", address, time.Minute)
 	filled("late", address, time.Minute)
