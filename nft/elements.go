@@ -35,6 +35,7 @@ type Elements struct {
 	TriggerIP                []Trigger // of IP protocol numbers
 	DoorTCP                  []Range   // served ports that a SYN no client sends does not open
 	Ignored                  []netip.Prefix
+	Listed                   []netip.Prefix // by lists that are dropped; see [Listable]. It must not be changed later
 	Links                    []netip.Prefix // IPv6, of the host's links, whose addresses are sources each
 	Elsewhere                []netip.Prefix // addresses of this host that others serve (IPVS)
 	Operators                []netip.Addr   // who is logged in, never fenced

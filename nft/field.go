@@ -74,13 +74,17 @@ var (
 	tcpWindow          = payload("tcp window", expr.PayloadBaseTransportHeader, 14, 2, protocol(unix.IPPROTO_TCP))
 )
 
-// prefixOf is the prefix of so many bits around an IPv6 address.
+// prefixOf is the prefix of so many bits around an address.
 func prefixOf(f field, bits int) field {
-	mask := make([]byte, 16)
+	if bits == 8*f.bytes {
+		return f
+	}
+	mask := make([]byte, f.bytes)
 	for i := range bits {
 		mask[i/8] |= 0x80 >> (i % 8)
 	}
-	return masked(f, netip.AddrFrom16([16]byte(mask)).String(), mask)
+	text, _ := netip.AddrFromSlice(mask)
+	return masked(f, text.String(), mask)
 }
 
 // A source is what one source is to the rules, IPv4 or IPv6.

@@ -9,7 +9,7 @@ import (
 // chains returns every chain, in the order of a packet's way.
 func chains(c Config) (all []chain) {
 	for _, of := range []func(Config) []chain{
-		blockChains, trapChains, mirrorChains, sightChains, triggerChains, laneChains,
+		blockChains, listedChains, trapChains, mirrorChains, sightChains, triggerChains, laneChains,
 		doorChains, fenceChains, learnChains, darkChains,
 	} {
 		all = append(all, of(c)...)

@@ -43,6 +43,7 @@ func blockChains(c Config) []chain {
 			rules: list(
 				addresses("blocked", goTo("refuse")),
 				addresses("blocked_nets", goTo("refuse")),
+				listedJumps(),
 				one(opening, goTo("begins")),
 			),
 		}, nftables.ChainHookPrerouting, -310, "prerouting priority raw - 10"),

@@ -92,6 +92,7 @@ func sets() (all []set) {
 	} {
 		all = append(all, set{name: name, key: portKey, interval: true})
 	}
+	all = append(all, listedSets()...)
 	verdicts := nftables.TypeVerdict
 	return append(all,
 		set{name: "advanced_ip", key: protoKey, interval: true},

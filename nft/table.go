@@ -5,6 +5,7 @@ package nft
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -39,6 +40,8 @@ type Table struct {
 	sets  map[string]*nftables.Set
 
 	connected *question
+	listed    []netip.Prefix // what the sets of lists hold,
+	loaded    bool           // if that is known
 }
 
 // Open connects to nftables in the calling thread's network namespace. It
@@ -134,18 +137,23 @@ func (t *Table) Install(e *Elements) (adopted bool, err error) {
 	case state != Complete:
 		t.queueRules()
 	}
-	if err := t.queueElements(e); err != nil {
-		return false, err
-	}
-	return state == Complete, explain("install table inet "+Name, t.conn.Flush())
+	t.loaded = false // it may be another table
+	return state == Complete, t.fill("install table inet "+Name, e)
 }
 
 // Fill makes the sets that e speaks of hold just what it says.
-func (t *Table) Fill(e *Elements) error {
-	if err := t.queueElements(e); err != nil {
+func (t *Table) Fill(e *Elements) error { return t.fill("fill the sets of table inet "+Name, e) }
+
+func (t *Table) fill(what string, e *Elements) error {
+	if err := errors.Join(t.queueElements(e), t.queueListed(e.Listed)); err != nil {
 		return err
 	}
-	return explain("fill the sets of table inet "+Name, t.conn.Flush())
+	if err := t.conn.Flush(); err != nil {
+		t.loaded = false
+		return explain(what, err)
+	}
+	t.listed, t.loaded = e.Listed, true
+	return nil
 }
 
 func (t *Table) queueRules() {

@@ -67,7 +67,7 @@ func replayCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rules.TrapAnswers = *trap
+		c.NoRules, rules.TrapAnswers = true, *trap
 		if *against != "" && o.Packets {
 			return usage("--packets and --against do not go together")
 		}
@@ -94,6 +94,7 @@ func replayCommand() *cobra.Command {
 			for _, w := range other.Warnings {
 				warn("%s", w)
 			}
+			other.NoRules = true
 			err = trial.Against(ctx, out, c, other, rules, sources, o.JSON)
 		} else {
 			err = trial.Run(ctx, out, c, rules, sources, o)

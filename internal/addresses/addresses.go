@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"go4.org/netipx"
@@ -33,7 +34,7 @@ import (
 // its end.
 const (
 	MaxLine    = 1024    // bytes of a line, its end not counted
-	MaxEntries = 100_000 // entries of a list
+	MaxEntries = 500_000 // entries of a list
 	maxFaults  = 20      // faults that are told one by one
 )
 
@@ -103,7 +104,6 @@ func Regular(name string) error {
 func Read(r io.Reader) ([]netip.Prefix, error) {
 	var list []netip.Prefix
 	var faults []error
-	seen := make(map[netip.Prefix]bool)
 	sc := bufio.NewScanner(r)
 	sc.Buffer(make([]byte, 0, MaxLine+2), MaxLine+2) // with room for "\r\n"
 	n := 0
@@ -121,11 +121,9 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 		switch {
 		case why != "":
 			faults = append(faults, Fault{n, text, why})
-		case seen[p]:
 		case len(list) == MaxEntries:
 			return nil, fmt.Errorf("line %d: more than %d entries; a list this long belongs in a prefix", n, MaxEntries)
 		default:
-			seen[p] = true
 			list = append(list, p)
 		}
 		if len(faults) == maxFaults {
@@ -142,7 +140,23 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	return list, nil
+	return once(list), nil
+}
+
+// once takes out what repeats an earlier entry. There is seldom any, and a map of
+// a long list is several times as large as it.
+func once(list []netip.Prefix) []netip.Prefix {
+	sorted := slices.Clone(list)
+	slices.SortFunc(sorted, netip.Prefix.Compare)
+	if len(slices.Compact(sorted)) == len(list) {
+		return list
+	}
+	seen := make(map[netip.Prefix]bool)
+	return slices.DeleteFunc(list, func(p netip.Prefix) bool {
+		was := seen[p]
+		seen[p] = true
+		return was
+	})
 }
 
 // Parse reads one entry of a list: a [Source] that is not everybody.

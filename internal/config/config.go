@@ -47,8 +47,10 @@ type Config struct {
 	Notify    Notify    `json:"notify"`
 	Metrics   Metrics   `json:"metrics"`
 
-	Warnings Faults `json:"-"` // what is wrong with the host and not with the file
-	unfit    Faults // those of them that keep it from running; see Runnable
+	NoRules  bool           `json:"-"` // there is no kernel that drops: what is dropped by a list comes to the engine
+	listed   []netip.Prefix // of those Known that are dropped
+	Warnings Faults         `json:"-"` // what is wrong with the host and not with the file
+	unfit    Faults         // those of them that keep it from running; see Runnable
 }
 
 // NFLOG is the section of that name.
@@ -200,7 +202,7 @@ func (p *Protocol) policy(dryRun bool) engine.Policy {
 // Elements returns what belongs into the table's sets; the caller adds the
 // ignored addresses it found and the trap's port.
 func (c *Config) Elements() *nft.Elements {
-	return &nft.Elements{
+	e := &nft.Elements{
 		ClassicTCP: c.TCP.ports(probe.Classic), ClassicUDP: c.UDP.ports(probe.Classic),
 		StealthTCP: c.TCP.ports(probe.Stealth), StealthUDP: c.UDP.ports(probe.Stealth),
 		AdvancedTCP: c.TCP.ports(probe.Advanced), AdvancedUDP: c.UDP.ports(probe.Advanced),
@@ -212,6 +214,10 @@ func (c *Config) Elements() *nft.Elements {
 		Trusted:    c.Ignore.Interfaces,
 		DoorTCP:    c.Door.ports(c.DryRun),
 	}
+	if !c.DryRun {
+		e.Listed = c.listed
+	}
+	return e
 }
 
 // ports returns the ports that a mode watches: none if the mode is off.

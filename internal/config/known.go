@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"picket/engine"
+	"picket/nft"
 )
 
 // Known is one of the tables of that name: sources that the operator knows.
@@ -33,7 +34,7 @@ func (c *Config) readKnown(top *section) {
 		top.fault("known", fmt.Sprintf("there are %d lists: want at most %d", len(list), maxKnown))
 		return
 	}
-	c.Known = nil
+	c.Known, c.listed = nil, nil
 	seen := map[string]bool{}
 	for _, s := range list {
 		var k Known
@@ -43,6 +44,12 @@ func (c *Config) readKnown(top *section) {
 		}
 		seen[k.Name] = true
 		c.Known = append(c.Known, k)
+		if k.Policy == PolicyDrop {
+			c.listed = slices.Concat(c.listed, k.Addresses)
+			if len(c.listed) == len(k.Addresses) {
+				c.listed = k.Addresses // no second one of 200,000
+			}
+		}
 	}
 }
 
@@ -53,7 +60,7 @@ func (k *Known) read(s *section) {
 	} else if k.Name = name; !ok && s.values["name"] == nil {
 		s.fault("name", "is missing: want "+word)
 	}
-	policies := []Policy{PolicyIgnore, PolicyLog, PolicyBlock}
+	policies := []Policy{PolicyIgnore, PolicyLog, PolicyBlock, PolicyDrop}
 	if choice(s, "policy", &k.Policy, policies...); s.values["policy"] == nil {
 		s.fault("policy", "is missing: want "+quoted(names(policies)))
 	}
@@ -62,7 +69,14 @@ func (k *Known) read(s *section) {
 	for n, f := range k.Files {
 		// Where its sources are to be blocked, nobody is harmed by a list that is
 		// not there; otherwise a friend might be.
-		k.Addresses = append(k.Addresses, s.list(k.Name, n, f, k.Policy != PolicyBlock)...)
+		k.Addresses = append(k.Addresses, s.list(k.Name, n, f, k.Policy < PolicyBlock)...)
+	}
+	if k.Policy == PolicyDrop {
+		for _, p := range k.Addresses {
+			if why := nft.Listable(p); why != "" {
+				s.fault("policy", fmt.Sprintf("is \"drop\", and %s %s", p, why))
+			}
+		}
 	}
 	// As they were written: entries that are wrong have their own faults.
 	if list, _ := s.values["addresses"].([]any); len(list)+len(k.Files) == 0 {
@@ -89,7 +103,10 @@ func (c *Config) ListOf(a netip.Addr) (Known, bool) {
 // known returns the lists as the engine takes them.
 func (c *Config) known() (out []engine.Known) {
 	for _, k := range c.Known {
-		action := engine.Action(k.Policy)
+		if k.Policy == PolicyDrop && !c.DryRun && !c.NoRules {
+			continue // the kernel has it
+		}
+		action := engine.Action(min(k.Policy, PolicyBlock))
 		first := action == engine.Block
 		out = append(out, engine.Known{Name: k.Name, Prefixes: engine.NewPrefixes(k.Addresses...), Action: action, First: first})
 	}

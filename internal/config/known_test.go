@@ -67,7 +67,7 @@ policy = "log"
 [[known]]
 name = "a"
 files = ["`+bad+`"]
-policy = "drop"
+policy = "reject"
 [[known]]
 name = "a"
 polizy = "log"
@@ -83,8 +83,8 @@ policy = "log"
 		`p.toml:2: known.name: is "Censys": want a word in small letters`,
 		`p.toml:7: known.files: list a: ` + bad + `: line 2: "0.0.0.0/0" is every address`,
 		`p.toml:7: known.files: list a: ` + bad + `: line 3: "example.org" is a name`,
-		`p.toml:8: known.policy: is "drop": want "ignore" or "log" or "block"`,
-		`p.toml:9: known.policy: is missing: want "ignore" or "log" or "block"`,
+		`p.toml:8: known.policy: is "reject": want "ignore" or "log" or "block" or "drop"`,
+		`p.toml:9: known.policy: is missing: want "ignore" or "log" or "block" or "drop"`,
 		`p.toml:9: known.files: and addresses are both empty`,
 		`p.toml:10: known.name: is "a", and so is another one's`,
 		`p.toml:11: known.polizy: is unknown: did you mean "known.policy"?`,
@@ -150,5 +150,31 @@ func TestOriginFaults(t *testing.T) {
 	var ev event.Event
 	if c.Locate(&ev, netip.MustParseAddr("192.0.2.1")); ev.Country != "" || ev.ASN != 0 {
 		t.Errorf("%+v", ev)
+	}
+}
+
+// TestDropLists: what is dropped goes into the kernel's sets, a dry run's does not.
+func TestDropLists(t *testing.T) {
+	const text = "[[known]]\nname = \"a\"\npolicy = \"drop\"\naddresses = [\"192.0.2.0/24\"]\n[[known]]\nname = \"b\"\npolicy = \"drop\"\naddresses = [\"198.51.100.7\"]\n"
+	c, err := Parse("p.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := c.Elements(); len(e.Listed) != 2 || &e.Listed[0] != &c.Elements().Listed[0] {
+		t.Errorf("%v", e.Listed)
+	}
+	if known := c.Engine(nil, 0, false).Known; len(known) != 0 {
+		t.Errorf("what the kernel drops is the engine's too: %+v", known)
+	}
+	c.NoRules = true
+	if k := c.Engine(nil, 0, false).Known[0]; k.Action != engine.Block || !k.First {
+		t.Errorf("in a capture: %+v", k)
+	}
+	if c.DryRun = true; c.Elements().Listed != nil {
+		t.Error("a dry run drops")
+	}
+	_, err = Parse("p.toml", []byte("[[known]]\nname = \"a\"\npolicy = \"drop\"\naddresses = [\"10.0.0.0/7\", \"2001:db8::/19\", \"2001:db8::/96\", \"2001:db8::/61\"]\n"))
+	if err == nil || strings.Count(err.Error(), "\n") != 2 || !strings.HasPrefix(err.Error(), "p.toml:3: known.policy: is \"drop\", and 10.0.0.0/7 is wider than what a list may drop, /8") {
+		t.Error(err)
 	}
 }

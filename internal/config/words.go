@@ -80,12 +80,16 @@ const (
 	PolicyIgnore = Policy(engine.None)
 	PolicyLog    = Policy(engine.Log)
 	PolicyBlock  = Policy(engine.Block)
+	PolicyDrop   = PolicyBlock + 1 // in the kernel, before anything is judged
 )
 
 // String returns the word of known.policy.
 func (p Policy) String() string {
-	if p == PolicyIgnore {
+	switch p {
+	case PolicyIgnore:
 		return "ignore"
+	case PolicyDrop:
+		return "drop"
 	}
 	return engine.Action(p).String()
 }

@@ -48,7 +48,7 @@ func (a allowance) outlasts(until time.Time) bool {
 }
 
 // mostAllowed bounds what one transaction has to put into the sets of friends.
-const mostAllowed = addresses.MaxEntries
+const mostAllowed = 100_000
 
 // allowances are friends by command. The daemon's mutex is theirs; what is in
 // force is never changed in place.

@@ -227,7 +227,8 @@ func (x *explainer) sayProtected() {
 
 // sayList tells of the list of known sources.
 func (x *explainer) sayList() {
-	does := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "it is blocked at its first probe"}
+	does := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "it is blocked at its first probe",
+		"drop": "whatever it sends is dropped before any service"}
 	x.why("It is in your list %s: %s (known.%s.policy = %q).", x.List.Name, does[x.List.Policy], x.List.Name, x.List.Policy)
 	if x.State != "blocked" {
 		x.change("Taken off the list %s, it is judged like anybody.", x.List.Name)

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// BenchmarkListed loads lists of 200,000 prefixes, as one transaction.
+func BenchmarkListed(b *testing.B) {
+	runtime.LockOSThread() // never unlocked: the namespace ends with the thread
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		b.Fatal(err)
+	}
+	tab, err := Open(testConfig)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer tab.Close()
+	var list []netip.Prefix
+	for i := range 200_000 {
+		a := netip.AddrFrom4([4]byte{1 + byte(i>>12), byte(i >> 4), byte(i << 4), 0})
+		list = append(list, netip.PrefixFrom(a, 20+i%5).Masked())
+	}
+	e := testElements()
+	if _, err := tab.Install(e); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		tab.loaded, e.Listed = false, list
+		if err := tab.Fill(e); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

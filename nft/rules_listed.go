@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+)
+
+// Lists of sources that are dropped stand in a hash set for each prefix length: an
+// interval set costs whoever adds an element anywhere on the host the time to
+// read it (nft reads every interval set of every table first), and more memory.
+// A packet is looked up in all of them only if the set of whole areas has its own.
+
+// area is the prefix length of those, by family; what is wider takes several.
+var area = map[string]int{"4": 16, "6": 32}
+
+// lengths are the prefix lengths of a family that there are sets of. An IPv6
+// prefix between two of them stands there as up to eight of the next.
+var lengths = map[string][]int{"4": upTo(8, 32, 1), "6": append(upTo(20, 64, 4), 128)}
+
+func upTo(first, last, step int) (out []int) {
+	for bits := first; bits <= last; bits += step {
+		out = append(out, bits)
+	}
+	return out
+}
+
+func listedSet(family string, bits int) string { return fmt.Sprintf("listed%s_%d", family, bits) }
+
+// listedChains drop what the operator's lists say is to be dropped.
+func listedChains(Config) []chain {
+	all := []chain{{
+		name: "unwelcome",
+		why:  "what happens to sources of lists that are dropped: the same as to blocked ones",
+		rules: list(
+			one(jump("vital")),
+			friends(),
+			addresses("operators", in("login_ports", tcpDport), accept),
+			one(count("kept_listed"), drop),
+		),
+	}}
+	for _, f := range []struct {
+		family string
+		of     field
+	}{{"4", saddr4}, {"6", saddr6}} {
+		c := chain{name: "listed" + f.family}
+		for _, bits := range lengths[f.family] {
+			c.rules = append(c.rules, on(in(listedSet(f.family, bits), prefixOf(f.of, bits)), goTo("unwelcome")))
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// listedJumps lead to those chains, from where blocked sources are dropped.
+func listedJumps() []rule {
+	return list(
+		one(in("areas4", prefixOf(saddr4, area["4"])), jump("listed4")),
+		one(in("areas6", prefixOf(saddr6, area["6"])), jump("listed6")),
+	)
+}
+
+func listedSets() (all []set) {
+	for family, key := range map[string]nftables.SetDatatype{"4": address4, "6": address6} {
+		all = append(all, set{name: "areas" + family, key: key})
+		for _, bits := range lengths[family] {
+			all = append(all, set{name: listedSet(family, bits), key: key})
+		}
+	}
+	slices.SortFunc(all, func(a, b set) int { return compareNames(a.name, b.name) })
+	return all
+}
+
+func compareNames(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+// Listable says why a prefix cannot stand in a list that is dropped, "" if it can.
+func Listable(p netip.Prefix) string {
+	family := familyOf(p.Addr())
+	of := lengths[family]
+	switch least := of[0]; {
+	case p.Bits() < least:
+		return fmt.Sprintf("is wider than what a list may drop, /%d", least)
+	case family == "6" && p.Bits() > 64 && p.Bits() < 128:
+		return "is between a /64 and an address: a list may drop either"
+	}
+	return ""
+}
+
+// queueListed replaces what the sets of lists hold, unless they hold it already:
+// 200,000 prefixes must not be loaded for every address that the host gets.
+func (t *Table) queueListed(ps []netip.Prefix) error {
+	if t.loaded && slices.Equal(t.listed, ps) {
+		return nil
+	}
+	t.loaded = false // unless all goes well
+	for _, s := range listedSets() {
+		t.conn.FlushSet(t.sets[s.name])
+	}
+	q := keys{table: t, seen: map[netip.Prefix]bool{}}
+	for _, p := range ps {
+		if p = p.Masked(); p.IsValid() && Listable(p) == "" {
+			q.prefix(p)
+		}
+	}
+	return q.flush()
+}
+
+// A slot is a set of a family: of a length, or, with 0, of areas.
+type slot struct {
+	family string
+	bits   int
+}
+
+func (s slot) set() string {
+	if s.bits == 0 {
+		return "areas" + s.family
+	}
+	return listedSet(s.family, s.bits)
+}
+
+// keys gathers elements by set, and queues as many as one message takes.
+type keys struct {
+	table *Table
+	of    map[slot][]nftables.SetElement
+	seen  map[netip.Prefix]bool // areas
+	err   error
+}
+
+// prefix queues a prefix and the areas that it touches.
+func (k *keys) prefix(p netip.Prefix) {
+	family := familyOf(p.Addr())
+	of := lengths[family]
+	i, _ := slices.BinarySearch(of, p.Bits())
+	subnets(p, of[i], func(q netip.Prefix) { k.add(slot{family, of[i]}, q.Addr()) })
+	around := netip.PrefixFrom(p.Addr(), min(p.Bits(), area[family])).Masked()
+	subnets(around, area[family], func(q netip.Prefix) {
+		if !k.seen[q] {
+			k.seen[q] = true
+			k.add(slot{family, 0}, q.Addr())
+		}
+	})
+}
+
+// subnets calls each for the subnets of a length that make up a prefix.
+func subnets(p netip.Prefix, bits int, each func(netip.Prefix)) {
+	if p.Bits() == bits {
+		each(p)
+		return
+	}
+	b := p.Addr().AsSlice()
+	for range 1 << (bits - p.Bits()) {
+		a, _ := netip.AddrFromSlice(b)
+		each(netip.PrefixFrom(a, bits))
+		for i, step := (bits-1)/8, byte(1)<<((8-bits%8)%8); i >= 0; i, step = i-1, 1 {
+			if b[i] += step; b[i] >= step {
+				break // else it is carried
+			}
+		}
+	}
+}
+
+// manyKeys are few enough for one message, of less than 64 KiB.
+const manyKeys = 1024
+
+func (k *keys) add(to slot, a netip.Addr) {
+	if k.of == nil {
+		k.of = map[slot][]nftables.SetElement{}
+	}
+	els := append(k.of[to], nftables.SetElement{Key: a.AsSlice()})
+	if len(els) == manyKeys {
+		k.queue(to, els)
+		els = els[:0]
+	}
+	k.of[to] = els
+}
+
+func (k *keys) queue(to slot, els []nftables.SetElement) {
+	if err := k.table.conn.SetAddElements(k.table.sets[to.set()], els); err != nil && k.err == nil {
+		k.err = fmt.Errorf("set %s: %w", to.set(), err)
+	}
+}
+
+func (k *keys) flush() error {
+	for to, els := range k.of {
+		if len(els) > 0 {
+			k.queue(to, els)
+		}
+	}
+	return k.err
+}
