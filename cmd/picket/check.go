@@ -4,12 +4,16 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
+	"picket/internal/show"
+	"picket/internal/survey"
 )
 
 func checkCommand() *cobra.Command {
@@ -24,6 +28,7 @@ func checkCommand() *cobra.Command {
 		Args:    takes(),
 	}
 	asJSON := jsonFlag(cmd)
+	here := cmd.Flags().Bool("host", false, "look at this host too: kernel, other firewalls, ports, friends")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		path, err := cmd.Flags().GetString("config")
 		if err != nil {
@@ -33,8 +38,13 @@ func checkCommand() *cobra.Command {
 		for _, w := range warnings {
 			warn("%s", w)
 		}
+		var found []survey.Finding
+		if *here && len(faults) == 0 {
+			place := survey.Here()
+			found = place.Look(c)
+		}
 		if *asJSON {
-			err = printJSON(cmd.OutOrStdout(), checked{c, append(config.Faults{}, faults...), append(config.Faults{}, warnings...)})
+			err = printJSON(cmd.OutOrStdout(), checked{c, append(config.Faults{}, faults...), append(config.Faults{}, warnings...), found})
 		}
 		switch {
 		case err != nil:
@@ -42,11 +52,12 @@ func checkCommand() *cobra.Command {
 		case len(faults) > 0:
 			return faults
 		case *asJSON:
-			return nil
+			return troubled(found)
 		}
 		names := append([]string{cmp.Or(c.File, "embedded default")}, c.DropIns...)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: no faults\n", strings.Join(names, ", "))
-		return err
+		printFindings(cmd.OutOrStdout(), found)
+		return errors.Join(err, troubled(found))
 	})
 	return cmd
 }
@@ -57,4 +68,36 @@ type checked struct {
 	*config.Config
 	Faults   config.Faults `json:"faults"`
 	Warnings config.Faults `json:"warnings"`
+
+	Host []survey.Finding `json:"host,omitempty"`
+}
+
+// printFindings prints what was found of the host, each with its remedy.
+func printFindings(out io.Writer, found []survey.Finding) {
+	list := show.List{Head: []string{"", ""}}
+	for _, f := range found {
+		mark, text := "", []string{f.Text}
+		if f.Problem {
+			mark = "!"
+		}
+		if f.Remedy != "" {
+			text = append(text, "-> "+f.Remedy)
+		}
+		list.Add(text, mark, f.About)
+	}
+	list.Print(out, show.Width(out))
+}
+
+// troubled returns an error if there is a problem.
+func troubled(found []survey.Finding) error {
+	n := 0
+	for _, f := range found {
+		if f.Problem {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("this host has %s, each with its remedy", show.Plural(n, "problem"))
 }

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+
+// Package survey looks at the host that a configuration is to run on, for "picket
+// check --host": its kernel, other firewalls and how picket stands to them, ports
+// and traps, connection tracking, whom it depends on. Each finding that calls for
+// something says what to do.
+//
+// It reads files and asks the kernel; it changes nothing. Without CAP_NET_ADMIN
+// the tables of others are not seen, which it says.
+package survey
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"picket/internal/config"
+	"picket/internal/host"
+	"picket/nft"
+)
+
+// A Finding is one thing that was found.
+type Finding struct {
+	About   string `json:"about"`
+	Text    string `json:"text"`
+	Problem bool   `json:"problem"` // something does not work as it is
+	Remedy  string `json:"remedy"`  // "" where there is nothing to do
+}
+
+// A Place is where it looks.
+type Place struct {
+	Root       fs.FS // the files of the host
+	Kernel     func() error
+	Permission func() error
+	Tables     func() ([]string, error) // nftables' tables, "inet filter"
+	Friends    func(host.Wanted) ([]host.Friend, error)
+	Session    string // SSH_CONNECTION, sshd(8)
+}
+
+// Here is the host that picket runs on.
+func Here() Place {
+	return Place{
+		Root: os.DirFS("/"), Kernel: nft.CheckKernel, Permission: nft.CheckPermission, Tables: nft.Tables,
+		Friends: new(host.Host).Friends, Session: os.Getenv("SSH_CONNECTION"),
+	}
+}
+
+// Look returns what is found.
+func (p *Place) Look(c *config.Config) []Finding {
+	s := &surveyor{Place: p, config: c}
+	s.kernel()
+	s.tables()
+	s.firewalls()
+	s.nftablesConf()
+	s.ports()
+	s.kubernetes()
+	s.conntrack()
+	s.friends()
+	return s.found
+}
+
+type surveyor struct {
+	*Place
+	config *config.Config
+	found  []Finding
+}
+
+func (s *surveyor) note(about, text, remedy string) {
+	s.found = append(s.found, Finding{About: about, Text: text, Remedy: remedy})
+}
+
+func (s *surveyor) problem(about, text, remedy string) {
+	s.found = append(s.found, Finding{About: about, Text: text, Problem: true, Remedy: remedy})
+}
+
+// read returns a file, "" for none.
+func (s *surveyor) read(name string) string {
+	b, _ := fs.ReadFile(s.Root, name)
+	return string(b)
+}
+
+func (s *surveyor) there(names ...string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { _, err := fs.Stat(s.Root, n); return err == nil })
+}
+
+func (s *surveyor) kernel() {
+	release := strings.TrimSpace(s.read("proc/sys/kernel/osrelease"))
+	if err := s.Kernel(); err != nil {
+		s.problem("kernel", err.Error(), "boot a newer kernel")
+		return
+	}
+	s.note("kernel", "Linux "+release+" has what the rules use", "")
+}
+
+func (s *surveyor) tables() {
+	if err := s.Permission(); err != nil {
+		s.note("nftables", "the tables of others are for root to see", "run this with sudo")
+		return
+	}
+	tables, err := s.Tables()
+	if err != nil {
+		s.problem("nftables", err.Error(), "see that the kernel has nf_tables: modprobe nf_tables")
+		return
+	}
+	others := slices.DeleteFunc(tables, func(t string) bool { return t == "inet "+nft.Name })
+	if len(others) == 0 {
+		s.note("nftables", "there is no other table", "")
+		return
+	}
+	s.note("nftables", "there are others' tables, which picket never touches: "+strings.Join(others, ", "), "")
+}
+
+// firewalls tells how picket stands to what else there is.
+func (s *surveyor) firewalls() {
+	trap := s.config.TCP.Modes.Names()
+	traps := slices.Contains(trap, "classic") && len(s.config.TCP.Classic) > 0
+	refused := func(who, allow string) {
+		if !traps {
+			s.note(who, "it is on, with chains of its own beside picket's: what picket drops does not reach it, and it decides about the rest", "")
+			return
+		}
+		port := "PORT"
+		fixed := "set trap.port to a free port, then "
+		if n := s.config.Trap.Port; n != 0 {
+			port, fixed = strconv.Itoa(int(n)), ""
+		}
+		s.problem(who, "it is on, and refuses what it does not know: probes are seen all the same, but connections to classic ports are not completed, so they prove nobody",
+			fixed+strings.ReplaceAll(allow, "PORT", port))
+	}
+	if strings.Contains(s.read("etc/ufw/ufw.conf"), "ENABLED=yes") {
+		refused("ufw", "\"ufw allow PORT/tcp\"")
+	}
+	if s.there("run/firewalld", "run/firewalld.pid") {
+		refused("firewalld", "\"firewall-cmd --permanent --add-port=PORT/tcp && firewall-cmd --reload\"")
+	}
+	if s.there("run/docker.sock") {
+		backend := "iptables"
+		if strings.Contains(strings.ReplaceAll(s.read("etc/docker/daemon.json"), " ", ""), `"firewall-backend":"nftables"`) {
+			backend = "nftables"
+		}
+		s.note("docker", "it is on, by "+backend+": a port that a container publishes is no probe's target, and who is blocked does not reach containers either", "")
+	}
+	if s.there("run/fail2ban/fail2ban.sock") {
+		s.note("fail2ban", "it is on, and bans in a table of its own: the two do not hinder each other", "")
+	}
+}
+
+func (s *surveyor) nftablesConf() {
+	conf := s.read("etc/nftables.conf")
+	for line := range strings.Lines(conf) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "include") && strings.Contains(line, "/etc/picket/ruleset.nft") {
+			s.problem("/etc/nftables.conf", "it includes /etc/picket/ruleset.nft by name: when picket is gone, nftables.service fails and the host has no firewall",
+				`write include "/etc/picket/*.nft", which may match nothing`)
+		}
+	}
+	if strings.Contains(conf, "flush ruleset") {
+		s.note("/etc/nftables.conf", "it flushes the ruleset: picket puts its table and blocks back at once when it is loaded again", "")
+	}
+}
+
+// ports looks for services at trap ports.
+func (s *surveyor) ports() {
+	served := map[uint16]bool{}
+	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
+		for line := range bytes.Lines([]byte(s.read(name))) {
+			f := strings.Fields(string(line))
+			if len(f) < 4 || f[3] != "0A" { // TCP_LISTEN, include/net/tcp_states.h
+				continue
+			}
+			_, hex, _ := strings.Cut(f[1], ":")
+			if n, err := strconv.ParseUint(hex, 16, 16); err == nil {
+				served[uint16(n)] = true
+			}
+		}
+	}
+	var both []string
+	for _, r := range s.config.TCP.Classic {
+		for n := int(r.From); n <= int(r.To); n++ {
+			if served[uint16(n)] {
+				both = append(both, strconv.Itoa(n))
+			}
+		}
+	}
+	if len(both) > 0 {
+		s.note("trap ports", "services listen at "+strings.Join(both, ", ")+": they get their connections, and the trap none there", "take them out of tcp.classic, or end the services")
+	}
+	if p := s.config.Trap.Port; p != 0 && served[p] {
+		s.note("trap.port", fmt.Sprintf("somebody listens at %d: picket if it runs", p), "if it does not, set another trap.port")
+	}
+}
+
+func (s *surveyor) kubernetes() {
+	if s.there("var/lib/kubelet", "etc/rancher/k3s", "var/lib/k0s") {
+		s.problem("kubernetes", "a service with externalTrafficPolicy: Cluster shows its clients by a node's address: a scanner behind it is told as that node",
+			"set externalTrafficPolicy: Local, or ignore the nodes and the pod network: ignore.addresses")
+	}
+}
+
+func (s *surveyor) conntrack() {
+	number := func(name string) (n int) {
+		n, _ = strconv.Atoi(strings.TrimSpace(s.read("proc/sys/net/netfilter/nf_conntrack_" + name)))
+		return n
+	}
+	switch count, most := number("count"), number("max"); {
+	case most == 0:
+		s.note("connection tracking", "it is off, and picket's rules turn it on", "")
+	case count*5 >= most*4:
+		s.problem("connection tracking", fmt.Sprintf("%d of %d entries are taken: what finds none is dropped", count, most), fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", 4*most))
+	default:
+		s.note("connection tracking", fmt.Sprintf("%d of %d entries are taken", count, most), "")
+	}
+}
+
+// friends tells whom picket never blocks, and who may be missing.
+func (s *surveyor) friends() {
+	i := s.config.Ignore
+	list, err := s.Friends(host.Wanted{Own: i.Own, Gateways: i.Gateways, Resolvers: i.Resolvers})
+	if err != nil {
+		s.problem("friends", err.Error(), "see that rtnetlink can be used here")
+		return
+	}
+	by := map[string][]string{}
+	for _, f := range list {
+		by[f.Why] = append(by[f.Why], strings.TrimSuffix(strings.TrimSuffix(f.Prefix.String(), "/32"), "/128"))
+	}
+	for _, why := range []string{"own address", "gateway", "resolver", "time server"} {
+		if n := len(by[why]); n > 0 {
+			s.note("friends", fmt.Sprintf("%s: %s", why, strings.Join(by[why][:min(n, 8)], ", ")), "")
+		}
+	}
+	if n := len(i.Addresses); n > 0 {
+		s.note("friends", fmt.Sprintf("[ignore] names %d more", n), "")
+	}
+	if len(by["gateway"]) == 0 {
+		s.note("friends missing", "no gateway was found", "if there is one, name it in ignore.addresses")
+	}
+	if len(by["resolver"]) == 0 {
+		s.note("friends missing", "no resolver is named by an address in the files that are known", "name yours in ignore.addresses")
+	}
+	s.session(list)
+}
+
+// session looks whether whoever asks would be let be.
+func (s *surveyor) session(list []host.Friend) {
+	client, _, _ := strings.Cut(s.Session, " ")
+	a, err := netip.ParseAddr(client)
+	if err != nil {
+		return
+	}
+	a = a.Unmap().WithZone("")
+	in := func(p netip.Prefix) bool { return p.Contains(a) }
+	if !slices.ContainsFunc(list, func(f host.Friend) bool { return in(f.Prefix) }) && !slices.ContainsFunc(s.config.Ignore.Addresses, in) {
+		s.note("friends missing", fmt.Sprintf("%s, where your SSH session comes from, is spared only while it is connected", a), fmt.Sprintf("\"picket allow %s\"", a))
+	}
+}
