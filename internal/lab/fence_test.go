@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// echoing starts a TCP service that sends back every line, and ends with the test.
+func echoing(t *testing.T, h *Host, port uint16) {
+	t.Helper()
+	var l net.Listener
+	err := h.Do(func() (err error) {
+		l, err = net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.Copy(c, c) // until the client or the test ends it
+			}()
+		}
+	}()
+}
+
+// untracked keeps two services of the host out of connection tracking, and
+// publishes a third.
+const untracked = `table inet raw {
+	chain in {
+		type filter hook prerouting priority raw;
+		udp dport 7002 notrack
+		tcp dport 7003 notrack
+	}
+	chain out {
+		type filter hook output priority raw;
+		udp sport 7002 notrack
+		tcp sport 7003 notrack
+	}
+}
+` + dnat
+
+// A talk is a flow of an innocent that a test keeps up.
+type talk struct {
+	name, network string
+	to            netip.AddrPort
+	conn          net.Conn
+}
+
+// say sends a line and wants it back; datagrams may be lost, segments not.
+func (x *talk) say(line string) error {
+	for try := 0; ; try++ {
+		x.conn.SetDeadline(time.Now().Add(time.Second))
+		if x.network == "tcp" {
+			x.conn.SetDeadline(time.Now().Add(5 * time.Second))
+		}
+		if _, err := fmt.Fprintln(x.conn, line); err != nil {
+			return err
+		}
+		got, err := bufio.NewReader(x.conn).ReadString('\n')
+		if err == nil && got == line+"\n" {
+			return nil
+		}
+		if x.network == "tcp" || try == 2 {
+			return fmt.Errorf("got %q, %v", got, err)
+		}
+	}
+}
+
+// TestForgedScanCutsNoFlow: whoever scans in the name of somebody else has him
+// fenced, and no flow of his is cut: of this host, forwarded, to a published port,
+// to services out of connection tracking, and by UDP too when it was silent for
+// longer than connection tracking remembers. What he begins anew is refused, which
+// shows that he is fenced.
+func TestForgedScanCutsNoFlow(t *testing.T) {
+	l := newLab(t)
+	c, err := l.AddContainer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Target.NFT(untracked); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		h    *Host
+		port uint16
+	}{{l.Target, 7000}, {l.Target, 7003}, {c, 80}} {
+		echoing(t, x.h, x.port)
+	}
+	for _, x := range []struct {
+		h    *Host
+		port uint16
+	}{{l.Target, 7001}, {l.Target, 7002}, {c, 80}} {
+		listen(t, x.h, "udp", x.port)
+	}
+	d := start(t, l.Target, Options{})
+	// Silence of six seconds is then as that of five minutes.
+	if err := l.Target.Sysctl("net/netfilter/nf_conntrack_udp_timeout", "4", "net/netfilter/nf_conntrack_udp_timeout_stream", "4",
+		"net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter", "0"); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []struct {
+		name                  string
+		innocent, dst, inside netip.Addr
+	}{
+		{"IPv4", Source4(1), l.Target.V4, c.V4},
+		{"IPv6", Source6(1), l.Target.V6, c.V6},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			var talks []*talk
+			for _, x := range []talk{
+				{name: "host", network: "tcp", to: netip.AddrPortFrom(f.dst, 7000)},
+				{name: "host", network: "udp", to: netip.AddrPortFrom(f.dst, 7001)},
+				{name: "untracked", network: "udp", to: netip.AddrPortFrom(f.dst, 7002)},
+				{name: "untracked", network: "tcp", to: netip.AddrPortFrom(f.dst, 7003)},
+				{name: "forwarded", network: "tcp", to: netip.AddrPortFrom(f.inside, 80)},
+				{name: "forwarded", network: "udp", to: netip.AddrPortFrom(f.inside, 80)},
+				{name: "published", network: "tcp", to: netip.AddrPortFrom(f.dst, 600)},
+				{name: "published", network: "udp", to: netip.AddrPortFrom(f.dst, 600)},
+			} {
+				if x.conn, err = l.Attacker.Dial(x.network, f.innocent, x.to, 3*time.Second); err != nil {
+					t.Fatalf("%s %s: %v", x.name, x.network, err)
+				}
+				defer x.conn.Close()
+				talks = append(talks, &x)
+			}
+			all := func(when string) {
+				t.Helper()
+				for _, x := range talks {
+					if err := x.say(when); err != nil {
+						t.Errorf("%s, %s %s: %v", when, x.name, x.network, err)
+					}
+				}
+			}
+			for range 4 { // a UDP flow lasts when it does so for two seconds
+				all("before")
+				time.Sleep(time.Second)
+			}
+			time.Sleep(6 * time.Second)
+			var forged []packet
+			for p := uint16(1); p <= 1000; p++ {
+				forged = append(forged, clientSYN(f.innocent, f.dst, 50000, p), udp(f.innocent, f.dst, 50000, p, "x"),
+					tcp(f.innocent, f.dst, segment{from: 50000, to: p, seq: 1, flags: ack}), icmpError(f.innocent, f.dst, p),
+					chunk(f.innocent, f.dst, p, 1), udp(f.innocent, f.dst, 53, 30000+p, "x"))
+			}
+			pour(t, l.Attacker, forged)
+			b, err := d.WaitBlock(f.innocent, 3*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.Proven {
+				t.Errorf("forged packets prove somebody: %+v", b)
+			}
+			all("fenced")
+			if conn, err := l.Attacker.Dial("tcp", f.innocent, netip.AddrPortFrom(f.dst, 7000), 2*time.Second); err == nil {
+				conn.Close()
+				t.Error("a fenced source was let in anew: nothing is shown by flows that live")
+			}
+			all("and later")
+		})
+	}
+}
+
+// TestFencedScanLearnsNothing: whoever is fenced gets no answer more, by a listener
+// or a closed port, whatever flags he tries: the resets that tell a listener from
+// nothing are withheld.
+func TestFencedScanLearnsNothing(t *testing.T) {
+	l := newLab(t)
+	for _, port := range []uint16{22, 80, 443} {
+		listen(t, l.Target, "tcp", port)
+	}
+	listen(t, l.Target, "udp", 53)
+	if err := l.Target.Sysctl("net/ipv4/icmp_ratelimit", "0", "net/ipv6/icmp/ratelimit", "0"); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, l.Target, Options{Config: "[tcp]\nmodes = [\"stealth\", \"advanced\"]\n"})
+	for _, f := range []struct {
+		name     string
+		src, dst netip.Addr
+	}{{"IPv4", Source4(1), l.Target.V4}, {"IPv6", Source6(1), l.Target.V6}} {
+		t.Run(f.name, func(t *testing.T) {
+			a := attackers{own: f.src, dst: f.dst}
+			pour(t, l.Attacker, fullScan(a))
+			if _, err := d.WaitEvent(3*time.Second, "action=fence"); err != nil {
+				t.Fatal(err)
+			}
+			for name, each := range map[string]func(p uint16) packet{
+				"-sA":     func(p uint16) packet { return tcp(f.src, f.dst, segment{from: 40001, to: p, seq: 9, flags: ack}) },
+				"-sM":     func(p uint16) packet { return tcp(f.src, f.dst, segment{from: 40002, to: p, seq: 9, flags: fin | ack}) },
+				"-sU":     func(p uint16) packet { return udp(f.src, f.dst, 40003, p, "x") },
+				"-sS":     func(p uint16) packet { return clientSYN(f.src, f.dst, 40004, p) },
+				"SYN+ACK": func(p uint16) packet { return tcp(f.src, f.dst, segment{from: 40005, to: p, seq: 9, flags: synAck}) },
+			} {
+				if n := answersTo(t, l, func() { pour(t, l.Attacker, ports1000(each)) }); n != 0 {
+					t.Errorf("%s of a fenced source: %d of 1000 ports answered, want none", name, n)
+				}
+			}
+		})
+	}
+}
