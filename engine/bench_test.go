@@ -54,6 +54,7 @@ func choices(n int, skewed bool) []uint32 {
 // daemon reads them when several wait, in batches that are expected.
 func BenchmarkObserve(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 262_144} {
+		size := perSource(n)
 		e, p := busy(n)
 		for _, skewed := range []bool{false, true} {
 			pick := choices(n, skewed)
@@ -61,7 +62,7 @@ func BenchmarkObserve(b *testing.B) {
 				b.Run(fmt.Sprintf("sources=%d/skewed=%v/batch=%d", n, skewed, batch), func(b *testing.B) {
 					probes := make([]probe.Probe, batch)
 					b.ReportAllocs()
-					b.ReportMetric(perSource(n), "B/source")
+					b.ReportMetric(size, "B/source")
 					for i := 0; i < b.N; i += batch {
 						for j := range probes {
 							k := i + j

@@ -91,6 +91,9 @@ func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 		return
 	}
 	s.marks |= markDark
+	if d.Pattern.Shared() && !d.NewPattern {
+		d.Pattern = NoPattern // that others look like it says nothing of this one
+	}
 	d.Action, d.Source, d.For, d.Reason, d.Proven = Dark, by, length, AboveScore, false
 	if by.Bits() == networkBitsOf(p.Source) {
 		d.Reason = PartOfNetwork

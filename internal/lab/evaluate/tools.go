@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,8 +114,15 @@ func (p *picketTool) events(kind string) (all []map[string]string) {
 }
 
 func (p *picketTool) label(sc *scan, words []string) bool {
+	// A source goes dark before its probes bear a name, and that may be told later.
+	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool {
+		return len(strings.Fields(w)) > 0 && !slices.Contains(patterns, strings.Fields(w)[0])
+	})
 	return len(words) > 0 && rightWords(sc, words[len(words)-1])
 }
+
+// patterns are picket's names for what many probes are together.
+var patterns = []string{"portscan", "sweep", "slowscan", "distributed", "decoy", "flood", "backscatter"}
 
 // rightWords reports whether picket's last word on a scan, "pattern technique
 // tool", is what the scan was.
