@@ -173,17 +173,21 @@ func classicTrap(l *lab.Lab) (string, error) {
 	return "", d.Stop()
 }
 
-// inKernel waits until a block is in the set that the kernel looks at.
+// inKernel waits until a source is in one of the sets whose members the kernel
+// refuses: blocked, or in the dark.
 func inKernel(l *lab.Lab, source netip.Addr) error {
-	var out string
-	var err error
+	var said string
 	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
-		out, err = l.Target.Run("nft", "list", "set", "inet", "picket", "blocked4")
-		if err == nil && strings.Contains(out, " "+source.String()+" ") {
-			return nil
+		said = ""
+		for _, set := range []string{"blocked4", "dark4"} {
+			out, err := l.Target.Run("nft", "list", "set", "inet", "picket", set)
+			if err == nil && strings.Contains(out, " "+source.String()+" ") {
+				return nil
+			}
+			said += fmt.Sprintf("%s: %v\n%s", set, err, out)
 		}
 	}
-	return fmt.Errorf("%s is not in blocked4: %v\n%s", source, err, out)
+	return fmt.Errorf("%s is in neither set:\n%s", source, said)
 }
 
 // flush: a flushed ruleset comes back with its blocks.
