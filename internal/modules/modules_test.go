@@ -44,8 +44,9 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// What the package has loaded at boot is what errors name, and the module of
-// the look at who is connected. One of them is the unit's to ask for.
+// What the package has loaded at boot is what errors name, and the modules of
+// the looks at who is connected and at what flows. One of them is the unit's to
+// ask for.
 func TestListIsThatOfThePackage(t *testing.T) {
 	b, err := os.ReadFile("../../units/picket.modules")
 	if err != nil {
@@ -64,7 +65,7 @@ func TestListIsThatOfThePackage(t *testing.T) {
 	if strings.Contains(string(unit), "\nWants=modprobe@nft_objref.service\n") {
 		listed = append(listed, "nft_objref")
 	}
-	want := slices.Concat(Rules(), Log(), []string{"tcp_diag"})
+	want := slices.Concat(Rules(), Log(), []string{"nf_conntrack_netlink", "tcp_diag", "udp_diag"})
 	slices.Sort(want)
 	slices.Sort(listed)
 	if !slices.Equal(listed, want) {
