@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -55,8 +56,29 @@ const wire = "link set lo up\nlink add d0 type veth peer d1\nlink set d0 up\nlin
 const addresses4and6 = wire + "addr add 192.0.2.1/24 dev d0\naddr add 192.0.2.2/24 dev d0\n" +
 	"addr add 2001:db8::1/64 dev d0 nodad\naddr add 2001:db8::2/64 dev d0 nodad\n"
 
+// awaitLocal waits until the kernel takes IPv6 addresses for its own: it adds their
+// routes in a work queue, even with nodad (addrconf_dad_begin in
+// net/ipv6/addrconf.c), and who connects before asks the link for them.
+func awaitLocal(t *testing.T, addresses ...string) {
+	t.Helper()
+	limit := time.Now().Add(5 * time.Second)
+	for _, a := range addresses {
+		for {
+			out, err := exec.Command("ip", "-6", "route", "get", a).CombinedOutput()
+			if err == nil && strings.HasPrefix(string(out), "local ") {
+				break
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("%s is not local: %v: %s", a, err, out)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
 func TestPeers(t *testing.T) {
 	inNetns(t, addresses4and6)
+	awaitLocal(t, "2001:db8::1", "2001:db8::2")
 	listen := func(address string) net.Listener {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
