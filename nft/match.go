@@ -42,15 +42,19 @@ var trusted = in("trusted", field{text: "iifname", load: func(register uint32) [
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: register}}
 }})
 
-// toAll matches what is addressed to more hosts than this one.
-func toAll(name string, kind uint32) part {
-	return part{text: "fib daddr type " + name, exprs: []expr.Any{
+// addressed matches the kind of the destination.
+func addressed(text string, op expr.CmpOp, kind uint32) part {
+	return part{text: "fib daddr type " + text, exprs: []expr.Any{
 		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(kind)},
+		&expr.Cmp{Op: op, Register: 1, Data: native(kind)},
 	}}
 }
 
-var broadcast, multicast = toAll("broadcast", unix.RTN_BROADCAST), toAll("multicast", unix.RTN_MULTICAST)
+var (
+	notLocal  = addressed("!= local", expr.CmpOpNeq, unix.RTN_LOCAL)
+	broadcast = addressed("broadcast", expr.CmpOpEq, unix.RTN_BROADCAST)
+	multicast = addressed("multicast", expr.CmpOpEq, unix.RTN_MULTICAST)
+)
 
 // served matches what a socket of this host takes: a listener, a connection, one
 // that is half made, or its end. Whether the socket is transparent is 0 or 1, so

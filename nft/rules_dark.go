@@ -57,8 +57,7 @@ func darkChains(c Config) []chain {
 			why: "what is none of this: to more hosts than this one, published, an address that " +
 				"others serve",
 			rules: list(
-				one(broadcast, accept),
-				one(multicast, accept),
+				one(notLocal, jump("widely")),
 				one(translated, accept),
 				friends(),
 				one(in("elsewhere4", daddr4), accept),

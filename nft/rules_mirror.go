@@ -21,9 +21,9 @@ func mirrorChains(c Config) []chain {
 				one(isTCP, lasting, jump("connected")),
 				one(isUDP, lasting, jump("peers")),
 				one(established, accept),
+				one(isUDP, in("lately", proto, thDport), accept),
 				friends(),
-				one(broadcast, accept),
-				one(multicast, accept),
+				one(notLocal, jump("widely")),
 				one(translated, accept),
 				one(in("elsewhere4", daddr4), accept),
 				one(in("elsewhere6", daddr6), accept),
@@ -38,6 +38,14 @@ func mirrorChains(c Config) []chain {
 				one(goTo("sight_kind")),
 			),
 		}, nftables.ChainHookInput, -10, "input priority filter - 10"),
+		{
+			name: "widely",
+			why:  "to more hosts than this one",
+			rules: list(
+				one(broadcast, accept),
+				one(multicast, accept),
+			),
+		},
 		{
 			name: "mirror_tcp",
 			rules: list(
@@ -66,9 +74,7 @@ func mirrorChains(c Config) []chain {
 		},
 		{
 			name: "mirror_udp",
-			why:  "what is served, or was lately, is found by the port faster than by the socket",
 			rules: list(
-				one(in("lately", proto, thDport), accept),
 				one(served, accept),
 				one(in("asked4", saddr4, proto, thSport), count("late"), accept),
 				one(in("asked6", saddr6, proto, thSport), count("late"), accept),

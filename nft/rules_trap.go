@@ -15,8 +15,7 @@ func trapChains(c Config) []chain {
 			rules: list(
 				one(loopback, accept),
 				friends(),
-				one(broadcast, accept),
-				one(multicast, accept),
+				one(notLocal, jump("widely")),
 				one(served, accept),
 				one(jump("sight")),
 				sources(c, "quiet", jump("crude")),
