@@ -53,8 +53,9 @@ func blockChains(c Config) []chain {
 				"connection tracking and the trap would cost the rest of a scan five times as much as this",
 			rules: list(
 				free(c),
-				friends(),
-				addresses("operators", accept),
+				// A friend is in no set but for an IPv6 prefix around it.
+				one(in("ignored6", saddr6), accept),
+				one(in("operators6", saddr6), accept),
 				one(in("classic_tcp", tcpDport), accept),
 				each(c, func(s source) []part { return []part{faster(20, 40, "begun"+s.family, s.of), goTo("enough")} }),
 				each(c, func(s source) []part { return []part{notIn("begun"+s.family, s.of), count("full_begun")} }),
