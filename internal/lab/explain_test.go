@@ -68,7 +68,7 @@ func TestExplain(t *testing.T) {
 	d := start(t, l.Target, Options{Config: "[tcp]\ntrigger = { classic = 0 }\n[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
 		"[[known]]\nname = \"monitoring\"\naddresses = [\"192.0.2.15\"]\npolicy = \"ignore\"\n" +
 		"[[known]]\nname = \"census\"\naddresses = [\"192.0.2.16\"]\npolicy = \"block\"\n"})
-	scan := []string{"-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "-S", Source4(1).String(), "-e", "eth0", "-p1-1000", l.Target.V4.String()}
+	scan := []string{"-n", "-Pn", "-sS", "-T4", "--min-rate", "500", "--max-retries", "0", "-S", Source4(1).String(), "-e", "eth0", "-p1-1000", l.Target.V4.String()}
 	if _, err := l.Attacker.Run("nmap", scan...); err != nil {
 		t.Fatal(err)
 	}

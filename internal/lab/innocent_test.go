@@ -23,7 +23,7 @@ func listed(set string, a netip.Addr) bool {
 }
 
 // Three ports are let pass; port 15 is hot, for the witness.
-const calmConfig = `
+const calmConfig = blocking + `
 [tcp]
 modes = ["stealth", "advanced"]
 action = "block"

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// blocking has everybody blocked who is above a trigger, and is not spared.
+const blocking = "block.style = \"block\"\n"
+
 // hold listens on a port and leaves the end of each connection to its client.
 func hold(t *testing.T, h *Host, port uint16) {
 	t.Helper()
@@ -51,7 +54,7 @@ func forge(t *testing.T, l *Lab, from, to netip.Addr, seq uint32) {
 func TestConnectedPeersAreSpared(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
-	d := start(t, l.Target, Options{})
+	d := start(t, l.Target, Options{Config: blocking})
 	const looked = 3 * time.Second // picket looks every two
 	peers := map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6}
 	var connections []net.Conn
@@ -90,7 +93,7 @@ func TestConnectedPeersAreSpared(t *testing.T) {
 func TestNewPeersAreSpared(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
-	d := start(t, l.Target, Options{})
+	d := start(t, l.Target, Options{Config: blocking})
 	connect := func(src, dst netip.Addr) net.Conn {
 		c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, 8080), time.Second)
 		if err != nil {
@@ -132,7 +135,7 @@ func TestNewPeersAreSpared(t *testing.T) {
 func TestPeersAreNotHeld(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
-	d := start(t, l.Target, Options{Config: "[tcp]\ntrigger = 0\n"})
+	d := start(t, l.Target, Options{Config: blocking + "[tcp]\ntrigger = 0\n"})
 	for src, dst := range map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6} {
 		c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, 8080), time.Second)
 		if err != nil {
@@ -157,7 +160,7 @@ func TestPeersAreNotHeld(t *testing.T) {
 func TestUntrackedPeersAreFreed(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
-	d := start(t, l.Target, Options{})
+	d := start(t, l.Target, Options{Config: blocking})
 	const rules = "add table ip u; add chain ip u in { type filter hook prerouting priority raw; }; add chain ip u out { type filter hook output priority raw; }; " +
 		"add rule ip u in tcp dport 8080 notrack; add rule ip u out tcp sport 8080 notrack"
 	if _, err := l.Target.Run("nft", rules); err != nil {
