@@ -166,8 +166,19 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.name())
 }
 
-// sayLength says why a block lasts as long as it does.
+// sayLength says what a response does, and why it lasts as long as it does.
 func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
+	since, length := show.Stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second))
+	switch b.Response {
+	case engine.Dark.String():
+		x.why("In the dark since %s for %s: what it sends to ports that nobody serves is dropped, services answer it.",
+			since, length)
+		return
+	case engine.Fence.String():
+		x.why("Fenced since %s for %s: flows that are known go on, all else that it sends is dropped. "+
+			"The address may be forged, so this is ten minutes in an hour at most.", since, length)
+		return
+	}
 	key, trust := "block.unproven_for", "the address may be forged"
 	if b.Proven {
 		key, trust = "block.for", "the address is proven"
@@ -179,7 +190,7 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	case x.Known != nil && x.Known.Offences > 0 && b.Name == x.Source: // and no address of it was since
 		offence = fmt.Sprintf("its %s block, and ", show.Ordinal(x.Known.Offences))
 	}
-	x.why("Blocked since %s for %s: %s%s (%s).", show.Stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second)), offence, trust, key)
+	x.why("Blocked since %s for %s: %s%s (%s).", since, length, offence, trust, key)
 }
 
 func patternPrefix(p string) string {

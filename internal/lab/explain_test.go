@@ -65,7 +65,7 @@ func TestExplain(t *testing.T) {
 	if err := l.Target.IP("route add default via 192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, l.Target, Options{Config: "[tcp]\ntrigger = { classic = 0 }\n[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
+	d := start(t, l.Target, Options{Config: blocking + "[tcp]\ntrigger = { classic = 0 }\n[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
 		"[[known]]\nname = \"monitoring\"\naddresses = [\"192.0.2.15\"]\npolicy = \"ignore\"\n" +
 		"[[known]]\nname = \"census\"\naddresses = [\"192.0.2.16\"]\npolicy = \"block\"\n"})
 	scan := []string{"-n", "-Pn", "-sS", "-T4", "--min-rate", "500", "--max-retries", "0", "-S", Source4(1).String(), "-e", "eth0", "-p1-1000", l.Target.V4.String()}
