@@ -9,6 +9,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -65,9 +66,20 @@ func (f *Facts) Take(list []control.InForce) {
 			}
 			return 1
 		}
-		return a.Since.Compare(b.Since)
+		return cmp.Or(strength(&b)-strength(&a), a.Since.Compare(b.Since))
 	})
 	f.Blocks = list[:min(len(list), mostBlocks)]
+}
+
+// strength orders responses: a block, that is the default, above a fence above the dark.
+func strength(b *control.InForce) int {
+	switch b.Response {
+	case engine.Dark.String():
+		return 0
+	case engine.Fence.String():
+		return 1
+	}
+	return 2
 }
 
 // covers reports whether a block holds all that was asked for.

@@ -218,7 +218,7 @@ func TestBlockHasItsOwnProbe(t *testing.T) {
 	}
 	f := facts(t, "2001:db8:0:1::1", reacted(1, "2001:db8:0:1::1/128"), reacted(3, "2001:db8:0:1::/64"))
 	f.Seen = &engine.Source{Offences: 3}
-	f.Blocks = []control.InForce{{Block: control.Block{Source: netip.MustParsePrefix("2001:db8:0:1::1/128"), Name: "2001:db8:0:1::1", Technique: "syn", Since: f.Now, Expires: f.Now.Add(time.Hour)}}}
+	f.Blocks = []control.InForce{{Block: control.Block{Response: "block", Source: netip.MustParsePrefix("2001:db8:0:1::1/128"), Name: "2001:db8:0:1::1", Technique: "syn", Since: f.Now, Expires: f.Now.Add(time.Hour)}}}
 	x := Explain(f)
 	if why := strings.Join(x.Why, "\n"); !strings.Contains(why, "for 1h: its 1st block, and the address may be forged") {
 		t.Error(why)
@@ -232,7 +232,7 @@ func TestBlocked(t *testing.T) {
 	known.Reason, known.Known = engine.KnownFirst, "mine"
 	in := func(at time.Time) control.InForce {
 		return control.InForce{
-			Block:  control.Block{Name: "192.0.2.7", Source: d.Source, Since: at, Expires: at.Add(time.Hour), Remaining: 3540, Technique: "syn", Reason: "above the trigger"},
+			Block:  control.Block{Name: "192.0.2.7", Source: d.Source, Response: "block", Since: at, Expires: at.Add(time.Hour), Remaining: 3540, Technique: "syn", Reason: "above the trigger"},
 			Config: "tcp.trigger.advanced = 25", Protocol: "tcp", Port: 23,
 		}
 	}
@@ -252,6 +252,11 @@ func TestBlocked(t *testing.T) {
 			"", []string{"It is in the list mine, whose first probe is reacted to"}},
 		{"its probe is not kept", facts(t, "192.0.2.7"), func(b *control.InForce) { b.Pattern = "sweep" },
 			"", []string{"Sweep: syn probe of tcp/23, above the trigger (tcp.trigger.advanced = 25).", "its 3rd block, and the address may be forged (block.unproven_for)."}},
+		{"in the dark", facts(t, "192.0.2.7"), func(b *control.InForce) { b.Response = "dark" },
+			"192.0.2.7 is in the dark for another 59m, until 2026-11-22 12:59:00.",
+			[]string{"In the dark since 2026-11-22 11:59:00 for 1h: ", "services answer it"}},
+		{"fenced", facts(t, "192.0.2.7"), func(b *control.InForce) { b.Response = "fence" },
+			"192.0.2.7 is fenced for another 59m", []string{"ten minutes in an hour at most", "flows that are known go on"}},
 		{"by hand", facts(t, "192.0.2.7"), func(b *control.InForce) { b.ByHand, b.Reason = true, "abuse report 4711." },
 			"", []string{"Blocked by hand at 2026-11-22 11:59:00: abuse report 4711."}},
 		{"of an earlier run", facts(t, "192.0.2.7"), func(b *control.InForce) { b.Technique = "" },
@@ -328,5 +333,19 @@ func TestPatternName(t *testing.T) {
 		if got := PatternName(p.String()); got != want {
 			t.Errorf("%v is written %q, want %q", p, got, want)
 		}
+	}
+}
+
+// Of the responses to one source the strongest is explained, and the others named.
+func TestStrongestResponse(t *testing.T) {
+	f := facts(t, "192.0.2.7")
+	of := func(response string, since time.Duration) control.InForce {
+		at := f.Now.Add(-since)
+		return control.InForce{Block: control.Block{Name: "192.0.2.7", Source: f.Source, Response: response, Since: at, Expires: at.Add(time.Hour), Technique: "syn"}}
+	}
+	f.Take([]control.InForce{of("dark", 2*time.Minute), of("fence", time.Minute)})
+	x := Explain(f)
+	if why := strings.Join(x.Why, "\n"); !strings.HasPrefix(x.Summary, "192.0.2.7 is fenced for ") || !strings.Contains(why, "It is in the dark too, until 2026-11-22 12:58:00.") {
+		t.Errorf("%s\n%s", x.Summary, why)
 	}
 }

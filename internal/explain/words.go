@@ -142,7 +142,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		of = " as part of " + b.Name
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
-	x.Summary = fmt.Sprintf("%s is blocked%s for another %s, until %s.", x.name(), of, left, show.Stamp(b.Expires))
+	x.Summary = fmt.Sprintf("%s is %s%s for another %s, until %s.", x.name(), responseName(b), of, left, show.Stamp(b.Expires))
 	k := x.reaction(b)
 	switch {
 	case b.ByHand:
@@ -162,8 +162,24 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	if b.Drops > 0 {
 		x.why("The kernel has dropped %s of it since.", show.Plural(b.Drops, "packet"))
 	}
+	for i := range x.Blocks {
+		if o := &x.Blocks[i]; o != b && o.Source == b.Source {
+			x.why("It is %s too, until %s.", responseName(o), show.Stamp(o.Expires))
+		}
+	}
 	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", show.Stamp(b.Expires), b.Name)
 	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.name())
+}
+
+// responseName says what a source is, by what is done about it.
+func responseName(b *control.InForce) string {
+	switch b.Response {
+	case engine.Dark.String():
+		return "in the dark"
+	case engine.Fence.String():
+		return "fenced"
+	}
+	return "blocked"
 }
 
 // sayLength says what a response does, and why it lasts as long as it does.
@@ -205,7 +221,7 @@ func patternPrefix(p string) string {
 // that of a block which is over, or of another address of the same prefix.
 func (x *explainer) reaction(b *control.InForce) *evidence.Probe {
 	for i := len(x.facts.Kept) - 1; i >= 0; i-- {
-		if d := &x.facts.Kept[i].Decision; d.Action == engine.Block && d.Reason != engine.LostBlock && d.Source == b.Source {
+		if d := &x.facts.Kept[i].Decision; d.Action.String() == b.Response && d.Reason != engine.LostBlock && d.Source == b.Source {
 			return &x.facts.Kept[i]
 		}
 	}
