@@ -229,7 +229,9 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 // alone tells what a probe says by itself, whatever its source did before: that
 // the source is above a limit, or why the probe is let be; 0 for most.
 func (e *Engine) alone(p *probe.Probe, k, source, target probe.Key) (above, ordinary Reason) {
-	if p.Over {
+	// The rules count all ports of a class, where the engine keeps the last few of a
+	// source that mixes protocols. In style block a decoy is not blocked for that.
+	if p.Over || p.Held && e.cfg.Style == Graded {
 		return OverBudget, 0
 	}
 	ordinary = e.letBe(p, source, target)

@@ -423,6 +423,20 @@ func TestOverBudget(t *testing.T) {
 	}
 }
 
+// A source that mixes protocols passes the trigger of one by the rules' count, when
+// the engine has forgotten some of its ports.
+func TestHeld(t *testing.T) {
+	held := func(p *probe.Probe) { p.Held = true }
+	w := newWorld(t, graded())
+	w.send(seq(5), sport(4000))
+	if d := w.send(seq(5), sport(4000), held); d.Action != Fence {
+		t.Errorf("graded: %v, %v", d.Action, d.Reason)
+	}
+	w = newWorld(t, careful())
+	w.send(seq(5), sport(4000))
+	w.spares(w.send(seq(5), sport(4000), held), Retransmission)
+}
+
 // Neighbours who share a scan learn little more than one: each is a source of its
 // own, and has as many addresses as it likes.
 func TestLinkBound(t *testing.T) {

@@ -63,6 +63,7 @@ func readMessage(b []byte) (m message) {
 type lane struct {
 	mode probe.Mode
 	over bool // the source sends more than is mirrored of it
+	held bool // the source has passed a trigger by the rules' own count
 	ok   bool
 }
 
@@ -70,13 +71,13 @@ type lane struct {
 const mostLanes = 64
 
 // laneOf reads the prefix: the mode, with "bulk" for the lane that is batched, or
-// "over".
+// "over", or "held".
 func (r *Reader) laneOf(prefix []byte) lane {
 	l, known := r.lanes[string(prefix)]
 	if !known {
 		name, kind, _ := strings.Cut(string(prefix), " ")
 		l.mode, l.ok = probe.ParseMode(name)
-		l.over = kind == "over"
+		l.over, l.held = kind == "over", kind == "held"
 		if len(r.lanes) >= mostLanes {
 			clear(r.lanes) // of somebody else's rules
 		}
@@ -102,7 +103,7 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 		at = time.Now().UnixNano()
 	}
 	if found, ok := p.Probe(l.mode, at, m.in); ok {
-		found.Over = l.over
+		found.Over, found.Held = l.over, l.held
 		return found, true
 	}
 	if p.Has&packet.HasAddresses == 0 {

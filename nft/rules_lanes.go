@@ -70,6 +70,15 @@ func laneChains(c Config) []chain {
 			),
 		},
 		{
+			name: "tell_held",
+			why: "the engine is told who passed a trigger here: it keeps fewer ports of a source that " +
+				"mixes protocols",
+			rules: list(
+				one(limit(1000, 1000), logged(c, "advanced held", 1, c.Snaplen), backward),
+				one(count("unlogged_held")),
+			),
+		},
+		{
 			name: "excess",
 			why:  "a source that exceeds a measure is told of once a minute",
 			rules: list(

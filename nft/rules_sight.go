@@ -87,6 +87,7 @@ func sightChains(c Config) []chain {
 			why: "a source has passed its trigger: for ten minutes the ports that nobody serves " +
 				"are silent to it, and for seconds all else, until the engine has judged it",
 			rules: list(
+				one(jump("tell_held")),
 				each(c, func(s source) []part { return []part{add("quiet"+s.family, s.of), goTo("hold")} }),
 				one(count("full_quiet"), drop),
 			),

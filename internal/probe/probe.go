@@ -111,6 +111,7 @@ type Probe struct {
 	Sent       Sent      // of Connect: what the connection began with
 	Unread     bool      // the packet was too deep or too short to read the port: Port is 0 and means nothing
 	Over       bool      // the kernel says that the source sends more than it mirrors
+	Held       bool      // the kernel says that the source has passed a trigger by its own count
 
 	// The fields below are what tools are recognised by. Those of TCP are
 	// zero for other protocols.
