@@ -41,8 +41,9 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, Options{Config: config}, 1, []string{"picket: ", "table inet picket"}},
-		{"second picket", func(t *testing.T, l *Lab) { start(t, l.Target, Options{Config: config}) },
-			Options{Config: config}, 1, []string{"picket: ", "77", "taken"}},
+		{"second picket", secondPicket, Options{Config: config}, 1, []string{"picket: ", "another picket", "watched by process "}},
+		{"second picket with a group of its own", secondPicket, Options{Config: hotConfig}, 1,
+			[]string{"picket: ", "another picket", "watched by process "}},
 		{"invalid configuration", nil, Options{Config: config + "colour = \"red\"\n[tpc]\nmodes = []\n"}, 2,
 			[]string{"picket: ", "colour", "tpc", "tcp"}},
 		{"bad value", nil, Options{Config: strings.Replace(config, `"1-1023"`, `"1-70000"`, 1)}, 2, []string{"picket: ", "advanced", "70000"}},
@@ -88,6 +89,11 @@ func TestSecondPicketInTheSameFolders(t *testing.T) {
 	if _, err := first.Cmd("status"); err != nil {
 		t.Errorf("the first one no longer answers: %v", err)
 	}
+}
+
+// secondPicket starts the first one, on group 77.
+func secondPicket(t *testing.T, l *Lab) {
+	start(t, l.Target, Options{Config: hotConfig + "[nflog]\ngroup = 77\n"})
 }
 
 // holdGroup binds group 77 in the target as another program would.
