@@ -3,8 +3,10 @@
 package lab
 
 import (
+	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -197,15 +199,17 @@ func TestIgnoreFile(t *testing.T) {
 	config := longConfig() + "[ignore]\nfiles = [\"" + list + "\"]\n"
 	options := Options{Config: config, Binary: os.Getenv(binaryEnv)}
 
-	// Not there: check warns, run refuses.
+	// Not there: neither check nor run takes it.
 	d, err := Start(l.Target, options)
 	if err == nil || d.ExitCode() != 2 || !containsAll(strings.Join(d.Events(), "\n"), []string{"picket: ", "ignore.files", "no such file"}) {
 		t.Fatalf("it runs without its ignore list: %v", err)
 	}
-	if out, err := d.Cmd("check"); err != nil || !strings.Contains(out, "no faults") {
+	var exit *exec.ExitError
+	if out, err := d.Cmd("check"); !errors.As(err, &exit) || exit.ExitCode() != 2 ||
+		!containsAll(err.Error(), []string{"ignore.files", "no such file"}) {
 		t.Errorf("check: %q, %v", out, err)
 	}
-	// A bad line: neither.
+	// A bad line: no more.
 	write(t, list, "192.0.2.11\nbad.example.org\n", 0o644)
 	if d, err = Start(l.Target, options); err == nil || d.ExitCode() != 2 || !strings.Contains(strings.Join(d.Events(), "\n"), "line 2") {
 		t.Fatalf("it runs with half of its ignore list: %v", err)
