@@ -23,7 +23,7 @@ func listed(set string, a netip.Addr) bool {
 }
 
 // Three ports are let pass; port 15 is hot, for the witness.
-const calmConfig = blocking + `
+const calmConfig = `
 [tcp]
 modes = ["stealth", "advanced"]
 action = "block"
@@ -38,10 +38,20 @@ advanced = "1-1023"
 `
 
 // A client that insists is no scanner: ten knocks on a closed port are one
-// port, and so are the retransmissions of one knock.
+// port, and so are the retransmissions of one knock. Its packets are those of an
+// ordinary system, and neither their number nor their form tells against it.
 func TestKnocksOnOnePort(t *testing.T) {
+	for _, style := range []struct{ name, config, action string }{
+		{"graded", calmConfig, "action=fence"},
+		{"block", blocking + calmConfig, "action=block"},
+	} {
+		t.Run(style.name, func(t *testing.T) { knocks(t, style.config, style.action) })
+	}
+}
+
+func knocks(t *testing.T, config, action string) {
 	l := newLab(t)
-	d := start(t, l.Target, Options{Config: calmConfig})
+	d := start(t, l.Target, Options{Config: config})
 	for _, f := range []struct {
 		name                           string
 		dst                            netip.Addr
@@ -52,28 +62,32 @@ func TestKnocksOnOnePort(t *testing.T) {
 		{"IPv6", l.Target.V6, Source6(1), Source6(2), Source6(3), Source6(4), Source6(5)},
 	} {
 		t.Run(f.name, func(t *testing.T) {
+			// A stack takes another port of its own for each connection.
+			patient := func(port uint16) packet { return clientSYN(f.patient, f.dst, 41000+port, port) }
+			scanner := func(port uint16) packet { return clientSYN(f.scanner, f.dst, 42000+port, port) }
 			for i := range uint16(10) {
 				send(t, l.Attacker,
-					tcp(f.knocker, f.dst, segment{from: 40000 + i, to: 500, seq: uint32(i), flags: syn}),
-					knock(f.patient, f.dst, 500),
-					knock(f.patient, f.dst, 501),
-					knock(f.patient, f.dst, 502),
+					clientSYN(f.knocker, f.dst, 40000+i, 500),
+					patient(500), patient(501), patient(502),
 					udp(f.udp, f.dst, 40000, 500, "anybody?"))
 			}
-			for _, port := range []uint16{500, 501, 502} {
-				send(t, l.Attacker, knock(f.scanner, f.dst, port))
-			}
+			send(t, l.Attacker, scanner(500), scanner(501), scanner(502))
 			witness(t, l, d, f.witness, f.dst)
 			for _, src := range []netip.Addr{f.knocker, f.patient, f.udp, f.scanner} {
 				untouched(t, d, src)
 			}
-			send(t, l.Attacker, knock(f.scanner, f.dst, 503))
+			send(t, l.Attacker, scanner(503))
 			if _, err := d.WaitBlock(f.scanner, 3*time.Second); err != nil {
 				t.Errorf("the fourth port with trigger 3: %v", err)
 			}
 			// Ten copies of three knocks and a fourth knock are four probes.
-			send(t, l.Attacker, knock(f.patient, f.dst, 503))
-			if _, err := d.WaitEvent(3*time.Second, "event=block", "source="+f.patient.String()+" ", "probes=4 "); err != nil {
+			send(t, l.Attacker, patient(503))
+			// A fence is about the /64 around an IPv6 address, a block about the address.
+			source := "source=" + f.patient.String() + " "
+			if f.patient.Is6() {
+				source = strings.TrimSuffix(source, "1 ")
+			}
+			if _, err := d.WaitEvent(3*time.Second, "event=block", action, source, "probes=4 "); err != nil {
 				t.Error(err)
 			}
 		})

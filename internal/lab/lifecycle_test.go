@@ -64,13 +64,14 @@ func TestReloadKeepsBlocks(t *testing.T) {
 // fourth.
 func TestReloadKeepsState(t *testing.T) {
 	l := newLab(t)
-	d := start(t, l.Target, Options{Config: calmConfig})
+	config := blocking + calmConfig
+	d := start(t, l.Target, Options{Config: config})
 	for _, port := range []uint16{500, 501, 502} {
 		send(t, l.Attacker, knock(Source4(1), l.Target.V4, port))
 	}
 	witness(t, l, d, Source4(2), l.Target.V4)
 	untouched(t, d, Source4(1))
-	if err := d.Reload(strings.ReplaceAll(calmConfig, `"1-1023"`, `"1-1000"`)); err != nil {
+	if err := d.Reload(strings.ReplaceAll(config, `"1-1023"`, `"1-1000"`)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 5*time.Second, "the new range is in the kernel", func() bool {
