@@ -13,24 +13,36 @@ import (
 )
 
 // The kernel holds a source from its first packet on, with nobody in user
-// space awake to ask for it.
+// space awake to ask for it: the port that it asks for says nothing, a service
+// says nothing from then on, and whoever did not ask is answered by both.
 func TestKernelHoldsWhilePicketSleeps(t *testing.T) {
 	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
 	d := start(t, l.Target, Options{Config: longConfig()})
 	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	for src, dst := range map[netip.Addr]netip.AddrPort{
-		Source4(1): netip.AddrPortFrom(l.Target.V4, 20),
-		Source6(1): netip.AddrPortFrom(l.Target.V6, 20),
+	for _, f := range []struct{ src, other, dst netip.Addr }{
+		{Source4(1), Source4(2), l.Target.V4},
+		{Source6(1), Source6(2), l.Target.V6},
 	} {
-		if _, err := l.Attacker.Dial("tcp", src, dst, 300*time.Millisecond); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("%s: the first probe got %v, want a refusal", src, err)
-		}
-		for range 3 {
-			if _, err := l.Attacker.Dial("tcp", src, dst, 100*time.Millisecond); err == nil || errors.Is(err, syscall.ECONNREFUSED) {
-				t.Errorf("%s: a further probe got %v, want silence", src, err)
+		at := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(f.dst, port) }
+		silent := func(port uint16, wait time.Duration) {
+			t.Helper()
+			_, err := l.Attacker.Dial("tcp", f.src, at(port), wait)
+			if err == nil || errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%s: port %d got %v, want silence", f.src, port, err)
 			}
+		}
+		silent(20, 300*time.Millisecond)
+		for _, port := range []uint16{20, 2000, 80} { // again, outside the watched range, served
+			silent(port, 100*time.Millisecond)
+		}
+		if _, err := l.Attacker.Dial("tcp", f.other, at(2000), time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: port 2000 got %v, want a refusal", f.other, err)
+		}
+		if !l.Attacker.Reaches(f.other, at(80), time.Second) {
+			t.Errorf("%s, who probed nothing, does not reach a service", f.other)
 		}
 	}
 	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
