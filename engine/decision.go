@@ -74,7 +74,7 @@ const (
 	AboveCopies           // more than the trigger's ports, counting those that others sent the same packets to
 	AboveLink             // several addresses of one link asked more ports together than they are let
 	AboveAnswers          // more late answers than a service sends
-	OverBudget            // more packets than the kernel mirrors of one source
+	OverBudget            // the kernel says so: above its count of ports, or more packets than it mirrors of one source
 	PartOfScan            // part of a distributed scan
 	IsDecoy               // several sources sent this packet: at most one of them is real
 	IsProtected           // own, gateway, resolver or ignored address
@@ -103,7 +103,7 @@ var reasonNames = [Reasons]string{
 	Handshake: "handshake under way", BelowTrigger: "not above the trigger", AboveTrigger: "above the trigger",
 	AboveSweep: "above the limit of a sweep", AboveSlow: "above the limit of a slow scan",
 	AboveCopies: "above the trigger with what others sent too", IsOperator: "not proven, and the operator is logged in from there",
-	AboveLink: "above the limit of a link", AboveAnswers: "above the limit of late answers", OverBudget: "above what is mirrored of one source",
+	AboveLink: "above the limit of a link", AboveAnswers: "above the limit of late answers", OverBudget: "above what the rules let one source have",
 	PartOfScan: "part of a distributed scan", IsDecoy: "one of several senders of the same packet",
 	IsProtected: "protected address", IsConnected: "connected peer, not proven",
 	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
@@ -157,7 +157,7 @@ func (d *Decision) Evidence() string {
 	case d.Reason == AboveAnswers:
 		return "what look like late answers went to more different ports inside the window than a service is late at"
 	case d.Reason == OverBudget:
-		return fmt.Sprintf("more packets than are looked at of one source; %s inside the window", ports(d.Within, "different port"))
+		return fmt.Sprintf("more ports or packets than the rules let one source have; %s inside the window", ports(d.Within, "different port"))
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
 	case d.Pattern == Decoy && d.Sources == 0:
