@@ -283,8 +283,11 @@ func (s *story) timed(what string, limit time.Duration, name string, args ...str
 	}
 }
 
-// scan has the peer scan, be blocked in the kernel, and be told of.
+// scan has the peer scan, be blocked in the kernel, and be told of. The story is
+// one of blocks, so there is no lesser response.
 func (s *story) scan() {
+	s.run("sh", "-c", "mkdir -p /etc/picket/picket.d && printf '[block]\nstyle = \"block\"\n' >/etc/picket/picket.d/10-story.toml")
+	s.run("systemctl", "reload", "picket.service")
 	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "-p1-200", hostAddress)
 	s.within(5*time.Second, "block in the kernel", func() bool { return s.remaining(peerAddress) > 0 })
 	var block map[string]string
