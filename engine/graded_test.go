@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -359,21 +358,5 @@ func TestTriggerOfItsOwnKind(t *testing.T) {
 		if d.Action == None || d.Within != 11 || d.Inside != 24 {
 			t.Errorf("%v: %v, %d ports of TCP and SCTP, %d of all", c.Style, d.Action, d.Within, d.Inside)
 		}
-	}
-}
-
-// However many neighbours answer a search, at whatever ports it came from, they
-// share no scan: each is let be in its own right or judged in it.
-func TestNeighboursShareNoScan(t *testing.T) {
-	w := newWorld(t, graded())
-	for i := range 3000 {
-		source := fmt.Sprintf("10.%d.%d.%d", 1+i/200, i%200, 7)
-		for k := range 100 {
-			d := w.send(from(source), is(probe.UDP), sport(1900), port(50000+(i+5*(k%3))%17), func(p *probe.Probe) { p.Length = 300 })
-			if d.Action != None || d.Pattern == Distributed {
-				t.Fatalf("answer %d of neighbour %d: %+v", k, i, d)
-			}
-		}
-		w.wait(time.Second)
 	}
 }

@@ -53,7 +53,7 @@ func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
 		why = LateAnswer
 	case p.Technique == probe.UDP && probe.Traced(p):
 		why = Traceroute
-	case e.answersSearch(p, source, target):
+	case p.Technique == probe.UDP && probe.Discovered(p) && probe.MadeOf(p) == 0 && e.neighbour(p, source, target):
 		why, most = Discovery, neighboursMost
 	default:
 		return 0
@@ -62,13 +62,6 @@ func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
 		return 0
 	}
 	return why
-}
-
-// answersSearch reports whether p is a neighbour's answer to a search of the link.
-// Many devices answer one search, at the same ports: beyond what is let be they
-// are still no scan that they share.
-func (e *Engine) answersSearch(p *probe.Probe, source, target probe.Key) bool {
-	return p.Technique == probe.UDP && probe.Discovered(p) && probe.MadeOf(p) == 0 && e.neighbour(p, source, target)
 }
 
 // lateAnswer reports whether p comes from a port below those that this host

@@ -66,8 +66,7 @@ func (e *Engine) name(p *probe.Probe, s *source, slot int, fresh bool, now8 uint
 		pattern = e.pattern(s, now8, d)
 	}
 	// A scanner that was named for its score may still be one of many.
-	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= distributedShare &&
-		!e.newcomers.on && !e.answersSearch(p, probe.Words(p.Source), probe.Words(p.Destination)) {
+	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= distributedShare && !e.newcomers.on {
 		if part, news, sources, ports := e.distributed.see(p, s, slot, int64(e.cfg.Window), e.clock.now); part {
 			pattern = Distributed
 			d.Sources, d.Shared = sources, ports
