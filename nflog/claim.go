@@ -34,7 +34,11 @@ func Claim() (io.Closer, error) {
 	who := ""
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EBUSY) {
 		err = ErrPermission
-		if _, other := c.Execute(configure(ClaimGroup+1, commandUnbind)); !errors.Is(other, unix.EPERM) {
+		// A message of a type without groups tells them apart: nfnetlink_rcv refuses
+		// the unprivileged before nfnetlink_log.c refuses NFULNL_MSG_PACKET itself.
+		probe := configure(0, commandUnbind)
+		probe.Header.Type = unix.NFNL_SUBSYS_ULOG << 8
+		if _, other := c.Execute(probe); !errors.Is(other, unix.EPERM) {
 			err, who = ErrClaimed, holder(ClaimGroup)
 		}
 	}

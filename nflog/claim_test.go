@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -36,6 +37,31 @@ func TestClaim(t *testing.T) {
 			t.Fatalf("after the first has ended: %v", err)
 		}
 		again.Close()
+	})
+}
+
+// The first picket holds its log group too, whichever that is.
+func TestClaimBesideAGroup(t *testing.T) {
+	ns := newNamespace(t, "claim4")
+	ns.do(t, func() {
+		first, err := Claim()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer first.Close()
+		for _, group := range []uint16{ClaimGroup - 1, ClaimGroup + 1} {
+			log, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			if _, err := log.Execute(configure(group, commandBind)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err = Claim(); !errors.Is(err, ErrClaimed) {
+				t.Errorf("a second claim beside group %d: %v", group, err)
+			}
+		}
 	})
 }
 
