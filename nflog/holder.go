@@ -34,6 +34,10 @@ func holder(group uint16) string {
 		return ""
 	}
 	ports := portsOf(sockets, own)
+	if len(ports) > tooMany {
+		// A process's first socket has the number of the process for its port.
+		ports = slices.DeleteFunc(ports, func(p string) bool { return !exists("/proc/" + p) })
+	}
 	if len(ports) == 0 || len(ports) > tooMany {
 		return ""
 	}
@@ -44,6 +48,11 @@ func holder(group uint16) string {
 		return "by " + ports[0]
 	}
 	return "by one of these: " + strings.Join(ports, ", ")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // portOf returns the netlink port of who has a group
