@@ -56,8 +56,8 @@ func (t *Trial) String() string {
 		text += " (" + counted(t.Responses, plain) + ")"
 	}
 	if t.Unwanted > 0 {
-		text += fmt.Sprintf("; %d of %d unwanted probes, %.1f %%, would have been kept off",
-			t.Kept, t.Unwanted, 100*float64(min(t.Kept, t.Unwanted))/float64(t.Unwanted))
+		text += fmt.Sprintf("; %d of %d unwanted probes, %s, would have been kept off",
+			t.Kept, t.Unwanted, show.Percent(min(t.Kept, t.Unwanted), t.Unwanted))
 	}
 	return text
 }

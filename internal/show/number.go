@@ -35,3 +35,11 @@ func Ordinal[N int | uint32](n N) string {
 	}
 	return strconv.FormatInt(int64(n), 10) + suffix
 }
+
+// Percent writes a part of a whole: "85.5 %". Of nothing it is "0 %".
+func Percent(n, of uint64) string {
+	if of == 0 {
+		return "0 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(of))
+}

@@ -53,5 +53,5 @@ func share(n, of uint64) string {
 	if of == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.1f %%", float64(n)*100/float64(of))
+	return show.Percent(n, of)
 }
