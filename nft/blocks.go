@@ -3,7 +3,6 @@
 package nft
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/nftables"
-	"github.com/mdlayher/netlink"
 	"go4.org/netipx"
 	"golang.org/x/sys/unix"
 )
@@ -228,111 +226,13 @@ func (t *Table) Release(addrs []netip.Addr) error {
 	return explain("release held sources", t.conn.Flush())
 }
 
-// Blocks reads back what the kernel has. It takes about a second for 100,000,
-// so it is for the start and for people, not for every day.
+// Blocks returns what [Table.Each] lists, for tests and for few.
 func (t *Table) Blocks() (out []Block, err error) {
-	conn, err := nftables.New(nftables.WithSockOptions(wide))
-	if err != nil {
-		return nil, fmt.Errorf("open nftables: %w", err)
-	}
-	read := func(name string, b Block, intervals bool) error {
-		for _, family := range []string{"4", "6"} {
-			els, err := conn.GetSetElements(t.sets[name+family])
-			switch {
-			case err != nil:
-				return explain("read set "+name+family, err)
-			case intervals:
-				out = append(out, readIntervals(els, b)...)
-			default:
-				out = append(out, t.readSingle(els, b)...)
-			}
-		}
+	err = t.Each(func(b *Block) error {
+		out = append(out, *b)
 		return nil
-	}
-	for r, name := range responseSets {
-		if err = read(name, Block{Response: Response(r)}, false); err != nil {
-			return nil, err
-		}
-		if r == int(Fenced) {
-			continue
-		}
-		if err = read(name+"_nets", Block{Response: Response(r)}, true); err != nil {
-			return nil, err
-		}
-	}
-	return out, read(spareSet, Block{Spare: true}, false)
-}
-
-// wide has the kernel fill datagrams of 32 KiB when it lists a set: it makes them
-// as long as the longest buffer that was ever read into (netlink_recvmsg in
-// net/netlink/af_netlink.c), and each of them costs it a walk from the set's
-// beginning. So one answer is read into such a buffer.
-func wide(c *netlink.Conn) error {
-	header := netlink.Header{Type: netlink.Noop, Flags: netlink.Request | netlink.Acknowledge}
-	if _, err := c.Send(netlink.Message{Header: header}); err != nil {
-		return err
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var readErr error
-	err = raw.Read(func(fd uintptr) bool {
-		_, _, readErr = unix.Recvfrom(int(fd), make([]byte, 32<<10), 0)
-		return readErr != unix.EAGAIN
 	})
-	return errors.Join(err, readErr)
-}
-
-// readSingle reads back sources that are one key each.
-func (t *Table) readSingle(els []nftables.SetElement, b Block) (out []Block) {
-	for _, e := range els {
-		a, ok := netip.AddrFromSlice(e.Key)
-		if !ok {
-			continue
-		}
-		p := netip.PrefixFrom(a, a.BitLen())
-		if b.Response != Blocked || b.Spare {
-			if whole, err := a.Prefix(t.cfg.prefix6()); a.Is6() && err == nil && whole.Addr() == a {
-				p = whole // no source has the address that begins a prefix (RFC 4291, 2.6.1)
-			}
-		}
-		out = append(out, read(p, e, b))
-	}
-	return out
-}
-
-func read(p netip.Prefix, e nftables.SetElement, b Block) Block {
-	b.Source, b.For = p, e.Expires
-	if e.Counter != nil {
-		b.Drops = e.Counter.Packets
-	}
-	return b
-}
-
-// readIntervals makes prefixes of the starts and ends that the kernel lists.
-// Intervals that are no prefix are not ours and left out.
-func readIntervals(els []nftables.SetElement, b Block) (out []Block) {
-	slices.SortFunc(els, func(a, b nftables.SetElement) int {
-		if c := bytes.Compare(a.Key, b.Key); c != 0 || a.IntervalEnd == b.IntervalEnd {
-			return c
-		}
-		if a.IntervalEnd {
-			return -1 // where two touch, the end of one comes before the start of the other
-		}
-		return 1
-	})
-	for i, e := range els {
-		if e.IntervalEnd || i+1 == len(els) {
-			continue
-		}
-		from, _ := netip.AddrFromSlice(e.Key)
-		end, _ := netip.AddrFromSlice(els[i+1].Key)
-		if p, ok := netipx.IPRangeFrom(from, end.Prev()).Prefix(); ok && !p.IsSingleIP() {
-			out = append(out, read(p, e, b))
-		}
-	}
-	return out
+	return out, err
 }
 
 // isExist reports the kernel's refusal of an interval that overlaps another.

@@ -39,9 +39,9 @@ type Table struct {
 	table *nftables.Table
 	sets  map[string]*nftables.Set
 
-	connected *question
-	listed    []netip.Prefix // what the sets of lists hold,
-	loaded    bool           // if that is known
+	question *question
+	listed   []netip.Prefix // what the sets of lists hold,
+	loaded   bool           // if that is known
 }
 
 // Open connects to nftables in the calling thread's network namespace. It
@@ -55,7 +55,7 @@ func Open(c Config) (*Table, error) {
 	for _, s := range sets() {
 		t.sets[s.name] = s.netlink(t.table)
 	}
-	if t.connected, err = newQuestion(); err != nil {
+	if t.question, err = newQuestion(); err != nil {
 		return nil, errors.Join(explain("open nftables", err), conn.CloseLasting())
 	}
 	return t, nil
@@ -63,7 +63,7 @@ func Open(c Config) (*Table, error) {
 
 // Close ends the connection and leaves the table as it is.
 func (t *Table) Close() error {
-	return errors.Join(t.conn.CloseLasting(), unix.Close(t.connected.socket))
+	return errors.Join(t.conn.CloseLasting(), unix.Close(t.question.socket))
 }
 
 // State is what Inspect found.
