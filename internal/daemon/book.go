@@ -15,6 +15,7 @@ import (
 	"picket/internal/beside"
 	"picket/internal/control"
 	"picket/internal/event"
+	"picket/internal/memory"
 	"picket/nft"
 )
 
@@ -58,7 +59,7 @@ type book struct {
 	ends    endHeap
 	changes uint64       // so far
 	count   atomic.Int64 // how many blocks, for who asks from outside
-	ceiling ceiling      // of memory
+	ceiling memory.Ceiling
 }
 
 // An entry is one response in the book.
@@ -126,7 +127,7 @@ func (b *book) enter(r ref, since, until time.Time, ev event.Event) *entry {
 
 func (b *book) counted() {
 	b.count.Store(int64(len(b.by)))
-	b.ceiling.fits(len(b.by))
+	b.ceiling.Fits(len(b.by))
 }
 
 // set follows a clock that was set: the remaining times stay what they are, since

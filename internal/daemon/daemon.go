@@ -23,6 +23,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/host"
 	"picket/internal/journal"
+	"picket/internal/memory"
 	"picket/internal/systemd"
 	"picket/internal/task"
 	"picket/internal/trap"
@@ -112,7 +113,7 @@ func (d *daemon) run() (err error) {
 		control.Refuse(d.control, err)
 		return err
 	}
-	d.orders.book.ceiling = bindMemory(d.config.Bound())
+	d.orders.book.ceiling = memory.Bind(d.config.Bound())
 	// One of each may wait, so that no number of reloads keeps an end from being heard.
 	reload, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
@@ -167,7 +168,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("clock", d.watchClock),
 		task.New("allowances", d.watchAllowed),
 		task.New("drops", d.watchDrops),
-		task.New("end of the start", settleMemory),
+		task.New("end of the start", memory.GiveBack),
 		task.New("trial teller", d.watchTrial),
 		task.Later("memory of earlier runs", d.remember),
 	}

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-package daemon
+// Package memory bounds what memory this process takes, and gives back what it
+// needs no longer.
+//
+// It sets the limits of Go's runtime, which are the whole process's: one room may.
+// It needs no privilege; what /proc and /sys do not tell is left as it is.
+package memory
 
 import (
 	"bytes"
@@ -25,17 +30,17 @@ const mapped = 12 << 20
 // collected: most of what lives never becomes any.
 const collect = 20
 
-// bindMemory keeps the process within so many bytes, or within what its control
-// group grants if that is less, unless the environment has a limit of its own
+// Bind keeps the process within so many bytes, or within what its control group
+// grants if that is less, unless the environment has a limit of its own
 // (GOMEMLIMIT, GOGC).
-func bindMemory(bound int64) (c ceiling) {
+func Bind(bound int64) (c Ceiling) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collect)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		bound = min(bound, granted("/sys/fs/cgroup", "/proc/self/cgroup")/10*9)
 		c.base, c.blocks = max(bound-mapped, 16<<20), -1
-		c.fits(0)
+		c.Fits(0)
 	}
 	return c
 }
@@ -43,8 +48,9 @@ func bindMemory(bound int64) (c ceiling) {
 // blockMemory is what a block takes in the book, and in a list of all.
 const blockMemory = 3 << 10
 
-// A ceiling is the runtime's limit of memory, which blocks raise.
-type ceiling struct {
+// A Ceiling is the runtime's limit of memory. Blocks raise it. The zero value
+// leaves the limit alone. It is for one goroutine.
+type Ceiling struct {
 	base   int64 // without blocks; 0 if the limit is not ours
 	blocks int   // that it has room for
 }
@@ -52,9 +58,9 @@ type ceiling struct {
 // room is for how many more blocks there is room at once.
 const room = 4096
 
-// fits raises or lowers the limit to what so many blocks need. A collector that
+// Fits raises or lowers the limit to what so many blocks need. A collector that
 // cannot keep to its limit would take half of the processor.
-func (c *ceiling) fits(blocks int) {
+func (c *Ceiling) Fits(blocks int) {
 	if c.base == 0 || blocks <= c.blocks && blocks > c.blocks-2*room {
 		return
 	}
@@ -86,9 +92,10 @@ func granted(root, file string) int64 {
 // startIsOver is when the start has left all the garbage that it leaves.
 const startIsOver = 3 * time.Second
 
-// settleMemory gives back what only the start needed: garbage, and the pages of
-// the program that it ran through. The kernel reads again what is needed again.
-func settleMemory(ctx context.Context) error {
+// GiveBack waits until the start is over, or ctx ends, and gives back what only the
+// start needed: garbage, and the pages of the program that it ran through. The
+// kernel reads again what is needed again. It never fails.
+func GiveBack(ctx context.Context) error {
 	select {
 	case <-time.After(startIsOver):
 		debug.FreeOSMemory()
