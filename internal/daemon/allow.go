@@ -9,11 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -80,9 +77,7 @@ func (l allowances) next() (first time.Time, ends bool) {
 
 // allowedFile is where they are kept: beside the state file, since they must not
 // be lost with it, and are saved before it is said that they are.
-func allowedFile() state.File {
-	return state.File{Path: filepath.Join(filepath.Dir(stateFile().Path), "allowed"), Kind: "allowed", Version: 1}
-}
+func allowedFile() state.File { return state.Of("allowed", 1) }
 
 // recallAllowed reads the file, and tells of one that was of no use.
 func (d *daemon) recallAllowed(now time.Time) {
@@ -105,19 +100,7 @@ func (d *daemon) recallAllowed(now time.Time) {
 }
 
 func (l allowances) save() error {
-	f := allowedFile()
-	if err := os.MkdirAll(filepath.Dir(f.Path), 0o700); err != nil {
-		return err
-	}
-	return f.Save(func(w io.Writer) error { return gob.NewEncoder(w).Encode(l.sorted()) })
-}
-
-// forgetAllowed removes the file, for "picket remove".
-func forgetAllowed() error {
-	if err := os.Remove(allowedFile().Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return allowedFile().Save(func(w io.Writer) error { return gob.NewEncoder(w).Encode(l.sorted()) })
 }
 
 // allow makes sources friends; who of them is blocked is freed. One that is

@@ -115,7 +115,7 @@ func TestAllowedIsKept(t *testing.T) {
 		if err := r.finish(); err != nil {
 			t.Fatal(err)
 		}
-		if err := forgetAllowed(); err != nil {
+		if err := allowedFile().Forget(); err != nil {
 			t.Error(err)
 		}
 	})

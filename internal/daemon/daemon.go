@@ -24,6 +24,7 @@ import (
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/memory"
+	"picket/internal/state"
 	"picket/internal/systemd"
 	"picket/internal/task"
 	"picket/internal/trap"
@@ -74,7 +75,7 @@ type daemon struct {
 	lost       bool          // the kernel has none of the blocks of an earlier run
 	remembered chan struct{} // closed when what an earlier run knew is known,
 	known      atomic.Bool   // which it then is
-	saver      saver
+	saver      state.Saver
 	allowances chan struct{} // they have changed
 	quit       chan struct{} // asks to end for good, for "picket remove"
 	arming     arming        // guarded by mu
@@ -83,7 +84,7 @@ type daemon struct {
 
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	return &daemon{
-		options: o, system: s, started: time.Now(), journal: j, saver: saver{journal: j},
+		options: o, system: s, started: time.Now(), journal: j,
 		allowed: allowances{}, allowances: make(chan struct{}, 1),
 		docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		peers: peers{ask: s.peers, trouble: journal.NewTrouble(j, "who is connected is not spared")},
@@ -139,7 +140,7 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	defer func() {
 		group.Stop()
 		if !d.removed && d.known.Load() { // or the file has what we do not know yet
-			d.saver.lastState(b, j)
+			d.lastState(b, j)
 		}
 		_ = b.table.Close()
 	}()

@@ -3,18 +3,11 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"encoding/gob"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"picket/engine"
@@ -23,12 +16,8 @@ import (
 	"picket/internal/state"
 )
 
-// stateFile is where what outlives the process is kept: the first directory of
-// $STATE_DIRECTORY, by default /var/lib/picket.
-func stateFile() state.File {
-	dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
-	return state.File{Path: filepath.Join(cmp.Or(dir, "/var/lib/picket"), "state"), Kind: "state", Version: 2}
-}
+// stateFile is where what outlives the process is kept.
+func stateFile() state.File { return state.Of("state", 2) }
 
 // A record is what the state file has many of; one of the fields is set. Records are
 // written and read one by one, so that the file may be larger than memory.
@@ -167,123 +156,25 @@ func (b *book) keep(list []*entry) []keptBlock {
 	return out
 }
 
-// memoryAge is how old the engine's memory in the state file may be: what a
-// crash makes it forget. The book is saved sooner.
-const memoryAge = 5 * time.Second
-
-// saveAgain is how long to wait after saving has failed.
-const saveAgain = 10 * time.Second
-
-// keepState saves the book when it has changed, at most once a second, and the
-// engine's memory with it, or by itself when that has grown old; and so that
-// saving takes a twentieth of the time at most. lastState saves once more.
+// keepState saves the book when it has changed, and the engine's memory with it.
 func (d *daemon) keepState(ctx context.Context) {
-	if err := os.MkdirAll(filepath.Dir(stateFile().Path), 0o700); err != nil {
-		d.journal.Notice("", "blocks will not be kept over a reboot: %v", err)
-		return
-	}
 	store := d.store(ctx)
-	d.saver.run(ctx, d.counts, func() error { return stateFile().Save(store.write) })
+	trouble := journal.NewTrouble(d.journal, "keeping blocks over a reboot")
+	d.saver.Run(ctx, d.changes, func() error { return stateFile().Save(store.write) }, trouble.Tell)
 }
 
-// counts returns how often the book changed so far, and how many probes there were.
-func (d *daemon) counts(ctx context.Context) (c counts, err error) {
-	if c.probes, err = d.docket.probed(ctx); err == nil {
-		c.changes, err = d.orders.changes(ctx)
+// changes returns how often the book changed so far, and how many probes there were.
+func (d *daemon) changes(ctx context.Context) (c state.Changes, err error) {
+	if c.Later, err = d.docket.probed(ctx); err == nil {
+		c.Soon, err = d.orders.changes(ctx)
 	}
 	return c, err
 }
 
-// A saver saves what has changed. What could not be saved is tried again.
-type saver struct {
-	journal *journal.Writer
-	saved   counts
-	busy    chan error // of a save that is not over
-}
-
-// save runs f, and returns when it is over or ctx has ended: a disk may take a
-// minute for what a stop cannot wait for.
-func (s *saver) save(ctx context.Context, f func() error) error {
-	s.busy = make(chan error, 1)
-	go func(done chan<- error) { done <- f() }(s.busy)
-	select {
-	case err := <-s.busy:
-		s.busy = nil
-		return err
-	case <-ctx.Done():
-		return errStopping
+// lastState saves everything when nobody owns it any more.
+func (d *daemon) lastState(b *blocker, j *judge) {
+	c := state.Changes{Soon: b.book.changes, Later: j.engine.Stats().Probes}
+	if err := d.saver.Last(c, func() error { return stateFile().Save(lastStore(b, j).write) }); err != nil {
+		d.journal.Notice("", "blocks are not kept over a reboot: %v", err)
 	}
-}
-
-type counts struct{ changes, probes uint64 }
-
-// run saves until ctx ends.
-func (s *saver) run(ctx context.Context, now func(context.Context) (counts, error), save func() error) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	trouble := journal.NewTrouble(s.journal, "keeping blocks over a reboot")
-	var last, next time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case at := <-tick.C:
-			if at.Before(next) {
-				continue
-			}
-			c, err := now(ctx)
-			if err != nil || c.changes == s.saved.changes && (c.probes == s.saved.probes || at.Sub(last) < memoryAge) {
-				continue
-			}
-			err = s.save(ctx, save)
-			if errors.Is(err, errStopping) {
-				return
-			}
-			trouble.Tell(err)
-			if err != nil {
-				next = at.Add(saveAgain)
-				continue
-			}
-			s.saved, last = c, at
-			next = at.Add(20 * time.Since(at))
-		}
-	}
-}
-
-// lastSave is how long a stop waits for the disk. What was saved before stays if
-// it takes longer, and that is of the last seconds.
-const lastSave = 5 * time.Second
-
-// lastState saves everything when nobody owns it any more, unless nothing has
-// changed since.
-func (s *saver) lastState(b *blocker, j *judge) {
-	ctx, cancel := context.WithTimeout(context.Background(), lastSave)
-	defer cancel()
-	if s.busy != nil {
-		select {
-		case <-s.busy:
-		case <-ctx.Done():
-		}
-	}
-	var err error
-	if ctx.Err() == nil {
-		if c := (counts{b.book.changes, j.engine.Stats().Probes}); c == s.saved {
-			return
-		}
-		err = s.save(ctx, func() error { return stateFile().Save(lastStore(b, j).write) })
-	}
-	if ctx.Err() != nil {
-		err = fmt.Errorf("the disk takes more than %v: what was saved last stays", lastSave)
-	}
-	if err != nil {
-		s.journal.Notice("", "blocks are not kept over a reboot: %v", err)
-	}
-}
-
-// forgetState removes the state file, for "picket remove".
-func forgetState() error {
-	if err := os.Remove(stateFile().Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

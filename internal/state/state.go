@@ -9,11 +9,12 @@
 // use (damaged, cut, of another program or version) it refuses, and sets aside
 // under a name that says when: it is never fatal and never deleted.
 //
-// It needs a directory to write to. One process at a time may save to a path.
+// A [Saver] does so again and again. One process at a time may save to a path.
 package state
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash"
@@ -22,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +34,21 @@ type File struct {
 	Path    string
 	Kind    string // one word: what is in it, "state" for instance
 	Version int    // of the form of its contents; a file of another version is not read
+}
+
+// Of returns the file of that kind in the first directory of $STATE_DIRECTORY, by
+// default /var/lib/picket.
+func Of(kind string, version int) File {
+	dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	return File{Path: filepath.Join(cmp.Or(dir, "/var/lib/picket"), kind), Kind: kind, Version: version}
+}
+
+// Forget removes the file, if it is there.
+func (f File) Forget() error {
+	if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // ErrSetAside is wrapped by Load's error when there was a file that it could
@@ -50,8 +67,8 @@ var headerLength = int64(len(fmt.Sprintf(header, "", 0, 0, 0)))
 // castagnoli is the polynomial that processors have an instruction for.
 func checksum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
 
-// Save replaces the file by what write writes, which need not be buffered. If
-// it fails, the old file is as it was.
+// Save replaces the file by what write writes, which need not be buffered, and
+// makes its directory where there is none. If it fails, the old file is as it was.
 func (f File) Save(write func(io.Writer) error) error {
 	if err := f.save(write); err != nil {
 		return fmt.Errorf("save state %s: %w", f.Path, err)
@@ -60,6 +77,9 @@ func (f File) Save(write func(io.Writer) error) error {
 }
 
 func (f File) save(write func(io.Writer) error) (err error) {
+	if err := os.MkdirAll(filepath.Dir(f.Path), 0o700); err != nil {
+		return err
+	}
 	temporary := f.Path + ".new"
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // it is left by a crash, or somebody's directory

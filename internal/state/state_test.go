@@ -266,3 +266,27 @@ func names(t *testing.T, f File) []string {
 	}
 	return names
 }
+
+// The daemon's files lie in the first directory that systemd names, which is made
+// when there is something to save.
+func TestOf(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made")
+	t.Setenv("STATE_DIRECTORY", dir+":/nowhere")
+	f := Of("allowed", 1)
+	if want := (File{Path: filepath.Join(dir, "allowed"), Kind: "allowed", Version: 1}); f != want {
+		t.Errorf("%+v, want %+v", f, want)
+	}
+	save(t, f, "text")
+	for range 2 { // the second time there is none
+		if err := f.Forget(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, found, err := load(f); found || err != nil {
+		t.Errorf("forgotten, and found %v, %v", found, err)
+	}
+	t.Setenv("STATE_DIRECTORY", "")
+	if got := Of("state", 2).Path; got != "/var/lib/picket/state" {
+		t.Error(got)
+	}
+}
