@@ -3,7 +3,11 @@
 package control
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"picket/internal/addresses"
+	"picket/internal/event"
 	"time"
 )
 
@@ -31,4 +35,41 @@ type Allowed struct {
 	Expires   time.Time    `json:"expires,omitzero"` // zero: never
 	Remaining int64        `json:"remaining_s,omitempty"`
 	Reason    string       `json:"reason"`
+}
+
+// Each has do work on each source of a request, once, and returns what became of
+// them.
+func (r Request) Each(do func(netip.Prefix, *Outcome) error) (out []*Outcome) {
+	names := r.Sources
+	if r.Source != "" {
+		names = append(names, r.Source)
+	}
+	seen := map[netip.Prefix]bool{}
+	for _, name := range names {
+		p, why := addresses.Source(name)
+		o, err := &Outcome{Name: name}, fmt.Errorf("%q is no address or prefix", name)
+		if seen[p] {
+			continue
+		}
+		if why == "" {
+			seen[p], o.Name = true, event.SourceName(p)
+			err = do(p, o)
+		}
+		o.Fail(err)
+		out = append(out, o)
+	}
+	return out
+}
+
+// Single is the answer with outcomes: of a single source what is wrong with it.
+func Single(out []*Outcome) ([]*Outcome, error) {
+	if len(out) == 1 && out[0].Error != "" {
+		return nil, errors.New(out[0].Error)
+	}
+	return out, nil
+}
+
+// SecondsLeft is how long something still lasts, in seconds that have begun.
+func SecondsLeft(until, now time.Time) int64 {
+	return int64(max(0, until.Sub(now)+time.Second-1) / time.Second)
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"picket/internal/allowed"
 	"picket/internal/control"
 )
 
@@ -109,13 +110,13 @@ func TestAllowedIsKept(t *testing.T) {
 		if err := r.finish(); err != nil {
 			t.Fatal(err)
 		}
-		write(t, allowedFile().Path, "nonsense")
+		write(t, allowed.File().Path, "nonsense")
 		r = begin(t, dir+"/picket.toml", nil)
 		r.told(1, "nobody is allowed by command: ")
 		if err := r.finish(); err != nil {
 			t.Fatal(err)
 		}
-		if err := allowedFile().Forget(); err != nil {
+		if err := allowed.File().Forget(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -184,7 +184,7 @@ func (e *entry) row(now time.Time) control.Block {
 	ev := &e.Event
 	return control.Block{
 		Source: e.Source, Name: event.SourceName(e.Source), Expires: e.until, Since: e.since,
-		Remaining: int64(max(0, e.until.Sub(now)+time.Second-1) / time.Second),
+		Remaining: control.SecondsLeft(e.until, now),
 		Reason:    ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Proven: ev.Proven,
 		Known: ev.Known, Country: ev.Country, Response: e.response.String(),
 	}

@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,39 +17,6 @@ import (
 )
 
 // What a person orders: blocks, and their ends, many at once.
-
-// eachSource has do work on each source of a request, once, and returns what
-// became of them.
-func eachSource(r control.Request, do func(netip.Prefix, *control.Outcome) error) []*control.Outcome {
-	names := r.Sources
-	if r.Source != "" {
-		names = append(names, r.Source)
-	}
-	var out []*control.Outcome
-	seen := map[netip.Prefix]bool{}
-	for _, name := range names {
-		p, ok := config.ParseSource(name)
-		o, err := &control.Outcome{Name: name}, fmt.Errorf("%q is no address or prefix", name)
-		if ok && seen[p] {
-			continue
-		}
-		if seen[p] = ok; ok {
-			o.Name = event.SourceName(p)
-			err = do(p, o)
-		}
-		o.Fail(err)
-		out = append(out, o)
-	}
-	return out
-}
-
-// result is the answer with outcomes: of a single source what is wrong with it.
-func result(out []*control.Outcome) ([]*control.Outcome, error) {
-	if len(out) == 1 && out[0].Error != "" {
-		return nil, errors.New(out[0].Error)
-	}
-	return out, nil
-}
 
 // handWork is a block that a person ordered, and what became of it.
 type handWork struct {
@@ -70,7 +36,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 	d.mu.Unlock()
 	now := time.Now()
 	var list []*handWork
-	out := eachSource(r, func(p netip.Prefix, o *control.Outcome) error {
+	out := r.Each(func(p netip.Prefix, o *control.Outcome) error {
 		if err := refuse(p); err != nil {
 			return err
 		}
@@ -102,7 +68,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 	if len(list) > tellEach {
 		d.journal.Notice("", "%d sources are blocked by hand for %s: %s", len(list), length, r.Reason)
 	}
-	return result(out)
+	return control.Single(out)
 }
 
 // refusal returns what tells why a source must not be blocked, for who has the
@@ -173,7 +139,7 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) ([]*control.Out
 	}
 	var list []netip.Prefix
 	var of []*control.Outcome
-	out := eachSource(r, func(p netip.Prefix, o *control.Outcome) error {
+	out := r.Each(func(p netip.Prefix, o *control.Outcome) error {
 		list, of = append(list, p), append(of, o)
 		return nil
 	})
@@ -188,7 +154,7 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) ([]*control.Out
 		}
 		list, of = list[n:], of[n:]
 	}
-	return result(out)
+	return control.Single(out)
 }
 
 // unblockByHand ends blocks for a person, who is told where there was nothing to end.
@@ -227,7 +193,7 @@ func (d *daemon) peersAmong(r control.Request) ([]string, error) {
 		list = append(list, netip.PrefixFrom(a, a.BitLen()))
 	}
 	set, out := engine.NewPrefixes(list...), []string{}
-	eachSource(r, func(p netip.Prefix, o *control.Outcome) error {
+	r.Each(func(p netip.Prefix, o *control.Outcome) error {
 		if set.Overlaps(p) {
 			out = append(out, o.Name)
 		}

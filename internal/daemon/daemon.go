@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/allowed"
 	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/control"
@@ -59,7 +60,7 @@ type daemon struct {
 	friends   []host.Friend
 	operators []netip.Addr   // where the operator is logged in from
 	elsewhere []netip.Prefix // addresses of this host that others serve
-	allowed   allowances
+	allowed   allowed.List   // friends by command, in force
 
 	docket  *docket // the judge's
 	orders  *orders // the blocker's
@@ -76,19 +77,20 @@ type daemon struct {
 	remembered chan struct{} // closed when what an earlier run knew is known,
 	known      atomic.Bool   // which it then is
 	saver      state.Saver
-	allowances chan struct{} // they have changed
+	allowances *allowed.Keeper
 	quit       chan struct{} // asks to end for good, for "picket remove"
 	arming     arming        // guarded by mu
 	removed    bool          // there is nothing to keep
 }
 
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
-	return &daemon{
+	d := &daemon{
 		options: o, system: s, started: time.Now(), journal: j,
-		allowed: allowances{}, allowances: make(chan struct{}, 1),
 		docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		peers: peers{ask: s.peers, trouble: journal.NewTrouble(j, "who is connected is not spared")},
 	}
+	d.allowances = allowed.New(d.allow, j)
+	return d
 }
 
 // load reads the configuration, and --dry-run over it.
@@ -167,7 +169,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("trap watch", d.watchTrap),
 		task.New("loss teller", d.watchLoss),
 		task.New("clock", d.watchClock),
-		task.New("allowances", d.watchAllowed),
+		task.New("allowances", d.allowances.Watch),
 		task.New("drops", d.watchDrops),
 		task.New("end of the start", memory.GiveBack),
 		task.New("trial teller", d.watchTrial),
@@ -208,7 +210,7 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *bl
 	if d.claim, err = d.system.claim(); err != nil {
 		return nil, nil, err
 	}
-	d.recallAllowed(time.Now())
+	d.allowed = d.allowances.Recall(time.Now())
 	if d.friends, err = d.findFriends(d.config); err != nil {
 		return nil, nil, err
 	}
@@ -355,8 +357,8 @@ func (d *daemon) findFriends(c *config.Config) ([]host.Friend, error) {
 	for _, p := range c.Ignore.Addresses {
 		friends = append(friends, host.Friend{Prefix: p, Why: "ignored by the configuration"})
 	}
-	for _, a := range d.allowed {
-		friends = append(friends, a.friend())
+	for p, f := range d.allowed {
+		friends = append(friends, host.Friend{Prefix: p, Why: f.Why()})
 	}
 	return friends, nil
 }

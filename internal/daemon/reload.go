@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"picket/internal/allowed"
 	"picket/internal/config"
 	"picket/internal/journal"
 	"picket/internal/systemd"
@@ -56,6 +57,19 @@ func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.put(ctx, c)
+}
+
+// allow puts friends by command into force; who of them is blocked is freed.
+func (d *daemon) allow(ctx context.Context, list allowed.List) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was := d.allowed
+	d.allowed = list
+	err := d.put(ctx, nil)
+	if err != nil {
+		d.allowed = was
+	}
+	return err
 }
 
 // put is apply for who has the mutex.

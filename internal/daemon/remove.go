@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"picket/internal/allowed"
 	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/control"
@@ -29,7 +30,7 @@ func Remove(out io.Writer, warn func(format string, args ...any), c *config.Conf
 	closeSockets(warn)
 	blocks, err := removeTable(out, warn, c)
 	// What cannot be undone keeps nothing else from it.
-	return errors.Join(faults, err, beside.Remove(out, c, blocks), stateFile().Forget(), allowedFile().Forget())
+	return errors.Join(faults, err, beside.Remove(out, c, blocks), stateFile().Forget(), allowed.File().Forget())
 }
 
 // closeSockets has systemd close the sockets that would start picket again, if

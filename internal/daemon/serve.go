@@ -42,11 +42,11 @@ func (d *daemon) answer(ctx context.Context, r control.Request) (any, error) {
 	case "connected":
 		return d.peersAmong(r)
 	case "allow":
-		return d.allow(ctx, r)
+		return d.allowances.Allow(ctx, r)
 	case "unallow":
-		return d.unallow(ctx, r)
+		return d.allowances.Unallow(ctx, r)
 	case "allowed":
-		return d.listAllowed(), nil
+		return d.allowances.List(time.Now()), nil
 	case "explain":
 		return d.explain(ctx, r)
 	case "remove":

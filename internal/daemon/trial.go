@@ -118,7 +118,7 @@ func (m *mock) rows(now time.Time) []control.Block {
 	for _, e := range m.by {
 		if e.row != nil {
 			row := *e.row
-			row.Remaining = int64((row.Expires.Sub(now) + time.Second - 1) / time.Second)
+			row.Remaining = control.SecondsLeft(row.Expires, now)
 			list = append(list, row)
 		}
 	}
