@@ -30,10 +30,11 @@ func darkTime(score int) time.Duration {
 
 const (
 	// darkEach is the time that a source that goes dark takes of what is saved up
-	// for them, darkBurst at most: a hundred at once and ten a second are more
-	// scanners than a network meets (see the flood), and what forgers fill the book with.
+	// for them, darkBurst at most: thirty at once and ten a second are more
+	// scanners than a network meets, and all that a flood of forged addresses buys
+	// until it is known as one.
 	darkEach  = int64(time.Second / 10)
-	darkBurst = int64(10 * time.Second)
+	darkBurst = int64(3 * time.Second)
 
 	// darkNetworkRate is the same for networks, whose sets are slow.
 	darkNetworkRate = 60

@@ -5,6 +5,7 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"picket/internal/probe"
@@ -14,7 +15,7 @@ import (
 type Decision struct {
 	Action  Action        // what to do, of all that is due and not in force the strongest; None for most probes
 	Reason  Reason        // why
-	Source  netip.Prefix  // whom it is about: the address, or the IPv6 prefix around it; not valid with None
+	Source  netip.Prefix  // whom it is about: the address, or the prefix around it; with None only a victim's
 	For     time.Duration // how long the response or the reaction lasts; 0 with None
 	Offence int           // how often the source was reacted to, this time included; a fence does not count
 	Trigger int           // the trigger that was in force
@@ -133,7 +134,11 @@ func (r Reason) String() string {
 func (d *Decision) Evidence() string {
 	switch d.Reason {
 	case Backscatter:
-		if d.NewPattern {
+		switch {
+		case d.NewPattern && d.Source.IsValid():
+			return fmt.Sprintf("more than %d answers of %s within a day to what this host never sent: somebody forges this host's address to it",
+				victimAnswers, strings.TrimSuffix(d.Source.String(), "/32"))
+		case d.NewPattern:
 			return fmt.Sprintf("%d answers in seconds to what this host never sent: somebody forges its address", d.Probes)
 		}
 		return ""

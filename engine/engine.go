@@ -29,6 +29,7 @@ type Engine struct {
 	links       links
 	newcomers   surge      // sources never seen before
 	scatter     surge      // answers to what we never sent
+	victims     victims    // and whose they are
 	tell        book.Pace  // events that are not reactions
 	tellPattern book.Pace  // and of these the names of patterns
 	unproven    book.Rates // blocks of unproven sources
@@ -149,7 +150,7 @@ func (e *Engine) reset(at int64) {
 	e.sources.clear()
 	e.traces.clear()
 	e.blocks.init(e.sources.seed)
-	e.decoys, e.distributed, e.answers, e.links = decoys{}, distributed{}, answers{}, links{}
+	e.decoys, e.distributed, e.answers, e.links, e.victims = decoys{}, distributed{}, answers{}, links{}, victims{}
 	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, book.Pace{}, book.Pace{}, book.Rates{}, book.Rates{}
 	e.darks, e.darkNets = book.Pace{}, book.Pace{}
 	e.networks, e.ordinary = book.NewNetworks(e.sources.seed), ordinary{seed: e.sources.seed}
@@ -166,7 +167,7 @@ func (p *Policy) hot(m probe.Mode) bool {
 func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	now := e.clock.now
 	if p.Technique.Backscatter() {
-		e.scattered(now, d)
+		e.scattered(p.Source, now, d)
 		return
 	}
 	known := e.cfg.known(p.Source)
@@ -179,7 +180,7 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	if d.Reason = ordinary; ordinary != 0 {
 		return
 	}
-	s, again := e.recall(p, k, now, d)
+	s, since, again := e.recall(p, k, now, d)
 	flow := flowOf(p, target, e.sources.seed)
 	if !p.Unread && s.repeated(fingerprint(flow, source)) && above == 0 {
 		if s.again++; s.again == 0 {
@@ -204,10 +205,11 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	if source.Hi != 0 {
 		d.Neighbours = e.neighbours(p, source, now8)
 	}
+	g := glance{fresh, again, d.Targets, since}
 	if e.scored() {
-		e.weigh(p, s, source, target, glance{fresh, again, d.Targets}, d)
+		e.weigh(p, s, source, target, g, d)
 	}
-	e.name(p, s, slot, fresh, now8, d)
+	e.name(p, s, slot, g, now8, d)
 	if above == OverBudget && d.Inside < manyRepeats && !e.telling(s, suspectAt) {
 		above = 0
 	}
@@ -291,14 +293,6 @@ func (e *Engine) told(s *source, d *Decision) {
 	if d.Tell && d.Action <= Log && !(d.NewPattern && d.Pattern.Shared()) && !pace.Allow(s.last, tellEach, tellBurst) {
 		d.Tell, d.NewPattern = false, false
 		e.stats.Untold++
-	}
-}
-
-// scattered counts an answer to what this host never sent.
-func (e *Engine) scattered(now int64, d *Decision) {
-	d.Reason = Backscatter
-	if e.scatter.add(now, muchBackscatter) {
-		d.Pattern, d.NewPattern, d.Tell, d.Probes = Reflection, true, true, uint32(e.scatter.count)
 	}
 }
 

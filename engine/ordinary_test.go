@@ -118,6 +118,20 @@ func TestLetBe(t *testing.T) {
 				l.wait(10 * time.Second)
 			}
 		}},
+		{"a telephone exchange and a video bridge that start again: forty calls, sixty peers", func(l *life) {
+			for second := range 30 {
+				for call := range 40 {
+					src := fmt.Sprintf("198.51.100.%d", 1+call)
+					for stream := range 4 { // RTP and RTCP, each way's port drawn from 10000 to 20000
+						udp(l, src, 20000+4*call+stream, 10000+4*call+stream, 172)
+					}
+				}
+				for peer := range 60 {
+					udp(l, fmt.Sprintf("203.0.113.%d", 1+peer), 50000+peer, 30000+2*peer+second%2, 1100)
+				}
+				l.wait(time.Second)
+			}
+		}},
 		{"connections from before a reboot, of clients and of this host's own", func(l *life) {
 			for i := range 60 {
 				l.send("203.0.113.20", us, []probe.Technique{probe.ACK, probe.Maimon}[i%2], 5432, 33000+i)

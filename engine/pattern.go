@@ -60,13 +60,14 @@ const (
 )
 
 // name finds what the source's probes are together, and whether that is news.
-func (e *Engine) name(p *probe.Probe, s *source, slot int, fresh bool, now8 uint8, d *Decision) {
-	pattern, bit := s.named, uint8(0)
+func (e *Engine) name(p *probe.Probe, s *source, slot int, g glance, now8 uint8, d *Decision) {
+	pattern, bit, fresh := s.named, uint8(0), g.fresh
 	if fresh || d.Sources > 0 || d.Targets >= patternAt && (pattern == NoPattern || pattern == Distributed) {
-		pattern = e.pattern(s, now8, d)
+		pattern = e.pattern(s, g, now8, d)
 	}
 	// A scanner that was named for its score may still be one of many.
-	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= distributedShare && !e.newcomers.on {
+	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= distributedShare && !e.newcomers.on &&
+		!e.peer(p) {
 		if part, news, sources, ports := e.distributed.see(p, s, slot, int64(e.cfg.Window), e.clock.now); part {
 			pattern = Distributed
 			d.Sources, d.Shared = sources, ports
@@ -75,7 +76,7 @@ func (e *Engine) name(p *probe.Probe, s *source, slot int, fresh bool, now8 uint
 			}
 		}
 	}
-	if fresh && s.live == patternAt {
+	if fresh && s.live == patternAt && !e.peer(p) {
 		e.distributed.scanner(p, int64(e.cfg.Window), e.clock.now)
 	}
 	s.named = pattern
@@ -98,18 +99,17 @@ func (e *Engine) name(p *probe.Probe, s *source, slot int, fresh bool, now8 uint
 }
 
 // pattern names what a source's probes are together.
-func (e *Engine) pattern(s *source, now8 uint8, d *Decision) Pattern {
-	own, few := s.own(), certainAfter
-	if e.telling(s, darkLongest) {
-		few = 2
-	}
+func (e *Engine) pattern(s *source, g glance, now8 uint8, d *Decision) Pattern {
+	own := s.own()
 	switch {
 	case s.flags&decoyed != 0 && own < patternAt:
 		return Decoy
 	case d.Targets >= patternAt && d.Targets > own && (e.telling(s, suspectAt/2) || d.Targets > e.cfg.Sweep):
 		return Sweep
-	case e.fast(s, e.portsAt(s, patternAt, few), 1, now8):
+	case e.fast(s, e.portsAt(s, patternAt, certainAfter), 1, now8):
 		return PortScan
+	case g.fresh && own == 2 && g.since < slowPace && e.portsAt(s, patternAt, 2) == 2:
+		return PortScan // one right after the other
 	case s.all() >= e.portsAt(s, slowAt, patternAt):
 		return SlowScan
 	case s.named == PortScan:
@@ -129,6 +129,13 @@ func (e *Engine) portsAt(s *source, usually, few int) int {
 		return usually
 	}
 	return manyServices
+}
+
+// peer reports whether a probe is like what the peers of a program that has ended
+// send: calls, games, file sharing. Those are many, each with a few ports of ours.
+// A datagram with something in it to a port above the well-known ones is so.
+func (e *Engine) peer(p *probe.Probe) bool {
+	return e.scored() && p.Technique == probe.UDP && p.Port >= 1024 && probe.MadeOf(p) == 0
 }
 
 // telling reports whether a score is reached, or nothing is weighed.

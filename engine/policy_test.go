@@ -339,11 +339,35 @@ func TestBackscatterIsNobodysFault(t *testing.T) {
 		}
 		w.wait(10 * time.Millisecond)
 	}
-	if told != 1 {
+	if told != 2 { // that it is much, and whose it is
 		t.Errorf("much backscatter was told %d times", told)
 	}
 	if n := w.Stats().Sources; n != 0 {
 		t.Errorf("%d sources are remembered", n)
+	}
+}
+
+// Whose answers come by all day is told, however slowly they come, once a day and
+// without a word against it; strays of others hide nobody and are nobody's attack.
+func TestVictimOfADay(t *testing.T) {
+	w := newWorld(t, graded())
+	told := 0
+	for i := range 3 * 24 * 60 {
+		for range 2 {
+			stray := fmt.Sprintf("198.%d.%d.%d", 18+w.seq>>31, byte(w.seq>>16), byte(w.seq>>8))
+			w.spares(w.send(is(probe.RST), from(stray)), Backscatter)
+		}
+		d := w.send(is(probe.SYNACK), from("203.0.113.80"), at(fmt.Sprintf("192.0.2.%d", i%250)), port(1024+i))
+		if w.spares(d, Backscatter); d.NewPattern {
+			told++
+			if d.Pattern != Reflection || !strings.Contains(d.Evidence(), " 203.0.113.80 ") {
+				t.Errorf("%v: %q", d.Pattern, d.Evidence())
+			}
+		}
+		w.wait(time.Minute)
+	}
+	if told != 3 {
+		t.Errorf("told %d times in three days", told)
 	}
 }
 

@@ -33,9 +33,9 @@ func (e *Engine) prefixOf(a netip.Addr) int {
 	return e.cfg.Prefix6
 }
 
-// recall returns the record of a source, as it is by now, and whether the source
-// was seen in another hour than this one last.
-func (e *Engine) recall(p *probe.Probe, k probe.Key, now int64, d *Decision) (s *source, again bool) {
+// recall returns the record of a source, as it is by now, how many nanoseconds ago
+// the source was seen last, and whether that was in another hour.
+func (e *Engine) recall(p *probe.Probe, k probe.Key, now int64, d *Decision) (s *source, since int64, again bool) {
 	s = e.sources.find(k)
 	if s == nil {
 		s = e.admit(p, k, now, d)
@@ -48,8 +48,8 @@ func (e *Engine) recall(p *probe.Probe, k probe.Key, now int64, d *Decision) (s 
 		e.age(s, now)
 	}
 	again = now/int64(time.Hour) != s.last/int64(time.Hour) && s.probes > 0
-	s.last = now
-	return s, again
+	since, s.last = now-s.last, now
+	return s, since, again
 }
 
 // admit makes a record for a source that has none.

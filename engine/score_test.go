@@ -98,6 +98,23 @@ func TestDarkNetwork(t *testing.T) {
 	}
 }
 
+// Of who goes dark with his network there is no event of his own: his second port
+// names him.
+func TestNamedInTheDark(t *testing.T) {
+	w := newWorld(t, weighed())
+	for i := range 3 {
+		w.send(likeTool(probe.ZMap), from(fmt.Sprintf("203.0.113.%d", 1+i)))
+	}
+	flags := func(p *probe.Probe) {
+		p.Technique, p.Flags, p.Options, p.Window, p.DontFrag = probe.FIN, probe.FlagFIN, 0, 1024, false
+	}
+	w.spares(w.send(flags, port(25), from("203.0.113.9")), AlreadyDark)
+	w.wait(20 * time.Millisecond)
+	if d := w.send(flags, port(110), from("203.0.113.9")); !d.NewPattern || d.Pattern != PortScan {
+		t.Errorf("%v, %s", d.Pattern, d.Evidence())
+	}
+}
+
 // A network of this host's own, or with somebody in it whom it spares or talks
 // to, never goes dark as one.
 func TestNetworksSpared(t *testing.T) {

@@ -45,7 +45,3 @@ const (
 	tellEach  = int64(time.Second / 10)
 	tellBurst = int64(10 * time.Second)
 )
-
-// muchBackscatter is how many answers to what we never sent, in one span, are
-// an event of their own: somebody forges our address in earnest.
-const muchBackscatter = 100

@@ -25,9 +25,10 @@ const (
 
 // A glance is what is known of a probe when it is weighed.
 type glance struct {
-	fresh   bool // the port is new to the source
-	again   bool // it is not, but the source asks in another hour than before
-	targets int  // addresses of ours that the source asked
+	fresh   bool  // the port is new to the source
+	again   bool  // it is not, but the source asks in another hour than before
+	targets int   // addresses of ours that the source asked
+	since   int64 // nanoseconds from the probe before it of the source, which may be a retransmission
 }
 
 // weigh adds to the score of a source what one probe shows.
