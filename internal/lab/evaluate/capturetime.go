@@ -22,8 +22,15 @@ import (
 // wantPackets is how many packets of ordinary life are judged at least.
 const wantPackets = 1_000_000
 
-// local is the server in captures, as `picket replay --local` takes it.
-const local = "192.0.2.0/24,2001:db8::2/128,fe80::2/128"
+// local is the server in captures, as `picket replay --local` takes it: not its
+// neighbours.
+func local() string {
+	all := []string{"192.0.2.2/31", "2001:db8::2/127", "fe80::2"}
+	for n := 1; n <= targets; n++ {
+		all = append(all, target4(n).String())
+	}
+	return strings.Join(all, ",")
+}
 
 // A replayed is what `picket replay` made of a capture.
 type replayed struct {
@@ -57,7 +64,7 @@ func (e replayEvent) words() string {
 func replay(ctx context.Context, picket string, files ...string) (*replayed, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	args := append([]string{"replay", "--json", "--local", local}, files...)
+	args := append([]string{"replay", "--json", "--local", local()}, files...)
 	cmd := exec.CommandContext(ctx, picket, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -117,8 +124,8 @@ func lifeInReplay(ctx context.Context, o options, dir string, all []captured, li
 			break
 		}
 		src, dst := ends(ipOf(c.frame))
-		if _, ok := innocentOf(src); !ok {
-			if _, ok := innocentOf(dst); !ok {
+		if _, _, ok := innocentOf(src); !ok {
+			if _, _, ok := innocentOf(dst); !ok {
 				continue
 			}
 		}
@@ -179,7 +186,7 @@ func countSources(life []captured) int {
 	seen := map[netip.Addr]bool{}
 	for _, c := range life {
 		src, _ := ends(ipOf(c.frame))
-		if _, ok := innocentOf(src); ok {
+		if _, _, ok := innocentOf(src); ok {
 			seen[src] = true
 		}
 	}
@@ -297,16 +304,13 @@ func floodInReplay(ctx context.Context, o options, dir string, all []captured, l
 		src, err := sourceOf(e.Source)
 		hidden := err == nil && src.Contains(scanner)
 		f.named = f.named || e.Pattern == "flood"
-		switch {
-		case e.Event != "block":
-		case hidden:
-			f.found = true
-		default:
-			f.blocks++
+		if e.Event == "block" {
+			f.count(hidden, e.Action)
 		}
 	}
 	r.flood = f
-	p.say("picket replay: flood of %d forged sources in %.1f s: %d blocked, scanner found: %v, named: %v", forgedSources, got.took.Seconds(), f.blocks, f.found, f.named)
+	p.say("picket replay: flood of %d forged sources in %.1f s: %d fenced or blocked, %d dark, scanner found: %v, named: %v",
+		forgedSources, got.took.Seconds(), f.blocks, f.dark, f.found, f.named)
 	return nil
 }
 

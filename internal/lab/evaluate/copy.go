@@ -34,11 +34,19 @@ func newCopier(i int, r *rand.Rand, day time.Time) *copier {
 }
 
 // other returns the address that an innocent's stands for in this copy:
-// 198.18.0.0/15 (RFC 2544), 128 of it a copy; 2001:db8:1000+copy:N::1.
+// 198.18.0.0/15 (RFC 2544), 128 of it a copy; 2001:db8:1000+copy:N::1. A
+// neighbour stays one: 10.copy.copy.N (RFC 1918), 2001:db8::copy+1:b:N.
 func (c *copier) other(a netip.Addr) (netip.Addr, bool) {
-	n, ok := innocentOf(a)
-	if !ok {
+	n, near, ok := innocentOf(a)
+	switch {
+	case !ok:
 		return a, false
+	case near && a.Is4():
+		return netip.AddrFrom4([4]byte{10, byte(c.copy >> 8), byte(c.copy), byte(n)}), true
+	case near:
+		b := a.As16()
+		binary.BigEndian.PutUint16(b[10:], uint16(c.copy+1))
+		return netip.AddrFrom16(b), true
 	}
 	if a.Is4() {
 		b := a.As4()
@@ -54,9 +62,15 @@ func (c *copier) other(a netip.Addr) (netip.Addr, bool) {
 func original(a netip.Addr) (n int, ok bool) {
 	if a.Is4() {
 		b := a.As4()
+		if b[0] == 10 {
+			return int(b[3]), true
+		}
 		return int(b[3] & 0x7f), b[0] == 198 && b[1]&0xfe == 18
 	}
 	b := a.As16()
+	if b[4]|b[5]|b[6]|b[7] == 0 && b[10]|b[11] != 0 && b[13] == 0xb {
+		return int(b[15]), true
+	}
 	return int(b[7]), b[1] == 1 && b[2] == 0x0d && b[4] >= 0x10
 }
 

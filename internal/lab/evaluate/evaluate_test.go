@@ -63,6 +63,18 @@ func TestRewriteKeepsChecksums(t *testing.T) {
 				tcp.SetNetworkLayerForChecksum(ip)
 				return built(t, ip, tcp, payload)
 			},
+			"IPv4 UDP of a neighbour": func() []byte {
+				ip := ip4(neighbour4(3), server4, layers.IPProtocolUDP)
+				udp := &layers.UDP{SrcPort: 1900, DstPort: layers.UDPPort(port)}
+				udp.SetNetworkLayerForChecksum(ip)
+				return built(t, ip, udp, payload)
+			},
+			"IPv6 UDP of a neighbour": func() []byte {
+				ip := ip6(neighbour6(3), server6, layers.IPProtocolUDP)
+				udp := &layers.UDP{SrcPort: 5353, DstPort: layers.UDPPort(port)}
+				udp.SetNetworkLayerForChecksum(ip)
+				return built(t, ip, udp, payload)
+			},
 			"IPv6 echo request": func() []byte {
 				ip := ip6(innocent6(3), server6, layers.IPProtocolICMPv6)
 				icmp := &layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(128, 0)}
@@ -97,6 +109,10 @@ func TestRewriteKeepsChecksums(t *testing.T) {
 				}
 			} else if n != 3 {
 				t.Errorf("%s, seed %d: a copy of innocent %d, want 3", name, seed, n)
+			}
+			near := strings.Contains(name, "neighbour")
+			if beside := src.IsPrivate() || netip.PrefixFrom(server6, 64).Contains(src); near && !beside {
+				t.Errorf("%s, seed %d: from %s, which is no neighbour's", name, seed, src)
 			}
 			if !strings.HasSuffix(string(after), string(payload)) || len(after) != len(before) {
 				t.Errorf("%s, seed %d: the payload changed", name, seed)
@@ -185,12 +201,12 @@ func TestLogLine(t *testing.T) {
 	tcp.SetNetworkLayerForChecksum(ip)
 	got := logLine(at, "DROP ", built(t, ip, tcp))
 	const want = "Nov  3 04:05:06 server kernel: [678706.000007] DROP IN=eth0 OUT= MAC=02:00:00:00:00:02:02:00:00:00:00:01:08:00 " +
-		"SRC=198.51.100.1 DST=192.0.2.2 LEN=44 TOS=0x00 PREC=0x00 TTL=64 ID=7 PROTO=TCP SPT=4000 DPT=21 WINDOW=1024 RES=0x00 SYN URGP=0 OPT (020405B4) \n"
+		"SRC=198.19.1.1 DST=192.0.2.2 LEN=44 TOS=0x00 PREC=0x00 TTL=64 ID=7 PROTO=TCP SPT=4000 DPT=21 WINDOW=1024 RES=0x00 SYN URGP=0 OPT (020405B4) \n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	ip6 := ip6(scanner6(1), netip.MustParseAddr("2001:db8::2"), 99)
-	if got := logLine(at, "", built(t, ip6)); !strings.Contains(got, "SRC=2001:0db8:000a:0001:0000:0000:0000:0001 ") || !strings.HasSuffix(got, "HOPLIMIT=64 FLOWLBL=0 PROTO=99 \n") {
+	if got := logLine(at, "", built(t, ip6)); !strings.Contains(got, "SRC=2001:0db8:000a:0100:0000:0000:0000:0001 ") || !strings.HasSuffix(got, "HOPLIMIT=64 FLOWLBL=0 PROTO=99 \n") {
 		t.Errorf("got %q", got)
 	}
 	for n := range 60 { // cut anywhere

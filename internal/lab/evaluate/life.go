@@ -19,44 +19,45 @@ import (
 type scene struct {
 	name string
 	act  func(*actor) error
+	near bool // they are neighbours of the server
 }
 
 // scenes returns ordinary life. The order gives each its addresses: see
 // [actor.who].
 func scenes() []scene {
 	return []scene{
-		{"browsers, happy eyeballs", browsers},
-		{"retries to a closed port", retries},
-		{"traceroute: UDP, ICMP, TCP", traceroutes},
-		{"ping, with fragments", pings},
-		{"DNS answers that come late", lateDNS},
-		{"NTP", ntp},
-		{"DHCP", dhcp},
-		{"mDNS, LLMNR, WS-Discovery", multicastDNS},
-		{"SSDP", ssdp},
-		{"NetBIOS broadcasts and queries", netbios},
-		{"FTP with ident", ftp},
-		{"monitoring of ten services", monitoring},
-		{"connections that outlive conntrack", outlive},
-		{"a rebooted peer", rebootedPeer},
-		{"this host rebooted", rebootedHost},
-		{"this host rebooted, 16 NFS connections", rebootedNFS},
-		{"load balancer's health checks", balancer},
-		{"office behind one address", office},
-		{"mail program guesses settings", autoconfig},
-		{"printer is searched for", printer},
-		{"NFS client of a server that is down", nfsClient},
-		{"domain member looks for its controller", domainMember},
-		{"VPN and tunnels", tunnels},
-		{"SNMP, syslog, RIP, Wake-on-LAN", datagrams},
-		{"backscatter of a forgery", backscatter},
-		{"admin tries services by hand", admin},
-		{"answers to searches: SSDP, mDNS, WS-Discovery, LLMNR", answers},
-		{"peers of a BitTorrent client that ended", torrent},
-		{"calls, WebRTC, a game and QUIC that ended", calls},
-		{"a page with links to wrong ports", links},
-		{"monitoring of two dozen services", widely},
-		{"lwIP, W5500, tcptraceroute", devices},
+		{name: "browsers, happy eyeballs", act: browsers},
+		{name: "retries to a closed port", act: retries},
+		{name: "traceroute: UDP, ICMP, TCP", act: traceroutes},
+		{name: "ping, with fragments", act: pings},
+		{name: "DNS answers that come late", act: lateDNS},
+		{name: "NTP", act: ntp},
+		{name: "DHCP", act: dhcp},
+		{name: "mDNS, LLMNR, WS-Discovery", act: multicastDNS},
+		{name: "SSDP", act: ssdp},
+		{name: "NetBIOS broadcasts and queries", act: netbios},
+		{name: "FTP with ident", act: ftp},
+		{name: "monitoring of ten services", act: monitoring},
+		{name: "connections that outlive conntrack", act: outlive},
+		{name: "a rebooted peer", act: rebootedPeer},
+		{name: "this host rebooted", act: rebootedHost},
+		{name: "this host rebooted, 16 NFS connections", act: rebootedNFS},
+		{name: "load balancer's health checks", act: balancer},
+		{name: "office behind one address", act: office},
+		{name: "mail program guesses settings", act: autoconfig},
+		{name: "printer is searched for", act: printer},
+		{name: "NFS client of a server that is down", act: nfsClient},
+		{name: "domain member looks for its controller", act: domainMember},
+		{name: "VPN and tunnels", act: tunnels},
+		{name: "SNMP, syslog, RIP, Wake-on-LAN", act: datagrams},
+		{name: "backscatter of a forgery", act: backscatter},
+		{name: "admin tries services by hand", act: admin},
+		{name: "answers to searches: SSDP, mDNS, WS-Discovery, LLMNR", act: answers, near: true},
+		{name: "peers of a BitTorrent client that ended", act: torrent},
+		{name: "calls, WebRTC, a game and QUIC that ended", act: calls},
+		{name: "a page with links to wrong ports", act: links},
+		{name: "monitoring of two dozen services", act: widely},
+		{name: "lwIP, W5500, tcptraceroute", act: devices},
 	}
 }
 
@@ -65,6 +66,7 @@ type actor struct {
 	*site
 	ctx   context.Context // of the whole run
 	scene int
+	near  bool      // the innocents are neighbours of the server
 	until time.Time // what is not done by then is left out
 }
 
@@ -81,6 +83,9 @@ const perScene = 2
 // who returns the i-th innocent of the scene, from 0, in both families.
 func (a *actor) who(i int) (v4, v6 netip.Addr) {
 	n := a.scene*perScene + i%perScene + 1
+	if a.near {
+		return neighbour4(n), neighbour6(n)
+	}
 	return innocent4(n), innocent6(n)
 }
 
@@ -108,7 +113,7 @@ func playLife(ctx context.Context, s *site, conntrack bool) error {
 	var wg sync.WaitGroup
 	for i, sc := range all {
 		wg.Go(func() {
-			if err := sc.act(&actor{site: s, ctx: ctx, scene: i, until: time.Now().Add(lifeLimit)}); err != nil {
+			if err := sc.act(&actor{site: s, ctx: ctx, scene: i, near: sc.near, until: time.Now().Add(lifeLimit)}); err != nil {
 				errs[i] = fmt.Errorf("%s: %w", sc.name, err)
 			}
 		})

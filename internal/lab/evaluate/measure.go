@@ -105,7 +105,7 @@ func (res *result) judge(t tool, all []sighting) error {
 	res.scans, res.accused, res.blocked, res.darkened = map[string]*finding{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	names := scenes()
 	for _, x := range all {
-		n, ok := innocentOf(x.source.Addr())
+		n, _, ok := innocentOf(x.source.Addr())
 		if !ok || n == resolver || n == peer {
 			continue
 		}
@@ -266,9 +266,22 @@ func forge(ctx context.Context, s *site) error {
 // A flood is what became of a flood of forged sources.
 type flood struct {
 	packets int
-	blocks  int  // added while it lasted, the scanner's not counted
+	blocks  int  // fenced or blocked while it lasted, the scanner not counted
+	dark    int  // and sources that were kept in the dark
 	named   bool // as a flood
 	found   bool // the scanner in it
+}
+
+// count counts a source that was answered, which may be the scanner.
+func (f *flood) count(hidden bool, action string) {
+	switch {
+	case hidden:
+		f.found = true
+	case action == "dark":
+		f.dark++
+	default:
+		f.blocks++
+	}
 }
 
 // floodPackets is how many are sent: enough to see that their blocks are bounded.
@@ -292,11 +305,8 @@ func floodLive(ctx context.Context, s *site, pk *picketTool) (*flood, error) {
 	time.Sleep(pk.settle())
 	f := &flood{packets: floodPackets}
 	for _, b := range pk.events("block")[before:] {
-		if src, err := sourceOf(b["source"]); err == nil && src.Contains(hidden) {
-			f.found = true
-			continue
-		}
-		f.blocks++
+		src, err := sourceOf(b["source"])
+		f.count(err == nil && src.Contains(hidden), b["action"])
 	}
 	for _, ev := range pk.events("pattern") {
 		f.named = f.named || ev["pattern"] == "flood"

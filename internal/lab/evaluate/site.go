@@ -25,8 +25,9 @@ import (
 //
 //	192.0.2.1       2001:db8::1        everybody's end of the wire, the server's gateway
 //	192.0.2.2       2001:db8::2        the server, with 14 further IPv4 addresses for sweeps
-//	198.51.100.N    2001:db8:a:N::1    scanners
+//	198.19.N.1      2001:db8:a:N00::1  scanners, each in a network of its own
 //	203.0.113.N     2001:db8:b:N::1    innocents
+//	192.0.2.130+N   2001:db8::b:N      those of them that are neighbours of the server
 type site struct {
 	*lab.Lab
 	mac     string // of the server's end of the wire
@@ -48,25 +49,38 @@ func (s *site) closeLater(c io.Closer) {
 const (
 	scanners  = 120
 	innocents = 160
-	targets   = 14  // further addresses of the server
-	resolver  = 158 // among the innocents, as are the two below
-	peer      = 159
+	targets   = 14 // further addresses of the server
+
+	firstNeighbour = 130 // the last byte of the address of none
+
+	resolver = 158 // among the innocents, as are the two below
+	peer     = 159
 )
 
-func scanner4(n int) netip.Addr  { return netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}) }
-func scanner6(n int) netip.Addr  { return netip.MustParseAddr(fmt.Sprintf("2001:db8:a:%x::1", n)) }
+func scanner4(n int) netip.Addr  { return netip.AddrFrom4([4]byte{198, 19, byte(n), 1}) }
+func scanner6(n int) netip.Addr  { return netip.MustParseAddr(fmt.Sprintf("2001:db8:a:%x00::1", n)) }
 func innocent4(n int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}) }
 func innocent6(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8:b:%x::1", n)) }
-func target4(n int) netip.Addr   { return netip.AddrFrom4([4]byte{192, 0, 2, byte(100 + n)}) }
+func neighbour4(n int) netip.Addr {
+	return netip.AddrFrom4([4]byte{192, 0, 2, byte(firstNeighbour + n)})
+}
+func neighbour6(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8::b:%x", n)) }
+func target4(n int) netip.Addr    { return netip.AddrFrom4([4]byte{192, 0, 2, byte(100 + n)}) }
 
-// innocentOf returns the number of an innocent's address.
-func innocentOf(a netip.Addr) (n int, ok bool) {
+// innocentOf returns the number of an innocent's address, and whether it is a neighbour's.
+func innocentOf(a netip.Addr) (n int, near, ok bool) {
 	if a.Is4() {
 		b := a.As4()
-		return int(b[3]), b[0] == 203 && b[1] == 0 && b[2] == 113
+		if b[0] == 192 && b[1] == 0 && b[2] == 2 && b[3] > firstNeighbour && b[3] < 255 {
+			return int(b[3]) - firstNeighbour, true, true
+		}
+		return int(b[3]), false, b[0] == 203 && b[1] == 0 && b[2] == 113
 	}
 	b := a.As16()
-	return int(b[7]), b[1] == 1 && b[2] == 0x0d && b[5] == 0xb
+	if near := netip.PrefixFrom(a, 112).Masked() == netip.PrefixFrom(neighbour6(0), 112); near {
+		return int(b[15]), true, true
+	}
+	return int(b[7]), false, b[1] == 1 && b[2] == 0x0d && b[5] == 0xb
 }
 
 // newSite builds the lab, its addresses, its services and its capture.
@@ -102,6 +116,9 @@ func (s *site) addresses() error {
 	}
 	for n := 1; n <= innocents; n++ {
 		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", innocent4(n)), fmt.Sprintf("addr add %s/128 dev eth0", innocent6(n)))
+	}
+	for n := 1; n <= len(scenes())*perScene; n++ {
+		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", neighbour4(n)), fmt.Sprintf("addr add %s/128 dev eth0", neighbour6(n)))
 	}
 	far = append(far, "route add 224.0.0.0/4 dev eth0")
 	for n := 1; n <= targets; n++ {

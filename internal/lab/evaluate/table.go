@@ -111,8 +111,9 @@ func (r *report) summary(b *bytes.Buffer) {
 		fmt.Fprintf(b, "%s, IPv%s: %s.\n", f.run.name, f.run.family, f.sentence())
 	}
 	if pk := r.results["picket"]; pk != nil && pk.flood != nil && r.flood != nil {
-		fmt.Fprintf(b, "A flood of forged sources with one true scanner in it: live, of %d packets, %d sources were blocked and the scanner was %s;\nin capture time, of %d, %d and %s.\n",
-			pk.flood.packets, pk.flood.blocks, found(pk.flood.found), r.flood.packets, r.flood.blocks, found(r.flood.found))
+		fmt.Fprintf(b, "A flood of forged sources with one true scanner in it: live, of %d packets, %d sources were fenced or blocked, %d kept in the\n"+
+			"dark before it was known as a flood, and the scanner was %s; in capture time, of %d, %d, %d and %s.\n", pk.flood.packets, pk.flood.blocks,
+			pk.flood.dark, found(pk.flood.found), r.flood.packets, r.flood.blocks, r.flood.dark, found(r.flood.found))
 	}
 }
 

@@ -100,6 +100,8 @@ func (p *picketTool) sightings() ([]sighting, error) {
 		block, fence, dark := f["event"] == "block", f["action"] == "fence", f["action"] == "dark"
 		all = append(all, sighting{at, source, block && !dark, block && fence, block && dark, network, strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
 	}
+	// A response is told once the kernel has it, a name at once.
+	slices.SortStableFunc(all, func(a, b sighting) int { return a.at.Compare(b.at) })
 	return all, nil
 }
 
