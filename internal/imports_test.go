@@ -17,7 +17,7 @@ import (
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
 	"cmd/picket":          {"nft", "internal/addresses", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/probe", "internal/replay", "internal/metrics", "internal/notify", "internal/report", "internal/show", "internal/survey", "internal/top", "internal/trial"},
-	"internal/daemon":     {"engine", "nflog", "nft", "internal/allowed", "internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/memory", "internal/probe", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
+	"internal/daemon":     {"engine", "nflog", "nft", "internal/allowed", "internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/memory", "internal/probe", "internal/rehearsal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
 	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
 	"engine":              {"engine/internal/book", "internal/probe"},
 	"nft":                 {"internal/modules"},
@@ -42,10 +42,11 @@ var allowed = map[string][]string{
 	"internal/demo":       {"internal/netns"},
 
 	// What is said of probes, and to whom.
-	"internal/trial":    {"engine", "internal/config", "internal/describe", "internal/event", "internal/packet", "internal/probe", "internal/replay", "internal/show"},
-	"internal/top":      {"internal/config", "internal/control", "internal/event", "internal/show"},
-	"internal/describe": {"engine", "internal/config", "internal/event", "internal/probe"},
-	"internal/explain":  {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/probe", "internal/show"},
+	"internal/trial":     {"engine", "internal/config", "internal/describe", "internal/event", "internal/packet", "internal/probe", "internal/replay", "internal/show"},
+	"internal/top":       {"internal/config", "internal/control", "internal/event", "internal/show"},
+	"internal/rehearsal": {"engine", "internal/control", "internal/event", "internal/probe"},
+	"internal/describe":  {"engine", "internal/config", "internal/event", "internal/probe"},
+	"internal/explain":   {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/probe", "internal/show"},
 
 	// What the engine remembers.
 	"engine/internal/book": {"internal/probe"},

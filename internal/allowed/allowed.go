@@ -16,15 +16,16 @@ import (
 	"io"
 	"maps"
 	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
 	"picket/internal/addresses"
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/state"
-	"slices"
-	"sync"
-	"time"
 )
 
 // A Friend is an address or a prefix that is allowed by command.
@@ -241,13 +242,9 @@ func (k *Keeper) List(now time.Time) []control.Allowed {
 	defer k.mu.Unlock()
 	out := []control.Allowed{}
 	for _, f := range k.list.without(now).sorted() {
-		row := control.Allowed{
+		out = append(out, control.Allowed{
 			Source: f.Source, Name: event.SourceName(f.Source), Since: f.Since, Expires: f.Until, Reason: f.Reason,
-		}
-		if !f.Until.IsZero() {
-			row.Remaining = control.SecondsLeft(f.Until, now)
-		}
-		out = append(out, row)
+		}.At(now))
 	}
 	return out
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"picket/internal/event"
 )
 
 // Status is the answer to "status".
@@ -85,6 +87,21 @@ type Block struct {
 	Drops     uint64       `json:"drops"`
 	Known     string       `json:"known,omitempty"`   // the operator's list that the source is in
 	Country   string       `json:"country,omitempty"` // two letters
+}
+
+// BlockOf tells of a response to a source that ev was told of. At completes it.
+func BlockOf(ev *event.Event, source netip.Prefix, response string, since, until time.Time) Block {
+	return Block{
+		Source: source, Name: event.SourceName(source), Response: response, Since: since, Expires: until,
+		Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Proven: ev.Proven,
+		Known: ev.Known, Country: ev.Country,
+	}
+}
+
+// At returns the block with what is left of it now.
+func (b Block) At(now time.Time) Block {
+	b.Remaining = secondsLeft(b.Expires, now)
+	return b
 }
 
 // Trial is the answer to "trial": what a dry run would have done so far.

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
+
 	"picket/internal/addresses"
 	"picket/internal/event"
-	"time"
 )
 
 // Outcome is what became of one of the sources of "block", "unblock", "allow" or
@@ -69,7 +70,15 @@ func Single(out []*Outcome) ([]*Outcome, error) {
 	return out, nil
 }
 
-// SecondsLeft is how long something still lasts, in seconds that have begun.
-func SecondsLeft(until, now time.Time) int64 {
+// secondsLeft is how long something still lasts, in seconds that have begun.
+func secondsLeft(until, now time.Time) int64 {
 	return int64(max(0, until.Sub(now)+time.Second-1) / time.Second)
+}
+
+// At returns the line with what is left of it now.
+func (a Allowed) At(now time.Time) Allowed {
+	if !a.Expires.IsZero() {
+		a.Remaining = secondsLeft(a.Expires, now)
+	}
+	return a
 }

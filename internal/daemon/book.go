@@ -181,13 +181,7 @@ func (b *book) within(p netip.Prefix) *entry {
 // row tells of an entry as it is now, the kernel's counters being added by
 // who asks.
 func (e *entry) row(now time.Time) control.Block {
-	ev := &e.Event
-	return control.Block{
-		Source: e.Source, Name: event.SourceName(e.Source), Expires: e.until, Since: e.since,
-		Remaining: control.SecondsLeft(e.until, now),
-		Reason:    ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Proven: ev.Proven,
-		Known: ev.Known, Country: ev.Country, Response: e.response.String(),
-	}
+	return control.BlockOf(&e.Event, e.Source, e.response.String(), e.since, e.until).At(now)
 }
 
 // endHeap orders entries by when they end.

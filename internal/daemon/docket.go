@@ -176,9 +176,9 @@ func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.
 		if j.mock == nil {
 			return nil, nil
 		}
-		t := j.mock.sum()
+		t := j.mock.Sum()
 		if rows {
-			t.Blocks = j.mock.rows(now)
+			t.Blocks = j.mock.Rows(now)
 		}
 		return t, nil
 	})
@@ -190,7 +190,7 @@ func (d *docket) trialNews(ctx context.Context, now time.Time) (ev event.Event, 
 		if j.mock == nil {
 			return event.Event{}, nil
 		}
-		ev, _ := j.mock.news(now)
+		ev, _ := j.mock.News(now)
 		return ev, nil
 	})
 	return ev, ev.Event != "", err

@@ -15,6 +15,7 @@ import (
 	"picket/internal/evidence"
 	"picket/internal/journal"
 	"picket/internal/probe"
+	"picket/internal/rehearsal"
 	"picket/nft"
 )
 
@@ -29,8 +30,8 @@ type judge struct {
 	journal  *journal.Writer
 	names    map[uint32]string
 	evidence *evidence.Store
-	mock     *mock           // nil unless this is a dry run
-	waiting  [32]probe.Probe // see batch
+	mock     *rehearsal.Rehearsal // nil unless this is a dry run
+	waiting  [32]probe.Probe      // see batch
 	bytes    [32]packetBytes
 }
 
@@ -41,7 +42,7 @@ func newJudge(c *config.Config, e *engine.Engine, d *docket, o *orders, j *journ
 		evidence: new(evidence.Store), names: map[uint32]string{},
 	}
 	if c.DryRun {
-		out.mock = newMock(time.Now())
+		out.mock = rehearsal.New(time.Now())
 	}
 	if c.Evidence.Memory > 0 {
 		snap := int(c.NFLOG.Snaplen)
@@ -97,10 +98,10 @@ func (j *judge) reconfigure(c *config.Config, rules engine.Config) error {
 	j.config = c
 	switch {
 	case c.DryRun && j.mock == nil:
-		j.mock = newMock(time.Now())
+		j.mock = rehearsal.New(time.Now())
 	case !c.DryRun && j.mock != nil:
-		for r := range j.mock.by {
-			j.engine.End(r.response, r.source) // nobody made it
+		for response, source := range j.mock.Ordered() {
+			j.engine.End(response, source) // nobody made it
 		}
 		j.mock = nil
 	}
@@ -143,14 +144,13 @@ func (j *judge) drain() {
 // observe judges one probe. Raw is the bytes of its packet, or what a trapped
 // peer sent, which data is in quotes.
 func (j *judge) observe(p probe.Probe, raw []byte, data string) {
-	if j.mock != nil && j.mock.keepsOff(&p) == engine.Block {
-		j.mock.unwanted++
+	if j.mock.Blocks(&p) {
 		return
 	}
 	d := j.engine.Observe(p)
 	seen := d
 	if j.mock != nil {
-		if j.mock.wants(d.Reason); d.Action.Drops() {
+		if j.mock.Wants(d.Reason); d.Action.Drops() {
 			seen.Action = engine.Log // as it is in truth
 		}
 	}
@@ -172,7 +172,7 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	if answered {
 		j.respond(&p, &d, ev)
 	} else if d.Action.Drops() {
-		j.mock.note(&p, &d, &ev)
+		j.mock.Note(&p, &d, &ev)
 	}
 	if d.NewPattern {
 		j.journal.Event(describe.Pattern(&p, ev, &d))

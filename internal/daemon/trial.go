@@ -4,141 +4,14 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"time"
 
-	"picket/engine"
+	"picket/internal/beside"
+	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/event"
-	"picket/internal/probe"
 )
-
-// A mock is what a dry run would have done: the judge's book of responses that
-// the engine ordered and nobody made, and what they would have kept off.
-type mock struct {
-	since    time.Time
-	by       map[ref]*mockEntry
-	lengths  []int // of the prefixes in by, the longest first
-	unwanted uint64
-	kept     uint64
-	sources  map[netip.Prefix]struct{} // that a response was ordered for, at most maxMock
-	told     control.Trial             // what the last event said
-}
-
-type mockEntry struct {
-	until int64          // the kernel's clock, as probes have it
-	row   *control.Block // nil for one of so many that they are counted alone
-}
-
-// maxMock is how many responses of a trial are described, and how many sources
-// are told apart.
-const maxMock = 1 << 14
-
-func newMock(now time.Time) *mock {
-	return &mock{since: now, by: map[ref]*mockEntry{}, sources: map[netip.Prefix]struct{}{}}
-}
-
-// keepsOff counts a probe that a response would have kept off, and says by which.
-// The kernel mirrors none of a blocked source.
-func (m *mock) keepsOff(p *probe.Probe) engine.Action {
-	for _, response := range [...]engine.Action{engine.Block, engine.Fence, engine.Dark} {
-		for _, bits := range m.lengths {
-			source, err := p.Source.Prefix(bits)
-			if err != nil {
-				continue // longer than an IPv4 address
-			}
-			e := m.by[ref{response, source}]
-			if e == nil || p.At >= e.until {
-				continue
-			}
-			if e.row != nil {
-				e.row.Drops++
-			}
-			m.kept++
-			return response
-		}
-	}
-	return engine.None
-}
-
-// wants counts a probe that comes to a port that nobody serves.
-func (m *mock) wants(r engine.Reason) {
-	switch r {
-	case engine.Backscatter, engine.LateAnswer, engine.Traceroute, engine.Discovery: // ordinary life
-	default:
-		m.unwanted++
-	}
-}
-
-// note books a response that was ordered at a probe.
-func (m *mock) note(p *probe.Probe, d *engine.Decision, ev *event.Event) {
-	if d.Instead.IsValid() {
-		delete(m.by, ref{d.Action, d.Instead})
-	}
-	if len(m.by) >= maxMock && len(m.by)%1024 == 0 {
-		m.expire(p.At)
-	}
-	e := &mockEntry{until: p.At + int64(d.For)}
-	if len(m.by) < maxMock {
-		at := time.Unix(0, p.At)
-		e.row = &control.Block{
-			Source: d.Source, Name: ev.Source, Since: at, Expires: at.Add(d.For), Response: d.Action.String(), Reason: ev.Reason,
-			Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Proven: ev.Proven, Known: ev.Known, Country: ev.Country,
-		}
-	}
-	m.by[ref{d.Action, d.Source}] = e
-	if len(m.sources) < maxMock {
-		m.sources[d.Source] = struct{}{}
-	}
-	if bits := d.Source.Bits(); !slices.Contains(m.lengths, bits) {
-		m.lengths = append(m.lengths, bits)
-		slices.SortFunc(m.lengths, func(a, b int) int { return b - a })
-	}
-}
-
-func (m *mock) expire(at int64) {
-	for r, e := range m.by {
-		if at >= e.until {
-			delete(m.by, r)
-		}
-	}
-}
-
-// sum says how the trial goes, without its rows.
-func (m *mock) sum() *control.Trial {
-	return &control.Trial{Since: m.since, Sources: len(m.sources), Unwanted: m.unwanted, Kept: m.kept}
-}
-
-// rows are the responses that would be in force.
-func (m *mock) rows(now time.Time) []control.Block {
-	m.expire(now.UnixNano())
-	list := make([]control.Block, 0, len(m.by))
-	for _, e := range m.by {
-		if e.row != nil {
-			row := *e.row
-			row.Remaining = control.SecondsLeft(row.Expires, now)
-			list = append(list, row)
-		}
-	}
-	slices.SortFunc(list, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
-	return list
-}
-
-// news returns the event of what has come since the last one.
-func (m *mock) news(now time.Time) (ev event.Event, ok bool) {
-	unwanted, kept := m.unwanted-m.told.Unwanted, m.kept-m.told.Kept
-	if unwanted == 0 {
-		return ev, false
-	}
-	m.told = *m.sum()
-	return event.Event{
-		Event: "trial", Time: now, Action: engine.None.String(), Probes: uint32(min(unwanted, 1<<32-1)), Drops: kept,
-		Reason: fmt.Sprintf("%d of %d unwanted probes would have been kept off, %s in this trial", kept, unwanted, m.sum().Share()),
-		Config: "dry_run = true",
-	}, true
-}
 
 // trialEvery is how often a trial says in the journal how it goes.
 const trialEvery = time.Hour
@@ -171,4 +44,101 @@ func (d *daemon) trial(ctx context.Context) (*control.Trial, error) {
 		err = errNoTrial
 	}
 	return t, err
+}
+
+var (
+	errNoTrial = errors.New("there is no trial: picket blocks already")
+	errStarted = errors.New("picket was started with --dry-run: start it without")
+	errStill   = errors.New("dry_run = true is still in force: \"picket check\" says which files are read")
+)
+
+// An arming ends a trial for a time, after which the trial goes on unless it was
+// confirmed. The zero arming is none.
+type arming struct {
+	since time.Time
+	timer *time.Timer
+}
+
+// arm ends the trial: for good, by the files as they are now, or for a time. A
+// restart within that time goes by the files, and is a trial again.
+func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
+	if d.options.DryRun {
+		return nil, errStarted
+	}
+	if r.For == "" {
+		return nil, d.armForGood(ctx)
+	}
+	length, err := config.ParseDuration(r.For)
+	if err != nil {
+		return nil, err
+	}
+	if !d.current().DryRun {
+		return nil, errNoTrial
+	}
+	d.tellTrial(ctx)
+	if err := d.disarmed(ctx, false); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.arming = arming{time.Now(), time.AfterFunc(time.Duration(length), func() { d.rollBack(ctx) })}
+	d.journal.Notice("", "armed for %s: the trial goes on then, unless \"picket arm --confirm\" comes before", length)
+	return nil, nil
+}
+
+func (d *daemon) armForGood(ctx context.Context) error {
+	d.tellTrial(ctx)
+	c, err := d.load()
+	switch {
+	case err != nil:
+		return err
+	case c.DryRun:
+		return errStill
+	}
+	d.fix(c)
+	if err := d.apply(ctx, c); err != nil {
+		return err
+	}
+	d.takeArming()
+	d.journal.Notice("", "armed: the trial has ended")
+	return nil
+}
+
+// takeArming calls off the end of an arming, and returns it.
+func (d *daemon) takeArming() arming {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := d.arming
+	if d.arming = (arming{}); a.timer != nil {
+		a.timer.Stop()
+	}
+	return a
+}
+
+// disarmed puts dry_run = on into force over the configuration that is.
+func (d *daemon) disarmed(ctx context.Context, on bool) error {
+	c := *d.current()
+	c.DryRun = on
+	return d.apply(ctx, &c)
+}
+
+// rollBack has the trial go on and ends the responses that were made meanwhile,
+// but for those that a person ordered.
+func (d *daemon) rollBack(ctx context.Context) {
+	a := d.takeArming()
+	if a.timer == nil || ctx.Err() != nil {
+		return // confirmed, or the end
+	}
+	err := d.disarmed(ctx, true)
+	n := 0
+	if err == nil {
+		n, err = d.orders.rollBack(ctx, func(b *beside.Block) bool {
+			return !b.Maker.Ordered() && !b.Event.Time.Before(a.since)
+		}, "the arming was not confirmed")
+	}
+	if err != nil {
+		d.journal.Notice("", "the arming could not be rolled back: %v", err)
+		return
+	}
+	d.journal.Notice("", "not confirmed: the trial goes on, and %s", fmt.Sprintf("%d responses are ended", n))
 }
