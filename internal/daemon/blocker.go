@@ -15,6 +15,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/journal"
+	"picket/internal/ledger"
 	"picket/nft"
 )
 
@@ -23,12 +24,12 @@ import (
 type blocker struct {
 	orders  *orders
 	table   table
-	book    *book
+	book    *ledger.Book
 	config  *config.Config
 	wanted  *nft.Elements // what the sets must hold
 	actions *beside.Set
 	journal *journal.Writer
-	lost    func(...ref) // tells the judge of responses that are not in force
+	lost    func(...ledger.Ref) // tells the judge of responses that are not in force
 	waiting map[netip.Prefix]*blockWork
 	doubted []*blockWork   // that wait until it is known who is connected
 	recent  []netip.Prefix // unproven blocks since the look before the last
@@ -37,7 +38,7 @@ type blocker struct {
 
 // A blockWork is a source to respond to and the event that tells of it.
 type blockWork struct {
-	ref
+	ledger.Ref
 	length time.Duration
 	event  event.Event
 	seen   time.Time // when the kernel saw the probe; zero for a block by hand
@@ -57,7 +58,7 @@ const tellEach = 100
 const batch = 500
 
 func newBlocker(
-	t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...ref),
+	t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...ledger.Ref),
 ) *blocker {
 	return &blocker{
 		orders: o, table: t, book: o.book, config: c, journal: j, lost: lost,
@@ -71,8 +72,8 @@ func (b *blocker) run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if e := b.book.next(); e != nil {
-			timer.Reset(time.Until(e.until))
+		if e := b.book.Next(); e != nil {
+			timer.Reset(time.Until(e.Until))
 		}
 		select {
 		case <-ctx.Done():
@@ -133,25 +134,25 @@ func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
 // before has the command run ahead of the block, if that is what is wanted; the
 // block waits for it then.
 func (b *blocker) before(w *blockWork) bool {
-	block := beside.Block{Source: w.source, Event: w.event, Maker: w.maker}
+	block := beside.Block{Source: w.Source, Event: w.event, Maker: w.maker}
 	switch {
-	case w.commanded, w.response != engine.Block:
+	case w.commanded, w.Response != engine.Block:
 		return false
-	case b.waiting[w.source] != nil:
+	case b.waiting[w.Source] != nil:
 		return true // its packets still come because its command still runs
 	case w.renew, !b.actions.Before(&block, func() { b.orders.commandEnded(w) }):
 		return false // without a command too if there is no room for one, which is told
 	}
-	b.waiting[w.source] = w
+	b.waiting[w.Source] = w
 	return true
 }
 
 // resumed returns a block whose command has ended, nil if it was called off.
 func (b *blocker) resumed(w *blockWork) *blockWork {
-	if b.waiting[w.source] != w {
+	if b.waiting[w.Source] != w {
 		return nil
 	}
-	delete(b.waiting, w.source)
+	delete(b.waiting, w.Source)
 	w.commanded, w.seen = true, time.Time{} // the time it took says nothing about the kernel
 	return w
 }
@@ -161,11 +162,11 @@ func (b *blocker) resumed(w *blockWork) *blockWork {
 func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
-		batch[i] = w.inKernel(w.length)
+		batch[i] = w.InKernel(w.length)
 		batch[i].Spare = b.spares(w)
-		batch[i].Held = w.response != engine.Dark
+		batch[i].Held = w.Response != engine.Dark
 	}
-	err := b.table.Block(batch, b.book.renews)
+	err := b.table.Block(batch, b.book.Renews)
 	if err == nil {
 		now := time.Now()
 		for _, w := range blocks {
@@ -175,41 +176,41 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 	}
 	for i, w := range blocks {
 		if len(blocks) > 1 {
-			err = b.table.Block(batch[i:i+1], b.book.renews)
+			err = b.table.Block(batch[i:i+1], b.book.Renews)
 		}
 		if err == nil {
 			b.blocked(w, time.Now())
 			continue
 		}
-		b.lost(w.ref)
-		b.journal.Notice("", "could not %s %s: %v", verb(w.response), w.source, err)
+		b.lost(w.Ref)
+		b.journal.Notice("", "could not %s %s: %v", w.Verb(), w.Source, err)
 	}
 }
 
 // blocked books a block that the kernel has acknowledged, and tells of it.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
 	ev, maker := w.event, w.maker
-	if old := b.book.get(w.ref); w.renew && old != nil {
+	if old := b.book.Get(w.Ref); w.renew && old != nil {
 		ev, maker = old.Event, old.Maker // why it was blocked, not how its loss was noticed
 	}
-	e := b.book.enter(w.ref, now, now.Add(w.length), ev)
-	e.spared = b.spares(w)
+	e := b.book.Enter(w.Ref, now, now.Add(w.length), ev)
+	e.Spared = b.spares(w)
 	e.Maker, e.Address, e.Renewed, e.Commanded = maker, w.address, w.renew, e.Commanded || w.commanded
-	if w.response == engine.Block {
+	if w.Response == engine.Block {
 		b.actions.Blocked(&e.Block)
 	}
 	if !w.seen.IsZero() {
 		b.speed.add(now.Sub(w.seen))
 	}
 	if w.renew {
-		b.journal.Notice("", "blocked %s again: its packets arrived although it was blocked", w.source)
+		b.journal.Notice("", "blocked %s again: its packets arrived although it was blocked", w.Source)
 		return
 	}
 	if !w.untold {
 		b.journal.Event(e.Event)
 	}
-	if w.response == engine.Block && !ev.Proven && !maker.Ordered() {
-		b.recent = append(b.recent, w.source)
+	if w.Response == engine.Block && !ev.Proven && !maker.Ordered() {
+		b.recent = append(b.recent, w.Source)
 	}
 }
 
@@ -218,10 +219,10 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 // so that the next takes as many again.
 func (b *blocker) expire(now time.Time) {
 	var forget []netip.Prefix
-	for e := b.book.next(); e != nil && !e.until.After(now); e = b.book.next() {
-		b.book.strike(e)
-		b.end(e, "expire", "the "+e.ref().noun()+" has ended", now, true)
-		if !e.proven() && e.response != engine.Dark {
+	for e := b.book.Next(); e != nil && !e.Until.After(now); e = b.book.Next() {
+		b.book.Strike(e)
+		b.end(e, "expire", "the "+e.Ref().Noun()+" has ended", now, true)
+		if !e.Proven() && e.Response != engine.Dark {
 			forget = append(forget, e.Source)
 		}
 	}
@@ -232,21 +233,13 @@ func (b *blocker) expire(now time.Time) {
 	}
 }
 
-// verb is what is done to a source, in the infinitive.
-func verb(a engine.Action) string {
-	if a == engine.Dark {
-		return "darken"
-	}
-	return a.String()
-}
-
 // unblock ends a block, or every one if p is not valid, and returns how many it
 // ended, those included that were still to be made.
 func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
-	list := b.book.matching(p)
-	ended := make([]ref, len(list))
+	list := b.book.Matching(p)
+	ended := make([]ledger.Ref, len(list))
 	for i, e := range list {
-		ended[i] = e.ref()
+		ended[i] = e.Ref()
 	}
 	if p.IsValid() {
 		err = b.table.Unblock(p)
@@ -260,8 +253,8 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	now := time.Now()
 	var drops uint64
 	for _, e := range list {
-		drops += e.drops.total()
-		b.book.strike(e)
+		drops += e.Drops()
+		b.book.Strike(e)
 		b.end(e, "unblock", reason, now, len(list) <= tellEach)
 	}
 	if len(list) > tellEach {
@@ -272,43 +265,34 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 }
 
 // endOne ends one response to a source, and leaves others to it.
-func (b *blocker) endOne(r ref, reason string) error {
-	e := b.book.get(r)
+func (b *blocker) endOne(r ledger.Ref, reason string) error {
+	e := b.book.Get(r)
 	if e == nil {
 		return nil
 	}
-	if err := b.table.End(r.inKernel(0).Response, r.source); err != nil {
+	if err := b.table.End(r.InKernel(0).Response, r.Source); err != nil {
 		return err
 	}
 	b.lost(r)
-	b.book.strike(e)
+	b.book.Strike(e)
 	b.end(e, "unblock", reason, time.Now(), true)
 	return nil
-}
-
-// notBlocked says so of a source, and which block it is part of.
-func (b *book) notBlocked(p netip.Prefix) error {
-	if e := b.within(p); e != nil {
-		return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that",
-			event.SourceName(p), e.Source, e.Source)
-	}
-	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
 }
 
 // callOff calls off the blocks of some sources that wait, for a look at the
 // sockets or for their command, and returns how many these were.
 func (b *blocker) callOff(of func(netip.Prefix) bool) int {
-	var off []ref
+	var off []ledger.Ref
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
-		if of(w.source) {
-			off = append(off, w.ref)
+		if of(w.Source) {
+			off = append(off, w.Ref)
 			return true
 		}
 		return false
 	})
 	for p := range b.waiting {
 		if of(p) {
-			off = append(off, ref{engine.Block, p})
+			off = append(off, ledger.Ref{Response: engine.Block, Source: p})
 			delete(b.waiting, p)
 		}
 	}
@@ -317,16 +301,16 @@ func (b *blocker) callOff(of func(netip.Prefix) bool) int {
 }
 
 // end tells of a block that has ended and undoes what was done beside it.
-func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
+func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bool) {
 	was := &e.Event
 	ev := event.Event{
 		Event: how, Time: at, Source: event.SourceName(e.Source), Action: "none", Reason: reason,
 		Protocol: was.Protocol, Port: was.Port, Mode: was.Mode, Technique: was.Technique,
 		Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Known: was.Known,
-		Drops: e.drops.total(),
+		Drops: e.Drops(),
 	}
 	b.config.Locate(&ev, e.Source.Addr())
-	if e.response == engine.Block {
+	if e.Response == engine.Block {
 		b.actions.Ended(&e.Block, ev)
 	}
 	if tell {
@@ -337,20 +321,20 @@ func (b *blocker) end(e *entry, how, reason string, at time.Time, tell bool) {
 // restore books blocks of an earlier run, and puts them into the kernel if it has
 // lost them. It returns those that are booked: not who is blocked already, by
 // what was seen since, and nobody if the kernel refuses, which is told.
-func (b *blocker) restore(list []keptBlock, lost bool) []keptBlock {
-	list = slices.DeleteFunc(list, func(k keptBlock) bool { return b.book.has(k.ref()) })
+func (b *blocker) restore(list []ledger.Kept, lost bool) []ledger.Kept {
+	list = slices.DeleteFunc(list, func(k ledger.Kept) bool { return b.book.Has(k.Ref()) })
 	if lost {
 		blocks := make([]nft.Block, len(list))
 		for i, k := range list {
-			blocks[i] = k.ref().inKernel(time.Until(k.Until))
+			blocks[i] = k.Ref().InKernel(time.Until(k.Until))
 		}
-		if err := b.table.Block(blocks, b.book.renews); err != nil {
+		if err := b.table.Block(blocks, b.book.Renews); err != nil {
 			b.journal.Notice("", "%d blocks of an earlier run could not be put back: %v", len(list), err)
 			return nil
 		}
 	}
 	for _, k := range list {
-		e := b.book.enter(k.ref(), k.Since, k.Until, k.event())
+		e := b.book.Enter(k.Ref(), k.Since, k.Until, k.Event())
 		e.Maker, e.Commanded = k.Maker, k.Commanded
 	}
 	return list
@@ -358,9 +342,9 @@ func (b *blocker) restore(list []keptBlock, lost bool) []keptBlock {
 
 // list returns the book as it is now.
 func (b *blocker) list(now time.Time) []control.Block {
-	out := make([]control.Block, 0, b.book.count.Load())
-	for e := range b.book.all() {
-		out = append(out, e.row(now))
+	out := make([]control.Block, 0, b.book.Len())
+	for e := range b.book.All() {
+		out = append(out, e.Row(now))
 	}
 	return out
 }
@@ -374,7 +358,7 @@ func (b *blocker) reconfigure(c *config.Config, els *nft.Elements, rules *engine
 		return err
 	}
 	b.callOff(rules.Spared)
-	for e := range b.book.all() {
+	for e := range b.book.All() {
 		if !rules.Protected.Covers(e.Source) && (e.Maker.Ordered() || !rules.Spared(e.Source)) {
 			continue
 		}

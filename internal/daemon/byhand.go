@@ -13,6 +13,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/event"
+	"picket/internal/ledger"
 	"picket/nft"
 )
 
@@ -40,7 +41,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 		if err := refuse(p); err != nil {
 			return err
 		}
-		w := &handWork{blockWork{ref: ref{engine.Block, p}, length: time.Duration(length), maker: event.ByHand, event: event.Event{
+		w := &handWork{blockWork{Ref: ledger.Ref{Response: engine.Block, Source: p}, length: time.Duration(length), maker: event.ByHand, event: event.Event{
 			Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length),
 			Reason: r.Reason, Config: event.HandConfig,
 		}}, o}
@@ -58,7 +59,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 		var made []inForce
 		for _, w := range part {
 			if w.outcome.Error == "" && !w.outcome.Kept {
-				made = append(made, inForce{w.ref, now, now.Add(w.length)})
+				made = append(made, inForce{w.Ref, now, now.Add(w.length)})
 			}
 		}
 		if err := d.docket.restore(ctx, made...); err != nil {
@@ -100,22 +101,22 @@ func (d *daemon) refusal() func(netip.Prefix) error {
 func (b *blocker) byHand(list []*handWork, now time.Time) {
 	list = slices.DeleteFunc(slices.Clone(list), func(w *handWork) bool {
 		w.outcome.Expires = now.Add(w.length)
-		if e := b.book.get(w.ref); e != nil && e.until.After(w.outcome.Expires) {
-			w.outcome.Expires, w.outcome.Kept = e.until, true
+		if e := b.book.Get(w.Ref); e != nil && e.Until.After(w.outcome.Expires) {
+			w.outcome.Expires, w.outcome.Kept = e.Until, true
 		}
 		return w.outcome.Kept
 	})
 	blocks := make([]nft.Block, len(list))
 	for i, w := range list {
-		blocks[i] = w.inKernel(w.length)
+		blocks[i] = w.InKernel(w.length)
 	}
 	if len(list) == 0 {
 		return
 	}
-	err := b.table.Block(blocks, b.book.renews)
+	err := b.table.Block(blocks, b.book.Renews)
 	for i, w := range list {
 		if err != nil && len(list) > 1 {
-			w.outcome.Fail(b.table.Block(blocks[i:i+1], b.book.renews))
+			w.outcome.Fail(b.table.Block(blocks[i:i+1], b.book.Renews))
 		} else {
 			w.outcome.Fail(err)
 		}
@@ -163,7 +164,7 @@ func (b *blocker) unblockByHand(list []netip.Prefix) []error {
 	for i, p := range list {
 		n, err := b.unblock(p, event.HandConfig)
 		if err == nil && n == 0 {
-			err = b.book.notBlocked(p)
+			err = b.book.NotBlocked(p)
 		}
 		wrong[i] = err
 	}
@@ -172,7 +173,7 @@ func (b *blocker) unblockByHand(list []netip.Prefix) []error {
 
 // unblockAll ends every block for a person.
 func (b *blocker) unblockAll() (ended []netip.Prefix, err error) {
-	for _, e := range b.book.matching(netip.Prefix{}) {
+	for _, e := range b.book.Matching(netip.Prefix{}) {
 		ended = append(ended, e.Source)
 	}
 	if _, err := b.unblock(netip.Prefix{}, event.HandConfig); err != nil {

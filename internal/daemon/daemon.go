@@ -116,7 +116,7 @@ func (d *daemon) run() (err error) {
 		control.Refuse(d.control, err)
 		return err
 	}
-	d.orders.book.ceiling = memory.Bind(d.config.Bound())
+	d.orders.book.Ceiling = memory.Bind(d.config.Bound())
 	// One of each may wait, so that no number of reloads keeps an end from being heard.
 	reload, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)

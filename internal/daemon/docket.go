@@ -13,6 +13,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/explain"
+	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/internal/show"
 )
@@ -26,7 +27,7 @@ type docket struct {
 	transit transit
 
 	mu   sync.Mutex
-	lost []ref         // responses that are not in force after all
+	lost []ledger.Ref  // responses that are not in force after all
 	word chan struct{} // there are some
 }
 
@@ -55,7 +56,7 @@ func (d *docket) probe(p probe.Probe, raw []byte) {
 
 // unblocked tells the judge of responses that are not in force after all, before
 // it judges another probe. It neither waits nor is it ever lost.
-func (d *docket) unblocked(ended ...ref) {
+func (d *docket) unblocked(ended ...ledger.Ref) {
 	if len(ended) == 0 {
 		return
 	}
@@ -69,7 +70,7 @@ func (d *docket) unblocked(ended ...ref) {
 }
 
 // takeLost returns the responses that are not in force after all.
-func (d *docket) takeLost() (lost []ref) {
+func (d *docket) takeLost() (lost []ledger.Ref) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	lost, d.lost = d.lost, nil

@@ -8,18 +8,19 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/ledger"
 )
 
 // doubt puts a block off that rests on what could be forged, if its source had
 // a connection with this host a moment ago: the connection may be younger than
 // what the engine knows. It reports whether it did; settle decides then.
 func (b *blocker) doubt(w *blockWork) bool {
-	if w.response != engine.Block || w.event.Proven || w.commanded || w.maker.Ordered() || !w.doubted.IsZero() ||
+	if w.Response != engine.Block || w.event.Proven || w.commanded || w.maker.Ordered() || !w.doubted.IsZero() ||
 		!b.config.Ignore.Connected {
 		return false
 	}
-	if w.source.IsSingleIP() {
-		connected, err := b.table.Connected(w.source.Addr())
+	if w.Source.IsSingleIP() {
+		connected, err := b.table.Connected(w.Source.Addr())
 		if err != nil {
 			b.journal.Notice("", "%v", err)
 		}
@@ -27,7 +28,7 @@ func (b *blocker) doubt(w *blockWork) bool {
 			return false
 		}
 	}
-	if slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.source == w.source }) {
+	if slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.Source == w.Source }) {
 		return true // its packets go on arriving
 	}
 	w.doubted = time.Now()
@@ -49,9 +50,9 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 		switch {
 		case w.doubted.After(looked):
 			return false
-		case peers.Overlaps(w.source):
+		case peers.Overlaps(w.Source):
 			b.spare(w)
-			b.lost(w.ref)
+			b.lost(w.Ref)
 		default:
 			blocks = append(blocks, w)
 		}
@@ -59,8 +60,8 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	})
 	b.commit(blocks, nil)
 	b.recent = slices.DeleteFunc(b.recent, func(p netip.Prefix) bool {
-		e := b.book.get(ref{engine.Block, p})
-		if e == nil || looked.Sub(e.since) >= 2*peersEvery {
+		e := b.book.Get(ledger.Ref{Response: engine.Block, Source: p})
+		if e == nil || looked.Sub(e.Since) >= 2*peersEvery {
 			return true
 		}
 		if err != nil || !peers.Overlaps(p) {
@@ -79,7 +80,7 @@ func (b *blocker) spare(w *blockWork) {
 	ev.Event, ev.Action, ev.For = "ignore", engine.None.String(), 0
 	ev.Reason, ev.Config = engine.IsConnected.String(), "ignore.connected = true"
 	b.journal.Event(ev)
-	if w.source.IsSingleIP() {
-		b.orders.release(w.source.Addr())
+	if w.Source.IsSingleIP() {
+		b.orders.release(w.Source.Addr())
 	}
 }

@@ -13,22 +13,6 @@ import (
 // the time at most.
 const dropsEvery = 10 * time.Second
 
-// A dropCount is what a block has kept off, over counters that began anew.
-type dropCount struct {
-	before  uint64 // of counters that are gone
-	counter uint64 // as read last
-}
-
-// read notes what the counter is now.
-func (t *dropCount) read(counter uint64) {
-	if counter < t.counter {
-		t.before += t.counter
-	}
-	t.counter = counter
-}
-
-func (t *dropCount) total() uint64 { return t.before + t.counter }
-
 // watchDrops reads the counters of the blocks now and then. An error is that of
 // who asks for them by hand.
 func (d *daemon) watchDrops(ctx context.Context) error {

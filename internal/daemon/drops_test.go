@@ -18,14 +18,3 @@ func TestDropsAreTold(t *testing.T) {
 		r.told(1, " drops=7 ")
 	})
 }
-
-// A counter that began anew, since the table was made anew, is added to.
-func TestDropCount(t *testing.T) {
-	var got dropCount
-	for _, n := range []uint64{0, 5, 5, 9, 2, 3, 0, 1} {
-		got.read(n)
-	}
-	if got.total() != 9+3+1 {
-		t.Errorf("%d, want 13", got.total())
-	}
-}

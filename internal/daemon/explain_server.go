@@ -11,6 +11,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/explain"
+	"picket/internal/ledger"
 )
 
 // explain tells what is known of a source, and why it is blocked or not.
@@ -76,10 +77,10 @@ func (j *judge) facts(f *explain.Facts) {
 // facts adds the blocks of the source, or of a part of it.
 func (b *blocker) facts(f *explain.Facts) {
 	var list []control.InForce
-	for e := range b.book.all() {
+	for e := range b.book.All() {
 		if e.Source.Overlaps(f.Source) {
 			list = append(list, control.InForce{
-				Block: e.row(f.Now), Config: e.Event.Config, ByHand: e.Maker.Ordered(),
+				Block: e.Row(f.Now), Config: e.Event.Config, ByHand: e.Maker.Ordered(),
 				Protocol: e.Event.Protocol, Port: e.Event.Port, Commanded: e.Commanded,
 			})
 		}
@@ -94,9 +95,9 @@ func (d *daemon) drops(f *explain.Facts) error {
 		return err
 	}
 	for j := range kernel {
-		r := refOf(&kernel[j])
+		r := ledger.Of(&kernel[j])
 		for i := range f.Blocks {
-			if f.Blocks[i].Source == r.source && f.Blocks[i].Response == r.response.String() {
+			if f.Blocks[i].Source == r.Source && f.Blocks[i].Response == r.Response.String() {
 				f.Blocks[i].Drops = kernel[j].Drops
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/explain"
+	"picket/internal/ledger"
 )
 
 // A block is told of alike by "blocks" and "explain", with all that is known of it.
@@ -21,8 +22,8 @@ func TestBlockIsToldAlike(t *testing.T) {
 		Reason: "above the trigger", Evidence: "26 different ports", Pattern: "portscan", Technique: "syn", Proven: true, Known: "mine", Country: "NL",
 		Config: "tcp.trigger.advanced = 25", Protocol: "tcp", Port: 23,
 	}
-	b := &blocker{book: newBook()}
-	b.book.enter(ref{engine.Block, p}, now.Add(-time.Minute), now.Add(90*time.Second+1), ev)
+	b := &blocker{book: ledger.New()}
+	b.book.Enter(ledger.Ref{Response: engine.Block, Source: p}, now.Add(-time.Minute), now.Add(90*time.Second+1), ev)
 	want := control.Block{
 		Source: p, Name: "192.0.2.7", Response: "block", Since: now.Add(-time.Minute), Expires: now.Add(90*time.Second + 1), Remaining: 91,
 		Reason: "above the trigger", Evidence: "26 different ports", Pattern: "portscan", Technique: "syn", Proven: true, Known: "mine", Country: "NL",
@@ -35,7 +36,7 @@ func TestBlockIsToldAlike(t *testing.T) {
 	if len(f.Blocks) != 1 || f.Blocks[0].Block != want || f.Blocks[0].Config != ev.Config || f.Blocks[0].Port != 23 {
 		t.Errorf("explain: %+v, want %+v", f.Blocks, want)
 	}
-	if over := b.book.get(ref{engine.Block, p}).row(now.Add(time.Hour)); over.Remaining != 0 {
+	if over := b.book.Get(ledger.Ref{Response: engine.Block, Source: p}).Row(now.Add(time.Hour)); over.Remaining != 0 {
 		t.Errorf("a block that has ended has %d s left", over.Remaining)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/journal/journaltest"
+	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/internal/route"
 	"picket/internal/systemd"
@@ -39,7 +40,7 @@ type kernel struct {
 	elements  *nft.Elements // nil: the sets were not filled
 	blocks    map[netip.Prefix]nft.Block
 	ends      map[netip.Prefix]time.Time
-	others    map[ref]nft.Block // fences and the dark, without an end
+	others    map[ledger.Ref]nft.Block // fences and the dark, without an end
 	forgotten []netip.Prefix
 	counts    map[string]uint64
 	serving   []host.Service
@@ -69,7 +70,7 @@ func newKernel() *kernel {
 	return &kernel{
 		stepped: make(chan struct{}),
 		blocks:  map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{}, connected: map[netip.Addr]bool{},
-		others: map[ref]nft.Block{}, refused: map[netip.Prefix]bool{}, changed: make(chan string), hosts: make(chan error),
+		others: map[ledger.Ref]nft.Block{}, refused: map[netip.Prefix]bool{}, changed: make(chan string), hosts: make(chan error),
 	}
 }
 
@@ -199,7 +200,7 @@ func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) 
 	}
 	for _, b := range list {
 		if b.Response != nft.Blocked {
-			k.others[refOf(&b)] = b
+			k.others[ledger.Of(&b)] = b
 			continue
 		}
 		k.blocks[b.Source], k.ends[b.Source] = b, time.Now().Add(b.For)
@@ -214,7 +215,7 @@ func (k *kernel) End(r nft.Response, p netip.Prefix) error {
 		delete(k.blocks, p)
 		delete(k.ends, p)
 	}
-	delete(k.others, ref{responses[r], p})
+	delete(k.others, ledger.Of(&nft.Block{Response: r, Source: p}))
 	return k.failing
 }
 
@@ -249,7 +250,7 @@ func (k *kernel) Unblock(p netip.Prefix) error {
 	defer k.mu.Unlock()
 	delete(k.blocks, p)
 	delete(k.ends, p)
-	maps.DeleteFunc(k.others, func(r ref, _ nft.Block) bool { return r.source == p })
+	maps.DeleteFunc(k.others, func(r ledger.Ref, _ nft.Block) bool { return r.Source == p })
 	return k.failing
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/journal"
+	"picket/internal/ledger"
 	"picket/nft"
 )
 
@@ -62,13 +63,13 @@ func (d *daemon) without(sources []netip.Prefix, trouble *journal.Trouble) (out 
 // a source that has proven itself a scanner, since somebody else may share its
 // address. Harden ends that.
 func (b *blocker) spares(w *blockWork) bool {
-	return w.response == engine.Block && b.config.Block.Style == engine.Graded && w.event.Proven && !w.maker.Ordered()
+	return w.Response == engine.Block && b.config.Block.Style == engine.Graded && w.event.Proven && !w.maker.Ordered()
 }
 
 // spared returns the sources that were blocked and have flows that go on.
 func (b *blocker) spared() (out []netip.Prefix) {
-	for e := range b.book.all() {
-		if e.spared {
+	for e := range b.book.All() {
+		if e.Spared {
 			out = append(out, e.Source)
 		}
 	}
@@ -78,21 +79,21 @@ func (b *blocker) spared() (out []netip.Prefix) {
 // harden drops before connection tracking what sources send that have no flow any more.
 func (b *blocker) harden(sources []netip.Prefix) error {
 	var blocks []nft.Block
-	var entries []*entry
+	var entries []*ledger.Entry
 	now := time.Now()
 	for _, p := range sources {
-		if e := b.book.get(ref{engine.Block, p}); e != nil && e.spared {
-			blocks, entries = append(blocks, e.ref().inKernel(e.until.Sub(now))), append(entries, e)
+		if e := b.book.Get(ledger.Ref{Response: engine.Block, Source: p}); e != nil && e.Spared {
+			blocks, entries = append(blocks, e.Ref().InKernel(e.Until.Sub(now))), append(entries, e)
 		}
 	}
 	if len(blocks) == 0 {
 		return nil
 	}
-	if err := b.table.Block(blocks, b.book.renews); err != nil {
+	if err := b.table.Block(blocks, b.book.Renews); err != nil {
 		return err
 	}
 	for _, e := range entries {
-		e.spared = false
+		e.Spared = false
 	}
 	return nil
 }

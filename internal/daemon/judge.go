@@ -14,6 +14,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/journal"
+	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/internal/rehearsal"
 	"picket/nft"
@@ -75,19 +76,19 @@ func (j *judge) run(ctx context.Context) error {
 // forget has the engine forget what is not in force after all.
 func (j *judge) forget() {
 	for _, r := range j.docket.takeLost() {
-		j.engine.End(r.response, r.source)
+		j.engine.End(r.Response, r.Source)
 	}
 }
 
 // An inForce is a response that the engine did not order.
 type inForce struct {
-	ref
+	ledger.Ref
 	since, until time.Time
 }
 
 func (j *judge) restore(list ...inForce) {
 	for _, b := range list {
-		j.engine.Restore(b.response, b.source, b.since, b.until)
+		j.engine.Restore(b.Response, b.Source, b.since, b.until)
 	}
 }
 
@@ -193,10 +194,10 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 // and what the kernel holds a source by itself are ten minutes in an hour together.
 func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event) {
 	if d.Instead.IsValid() {
-		j.orders.makeRoom(ref{d.Action, d.Instead}, d.Source)
+		j.orders.makeRoom(ledger.Ref{Response: d.Action, Source: d.Instead}, d.Source)
 	}
 	w := &blockWork{
-		ref: ref{d.Action, d.Source}, address: p.Source, length: d.For, event: ev,
+		Ref: ledger.Ref{Response: d.Action, Source: d.Source}, address: p.Source, length: d.For, event: ev,
 		seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock,
 	}
 	if d.Action == engine.Fence {
@@ -206,7 +207,7 @@ func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event) {
 	if !j.orders.block(w) {
 		j.engine.End(d.Action, d.Source)
 		j.journal.Notice("", "could not %s %s: %d blocks wait for the kernel already",
-			verb(d.Action), d.Source, queueLength)
+			w.Verb(), d.Source, queueLength)
 	}
 }
 

@@ -5,7 +5,6 @@ package daemon
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"time"
 
 	"picket/engine"
@@ -14,6 +13,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/explain"
+	"picket/internal/ledger"
 	"picket/nft"
 )
 
@@ -23,7 +23,7 @@ type orders struct {
 	queue chan work
 	ended chan struct{} // closed when the blocker has ended
 	look  chan struct{} // asks who is connected
-	book  *book         // only for how many blocks there are
+	book  *ledger.Book  // only for how many blocks there are
 }
 
 // work is one thing to do; exactly one field is set.
@@ -39,19 +39,19 @@ const queueLength = 8192
 
 func newOrders() *orders {
 	return &orders{
-		queue: make(chan work, queueLength), ended: make(chan struct{}), look: make(chan struct{}, 1), book: newBook(),
+		queue: make(chan work, queueLength), ended: make(chan struct{}), look: make(chan struct{}, 1), book: ledger.New(),
 	}
 }
 
 // blocks returns how many blocks are in force.
-func (o *orders) blocks() int64 { return o.book.count.Load() }
+func (o *orders) blocks() int { return o.book.Len() }
 
 // block queues a block; false means that the queue is full. It never waits.
 func (o *orders) block(w *blockWork) bool { return o.offer(work{block: w}) }
 
 // makeRoom queues the end of a block in whose place another comes. If the queue is
 // full, the kernel's set may be too, and says so.
-func (o *orders) makeRoom(old ref, next netip.Prefix) {
+func (o *orders) makeRoom(old ledger.Ref, next netip.Prefix) {
 	o.offer(work{do: func(b *blocker) {
 		if err := b.endOne(old, "it makes room for "+event.SourceName(next)+", with as many blocks as configured"); err != nil {
 			b.journal.Notice("", "%v", err)
@@ -102,7 +102,7 @@ func (o *orders) list(ctx context.Context) ([]control.Block, error) {
 
 // dropped notes what the kernel has counted of the blocks.
 func (o *orders) dropped(ctx context.Context, list []nft.Block) error {
-	return o.do(ctx, func(b *blocker) error { b.book.dropped(list); return nil })
+	return o.do(ctx, func(b *blocker) error { b.book.Dropped(list); return nil })
 }
 
 // reaction returns how long the last blocks took.
@@ -113,8 +113,8 @@ func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
 // Which implements [beside.Book].
 func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]netip.Prefix, error) {
 	return ask(ctx, o.put, func(b *blocker) (out []netip.Prefix, err error) {
-		for e := range b.book.all() {
-			if e.response == engine.Block && ok(&e.Block) {
+		for e := range b.book.All() {
+			if e.Response == engine.Block && ok(&e.Block) {
 				out = append(out, e.Source)
 			}
 		}
@@ -140,11 +140,11 @@ func (o *orders) unblockAll(ctx context.Context) ([]netip.Prefix, error) {
 // rollBack ends the responses that which is true of, and returns how many.
 func (o *orders) rollBack(ctx context.Context, which func(*beside.Block) bool, reason string) (int, error) {
 	return ask(ctx, o.put, func(b *blocker) (n int, err error) {
-		for _, e := range slices.Clone(b.book.ends) {
+		for _, e := range b.book.Entries() {
 			if !which(&e.Block) {
 				continue
 			}
-			if err := b.endOne(e.ref(), reason); err != nil {
+			if err := b.endOne(e.Ref(), reason); err != nil {
 				return n, err
 			}
 			n++
@@ -172,7 +172,7 @@ func (o *orders) reinstall(ctx context.Context, by string) (bool, error) {
 
 // changes returns how often the book has changed so far.
 func (o *orders) changes(ctx context.Context) (uint64, error) {
-	return ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.changes, nil })
+	return ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.Changes(), nil })
 }
 
 // agree makes the book agree with what the kernel has by list, unless it has
@@ -181,7 +181,7 @@ func (o *orders) agree(
 	ctx context.Context, list []nft.Block, by string, before uint64,
 ) (*differences, error) {
 	return ask(ctx, o.put, func(b *blocker) (*differences, error) {
-		if b.book.changes != before {
+		if b.book.Changes() != before {
 			return nil, nil
 		}
 		return b.agree(list, by), nil
@@ -200,19 +200,19 @@ func (o *orders) agreeNow(ctx context.Context, by string) (*differences, error) 
 }
 
 // entries returns the blocks of the book, each of which is the blocker's to read.
-func (o *orders) entries(ctx context.Context) ([]*entry, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]*entry, error) { return slices.Clone(b.book.ends), nil })
+func (o *orders) entries(ctx context.Context) ([]*ledger.Entry, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Entries(), nil })
 }
 
 // keep returns those of a list that are in force still, as the state file has them.
-func (o *orders) keep(ctx context.Context, list []*entry) ([]keptBlock, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) { return b.book.keep(list), nil })
+func (o *orders) keep(ctx context.Context, list []*ledger.Entry) ([]ledger.Kept, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.book.Keep(list), nil })
 }
 
 // restore books blocks of an earlier run, and puts them into the kernel if it has
 // lost them; it returns those that are in force by that.
-func (o *orders) restore(ctx context.Context, list []keptBlock, lost bool) ([]keptBlock, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]keptBlock, error) { return b.restore(list, lost), nil })
+func (o *orders) restore(ctx context.Context, list []ledger.Kept, lost bool) ([]ledger.Kept, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.restore(list, lost), nil })
 }
 
 // serve tells the kernel of ports that are served.
@@ -238,9 +238,9 @@ func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
 // clockSet has the book follow a clock that was set, and returns what is in force.
 func (o *orders) clockSet(ctx context.Context) ([]inForce, error) {
 	return ask(ctx, o.put, func(b *blocker) (out []inForce, err error) {
-		b.book.set(time.Now())
-		for e := range b.book.all() {
-			out = append(out, inForce{e.ref(), e.since, e.until})
+		b.book.SetClock(time.Now())
+		for e := range b.book.All() {
+			out = append(out, inForce{e.Ref(), e.Since, e.Until})
 		}
 		return out, nil
 	})

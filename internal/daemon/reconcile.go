@@ -13,6 +13,7 @@ import (
 	"picket/engine"
 	"picket/internal/event"
 	"picket/internal/journal"
+	"picket/internal/ledger"
 	"picket/nft"
 )
 
@@ -102,36 +103,36 @@ func (d *daemon) agree(ctx context.Context, by string) (*differences, error) {
 
 // differences are where book and kernel did not agree.
 type differences struct {
-	found []inForce // blocks that the kernel had and the book had not
-	gone  []ref     // that the book had and the kernel had not
+	found []inForce    // blocks that the kernel had and the book had not
+	gone  []ledger.Ref // that the book had and the kernel had not
 }
 
 // agree books what the kernel has, by list, and the book has not, and strikes
 // what the book has and the kernel has not.
 func (b *blocker) agree(list []nft.Block, by string) *differences {
 	now, differ := time.Now(), new(differences)
-	have := make(map[ref]bool, len(list))
+	have := make(map[ledger.Ref]bool, len(list))
 	var longer []nft.Block
 	for i := range list {
-		r := refOf(&list[i])
+		r := ledger.Of(&list[i])
 		have[r] = true
-		if e := b.book.get(r); e != nil {
-			e.spared = list[i].Spare
-			if left := e.until.Sub(now); isLonger(&list[i], left) {
+		if e := b.book.Get(r); e != nil {
+			e.Spared = list[i].Spare
+			if left := e.Until.Sub(now); isLonger(&list[i], left) {
 				list[i].For = left
 				longer = append(longer, list[i])
 			}
 		}
-		if !b.book.has(r) && list[i].For > 0 {
+		if !b.book.Has(r) && list[i].For > 0 {
 			differ.found = append(differ.found, inForce{r, now, now.Add(list[i].For)})
 			b.find(r, list[i].For, by, now)
 		}
 	}
 	b.shorten(longer, by)
-	var gone []*entry
-	for e := range b.book.all() {
+	var gone []*ledger.Entry
+	for e := range b.book.All() {
 		// An element that is about to end may have ended.
-		if !have[e.ref()] && e.until.Sub(now) > time.Second {
+		if !have[e.Ref()] && e.Until.Sub(now) > time.Second {
 			gone = append(gone, e)
 		}
 	}
@@ -140,8 +141,8 @@ func (b *blocker) agree(list []nft.Block, by string) *differences {
 		reason = "deleted from the set by " + by
 	}
 	for _, e := range gone {
-		differ.gone = append(differ.gone, e.ref())
-		b.book.strike(e)
+		differ.gone = append(differ.gone, e.Ref())
+		b.book.Strike(e)
 		b.end(e, "unblock", reason, now, true)
 	}
 	return differ
@@ -173,22 +174,22 @@ func (b *blocker) shorten(list []nft.Block, by string) {
 }
 
 // find books a response that the kernel has, of an earlier run or by somebody.
-func (b *blocker) find(r ref, left time.Duration, by string, now time.Time) {
+func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Time) {
 	ev := event.Event{
-		Event: "block", Time: now, Source: event.SourceName(r.source), Action: r.response.String(), For: event.Seconds(left),
+		Event: "block", Time: now, Source: event.SourceName(r.Source), Action: r.Response.String(), For: event.Seconds(left),
 		Reason: "from an earlier run",
 	}
 	if by == "" {
 		// Whether a command was run is not known; to undo what was not done does no
 		// harm.
-		e := b.book.enter(r, now, now.Add(left), ev)
+		e := b.book.Enter(r, now, now.Add(left), ev)
 		e.Maker, e.Commanded = event.Earlier, true
 		return
 	}
 	ev.Reason, ev.Config = "added to the set by "+by, event.HandConfig
-	e := b.book.enter(r, now, now.Add(left), ev)
+	e := b.book.Enter(r, now, now.Add(left), ev)
 	e.Maker = event.Outside
-	if r.response == engine.Block {
+	if r.Response == engine.Block {
 		b.actions.Blocked(&e.Block) // as beside a block by "picket block"
 	}
 	b.journal.Event(ev)
@@ -210,27 +211,27 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	have := map[ref]bool{}
+	have := map[ledger.Ref]bool{}
 	for i := range kernel {
-		have[refOf(&kernel[i])] = true
+		have[ledger.Of(&kernel[i])] = true
 	}
 	missing, err := b.putBack(have)
 	if err != nil {
 		return false, err
 	}
 	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, "+
-		"with %d of %d blocks put in again", nft.Name, by, missing, b.book.count.Load())
+		"with %d of %d blocks put in again", nft.Name, by, missing, b.book.Len())
 	return false, nil
 }
 
 // putBack blocks what the book has and the kernel, by have, has not; it
 // returns how many those were.
-func (b *blocker) putBack(have map[ref]bool) (int, error) {
+func (b *blocker) putBack(have map[ledger.Ref]bool) (int, error) {
 	var missing []nft.Block
 	now := time.Now()
-	for e := range b.book.all() {
-		if !have[e.ref()] && e.until.After(now) {
-			missing = append(missing, e.block(e.until.Sub(now)))
+	for e := range b.book.All() {
+		if !have[e.Ref()] && e.Until.After(now) {
+			missing = append(missing, e.InKernel(e.Until.Sub(now)))
 		}
 	}
 	for part := range slices.Chunk(missing, 20*batch) {

@@ -16,6 +16,7 @@ import (
 	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/ledger"
 	"picket/nft"
 )
 
@@ -30,7 +31,7 @@ func Remove(out io.Writer, warn func(format string, args ...any), c *config.Conf
 	closeSockets(warn)
 	blocks, err := removeTable(out, warn, c)
 	// What cannot be undone keeps nothing else from it.
-	return errors.Join(faults, err, beside.Remove(out, c, blocks), stateFile().Forget(), allowed.File().Forget())
+	return errors.Join(faults, err, beside.Remove(out, c, blocks), ledger.File().Forget(), allowed.File().Forget())
 }
 
 // closeSockets has systemd close the sockets that would start picket again, if

@@ -13,6 +13,7 @@ import (
 
 	"picket/internal/control"
 	"picket/internal/host"
+	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/nft"
 )
@@ -29,7 +30,7 @@ func TestFence(t *testing.T) {
 		r.told(1, "action=fence for_s=570")
 		source := prefix("203.0.113.9/32")
 		r.kernel.with(func() {
-			b, ok := r.others[ref{responses[nft.Fenced], source}]
+			b, ok := r.others[ledger.Of(&nft.Block{Response: nft.Fenced, Source: source})]
 			if !ok || b.For != 10*time.Minute-nft.HoldsTime || !b.Held {
 				t.Errorf("fence in the kernel: %+v, %v", b, ok)
 			}
@@ -64,23 +65,6 @@ func TestUnblockEndsAll(t *testing.T) {
 			}
 		})
 		r.asks(control.Request{Command: "unblock", Source: "203.0.113.9"}, "is not blocked")
-	})
-}
-
-// Fences and darkness outlive the process as blocks do.
-func TestResponsesAreKept(t *testing.T) {
-	k := keptBlock{Source: prefix("203.0.113.9/32"), Response: "dark"}
-	old := keptBlock{Source: prefix("203.0.113.9/32")}
-	if got := k.ref().response.String() + old.ref().response.String(); got != "darkblock" {
-		t.Errorf("got %q", got)
-	}
-	running(t, graded, nil, func(r *run) {
-		r.probes("203.0.113.9", 1, 26)
-		for e := range r.orders.book.all() {
-			if kept := keep(e); kept.ref() != e.ref() || !strings.Contains(kept.event().Action, e.response.String()) {
-				t.Errorf("kept as %+v, was %+v", kept, e.ref())
-			}
-		}
 	})
 }
 

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"picket/engine"
 	"picket/internal/control"
+	"picket/internal/event"
 	"picket/internal/host"
+	"picket/internal/ledger"
 	"picket/nft"
 )
 
@@ -319,16 +321,17 @@ func TestManyBlocksArePutBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many = 20*batch + 1
 		later := time.Now().Add(365 * 24 * time.Hour) // the clock was a year ahead
-		err := stateFile().Save(func(w io.Writer) error {
-			out := gob.NewEncoder(w)
+		err := ledger.File().Save(func(w io.Writer) error {
+			book := ledger.New()
 			for i := range many {
 				source := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
-				k := keptBlock{Source: source, Since: later, Until: later.Add(time.Hour)}
-				if err := out.Encode(record{Block: &k}); err != nil {
-					return err
-				}
+				book.Enter(ledger.Ref{Response: engine.Block, Source: source}, later, later.Add(time.Hour), event.Event{})
 			}
-			return nil
+			e, err := engine.New(engine.Config{Sources: 16}, 1)
+			if err != nil {
+				return err
+			}
+			return lastStore(&blocker{book: book}, &judge{engine: e}).Write(w)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -453,7 +456,7 @@ func TestRunEnds(t *testing.T) {
 				default:
 					t.Error("goes on")
 				}
-				if _, err := os.Stat(stateFile().Path); x.name == "picket remove" && err == nil {
+				if _, err := os.Stat(ledger.File().Path); x.name == "picket remove" && err == nil {
 					t.Error("a state file is left behind")
 				}
 			})

@@ -16,6 +16,7 @@ import (
 	"picket/engine"
 	"picket/internal/control"
 	"picket/internal/event"
+	"picket/internal/ledger"
 )
 
 // serve answers the commands that come over the control socket.
@@ -76,7 +77,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
 		Modes:  map[string][]string{"tcp": c.TCP.Modes.Names(), "udp": c.UDP.Modes.Names(), "ip": c.IP.Modes.Names()},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
-		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.flooding, Blocks: int(d.orders.blocks()),
+		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.flooding, Blocks: d.orders.blocks(),
 		Evidence: control.Evidence{Probes: e.evidence.Probes, Capacity: e.evidence.Capacity, Sources: e.evidence.Sources},
 		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists,
 		Buffer: d.reader.Buffer(), Reaction: reaction, Rules: rules,
@@ -134,8 +135,8 @@ func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
 		return nil, err
 	}
 	for i := range kernel {
-		r := refOf(&kernel[i])
-		drops[key{r.response.String(), r.source}] = kernel[i].Drops
+		r := ledger.Of(&kernel[i])
+		drops[key{r.Response.String(), r.Source}] = kernel[i].Drops
 	}
 	for i := range list {
 		list[i].Drops = drops[key{list[i].Response, list[i].Source}]

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+
+// Package ledger has the book of what picket does to sources: the responses that
+// the kernel has acknowledged, why each is there, when it ends and what it has kept
+// off, and the form in which they outlive the process.
+//
+// It asks no kernel and keeps no clock: the owner of a book tells it both.
+package ledger
+
+import (
+	"container/heap"
+	"fmt"
+	"iter"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"picket/engine"
+	"picket/internal/beside"
+	"picket/internal/control"
+	"picket/internal/event"
+	"picket/internal/memory"
+	"picket/nft"
+)
+
+// A Ref names one response to one source: a source may be dark for a day and
+// fenced for ten minutes.
+type Ref struct {
+	Response engine.Action // Dark, Fence or Block
+	Source   netip.Prefix
+}
+
+// responses are what the engine orders and the kernel knows, by both names.
+var responses = [nft.Responses]engine.Action{nft.Blocked: engine.Block, nft.Fenced: engine.Fence, nft.Dark: engine.Dark}
+
+// InKernel returns what the kernel is to do for so long.
+func (r Ref) InKernel(left time.Duration) nft.Block {
+	return nft.Block{Response: nft.Response(slices.Index(responses[:], r.Response)), Source: r.Source, For: left}
+}
+
+// Of returns what the kernel does by b.
+func Of(b *nft.Block) Ref { return Ref{responses[b.Response], b.Source} }
+
+// Noun is the response as sentences call it.
+func (r Ref) Noun() string {
+	if r.Response == engine.Dark {
+		return "darkness"
+	}
+	return r.Response.String()
+}
+
+// Verb is what is done to the source, in the infinitive.
+func (r Ref) Verb() string {
+	if r.Response == engine.Dark {
+		return "darken"
+	}
+	return r.Response.String()
+}
+
+// A Book is the responses that the kernel has acknowledged, and why each is there.
+// Make one with [New]. It is for one goroutine, but for [Book.Len].
+type Book struct {
+	Ceiling memory.Ceiling // of the process; it follows how many responses there are
+
+	by      map[Ref]*Entry
+	ends    endHeap
+	changes uint64
+	count   atomic.Int64
+}
+
+// An Entry is one response in the book. Only the book changes when it ends.
+type Entry struct {
+	beside.Block
+	Response engine.Action
+	Since    time.Time
+	Until    time.Time
+	Spared   bool // its flows that lived when it was blocked go on
+	index    int  // in the heap
+	drops    dropCount
+}
+
+// Ref names the response.
+func (e *Entry) Ref() Ref { return Ref{e.Response, e.Source} }
+
+// InKernel returns what the kernel is to do for so long.
+func (e *Entry) InKernel(left time.Duration) nft.Block {
+	b := e.Ref().InKernel(left)
+	b.Spare = e.Spared
+	return b
+}
+
+// Proven reports whether the response rests on what cannot be forged, or on a
+// person's word.
+func (e *Entry) Proven() bool { return e.Event.Proven || e.Maker.Ordered() }
+
+// Drops is how many packets the response has kept off, as the kernel told last.
+func (e *Entry) Drops() uint64 { return e.drops.before + e.drops.counter }
+
+// Row tells of the entry as it is now. Who asks adds the kernel's counters.
+func (e *Entry) Row(now time.Time) control.Block {
+	return control.BlockOf(&e.Event, e.Source, e.Response.String(), e.Since, e.Until).At(now)
+}
+
+// New returns an empty book.
+func New() *Book { return &Book{by: map[Ref]*Entry{}} }
+
+// Len is how many responses there are. Any goroutine may ask.
+func (b *Book) Len() int { return int(b.count.Load()) }
+
+// Changes is how often the book has changed so far.
+func (b *Book) Changes() uint64 { return b.changes }
+
+// Get returns a response to a source, nil for none.
+func (b *Book) Get(r Ref) *Entry { return b.by[r] }
+
+// Has reports whether there is a response to a source.
+func (b *Book) Has(r Ref) bool { return b.by[r] != nil }
+
+// Renews reports whether the book has what the kernel is to do.
+func (b *Book) Renews(r nft.Response, p netip.Prefix) bool { return b.Has(Ref{responses[r], p}) }
+
+// Entries returns the responses, in a list of the caller's.
+func (b *Book) Entries() []*Entry { return slices.Clone(b.ends) }
+
+// All returns the responses. The one at hand may be struck meanwhile.
+func (b *Book) All() iter.Seq[*Entry] { return maps.Values(b.by) }
+
+// Matching returns the responses to a source, or all of them if it is not valid.
+func (b *Book) Matching(p netip.Prefix) (list []*Entry) {
+	if !p.IsValid() {
+		return b.Entries()
+	}
+	for _, r := range responses {
+		if e := b.Get(Ref{r, p}); e != nil {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Enter books a response. One that the source has already lasts until then.
+func (b *Book) Enter(r Ref, since, until time.Time, ev event.Event) *Entry {
+	e := b.by[r]
+	if e == nil {
+		e = &Entry{Block: beside.Block{Source: r.Source}, Response: r.Response, Since: since, Until: until}
+		b.by[r] = e
+		heap.Push(&b.ends, e)
+		b.counted()
+	}
+	e.Until, e.Event = until, ev
+	heap.Fix(&b.ends, e.index)
+	b.changes++
+	return e
+}
+
+func (b *Book) counted() {
+	b.count.Store(int64(len(b.by)))
+	b.Ceiling.Fits(len(b.by))
+}
+
+// SetClock follows a clock that was set: the remaining times stay what they are, since
+// they are counted by a clock that nobody sets, as the kernel's are.
+func (b *Book) SetClock(now time.Time) {
+	for e := range b.All() {
+		e.Since, e.Until = now.Add(e.Since.Sub(now)), now.Add(e.Until.Sub(now))
+	}
+	b.changes++
+}
+
+// Strike takes a block out.
+func (b *Book) Strike(e *Entry) {
+	heap.Remove(&b.ends, e.index)
+	delete(b.by, e.Ref())
+	b.counted()
+	b.changes++
+}
+
+// Next returns the block that ends first, nil without any.
+func (b *Book) Next() *Entry {
+	if len(b.ends) == 0 {
+		return nil
+	}
+	return b.ends[0]
+}
+
+// Dropped notes what the kernel has counted.
+func (b *Book) Dropped(list []nft.Block) {
+	counters := make(map[Ref]uint64, len(list))
+	for i := range list {
+		counters[Of(&list[i])] += list[i].Drops
+	}
+	for r, n := range counters {
+		if e := b.Get(r); e != nil {
+			e.drops.read(n)
+		}
+	}
+}
+
+// within returns a response that p is a part of, nil for none.
+func (b *Book) within(p netip.Prefix) *Entry {
+	for bits := p.Bits() - 1; bits >= 0; bits-- {
+		if list := b.Matching(netip.PrefixFrom(p.Addr(), bits).Masked()); len(list) > 0 {
+			return list[0]
+		}
+	}
+	return nil
+}
+
+// NotBlocked says so of a source, and which response it is part of.
+func (b *Book) NotBlocked(p netip.Prefix) error {
+	if e := b.within(p); e != nil {
+		return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that",
+			event.SourceName(p), e.Source, e.Source)
+	}
+	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
+}
+
+// A dropCount is what a response has kept off, over counters that began anew.
+type dropCount struct {
+	before  uint64 // of counters that are gone
+	counter uint64 // as read last
+}
+
+// read notes what the counter is now.
+func (t *dropCount) read(counter uint64) {
+	if counter < t.counter {
+		t.before += t.counter
+	}
+	t.counter = counter
+}
+
+// endHeap orders entries by when they end.
+type endHeap []*Entry
+
+func (h endHeap) Len() int           { return len(h) }
+func (h endHeap) Less(i, j int) bool { return h[i].Until.Before(h[j].Until) }
+func (h endHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (h *endHeap) Push(x any) {
+	e := x.(*Entry)
+	e.index = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop implements heap.Interface.
+func (h *endHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return e
+}

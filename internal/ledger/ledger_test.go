@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+
+package ledger
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"picket/engine"
+	"picket/internal/event"
+	"picket/nft"
+)
+
+func TestNotBlocked(t *testing.T) {
+	book := New()
+	for _, p := range []string{"198.51.100.0/24", "198.51.0.0/16", "203.0.113.9/32", "2001:db8:0:1::/64"} {
+		book.Enter(Ref{engine.Block, netip.MustParsePrefix(p)}, time.Time{}, time.Time{}, event.Event{})
+	}
+	for p, want := range map[string]string{
+		"198.51.100.10/32":    `198.51.100.10 is blocked as part of 198.51.100.0/24: "picket unblock 198.51.100.0/24" ends that`,
+		"198.51.7.0/24":       `198.51.7.0/24 is blocked as part of 198.51.0.0/16: "picket unblock 198.51.0.0/16" ends that`,
+		"2001:db8:0:1::9/128": `2001:db8:0:1::9 is blocked as part of 2001:db8:0:1::/64: "picket unblock 2001:db8:0:1::/64" ends that`,
+		"203.0.113.0/24":      `203.0.113.0/24 is not blocked: "picket blocks" lists who is`,
+		"2001:db8:0:2::9/128": `2001:db8:0:2::9 is not blocked: "picket blocks" lists who is`,
+	} {
+		if got := book.NotBlocked(netip.MustParsePrefix(p)).Error(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// The one that ends first is next, whatever comes, is prolonged, and goes; a clock
+// that is set changes neither the order nor what is left.
+func TestBook(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	b := New()
+	enter := func(response engine.Action, source string, length time.Duration) {
+		r := Ref{response, netip.MustParsePrefix(source)}
+		e := b.Enter(r, now, now.Add(length), event.Event{})
+		if got := Of(new(e.InKernel(length))); got != r || b.Get(r) != e || !b.Renews(e.InKernel(0).Response, r.Source) {
+			t.Errorf("%v is %v in the kernel", r, got)
+		}
+	}
+	enter(engine.Block, "192.0.2.9/32", 3*time.Hour)
+	enter(engine.Fence, "192.0.2.9/32", time.Hour)
+	enter(engine.Dark, "192.0.2.8/32", 2*time.Hour)
+	enter(engine.Fence, "192.0.2.9/32", 4*time.Hour)
+	if n := len(b.Matching(netip.MustParsePrefix("192.0.2.9/32"))); n != 2 || b.Len() != 3 || len(b.Matching(netip.Prefix{})) != 3 {
+		t.Errorf("%d of 2 match, %d in all", n, b.Len())
+	}
+	before := b.Changes()
+	now = now.Add(24 * time.Hour)
+	b.SetClock(now)
+	if b.Changes() == before {
+		t.Error("a set clock changes nothing that is to be saved")
+	}
+	var got []string
+	for e := b.Next(); e != nil; e = b.Next() {
+		got = append(got, e.Ref().Verb()+" "+e.Ref().Noun()+" "+e.Until.Sub(e.Since).String())
+		b.Strike(e)
+	}
+	if want := []string{"darken darkness 2h0m0s", "block block 3h0m0s", "fence fence 4h0m0s"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A counter that began anew, since the table was made anew, is added to; of a
+// response that is in no book nothing is noted.
+func TestDrops(t *testing.T) {
+	b := New()
+	r := Ref{engine.Block, netip.MustParsePrefix("192.0.2.9/32")}
+	e := b.Enter(r, time.Time{}, time.Time{}, event.Event{Proven: true})
+	for _, n := range []uint64{0, 5, 5, 9, 2, 3, 0, 1} {
+		x := r.InKernel(0)
+		x.Drops = n
+		b.Dropped([]nft.Block{x, {Response: nft.Dark, Source: r.Source, Drops: 99}})
+	}
+	if e.Drops() != 9+3+1 || !e.Proven() {
+		t.Errorf("%d, want 13", e.Drops())
+	}
+}
