@@ -17,7 +17,7 @@ import (
 	"picket/nft"
 )
 
-// Run is the section of that name: the operator's commands.
+// Run is section [run]: the operator's commands.
 type Run struct {
 	Command  []string `json:"command"`
 	End      []string `json:"end"`
@@ -29,7 +29,7 @@ type Run struct {
 	Queue    int      `json:"queue"`
 }
 
-// Route is the section of that name: routes to nowhere.
+// Route is section [route]: routes to nowhere.
 type Route struct {
 	Type     route.Type `json:"type"`
 	Table    int        `json:"table"`
@@ -37,20 +37,20 @@ type Route struct {
 	Unproven bool       `json:"unproven"`
 }
 
-// HostsDeny is the section of that name: lines for TCP wrappers.
+// HostsDeny is section [hosts_deny]: lines for TCP wrappers.
 type HostsDeny struct {
 	Line string `json:"line"` // "" for none
 	File string `json:"file"`
 }
 
-// History is the section of that name: files of what was done.
+// History is section [history]: files of what was done.
 type History struct {
 	File    string         `json:"file"` // "" for none
 	Format  history.Format `json:"format"`
 	Blocked string         `json:"blocked"` // "" for none
 }
 
-// Resolve is the section of that name: names of sources.
+// Resolve is section [resolve]: names of sources.
 type Resolve struct {
 	Enable  bool     `json:"enable"`
 	Confirm bool     `json:"confirm"`
@@ -58,7 +58,7 @@ type Resolve struct {
 	Keep    Duration `json:"keep"`
 }
 
-// readActions reads the sections of what is done beside the block.
+// readActions reads the sections of the actions beside a block.
 func (c *Config) readActions(top *section) {
 	c.Run.read(top.section("run"))
 	c.Route.read(top.section("route"))
@@ -79,16 +79,16 @@ func (r *Run) read(s *section) {
 	choice(s, "when", &r.When, After, Before)
 	s.boolean("every", &r.Every)
 	s.boolean("unproven", &r.Unproven)
-	// A command that waits for the network needs seconds; one that takes an
-	// hour holds one of the few places for that long.
+	// A command that asks the network needs seconds. One that takes an hour
+	// keeps a place of few for an hour.
 	s.duration("timeout", &r.Timeout, "1s", "1h")
 	number(s, "parallel", &r.Parallel, 1, 64)
 	number(s, "queue", &r.Queue, 1, 65536)
 	s.end()
 }
 
-// command reads an argument list. A program that is not there is a warning: it
-// is on the host that the file is for, perhaps, or will be.
+// command reads an argument list. A missing program is a warning: the file may
+// be for another host, or the program may come later.
 func (s *section) command(key string, to *[]string) {
 	var argv []string
 	if !s.strings(key, &argv) {
@@ -108,7 +108,7 @@ func (s *section) command(key string, to *[]string) {
 func (r *Route) read(s *section) {
 	choice(s, "type", &r.Type, route.None, route.Unreachable, route.Blackhole, route.Prohibit)
 	number(s, "table", &r.Table, 1, 1<<31-1)
-	number(s, "priority", &r.Priority, 1, 32765) // main's rule has the next
+	number(s, "priority", &r.Priority, 1, 32765) // table main's rule has 32766
 	s.boolean("unproven", &r.Unproven)
 	if err := r.Config().Check(); err != nil {
 		s.fault("table", err.Error())
@@ -136,7 +136,7 @@ func (h *HostsDeny) read(s *section) {
 	s.end()
 }
 
-// path1 reads the full path of a file, like that of example, or nothing.
+// path1 reads the full path of a file, or "". Faults show the example.
 func (s *section) path1(key string, to *string, example string) {
 	v, ok := get[string](s, key, `a full path in quotes`)
 	if !ok {
@@ -167,12 +167,12 @@ func (r *Resolve) read(s *section) {
 	s.end()
 }
 
-// Hooks returns the bounds of the commands.
+// Hooks returns the bounds of a command.
 func (r *Run) Hooks() hook.Config {
 	return hook.Config{Timeout: time.Duration(r.Timeout), Parallel: r.Parallel, Queue: r.Queue}
 }
 
-// preset reads the name of a preset, whose lists take the place of the default ones.
+// preset reads the name of a preset. Its lists take the place of the default ones.
 func (p *Protocol) preset(s *section) {
 	names := append([]string{""}, examples.Presets()...)
 	if i, ok := s.oneOf("preset", names); ok {
@@ -198,7 +198,7 @@ func (p *Protocol) preset(s *section) {
 	}
 }
 
-// readLists reads the port lists. Beside a preset they are added to its own.
+// readLists reads the port lists. Beside a preset they add to the preset's.
 func (p *Protocol) readLists(s *section, lowest, highest uint16) {
 	for _, l := range p.lists() {
 		before := *l.to
@@ -215,13 +215,14 @@ type list struct {
 }
 
 func (p *Protocol) lists() []list {
-	return []list{{"classic", &p.Classic}, {"stealth", &p.Stealth}, {"advanced", &p.Advanced}, {"exclude", &p.Exclude}}
+	return []list{
+		{"classic", &p.Classic}, {"stealth", &p.Stealth}, {"advanced", &p.Advanced}, {"exclude", &p.Exclude},
+	}
 }
 
-// Runnable returns what keeps a configuration from being run, though captures may
-// be replayed with it: an ignore list that is not there, as on another host it
-// may not be, would have a friend blocked; and there may be nothing to watch. The
-// error is [Faults].
+// Runnable returns what forbids a daemon to run on this configuration, as
+// [Faults]; replay may use it all the same. An ignore list may be missing, as
+// on another host: a friend would be blocked. And there may be nothing to watch.
 func (c *Config) Runnable() error {
 	if len(c.unfit) > 0 {
 		return c.unfit

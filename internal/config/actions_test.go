@@ -78,10 +78,11 @@ keep = 3
 	}
 }
 
-// TestPreset: a preset takes the place of the default lists, and what the file
-// lists beside it is added.
+// TestPreset: a preset takes the place of the default lists, and the file's own
+// lists add to it.
 func TestPreset(t *testing.T) {
-	c, err := Parse("p.toml", []byte("[tcp]\npreset = \"bare-bones\"\nstealth = \"2,65535\"\nexclude = \"22\"\n[udp]\npreset = \"web-server\"\nmodes = []\n"))
+	c, err := Parse("p.toml", []byte("[tcp]\npreset = \"bare-bones\"\nstealth = \"2,65535\"\n"+
+		"exclude = \"22\"\n[udp]\npreset = \"web-server\"\nmodes = []\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +104,8 @@ func TestPreset(t *testing.T) {
 	}
 }
 
-// TestHostFaults: what is wrong with the host is a warning with its line, and
-// an ignore list that is not there is none that may be run with.
+// TestHostFaults: a fault of the host is a warning with its line, and a missing
+// ignore list keeps the daemon from running.
 func TestHostFaults(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "ignore")
 	text := "[ignore]\nfiles = [" + `"` + missing + `"` + "]\n[run]\ncommand = [\"/nonexistent/program\"]\n"
@@ -112,16 +113,19 @@ func TestHostFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Warnings) != 2 || c.Warnings[0].Line != 2 || c.Warnings[0].Key != "ignore.files" || c.Warnings[1].Line != 4 || !strings.Contains(c.Warnings[1].Problem, "no such file") {
+	if len(c.Warnings) != 2 || c.Warnings[0].Line != 2 || c.Warnings[0].Key != "ignore.files" ||
+		c.Warnings[1].Line != 4 || !strings.Contains(c.Warnings[1].Problem, "no such file") {
 		t.Errorf("warnings:\n%v", c.Warnings)
 	}
-	if err := c.Runnable(); !errors.As(err, new(Faults)) || !strings.HasPrefix(err.Error(), "p.toml:2: ignore.files: ") {
+	if err := c.Runnable(); !errors.As(err, new(Faults)) ||
+		!strings.HasPrefix(err.Error(), "p.toml:2: ignore.files: ") {
 		t.Errorf("without its ignore list picket must not run: %v", err)
 	}
 	if err := os.WriteFile(missing, []byte("192.0.2.9\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err = Parse("p.toml", []byte(text)); err != nil || c.Runnable() != nil || len(c.Ignore.Addresses) != 1 {
+	if c, err = Parse("p.toml", []byte(text)); err != nil || c.Runnable() != nil ||
+		len(c.Ignore.Addresses) != 1 {
 		t.Errorf("%v, %v", err, c)
 	}
 	if err := os.WriteFile(missing, []byte("192.0.2.9\n192.0.2.x\n"), 0o600); err != nil {

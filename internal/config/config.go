@@ -15,7 +15,7 @@ import (
 	"picket/nft"
 )
 
-// DefaultPath is where the configuration lies unless a command is told otherwise.
+// DefaultPath is the configuration's path without --config.
 const DefaultPath = "/etc/picket/picket.toml"
 
 // Config is the effective configuration. Its JSON form is what "picket check
@@ -47,21 +47,21 @@ type Config struct {
 	Notify    Notify    `json:"notify"`
 	Metrics   Metrics   `json:"metrics"`
 
-	NoRules  bool           `json:"-"` // there is no kernel that drops: what is dropped by a list comes to the engine
-	listed   []netip.Prefix // of those Known that are dropped
-	Warnings Faults         `json:"-"` // what is wrong with the host and not with the file
-	unfit    Faults         // those of them that keep it from running; see Runnable
+	NoRules  bool           `json:"-"` // no kernel drops: the engine takes the lists that drop
+	listed   []netip.Prefix // of the lists with PolicyDrop
+	Warnings Faults         `json:"-"` // of the host, not of the file
+	unfit    Faults         // warnings that forbid to run; see Runnable
 }
 
-// NFLOG is the section of that name.
+// NFLOG is section [nflog].
 type NFLOG struct {
 	Group   uint16 `json:"group"`
 	Snaplen uint32 `json:"snaplen"`
 }
 
-// Detect is the section of that name.
+// Detect is section [detect].
 type Detect struct {
-	Sources    int `json:"sources"` // as many as fit, if none are wanted
+	Sources    int `json:"sources"` // after parsing never 0: as many as fit
 	wanted     int
 	Window     Duration      `json:"window"`
 	Sweep      int           `json:"sweep"`
@@ -75,7 +75,7 @@ type Detect struct {
 	IPv6Prefix int           `json:"ipv6_prefix"`
 }
 
-// Protocol is one of the sections tcp, udp and ip.
+// Protocol is section [tcp], [udp] or [ip].
 type Protocol struct {
 	Preset   string        `json:"preset,omitempty"`
 	Modes    Modes         `json:"modes"`
@@ -87,9 +87,9 @@ type Protocol struct {
 	Exclude  Ports         `json:"exclude"`
 }
 
-// Ignore is the section of that name.
+// Ignore is section [ignore].
 type Ignore struct {
-	Addresses  []netip.Prefix `json:"addresses"` // those of Files included
+	Addresses  []netip.Prefix `json:"addresses"` // with those of Files
 	Files      []string       `json:"files"`
 	Interfaces []string       `json:"interfaces"`
 	Own        bool           `json:"own"`
@@ -98,7 +98,7 @@ type Ignore struct {
 	Connected  bool           `json:"connected"`
 }
 
-// Block is the section of that name.
+// Block is section [block].
 type Block struct {
 	Style        engine.Style `json:"style"`
 	For          Durations    `json:"for"`
@@ -108,9 +108,9 @@ type Block struct {
 	Max          int          `json:"max"`
 }
 
-// Load reads the file at path over the defaults, and its drop-ins after it: the
-// files picket.d/*.toml beside it. If path is [DefaultPath] and there is no such
-// file, the defaults hold. The error is [Faults].
+// Load reads the file at path over the defaults, then its drop-ins, picket.d/*.toml
+// beside it. If there is no file at [DefaultPath], the defaults hold. The error
+// is [Faults].
 func Load(path string) (*Config, error) {
 	d, faults := documents(path)
 	if len(faults) > 0 {
@@ -119,9 +119,9 @@ func Load(path string) (*Config, error) {
 	return fromDocument(d)
 }
 
-// Check returns what [Load] does, and all that is wrong: faults, the missing
-// lists of [Config.Runnable] among them, and warnings. The configuration is nil
-// if there is a fault.
+// Check reads as [Load] does and returns everything that is wrong: faults,
+// missing lists ([Config.Runnable]) among them, and warnings. With a fault the
+// configuration is nil.
 func Check(path string) (c *Config, faults, warnings Faults) {
 	d, faults := documents(path)
 	if len(faults) > 0 {
@@ -135,7 +135,7 @@ func Check(path string) (c *Config, faults, warnings Faults) {
 	return c, faults, d.warnings
 }
 
-// reason returns what the system said, without the path that is told already.
+// reason returns the system's words without the path.
 func reason(err error) string {
 	if at := new(fs.PathError); errors.As(err, &at) {
 		return at.Err.Error()
@@ -151,13 +151,12 @@ func Default() *Config {
 		faults = c.read(d)
 	}
 	if len(faults) > 0 {
-		panic(faults) // TestReference keeps this from being shipped
+		panic(faults) // TestReference parses it
 	}
 	return c
 }
 
-// Parse reads the text of a file, named so in errors, over the defaults. The
-// error is [Faults].
+// Parse reads a text over the defaults. Errors call it name, and are [Faults].
 func Parse(name string, data []byte) (*Config, error) {
 	d, faults := parse(name, data)
 	if len(faults) > 0 {
@@ -176,8 +175,8 @@ func fromDocument(d *document) (*Config, error) {
 	return c, nil
 }
 
-// Engine returns the engine's configuration. Protected is what is never
-// blocked; ephemeral the first port of net.ipv4.ip_local_port_range.
+// Engine returns the engine's configuration. Protected addresses are never
+// blocked; ephemeral is the first port of net.ipv4.ip_local_port_range.
 func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) engine.Config {
 	return engine.Config{
 		Sources: c.Detect.Sources, Window: time.Duration(c.Detect.Window), Prefix6: c.Detect.IPv6Prefix,
@@ -199,8 +198,8 @@ func (p *Protocol) policy(dryRun bool) engine.Policy {
 	return out
 }
 
-// Elements returns what belongs into the table's sets; the caller adds the
-// ignored addresses it found and the trap's port.
+// Elements returns the elements of the table's sets. The caller adds the ignored
+// addresses it found and the trap's port.
 func (c *Config) Elements() *nft.Elements {
 	e := &nft.Elements{
 		ClassicTCP: c.TCP.ports(probe.Classic), ClassicUDP: c.UDP.ports(probe.Classic),
@@ -220,7 +219,7 @@ func (c *Config) Elements() *nft.Elements {
 	return e
 }
 
-// ports returns the ports that a mode watches: none if the mode is off.
+// ports returns the ports of a mode: none if the mode is off.
 func (p *Protocol) ports(mode probe.Mode) []nft.Range {
 	if !p.Modes.Has(mode) {
 		return nil
@@ -235,7 +234,7 @@ func (p *Protocol) ports(mode probe.Mode) []nft.Range {
 }
 
 // triggers returns how many ports of a source the kernel lets pass by itself, for
-// each port that is watched, if sources are blocked for it at all.
+// each watched port. There are none if no source is blocked.
 func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 	if p.Action != engine.Block || dryRun {
 		return nil
@@ -245,8 +244,8 @@ func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 	advanced := subtract(subtract(subtract(nft.Merge(p.ports(probe.Advanced)), p.Exclude), stealth), classic)
 	of := p.Trigger[probe.Classic]
 	if tcp {
-		// The trigger of a trap's ports is one of completed connections; their
-		// packets count as those of others.
+		// The trigger of a trap's port counts completed connections; its packets
+		// count like any other port's.
 		if of = p.Trigger[probe.Stealth]; p.Modes.Has(probe.Advanced) {
 			of = p.Trigger[probe.Advanced]
 		}
@@ -262,7 +261,7 @@ func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 	return out
 }
 
-// protocolTriggers is triggers, for the IP protocols that have no ports.
+// protocolTriggers is triggers for the IP protocols without ports.
 func (p *Protocol) protocolTriggers(dryRun bool) (out []nft.Trigger) {
 	if p.Action != engine.Block || dryRun {
 		return nil
@@ -275,8 +274,8 @@ func (p *Protocol) protocolTriggers(dryRun bool) (out []nft.Trigger) {
 	return out
 }
 
-// Mode returns the mode that watches a port of a protocol, as the kernel's
-// rules find it; 0 if none does.
+// Mode returns the mode that watches a port of a protocol in the kernel's rules,
+// or 0.
 func (c *Config) Mode(protocol uint8, port uint16) probe.Mode {
 	p := &c.IP
 	switch protocol {
@@ -300,7 +299,7 @@ func (c *Config) Mode(protocol uint8, port uint16) probe.Mode {
 	return 0
 }
 
-// Table returns what the text of the rules depends on.
+// Table returns the configuration of the rules' text.
 func (c *Config) Table() nft.Config {
 	return nft.Config{Group: c.NFLOG.Group, Snaplen: c.NFLOG.Snaplen, Prefix6: c.Detect.IPv6Prefix}
 }

@@ -18,7 +18,7 @@ import (
 	"picket/nft"
 )
 
-// TestReference holds the embedded default to be a valid file that leaves no key out.
+// TestReference: the embedded default is a valid file with every key.
 func TestReference(t *testing.T) {
 	d, faults := parse("picket.toml", examples.Reference)
 	if len(faults) > 0 {
@@ -31,21 +31,25 @@ func TestReference(t *testing.T) {
 	asked := map[string]bool{}
 	collect(probe, asked)
 	for key := range asked {
-		if d.places[key].line == 0 && key != "ip.trigger.classic" && key != "ip.trigger.stealth" && key != "ip.classic" && key != "ip.stealth" {
+		if d.places[key].line == 0 && key != "ip.trigger.classic" && key != "ip.trigger.stealth" &&
+			key != "ip.classic" && key != "ip.stealth" {
 			t.Errorf("the reference has no %s", key)
 		}
 	}
 }
 
-// collect records every key that read asks for.
+// collect records every key that a section reads.
 func collect(d *document, asked map[string]bool) {
 	c := new(Config)
 	top := d.top()
 	sections := map[string]func(*section){
-		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read, "trap": c.Trap.read, "door": c.Door.read,
-		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read, "resolve": c.Resolve.read, "origin": c.Origin.read,
-		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) }, "udp": func(s *section) { c.UDP.read(s, 1, 65535) },
-		"ip": func(s *section) { c.IP.read(s, 0, 255) },
+		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read,
+		"trap": c.Trap.read, "door": c.Door.read,
+		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read,
+		"resolve": c.Resolve.read, "origin": c.Origin.read,
+		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) },
+		"udp": func(s *section) { c.UDP.read(s, 1, 65535) },
+		"ip":  func(s *section) { c.IP.read(s, 0, 255) },
 	}
 	for name, read := range sections {
 		s := top.section(name)
@@ -78,19 +82,24 @@ decoys = "block"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.DryRun || c.TCP.Action != engine.Log || c.TCP.Trigger[probe.Stealth] != 0 || c.TCP.Advanced.String() != "1-10,20-21" {
+	if !c.DryRun || c.TCP.Action != engine.Log || c.TCP.Trigger[probe.Stealth] != 0 ||
+		c.TCP.Advanced.String() != "1-10,20-21" {
 		t.Errorf("tcp: %+v", c.TCP)
 	}
-	if c.UDP.Trigger[probe.Stealth] != 7 || c.UDP.Trigger[probe.Advanced] != Default().UDP.Trigger[probe.Advanced] {
+	if c.UDP.Trigger[probe.Stealth] != 7 ||
+		c.UDP.Trigger[probe.Advanced] != Default().UDP.Trigger[probe.Advanced] {
 		t.Errorf("a trigger that is not named must keep its default: %v", c.UDP.Trigger)
 	}
-	if got := c.Ignore.Addresses[0].String() + " " + c.Ignore.Addresses[1].String(); got != "192.0.2.0/24 2001:db8::1/128" {
+	if got := c.Ignore.Addresses[0].String() + " " +
+		c.Ignore.Addresses[1].String(); got != "192.0.2.0/24 2001:db8::1/128" {
 		t.Errorf("addresses: %s", got)
 	}
 	if c.Block.For[1] != 36*time.Hour {
 		t.Errorf("for: %v", c.Block.For)
 	}
-	if e := c.Engine(nil, 0, false); e.SlowWindow != 48*time.Hour || e.Decoys != engine.Block || e.Distributed != engine.Log || e.UnprovenRate != 7 || len(e.UnprovenFor) != 1 || e.UnprovenFor[0] != time.Hour {
+	if e := c.Engine(nil, 0, false); e.SlowWindow != 48*time.Hour || e.Decoys != engine.Block ||
+		e.Distributed != engine.Log || e.UnprovenRate != 7 || len(e.UnprovenFor) != 1 ||
+		e.UnprovenFor[0] != time.Hour {
 		t.Errorf("engine: %+v", e)
 	}
 	if e := Default().Engine(nil, 0, false); len(e.UnprovenFor) != 3 || e.UnprovenFor[0] != 5*time.Minute {
@@ -101,7 +110,7 @@ decoys = "block"
 	}
 }
 
-// TestFaults holds every message to its line, its key and its remedy.
+// TestFaults: every message has its line, its key and its remedy.
 func TestFaults(t *testing.T) {
 	const file = `dry_run = "yes"
 verbosity = 1
@@ -136,7 +145,8 @@ tool_triger = 3
 		`p.toml:7: tcp.action: is "blok": want "log" or "block" or "run"`,
 		`p.toml:8: tcp.trigger.advanced: is 99: want a whole number, 0 to 31`,
 		`p.toml:8: tcp.trigger.stealt: is unknown: did you mean "tcp.trigger.stealth"?`,
-		`p.toml:9: tcp.advanced: "0-10" is not in 1 to 65535, "x" is not in 1 to 65535, "9-3" ends before it begins, a comma too many, "70000" is not in 1 to 65535`,
+		`p.toml:9: tcp.advanced: "0-10" is not in 1 to 65535, "x" is not in 1 to 65535, "9-3" ends before ` +
+			`it begins, a comma too many, "70000" is not in 1 to 65535`,
 		`p.toml:11: udp.trigger: is text: want a whole number, or a table`,
 		`p.toml:12: udp.exlude: is unknown: did you mean "udp.exclude"?`,
 		`p.toml:14: block.for: "1 hour" is no duration`,
@@ -164,7 +174,8 @@ tool_triger = 3
 }
 
 func TestSyntaxFault(t *testing.T) {
-	for _, text := range []string{"[tcp\n", "a = \n", "[tcp]\naction = block\n", "[tcp]\n[tcp]\n", "\xff = 1"} {
+	for _, text := range []string{"[tcp\n", "a = \n", "[tcp]\naction = block\n", "[tcp]\n[tcp]\n",
+		"\xff = 1"} {
 		_, err := Parse("p.toml", []byte(text))
 		if err == nil || !strings.HasPrefix(err.Error(), "p.toml:") {
 			t.Errorf("%q: %v", text, err)
@@ -191,12 +202,14 @@ trigger = 0
 	trigger := func(from, to uint16, n int) nft.Trigger {
 		return nft.Trigger{Range: nft.Range{From: from, To: to}, Ports: n}
 	}
-	want := []nft.Trigger{trigger(7, 7, 2), trigger(2000, 2000, 2), trigger(1, 6, 0), trigger(8, 8, 0), trigger(10, 10, 0)}
+	want := []nft.Trigger{trigger(7, 7, 2), trigger(2000, 2000, 2), trigger(1, 6, 0), trigger(8, 8, 0),
+		trigger(10, 10, 0)}
 	if diff := cmp.Diff(want, e.TriggerTCP); diff != "" {
 		t.Errorf("a port has the trigger of the mode that watches it, and none if it is excluded:\n%s", diff)
 	}
 	if e.TriggerUDP != nil || e.ClassicTCP != nil {
-		t.Errorf("nothing is held for a log action, nothing watched for a mode that is off: %v %v", e.TriggerUDP, e.ClassicTCP)
+		t.Errorf("nothing is held for a log action, nothing watched for a mode that is off: %v %v",
+			e.TriggerUDP, e.ClassicTCP)
 	}
 	for _, x := range e.TriggerIP {
 		if x.Ports != 5 || x.From <= 6 && 6 <= x.To {
@@ -211,8 +224,10 @@ trigger = 0
 		port     uint16
 		want     probe.Mode
 	}{
-		{probe.ProtocolTCP, 7, probe.Stealth}, {probe.ProtocolTCP, 8, probe.Advanced}, {probe.ProtocolTCP, 9, 0},
-		{probe.ProtocolSCTP, 2000, probe.Stealth}, {probe.ProtocolTCP, 11, 0}, {47, 47, 0}, {99, 99, probe.Advanced},
+		{probe.ProtocolTCP, 7, probe.Stealth}, {probe.ProtocolTCP, 8, probe.Advanced},
+		{probe.ProtocolTCP, 9, 0},
+		{probe.ProtocolSCTP, 2000, probe.Stealth}, {probe.ProtocolTCP, 11, 0}, {47, 47, 0},
+		{99, 99, probe.Advanced},
 		{probe.ProtocolICMP, 13 << 8, probe.Advanced},
 	} {
 		if got := c.Mode(x.protocol, x.port); got != x.want {
@@ -221,8 +236,8 @@ trigger = 0
 	}
 }
 
-// FuzzParse: any text is either a configuration that the engine accepts and
-// that parses the same again, or faults that name the file.
+// FuzzParse: any text is a configuration for the engine, the same when parsed
+// again, or faults with the file's name.
 func FuzzParse(f *testing.F) {
 	f.Add(string(examples.Reference))
 	f.Add("[tcp]\ntrigger = 0\nadvanced = \"1-1023\"\n")
@@ -230,7 +245,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("[ignore]\naddresses = [\"::ffff:192.0.2.1\", \"0.0.0.0/0\"]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "files") {
-			return // reads whatever the text names
+			return // it would read the named file
 		}
 		c, err := Parse("f.toml", []byte(text))
 		if err != nil {
@@ -249,14 +264,15 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%v is written %q and read %v, %v", d, Duration(d), again, err)
 			}
 		}
-		if again, err := ParsePorts(c.TCP.Advanced.String(), 1, 65535); err != nil || again.String() != c.TCP.Advanced.String() {
+		if again, err := ParsePorts(c.TCP.Advanced.String(), 1, 65535); err != nil ||
+			again.String() != c.TCP.Advanced.String() {
 			t.Fatalf("ports %v are read back as %v, %v", c.TCP.Advanced, again, err)
 		}
 	})
 }
 
-// TestExampleRuleset holds examples/ruleset.nft to what "picket ruleset"
-// prints without a configuration.
+// TestExampleRuleset: examples/ruleset.nft is the output of "picket ruleset"
+// without a configuration.
 func TestExampleRuleset(t *testing.T) {
 	got, err := os.ReadFile("../../examples/ruleset.nft")
 	if err != nil {
@@ -267,11 +283,13 @@ func TestExampleRuleset(t *testing.T) {
 	}
 }
 
-// TestDurationFaults tells what is no duration from one that is too long.
+// TestDurationFaults: a word without a duration is one fault, too long a duration another.
 func TestDurationFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		"ever": "no duration", "": "no duration", "10": "no duration", "1 hour": "no duration", "-1h": "no duration", "0s": "no duration", "dd": "no duration",
-		"100000d": "too long", "36501d": "too long", "15000w": "too long", "60000w": "too long", "9999999h": "too long", "30000w1h99999999999999999999s": "too long",
+		"ever": "no duration", "": "no duration", "10": "no duration", "1 hour": "no duration",
+		"-1h": "no duration", "0s": "no duration", "dd": "no duration",
+		"100000d": "too long", "36501d": "too long", "15000w": "too long", "60000w": "too long",
+		"9999999h": "too long", "30000w1h99999999999999999999s": "too long",
 	} {
 		if d, err := ParseDuration(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, %v; want %s", text, d, err, want)
@@ -283,7 +301,7 @@ func TestDurationFaults(t *testing.T) {
 }
 
 // TestAddressesAreReadAsThoseOfFiles: an entry is right or wrong for one
-// reason, wherever it stands.
+// reason, in the file itself and in a list.
 func TestAddressesAreReadAsThoseOfFiles(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "list")
 	for entry, why := range map[string]string{
@@ -302,7 +320,8 @@ func TestAddressesAreReadAsThoseOfFiles(t *testing.T) {
 		for _, key := range []string{`addresses = ["` + entry + `"]`, `files = ["` + file + `"]`} {
 			c, err := Parse("p.toml", []byte("[ignore]\n"+key+"\n"))
 			switch {
-			case why == "" && (err != nil || len(c.Ignore.Addresses) != 1 || c.Ignore.Addresses[0].String() != "192.0.2.0/24"):
+			case why == "" && (err != nil || len(c.Ignore.Addresses) != 1 ||
+				c.Ignore.Addresses[0].String() != "192.0.2.0/24"):
 				t.Errorf("%s: %v, want 192.0.2.0/24", key, err)
 			case why != "" && (err == nil || !strings.Contains(err.Error(), `"`+entry+`" `+why)):
 				t.Errorf("%s: %v, want that it %s", key, err, why)
@@ -314,8 +333,7 @@ func TestAddressesAreReadAsThoseOfFiles(t *testing.T) {
 	}
 }
 
-// TestWords: what the file says in words is of a type of its own, and is
-// written as the file has it.
+// TestWords: each word of the file has a type and is written as it was read.
 func TestWords(t *testing.T) {
 	c, err := Parse("p.toml", []byte(`
 [tcp]
@@ -337,7 +355,8 @@ addresses = ["192.0.2.1"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.TCP.Modes.Has(probe.Classic) || !c.TCP.Modes.Has(probe.Stealth) || c.TCP.Modes.Without(probe.Stealth).Has(probe.Stealth) {
+	if c.TCP.Modes.Has(probe.Classic) || !c.TCP.Modes.Has(probe.Stealth) ||
+		c.TCP.Modes.Without(probe.Stealth).Has(probe.Stealth) {
 		t.Errorf("modes %v", c.TCP.Modes.Names())
 	}
 	for want, value := range map[string]any{

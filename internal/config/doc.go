@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// Package config reads picket.toml and makes of it the configurations of
-// engine, nft and nflog.
+// Package config reads picket.toml and makes the configurations of engine, nft
+// and nflog from it.
 //
-// A file changes what examples/picket.toml says, key by key; without a file
-// that one holds alone. Every fault of a file is reported at once, with its
-// line, its key and what would be right ([Faults]). It refuses unknown keys.
+// The defaults are examples/picket.toml, and a file changes them key by key.
+// Every fault is reported at once, with its line, its key and the remedy
+// ([Faults]). An unknown key is a fault.
 //
-// It reads the file it is given and the lists that one names, and needs no privilege.
+// It reads the file and the lists of that file, and needs no privilege.
 package config

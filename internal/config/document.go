@@ -16,12 +16,12 @@ import (
 	"picket/internal/portsentry"
 )
 
-// A Fault is one thing that is wrong with a file.
+// A Fault is one error in a file.
 type Fault struct {
 	File    string `json:"file"`
-	Line    int    `json:"line"`    // 0 if the fault has none
+	Line    int    `json:"line"`    // 0 for none
 	Key     string `json:"key"`     // "tcp.action"; "" for a fault of syntax
-	Problem string `json:"problem"` // what is wrong and what would be right
+	Problem string `json:"problem"` // the error and the remedy
 }
 
 func (f Fault) String() string {
@@ -35,7 +35,7 @@ func (f Fault) String() string {
 	return s + ": " + f.Problem
 }
 
-// Faults are all the faults of a configuration, in the order of files and lines.
+// Faults are the faults of a configuration, in the order of files and lines.
 type Faults []Fault
 
 // Error lists the faults, one a line.
@@ -47,25 +47,25 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// A document is a parsed file, with what later ones laid over it: its values,
-// and where each key stands.
+// A document is a parsed file, with later ones laid over it: values, and the
+// place of each key.
 type document struct {
-	files  []string // in the order in which they are read
+	files  []string // in reading order
 	values map[string]any
-	places map[string]place // by dotted key, those in lists as "tcp.modes[0]"
+	places map[string]place // by dotted key; in a list "tcp.modes[0]"
 	faults Faults
 
-	warnings Faults // what is wrong with the host, not with the file
-	unfit    Faults // what is fit for replay and not for running, see [Config.Runnable]
+	warnings Faults // of the host, not of the file
+	unfit    Faults // see [Config.Runnable]
 }
 
-// A place is where something is written. The zero place is none.
+// A place is a file and a line. The zero place is none.
 type place struct {
 	file string
 	line int
 }
 
-// mark is what some editors begin a file with: a byte order mark.
+// mark is a byte order mark; some editors begin a file with it.
 var mark = []byte("\ufeff")
 
 func parse(file string, data []byte) (*document, Faults) {
@@ -83,7 +83,7 @@ func parse(file string, data []byte) (*document, Faults) {
 	return d, nil
 }
 
-// foreign says that a line is one of PortSentry's configuration, if it is.
+// foreign returns a hint if a line is one of PortSentry's configuration.
 func foreign(file string, data []byte, line int) string {
 	lines := bytes.SplitN(data, []byte("\n"), line+1)
 	if line < 1 || line > len(lines) {
@@ -96,12 +96,13 @@ func foreign(file string, data []byte, line int) string {
 	return ": " + portsentrys(file)
 }
 
-// portsentrys says what to do with a file of PortSentry's.
+// portsentrys returns the hint for a file of PortSentry's.
 func portsentrys(file string) string {
-	return fmt.Sprintf("this is an option of PortSentry: \"picket import %s\" prints the picket.toml that does the same", file)
+	return fmt.Sprintf("this is an option of PortSentry: "+
+		"\"picket import %s\" prints the picket.toml that does the same", file)
 }
 
-// locate notes the line of each key. The text is known to be well formed.
+// locate notes the line of each key. The text is well formed.
 func (d *document) locate(data []byte) {
 	var p unstable.Parser
 	p.Reset(data)
@@ -167,10 +168,10 @@ func (d *document) item(p *unstable.Parser, key unstable.Iterator) (name string)
 	}
 }
 
-// itemName is how the items of a list are told apart: "known[0]".
+// itemName names an item of a list: "known[0]".
 func itemName(list string, n int) string { return fmt.Sprintf("%s[%d]", list, n) }
 
-// join returns the dotted key of a key in a table, "" for the top level.
+// join returns the dotted key of a key in a table; table "" is the top level.
 func join(table, key string) string {
 	if table == "" {
 		return key
@@ -190,8 +191,8 @@ func (d *document) note(p *unstable.Parser, table string, key unstable.Iterator)
 
 func (d *document) top() *section { return &section{d: d, values: d.values} }
 
-// fault is one about a key that is noted at a name. A key that is missing is a
-// fault of its table, or of the file.
+// fault makes a fault about a key. A missing key has the place of its table, or
+// of the file.
 func (d *document) fault(key, at, problem string) Fault {
 	for at != "" && d.places[at].line == 0 {
 		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
@@ -200,7 +201,7 @@ func (d *document) fault(key, at, problem string) Fault {
 	return Fault{cmp.Or(p.file, d.files[0], "embedded default"), p.line, key, problem}
 }
 
-// sorted returns faults by file and line.
+// sorted orders faults by file and line.
 func (d *document) sorted(faults Faults) Faults {
 	slices.SortStableFunc(faults, func(a, b Fault) int {
 		return cmp.Or(slices.Index(d.files, a.File)-slices.Index(d.files, b.File), a.Line-b.Line)

@@ -4,19 +4,19 @@ package config
 
 import "picket/nft"
 
-// Door is the section of that name: what is refused at ports that are served.
+// Door is section [door]: what is refused at served ports.
 type Door struct {
 	Raw DoorPolicy `json:"raw"`
 }
 
-// A DoorPolicy says what is done about a SYN that no client's stack sends. The
-// zero DoorPolicy is DoorLog.
+// A DoorPolicy is the answer to a SYN of no client's stack. The zero DoorPolicy
+// is DoorLog.
 type DoorPolicy uint8
 
 // The policies.
 const (
-	DoorLog  DoorPolicy = iota // it is served, and counted
-	DoorDrop                   // it is refused at the first packet
+	DoorLog  DoorPolicy = iota // served and counted
+	DoorDrop                   // refused at the first packet
 )
 
 // String returns the policy as configuration spells it.
@@ -35,7 +35,7 @@ func (d *Door) read(s *section) {
 	s.end()
 }
 
-// ports returns the ports at which such a SYN is refused.
+// ports returns the ports that refuse such a SYN.
 func (d *Door) ports(dryRun bool) []nft.Range {
 	if d.Raw == DoorLog || dryRun {
 		return nil

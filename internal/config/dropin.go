@@ -12,12 +12,12 @@ import (
 	"picket/internal/addresses"
 )
 
-// dropIns is the directory beside a configuration whose files are read after it.
+// dropIns is the directory of the drop-ins, beside the configuration.
 const dropIns = "picket.d"
 
-// documents reads a configuration and its drop-ins, *.toml in picket.d beside
-// it, in the order of their names. The document is nil if a file cannot be read
-// or has broken syntax: nothing behind that can be trusted.
+// documents reads a configuration and its drop-ins, picket.d/*.toml beside it, in
+// the order of their names. After an unreadable file or broken syntax the
+// document is nil: nothing behind that can be trusted.
 func documents(path string) (d *document, faults Faults) {
 	names := []string{path}
 	dir := filepath.Join(filepath.Dir(path), dropIns)
@@ -46,8 +46,8 @@ func documents(path string) (d *document, faults Faults) {
 	return d, nil
 }
 
-// document1 reads one file. One that may be missing is then one without a name
-// and without keys.
+// document1 reads one file. A file that may be missing, and is, has no name and
+// no keys.
 func document1(name string, mayMiss bool) (*document, Faults) {
 	var data []byte
 	err := addresses.Regular(name)
@@ -63,9 +63,9 @@ func document1(name string, mayMiss bool) (*document, Faults) {
 	return nil, Faults{{File: name, Problem: "cannot be read: " + reason(err)}}
 }
 
-// lay lays a later document over d. A key takes the place of an earlier one, of
-// which nothing stays. Lists of [ignore] and lists of tables, [[known]], grow: a
-// drop-in that names a friend must not take away those that the file names.
+// lay lays a later document over d. A key replaces the earlier one whole. The
+// lists of [ignore] and the tables [[known]] grow: a drop-in with one friend
+// must not take away the friends of the file.
 func (d *document) lay(e *document) {
 	d.files = append(d.files, e.files...)
 	d.layTable("", d.values, e.values, e.places)
@@ -99,7 +99,7 @@ func tables(list []any) bool {
 	return !slices.ContainsFunc(list, func(v any) bool { _, is := v.(map[string]any); return !is })
 }
 
-// move notes at name what was noted of another name, and of what is in it.
+// move moves the places at old, and in it, to name.
 func move(to map[string]place, name string, from map[string]place, old string) {
 	for at, p := range from {
 		if within(at, old) {
@@ -108,7 +108,7 @@ func move(to map[string]place, name string, from map[string]place, old string) {
 	}
 }
 
-// within reports whether a dotted key is name or in it.
+// within reports whether a dotted key is name or inside it.
 func within(at, name string) bool {
 	rest, ok := strings.CutPrefix(at, name)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')

@@ -4,7 +4,7 @@ package config
 
 import "testing"
 
-// "0s" is what the reference says may stand there, and no other value is nothing.
+// TestEveryMayBeNothing: "0s" is nothing, as the reference says, and no other value is.
 func TestEveryMayBeNothing(t *testing.T) {
 	c, err := Parse("p.toml", []byte("[notify]\nevery = \"0s\"\n"))
 	if err != nil || c.Notify.Every != 0 {

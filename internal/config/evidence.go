@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Evidence is the section of that name: what is kept of probes.
+// Evidence is section [evidence]: how much is kept of probes.
 type Evidence struct {
 	Memory Size `json:"memory"`
 }
 
-// A Size is a number of bytes, written as in "64k", "8M" or "1G".
+// A Size is a number of bytes, written "64k", "8M" or "1G".
 type Size int64
 
 var sizes = [...]struct {
@@ -22,7 +22,7 @@ var sizes = [...]struct {
 	bytes  Size
 }{{"G", 1 << 30}, {"M", 1 << 20}, {"k", 1 << 10}}
 
-// ParseSize reads a size; 0 needs no unit.
+// ParseSize reads a size. 0 needs no unit.
 func ParseSize(s string) (Size, error) {
 	if s == "0" {
 		return 0, nil
@@ -37,7 +37,7 @@ func ParseSize(s string) (Size, error) {
 	return 0, fmt.Errorf("%q is no size: want a whole number and a unit, \"64k\", \"8M\" or \"1G\"", s)
 }
 
-// String writes the size with the largest unit that it has whole.
+// String writes the size in the largest unit without a fraction.
 func (z Size) String() string {
 	for _, u := range sizes {
 		if z > 0 && z%u.bytes == 0 {
@@ -47,11 +47,10 @@ func (z Size) String() string {
 	return strconv.FormatInt(int64(z), 10)
 }
 
-// MarshalJSON writes the size as the configuration spells it.
+// MarshalJSON writes the size as in a configuration.
 func (z Size) MarshalJSON() ([]byte, error) { return json.Marshal(z.String()) }
 
-// The least that holds more than a few sources, and the most that one may have
-// meant.
+// Bounds of a size: less holds only a few sources, more is a slip of the pen.
 const (
 	minEvidence = 1 << 20
 	maxEvidence = 1 << 30
@@ -62,7 +61,7 @@ func (e *Evidence) read(s *section) {
 	s.end()
 }
 
-// size reads a size inside bounds, or 0 where that is wanted.
+// size reads a size within bounds, or 0 if that is allowed.
 func (s *section) size(key string, to *Size, none bool, least, most Size) {
 	text, ok := get[string](s, key, `a size in quotes, "8M"`)
 	if !ok {

@@ -12,16 +12,16 @@ import (
 	"picket/nft"
 )
 
-// Known is one of the tables of that name: sources that the operator knows.
+// Known is a table [[known]]: sources that the operator knows.
 type Known struct {
 	Name      string         `json:"name"`
 	Files     []string       `json:"files"`
-	Addresses []netip.Prefix `json:"addresses"` // those of Files included
+	Addresses []netip.Prefix `json:"addresses"` // with those of Files
 	Policy    Policy         `json:"policy"`
 }
 
 const (
-	maxKnown     = 64 // lists: a probe is looked for in each
+	maxKnown     = 64 // lists; each is searched for a probe
 	maxKnownName = 32
 )
 
@@ -47,7 +47,7 @@ func (c *Config) readKnown(top *section) {
 		if k.Policy == PolicyDrop {
 			c.listed = slices.Concat(c.listed, k.Addresses)
 			if len(c.listed) == len(k.Addresses) {
-				c.listed = k.Addresses // no second one of 200,000
+				c.listed = k.Addresses // no second copy of 200,000
 			}
 		}
 	}
@@ -67,8 +67,8 @@ func (k *Known) read(s *section) {
 	s.prefixes("addresses", &k.Addresses)
 	s.strings("files", &k.Files)
 	for n, f := range k.Files {
-		// Where its sources are to be blocked, nobody is harmed by a list that is
-		// not there; otherwise a friend might be.
+		// A missing list of sources to block harms nobody. Any other may hold a
+		// friend.
 		k.Addresses = append(k.Addresses, s.list(k.Name, n, f, k.Policy < PolicyBlock)...)
 	}
 	if k.Policy == PolicyDrop {
@@ -78,19 +78,20 @@ func (k *Known) read(s *section) {
 			}
 		}
 	}
-	// As they were written: entries that are wrong have their own faults.
+	// As written: a wrong entry has a fault of its own.
 	if list, _ := s.values["addresses"].([]any); len(list)+len(k.Files) == 0 {
 		s.fault("files", "and addresses are both empty: want one of them")
 	}
 	s.end()
 }
 
-// isWord reports whether s is a name that journal, tables and keys can bear.
+// isWord reports whether s is a name fit for journal, tables and keys.
 func isWord(s string) bool {
-	return s != "" && len(s) <= maxKnownName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+	return s != "" && len(s) <= maxKnownName && strings.Trim(s,
+		"abcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }
 
-// ListOf returns the list that an address is in, the first if there are several.
+// ListOf returns the list of an address, the first of several.
 func (c *Config) ListOf(a netip.Addr) (Known, bool) {
 	for _, k := range c.Known {
 		if slices.ContainsFunc(k.Addresses, func(p netip.Prefix) bool { return p.Contains(a) }) {
@@ -100,15 +101,17 @@ func (c *Config) ListOf(a netip.Addr) (Known, bool) {
 	return Known{}, false
 }
 
-// known returns the lists as the engine takes them.
+// known returns the lists for the engine.
 func (c *Config) known() (out []engine.Known) {
 	for _, k := range c.Known {
 		if k.Policy == PolicyDrop && !c.DryRun && !c.NoRules {
-			continue // the kernel has it
+			continue // the kernel drops it
 		}
 		action := engine.Action(min(k.Policy, PolicyBlock))
 		first := action == engine.Block
-		out = append(out, engine.Known{Name: k.Name, Prefixes: engine.NewPrefixes(k.Addresses...), Action: action, First: first})
+		out = append(out, engine.Known{
+			Name: k.Name, Prefixes: engine.NewPrefixes(k.Addresses...), Action: action, First: first,
+		})
 	}
 	return out
 }

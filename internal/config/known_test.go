@@ -37,18 +37,21 @@ policy = "log"
 		t.Fatal(err)
 	}
 	lists := c.Engine(nil, 0, false).Known
-	if len(lists) != 3 || lists[0].Name != "censys" || lists[0].Action != engine.Block || !lists[0].First || lists[1].Action != engine.None || lists[1].First || lists[2].Action != engine.Log || lists[2].First {
+	if len(lists) != 3 || lists[0].Name != "censys" || lists[0].Action != engine.Block || !lists[0].First ||
+		lists[1].Action != engine.None || lists[1].First || lists[2].Action != engine.Log || lists[2].First {
 		t.Errorf("%+v", lists)
 	}
-	if !lists[0].Prefixes.Contains(netip.MustParseAddr("198.51.100.9")) || !lists[0].Prefixes.Contains(netip.MustParseAddr("2001:db8:1::9")) {
+	if !lists[0].Prefixes.Contains(netip.MustParseAddr("198.51.100.9")) ||
+		!lists[0].Prefixes.Contains(netip.MustParseAddr("2001:db8:1::9")) {
 		t.Errorf("the file of %+v was not read", lists[0])
 	}
-	for address, want := range map[string]string{"203.0.113.7": "monitoring_2", "203.0.113.8": "auditor", "2001:db8:1::9": "censys", "192.0.2.1": ""} {
+	for address, want := range map[string]string{"203.0.113.7": "monitoring_2", "203.0.113.8": "auditor",
+		"2001:db8:1::9": "censys", "192.0.2.1": ""} {
 		if k, ok := c.ListOf(netip.MustParseAddr(address)); k.Name != want || ok != (want != "") {
 			t.Errorf("%s is in %q, want %q", address, k.Name, want)
 		}
 	}
-	// The same as an array of inline tables.
+	// The same, written as an array of inline tables.
 	c, err = Parse("p.toml", []byte(`known = [ { name = "a", addresses = ["192.0.2.1"], policy = "log" } ]`))
 	if err != nil || len(c.Known) != 1 || c.Known[0].Name != "a" {
 		t.Errorf("%v, %+v", err, c)
@@ -109,8 +112,9 @@ policy = "log"
 		"known = 3":             "p.toml:1: known: is a whole number: want tables, [[known]]",
 		"[known]\nname = \"a\"": "p.toml:1: known: is a table: want tables, [[known]]",
 		"known = [3]":           "p.toml:1: known: holds a whole number: want tables, [[known]]",
-		"known = [ { name = \"a\", addresses = [\"192.0.2.1\"],\n policy = 3 } ]":                      "p.toml:2: known.policy: is a whole number",
-		strings.Repeat("[[known]]\nname = \"a\"\npolicy = \"log\"\naddresses = [\"192.0.2.1\"]\n", 65): "p.toml:1: known: there are 65 lists: want at most 64",
+		"known = [ { name = \"a\", addresses = [\"192.0.2.1\"],\n policy = 3 } ]": "p.toml:2: known.policy: is a whole number",
+		strings.Repeat("[[known]]\nname = \"a\"\npolicy = \"log\"\naddresses = [\"192.0.2.1\"]\n",
+			65): "p.toml:1: known: there are 65 lists: want at most 64",
 	} {
 		if _, err := Parse("p.toml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -118,11 +122,12 @@ policy = "log"
 	}
 }
 
-// TestKnownWithoutItsFile: a list that would keep somebody from being blocked
-// is none to run without; one that would have somebody blocked is.
+// TestKnownWithoutItsFile: without a list of friends nothing runs; without a list
+// to block it does.
 func TestKnownWithoutItsFile(t *testing.T) {
 	for policy, runnable := range map[string]bool{"ignore": false, "log": false, "block": true} {
-		c, err := Parse("p.toml", []byte("[[known]]\nname = \"a\"\nfiles = [\"/nonexistent/list\"]\npolicy = \""+policy+"\"\n"))
+		c, err := Parse("p.toml", []byte("[[known]]\nname = \"a\"\nfiles = [\"/nonexistent/list\"]\n"+
+			"policy = \""+policy+"\"\n"))
 		if err != nil || len(c.Warnings) != 1 || c.Warnings[0].Line != 3 {
 			t.Errorf("%s: %v", policy, err)
 			continue
@@ -140,7 +145,10 @@ func TestOriginFaults(t *testing.T) {
 	}
 	_, err := Parse("p.toml", []byte("[origin]\ncountry = \""+text+"\"\nnetwork = \"GeoLite2-ASN.mmdb\"\n"))
 	want := "p.toml:2: origin.country: read database " + text + ": no database in MaxMind's format (.mmdb)"
-	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), `p.toml:3: origin.network: is "GeoLite2-ASN.mmdb": want a full path, "/var/lib/GeoIP/network.mmdb" for instance`) {
+	if err == nil || !strings.HasPrefix(err.Error(), want) ||
+		!strings.Contains(err.Error(),
+			`p.toml:3: origin.network: is "GeoLite2-ASN.mmdb": want a full path, `+
+				`"/var/lib/GeoIP/network.mmdb" for instance`) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	c, err := Parse("p.toml", []byte("[origin]\ncountry = \"/nonexistent/country.mmdb\"\n"))
@@ -153,9 +161,10 @@ func TestOriginFaults(t *testing.T) {
 	}
 }
 
-// TestDropLists: what is dropped goes into the kernel's sets, a dry run's does not.
+// TestDropLists: a list to drop goes into the kernel's sets, in a dry run it does not.
 func TestDropLists(t *testing.T) {
-	const text = "[[known]]\nname = \"a\"\npolicy = \"drop\"\naddresses = [\"192.0.2.0/24\"]\n[[known]]\nname = \"b\"\npolicy = \"drop\"\naddresses = [\"198.51.100.7\"]\n"
+	const text = "[[known]]\nname = \"a\"\npolicy = \"drop\"\naddresses = [\"192.0.2.0/24\"]\n[[known]]\n" +
+		"name = \"b\"\npolicy = \"drop\"\naddresses = [\"198.51.100.7\"]\n"
 	c, err := Parse("p.toml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -173,8 +182,11 @@ func TestDropLists(t *testing.T) {
 	if c.DryRun = true; c.Elements().Listed != nil {
 		t.Error("a dry run drops")
 	}
-	_, err = Parse("p.toml", []byte("[[known]]\nname = \"a\"\npolicy = \"drop\"\naddresses = [\"10.0.0.0/7\", \"2001:db8::/19\", \"2001:db8::/96\", \"2001:db8::/61\"]\n"))
-	if err == nil || strings.Count(err.Error(), "\n") != 2 || !strings.HasPrefix(err.Error(), "p.toml:3: known.policy: is \"drop\", and 10.0.0.0/7 is wider than what a list may drop, /8") {
+	_, err = Parse("p.toml", []byte("[[known]]\nname = \"a\"\npolicy = \"drop\"\n"+
+		"addresses = [\"10.0.0.0/7\", \"2001:db8::/19\", \"2001:db8::/96\", \"2001:db8::/61\"]\n"))
+	if err == nil || strings.Count(err.Error(), "\n") != 2 ||
+		!strings.HasPrefix(err.Error(),
+			"p.toml:3: known.policy: is \"drop\", and 10.0.0.0/7 is wider than what a list may drop, /8") {
 		t.Error(err)
 	}
 }

@@ -4,12 +4,12 @@ package config
 
 import "fmt"
 
-// What the memory of the process goes to, besides evidence and sources: the
-// program and its runtime, the queues between its parts, what a state file or a
-// list of blocks is in transit. Measured in a flood.
+// fixedMemory is everything but evidence and sources: the program and its
+// runtime, the queues between its parts, a state file or a list of blocks in
+// transit. Measured in a flood.
 const fixedMemory = 26 << 20
 
-// sourceMemory is what a source takes: its record and its part of the traces, 251
+// sourceMemory is the cost of a source: its record and its part of the traces, 251
 // bytes, and a fifth for the collector.
 const sourceMemory = 300
 
@@ -23,10 +23,10 @@ const (
 	usualEvidence = 8 << 20
 )
 
-// readMemory reads what sizes the process as a whole.
+// readMemory reads the size of the whole process.
 func (c *Config) readMemory(s *section) { s.size("memory", &c.Memory, false, minMemory, maxMemory) }
 
-// readSources reads how many sources may be known; 0 is as many as there is room for.
+// readSources reads the number of sources; 0 is as many as fit.
 func (d *Detect) readSources(s *section) {
 	const want = "0, or a whole number, 1024 to 1048576"
 	if v, ok := get[int64](s, "sources", want); ok {
@@ -38,8 +38,8 @@ func (d *Detect) readSources(s *section) {
 	}
 }
 
-// fit sizes what has no size of its own by what is left of the memory; by the
-// whole, if evidence was given more than that.
+// fit sizes the rest from the memory that is left, or from the whole if evidence
+// takes more than that.
 func (c *Config) fit() {
 	c.Detect.Sources = c.Detect.wanted
 	if c.Detect.Sources != 0 {
@@ -52,8 +52,8 @@ func (c *Config) fit() {
 	c.Detect.Sources = int(min((left-fixedMemory)/sourceMemory, maxSources))
 }
 
-// Bound returns what the process takes at most, in bytes: memory or, if the sizes
-// that were set are larger, their sum. The kernel's sets are not in it.
+// Bound returns the most that the process takes, in bytes: memory or, if larger,
+// the sum of the sizes that were set. The kernel's sets are not in it.
 func (c *Config) Bound() int64 {
 	return max(int64(c.Memory), fixedMemory+int64(c.Evidence.Memory)+int64(c.Detect.Sources)*sourceMemory)
 }

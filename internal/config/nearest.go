@@ -4,9 +4,9 @@ package config
 
 import "strings"
 
-// Nearest returns the name that word was most likely meant to be, "" if it is
-// like none: the one with the fewest letters wrong, left out, too many or
-// swapped with the next, at most half of them. Capitals and hyphens count for nothing.
+// Nearest returns the name nearest to a word, "" if none is near: the one with
+// the fewest letters wrong, missing, added or swapped with the next, at most half
+// of them. Capitals and hyphens do not count.
 func Nearest(word string, names []string) (best string) {
 	least := len(word)/2 + 1
 	for _, n := range names {
@@ -19,8 +19,8 @@ func Nearest(word string, names []string) (best string) {
 
 func plain(word string) string { return strings.ReplaceAll(strings.ToLower(word), "-", "_") }
 
-// edits returns how many edits make a short word another: the optimal string
-// alignment distance, which is Levenshtein's with swaps.
+// edits counts the edits between two short words: the optimal string alignment
+// distance, Levenshtein's with swaps.
 func edits(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -12,14 +12,14 @@ import (
 	"picket/internal/notify"
 )
 
-// Notify is the section of that name: who is told of what, in which rhythm.
+// Notify is section [notify]: who is told what, and how often.
 type Notify struct {
 	Mail      string   `json:"mail"`
 	Ntfy      string   `json:"ntfy"`
 	NtfyToken string   `json:"ntfy_token"` // a file
 	Webhook   string   `json:"webhook"`
 	Events    []string `json:"events"` // kinds of events
-	Every     Duration `json:"every"`  // from one message to the next; 0 is none in between
+	Every     Duration `json:"every"`  // between messages; 0 is no pause
 }
 
 func (n *Notify) read(s *section) {
@@ -41,13 +41,13 @@ func (n *Notify) read(s *section) {
 	s.end()
 }
 
-// Config returns what the room of that name is made with.
+// Config returns the configuration of package notify.
 func (n *Notify) Config() notify.Config {
 	return notify.Config{Mail: n.Mail, Ntfy: n.Ntfy, NtfyToken: n.NtfyToken, Webhook: n.Webhook}
 }
 
-// isMailbox reports whether s is one address, or the name of a local user. It
-// goes to sendmail(8) as an argument of its own, behind "--".
+// isMailbox reports whether s is one address, or the name of a local user.
+// sendmail(8) gets it as an argument of its own, behind "--".
 func isMailbox(s string) bool {
 	a, err := mail.ParseAddress(s)
 	if err != nil {
@@ -57,7 +57,7 @@ func isMailbox(s string) bool {
 	return a.Address == s
 }
 
-// address reads the address of something on the web.
+// address reads the address of a web server.
 func (s *section) address(key string, to *string) {
 	s.text(key, to, 2048)
 	if *to == "" {
@@ -69,9 +69,9 @@ func (s *section) address(key string, to *string) {
 	}
 }
 
-// Metrics is the section of that name.
+// Metrics is section [metrics].
 type Metrics struct {
-	Listen netip.AddrPort `json:"listen"` // not valid for nowhere
+	Listen netip.AddrPort `json:"listen"` // invalid for nowhere
 }
 
 func (m *Metrics) read(s *section) {
@@ -80,7 +80,8 @@ func (m *Metrics) read(s *section) {
 	if text != "" {
 		var err error
 		if m.Listen, err = netip.ParseAddrPort(text); err != nil {
-			s.fault("listen", fmt.Sprintf("is %q: want an address with a port, 127.0.0.1:9743 or [::1]:9743", text))
+			s.fault("listen", fmt.Sprintf("is %q: want an address with a port, 127.0.0.1:9743 or [::1]:9743",
+				text))
 		}
 	}
 	s.end()

@@ -11,7 +11,7 @@ import (
 	"picket/internal/origin"
 )
 
-// Origin is the section of that name: databases of where addresses come from.
+// Origin is section [origin]: databases of countries and networks.
 type Origin struct {
 	Country string `json:"country"` // "" for none
 	Network string `json:"network"` // "" for none
@@ -25,9 +25,9 @@ func (o *Origin) read(s *section) {
 	s.end()
 }
 
-// database reads the path of a database and opens it. One that is not there is
-// a warning: it is on the host that the file is for, perhaps, or will be, and
-// nothing but words depends on it.
+// database reads the path of a database and opens it. A missing one is a
+// warning: the file may be for another host, or the database may come later, and
+// only words depend on it.
 func (s *section) database(key string, to *string, kind origin.Kind) *origin.Database {
 	s.path1(key, to, "/var/lib/GeoIP/"+key+".mmdb")
 	if *to == "" {
@@ -43,7 +43,7 @@ func (s *section) database(key string, to *string, kind origin.Kind) *origin.Dat
 	return d
 }
 
-// Locate writes into ev what is known of where a comes from.
+// Locate writes into ev what the databases know of a.
 func (c *Config) Locate(ev *event.Event, a netip.Addr) {
 	ev.Country = c.Origin.country.Find(a).Country
 	n := c.Origin.network.Find(a)

@@ -8,9 +8,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// Pin returns the drop-in that keeps what earlier defaults said, a TOML text,
-// wherever the configuration at path and its drop-ins say nothing; "" if there is
-// nothing to keep. The error is [Faults], of the configuration or of the defaults.
+// Pin returns a drop-in, TOML, that keeps earlier defaults wherever the
+// configuration at path and its drop-ins say nothing; "" if nothing differs. The
+// error is [Faults], of the configuration or of the defaults.
 func Pin(path, name string, defaults []byte) (string, error) {
 	d, faults := documents(path)
 	if len(faults) > 0 {
@@ -34,10 +34,10 @@ func Pin(path, name string, defaults []byte) (string, error) {
 const pinHead = "# What earlier defaults did where your files say nothing, as an upgrade found them.\n" +
 	"# Delete a key, or this file, for the defaults of today: picket.toml(5).\n\n"
 
-// presetLists are what a preset takes the place of.
+// presetLists are the lists of a preset.
 var presetLists = []string{"classic", "stealth", "advanced", "exclude"}
 
-// unsaid returns what of some defaults a table leaves out.
+// unsaid returns the defaults that a table leaves out.
 func unsaid(defaults, said map[string]any) map[string]any {
 	preset, _ := said["preset"].(string)
 	kept := map[string]any{}

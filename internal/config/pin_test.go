@@ -12,7 +12,7 @@ import (
 )
 
 // TestPinKeepsWhatAFileDid: with the drop-in, a file does what it did with the
-// earlier defaults, whatever part of them it says.
+// earlier defaults, however much of them it says.
 func TestPinKeepsWhatAFileDid(t *testing.T) {
 	defaults, err := os.ReadFile("../../units/package/defaults-0.0.toml")
 	if err != nil {
@@ -28,14 +28,14 @@ func TestPinKeepsWhatAFileDid(t *testing.T) {
 		"a score, a door": "[detect]\nscore = \"dark\"\n[door]\nraw = \"drop\"\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			// As it was: the file over the earlier defaults, over the rest of today's.
+			// As before: the file over the earlier defaults, over the rest of today's.
 			old, faults := parse("defaults", defaults)
 			mine, more := parse("mine", []byte(text))
 			if len(faults)+len(more) > 0 {
 				t.Fatal(faults, more)
 			}
 			if preset, _ := mine.values["udp"].(map[string]any); preset["preset"] != nil {
-				delete(old.values, "udp") // it takes the place of the lists
+				delete(old.values, "udp") // the preset has the lists
 			}
 			old.lay(mine)
 			want, err := fromDocument(old)
@@ -77,13 +77,14 @@ func TestPinKeepsWhatAFileDid(t *testing.T) {
 	}
 }
 
-// TestPinOfAll: who has said everything keeps nothing.
+// TestPinOfAll: a file that says everything needs no drop-in.
 func TestPinOfAll(t *testing.T) {
 	path, err := filepath.Abs("../../examples/picket.toml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kept, err := Pin(path, "defaults", []byte("[tcp]\nadvanced = \"1-1023\"\n")); kept != "" || err != nil {
+	if kept, err := Pin(path, "defaults", []byte("[tcp]\nadvanced = \"1-1023\"\n")); kept != "" ||
+		err != nil {
 		t.Errorf("%q, %v", kept, err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"picket/nflog"
 )
 
-// read changes c by what a document says.
+// read changes c by a document.
 func (c *Config) read(d *document) Faults {
 	top := d.top()
 	top.boolean("dry_run", &c.DryRun)
@@ -44,13 +44,13 @@ func (c *Config) read(d *document) Faults {
 }
 
 func (n *NFLOG) read(s *section) {
-	// Group 0 is where the kernel's own logging goes.
+	// Group 0 gets the kernel's own logging.
 	number(s, "group", &n.Group, 1, 65535)
 	if n.Group == nflog.ClaimGroup {
 		s.fault("group", fmt.Sprintf("is %d, by which picket sees that it is alone: want another", n.Group))
 	}
-	// An IPv4 and a TCP header without options are 40 bytes; more than 2 kB of
-	// a packet tell nothing about a probe.
+	// An IPv4 and a TCP header without options are 40 bytes; more than 2 kB of a
+	// packet say nothing more about a probe.
 	number(s, "snaplen", &n.Snaplen, 64, 2048)
 	s.end()
 }
@@ -62,7 +62,7 @@ func (d *Detect) read(s *section) {
 	number(s, "slow", &d.Slow, 5, engine.MaxSlow)
 	s.duration("slow_window", &d.SlowWindow, "1h", "60d")
 	number(s, "tool_trigger", &d.Tool, 3, engine.MaxTrigger)
-	// Ten a second are an ordinary day of a busy network.
+	// Ten sources a second are an ordinary day on a busy network.
 	number(s, "flood", &d.Flood, 100, 1<<20)
 	choice(s, "score", &d.Score, engine.Log, engine.Dark)
 	choice(s, "decoys", &d.Decoys, engine.Log, engine.Block)
@@ -82,8 +82,7 @@ func (p *Protocol) read(s *section, lowest, highest uint16) {
 	s.end()
 }
 
-// longestInterface is the longest name of an interface (IFNAMSIZ of linux/if.h, with
-// the byte that ends it).
+// longestInterface is IFNAMSIZ of linux/if.h without the byte that ends a name.
 const longestInterface = 15
 
 func (i *Ignore) read(s *section) {
@@ -95,7 +94,8 @@ func (i *Ignore) read(s *section) {
 	links := []string{}
 	if s.items("interfaces", func(text string) string {
 		if len(text) == 0 || len(text) > longestInterface {
-			return fmt.Sprintf("%q is no name of an interface: want 1 to %d characters", text, longestInterface)
+			return fmt.Sprintf("%q is no name of an interface: want 1 to %d characters", text,
+				longestInterface)
 		}
 		links = append(links, text)
 		return ""
@@ -109,11 +109,10 @@ func (i *Ignore) read(s *section) {
 	s.end()
 }
 
-// list reads one of the files of a list, whose name goes before whatever is
-// wrong with it. Of a file with a bad line none counts: a list cut short would
-// block a friend. One that is not there may be of another host, so the
-// configuration is fit for replay; if the list is needed, it is not fit to run
-// with, see Runnable.
+// list reads one file of a list; faults begin with name. A bad line discards the
+// whole file: half a list would block a friend. A missing file is a warning, as
+// the configuration may be another host's; if the list is needed, nothing runs
+// without it (see Runnable).
 func (s *section) list(name string, n int, file string, needed bool) []netip.Prefix {
 	if name != "" {
 		name = "list " + name + ": "
@@ -134,32 +133,35 @@ func (s *section) list(name string, n int, file string, needed bool) []netip.Pre
 	return list
 }
 
-// weigh faults what is right key by key and makes no sense as a whole.
+// weigh faults keys that are right one by one and make no sense together.
 func (c *Config) weigh(top *section) {
 	watched := 0
 	for name, p := range map[string]*Protocol{"tcp": &c.TCP, "udp": &c.UDP, "ip": &c.IP} {
 		left := subtract(p.ports(probe.Advanced), p.Exclude)
 		if len(p.ports(probe.Advanced)) > 0 && len(left) == 0 {
-			top.fault(name+".exclude", fmt.Sprintf("leaves nothing of %s.advanced, %q, to watch: take less out, or \"advanced\" out of %s.modes", name, p.Advanced, name))
+			top.fault(name+".exclude", fmt.Sprintf("leaves nothing of %s.advanced, %q, to watch: take less "+
+				"out, or \"advanced\" out of %s.modes", name, p.Advanced, name))
 		}
 		watched += len(p.ports(probe.Classic)) + len(p.ports(probe.Stealth)) + len(left)
 	}
 	if watched == 0 {
-		top.d.unfit = append(top.d.unfit, top.about("tcp.modes", "and those of [udp] and [ip] watch nothing: want a mode with ports in one of them; to block nobody set dry_run = true"))
+		top.d.unfit = append(top.d.unfit, top.about("tcp.modes",
+			"and those of [udp] and [ip] watch nothing: want a mode with ports in one of them; to block "+
+				"nobody set dry_run = true"))
 	}
 }
 
 func (b *Block) read(s *section) {
 	if s.values["for"] != nil || s.values["unproven_for"] != nil || s.values["unproven_rate"] != nil {
-		// Who says how long those are blocked who have not proven themselves, or how
-		// many, has said so of blocks: there was nothing else once.
+		// A file that says how long or how many unproven sources are blocked means
+		// blocks: dark and fence are younger than these keys.
 		b.Style = engine.BlockOnly
 	}
 	choice(s, "style", &b.Style, engine.Graded, engine.BlockOnly)
 	s.durations("for", &b.For)
 	if s.values["for"] != nil && s.values["unproven_for"] == nil {
-		// Who says how long a block is means every block: the default's shorter
-		// ones were made for the default.
+		// A file that sets the length of a block means every block: the shorter
+		// unproven_for belongs to the default's own lengths.
 		b.UnprovenFor = Durations{time.Hour}
 	}
 	s.durations("unproven_for", &b.UnprovenFor)

@@ -16,14 +16,14 @@ import (
 	"picket/internal/probe"
 )
 
-// A section hands out the values of one table and remembers which keys it was
-// asked for; end faults the others.
+// A section hands out the values of one table and remembers each key; end faults
+// the rest.
 type section struct {
 	d      *document
 	name   string
 	values map[string]any
 	known  []string
-	at     string // where its lines are noted, if not by its name
+	at     string // the name of its places, if not its own
 }
 
 func (s *section) path(key string) string { return join(s.name, key) }
@@ -42,7 +42,7 @@ func (s *section) about(key, problem string) Fault {
 	return s.d.fault(s.path(key), at, problem)
 }
 
-// The same of an item of a list.
+// For an item of a list:
 
 func (s *section) faultItem(key string, n int, problem string) {
 	s.d.faults = append(s.d.faults, s.aboutItem(key, n, problem))
@@ -58,7 +58,7 @@ func (s *section) aboutItem(key string, n int, problem string) Fault {
 	return f
 }
 
-// get returns the value of a key, if it is there and of type T.
+// get returns the value of a key, if present and of type T.
 func get[T any](s *section, key, want string) (value T, ok bool) {
 	s.known = append(s.known, key)
 	v, there := s.values[key]
@@ -135,14 +135,14 @@ func number[T int | uint16 | uint32](s *section, key string, to *T, lowest, high
 	}
 }
 
-// choice reads a word, and returns as what it stands for one of from.
+// choice reads a word and stores the value of that name.
 func choice[T fmt.Stringer](s *section, key string, to *T, from ...T) {
 	if i, ok := s.oneOf(key, names(from)); ok {
 		*to = from[i]
 	}
 }
 
-// oneOf reads one of some words, and returns which it is.
+// oneOf reads one of some words and returns its index.
 func (s *section) oneOf(key string, from []string) (i int, ok bool) {
 	v, ok := get[string](s, key, quoted(from))
 	if !ok {
@@ -163,8 +163,8 @@ func names[T fmt.Stringer](values []T) (out []string) {
 
 func quoted(words []string) string { return `"` + strings.Join(words, `" or "`) + `"` }
 
-// items reads a list of texts, and has each looked at, which returns what is
-// wrong with it, or "". It reports whether the list is there and right.
+// items reads a list of texts and hands each to look, whose result is a fault or
+// "". It reports whether the list is present and right.
 func (s *section) items(key string, look func(text string) (problem string)) bool {
 	list, ok := get[[]any](s, key, `a list of texts, ["...", "..."]`)
 	for i, v := range list {
@@ -204,8 +204,8 @@ func (s *section) modes(key string, to *Modes) {
 	}
 }
 
-// prefixes reads what a file of addresses may hold too, by the same rules. The
-// right ones count beside a wrong one: the whole is refused anyway.
+// prefixes reads addresses by the rules of an address file. The right entries
+// count beside a wrong one: the configuration is refused anyway.
 func (s *section) prefixes(key string, to *[]netip.Prefix) {
 	out := []netip.Prefix{}
 	s.items(key, func(text string) string {
@@ -243,8 +243,8 @@ func (s *section) duration(key string, to *Duration, lowest, highest string) {
 	}
 }
 
-// durations reads lengths that do not fall: who comes back does not come off
-// better.
+// durations reads lengths that do not fall: a source that comes back must not
+// fare better.
 func (s *section) durations(key string, to *Durations) {
 	var out Durations
 	if !s.items(key, func(text string) string {
@@ -254,7 +254,8 @@ func (s *section) durations(key string, to *Durations) {
 		}
 		out = append(out, time.Duration(d))
 		if n := len(out); n > 1 && out[n-1] < out[n-2] {
-			return fmt.Sprintf("%q comes after %q, and is shorter: want lengths that grow, for those who come back", text, Duration(out[n-2]))
+			return fmt.Sprintf("%q comes after %q, and is shorter: want lengths that grow, for those who "+
+				"come back", text, Duration(out[n-2]))
 		}
 		return ""
 	}) {
@@ -280,7 +281,7 @@ func (s *section) ports(key string, to *Ports, lowest, highest uint16) {
 	*to = p
 }
 
-// trigger reads one number for every mode, or a table by mode.
+// trigger reads one number for all modes, or a table by mode.
 func (s *section) trigger(key string, to *Triggers) {
 	const want = "a whole number, or a table { classic = 0, stealth = 0, advanced = 3 }"
 	switch v := s.values[key].(type) {
@@ -304,7 +305,7 @@ func (s *section) trigger(key string, to *Triggers) {
 	}
 }
 
-// end faults the keys that nobody asked for.
+// end faults the unread keys.
 func (s *section) end() {
 	for _, key := range slices.Sorted(maps.Keys(s.values)) {
 		if slices.Contains(s.known, key) {
@@ -314,7 +315,7 @@ func (s *section) end() {
 	}
 }
 
-// meant says what an unknown key may have been meant to be.
+// meant returns a suggestion for an unknown key.
 func (s *section) meant(key string) string {
 	if near := Nearest(key, s.known); near != "" {
 		return fmt.Sprintf(": did you mean %q?", s.path(near))

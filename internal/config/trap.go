@@ -2,7 +2,7 @@
 
 package config
 
-// Trap is the section of that name: how connections to classic ports are answered.
+// Trap is section [trap]: how connections to classic ports are answered.
 type Trap struct {
 	Port        uint16   `json:"port"` // 0 for any free one
 	Banner      string   `json:"banner"`

@@ -15,7 +15,7 @@ import (
 	"picket/nft"
 )
 
-// A Duration is written as in "90s", "10m", "1h30m", "1d", "1w" or "forever".
+// A Duration is written "90s", "10m", "1h30m", "1d", "1w" or "forever".
 type Duration time.Duration
 
 // units are those of time.ParseDuration and two longer ones.
@@ -24,8 +24,8 @@ var units = [...]struct {
 	length time.Duration
 }{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}}
 
-// ParseDuration reads a duration; it must be positive, and its weeks and days
-// less than 65,536 each.
+// ParseDuration reads a positive duration with fewer than 65,536 weeks and fewer
+// than 65,536 days.
 func ParseDuration(s string) (Duration, error) {
 	var total time.Duration
 	rest := s
@@ -49,7 +49,7 @@ func ParseDuration(s string) (Duration, error) {
 	if rest != "" {
 		d, err := time.ParseDuration(rest)
 		if err != nil {
-			// The same with another number is one: then the number is the fault.
+			// The unit is right, so the number is the fault.
 			if unit := strings.TrimLeft(rest, "0123456789"); unit != rest {
 				if _, other := time.ParseDuration("1" + unit); other == nil {
 					return 0, tooLong(s)
@@ -69,24 +69,25 @@ func ParseDuration(s string) (Duration, error) {
 }
 
 func durationFault(s string) error {
-	return fmt.Errorf("%q is no duration: want a number and a unit, \"90s\", \"10m\", \"1h\", \"1d\" or \"1w\"", s)
+	return fmt.Errorf("%q is no duration: want a number and a unit, \"90s\", \"10m\", \"1h\", \"1d\" or "+
+		"\"1w\"", s)
 }
 
-// Forever is the longest duration, written "forever". The kernel's sets want a
-// time for each block.
+// Forever is the longest duration, written "forever". A block in the kernel's
+// sets needs an end.
 const Forever = Duration(longest)
 
 const forever = "forever"
 
-// longest keeps the end of a block that begins now far from the year 2262, in which
-// the nanoseconds since the epoch no longer fit into 63 bits.
+// longest keeps the end of a block far from the year 2262, the last of a 63-bit
+// count of nanoseconds.
 const longest = 36500 * 24 * time.Hour
 
 func tooLong(s string) error {
 	return fmt.Errorf("%q is too long: want at most 36500d, a hundred years", s)
 }
 
-// String writes the duration with the largest units that it has whole: "1d", "1h30m".
+// String writes the duration in the largest units without a fraction: "1d", "1h30m".
 func (d Duration) String() string {
 	if d == Forever {
 		return forever
@@ -112,13 +113,13 @@ func (d Duration) String() string {
 	return b.String() + s
 }
 
-// MarshalJSON writes the duration as the configuration spells it.
+// MarshalJSON writes the duration as in a configuration.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
 // Durations are the lengths of first, second and further blocks.
 type Durations []time.Duration
 
-// MarshalJSON writes the durations as the configuration spells them.
+// MarshalJSON writes the durations as in a configuration.
 func (ds Durations) MarshalJSON() ([]byte, error) {
 	texts := make([]Duration, len(ds))
 	for i, d := range ds {
@@ -130,8 +131,8 @@ func (ds Durations) MarshalJSON() ([]byte, error) {
 // Ports are ports, or IP protocol numbers, written "1,11,20-25".
 type Ports []nft.Range
 
-// ParsePorts reads a list; lowest and highest bound what may stand in it. All
-// that is wrong with the list is in the error.
+// ParsePorts reads a list of numbers from lowest to highest. The error names
+// everything that is wrong with it.
 func ParsePorts(s string, lowest, highest uint16) (Ports, error) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil
@@ -165,9 +166,8 @@ func ParsePorts(s string, lowest, highest uint16) (Ports, error) {
 	return Ports(nft.Merge(out)), nil
 }
 
-// service returns the port of a service by its name, as /etc/services has it, 0
-// for what is none. A name is not taken for its port: another host may have
-// another one for it.
+// service returns the port of a service in /etc/services, or 0. The name is not
+// accepted in its place: another host may map it to another port.
 func service(name string) int {
 	for _, protocol := range []string{"tcp", "udp"} {
 		if n, err := net.LookupPort(protocol, name); err == nil && strings.Trim(name, "0123456789") != "" {
@@ -182,7 +182,7 @@ func port(s string, lowest, highest uint16) (uint16, bool) {
 	return uint16(n), err == nil && uint16(n) >= lowest && uint16(n) <= highest
 }
 
-// String writes the list as [ParsePorts] reads it.
+// String writes the list for [ParsePorts].
 func (p Ports) String() string {
 	var b strings.Builder
 	for i, r := range p {
@@ -197,7 +197,7 @@ func (p Ports) String() string {
 	return b.String()
 }
 
-// MarshalJSON writes the list as the configuration spells it.
+// MarshalJSON writes the list as in a configuration.
 func (p Ports) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
 
 // contains reports whether n is in one of rs.
@@ -205,7 +205,7 @@ func contains(rs []nft.Range, n uint16) bool {
 	return slices.ContainsFunc(rs, func(r nft.Range) bool { return r.From <= n && n <= r.To })
 }
 
-// subtract returns what of a is not in b.
+// subtract returns a without b.
 func subtract(a, b []nft.Range) (out []nft.Range) {
 	b = nft.Merge(b)
 	for _, r := range nft.Merge(a) {

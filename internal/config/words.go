@@ -10,7 +10,7 @@ import (
 	"picket/internal/probe"
 )
 
-// allModes are the modes in the order in which messages name them.
+// allModes are the modes in the order of messages.
 var allModes = []probe.Mode{probe.Classic, probe.Stealth, probe.Advanced}
 
 // Modes is a set of the engine's modes. The zero Modes is empty.
@@ -25,7 +25,7 @@ func (s Modes) With(m probe.Mode) Modes { return s | 1<<m }
 // Without returns the set without a mode.
 func (s Modes) Without(m probe.Mode) Modes { return s &^ (1 << m) }
 
-// Names lists the modes, in the order of the alphabet.
+// Names lists the modes in alphabetical order.
 func (s Modes) Names() []string {
 	names := []string{}
 	for _, m := range allModes {
@@ -52,7 +52,7 @@ func (t Triggers) MarshalJSON() ([]byte, error) {
 	return json.Marshal(named)
 }
 
-// When says whether a command comes before or after the block.
+// When says whether a command runs before or after the block.
 type When bool
 
 // The values of When.
@@ -61,7 +61,7 @@ const (
 	Before When = true
 )
 
-// String returns the word of run.when.
+// String returns the word for run.when.
 func (w When) String() string {
 	if w == Before {
 		return "before"
@@ -72,7 +72,7 @@ func (w When) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (w When) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
 
-// A Policy is what is done about known sources.
+// A Policy is the answer to a known source.
 type Policy engine.Action
 
 // The policies.
@@ -83,7 +83,7 @@ const (
 	PolicyDrop   = PolicyBlock + 1 // in the kernel, before anything is judged
 )
 
-// String returns the word of known.policy.
+// String returns the word for known.policy.
 func (p Policy) String() string {
 	switch p {
 	case PolicyIgnore:
