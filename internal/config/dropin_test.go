@@ -147,7 +147,8 @@ func TestSense(t *testing.T) {
 			t.Errorf("%q\ngot  %v\nwant %s", text, err, want)
 		}
 	}
-	if _, err := Parse("p.toml", []byte("# PortSentry\nTCP_PORTS=\"1\"\nIGNORE_FILE=/etc/x\n")); !strings.Contains(err.Error(), `"picket import p.toml"`) {
+	_, err := Parse("p.toml", []byte("# PortSentry\nTCP_PORTS=\"1\"\nIGNORE_FILE=/etc/x\n"))
+	if !strings.Contains(err.Error(), `"picket import p.toml"`) {
 		t.Errorf("broken syntax of PortSentry's: %v", err)
 	}
 	if c, err := Parse("p.toml", []byte("\ufeffdry_run = true\n")); err != nil || !c.DryRun {

@@ -112,7 +112,8 @@ policy = "log"
 		"known = 3":             "p.toml:1: known: is a whole number: want tables, [[known]]",
 		"[known]\nname = \"a\"": "p.toml:1: known: is a table: want tables, [[known]]",
 		"known = [3]":           "p.toml:1: known: holds a whole number: want tables, [[known]]",
-		"known = [ { name = \"a\", addresses = [\"192.0.2.1\"],\n policy = 3 } ]": "p.toml:2: known.policy: is a whole number",
+		"known = [ { name = \"a\", addresses = [\"192.0.2.1\"],\n policy = 3 } ]": "p.toml:2: " +
+			"known.policy: is a whole number",
 		strings.Repeat("[[known]]\nname = \"a\"\npolicy = \"log\"\naddresses = [\"192.0.2.1\"]\n",
 			65): "p.toml:1: known: there are 65 lists: want at most 64",
 	} {

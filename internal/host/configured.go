@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// A source is a kind of file that names whom the host asks, and the words that
-// stand before addresses in it.
+// A source is a kind of file with addresses of the host's servers, and the words
+// before them.
 type source struct {
 	files string // a pattern, see filepath.Match
 	words []string
@@ -26,10 +26,9 @@ const (
 	timeServer = "time server"
 )
 
-// sources are the files of the resolvers and time servers that Linux hosts run.
-// Where resolv.conf names the host itself, the forwarder's own file has who is
-// really asked. Servers that stand there by name are left out: whose address that
-// is, is not known here.
+// sources are the files of the resolvers and time servers on Linux hosts. Where
+// resolv.conf names the host itself, the forwarder's own file has its servers. A
+// server's name is skipped: its address is not known here.
 var sources = []source{
 	{"/etc/resolv.conf", resolvConf, resolver},                        // resolv.conf(5)
 	{"/run/systemd/resolve/resolv.conf", resolvConf, resolver},        // systemd-resolved.service(8)
@@ -70,14 +69,14 @@ var (
 	ntpConf       = []string{"server", "servers", "pool", "peer"}
 )
 
-// Bounds of what is read: files of a pattern, bytes of a file, addresses in all.
+// Bounds: files of a pattern, bytes of a file, addresses in all.
 const (
 	mostFiles      = 64
 	mostBytes      = 64 << 10
 	mostConfigured = 256
 )
 
-// configured returns whom the files name, each once.
+// configured returns the addresses in the files, each once.
 func configured(list []source) (out []Friend) {
 	seen := make(map[netip.Addr]bool)
 	for _, s := range list {
@@ -98,8 +97,7 @@ func matching(pattern string) []string {
 	return list[:min(len(list), mostFiles)]
 }
 
-// readSome returns the beginning of a file: nothing of one that is not there,
-// or that is none.
+// readSome returns the beginning of a regular file, or nothing.
 func readSome(path string) []byte {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -113,8 +111,8 @@ func readSome(path string) []byte {
 	return b
 }
 
-// named returns the addresses that stand behind one of the words, on its line or,
-// where a brace opens there, up to where that closes.
+// named returns the addresses behind one of the words: on its line or, behind an
+// opening brace, up to the closing one.
 func named(conf []byte, words []string) (out []netip.Addr) {
 	open := false
 	for s := bufio.NewScanner(bytes.NewReader(conf)); s.Scan(); {
@@ -142,12 +140,12 @@ func named(conf []byte, words []string) (out []netip.Addr) {
 	return out
 }
 
-// braces has braces stand alone.
+// braces sets spaces around braces.
 var braces = strings.NewReplacer("{", " { ", "}", " } ")
 
-// server reads an address as the files write it: with a port (":53", "#53",
-// "@853"), a name for TLS ("#name") or a link ("%eth0"), and behind the domains
-// that it is asked about ("/example.org/192.0.2.53").
+// server reads an address with its decoration: a port (":53", "#53", "@853"), a
+// name for TLS ("#name"), a link ("%eth0"), or the domains before it
+// ("/example.org/192.0.2.53").
 func server(s string) netip.Addr {
 	s = s[strings.LastIndexByte(s, '/')+1:]
 	if i := strings.IndexAny(s, "#@%"); i >= 0 {

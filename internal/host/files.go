@@ -12,15 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poll is how often the files are looked at where the kernel does not tell of
-// changes.
+// poll is the interval of looks at the files where the kernel gives no notice.
 const poll = 5 * time.Second
 
-// changesOf are the changes of a directory that may be ones of what its files say.
+// changesOf are the changes of a directory that may change its files.
 const changesOf = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO |
 	unix.IN_CLOSE_WRITE
 
-// watchFiles says when one of the files has changed, until ctx ends.
+// watchFiles reports changes of the files until ctx ends.
 func watchFiles(ctx context.Context, list []source, news chan<- struct{}) {
 	changes := make(chan struct{}, 1)
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
@@ -41,7 +40,7 @@ func watchFiles(ctx context.Context, list []source, news chan<- struct{}) {
 	last := stamps(list)
 	for {
 		var tick <-chan time.Time
-		if err != nil { // no instance is left for us: fs.inotify.max_user_instances
+		if err != nil { // fs.inotify.max_user_instances is used up
 			tick = time.After(poll)
 		}
 		select {
@@ -50,7 +49,7 @@ func watchFiles(ctx context.Context, list []source, news chan<- struct{}) {
 		case <-tick:
 		case <-changes:
 			time.Sleep(settle)
-			watchPlaces(fd, list) // what was made meanwhile
+			watchPlaces(fd, list) // directories made meanwhile
 		}
 		if now := stamps(list); !maps.Equal(now, last) {
 			last = now
@@ -59,9 +58,9 @@ func watchFiles(ctx context.Context, list []source, news chan<- struct{}) {
 	}
 }
 
-// watchPlaces has the kernel tell of changes in the directories of the files and,
-// of one that does not exist yet, in the nearest that does. resolv.conf itself is
-// watched too: it is often somewhere else, by a link or a mount.
+// watchPlaces watches the directories of the files and, for a missing one, the
+// nearest that exists. resolv.conf itself is watched too: it is often a link or a
+// mount.
 func watchPlaces(fd int, list []source) {
 	if fd < 0 {
 		return
@@ -71,7 +70,7 @@ func watchPlaces(fd int, list []source) {
 		for {
 			_, err := unix.InotifyAddWatch(fd, place, changesOf|unix.IN_ONLYDIR)
 			if err == nil || len(place) <= len("/etc") {
-				break // what cannot be watched is as if it were not there
+				break // a directory that cannot be watched counts as missing
 			}
 			place = filepath.Dir(place)
 		}
@@ -79,7 +78,7 @@ func watchPlaces(fd int, list []source) {
 	_, _ = unix.InotifyAddWatch(fd, "/etc/resolv.conf", unix.IN_CLOSE_WRITE)
 }
 
-// A stamp changes when a file does.
+// A stamp changes with a file.
 type stamp struct {
 	at   time.Time
 	size int64

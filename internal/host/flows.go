@@ -11,10 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Flows returns the addresses at both ends of what connection tracking knows to be
-// a flow that lives: a TCP connection that is open, or a UDP exchange of more than
-// two seconds; delivered to this host or forwarded. Those to the local port except
-// are none, a trap's.
+// Flows returns the addresses at both ends of each living flow of connection
+// tracking, delivered or forwarded: an open TCP connection, or a UDP exchange of
+// more than two seconds. Flows to the local port except, a trap's, do not count.
 //
 // It reads the whole table, in the calling thread's network namespace, and needs
 // CAP_NET_ADMIN.
@@ -25,8 +24,9 @@ func Flows(except uint16) (map[netip.Addr]bool, error) {
 	}
 	defer c.Close()
 	msgs, err := c.Execute(netlink.Message{
-		Header: netlink.Header{Type: unix.NFNL_SUBSYS_CTNETLINK<<8 | ctGet, Flags: netlink.Request | netlink.Dump},
-		Data:   []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0},
+		Header: netlink.Header{Type: unix.NFNL_SUBSYS_CTNETLINK<<8 | ctGet,
+			Flags: netlink.Request | netlink.Dump},
+		Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read connection tracking: %w", err)
@@ -59,11 +59,11 @@ const (
 	protoInfoTCPState = 1
 )
 
-// A flow is one entry, as far as it matters here.
+// A flow is the needed part of one entry.
 type flow struct {
 	from, to netip.Addr // of its first packet
 	protocol uint8
-	answerer uint16 // the port that answers, behind address translation
+	answerer uint16 // the answering port, behind address translation
 	status   uint32
 	state    uint8 // of TCP
 }
@@ -75,7 +75,7 @@ func (f *flow) lives(except uint16) bool {
 	return f.protocol != unix.IPPROTO_TCP || f.state >= ctTCPEstablished && f.state <= ctTCPCloseWait
 }
 
-// readFlow reads the message of an entry.
+// readFlow reads an entry's message.
 func readFlow(b []byte) (f flow, ok bool) {
 	if len(b) < 4 {
 		return f, false
@@ -114,7 +114,7 @@ func readFlow(b []byte) (f flow, ok bool) {
 	return f, ad.Err() == nil && f.from.IsValid() && f.to.IsValid()
 }
 
-// tuple reads the addresses of the first direction, and the answering port of the other.
+// tuple reads the addresses of the first direction, or the answering port of the other.
 func tuple(ad *netlink.AttributeDecoder, f *flow, first bool) error {
 	for ad.Next() {
 		switch ad.Type() {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// entry is a message of conntrack's, as the kernel writes one.
+// entry is a message of conntrack's, in the kernel's form.
 func entry(t testing.TB, protocol uint8, status uint32, state uint8, answerer uint16) []byte {
 	t.Helper()
 	e := netlink.NewAttributeEncoder()
@@ -45,8 +45,8 @@ func entry(t testing.TB, protocol uint8, status uint32, state uint8, answerer ui
 	return append([]byte{unix.AF_INET, 0, 0, 0}, b...)
 }
 
-// A connection that is open lives, and so does a UDP exchange that lasts; one that
-// ends, was never completed, or goes to the trap does not.
+// TestFlowLives: an open connection lives, and so does a UDP exchange that lasts. One
+// that ends, was never completed, or goes to the trap does not.
 func TestFlowLives(t *testing.T) {
 	const seen, assured = 1 << 1, 1 << 2
 	for _, x := range []struct {
@@ -67,11 +67,12 @@ func TestFlowLives(t *testing.T) {
 	} {
 		b := entry(t, x.protocol, x.status, x.state, x.answerer)
 		f, ok := readFlow(b)
-		if !ok || f.from.String() != "203.0.113.9" || f.to.String() != "192.0.2.2" || f.lives(61003) != x.lives {
+		if !ok || f.from.String() != "203.0.113.9" || f.to.String() != "192.0.2.2" ||
+			f.lives(61003) != x.lives {
 			t.Errorf("%s: %+v, %v, lives %v", x.name, f, ok, f.lives(61003))
 		}
 		for n := range b {
-			readFlow(b[:n]) // a cut one must not panic
+			readFlow(b[:n]) // a cut message must not panic
 		}
 	}
 }

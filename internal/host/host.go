@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// Package host finds what must never be blocked because the host itself
-// depends on it: its own addresses, the next hops of its routes, the other
-// ends of its point-to-point links, the resolvers and time servers that its
-// files name.
+// Package host finds the addresses that the host depends on, and that must never
+// be blocked: its own, the next hops of its routes, the other ends of its
+// point-to-point links, the resolvers and time servers in its files.
 //
-// It reads the network namespace it runs in over rtnetlink, and files below /etc
-// and /run; it changes nothing and needs no privilege. Memory does not grow with
-// the number of routes.
+// It reads its network namespace over rtnetlink, and files below /etc and /run.
+// It changes nothing and needs no privilege. Memory does not grow with the number
+// of routes.
 package host
 
 import (
@@ -19,23 +18,23 @@ import (
 	"sync"
 )
 
-// A Friend is a prefix that must not be blocked, and why in words.
+// A Friend is a prefix that must not be blocked, and the reason in words.
 type Friend struct {
 	Prefix netip.Prefix `json:"prefix"`
 	Why    string       `json:"why"`
 }
 
-// Wanted says what to look for.
+// Wanted selects the friends to find.
 type Wanted struct{ Own, Gateways, Resolvers bool }
 
-// A Host finds friends in the network namespace of the threads that call it. The
-// zero value is ready. Its methods may be called at the same time.
+// A Host finds friends in the network namespace of the calling thread. The zero
+// value is ready. Its methods may be called at the same time.
 type Host struct {
 	mu   sync.Mutex
 	hops hops // of the routes; nil: unknown
 }
 
-// Friends returns what is found now. Loopback is always part of it.
+// Friends returns today's friends. Loopback is always one of them.
 func (h *Host) Friends(w Wanted) ([]Friend, error) {
 	out := []Friend{
 		{netip.MustParsePrefix("127.0.0.0/8"), "loopback"},
@@ -68,8 +67,8 @@ func (h *Host) Friends(w Wanted) ([]Friend, error) {
 	return out, nil
 }
 
-// gateways returns the next hops of all routes, in order. They are asked for once:
-// afterwards Watch hears of each new one.
+// gateways returns the next hops of all routes, in order. The kernel is asked once:
+// Watch hears of later ones.
 func (h *Host) gateways() ([]netip.Addr, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -88,12 +87,12 @@ func single(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(a, a.BitLen())
 }
 
-// EphemeralPort returns the first port that the host uses for connections of
-// its own (net.ipv4.ip_local_port_range, which holds for IPv6 too).
+// EphemeralPort returns the first port for connections of the host's own
+// (net.ipv4.ip_local_port_range, for IPv6 too).
 func EphemeralPort() uint16 {
 	var first uint16
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		// Where it does not parse, 0 stands for the engine's default.
+		// 0, without a number there, is the engine's default.
 		_, _ = fmt.Sscan(string(b), &first)
 	}
 	return first

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inNetns runs the rest of the test in a network namespace of its own, which
-// ends with the thread.
+// inNetns runs the rest of the test in a network namespace of its own, until the
+// end of the thread.
 func inNetns(t testing.TB, batch string) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -58,7 +58,7 @@ const addresses4and6 = wire + "addr add 192.0.2.1/24 dev d0\naddr add 192.0.2.2/
 
 // awaitLocal waits until the kernel takes IPv6 addresses for its own: it adds their
 // routes in a work queue, even with nodad (addrconf_dad_begin in
-// net/ipv6/addrconf.c), and who connects before asks the link for them.
+// net/ipv6/addrconf.c), and an earlier connection asks the link for them.
 func awaitLocal(t *testing.T, addresses ...string) {
 	t.Helper()
 	limit := time.Now().Add(5 * time.Second)
@@ -87,7 +87,8 @@ func TestPeers(t *testing.T) {
 		t.Cleanup(func() { l.Close() })
 		return l
 	}
-	four, six, dual, trap := listen("192.0.2.1:0"), listen("[2001:db8::1]:0"), listen("[::]:8080"), listen("127.0.0.1:0")
+	four, six, dual, trap := listen("192.0.2.1:0"), listen("[2001:db8::1]:0"), listen("[::]:8080"),
+		listen("127.0.0.1:0")
 	ask := func(except uint16, want ...string) {
 		t.Helper()
 		got, err := Peers(except)
@@ -121,7 +122,7 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask(port, "192.0.2.1", "192.0.2.2", "2001:db8::1")
-	// What is over is no connection, TIME_WAIT and FIN_WAIT included.
+	// A closed connection is none, TIME_WAIT and FIN_WAIT included.
 	c.Close()
 	s.Close()
 	ask(port, "192.0.2.1", "192.0.2.2", "2001:db8::1")
@@ -185,8 +186,8 @@ func TestOnLink(t *testing.T) {
 	}
 }
 
-// Half a connection is one, seen from either end, and one that no process has
-// any more is none.
+// TestHalfClosedPeers: half a connection counts, from either end, and one without a
+// process does not.
 func TestHalfClosedPeers(t *testing.T) {
 	inNetns(t, addresses4and6)
 	l, err := net.Listen("tcp", "192.0.2.1:0")

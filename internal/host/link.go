@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sizeAddress is that of struct ifaddrmsg (include/uapi/linux/if_addr.h).
+// sizeAddress is the size of struct ifaddrmsg (include/uapi/linux/if_addr.h).
 const sizeAddress = 8
 
-// An ownAddress is an address of the host, with the prefix of its link, and
-// who is at the other end if the link is point-to-point.
+// An ownAddress is an address of the host, with its link's prefix, and the other
+// end of a point-to-point link.
 type ownAddress struct {
 	prefix netip.Prefix
 	peer   netip.Addr
@@ -51,12 +51,11 @@ func ownAddresses() (out []ownAddress, err error) {
 	return out, nil
 }
 
-// OnLink returns the prefixes of the host's links, each once: who has an
-// address of one is a neighbour. They are those of the host's own addresses
-// and, where a host has an address without one (DHCPv6 gives single addresses,
-// RFC 8415, 21.6), those that a router announces as on-link (RFC 4861, 6.3.4),
-// which are routes of the kernel's or of a router advertisement. A route that
-// the operator made says who is behind a link and not who is on it.
+// OnLink returns the prefixes of the host's links, each once: an address of one
+// is a neighbour. They are the prefixes of the host's own addresses and, where an
+// address has none (DHCPv6 gives single addresses, RFC 8415, 21.6), the prefixes
+// that a router announces as on-link (RFC 4861, 6.3.4), by routes of the kernel's
+// or of a router advertisement. An operator's route leads behind a link, not onto it.
 func OnLink() (out []netip.Prefix, err error) {
 	own, err := ownAddresses()
 	if err != nil {
@@ -91,8 +90,8 @@ func OnLink() (out []netip.Prefix, err error) {
 	return out, nil
 }
 
-// linkRoute returns the prefix of a route without a next hop; none for another
-// one and for a default route.
+// linkRoute returns the prefix of a route without a next hop; invalid for any
+// other route and for a default route.
 func linkRoute(body []byte) (p netip.Prefix) {
 	for kind, value := range attributes(body[sizeRoute:]) {
 		switch kind {

@@ -12,17 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datagram is the size of a read: the kernel fills 32 KiB of a dump at most
+// datagram is the size of a read: the kernel fills at most 32 KiB of a dump
 // (net/netlink/af_netlink.c, netlink_dump).
 const datagram = 32 << 10
 
-// dump asks the kernel for all objects that the request selects, and calls each
-// for the type and the body of every answer, which is valid until each returns.
-// The kernel applies the request's own fields as a filter (strict checking,
-// Linux 4.20). The reply is never in memory whole.
+// dump asks the kernel for all objects selected by the request, and calls each
+// with the type and the body of every answer, valid until each returns. The
+// kernel filters by the request's own fields (strict checking, Linux 4.20). The
+// reply is never in memory whole.
 //
-// A dump that changes interrupt has what was there before and after: the
-// notification of the change is the watcher's to read.
+// A change during the dump is no error: before and after are both in it, and the
+// watcher reads the notification.
 func dump(kind uint16, request []byte, each func(kind uint16, body []byte)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -62,8 +62,8 @@ func dump(kind uint16, request []byte, each func(kind uint16, body []byte)) erro
 	}
 }
 
-// messages returns the type and the body of each netlink message of a datagram.
-// A header that does not fit ends it.
+// messages returns the type and the body of each netlink message of a datagram,
+// up to a header that does not fit.
 func messages(b []byte) iter.Seq2[uint16, []byte] {
 	return func(yield func(uint16, []byte) bool) {
 		for len(b) >= unix.SizeofNlMsghdr {
@@ -95,7 +95,7 @@ func attributes(b []byte) iter.Seq2[uint16, []byte] {
 	}
 }
 
-// address reads an address of 4 or 16 bytes, without a zone. What names nobody
+// address reads an address of 4 or 16 bytes, without a zone. An unspecified one
 // is invalid.
 func address(b []byte) netip.Addr {
 	a, ok := netip.AddrFromSlice(b)

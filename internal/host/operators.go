@@ -14,17 +14,17 @@ import (
 	"strings"
 )
 
-// Where the system writes down who is logged in, and sshd its ports.
+// The records of logins, and sshd's configuration.
 const (
 	utmpFile     = "/run/utmp"
 	sessionFiles = "/run/systemd/sessions/*"
 	sshdFile     = "/etc/ssh/sshd_config"
 )
 
-// Operators returns where people are logged in from by the system's own record, in
-// order and each once: utmp(5), and logind's sessions (REMOTE_HOST, of
-// sd-login). A connection alone is none: who tries passwords has that too. Known is
-// false on a system that keeps no such record.
+// Operators returns the addresses of logged-in people by the system's own record,
+// in order and each once: utmp(5), and logind's sessions (REMOTE_HOST, of
+// sd-login). A connection alone does not count: a guesser of passwords has one too.
+// Known is false on a system without such a record.
 func Operators() (from []netip.Addr, known bool) {
 	if b, err := os.ReadFile(utmpFile); err == nil {
 		known, from = true, append(from, utmp(b)...)
@@ -45,7 +45,7 @@ func Operators() (from []netip.Addr, known bool) {
 	return slices.Compact(from), known
 }
 
-// Sizes and places in a record of utmp(5), struct utmp of glibc on Linux.
+// Sizes and offsets in a record of utmp(5), struct utmp of glibc on Linux.
 const (
 	utmpSize    = 384
 	utmpAddress = 348 // ut_addr_v6
@@ -66,7 +66,7 @@ func utmp(b []byte) (from []netip.Addr) {
 	return from
 }
 
-// session reads where a session of logind comes from, if it is open.
+// session reads the remote address of an open logind session.
 func session(b []byte) (a netip.Addr, ok bool) {
 	active := true
 	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
@@ -84,7 +84,7 @@ func session(b []byte) (a netip.Addr, ok bool) {
 	return a, ok && active
 }
 
-// LoginPorts returns where sshd listens by its configuration, by default 22.
+// LoginPorts returns sshd's ports by its configuration, by default 22.
 func LoginPorts() []uint16 {
 	b, _ := os.ReadFile(sshdFile) // without one the default holds
 	return sshdPorts(b)
@@ -96,7 +96,8 @@ func sshdPorts(b []byte) (ports []uint16) {
 		if len(f) < 2 || !strings.EqualFold(f[0], "Port") {
 			continue
 		}
-		if n, err := strconv.ParseUint(f[1], 10, 16); err == nil && n > 0 && !slices.Contains(ports, uint16(n)) {
+		if n, err := strconv.ParseUint(f[1], 10, 16); err == nil && n > 0 &&
+			!slices.Contains(ports, uint16(n)) {
 			ports = append(ports, uint16(n))
 		}
 	}

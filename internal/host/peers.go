@@ -14,14 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Peers returns the addresses that have a TCP connection with this host, also
-// one that is half closed, in order and each once, those of connections to the
-// local port except left out: a trap's are no sign of friendship. Loopback is
-// none either.
+// Peers returns the addresses with a TCP connection to this host, half-closed ones
+// included, in order and each once. Connections to the local port except do not
+// count: a trap's are no sign of friendship. Neither does loopback.
 //
-// The kernel picks the connections (include/uapi/linux/inet_diag.h,
-// idiag_states), so that TIME_WAIT and the like cost nothing. It reads the
-// calling thread's network namespace.
+// The kernel selects the connections (include/uapi/linux/inet_diag.h,
+// idiag_states): TIME_WAIT and the like cost nothing. It reads the calling
+// thread's network namespace.
 func Peers(except uint16) ([]netip.Addr, error) {
 	var out []netip.Addr
 	var last netip.Addr
@@ -35,10 +34,11 @@ func Peers(except uint16) ([]netip.Addr, error) {
 			}
 			return true
 		})
-		// A dump during which the table changed has who was connected before and
-		// after; who came meanwhile is for the next time.
+		// A dump during a change has the peers of before and after; the next one has
+		// the rest.
 		if errors.Is(err, unix.ENOENT) {
-			return nil, fmt.Errorf("list TCP connections: %w: the kernel has no tcp_diag; try \"modprobe tcp_diag\", or set ignore.connected = false", err)
+			return nil, fmt.Errorf("list TCP connections: %w: the kernel has no tcp_diag; "+
+				"try \"modprobe tcp_diag\", or set ignore.connected = false", err)
 		}
 		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return nil, fmt.Errorf("list TCP connections: %w", err)
@@ -50,8 +50,8 @@ func Peers(except uint16) ([]netip.Addr, error) {
 	return unique(out), nil
 }
 
-// enough is how many addresses may be there before doubles are looked for
-// between the families.
+// enough is the number of addresses from which doubles between the families are
+// removed.
 const enough = 1 << 16
 
 func unique(list []netip.Addr) []netip.Addr {
@@ -59,7 +59,7 @@ func unique(list []netip.Addr) []netip.Addr {
 	return slices.Compact(list)
 }
 
-// Sizes and places in the kernel's structures (include/uapi/linux/inet_diag.h).
+// Sizes and offsets in the kernel's structures (include/uapi/linux/inet_diag.h).
 const (
 	sizeRequest = 56 // struct inet_diag_req_v2
 	sizeMessage = 72 // struct inet_diag_msg
@@ -76,11 +76,12 @@ const (
 	tcpCloseWait   = 8
 )
 
-// alive returns a request for the TCP connections of a family that live.
+// alive returns a request for the living TCP connections of a family.
 func alive(family uint8) []byte {
 	b := make([]byte, sizeRequest)
 	b[0], b[1] = family, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(b[atStates:], 1<<tcpEstablished|1<<tcpFinWait1|1<<tcpFinWait2|1<<tcpCloseWait)
+	binary.NativeEndian.PutUint32(b[atStates:],
+		1<<tcpEstablished|1<<tcpFinWait1|1<<tcpFinWait2|1<<tcpCloseWait)
 	return b
 }
 
@@ -92,8 +93,9 @@ func peer(msg []byte, except uint16) (a netip.Addr, ok bool) {
 	if port := binary.BigEndian.Uint16(msg[atLocalPort:]); except != 0 && port == except {
 		return a, false
 	}
-	if state := msg[atState]; (state == tcpFinWait1 || state == tcpFinWait2) && binary.NativeEndian.Uint32(msg[atInode:]) == 0 {
-		return a, false // closed, and not only for writing
+	if state := msg[atState]; (state == tcpFinWait1 || state == tcpFinWait2) &&
+		binary.NativeEndian.Uint32(msg[atInode:]) == 0 {
+		return a, false // closed in both directions
 	}
 	switch msg[0] {
 	case unix.AF_INET:

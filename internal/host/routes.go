@@ -10,14 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hops is the set of the addresses that the host hands packets to: the next hops of
-// its routes.
+// hops is a set of next hops: addresses that the host hands packets to.
 type hops map[netip.Addr]struct{}
 
 // mostHops bounds the set. The largest exchange has some 1,100 members.
 const mostHops = 4096
 
-// add reports whether a is new and is in the set now.
+// add reports whether a is new, and in the set now.
 func (h hops) add(a netip.Addr) bool {
 	if _, known := h[a]; known || !a.IsValid() || len(h) >= mostHops {
 		return false
@@ -27,8 +26,8 @@ func (h hops) add(a netip.Addr) bool {
 }
 
 // nextHops asks the kernel for the next hops of every unicast route of every
-// table, and of every nexthop object (ip-nexthop(8)): routes of such an object
-// bear its number alone. What is local or discarded the kernel leaves out.
+// table, and of every nexthop object (ip-nexthop(8)): a route by an object has only
+// its number. The kernel leaves out local and discarding routes.
 func nextHops() (hops, error) {
 	h := make(hops)
 	each := func(kind uint16, body []byte) { h.read(kind, body) }
@@ -37,7 +36,7 @@ func nextHops() (hops, error) {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
 	}
-	// A kernel before 5.3 has no nexthop objects and no answer.
+	// A kernel before 5.3 has no nexthop objects and gives no answer.
 	_ = dump(unix.RTM_GETNEXTHOP, make([]byte, sizeNexthop), each)
 	return h, nil
 }
@@ -49,11 +48,11 @@ const (
 
 	routeNexthop   = 30 // RTA_NH_ID
 	nexthopGateway = 6  // NHA_GATEWAY
-	nexthopFDB     = 11 // NHA_FDB: of a bridge, and nobody that packets are routed to
+	nexthopFDB     = 11 // NHA_FDB: of a bridge, no next hop
 )
 
-// routeFilter returns a request for the unicast routes of a family, and of one
-// table and of one protocol if these are not 0.
+// routeFilter returns a request for the unicast routes of a family; of one table
+// and of one protocol if these are not 0.
 func routeFilter(family, table, protocol uint8) []byte {
 	b := make([]byte, sizeRoute)
 	b[0], b[4], b[5], b[7] = family, table, protocol, unix.RTN_UNICAST
@@ -80,8 +79,8 @@ func (h hops) read(kind uint16, body []byte) (news bool) {
 	return false
 }
 
-// readRoute adds the next hops that stand in the attributes of a route or of one
-// of its paths.
+// readRoute adds the next hops in the attributes of a route or of one of its
+// paths.
 func (h hops) readRoute(b []byte) (news bool) {
 	for kind, value := range attributes(b) {
 		switch {

@@ -31,14 +31,15 @@ func friends(t testing.TB, h *Host, why string) (out []string) {
 	return out
 }
 
-// Whoever the host hands packets to is a friend, by whatever route.
+// TestNextHops: every next hop is a friend, by any kind of route.
 func TestNextHops(t *testing.T) {
 	const six = "link set d0 addrgenmode none\naddr add 2001:db8::2/64 dev d0 nodad\n"
 	const base = wire + six + "addr add 192.0.2.2/24 dev d0\n"
 	tests := []struct{ name, batch, want string }{
 		{"none", "route add blackhole 10.0.0.0/8\nroute add 10.1.0.0/16 dev d0\n", ""},
 		{"default", "route add default via 192.0.2.1\n", "192.0.2.1"},
-		{"halves", "route add 0.0.0.0/1 via 192.0.2.1\nroute add 128.0.0.0/1 via 192.0.2.3\n", "192.0.2.1 192.0.2.3"},
+		{"halves", "route add 0.0.0.0/1 via 192.0.2.1\nroute add 128.0.0.0/1 via 192.0.2.3\n",
+			"192.0.2.1 192.0.2.3"},
 		{"2000::/3", "route add 2000::/3 via 2001:db8::1\n", "2001:db8::1"},
 		{"one network", "route add 10.0.0.0/8 via 192.0.2.1\n", "192.0.2.1"},
 		{"another table", "route add default via 192.0.2.1 table 100\n", "192.0.2.1"},
@@ -67,8 +68,8 @@ func TestNextHops(t *testing.T) {
 	})
 }
 
-// watched runs Watch in the namespace of the calling thread, whose name under
-// /proc it returns, and reports each call of changed.
+// watched runs Watch in the namespace of the calling thread, and reports each call
+// of changed.
 func watched(t *testing.T, h *Host) (calls <-chan struct{}) {
 	t.Helper()
 	ns := fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())
@@ -115,8 +116,8 @@ func await(t *testing.T, calls <-chan struct{}, what string) {
 	}
 }
 
-// A new next hop, a lost one and an address are told; routes over known hops
-// are not.
+// TestWatch: a new next hop, a lost one and an address are noticed; routes over
+// known hops are not.
 func TestWatch(t *testing.T) {
 	inNetns(t, wire+"addr add 192.0.2.2/24 dev d0\nroute add default via 192.0.2.1\n")
 	h := new(Host)
@@ -144,9 +145,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestManyRoutes is a bar: of 200,000 routes the memory does not grow by more
-// than a read's buffer, and a burst of changes each second costs at most 1 % of
-// a core.
+// TestManyRoutes is a bar: with 200,000 routes the memory grows by at most a read's
+// buffer, and a burst of changes each second costs at most 1 % of a core.
 func TestManyRoutes(t *testing.T) {
 	inNetns(t, wire+"addr add 192.0.2.2/24 dev d0\n"+manyRoutes("add", 200_000))
 	h := new(Host)
@@ -172,7 +172,7 @@ func TestManyRoutes(t *testing.T) {
 	}
 	used := processor(t) - before
 	t.Logf("%v of processor time in %d bursts of 1,000 changes", used, seconds)
-	if used > seconds*time.Second/100+200*time.Millisecond { // and one look at all of them
+	if used > seconds*time.Second/100+200*time.Millisecond { // and one look at all routes
 		t.Errorf("%v of processor time in %d s", used, seconds)
 	}
 }
@@ -190,7 +190,7 @@ func manyRoutes(verb string, n int) string {
 	return b.String()
 }
 
-// processor returns what this process has used.
+// processor returns the processor time of this process.
 func processor(t *testing.T) time.Duration {
 	t.Helper()
 	var u syscall.Rusage

@@ -14,16 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Service is a port that a socket of this host waits on.
+// A Service is a port with a waiting socket of this host.
 type Service struct {
 	Protocol uint8 // TCP or UDP
 	Port     uint16
 }
 
-// Services returns the ports that somebody from outside can reach a socket of
-// this host by, in order and each once: TCP listeners, and UDP sockets that talk
-// to no one in particular. Those of loopback alone are none, and neither is the
-// port except, a trap's.
+// Services returns the ports that lead from outside to a socket of this host, in
+// order and each once: TCP listeners, and UDP sockets without a peer. Sockets on
+// loopback do not count, nor does the port except, a trap's.
 //
 // It reads the calling thread's network namespace.
 func Services(except uint16) ([]Service, error) {
@@ -45,7 +44,7 @@ func Services(except uint16) ([]Service, error) {
 		})
 		switch {
 		case errors.Is(err, unix.ENOENT) && x.protocol == unix.IPPROTO_UDP:
-			// The kernel has no udp_diag: of UDP nothing is known.
+			// The kernel has no udp_diag: UDP stays unknown.
 		case err != nil && !errors.Is(err, netlink.ErrDumpInterrupted):
 			return nil, fmt.Errorf("list listening sockets: %w", err)
 		}
@@ -63,8 +62,8 @@ const (
 	atLocal   = 8 // of the message: id.idiag_src
 )
 
-// waiting reads a message of a socket that waits; ok is false if nobody from
-// outside reaches it.
+// waiting reads the message of a waiting socket; ok is false if it is out of reach
+// from outside.
 func waiting(msg []byte) (port uint16, ok bool) {
 	if len(msg) < sizeMessage {
 		return 0, false

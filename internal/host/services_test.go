@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// Who waits for anybody from outside is a service; who talks to one peer, or
-// waits on loopback, is none.
+// TestServices: a socket that waits for anybody from outside is a service; one with a
+// peer, or on loopback, is not.
 func TestServices(t *testing.T) {
 	open := func(network, address string) uint16 {
 		t.Helper()
@@ -64,8 +64,10 @@ func TestOperators(t *testing.T) {
 		return b
 	}
 	six := netip.MustParseAddr("2001:db8::7")
-	b := slices.Concat(record(userProcess, 192, 0, 2, 7), record(8, 192, 0, 2, 8), record(userProcess, six.AsSlice()...), []byte("cut"))
-	if diff := cmp.Diff([]netip.Addr{netip.MustParseAddr("192.0.2.7"), six}, utmp(b), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	b := slices.Concat(record(userProcess, 192, 0, 2, 7), record(8, 192, 0, 2, 8),
+		record(userProcess, six.AsSlice()...), []byte("cut"))
+	if diff := cmp.Diff([]netip.Addr{netip.MustParseAddr("192.0.2.7"), six}, utmp(b),
+		cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("utmp (-want +got):\n%s", diff)
 	}
 	for text, want := range map[string]string{
@@ -84,7 +86,8 @@ func TestOperators(t *testing.T) {
 
 func TestSSHDPorts(t *testing.T) {
 	for text, want := range map[string][]uint16{
-		"": {22}, "#Port 7\nPermitRootLogin no\n": {22}, "Port 2222\nport 22\nPort 2222\nPort many\n": {2222, 22},
+		"": {22}, "#Port 7\nPermitRootLogin no\n": {22},
+		"Port 2222\nport 22\nPort 2222\nPort many\n": {2222, 22},
 	} {
 		if got := sshdPorts([]byte(text)); !slices.Equal(got, want) {
 			t.Errorf("%q: %v, want %v", text, got, want)

@@ -15,16 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where IPVS lists its services, and the interface that kube-proxy gives their
-// addresses to.
+// IPVS's list of services, and kube-proxy's interface for their addresses.
 const (
 	ipvsFile  = "/proc/net/ip_vs"
 	ipvsBlank = "kube-ipvs0"
 )
 
-// Elsewhere returns the addresses of this host that others serve: those of IPVS, of
-// which no socket of this host's tells what is served there. It reads the calling
-// thread's network namespace.
+// Elsewhere returns the addresses of this host that others serve: those of IPVS.
+// No socket of this host's shows such a service. It reads the calling thread's
+// network namespace.
 func Elsewhere() (out []netip.Prefix) {
 	if b, err := os.ReadFile(ipvsFile); err == nil {
 		out = ipvs(b)

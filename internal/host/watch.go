@@ -13,18 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle is how long a burst of changes (an interface that comes up) may last
-// before it is looked at. A look that took long is followed by a rest of share
-// times its length, so that changes without end cost a part in so many of a
-// processor.
+// settle is the longest burst of changes (an interface that comes up) before a
+// look. A rest of share times a look's length follows it: endless changes cost one
+// part in so many of a processor.
 const (
 	settle = 100 * time.Millisecond
 	share  = 200
 )
 
-// Watch calls changed once it would hear of changes, for those before, and after
-// each change of addresses, next hops or the files of resolvers and time servers,
-// until ctx ends. It subscribes in the calling thread's network namespace.
+// Watch calls changed once for the time before, when its subscription stands, and
+// after each change of addresses, next hops or the files of resolvers and time
+// servers, until ctx ends. It subscribes in the calling thread's network namespace.
 func (h *Host) Watch(ctx context.Context, changed func()) error {
 	routes, err := subscribe()
 	if err != nil {
@@ -34,7 +33,7 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	stop := context.AfterFunc(ctx, func() { routes.Close() })
 	defer stop()
 	h.mu.Lock()
-	h.hops = nil // there was nobody to hear of changes
+	h.hops = nil // changes went unheard until now
 	h.mu.Unlock()
 	news, gone := make(chan struct{}, 1), make(chan struct{}, 1)
 	failed := make(chan error, 1)
@@ -66,8 +65,8 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	}
 }
 
-// A pause spaces what is done after changes: not before settle has passed, and
-// not before it has rested for share times as long as it last took.
+// A pause spaces the looks: settle passes before one, and a rest of share times its
+// length after one.
 type pause struct {
 	timer <-chan time.Time // nil: nothing is due
 	rest  time.Time
@@ -93,8 +92,8 @@ func (p *pause) do(f func()) {
 	p.rest = time.Now().Add(share * time.Since(began))
 }
 
-// look asks for the next hops anew, and reports whether they are others. If the
-// kernel does not answer, the last ones hold.
+// look asks for the next hops anew, and reports whether they changed. Without an
+// answer from the kernel, the last ones hold.
 func (h *Host) look() (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,10 +114,10 @@ var groups = []int{
 	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_NEXTHOP,
 }
 
-// notifications is what the kernel may keep for us: some 10,000 changes of routes.
+// notifications is the kernel's buffer for us, in bytes: some 10,000 changes of routes.
 const notifications = 4 << 20
 
-// subscribe opens a socket on which the kernel tells of changes.
+// subscribe opens a socket for the kernel's notices of changes.
 func subscribe() (*os.File, error) {
 	const kind = unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
 	fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_ROUTE)
@@ -130,7 +129,7 @@ func subscribe() (*os.File, error) {
 	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	for _, g := range groups {
 		member := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g)
-		if err == nil && g != unix.RTNLGRP_NEXTHOP { // which a kernel before 5.3 has not
+		if err == nil && g != unix.RTNLGRP_NEXTHOP { // missing before Linux 5.3
 			err = member
 		}
 	}
@@ -141,12 +140,12 @@ func subscribe() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "rtnetlink"), nil
 }
 
-// gather is how long the first of a burst of notifications waits for others, so
-// that a burst is read at once and wakes nobody for each.
+// gather is how long the first notification of a burst waits for others: the burst
+// is read at once and wakes nobody for each.
 const gather = 10 * time.Millisecond
 
-// listen reads notifications until f is closed. It says when there is news, and
-// when a next hop may be gone.
+// listen reads notifications until f is closed. It sends on news for any change,
+// and on gone when a next hop may be gone.
 func (h *Host) listen(f *os.File, news, gone chan<- struct{}) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -165,7 +164,7 @@ func (h *Host) listen(f *os.File, news, gone chan<- struct{}) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("watch addresses and routes: %w", err)
-		case errors.Is(failed, unix.ENOBUFS): // more changed than the kernel could keep
+		case errors.Is(failed, unix.ENOBUFS): // more changes than the kernel's buffer holds
 			say(news)
 			say(gone)
 			continue
@@ -184,11 +183,11 @@ func (h *Host) listen(f *os.File, news, gone chan<- struct{}) error {
 func say(to chan<- struct{}) {
 	select {
 	case to <- struct{}{}:
-	default: // it is said already
+	default: // already said
 	}
 }
 
-// hear takes a datagram over.
+// hear reads a datagram of notifications.
 func (h *Host) hear(b []byte, news, gone chan<- struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

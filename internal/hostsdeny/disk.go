@@ -15,32 +15,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errChanged is returned by save and remove where the file is no longer the
-// one that was loaded.
+// errChanged is the result of save and remove if the file has changed since load.
 var errChanged = errors.New("changed meanwhile")
 
-// A disk is a file as it was when it was loaded.
+// A disk is a file as it was loaded.
 type disk struct {
 	path string      // behind symbolic links
-	info fs.FileInfo // nil: there was none
+	info fs.FileInfo // nil: no file
 	text []byte
 }
 
 func (d disk) missing() bool { return d.info == nil }
 
-// load reads the file, or finds that there is none.
+// load reads the file, or finds none.
 func load(path string) (disk, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(path); err == nil {
-			return disk{}, errors.New("a symbolic link that leads nowhere: make the file it names, or remove the link")
+			return disk{}, errors.New("a symbolic link that leads nowhere: " +
+				"make the file it names, or remove the link")
 		}
 		return disk{path: path}, nil
 	}
 	if err != nil {
 		return disk{}, err
 	}
-	// Not to wait for the writer of a named pipe.
+	// O_NONBLOCK: do not wait for the writer of a named pipe.
 	f, err := os.OpenFile(real, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return disk{}, err
@@ -60,12 +60,12 @@ func load(path string) (disk, error) {
 		return disk{}, err
 	}
 	if int64(len(text)) != info.Size() {
-		return disk{}, errChanged // it was being written to
+		return disk{}, errChanged // in the middle of a write
 	}
 	return disk{real, info, text}, nil
 }
 
-// unchanged checks that the file is still the one that was loaded.
+// unchanged checks that the file is as it was loaded.
 func (d disk) unchanged() error {
 	now, err := os.Stat(d.path)
 	switch {
@@ -75,13 +75,14 @@ func (d disk) unchanged() error {
 		return err
 	case err != nil || d.missing():
 		return errChanged
-	case !os.SameFile(now, d.info) || now.Size() != d.info.Size() || !now.ModTime().Equal(d.info.ModTime()) || now.Mode() != d.info.Mode():
+	case !os.SameFile(now, d.info) || now.Size() != d.info.Size() || !now.ModTime().Equal(d.info.ModTime()) ||
+		now.Mode() != d.info.Mode():
 		return errChanged
 	}
 	return nil
 }
 
-// save writes text to a new file in the same directory and renames it over the old.
+// save writes a new file in the same directory and renames it over the old one.
 func (d disk) save(text []byte) error {
 	if err := d.writable(); err != nil {
 		return err
@@ -90,7 +91,7 @@ func (d disk) save(text []byte) error {
 	if err != nil {
 		return hint(err)
 	}
-	defer os.Remove(tmp.Name()) // fails once it is renamed
+	defer os.Remove(tmp.Name()) // fails after the rename
 	err = d.fill(tmp, text)
 	if cerr := tmp.Close(); err == nil {
 		err = cerr
@@ -104,12 +105,12 @@ func (d disk) save(text []byte) error {
 	return hint(err)
 }
 
-// fill gives the new file its content and everything that the old one had.
+// fill gives the new file its content, and all attributes of the old one.
 func (d disk) fill(tmp *os.File, text []byte) error {
 	if _, err := tmp.Write(text); err != nil {
 		return err
 	}
-	mode := fs.FileMode(0o644) // tcpd's readers need not be root
+	mode := fs.FileMode(0o644) // readers of tcpd's need not be root
 	if !d.missing() {
 		mode = d.info.Mode()
 		st := d.info.Sys().(*syscall.Stat_t)
@@ -120,16 +121,17 @@ func (d disk) fill(tmp *os.File, text []byte) error {
 			return err
 		}
 	}
-	if err := tmp.Chmod(mode); err != nil { // after Chown, which may clear bits
+	if err := tmp.Chmod(mode); err != nil { // Chown may clear bits
 		return err
 	}
-	return tmp.Sync() // or a crash may leave an empty file behind the rename
+	return tmp.Sync() // or a crash may leave an empty file after the rename
 }
 
-// writable heeds the mode, for root too: it says what the file's owner wants.
+// writable heeds the mode, for root too: it is the owner's will.
 func (d disk) writable() error {
 	if !d.missing() && d.info.Mode().Perm()&0o222 == 0 {
-		return fmt.Errorf("read-only (mode %04o): chmod u+w it, or leave hosts_deny.line empty", d.info.Mode().Perm())
+		return fmt.Errorf("read-only (mode %04o): chmod u+w it, or leave hosts_deny.line empty",
+			d.info.Mode().Perm())
 	}
 	return nil
 }
@@ -145,7 +147,7 @@ func (d disk) remove() error {
 }
 
 // copyAttrs copies extended attributes: SELinux's label, an ACL. A file system
-// without them has nothing to lose.
+// without them loses none.
 func copyAttrs(from string, to *os.File) error {
 	names := make([]byte, 64<<10) // the kernel's XATTR_LIST_MAX
 	n, err := unix.Listxattr(from, names)
@@ -171,15 +173,17 @@ func copyAttrs(from string, to *os.File) error {
 	return nil
 }
 
-// hint adds to an error what the operator can do.
+// hint adds the remedy to an error.
 func hint(err error) error {
 	switch {
 	case errors.Is(err, unix.EROFS):
-		return fmt.Errorf("%w: under systemd give the unit ReadWritePaths= of the file's directory", err)
+		return fmt.Errorf("%w: under systemd, give the unit ReadWritePaths= with the file's directory", err)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w: picket must be allowed to write to the directory, and the file must not be immutable (lsattr)", err)
+		return fmt.Errorf("%w: picket must be allowed to write to the directory, "+
+			"and the file must not be immutable (lsattr)", err)
 	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("%w: the file is a mount of its own and cannot be replaced; mount its directory instead", err)
+		return fmt.Errorf("%w: the file is a mount of its own and cannot be replaced; "+
+			"mount its directory instead", err)
 	}
 	return err
 }

@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: MIT
 
 // Package hostsdeny keeps blocked sources in hosts.deny, the file of TCP
-// wrappers (hosts_access(5)), which PortSentry's KILL_HOSTS_DENY writes to.
+// wrappers (hosts_access(5)) and of PortSentry's KILL_HOSTS_DENY.
 //
-// picket's lines stand in one marked section at the end of the file. Nothing
-// else in the file is touched, and when the last line goes, the section goes
-// and the file is byte for byte what it was: a missing final newline is noted
-// in the marker and taken away again, and a file that picket made is removed.
-// Mode, owner and extended attributes are kept. The new content is written
-// beside the file and renamed over it, so no reader ever sees a half; if
-// somebody else saved the file meanwhile, their text is read again first.
+// picket's lines stand in one marked section at the end of the file. The rest of
+// the file stays untouched. With the last line the section goes, and the file is
+// byte for byte what it was: a note in the marker tells of an added newline,
+// taken away again, and of a file of picket's making, removed again. Mode, owner
+// and extended attributes stay. The new content is written beside the file and
+// renamed over it, so no reader ever sees half of it; if somebody else saves the
+// file meanwhile, their text is read again first.
 //
-// A symbolic link is followed and the file it leads to is replaced. It refuses
-// what is not a regular file, a file without write permission (for root too:
-// the mode says what its owner wants), one larger than [MaxSize], and a section
-// with a missing or doubled marker, since then it cannot tell whose lines are
-// whose.
+// It follows a symbolic link and replaces its target. It refuses anything but a
+// regular file, a file without write permission (for root too: the mode is the
+// owner's will), one larger than [MaxSize], and a section with a missing or
+// doubled marker: whose lines are whose is then unknown.
 //
-// It needs write permission on the file's directory. Each call rewrites the
-// file, so collect changes and hand them over together: 10,000 lines in one
-// call cost what one line costs, about.
+// It needs write permission for the file's directory. Each call rewrites the file,
+// so gather changes: 10,000 lines in one call cost about as much as one.
 package hostsdeny
 
 import (
@@ -34,22 +32,22 @@ import (
 	"unicode"
 )
 
-// The two formats that PortSentry's configuration offers. The second is for a
-// libwrap with PROCESS_OPTIONS (hosts_options(5)), as all current ones are.
+// The two formats of PortSentry's configuration. The second is for a libwrap with
+// PROCESS_OPTIONS (hosts_options(5)), as all current ones are.
 const (
 	FormatPlain  = "ALL: $TARGET$"
 	FormatOption = "ALL: $TARGET$ : DENY"
 )
 
-// MaxSize is how large a hosts.deny may be, in bytes.
+// MaxSize is the largest hosts.deny, in bytes.
 const MaxSize = 64 << 20
 
-// maxFormat keeps a line, IPv6 prefix included, within the 2,048 bytes that
-// libwrap reads (BUFLEN in its tcpd.h).
+// maxFormat keeps a line, IPv6 prefix included, within the 2,048 bytes of
+// libwrap's buffer (BUFLEN in its tcpd.h).
 const maxFormat = 1900
 
-// A File is one hosts.deny. Its methods may be called by several goroutines;
-// another process with a File on the same path must be kept away by the caller.
+// A File is one hosts.deny. Its methods may be called by several goroutines; the
+// caller keeps other processes with a File on the same path away.
 type File struct {
 	path   string
 	format string
@@ -57,7 +55,7 @@ type File struct {
 	mu sync.Mutex
 }
 
-// New returns the file of that path, whose lines have that format: [FormatPlain],
+// New returns the file at a path, with lines of a format: [FormatPlain],
 // [FormatOption] or any other single line of hosts_access(5) with $TARGET$ in
 // it. It does not open the file.
 func New(path, format string) (*File, error) {
@@ -67,13 +65,15 @@ func New(path, format string) (*File, error) {
 	return &File{path: path, format: format}, nil
 }
 
-// CheckFormat says what is wrong with a format, or nil.
+// CheckFormat returns the fault of a format, or nil.
 func CheckFormat(format string) error {
 	switch {
 	case !strings.Contains(format, "$TARGET$"):
-		return fmt.Errorf("hosts.deny line %q: there must be a $TARGET$ in it, where the address goes", format)
+		return fmt.Errorf("hosts.deny line %q: there must be a $TARGET$ in it, where the address goes",
+			format)
 	case len(format) > maxFormat:
-		return fmt.Errorf("hosts.deny line %.40q...: longer than %d bytes, which libwrap would cut", format, maxFormat)
+		return fmt.Errorf("hosts.deny line %.40q...: longer than %d bytes, which libwrap would cut", format,
+			maxFormat)
 	case strings.ContainsFunc(format, unicode.IsControl):
 		return fmt.Errorf("hosts.deny line %q: control characters; it must be one line", format)
 	case strings.HasSuffix(format, `\`):
@@ -84,13 +84,13 @@ func CheckFormat(format string) error {
 	return nil
 }
 
-// Line returns the line of a source, without its newline. IPv6 addresses stand
-// in brackets and IPv4 prefixes have a netmask, as hosts_access(5) asks.
+// Line returns the line of a source, without its newline. IPv6 addresses have
+// brackets and IPv4 prefixes a netmask, as in hosts_access(5).
 func (f *File) Line(p netip.Prefix) string {
 	return strings.ReplaceAll(f.format, "$TARGET$", pattern(p))
 }
 
-// pattern spells a client pattern of hosts_access(5).
+// pattern writes a client pattern of hosts_access(5).
 func pattern(p netip.Prefix) string {
 	a := p.Addr().Unmap()
 	switch {
@@ -104,9 +104,8 @@ func pattern(p netip.Prefix) string {
 	return fmt.Sprintf("[%s]/%d", a, p.Bits())
 }
 
-// Update adds and removes sources, in that order. A source that is there is
-// not added twice, one that is not there is not missed, and where nothing
-// changes the file is not written.
+// Update adds sources, then removes sources. It adds none twice, and a missing
+// one is no error. Without a change the file is not written.
 func (f *File) Update(add, remove []netip.Prefix) error {
 	return f.edit(func(lines []string) []string {
 		have := make(map[string]bool, len(lines)+len(add))
@@ -127,8 +126,8 @@ func (f *File) Update(add, remove []netip.Prefix) error {
 	})
 }
 
-// Replace makes the section hold exactly the given sources, in their order: at
-// start, when the section may be of an earlier run or of another format.
+// Replace makes the section hold exactly these sources, in their order: at the
+// start the section may be of an earlier run or of another format.
 func (f *File) Replace(all []netip.Prefix) error {
 	return f.edit(func([]string) []string {
 		seen := make(map[string]bool, len(all))
@@ -146,7 +145,7 @@ func (f *File) Replace(all []netip.Prefix) error {
 // Clear removes the section.
 func (f *File) Clear() error { return f.Replace(nil) }
 
-// attempts is how often an edit starts again because somebody else saved the file.
+// attempts is the number of tries while somebody else saves the file.
 const attempts = 5
 
 func (f *File) edit(change func([]string) []string) error {
@@ -161,7 +160,7 @@ func (f *File) edit(change func([]string) []string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("edit %s: somebody else wrote to it each of %d times", f.path, attempts)
+	return fmt.Errorf("edit %s: somebody else wrote to it during each of %d attempts", f.path, attempts)
 }
 
 func (f *File) try(change func([]string) []string) error {

@@ -72,7 +72,8 @@ func TestLine(t *testing.T) {
 }
 
 func TestCheckFormat(t *testing.T) {
-	for _, bad := range []string{"", "ALL: ALL", "ALL: $TARGET$\nsshd: ALL", "ALL: $TARGET$ \\", "#ALL: $TARGET$", "$TARGET$", "ALL: $TARGET$" + strings.Repeat(" ", 2000)} {
+	for _, bad := range []string{"", "ALL: ALL", "ALL: $TARGET$\nsshd: ALL", "ALL: $TARGET$ \\",
+		"#ALL: $TARGET$", "$TARGET$", "ALL: $TARGET$" + strings.Repeat(" ", 2000)} {
 		if _, err := New("x", bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
@@ -215,17 +216,21 @@ func TestKeepsModeOwnerAndAttributes(t *testing.T) {
 }
 
 func TestRefuses(t *testing.T) {
+	holding := func(text string) func(path string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(text), 0o644) }
+	}
 	for name, c := range map[string]struct {
 		make func(path string) error
 		want string
 	}{
-		"read-only":       {func(p string) error { return os.WriteFile(p, nil, 0o444) }, "read-only (mode 0444)"},
+		"read-only": {func(p string) error { return os.WriteFile(p, nil, 0o444) },
+			"read-only (mode 0444)"},
 		"a directory":     {func(p string) error { return os.Mkdir(p, 0o755) }, "not a regular file"},
 		"a pipe":          {func(p string) error { return unix.Mkfifo(p, 0o644) }, "not a regular file"},
 		"a broken link":   {func(p string) error { return os.Symlink("nowhere", p) }, "leads nowhere"},
-		"no end mark":     {func(p string) error { return os.WriteFile(p, []byte(begin+"\nALL: 192.0.2.1\n"), 0o644) }, "1 begin and 0 end marks"},
-		"marks reversed":  {func(p string) error { return os.WriteFile(p, []byte(end+"\n"+begin+"\n"), 0o644) }, "ends before it begins"},
-		"marks doubled":   {func(p string) error { return os.WriteFile(p, []byte(strings.Repeat(begin+"\n"+end+"\n", 2)), 0o644) }, "2 begin"},
+		"no end mark":     {holding(begin + "\nALL: 192.0.2.1\n"), "1 begin and 0 end marks"},
+		"marks reversed":  {holding(end + "\n" + begin + "\n"), "ends before it begins"},
+		"marks doubled":   {holding(strings.Repeat(begin+"\n"+end+"\n", 2)), "2 begin"},
 		"too large a one": {func(p string) error { return os.WriteFile(p, nil, 0o644) }, "larger"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -246,8 +251,8 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestNobodysEditIsLost has somebody save the file between picket's reading and
-// its writing, and then twenty goroutines of picket add a line each.
+// TestNobodysEditIsLost: somebody saves the file between picket's reading and
+// writing, and then twenty goroutines of picket add a line each.
 func TestNobodysEditIsLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts.deny")
 	write(t, path, "")
@@ -269,7 +274,8 @@ func TestNobodysEditIsLost(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := read(t, path); strings.Count(got, "ALL: ") != 20 || !strings.HasPrefix(got, "sshd: 198.51.100.1\n") {
+	if got := read(t, path); strings.Count(got, "ALL: ") != 20 ||
+		!strings.HasPrefix(got, "sshd: 198.51.100.1\n") {
 		t.Errorf("lost something: %q", got)
 	}
 }
@@ -299,8 +305,8 @@ func TestTenThousand(t *testing.T) {
 	}
 }
 
-// TestLibwrapAgrees asks libwrap's own tcpdmatch (Debian: tcpd) whether it
-// reads our lines as we mean them.
+// TestLibwrapAgrees: libwrap's own tcpdmatch (Debian: tcpd) reads our lines as
+// we mean them.
 func TestLibwrapAgrees(t *testing.T) {
 	if _, err := exec.LookPath("tcpdmatch"); err != nil {
 		t.Fatal("tcpdmatch is missing: apt-get install tcpd")
@@ -309,14 +315,16 @@ func TestLibwrapAgrees(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "hosts.deny")
 		write(t, filepath.Join(dir, "hosts.allow"), "")
-		write(t, path, "vsftpd: 203.0.113.1 \\") // the worst last line there can be
+		write(t, path, "vsftpd: 203.0.113.1 \\") // the worst possible last line
 		f := open(t, path, format)
-		if err := f.Update(prefixes("192.0.2.1", "198.51.100.16/28", "2001:db8::1", "2001:db8:0:7::/64"), nil); err != nil {
+		if err := f.Update(prefixes("192.0.2.1", "198.51.100.16/28", "2001:db8::1", "2001:db8:0:7::/64"),
+			nil); err != nil {
 			t.Fatal(err)
 		}
 		for client, denied := range map[string]bool{
 			"192.0.2.1": true, "192.0.2.10": false, "198.51.100.31": true, "198.51.100.32": false,
-			"2001:db8::1": true, "2001:db8::2": false, "2001:db8:0:7::abcd": true, "2001:db8:0:8::1": false, "203.0.113.1": false,
+			"2001:db8::1": true, "2001:db8::2": false, "2001:db8:0:7::abcd": true, "2001:db8:0:8::1": false,
+			"203.0.113.1": false,
 		} {
 			cmd := exec.Command("tcpdmatch", "-d", "sshd", client)
 			cmd.Dir = dir
@@ -324,7 +332,8 @@ func TestLibwrapAgrees(t *testing.T) {
 			if err != nil {
 				t.Fatalf("tcpdmatch: %v\n%s", err, out)
 			}
-			if got := strings.Contains(string(out), "denied"); got != denied || strings.Contains(string(out), "warning") {
+			if got := strings.Contains(string(out), "denied"); got != denied ||
+				strings.Contains(string(out), "warning") {
 				t.Errorf("%q, client %s: denied %v, want %v\n%s", format, client, got, denied, out)
 			}
 		}

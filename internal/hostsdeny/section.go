@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// The markers. What stands between the fixed start of the first and its end
-// says what has to be undone when the section goes.
+// The markers. A note between the fixed beginning of the first and its end says
+// what goes with the section.
 const (
 	begin    = "# picket begins: lines from here to the end mark are picket's; write yours elsewhere"
 	end      = "# picket ends"
@@ -19,8 +19,8 @@ const (
 	noteMade = "; the file was made by picket"
 )
 
-// A section is a hosts.deny in three parts: what stands before picket's lines,
-// the lines, and what stands behind them.
+// A section is a hosts.deny in three parts: the text before picket's lines, the
+// lines, and the text behind them.
 type section struct {
 	before, after []byte
 	lines         []string
@@ -28,7 +28,7 @@ type section struct {
 	made          bool // picket made the file
 }
 
-// split takes a file apart. A file without a section is all before.
+// split splits a file. A file without a section is all before.
 func split(text []byte) (section, error) {
 	s := section{before: text}
 	if countLines(text, begin) == 0 && countLines(text, end) == 0 {
@@ -37,11 +37,13 @@ func split(text []byte) (section, error) {
 	}
 	if countLines(text, begin) != 1 || countLines(text, end) != 1 {
 		return section{}, fmt.Errorf("%d begin and %d end marks of picket's section where one each belongs: "+
-			"put them right, or delete them and the lines that picket wrote", countLines(text, begin), countLines(text, end))
+			"put them right, or delete them and the lines that picket wrote", countLines(text, begin),
+			countLines(text, end))
 	}
 	from, to := lineIndex(text, begin), lineIndex(text, end)
 	if to < from {
-		return section{}, errors.New("picket's section ends before it begins: put its marks right, or delete them and the lines that picket wrote")
+		return section{}, errors.New("picket's section ends before it begins: " +
+			"put its marks right, or delete them and the lines that picket wrote")
 	}
 	mark, body, _ := strings.Cut(string(text[from:to]), "\n")
 	switch {
@@ -55,7 +57,7 @@ func split(text []byte) (section, error) {
 	if cut := len(s.before) - s.newlines; cut >= 0 && strings.Trim(string(s.before[cut:]), "\n") == "" {
 		s.before = s.before[:cut]
 	} else {
-		s.newlines = 0 // somebody edited above: nothing of ours is left there
+		s.newlines = 0 // somebody edited above: our newlines are gone
 	}
 	for l := range strings.Lines(body) {
 		if l = strings.TrimSuffix(l, "\n"); l != "" {
@@ -69,11 +71,11 @@ func split(text []byte) (section, error) {
 	return s, nil
 }
 
-// join puts the file together again; keep is false where no file should be.
+// join joins the file again; keep is false for no file.
 func (s section) join() (text []byte, keep bool) {
 	if len(s.lines) == 0 {
 		text = append(text, s.before...)
-		if len(s.after) > 0 { // somebody wrote below: their line must begin one
+		if len(s.after) > 0 { // text below must begin a line
 			text = append(text, strings.Repeat("\n", s.newlines)...)
 		}
 		text = append(text, s.after...)
@@ -98,9 +100,9 @@ func (s section) join() (text []byte, keep bool) {
 	return b.Bytes(), true
 }
 
-// missingNewlines is how many newlines have to stand between a text and our
-// mark, so that the mark begins a line. A backslash before a newline joins the
-// next line to a rule (hosts_access(5)), so that one takes an empty line more.
+// missingNewlines counts the newlines needed between a text and our mark for the
+// mark to begin a line. A backslash before a newline joins the next line to a rule
+// (hosts_access(5)), so it needs an empty line more.
 func missingNewlines(text []byte) int {
 	n := 0
 	if len(text) > 0 && text[len(text)-1] != '\n' {
@@ -122,7 +124,7 @@ func countLines(text []byte, mark string) int {
 	return n
 }
 
-// lineIndex is where the line stands that begins with a mark; there is one.
+// lineIndex is the index of the one line that begins with a mark.
 func lineIndex(text []byte, mark string) int {
 	if bytes.HasPrefix(text, []byte(mark)) {
 		return 0

@@ -12,26 +12,26 @@ import (
 	"picket/internal/show"
 )
 
-// Gather is how long a digest waits for what comes together with its first
-// event: a scan by many sources is one message.
+// Gather is the time from a digest's first event to its message: a scan by many
+// sources is one message.
 const Gather = 20 * time.Second
 
-// mostLines is how many events a digest has in full; the others are counted.
+// mostLines is the number of events in full in a digest; it counts the others.
 const mostLines = 20
 
-// A Digest gathers events into messages, of which one follows the other after
-// Every at the earliest. The zero Digest with Every set is empty and ready. It
-// is for one goroutine, and keeps at most mostLines events however many come.
+// A Digest gathers events into messages, at least Every apart. The zero Digest with
+// Every set is empty and ready. It is for one goroutine, and holds at most
+// mostLines events.
 type Digest struct {
-	Every time.Duration // from one message to the next; 0 is Gather
+	Every time.Duration // between messages; 0 is Gather
 
 	counts map[string]int // events by kind
 	first  []event.Event
-	since  time.Time // the first event that no message has
+	since  time.Time // the first event without a message
 	sent   time.Time // the last message; zero before the first
 }
 
-// Add notes an event, which came at a time.
+// Add notes an event and its time of arrival.
 func (d *Digest) Add(e event.Event, now time.Time) {
 	if d.counts == nil {
 		d.counts = map[string]int{}
@@ -43,7 +43,7 @@ func (d *Digest) Add(e event.Event, now time.Time) {
 	}
 }
 
-// Due returns when a message is due; ok is false while there is nothing to tell.
+// Due returns the time of the next message; ok is false if there is none.
 func (d *Digest) Due() (at time.Time, ok bool) {
 	if d.counts == nil {
 		return time.Time{}, false
@@ -55,14 +55,14 @@ func (d *Digest) Due() (at time.Time, ok bool) {
 	return at, true
 }
 
-// Take returns the message of what was gathered, and begins the next digest.
+// Take returns the message, and begins the next digest.
 func (d *Digest) Take(host string, now time.Time) Message {
 	m := Message{Title: d.title(host), Text: d.text(), At: now}
 	d.counts, d.first, d.sent = nil, nil, now
 	return m
 }
 
-// kinds are the events that are told, the gravest first, and how they are counted.
+// kinds are the reportable events, the gravest first, and their names.
 var kinds = []struct{ event, one, many string }{
 	{"block", "block", "blocks"},
 	{"trial", "would-be block", "would-be blocks"},
@@ -74,7 +74,7 @@ var kinds = []struct{ event, one, many string }{
 	{"notice", "notice", "notices"},
 }
 
-// Kinds returns the events that can be asked for.
+// Kinds returns the reportable events.
 func Kinds() (out []string) {
 	for _, k := range kinds {
 		out = append(out, k.event)
@@ -106,12 +106,13 @@ func (d *Digest) text() string {
 		total += n
 	}
 	if more := total - len(d.first); more > 0 {
-		fmt.Fprintf(&b, "... and %s; \"journalctl -t picket\" has them all\n", show.Plural(more, "more event"))
+		fmt.Fprintf(&b, "... and %s; \"journalctl -t picket\" has them all\n",
+			show.Plural(more, "more event"))
 	}
 	return b.String()
 }
 
-// line writes an event as a line of a message: time, whom, what, why.
+// line writes an event as a line of a message: time, source, action, reason.
 func line(e *event.Event) string {
 	words := []string{e.Time.Local().Format("Jan _2 15:04:05")}
 	if e.Source != "" {
@@ -133,9 +134,11 @@ func line(e *event.Event) string {
 	return show.Cut(strings.Join(words, " "), 300)
 }
 
-// did says what was done about a source and for how long.
+// did writes the action against a source, and its length.
 func did(e *event.Event) string {
-	verb := map[string]string{"dark": "darkened", "fence": "fenced", "run": "answered by a command", "log": "told"}[e.Action]
+	verb := map[string]string{
+		"dark": "darkened", "fence": "fenced", "run": "answered by a command", "log": "logged",
+	}[e.Action]
 	if verb == "" {
 		verb = "blocked"
 	}
@@ -145,7 +148,7 @@ func did(e *event.Event) string {
 	return verb + ":"
 }
 
-// why says what an event rests on, and from where its source is.
+// why writes the evidence of an event, and the origin of its source.
 func why(e *event.Event) (words []string) {
 	if e.Event == "block" {
 		words = append(words, e.Pattern)

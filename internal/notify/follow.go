@@ -10,18 +10,18 @@ import (
 	"picket/internal/event"
 )
 
-// A Follower gathers events into messages and sends them, one at a time, until
-// it is told to end. It sends what it has gathered before it ends.
+// A Follower gathers events into messages and sends them, one at a time. At its
+// end it sends what it has gathered.
 type Follower struct {
 	Senders []Sender
-	Events  []string // kinds of events that are told
+	Events  []string // kinds of reportable events
 	Every   time.Duration
 	Host    string
-	Failed  func(error) // told why a message was not sent, and each time that happens
+	Failed  func(error) // called for each message not sent
 }
 
-// Run tells of the events until the channel is closed or ctx is done. Events
-// that come while a message is on its way wait in the channel.
+// Run reports the events until the channel is closed or ctx is done. Events wait
+// in the channel while a message is sent.
 func (f *Follower) Run(ctx context.Context, events <-chan event.Event) {
 	d := Digest{Every: f.Every}
 	timer := time.NewTimer(0)
@@ -55,7 +55,7 @@ func (f *Follower) send(ctx context.Context, d *Digest) {
 	}
 }
 
-// last sends what is gathered, once ctx is done.
+// last sends the rest, once ctx is done.
 func (f *Follower) last(d *Digest) {
 	if _, ok := d.Due(); ok {
 		f.send(context.Background(), d)

@@ -12,7 +12,7 @@ import (
 	"picket/internal/event"
 )
 
-// kept is a sender that keeps what it is given.
+// kept is a sender that keeps its messages.
 type kept struct {
 	got []Message
 	err error
@@ -25,13 +25,14 @@ func (k *kept) Send(_ context.Context, m Message) error {
 	return k.err
 }
 
-// An hour's events are two messages: one soon after the first event, and one an
-// hour later; what is gathered at the end is sent.
+// TestFollow: an hour's events are two messages, one soon after the first event and
+// one an hour later; the rest is sent at the end.
 func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &kept{err: errors.New("not now")}
 		failed := 0
-		f := Follower{Senders: []Sender{k}, Events: []string{"block"}, Every: time.Hour, Host: "host", Failed: func(error) { failed++ }}
+		f := Follower{Senders: []Sender{k}, Events: []string{"block"}, Every: time.Hour, Host: "host",
+			Failed: func(error) { failed++ }}
 		events := make(chan event.Event)
 		done := make(chan struct{})
 		ctx, cancel := context.WithCancel(context.Background())

@@ -15,7 +15,7 @@ import (
 	"picket/internal/show"
 )
 
-// mail sends by sendmail(8), as postfix, exim, msmtp and others provide it.
+// mail sends by sendmail(8), of postfix, exim, msmtp and others.
 type mail struct{ to, program string }
 
 const sendmail = "/usr/sbin/sendmail"
@@ -40,7 +40,7 @@ func (m mail) Send(ctx context.Context, msg Message) error {
 	return nil
 }
 
-// text is the message as RFC 5322 has it; RFC 3834 says why no answer comes.
+// text is the message in the form of RFC 5322; by RFC 3834 nobody answers it.
 func (m mail) text(msg Message) string {
 	head := []string{
 		"To: " + m.to,

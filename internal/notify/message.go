@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// A Message is what people are told.
+// A Message is a text for people.
 type Message struct {
 	Title string // one line
 	Text  string // lines, each ended
 	At    time.Time
 }
 
-// A Sender hands a message over. Send may be called again after an error.
+// A Sender sends a message. Send may be called again after an error.
 type Sender interface {
 	// Name says what it is and where it leads, for messages to the operator.
 	Name() string
-	// Send returns when the message was accepted, or why not.
+	// Send returns when the message is accepted, or an error.
 	Send(ctx context.Context, m Message) error
 }
 
-// Config says whom to tell. The zero Config tells nobody.
+// Config names the recipients. The zero Config has none.
 type Config struct {
 	Mail      string // an address
 	Sendmail  string // the program; "" is /usr/sbin/sendmail
@@ -33,7 +33,7 @@ type Config struct {
 	Webhook   string // the address of an incoming webhook of Slack or Mattermost
 }
 
-// Senders returns a sender for each that is configured.
+// Senders returns a sender for each recipient.
 func (c Config) Senders() (out []Sender) {
 	if c.Mail != "" {
 		out = append(out, mail{c.Mail, c.Sendmail})
@@ -47,11 +47,11 @@ func (c Config) Senders() (out []Sender) {
 	return out
 }
 
-// sendTime bounds one handing over: a mail server that greets slowly needs
-// seconds (RFC 5321, 4.5.3.2, allows minutes, which sendmail(8) waits for by itself).
+// sendTime bounds one attempt: a mail server that greets slowly needs seconds (RFC
+// 5321, 4.5.3.2, allows minutes; sendmail(8) waits for these by itself).
 const sendTime = 30 * time.Second
 
-// Send hands a message to every sender and returns the errors, each behind its
+// Send sends a message by every sender and returns the errors, each behind its
 // sender's name.
 func Send(ctx context.Context, senders []Sender, m Message) error {
 	var faults []error

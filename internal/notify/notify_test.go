@@ -22,13 +22,14 @@ var start = time.Date(2026, 11, 29, 3, 0, 0, 0, time.UTC)
 
 func block(source string) event.Event {
 	return event.Event{
-		Event: "block", Time: start, Source: source, Action: "block", For: event.Seconds(10 * time.Minute), Pattern: "portscan", Tool: "nmap",
+		Event: "block", Time: start, Source: source, Action: "block", For: event.Seconds(10 * time.Minute),
+		Pattern: "portscan", Tool: "nmap",
 		Evidence: "26 different ports inside the window, 25 let pass", Country: "NL",
 	}
 }
 
-// However many events come, one message follows the other no sooner than asked
-// for, and what a digest keeps is bounded.
+// TestDigestIsBounded: however many events come, messages are no closer than asked
+// for, and a digest's memory is bounded.
 func TestDigestIsBounded(t *testing.T) {
 	d := Digest{Every: time.Hour}
 	if _, ok := d.Due(); ok {
@@ -60,13 +61,15 @@ func TestMessage(t *testing.T) {
 	for range 21 {
 		d.Add(block("192.0.2.9"), start)
 	}
-	d.Add(event.Event{Event: "pattern", Time: start, Source: "192.0.2.9\x1b[31m", Pattern: "slowscan\u202e"}, start)
+	d.Add(event.Event{Event: "pattern", Time: start, Source: "192.0.2.9\x1b[31m", Pattern: "slowscan\u202e"},
+		start)
 	m := d.Take("host", start)
 	if want := "picket on host: 21 blocks, 1 scan named"; m.Title != want {
 		t.Errorf("%q, want %q", m.Title, want)
 	}
 	first, _, _ := strings.Cut(m.Text, "\n")
-	if want := "192.0.2.9 blocked for 10m0s: portscan (nmap) 26 different ports inside the window, 25 let pass NL"; !strings.HasSuffix(first, want) {
+	if want := "192.0.2.9 blocked for 10m0s: portscan (nmap) 26 different ports inside the window, 25 let " +
+		"pass NL"; !strings.HasSuffix(first, want) {
 		t.Errorf("%q, want %q", first, want)
 	}
 	if !strings.HasSuffix(m.Text, "... and 2 more events; \"journalctl -t picket\" has them all\n") {
@@ -76,19 +79,22 @@ func TestMessage(t *testing.T) {
 
 func TestHostileTextIsCleaned(t *testing.T) {
 	var d Digest
-	d.Add(event.Event{Event: "pattern", Time: start, Source: "192.0.2.9\x1b[31m\r\nBcc: x", Pattern: "slowscan\u202e```"}, start)
+	d.Add(event.Event{Event: "pattern", Time: start, Source: "192.0.2.9\x1b[31m\r\nBcc: x",
+		Pattern: "slowscan\u202e```"}, start)
 	m := d.Take("ho\nst", start)
-	if strings.ContainsAny(m.Title+m.Text, "\x1b\r\u202e") || strings.Count(m.Text, "\n") != 1 || strings.Contains(m.Title, "\n") {
+	if strings.ContainsAny(m.Title+m.Text, "\x1b\r\u202e") || strings.Count(m.Text, "\n") != 1 ||
+		strings.Contains(m.Title, "\n") {
 		t.Errorf("%q %q", m.Title, m.Text)
 	}
 }
 
-// sender is a program in the place of sendmail(8).
+// sender makes a program in the place of sendmail(8).
 func sender(t *testing.T, script string) (program, got string) {
 	t.Helper()
 	dir := t.TempDir()
 	program, got = filepath.Join(dir, "sendmail"), filepath.Join(dir, "got")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+strings.ReplaceAll(script, "GOT", got)), 0o700); err != nil {
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+strings.ReplaceAll(script, "GOT", got)),
+		0o700); err != nil {
 		t.Fatal(err)
 	}
 	return program, got
@@ -105,8 +111,10 @@ func TestMail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "-i -- root\nTo: root\nSubject: =?utf-8?q?picket_on_h=C3=B6st:_1_block?=\nDate: Sun, 29 Nov 2026 03:00:00 +0000\nAuto-Submitted: auto-generated\n" +
-		"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\na line\n"
+	want := "-i -- root\nTo: root\nSubject: =?utf-8?q?picket_on_h=C3=B6st:_1_block?=\n" +
+		"Date: Sun, 29 Nov 2026 03:00:00 +0000\nAuto-Submitted: auto-generated\n" +
+		"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" +
+		"a line\n"
 	if string(text) != want {
 		t.Errorf("%q, want %q", text, want)
 	}
@@ -115,10 +123,12 @@ func TestMail(t *testing.T) {
 func TestMailFails(t *testing.T) {
 	program, _ := sender(t, `echo "no such user" >&2; exit 67`)
 	for c, want := range map[Config]string{
-		{Mail: "root", Sendmail: program}:                "mail to root: " + program + ": exit status 67: no such user",
+		{Mail: "root", Sendmail: program}: "mail to root: " + program +
+			": exit status 67: no such user",
 		{Mail: "root", Sendmail: "/nonexistent/program"}: "install a mailer",
 	} {
-		if err := Send(context.Background(), c.Senders(), Message{}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := Send(context.Background(), c.Senders(), Message{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -156,16 +166,18 @@ func TestWeb(t *testing.T) {
 		t.Errorf("the webhook got %+v", r)
 	}
 	err := Send(context.Background(), Config{Webhook: server.URL + "/bad"}.Senders(), m)
-	if want := "webhook " + server.URL + ": it answered 403 Forbidden: no ?such topic"; err == nil || err.Error() != want {
+	if want := "webhook " + server.URL + ": it answered 403 Forbidden: no ?such topic"; err == nil ||
+		err.Error() != want {
 		t.Errorf("%v, want %q", err, want)
 	}
 	server.Close()
-	if err := Send(context.Background(), Config{Webhook: server.URL + "/secret"}.Senders(), m); err == nil || strings.Contains(err.Error(), "secret") {
+	if err := Send(context.Background(), Config{Webhook: server.URL + "/secret"}.Senders(), m); err == nil ||
+		strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
 }
 
-// A long text loses whole lines at its end and not the middle of one.
+// TestHead: a long text loses whole lines at its end, never part of one.
 func TestHead(t *testing.T) {
 	if got := head("one\ntwo\nthree\n", 9); got != "one\ntwo\n" {
 		t.Errorf("%q", got)

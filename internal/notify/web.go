@@ -26,7 +26,8 @@ func (n ntfy) Name() string { return "ntfy " + withoutSecret(n.topic) }
 
 // Send implements [Sender].
 func (n ntfy) Send(ctx context.Context, m Message) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, n.topic, strings.NewReader(head(m.Text, ntfyLimit)))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, n.topic,
+		strings.NewReader(head(m.Text, ntfyLimit)))
 	if err != nil {
 		return err
 	}
@@ -42,11 +43,11 @@ func (n ntfy) Send(ctx context.Context, m Message) error {
 	return post(r)
 }
 
-// ntfyLimit is how many bytes a message has; what is longer becomes an attachment
+// ntfyLimit is the most bytes of a message; a longer one becomes an attachment
 // (message-size-limit in ntfy's server.yml).
 const ntfyLimit = 4096
 
-// head returns the lines of a text that fit into so many bytes.
+// head returns the leading lines of a text that fit into so many bytes.
 func head(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -54,7 +55,7 @@ func head(text string, limit int) string {
 	return text[:strings.LastIndexByte(text[:limit], '\n')+1]
 }
 
-// webhook posts what Slack's and Mattermost's incoming webhooks take
+// webhook posts the format of Slack's and Mattermost's incoming webhooks
 // (https://api.slack.com/messaging/webhooks).
 type webhook struct{ address string }
 
@@ -63,7 +64,7 @@ func (w webhook) Name() string { return "webhook " + withoutSecret(w.address) }
 
 // Send implements [Sender].
 func (w webhook) Send(ctx context.Context, m Message) error {
-	// In a block of code nothing that a peer sent is markup.
+	// In a block of code no text of a peer's is markup.
 	text := "*" + m.Title + "*\n```\n" + strings.ReplaceAll(m.Text, "```", "'''") + "```"
 	body, err := json.Marshal(map[string]string{"text": text})
 	if err != nil {
@@ -77,11 +78,11 @@ func (w webhook) Send(ctx context.Context, m Message) error {
 	return post(r)
 }
 
-// post sends a request and takes any answer but 2xx for a failure.
+// post sends a request; any answer but 2xx is an error.
 func post(r *http.Request) error {
 	answer, err := http.DefaultClient.Do(r)
 	if fault := new(url.Error); errors.As(err, &fault) {
-		return fault.Err // without the address, which may be a secret
+		return fault.Err // without the address: it may be a secret
 	}
 	if err != nil {
 		return err
@@ -94,8 +95,8 @@ func post(r *http.Request) error {
 	return nil
 }
 
-// withoutSecret returns scheme and host of an address: whoever knows the path of
-// a webhook may post there.
+// withoutSecret returns scheme and host of an address: the path of a webhook is
+// the right to post there.
 func withoutSecret(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

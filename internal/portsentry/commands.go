@@ -9,23 +9,25 @@ import (
 	"picket/internal/hook"
 )
 
-// A block is what a KILL_ROUTE comes to: a route of a type, or the set.
+// A block is the meaning of a KILL_ROUTE: a route of a type, or the set.
 type block struct {
 	route string // "unreachable", "blackhole", "prohibit", or "" for the set alone
-	note  string // what differs
+	note  string // the difference
 }
 
-// killRoute recognises a KILL_ROUTE by the program it calls. why says why not.
+// killRoute recognises a KILL_ROUTE by its program, or says why it does not.
 func killRoute(command string) (b block, why string) {
 	switch {
 	case !strings.Contains(command, "$TARGET$"):
 		return block{}, "there is no $TARGET$ in it, so PortSentry skips it"
-	case command == "true", strings.HasPrefix(command, "/bin/true"), strings.HasPrefix(command, "/usr/bin/true"):
+	case command == "true", strings.HasPrefix(command, "/bin/true"),
+		strings.HasPrefix(command, "/usr/bin/true"):
 		return block{note: "did nothing"}, ""
 	}
 	found := false
 	for _, part := range parts(command) {
-		words := slices.DeleteFunc(strings.Fields(strings.ReplaceAll(part, "'", " ")), func(w string) bool { return w == "sudo" })
+		words := slices.DeleteFunc(strings.Fields(strings.ReplaceAll(part, "'", " ")),
+			func(w string) bool { return w == "sudo" })
 		if len(words) == 0 {
 			return block{}, notKnown
 		}
@@ -48,9 +50,10 @@ func killRoute(command string) (b block, why string) {
 	return b, ""
 }
 
-const notKnown = "not a command that picket knows: a blocked source goes into picket's set anyway; what this did besides can be a [run] command"
+const notKnown = "not a command that picket knows: a blocked source goes into picket's set anyway; " +
+	"what this did besides can be a [run] command"
 
-// parts takes a shell line apart at && and ; and |, outside single quotes.
+// parts splits a shell line at && and ; and |, outside single quotes.
 func parts(command string) []string {
 	var out []string
 	quoted, from := false, 0
@@ -74,7 +77,8 @@ func parts(command string) []string {
 // known recognises one command of a line.
 func known(program string, args []string) (block, bool) {
 	has := func(words ...string) bool {
-		return slices.ContainsFunc(args, func(a string) bool { return slices.Contains(words, strings.Trim(a, "{},")) })
+		return slices.ContainsFunc(args,
+			func(a string) bool { return slices.Contains(words, strings.Trim(a, "{},")) })
 	}
 	target := slices.ContainsFunc(args, func(a string) bool { return strings.Contains(a, "$TARGET$") })
 	set := func(note string) (block, bool) { return block{note: note}, target }
@@ -89,7 +93,8 @@ func known(program string, args []string) (block, bool) {
 		case has("blackhole", "-blackhole"):
 			return block{route: "blackhole"}, target
 		}
-		return block{route: "blackhole", note: "sent the answers to a dead host; a blackhole needs none"}, target && len(args) >= 3
+		return block{route: "blackhole", note: "sent the answers to a dead host; a blackhole needs none"},
+			target && len(args) >= 3
 	case "ip":
 		if !has("route", "ro", "r") || !has("add", "replace", "a") {
 			return block{}, false
@@ -99,7 +104,8 @@ func known(program string, args []string) (block, bool) {
 				return block{route: t}, target
 			}
 		}
-		return block{route: "blackhole", note: "sent the answers to a dead host; a blackhole needs none"}, target && has("via", "dev")
+		return block{route: "blackhole", note: "sent the answers to a dead host; a blackhole needs none"},
+			target && has("via", "dev")
 	case "iptables", "ip6tables", "iptables-nft", "iptables-legacy":
 		switch {
 		case has("DROP"):
@@ -128,15 +134,16 @@ func known(program string, args []string) (block, bool) {
 			return set("")
 		}
 	case "firewall-cmd":
-		if has("drop", "reject", "--zone=drop", "--zone=block") || strings.Contains(strings.Join(args, " "), "-source=") {
+		if has("drop", "reject", "--zone=drop", "--zone=block") ||
+			strings.Contains(strings.Join(args, " "), "-source=") {
 			return set("")
 		}
 	}
 	return block{}, false
 }
 
-// harmless are the parts of a known line that block nothing by themselves: the
-// filter that echo feeds, and a rule that logs what picket's journal tells.
+// harmless reports whether a part of a known line blocks nothing by itself: the
+// filter behind echo, or a rule that logs.
 func harmless(program string, words []string) bool {
 	switch program {
 	case "ipf", "pfctl":
@@ -149,9 +156,9 @@ func harmless(program string, words []string) bool {
 	return false
 }
 
-// runCommand turns a shell line into an argument list that picket runs without
-// one. A line that needs a shell is given one, and what was found is then
-// passed as $1, $2 and $3, so that no value is ever read as shell text.
+// runCommand makes a shell line an argument list, without a shell where it can.
+// Where it cannot, the shell gets source, port and mode as $1, $2 and $3: no value
+// is ever read as shell text.
 func runCommand(line string) (argv []string, why string) {
 	argv, simple := split(line)
 	if !simple {
@@ -162,7 +169,8 @@ func runCommand(line string) (argv []string, why string) {
 				quoted = !quoted
 			}
 			if quoted && line[i] == '$' {
-				return nil, "a $ in single quotes and a shell's signs beside it: put the line into a script and name the script"
+				return nil, "a $ in single quotes and a shell's signs beside it: put the line into a " +
+					"script and name the script"
 			}
 		}
 		for token, arg := range map[string]string{"$TARGET$": "${1}", "$PORT$": "${2}", "$MODE$": "${3}"} {
@@ -182,8 +190,8 @@ func runCommand(line string) (argv []string, why string) {
 	return argv, ""
 }
 
-// split takes a line apart as sh(1) does; simple is false where more than
-// words, single quotes and backslashes stand in it.
+// split splits a line as sh(1) does; simple is false if there is more in it than
+// words, single quotes and backslashes.
 func split(line string) (argv []string, simple bool) {
 	line = strings.TrimSpace(line)
 	plain := line
@@ -196,7 +204,8 @@ func split(line string) (argv []string, simple bool) {
 		switch c := plain[i]; {
 		case c == '\'':
 			quoted = !quoted
-		case !quoted && strings.IndexByte("|&;<>()`*?[]~{}!$", c) >= 0, !quoted && c == '#' && (i == 0 || plain[i-1] == ' '):
+		case !quoted && strings.IndexByte("|&;<>()`*?[]~{}!$", c) >= 0, !quoted && c == '#' &&
+			(i == 0 || plain[i-1] == ' '):
 			return nil, false
 		}
 	}

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// A Mode is what PortSentry's command line chose: one of [Modes].
+// A Mode is the mode on PortSentry's command line: one of [Modes].
 type Mode string
 
 // Modes returns the modes of both versions: 1.2's -tcp, -stcp, -atcp and so on,
-// of which one process runs one, and 2's --stealth and --connect.
+// one for each process, and 2's --stealth and --connect.
 func Modes() []Mode {
 	return []Mode{"tcp", "udp", "stcp", "sudp", "atcp", "audp", "stealth", "connect"}
 }
 
-// ParseMode reads a mode, with or without hyphens before it.
+// ParseMode reads a mode, with or without leading hyphens.
 func ParseMode(s string) (Mode, error) {
 	m := Mode(strings.TrimLeft(s, "-"))
 	if !slices.Contains(Modes(), m) {
@@ -26,7 +26,7 @@ func ParseMode(s string) (Mode, error) {
 	return m, nil
 }
 
-// of returns picket's mode for a protocol, "tcp" or "udp", or nothing.
+// of returns picket's mode for a protocol, "tcp" or "udp", or "".
 func (m Mode) of(protocol string) string {
 	switch string(m) {
 	case protocol, "connect":

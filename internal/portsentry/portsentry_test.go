@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/*.toml anew")
 
-// A config is picket.toml as far as TOML writes it; any other key is an error.
+// A config has the keys that TOML writes; any other key is an error.
 type config struct {
 	DryRun   bool `toml:"dry_run"`
 	TCP, UDP protocol
@@ -64,7 +64,7 @@ func decode(t *testing.T, text string) config {
 	return c
 }
 
-// convert parses a file that must have no faults.
+// convert parses a file without faults.
 func convert(t *testing.T, text string, modes ...Mode) config {
 	t.Helper()
 	f, faults := Parse(strings.NewReader(text))
@@ -113,11 +113,12 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestDebiansFile fetches Debian's package, whose file is not ours to commit,
-// and converts what its users have.
+// TestDebiansFile fetches Debian's package, whose file is not ours to commit, and
+// converts its configuration.
 func TestDebiansFile(t *testing.T) {
 	dir := t.TempDir()
-	for _, arg := range [][]string{{"apt-get", "download", "-qq", "portsentry"}, {"sh", "-c", "dpkg -x portsentry_*.deb x"}} {
+	for _, arg := range [][]string{{"apt-get", "download", "-qq", "portsentry"},
+		{"sh", "-c", "dpkg -x portsentry_*.deb x"}} {
 		cmd := exec.Command(arg[0], arg[1:]...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -133,10 +134,11 @@ func TestDebiansFile(t *testing.T) {
 		t.Errorf("version %d, faults %v", f.version, faults)
 	}
 	c := decode(t, f.TOML())
-	if c.TCP.Action != "log" || !strings.HasSuffix(c.TCP.Classic, ",49724,54320") || c.Route.Type != "unreachable" || c.HostsDeny.Line != "ALL: $TARGET$ : DENY" {
+	if c.TCP.Action != "log" || !strings.HasSuffix(c.TCP.Classic, ",49724,54320") ||
+		c.Route.Type != "unreachable" || c.HostsDeny.Line != "ALL: $TARGET$ : DENY" {
 		t.Errorf("%+v", c)
 	}
-	// Every line that the file offers in a comment converts too, one at a time.
+	// Every commented line of the file converts too, one at a time.
 	offered := 0
 	for line := range strings.Lines(string(in)) {
 		key, _, ok := strings.Cut(strings.TrimLeft(line, "# "), "=")
@@ -154,7 +156,8 @@ func TestDebiansFile(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	const conf = "TCP_PORTS=\"1,11\"\nUDP_PORTS=\"7\"\nADVANCED_PORTS_TCP=\"1024\"\nADVANCED_PORTS_UDP=\"2\"\nADVANCED_EXCLUDE_TCP=\"113,139\"\n"
+	const conf = "TCP_PORTS=\"1,11\"\nUDP_PORTS=\"7\"\nADVANCED_PORTS_TCP=\"1024\"\n" +
+		"ADVANCED_PORTS_UDP=\"2\"\nADVANCED_EXCLUDE_TCP=\"113,139\"\n"
 	list := func(p protocol) string {
 		return fmt.Sprint(p.Modes, p.Classic, "|", p.Stealth, "|", p.Advanced, "|", p.Exclude)
 	}
@@ -180,7 +183,8 @@ func TestModes(t *testing.T) {
 		}
 		got := convert(t, conf, modes...)
 		if list(got.TCP) != c.tcp || list(got.UDP) != c.udp {
-			t.Errorf("%q: tcp %s, udp %s; want %s and %s", c.modes, list(got.TCP), list(got.UDP), c.tcp, c.udp)
+			t.Errorf("%q: tcp %s, udp %s; want %s and %s", c.modes, list(got.TCP), list(got.UDP), c.tcp,
+				c.udp)
 		}
 	}
 	if _, err := ParseMode("icmp"); err == nil {
@@ -200,12 +204,16 @@ func TestValues(t *testing.T) {
 			t.Errorf("BLOCK_TCP %s: %s, %s; want %s and log", n, got.TCP.Action, got.UDP.Action, want)
 		}
 	}
-	if got := convert(t, "# PortSentry 1.2\nTCP_PORTS=\"1\""); got.TCP.Action != "block" || got.UDP.Action != "log" {
-		t.Errorf("1.2 without BLOCK_TCP: %s, and %s for what it does not watch", got.TCP.Action, got.UDP.Action)
+	if got := convert(t, "# PortSentry 1.2\nTCP_PORTS=\"1\""); got.TCP.Action != "block" ||
+		got.UDP.Action != "log" {
+		t.Errorf("1.2 without BLOCK_TCP: %s, and %s for what it does not watch", got.TCP.Action,
+			got.UDP.Action)
 	}
 	for spelling, want := range map[string]string{
-		`PORT_BANNER="hi"`: "hi", `PORT_BANNER = "hi"`: "hi", `PORT_BANNER "hi"`: "hi", "PORT_BANNER\t=\t\"hi\"  \r": "hi",
-		`PORT_BANNER="a \ b" # why`: `a \ b`, `PORT_BANNER="# '$TARGET$'"`: "# '$TARGET$'", `PORT_BANNER=""`: "", "   # PORT_BANNER=\"x\"": "",
+		`PORT_BANNER="hi"`: "hi", `PORT_BANNER = "hi"`: "hi", `PORT_BANNER "hi"`: "hi",
+		"PORT_BANNER\t=\t\"hi\"  \r": "hi",
+		`PORT_BANNER="a \ b" # why`:  `a \ b`, `PORT_BANNER="# '$TARGET$'"`: "# '$TARGET$'",
+		`PORT_BANNER=""`: "", "   # PORT_BANNER=\"x\"": "",
 	} {
 		if got := convert(t, spelling).Trap.Banner; got != want {
 			t.Errorf("%s: %q, want %q", spelling, got, want)
@@ -230,13 +238,17 @@ func TestKillRoute(t *testing.T) {
 		"nft add element inet ps b4 { $TARGET$ timeout 600s }":                       "set",
 		"/sbin/ipfw add 1 deny all from $TARGET$:255.255.255.255 to any":             "set",
 		"/bin/echo 'block in log on em0 from $TARGET$/32 to any' | /sbin/pfctl -f -": "set",
-		"/sbin/iptables -I INPUT -s $TARGET$ -j DROP && /sbin/iptables -I INPUT -s $TARGET$ -m limit --limit 3/minute -j LOG --log-prefix 'Portsentry: dropping: '": "set",
+		"/sbin/iptables -I INPUT -s $TARGET$ -j DROP && /sbin/iptables -I INPUT -s $TARGET$ -m limit " +
+			"--limit 3/minute -j LOG --log-prefix 'Portsentry: dropping: '": "set",
 		"/usr/sbin/ipset add bad $TARGET$": "set", "ufw insert 1 deny from $TARGET$": "set",
 		"/bin/true $TARGET$": "set",
-		// Those are left to a person.
-		"/usr/local/bin/punish $TARGET$": "?", "iptables -I INPUT -s $TARGET$ -j ACCEPT": "?", "iptables -j DROP": "?",
-		"route del $TARGET$": "?", "ip route add $TARGET$": "?", "iptables -I INPUT -s $TARGET$ -j DROP; rm -rf /tmp/x": "?",
-		"nft flush ruleset # $TARGET$": "?", "": "?", "|": "?", "'": "?", "iptables -I INPUT -s $TARGET$ -j LOG": "?",
+		// These are left to a person.
+		"/usr/local/bin/punish $TARGET$": "?", "iptables -I INPUT -s $TARGET$ -j ACCEPT": "?",
+		"iptables -j DROP":   "?",
+		"route del $TARGET$": "?", "ip route add $TARGET$": "?",
+		"iptables -I INPUT -s $TARGET$ -j DROP; rm -rf /tmp/x": "?",
+		"nft flush ruleset # $TARGET$":                         "?", "": "?", "|": "?", "'": "?",
+		"iptables -I INPUT -s $TARGET$ -j LOG":                               "?",
 		"ip route add blackhole $TARGET$ && route add -host $TARGET$ reject": "?",
 	} {
 		b, why := killRoute(command)
@@ -255,22 +267,26 @@ func TestKillRoute(t *testing.T) {
 
 func TestRunCommand(t *testing.T) {
 	for line, want := range map[string][]string{
-		"/some/path/here/script $TARGET$ $PORT$ $MODE$":     {"/some/path/here/script", "$TARGET$", "$PORT$", "$MODE$"},
-		"/bin/x  'two words' a\\ b --at=$TARGET$:$PORT$ ''": {"/bin/x", "two words", "a b", "--at=$TARGET$:$PORT$", ""},
-		"mail-root $TARGET$":                                {"/usr/bin/env", "mail-root", "$TARGET$"},
-		"/bin/echo '$TARGET$'":                              {"/bin/echo", "$TARGET$"},
-		"/bin/echo $TARGET$ $PORT$ | mail -s scan root":     {"/bin/sh", "-c", "/bin/echo ${1} ${2} | mail -s scan root", "sh", "$TARGET$", "$PORT$", "$MODE$"},
-		"LANG=C /bin/x $MODE$":                              {"/bin/sh", "-c", "LANG=C /bin/x ${3}", "sh", "$TARGET$", "$PORT$", "$MODE$"},
-		"/bin/x '$TARGET$' | cat":                           nil,
-		"/bin/x $TARGT$":                                    nil,
-		"   ":                                               nil,
+		"/some/path/here/script $TARGET$ $PORT$ $MODE$": {"/some/path/here/script", "$TARGET$", "$PORT$",
+			"$MODE$"},
+		"/bin/x  'two words' a\\ b --at=$TARGET$:$PORT$ ''": {"/bin/x", "two words", "a b",
+			"--at=$TARGET$:$PORT$", ""},
+		"mail-root $TARGET$":   {"/usr/bin/env", "mail-root", "$TARGET$"},
+		"/bin/echo '$TARGET$'": {"/bin/echo", "$TARGET$"},
+		"/bin/echo $TARGET$ $PORT$ | mail -s scan root": {"/bin/sh", "-c",
+			"/bin/echo ${1} ${2} | mail -s scan root", "sh", "$TARGET$", "$PORT$", "$MODE$"},
+		"LANG=C /bin/x $MODE$": {"/bin/sh", "-c", "LANG=C /bin/x ${3}", "sh",
+			"$TARGET$", "$PORT$", "$MODE$"},
+		"/bin/x '$TARGET$' | cat": nil,
+		"/bin/x $TARGT$":          nil,
+		"   ":                     nil,
 	} {
 		got, why := runCommand(line)
 		if d := cmp.Diff(want, got); d != "" || (why == "") != (want != nil) {
 			t.Errorf("%s (%s) (-want +got):\n%s", line, why, d)
 		}
 	}
-	// The shell that is given gets what PortSentry's would have, and nothing else.
+	// The shell gets what PortSentry's would get, and nothing else.
 	argv, _ := runCommand("/bin/echo at $TARGET$:$PORT$x;/bin/echo $MODE$")
 	copy(argv[len(argv)-3:], []string{"$(reboot)", "11", "stealth"})
 	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
@@ -282,7 +298,8 @@ func TestRunCommand(t *testing.T) {
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ name, conf, want string }{
 		{"unknown option", "TCP_PORTZ=\"1\"", "line 1: \"TCP_PORTZ=\\\"1\\\"\": unknown option"},
-		{"beginning of an option", "\nTCP=\"5\"", "line 2: \"TCP=\\\"5\\\"\": unknown option; PortSentry 2 takes the beginning"},
+		{"beginning of an option", "\nTCP=\"5\"",
+			"line 2: \"TCP=\\\"5\\\"\": unknown option; PortSentry 2 takes the beginning"},
 		{"lower case", "tcp_ports=\"1\"", "upper case"},
 		{"indented", "  TCP_PORTS=\"1\"", "begins in the first column"},
 		{"no sense", "=== x", "neither an option nor a comment"},
@@ -298,7 +315,8 @@ func TestFaults(t *testing.T) {
 		{"a word", "TCP_PORTS=\"1,http\"", `"http": not a port number; the others`},
 		{"half a range", "TCP_PORTS=\"1-\"", "not a port number"},
 		{"a range backwards", "TCP_PORTS=\"20-10\"", "ends before it begins"},
-		{"a range in 1.2", "# PortSentry 1.2\nTCP_PORTS=\"5-9\"", "line 2: \"TCP_PORTS\": item 1, \"5-9\": PortSentry 1.2 knows no ranges and watched 5 only"},
+		{"a range in 1.2", "# PortSentry 1.2\nTCP_PORTS=\"5-9\"",
+			"line 2: \"TCP_PORTS\": item 1, \"5-9\": PortSentry 1.2 knows no ranges and watched 5 only"},
 		{"BLOCK_TCP 3", "BLOCK_TCP=\"3\"", "there are 0, 1 and 2"},
 		{"BLOCK_TCP 2 alone", "BLOCK_TCP=\"2\"", "no KILL_RUN_CMD"},
 		{"SCAN_TRIGGER many", "SCAN_TRIGGER=\"many\"", "not a number of probes"},
@@ -308,9 +326,12 @@ func TestFaults(t *testing.T) {
 		{"hosts.deny with a port", "KILL_HOSTS_DENY=\"ALL: $TARGET$ : spawn (echo $PORT$)\"", "leave $PORT$"},
 		{"an unknown KILL_ROUTE", "KILL_ROUTE=\"/opt/punish $TARGET$\"", "not a command that picket knows"},
 		{"KILL_ROUTE without target", "KILL_ROUTE=\"reboot\"", "there is no $TARGET$"},
-		{"twice in 1.2", "# PortSentry 1.2\nBLOCK_TCP=\"0\"\nBLOCK_TCP=\"1\"", "line 3: \"BLOCK_TCP=\\\"1\\\"\": given on line 2 already"},
-		{"twice in 2", "BLOCK_TCP=\"0\"\nBLOCK_TCP=\"1\"", "line 1: \"BLOCK_TCP=\\\"0\\\"\": given again on line 2"},
-		{"a long line", "TCP_PORTS=\"" + strings.Repeat("1,", maxLine) + "\"", "line 1: \"\": longer than 65536 bytes"},
+		{"twice in 1.2", "# PortSentry 1.2\nBLOCK_TCP=\"0\"\nBLOCK_TCP=\"1\"",
+			"line 3: \"BLOCK_TCP=\\\"1\\\"\": given on line 2 already"},
+		{"twice in 2", "BLOCK_TCP=\"0\"\nBLOCK_TCP=\"1\"",
+			"line 1: \"BLOCK_TCP=\\\"0\\\"\": given again on line 2"},
+		{"a long line", "TCP_PORTS=\"" + strings.Repeat("1,", maxLine) + "\"",
+			"line 1: \"\": longer than 65536 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f, faults := Parse(strings.NewReader(c.conf))
@@ -319,7 +340,8 @@ func TestFaults(t *testing.T) {
 			}
 			text := f.TOML()
 			decode(t, text)
-			if len(faults) == 1 && !strings.Contains(strings.Join(strings.Fields(strings.ReplaceAll(text, "#", "")), " "), strings.Join(strings.Fields(strings.ReplaceAll(faults[0].Why, "#", "")), " ")) {
+			if len(faults) == 1 && !strings.Contains(strings.Join(strings.Fields(strings.ReplaceAll(text, "#",
+				"")), " "), strings.Join(strings.Fields(strings.ReplaceAll(faults[0].Why, "#", "")), " ")) {
 				t.Errorf("the fault is no comment in:\n%s", text)
 			}
 		})
@@ -327,19 +349,22 @@ func TestFaults(t *testing.T) {
 }
 
 func TestTheRestStillApplies(t *testing.T) {
-	f, faults := Parse(strings.NewReader("TCP_PORTS=\"1,,11,http,0,65536,15-17\"\nUDP_PORTS=\"7\nNONSENSE=\"x\"\nBLOCK_TCP=\"1\"\n"))
+	f, faults := Parse(strings.NewReader("TCP_PORTS=\"1,,11,http,0,65536,15-17\"\nUDP_PORTS=\"7\n" +
+		"NONSENSE=\"x\"\nBLOCK_TCP=\"1\"\n"))
 	if len(faults) != 6 {
 		t.Errorf("%d faults: %v", len(faults), faults)
 	}
 	c := decode(t, f.TOML())
-	if c.TCP.Stealth != "1,11,15-17" || c.TCP.Action != "block" || c.UDP.Stealth != "" || len(c.UDP.Modes) != 0 || c.DryRun {
+	if c.TCP.Stealth != "1,11,15-17" || c.TCP.Action != "block" || c.UDP.Stealth != "" ||
+		len(c.UDP.Modes) != 0 || c.DryRun {
 		t.Errorf("%+v", c)
 	}
 }
 
-// Without its ignore file a configuration could block a friend.
+// TestALostIgnoreFileBlocksNobody: without its ignore file a configuration might block a friend.
 func TestALostIgnoreFileBlocksNobody(t *testing.T) {
-	for _, conf := range []string{"IGNORE_FILE=\"/etc/x\n", " IGNORE_FILE=\"/etc/x\"", "ignore_file=\"/etc/x\"", "IGNORE_FILE=/etc/x", strings.Repeat("x", maxLine+1)} {
+	for _, conf := range []string{"IGNORE_FILE=\"/etc/x\n", " IGNORE_FILE=\"/etc/x\"",
+		"ignore_file=\"/etc/x\"", "IGNORE_FILE=/etc/x", strings.Repeat("x", maxLine+1)} {
 		f, faults := Parse(strings.NewReader("TCP_PORTS=\"1\"\nBLOCK_TCP=\"1\"\n" + conf))
 		if c := decode(t, f.TOML()); !c.DryRun || len(faults) != 1 {
 			t.Errorf("%.40q: dry_run %v, faults %v", conf, c.DryRun, faults)
@@ -349,7 +374,7 @@ func TestALostIgnoreFileBlocksNobody(t *testing.T) {
 	if c := decode(t, f.TOML()); !c.DryRun || len(faults) != 1 {
 		t.Errorf("a file that cannot be read: dry_run %v, faults %v", c.DryRun, faults)
 	}
-	// Nor without the file that it names.
+	// Nor without the file itself.
 	f, _ = Parse(strings.NewReader("TCP_PORTS=\"1\"\nBLOCK_TCP=\"1\"\nIGNORE_FILE=\"/etc/x\"\n"))
 	x, missing := f.MissIgnoreFile(func(path string) bool { return path != "/etc/x" })
 	if c := decode(t, f.TOML()); !c.DryRun || len(c.Ignore.Files) != 0 || !missing || x.Line != 3 {
@@ -362,8 +387,8 @@ func TestALostIgnoreFileBlocksNobody(t *testing.T) {
 	}
 }
 
-// FuzzParse states that whatever is read, what comes out is valid TOML of known
-// keys, without control characters.
+// FuzzParse: the output for any input is valid TOML of known keys, without control
+// characters.
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"v1.conf", "v2.conf"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
@@ -381,7 +406,8 @@ func FuzzParse(f *testing.F) {
 			for _, x := range faults {
 				text += x.String()
 			}
-			if i := strings.IndexFunc(text, func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f }); i >= 0 {
+			if i := strings.IndexFunc(text,
+				func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f }); i >= 0 {
 				t.Fatalf("control character in %q", text)
 			}
 		}

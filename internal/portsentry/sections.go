@@ -11,7 +11,8 @@ func (w *writer) ignore() {
 		return
 	}
 	if w.version == 1 {
-		w.comment("Debian's start script writes this file anew from portsentry.ignore.static at each start of " +
+		w.comment("Debian's start script writes this file anew from portsentry.ignore.static at each start " +
+			"of " +
 			"PortSentry; without PortSentry name that one.")
 	}
 	w.origin(s.line, s.key)
@@ -42,7 +43,8 @@ func (w *writer) run() {
 	w.section("run")
 	w.origin(s.line, s.text())
 	if argv[0] == "/bin/sh" && len(argv) > 2 && argv[1] == "-c" && argv[len(argv)-1] == "$MODE$" {
-		w.comment("It needs a shell; what was found is passed to it as $1, $2 and $3, and is never read as shell text.")
+		w.comment("It needs a shell; what was found is passed to it as $1, $2 and $3, and is never read as " +
+			"shell text.")
 	}
 	w.comment("$MODE$ is classic, stealth or advanced here; $PROTOCOL$ says tcp or udp.")
 	w.key("command", quoteList(argv))
@@ -82,7 +84,8 @@ func (w *writer) route() {
 
 // unproven has an action done for every source, as PortSentry does.
 func (w *writer) unproven() {
-	w.comment("As PortSentry does, for sources too whose address may be forged. Without this line a source must have " +
+	w.comment("As PortSentry does, for sources too whose address may be forged. Without this line a source " +
+		"must have " +
 		"shown that its address is real.")
 	w.key("unproven", "true")
 }
@@ -109,8 +112,10 @@ func (w *writer) history() {
 		w.key("format", quote(map[int]string{1: "portsentry-1", 2: "portsentry-2"}[w.version]))
 	}
 	if hasBlocked {
-		w.comment("%s; emptied at each start, as by PortSentry 1.2, and never read: what is blocked stands in the kernel's set.",
-			map[int]string{1: "One file for all modes, without PortSentry's ending of the mode", 2: "Lines of text, where PortSentry 2 writes bytes"}[w.version])
+		w.comment("%s; emptied at each start, as by PortSentry 1.2, and never read: what is blocked stands "+
+			"in the kernel's set.",
+			map[int]string{1: "One file for all modes, without PortSentry's ending of the mode",
+				2: "Lines of text, where PortSentry 2 writes bytes"}[w.version])
 		w.str("blocked", blocked)
 	}
 }

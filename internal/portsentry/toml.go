@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// TOML returns the whole picket.toml. Without modes PortSentry 1.2's is taken
-// for -tcp and -udp, as Debian starts it, and 2's for stealth mode, its
-// default. With modes, exactly those ran: a protocol that none names is off.
+// TOML returns the whole picket.toml. The modes are those that ran: a protocol
+// without one is off. Without modes, 1.2 counts as -tcp and -udp, Debian's start,
+// and 2 as stealth, its default.
 func (f *File) TOML(modes ...Mode) string {
 	w := &writer{File: f, modes: modes}
 	if len(modes) == 0 {
@@ -53,7 +53,7 @@ func (w *writer) comment(format string, a ...any) {
 	w.b.WriteString(line + "\n")
 }
 
-// origin writes a line of the file as it stands there, in one piece.
+// origin writes a line of the file as it was, in one piece.
 func (w *writer) origin(line int, text string) {
 	if strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) {
 		text = strconv.QuoteToASCII(text)
@@ -64,26 +64,27 @@ func (w *writer) origin(line int, text string) {
 	fmt.Fprintf(&w.b, "# line %d: %s\n", line, text)
 }
 
-const maxOrigin = 2000 // bytes of a line that are kept in a comment
+const maxOrigin = 2000 // bytes of a line in a comment
 
 func (w *writer) section(name string) { fmt.Fprintf(&w.b, "\n[%s]\n", name) }
 
 func (w *writer) key(name, value string) { fmt.Fprintf(&w.b, "%s = %s\n", name, value) }
 
-// str writes a key whose value is a string, and where it comes from.
+// str writes a key with a string, and its origin.
 func (w *writer) str(name string, s setting) {
 	w.origin(s.line, s.key)
 	w.key(name, quote(s.value))
 }
 
-// get returns a setting and whether the file has it.
+// get returns a setting, and whether the file has it.
 func (w *writer) get(key string) (setting, bool) {
 	s, ok := w.settings[key]
 	return s, ok
 }
 
 func (w *writer) head(told bool) {
-	w.comment("Made by picket import from a portsentry.conf of PortSentry %s.", map[int]string{1: "1.2", 2: "2"}[w.version])
+	w.comment("Made by picket import from a portsentry.conf of PortSentry %s.",
+		map[int]string{1: "1.2", 2: "2"}[w.version])
 	w.comment("Read it, then try it: picket check --config FILE; picket run --dry-run --config FILE.")
 	if !told {
 		names := make([]string, len(w.modes))
@@ -91,9 +92,11 @@ func (w *writer) head(told bool) {
 			names[i] = string(m)
 		}
 		w.comment("Taken to run with %s, the default; if it does not, import again with --mode %s.",
-			strings.Join(names, " and "), map[int]string{1: "tcp, stcp, atcp, udp, sudp or audp", 2: "connect"}[w.version])
+			strings.Join(names, " and "), map[int]string{1: "tcp, stcp, atcp, udp, sudp or audp",
+				2: "connect"}[w.version])
 	}
-	w.comment("PortSentry blocks for ever. picket blocks for 10 minutes, and longer whoever comes again: [block], for.")
+	w.comment("PortSentry blocks for ever. picket blocks for 10 minutes, and longer whoever comes again: " +
+		"[block], for.")
 	if len(w.faults) > 0 {
 		w.b.WriteString("#\n")
 		w.comment("Not taken over as they stand:")
@@ -141,11 +144,12 @@ func (w *writer) protocol(name, upper string) {
 	w.advanced(upper, slices.Contains(on, "advanced"))
 }
 
-// others: picket's default watches protocols that PortSentry knows nothing of,
-// and would block for them.
+// others: picket's default watches, and blocks for, protocols unknown to
+// PortSentry.
 func (w *writer) others() {
 	w.section("ip")
-	w.comment("ICMP and other protocols, which PortSentry does not see; without this picket's own defaults hold.")
+	w.comment("ICMP and other protocols, which PortSentry does not see; without this picket's own defaults " +
+		"hold.")
 	w.key("modes", "[]")
 }
 
@@ -159,13 +163,13 @@ func (w *writer) action(upper string, watched bool) {
 		w.comment("no BLOCK_%s, which is 1 in PortSentry 1.2", upper)
 		value = "block"
 	default:
-		value = "log" // PortSentry 2's default, and what nobody watches is not blocked either
+		value = "log" // PortSentry 2's default; unwatched ports block nobody either
 	}
 	w.key("action", quote(value))
 }
 
-// trigger: PortSentry fires on the Nth probe, on the first for 0 and 1 alike;
-// picket's number is how many are let pass.
+// trigger: PortSentry acts on the Nth probe, on the first for 0 and 1 alike;
+// picket's number counts the probes let pass.
 func (w *writer) trigger() {
 	s, ok := w.get("SCAN_TRIGGER")
 	n, _ := strconv.Atoi(s.value) // checked
@@ -185,7 +189,7 @@ func (w *writer) trigger() {
 // maxTrigger is engine.MaxTrigger.
 const maxTrigger = 31
 
-// lost reports whether the option stands in the file and could not be used.
+// lost reports whether the option is in the file and unusable.
 func (w *writer) lost(key string) bool {
 	for _, x := range w.faults {
 		if strings.HasPrefix(x.Text, key) {
@@ -195,8 +199,8 @@ func (w *writer) lost(key string) bool {
 	return false
 }
 
-// advanced writes the range and its exclusions, as comments where no process
-// ran in that mode: in another they do not count.
+// advanced writes the range and its exclusions, as comments if no process ran in
+// that mode: in another mode they do not count.
 func (w *writer) advanced(upper string, on bool) {
 	if w.version != 1 {
 		return

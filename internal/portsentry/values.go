@@ -11,8 +11,8 @@ import (
 	"picket/internal/hostsdeny"
 )
 
-// check looks at what the values mean. A value that cannot be used is taken
-// out of the settings; of a port list the good items are kept.
+// check checks the values. It removes an unusable setting, and keeps the good
+// items of a port list.
 func (f *File) check() {
 	for _, key := range []string{"TCP_PORTS", "UDP_PORTS", "ADVANCED_EXCLUDE_TCP", "ADVANCED_EXCLUDE_UDP"} {
 		if s, ok := f.settings[key]; ok {
@@ -45,7 +45,8 @@ func (f *File) check() {
 		if err := hostsdeny.CheckFormat(s.value); err != nil {
 			why = err.Error()
 		} else if strings.Contains(s.value, "$PORT$") || strings.Contains(s.value, "$MODE$") {
-			why = "picket's line of a source stands as long as its block, whatever ports follow: leave $PORT$ and $MODE$ out"
+			why = "picket's line of a source stands as long as its block, whatever ports follow: leave " +
+				"$PORT$ and $MODE$ out"
 		}
 		if why != "" {
 			f.fault(s.line, s.text(), why)
@@ -53,18 +54,18 @@ func (f *File) check() {
 		}
 	}
 	if s, ok := f.settings["PORT_BANNER"]; ok && len(s.value) > maxBanner {
-		f.fault(s.line, fmt.Sprintf("%.40s...", s.text()), fmt.Sprintf("longer than %d bytes; none will be sent", maxBanner))
+		f.fault(s.line, fmt.Sprintf("%.40s...", s.text()),
+			fmt.Sprintf("longer than %d bytes; none will be sent", maxBanner))
 		f.set(s, false)
 	}
 	f.paths()
 	f.checkCommands()
 }
 
-// maxBanner is how long trap.banner may be; PortSentry's lines end there.
+// maxBanner is the most bytes of trap.banner; PortSentry's lines end there.
 const maxBanner = 1024
 
-// paths wants full ones: where PortSentry looked for others depends on who
-// started it.
+// paths wants full paths: PortSentry's meaning of others depends on its start.
 func (f *File) paths() {
 	for _, key := range []string{"HISTORY_FILE", "BLOCKED_FILE"} {
 		if s, ok := f.settings[key]; ok && (!filepath.IsAbs(s.value) || filepath.Clean(s.value) != s.value) {
@@ -73,7 +74,8 @@ func (f *File) paths() {
 		}
 	}
 	if b, ok := f.settings["BLOCKED_FILE"]; ok && b.value == f.settings["HISTORY_FILE"].value {
-		f.fault(b.line, b.text(), "the history file too, which is not emptied at start; there will be no file of blocked hosts")
+		f.fault(b.line, b.text(), "the history file too, which is not emptied at start; there will be no "+
+			"file of blocked hosts")
 		f.set(b, false)
 	}
 }
@@ -102,7 +104,7 @@ func (f *File) checkCommands() {
 	}
 }
 
-// set keeps a setting or takes it out.
+// set keeps a setting or removes it.
 func (f *File) set(s setting, keep bool) {
 	if keep {
 		f.settings[s.key] = s
@@ -142,13 +144,16 @@ func (f *File) ports(s setting) string {
 			f.fault(s.line, s.text(), fmt.Sprintf("item %d of the list is empty; the others are taken", i+1))
 			continue
 		case why != "" || why2 != "":
-			f.fault(s.line, s.key, fmt.Sprintf("item %d, %.40q: %s; the others are taken", i+1, item, why+strings.TrimPrefix(why2, why)))
+			f.fault(s.line, s.key, fmt.Sprintf("item %d, %.40q: %s; the others are taken", i+1, item,
+				why+strings.TrimPrefix(why2, why)))
 			continue
 		case from > to:
-			f.fault(s.line, s.key, fmt.Sprintf("item %d, %q: the range ends before it begins; the others are taken", i+1, item))
+			f.fault(s.line, s.key, fmt.Sprintf("item %d, %q: the range ends before it begins; the others "+
+				"are taken", i+1, item))
 			continue
 		case isRange && f.version == 1:
-			f.fault(s.line, s.key, fmt.Sprintf("item %d, %q: PortSentry 1.2 knows no ranges and watched %d only; the range is taken", i+1, item, from))
+			f.fault(s.line, s.key, fmt.Sprintf("item %d, %q: PortSentry 1.2 knows no ranges and watched %d "+
+				"only; the range is taken", i+1, item, from))
 		}
 		good = append(good, item)
 	}

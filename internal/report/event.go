@@ -19,10 +19,10 @@ import (
 // ErrNotEvent means that a line holds no event.
 var ErrNotEvent = errors.New("not an event of picket's")
 
-// A Fault is lines of a file that could not be used.
+// A Fault stands for unusable lines of a file.
 type Fault struct {
-	Line  int // the first of them, from 1
-	Lines int // how many there are
+	Line  int // the first, from 1
+	Lines int // their number
 	Err   error
 }
 
@@ -34,16 +34,16 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("line %d: %v; %d lines like it", f.Line, f.Err, f.Lines)
 }
 
-// Unwrap returns what is wrong with the first line.
+// Unwrap returns the fault of the first line.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// maxLine is the longest line that is read, in bytes. An event has some 1,500.
+// maxLine is the longest line, in bytes. An event has some 1,500.
 const maxLine = 64 << 10
 
-// Read reads events, a JSON object a line, as a history file has them, "picket
-// replay --json" prints them or, known by its keys, "journalctl -o json" does;
-// with journal all lines are of that form. What is no event is passed over; if
-// that is not one of picket's other lines, the error is a [*Fault] at the end.
+// Read reads events, one JSON object a line, in the form of a history file, of
+// "picket replay --json" or, known by its keys, of "journalctl -o json"; with
+// journal every line has the last form. It skips what is no event. If a skipped
+// line is not one of picket's other lines, the error is a [*Fault] at the end.
 func Read(r io.Reader, journal bool, each func(event.Event)) error {
 	b, scan := bufio.NewReaderSize(r, maxLine), newScanner()
 	var fault *Fault
@@ -81,7 +81,7 @@ func Read(r io.Reader, journal bool, each func(event.Event)) error {
 	return nil
 }
 
-// parse reads a line. Event is empty for one that is rightly there and no event.
+// parse reads a line. The event is empty for a line that may hold none.
 func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error) {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return ev, nil
@@ -100,7 +100,7 @@ func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error)
 		return event.Event{}, fmt.Errorf("%w: %v", ErrNotEvent, err)
 	}
 	if journal && ev.Event == "" {
-		return event.Event{}, nil // what "picket check" said at a reload, for one
+		return event.Event{}, nil // "picket check" at a reload, for one
 	}
 	switch ev.Event {
 	case "probe", "pattern", "block", "unblock", "expire", "ignore", "lost", "notice", "trial":
@@ -115,10 +115,9 @@ func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error)
 	return event.Event{}, fmt.Errorf("%w: its event is %.40q", ErrNotEvent, ev.Event)
 }
 
-// parseJournal reads an entry of the journal, whose values are texts, lists of
-// bytes if they were not printable, lists of texts if there were several, or
-// null if they were long (journalctl's "-o json"). Whatever is no text is taken
-// for nothing.
+// parseJournal reads an entry of the journal. A value is a text, a list of bytes
+// if it was not printable, a list of texts if there were several, or null if it
+// was long (journalctl's "-o json"). Anything but a text counts as empty.
 func parseJournal(line []byte) (ev event.Event, err error) {
 	raw := map[string]json.RawMessage{}
 	if err := json.Unmarshal(line, &raw); err != nil {
@@ -134,17 +133,17 @@ func parseJournal(line []byte) (ev event.Event, err error) {
 		f := &event.Fields[i]
 		f.Set(&ev, text(event.Name(f.Key)))
 	}
-	// The event's own time: the entry's is when it was written.
+	// The entry's time is the time of writing; the event has its own.
 	if ev.Time.IsZero() {
 		ev.Time = entryTime(text(stamp))
 	}
 	return ev, nil
 }
 
-// stamp is the journal's field of when an entry was written.
+// stamp is the journal's field for the time of writing.
 const stamp = "__REALTIME_TIMESTAMP"
 
-// entryTime reads that field, which counts microseconds; what is no time is zero.
+// entryTime reads that field, in microseconds; other text is the zero time.
 func entryTime(text string) time.Time {
 	us, err := strconv.ParseUint(text, 10, 63)
 	if err != nil || us == 0 {
@@ -153,7 +152,7 @@ func entryTime(text string) time.Time {
 	return time.UnixMicro(int64(us))
 }
 
-// clean bounds every text and list and replaces what a terminal might act on.
+// clean bounds every text and list and replaces characters that a terminal obeys.
 func clean(e *event.Event) {
 	for _, f := range event.Fields {
 		if s, ok := f.At(e).(*string); ok {

@@ -10,13 +10,13 @@ import (
 	"picket/internal/show"
 )
 
-// An Hour is what happened in one hour.
+// An Hour is the sum of one hour.
 type Hour struct {
 	Time      time.Time `json:"time"`
 	Events    int       `json:"events"`
-	Sources   int       `json:"sources"`   // seen in it; of a longer stretch, in the busiest hour
-	New       int       `json:"new"`       // of them those not seen before
-	Returning int       `json:"returning"` // those that came again after an hour of quiet
+	Sources   int       `json:"sources"`   // in a longer stretch, of the busiest hour
+	New       int       `json:"new"`       // not seen before
+	Returning int       `json:"returning"` // back after an hour of quiet
 	Dark      int       `json:"dark"`      // blocks of each response
 	Fence     int       `json:"fence"`
 	Block     int       `json:"block"`
@@ -37,7 +37,7 @@ func (h *Hour) block(response string) {
 // blocks returns the blocks of all responses.
 func (h *Hour) blocks() int { return h.Dark + h.Fence + h.Block }
 
-// add adds what happened in another hour.
+// add adds another hour.
 func (h *Hour) add(o *Hour) {
 	h.Events += o.Events
 	h.Sources = max(h.Sources, o.Sources)
@@ -48,10 +48,10 @@ func (h *Hour) add(o *Hour) {
 	h.Block += o.Block
 }
 
-// quiet is how long a source is not seen before it counts as coming again.
+// quiet is the pause after which a source counts as returning.
 const quiet = time.Hour
 
-// seen counts a source in an hour, before anything else is noted of it.
+// seen counts a source in an hour, before anything else of the event.
 func (s *source) seen(number int, hour *Hour, at time.Time) {
 	switch {
 	case s.Visits == 0:
@@ -67,8 +67,8 @@ func (s *source) seen(number int, hour *Hour, at time.Time) {
 	}
 }
 
-// maxHours is how many hours are told apart: 341 days. What is earlier than the
-// first event was, or later than these, counts to the first and the last.
+// maxHours is the number of hours kept: 341 days. Anything before the first event
+// counts to the first, anything later to the last.
 const maxHours = 1 << (32 - hourShift)
 
 // hours are the hours since that of the first event.
@@ -77,7 +77,7 @@ type hours struct {
 	at    map[int]*Hour
 }
 
-// of returns an hour and its number.
+// of returns the hour of a time, and its number.
 func (h *hours) of(t time.Time) (int, *Hour) {
 	if h.first.IsZero() {
 		h.first = t.Truncate(time.Hour)
@@ -100,19 +100,19 @@ func (h *hours) list() []Hour {
 	return out
 }
 
-// PortHours is when sources were first seen to probe a port.
+// PortHours says in which hours a port met new sources.
 type PortHours struct {
 	Name  string      `json:"name"`
 	Hours []HourCount `json:"hours"`
 }
 
-// An HourCount is how many sources did something in an hour.
+// An HourCount is a number of sources in an hour.
 type HourCount struct {
 	Time    time.Time `json:"time"`
 	Sources int       `json:"sources"`
 }
 
-// portHours returns that for each port of a list.
+// portHours returns the hours of each port of a list.
 func (c *Counter) portHours(ports []Count) []PortHours {
 	counts := make(map[string]map[int]int, len(ports))
 	for _, p := range ports {
@@ -136,19 +136,21 @@ func (c *Counter) portHours(ports []Count) []PortHours {
 	return out
 }
 
-// A scale divides a period into stretches of the same length, so many that they
-// can be shown.
+// A scale divides a period into stretches of equal length, few enough to show.
 type scale struct {
 	first time.Time
 	width time.Duration
 	slots []Hour
 }
 
-// widths are the lengths that a stretch may have.
-var widths = [...]time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 28 * 24 * time.Hour}
+// widths are the possible lengths of a stretch.
+var widths = [...]time.Duration{
+	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+	24 * time.Hour, 7 * 24 * time.Hour, 28 * 24 * time.Hour,
+}
 
-// newScale divides the period of a report into at most so many stretches, of
-// hours and days of the local zone.
+// newScale divides the period of a report into at most so many stretches of
+// hours or days of the local zone.
 func newScale(list []Hour, most int) (s scale) {
 	if len(list) == 0 {
 		return s
@@ -176,7 +178,7 @@ func newScale(list []Hour, most int) (s scale) {
 
 func (s *scale) slot(t time.Time) int { return int(t.Sub(s.first) / s.width) }
 
-// in returns the number of the stretch that a time is in.
+// in returns the number of the stretch of a time.
 func (s *scale) in(t time.Time) int { return min(max(0, s.slot(t)), len(s.slots)-1) }
 
 // counts spreads the counts of a port over the stretches.
@@ -188,7 +190,7 @@ func (s *scale) counts(list []HourCount) []int {
 	return out
 }
 
-// label writes when a stretch begins.
+// label writes the beginning of a stretch.
 func (s *scale) label(t time.Time) string {
 	if s.width >= 24*time.Hour {
 		return t.Local().Format("2006-01-02")
@@ -196,7 +198,7 @@ func (s *scale) label(t time.Time) string {
 	return t.Local().Format("01-02 15:04")
 }
 
-// name says how long a stretch is.
+// name is the length of a stretch in words.
 func (s *scale) name() string {
 	switch h := int(s.width / time.Hour); {
 	case h == 1:

@@ -10,12 +10,13 @@ import (
 	"picket/internal/event"
 )
 
-// Who comes again after an hour of quiet is told from who is new; responses are
-// counted apart; and what is far outside of the hours that are kept counts still.
+// TestHours: a source that returns is told from a new one, responses are counted
+// apart, and events far outside of the kept hours still count.
 func TestHours(t *testing.T) {
 	c, at := New(), time.Date(2026, 11, 22, 12, 10, 0, 0, time.UTC)
 	add := func(after time.Duration, source, kind, action string) {
-		c.Add(event.Event{Event: kind, Time: at.Add(after), Source: source, Action: action, Protocol: "tcp", Port: 22})
+		c.Add(event.Event{Event: kind, Time: at.Add(after), Source: source, Action: action, Protocol: "tcp",
+			Port: 22})
 	}
 	add(0, "192.0.2.1", "probe", "none")
 	add(time.Minute, "192.0.2.1", "block", "dark")
@@ -42,13 +43,14 @@ func TestHours(t *testing.T) {
 	}
 }
 
-// However long a period is, its stretches are few, in order, and hold all of it.
+// TestScale: the stretches of any period are few, in order, and cover it.
 func TestScale(t *testing.T) {
 	at := time.Date(2026, 11, 22, 5, 0, 0, 0, time.Local)
 	for _, x := range []struct {
 		hours int
 		name  string
-	}{{1, "hour"}, {24, "hour"}, {30, "hour"}, {31, "2 hours"}, {7 * 24, "6 hours"}, {20 * 24, "day"}, {300 * 24, "28 days"}, {9000, "28 days"}} {
+	}{{1, "hour"}, {24, "hour"}, {30, "hour"}, {31, "2 hours"}, {7 * 24, "6 hours"}, {20 * 24, "day"},
+		{300 * 24, "28 days"}, {9000, "28 days"}} {
 		var list []Hour
 		for i := range x.hours {
 			list = append(list, Hour{Time: at.Add(time.Duration(i) * time.Hour), Events: 1})
@@ -63,12 +65,13 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// A histogram is there when there is more than one stretch to show.
+// TestPrintHours: a histogram needs more than one stretch.
 func TestPrintHours(t *testing.T) {
 	c, at := New(), time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	for i, n := range []int{1, 0, 8, 2} {
 		for j := range n {
-			c.Add(event.Event{Event: "probe", Time: at.Add(time.Duration(i) * time.Hour), Source: string(rune('a'+i)) + string(rune('a'+j)), Protocol: "tcp", Port: 22})
+			c.Add(event.Event{Event: "probe", Time: at.Add(time.Duration(i) * time.Hour),
+				Source: string(rune('a'+i)) + string(rune('a'+j)), Protocol: "tcp", Port: 22})
 		}
 	}
 	r := c.Report(10, nil)

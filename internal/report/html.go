@@ -16,8 +16,8 @@ import (
 	"picket/internal/show"
 )
 
-// The page needs nothing but itself: its policy lets it load nothing and run no
-// script. What events said is escaped by html/template.
+// The page needs nothing but itself: its policy forbids to load anything and to
+// run scripts. html/template escapes the texts of events.
 //
 //go:embed page.html
 var pageText string
@@ -27,31 +27,38 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"origin": func(s Source) string { return show.Origin(s.Country, s.ASN, s.Network) },
 }).Parse(pageText))
 
-// HTML writes a report as one page, behind a heading, with charts as inline SVG.
+// HTML writes a report as one page under a heading, with charts as inline SVG.
 func HTML(out io.Writer, r *Report, heading string) error {
 	s := newScale(r.Hours, pageSlots)
-	v := pageView{Heading: heading, Report: r, Figures: r.figures(), Kinds: counted(kinds(r.Events), number), Lists: r.pageLists()}
+	v := pageView{
+		Heading: heading, Report: r, Figures: r.figures(), Kinds: counted(kinds(r.Events), number),
+		Lists: r.pageLists(),
+	}
 	if len(s.slots) > 0 {
 		v.Slot, v.First, v.Last = s.stretch(), s.label(s.slots[0].Time), s.label(s.slots[len(s.slots)-1].Time)
-		v.Charts = append(v.Charts, s.chart("arrivals", "Sources, when they came", "new, or again after an hour of quiet", []series{
-			{"new", "one", func(h *Hour) int { return h.New }}, {"again", "two", func(h *Hour) int { return h.Returning }},
-		}))
-		if r.Blocks > 0 {
-			v.Charts = append(v.Charts, s.chart("blocks", "Blocks, when they were made", "each response for itself", []series{
-				{"dark", "two", func(h *Hour) int { return h.Dark }}, {"fence", "one", func(h *Hour) int { return h.Fence }},
-				{"block", "three", func(h *Hour) int { return h.Block }},
+		v.Charts = append(v.Charts, s.chart("arrivals", "Sources, when they came",
+			"new, or again after an hour of quiet", []series{
+				{"new", "one", func(h *Hour) int { return h.New }},
+				{"again", "two", func(h *Hour) int { return h.Returning }},
 			}))
+		if r.Blocks > 0 {
+			v.Charts = append(v.Charts, s.chart("blocks", "Blocks, when they were made",
+				"each response for itself", []series{
+					{"dark", "two", func(h *Hour) int { return h.Dark }},
+					{"fence", "one", func(h *Hour) int { return h.Fence }},
+					{"block", "three", func(h *Hour) int { return h.Block }},
+				}))
 		}
 		v.Ports = s.ports(r)
 	}
 	return page.Execute(out, v)
 }
 
-// pageSlots is how many stretches of time a chart has at most: a week by two
-// hours, which a phone still shows apart.
+// pageSlots is the most stretches of a chart: a week by two hours. A phone still
+// shows them apart.
 const pageSlots = 85
 
-// A pageView is what the page shows.
+// A pageView is the content of the page.
 type pageView struct {
 	Heading           string
 	Report            *Report
@@ -63,7 +70,7 @@ type pageView struct {
 	Lists             []pageList
 }
 
-// A figure is a number that stands for itself.
+// A figure is a number with a name.
 type figure struct{ Name, Value, More string }
 
 func (r *Report) figures() []figure {
@@ -76,12 +83,13 @@ func (r *Report) figures() []figure {
 		made = counted(r.Responses, number)
 	}
 	return []figure{
-		{"Sources", number(r.Sources), more}, {"Sources blocked", number(r.Blocked), number(r.InForce) + " still, at the end"},
+		{"Sources", number(r.Sources), more},
+		{"Sources blocked", number(r.Blocked), number(r.InForce) + " still, at the end"},
 		{"Blocks made", number(r.Blocks), made}, {"Packets kept off", number(r.Drops), ""},
 	}
 }
 
-// A series is one kind of thing that a chart counts.
+// A series is one count of a chart.
 type series struct {
 	Name, Class string
 	of          func(*Hour) int
@@ -105,7 +113,7 @@ type chartRow struct {
 	Counts []int
 }
 
-// chart draws the stretches. Series that count nothing are left out.
+// chart draws the stretches and leaves out a series without counts.
 func (s *scale) chart(id, title, label string, of []series) chart {
 	of = slices.DeleteFunc(of, func(x series) bool {
 		return !slices.ContainsFunc(s.slots, func(h Hour) bool { return x.of(&h) > 0 })
@@ -128,7 +136,8 @@ func (s *scale) chart(id, title, label string, of []series) chart {
 		n := 0
 		for j, k := range row.Counts {
 			if n += k; k > 0 {
-				c.Bars = append(c.Bars, newBar(of[j].Class, i, k, n, c.Most, fmt.Sprintf("%s: %d %s", row.From, k, of[j].Name)))
+				c.Bars = append(c.Bars, newBar(of[j].Class, i, k, n, c.Most,
+					fmt.Sprintf("%s: %d %s", row.From, k, of[j].Name)))
 			}
 		}
 	}
@@ -143,7 +152,8 @@ func (s *scale) chart(id, title, label string, of []series) chart {
 // newBar draws k of most, with its top at n.
 func newBar(class string, at, k, n, most int, title string) bar {
 	unit := func(x float64) string { return strconv.FormatFloat(x, 'f', 2, 64) }
-	return bar{class, unit(float64(at) + .08), unit(100 - 100*float64(n)/float64(most)), unit(100 * float64(k) / float64(most)), title}
+	return bar{class, unit(float64(at) + .08), unit(100 - 100*float64(n)/float64(most)),
+		unit(100 * float64(k) / float64(most)), title}
 }
 
 // stretch names one stretch of time.
@@ -157,7 +167,7 @@ func (s *scale) stretch() string {
 	return s.name()
 }
 
-// A portRow is when a port was probed.
+// A portRow says when a port was probed.
 type portRow struct {
 	Name  string
 	Count int
@@ -182,7 +192,7 @@ func (s *scale) ports(r *Report) (out []portRow) {
 	return out
 }
 
-// A pageList is a list of counts, each with its share of the highest in percent.
+// A pageList is a list of counts, each with its percentage of the highest.
 type pageList struct {
 	ID, Title, Head, Of string
 	Rows                []shareRow
@@ -195,13 +205,15 @@ type shareRow struct {
 
 func (r *Report) pageLists() (out []pageList) {
 	titles := map[string]string{
-		"PATTERN": "Patterns", "TOOL": "Tools", "COUNTRY": "Countries", "LIST": "Your lists", "NETWORK": "Networks", "WHY": "Why blocked",
+		"PATTERN": "Patterns", "TOOL": "Tools", "COUNTRY": "Countries", "LIST": "Your lists",
+		"NETWORK": "Networks", "WHY": "Why blocked",
 	}
 	for _, l := range r.lists() {
 		if titles[l.Title] == "" {
 			continue // ports have their own
 		}
-		p := pageList{ID: "list-" + strings.ToLower(l.Title), Title: titles[l.Title], Head: sentence(l.Title), Of: sentence(l.Of)}
+		p := pageList{ID: "list-" + strings.ToLower(l.Title), Title: titles[l.Title], Head: sentence(l.Title),
+			Of: sentence(l.Of)}
 		for _, c := range l.Counts {
 			p.Rows = append(p.Rows, shareRow{c.Name, c.Count, max(1, 100*c.Count/max(1, l.Counts[0].Count))})
 		}
@@ -210,10 +222,10 @@ func (r *Report) pageLists() (out []pageList) {
 	return out
 }
 
-// sentence writes a word of capitals as a sentence begins.
+// sentence writes a word of capitals with one capital.
 func sentence(word string) string { return word[:1] + strings.ToLower(word[1:]) }
 
-// A cell is one of the table that is cards on a phone.
+// A cell is one of the table; on a phone the rows are cards.
 type cell struct {
 	Name, Class, Text string
 	None              bool
@@ -223,7 +235,7 @@ func newCell(name, class, text string) cell {
 	return cell{name, class, cmp.Or(text, "-"), text == "" || text == "0"}
 }
 
-// what says what a source is, and what was done.
+// what describes a source and the response to it.
 func what(s Source) string {
 	words := []string{s.Pattern, s.Technique, s.Tool, s.Known, s.Response}
 	if s.Proven {
@@ -232,7 +244,7 @@ func what(s Source) string {
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ", ")
 }
 
-// number writes a number in groups of three.
+// number writes a number in groups of three digits.
 func number(n any) string {
 	digits := fmt.Sprint(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {

@@ -12,7 +12,7 @@ import (
 	"picket/internal/event"
 )
 
-// pageOf writes the page of some events.
+// pageOf writes the page for some events.
 func pageOf(t *testing.T, list []event.Event) string {
 	t.Helper()
 	c := New()
@@ -27,13 +27,14 @@ func pageOf(t *testing.T, list []event.Event) string {
 	return out.String()
 }
 
-// Whatever events say stays text, and what is opened is closed: of the page as
-// of none.
+// TestHTMLEscapes: any text of an event stays text, and every element is closed,
+// with events and without.
 func TestHTMLEscapes(t *testing.T) {
 	const evil = `"><script>alert(1)</script><img src=x onerror=y>'</style>`
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	page := pageOf(t, []event.Event{
-		{Event: "block", Time: at, Source: evil, Pattern: evil, Tool: evil, Technique: evil, Network: evil, Country: evil, ASN: 7, Known: evil, Reason: evil, Action: evil, Protocol: "tcp", Port: 7},
+		{Event: "block", Time: at, Source: evil, Pattern: evil, Tool: evil, Technique: evil, Network: evil,
+			Country: evil, ASN: 7, Known: evil, Reason: evil, Action: evil, Protocol: "tcp", Port: 7},
 		{Event: evil, Time: at.Add(50 * time.Hour), Source: "192.0.2.1"},
 	})
 	for _, bad := range []string{"<script", "<img", "ZgotmplZ"} {
@@ -60,18 +61,20 @@ func TestHTMLEscapes(t *testing.T) {
 	}
 }
 
-// The bars of a stretch stand on each other, and the highest is as high as the picture.
+// TestChart: the bars of a stretch stand on each other, the highest fills the picture.
 func TestChart(t *testing.T) {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	s := newScale([]Hour{{Time: at, Dark: 1, Block: 3}, {Time: at.Add(2 * time.Hour), Block: 2}}, pageSlots)
 	c := s.chart("x", "Blocks", "each", []series{
-		{"dark", "two", func(h *Hour) int { return h.Dark }}, {"fence", "one", func(h *Hour) int { return h.Fence }},
+		{"dark", "two", func(h *Hour) int { return h.Dark }},
+		{"fence", "one", func(h *Hour) int { return h.Fence }},
 		{"block", "three", func(h *Hour) int { return h.Block }},
 	})
 	if c.Most != 4 || c.Width != 3 || len(c.Series) != 2 || len(c.Bars) != 3 {
 		t.Fatalf("%+v", c)
 	}
-	if b := c.Bars; b[0] != (bar{"two", "0.08", "75.00", "25.00", "11-22 12:00: 1 dark"}) || b[1].Y != "0.00" || b[1].Height != "75.00" || b[2].X != "2.08" {
+	if b := c.Bars; b[0] != (bar{"two", "0.08", "75.00", "25.00", "11-22 12:00: 1 dark"}) ||
+		b[1].Y != "0.00" || b[1].Height != "75.00" || b[2].X != "2.08" {
 		t.Errorf("%+v", b)
 	}
 	if c.Label != "Blocks: each; most, 4, from 11-22 12:00 on" {

@@ -15,10 +15,10 @@ import (
 	"picket/internal/show"
 )
 
-// Journal reads the events of the journal from a time on and, unless that is
-// zero, up to another, by journalctl; a few beyond may be among them. Anybody
-// may write an entry that looks like picket's; the fields that begin with an
-// underscore are journald's own word.
+// Journal reads the events of the journal, by journalctl, from one time to
+// another; the zero to is the end of the journal. A few later ones may be among
+// them. Anybody may write an entry that looks like picket's; the fields that
+// begin with an underscore are journald's own word.
 func Journal(ctx context.Context, from, to time.Time, each func(event.Event)) error {
 	period := []string{fmt.Sprintf("--since=@%d", from.Unix())}
 	if !to.IsZero() {
@@ -27,22 +27,25 @@ func Journal(ctx context.Context, from, to time.Time, each func(event.Event)) er
 	return journalctl(ctx, each, period...)
 }
 
-// late is how long after an event its entry may be written.
+// late is the longest delay from an event to its entry.
 const late = time.Minute
 
-// Follow reads the events that the journal gets from now on, until ctx is done.
+// Follow reads new events of the journal until ctx is done.
 func Follow(ctx context.Context, each func(event.Event)) error {
 	return journalctl(ctx, each, "--follow", "--lines=0")
 }
 
 func journalctl(ctx context.Context, each func(event.Event), period ...string) error {
-	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT,PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN," +
-		"PICKET_PROBES,PICKET_PORTS_SEEN,PICKET_PORTS,PICKET_ACTION,PICKET_WOULD,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK,PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S,PICKET_DROPS"
+	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT," +
+		"PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN,PICKET_PROBES,PICKET_PORTS_SEEN," +
+		"PICKET_PORTS,PICKET_ACTION,PICKET_WOULD,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK," +
+		"PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S,PICKET_DROPS"
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	args := append([]string{"--no-pager", "--quiet", "--output=json", "--output-fields=" + fields}, period...)
 	cmd := exec.CommandContext(ctx, "journalctl", append(args,
-		"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "+", "SYSLOG_IDENTIFIER=picket", "_UID=0")...)
+		"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "+", "SYSLOG_IDENTIFIER=picket",
+		"_UID=0")...)
 	said := head{most: 1024}
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
@@ -54,7 +57,7 @@ func journalctl(ctx context.Context, each func(event.Event), period ...string) e
 	}
 	bad := Read(out, true, each)
 	if bad != nil && !errors.As(bad, new(*Fault)) {
-		cancel() // it would wait for us to read on
+		cancel() // it waits for its reader
 	}
 	if err := cmd.Wait(); err != nil {
 		return fmt.Errorf("ask the journal: %w: %s", err, show.Clean(strings.TrimSpace(said.String())))
@@ -65,7 +68,7 @@ func journalctl(ctx context.Context, each func(event.Event), period ...string) e
 	return nil
 }
 
-// A head keeps the first bytes that are written to it.
+// A head keeps the first bytes written to it.
 type head struct {
 	bytes.Buffer
 	most int

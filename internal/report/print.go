@@ -14,23 +14,23 @@ import (
 	"picket/internal/show"
 )
 
-// Print shows a report as tables, behind a heading. An error of writing shows when
+// Print shows a report as tables under a heading. An error of writing shows when
 // out is flushed.
 func Print(out io.Writer, r *Report, heading string) {
 	fmt.Fprintf(out, "%s\n\n", heading)
 	if len(r.Events) == 0 {
-		fmt.Fprintln(out, "picket told of nothing in that time")
+		fmt.Fprintln(out, "picket reported nothing in that time")
 		return
 	}
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(out, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	sources := fmt.Sprintf("%d, %d of them blocked", r.Sources, r.Blocked)
+	sources := fmt.Sprintf("%d, %d blocked", r.Sources, r.Blocked)
 	if r.Returning > 0 {
-		sources += fmt.Sprintf("; %d came again after an hour of quiet, %d did not", r.Returning, r.New)
+		sources += fmt.Sprintf("; %d came back after an hour of quiet, %d did not", r.Returning, r.New)
 	}
 	if r.Others > 0 {
-		sources += fmt.Sprintf("; %d with few probes are not told apart", r.Others)
+		sources += fmt.Sprintf("; %d with few probes only counted", r.Others)
 	}
 	row("sources", "%s", sources)
 	blocks := fmt.Sprintf("%d made, %d in force at the end", r.Blocks, r.InForce)
@@ -58,17 +58,18 @@ func Print(out io.Writer, r *Report, heading string) {
 	printBusiest(out, r.Busiest)
 }
 
-// A counts is a list of a report, and what its numbers count.
+// A counts is a list of a report, and the unit of its numbers.
 type counts struct {
 	Title  string
 	Of     string
 	Counts []Count
 }
 
-// lists are the lists that have anything, in the order of their use.
+// lists returns the lists with entries, the most useful first.
 func (r *Report) lists() []counts {
 	return slices.DeleteFunc([]counts{
-		{"PATTERN", "SOURCES", r.Patterns}, {"TOOL", "SOURCES", r.Tools}, {"PORT", "SOURCES", r.Ports}, {"COUNTRY", "SOURCES", r.Countries},
+		{"PATTERN", "SOURCES", r.Patterns}, {"TOOL", "SOURCES", r.Tools}, {"PORT", "SOURCES", r.Ports},
+		{"COUNTRY", "SOURCES", r.Countries},
 		{"LIST", "SOURCES", r.Known}, {"NETWORK", "SOURCES", r.Networks}, {"WHY", "BLOCKS", r.Reasons},
 	}, func(l counts) bool { return len(l.Counts) == 0 })
 }
@@ -85,10 +86,10 @@ func counted(list []Count, number func(any) string) string {
 // plain writes a number as it is.
 func plain(n any) string { return fmt.Sprint(n) }
 
-// mostSlots is how many lines the histogram has at most.
+// mostSlots is the most lines of the histogram.
 const mostSlots = 30
 
-// printHours shows when it happened, if that is more than one stretch of time.
+// printHours shows the course of time, if there is more than one stretch.
 func printHours(out io.Writer, r *Report) {
 	s := newScale(r.Hours, mostSlots)
 	if len(s.slots) < 2 {
@@ -102,10 +103,12 @@ func printHours(out io.Writer, r *Report) {
 	if s.width > time.Hour {
 		sources = "SOURCES/HOUR AT MOST"
 	}
-	t := show.Table{Head: []string{"BY " + strings.ToUpper(s.name()), sources, "NEW", "AGAIN", "BLOCKS", "EVENTS", ""}}
+	t := show.Table{Head: []string{"BY " + strings.ToUpper(s.name()), sources, "NEW", "AGAIN", "BLOCKS",
+		"EVENTS", ""}}
 	for i := range s.slots {
 		h := &s.slots[i]
-		t.Add(s.label(h.Time), some(uint64(h.Sources)), some(uint64(h.New)), some(uint64(h.Returning)), some(uint64(h.blocks())), some(uint64(h.Events)),
+		t.Add(s.label(h.Time), some(uint64(h.Sources)), some(uint64(h.New)), some(uint64(h.Returning)),
+			some(uint64(h.blocks())), some(uint64(h.Events)),
 			strings.Repeat("#", (h.Sources*barWidth+most-1)/max(most, 1)))
 	}
 	fmt.Fprintln(out)
@@ -122,7 +125,7 @@ func printHours(out io.Writer, r *Report) {
 
 const barWidth = 30
 
-// steps draws counts as columns of eight heights, a dot for none.
+// steps draws counts as columns of eight heights, and 0 as a dot.
 func steps(list []int) string {
 	heights := []rune("\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588")
 	most := slices.Max(list)
@@ -150,23 +153,26 @@ const (
 	nameWidth = 34 // of the widest name
 )
 
-// printBusiest lists sources. Columns that none of them has anything for are
-// left out.
+// printBusiest lists sources without the columns that are empty in all of them.
 func printBusiest(out io.Writer, list []Source) {
 	if len(list) == 0 {
 		return
 	}
-	t := show.Table{Head: []string{"SOURCE", "PROBES", "PORTS", "AGAIN", "BLOCKS", "DROPS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN", "WHY"}}
+	t := show.Table{Head: []string{"SOURCE", "PROBES", "PORTS", "AGAIN", "BLOCKS", "DROPS", "PATTERN",
+		"TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN", "WHY"}}
 	for i := range list {
 		s := &list[i]
-		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Visits-1)), some(uint64(s.Blocks)), some(s.Drops), s.Pattern, s.Technique, s.Tool, map[bool]string{true: "yes"}[s.Proven],
-			s.Known, show.Cut(show.Origin(s.Country, s.ASN, s.Network), nameWidth), s.Last.Local().Format("01-02 15:04:05"), s.Why)
+		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Visits-1)),
+			some(uint64(s.Blocks)), some(s.Drops), s.Pattern, s.Technique, s.Tool,
+			map[bool]string{true: "yes"}[s.Proven],
+			s.Known, show.Cut(show.Origin(s.Country, s.ASN, s.Network),
+				nameWidth), s.Last.Local().Format("01-02 15:04:05"), s.Why)
 	}
 	fmt.Fprintln(out)
 	t.Print(out)
 }
 
-// some writes a number, 0 as nothing.
+// some writes a number, and 0 as nothing.
 func some(n uint64) string {
 	if n == 0 {
 		return ""

@@ -3,14 +3,14 @@
 // Package report sums up events over a period: who probed, what for, with which
 // tools and from where, and who was blocked.
 //
-// It reads picket's events as lines of JSON ([Read]) and counts them
-// ([Counter]); [Journal] takes them from journalctl. It refuses to grow with its input: at most 65,536 sources are
-// kept apart, with 64 ports each, and when there are more those with the fewest
-// probes are let go and only counted; a line is at most 64 KiB. What is no event
-// is passed over and told at the end, with its line.
+// [Read] reads picket's events as lines of JSON, [Journal] reads them from
+// journalctl, and a [Counter] counts them. Memory does not grow with the input:
+// at most 65,536 sources are kept apart, with 64 ports each, and of more those
+// with the fewest probes are only counted; a line has at most 64 KiB. A line
+// without an event is skipped and named at the end.
 //
-// It trusts nothing that it reads: every text is cut and made printable. It
-// needs nothing, but for the journal the right to read that.
+// Nothing read is trusted: every text is cut and made printable. Only [Journal]
+// needs a privilege, to read the journal.
 package report
 
 import (
@@ -35,7 +35,7 @@ const (
 // use.
 type Counter struct {
 	sources map[string]*source
-	let     int // sources that were let go
+	let     int // sources only counted
 	from    time.Time
 	to      time.Time
 	events  map[string]int
@@ -43,26 +43,27 @@ type Counter struct {
 	reasons map[string]int // of blocks
 	answers map[string]int // blocks by response
 	blocked map[string]bool
-	drops   uint64 // of blocks that ended
+	drops   uint64 // of ended blocks
 	trial   trial
 	hours   hours
 }
 
 type source struct {
 	Source
-	hour  int      // in which it was seen last, from 1
-	ports []uint32 // hour<<19 | class<<16 | port: when it was first seen to be probed
+	hour  int      // of the last event, from 1
+	ports []uint32 // hour<<19 | class<<16 | port, at the first probe
 }
 
-// New returns a counter of nothing.
+// New returns an empty counter.
 func New() *Counter {
 	return &Counter{
-		sources: map[string]*source{}, events: map[string]int{}, shared: map[string]int{}, reasons: map[string]int{},
+		sources: map[string]*source{}, events: map[string]int{}, shared: map[string]int{},
+		reasons: map[string]int{},
 		answers: map[string]int{}, blocked: map[string]bool{}, hours: hours{at: map[int]*Hour{}},
 	}
 }
 
-// Add counts an event that [Read] returned.
+// Add counts an event of [Read]'s.
 func (c *Counter) Add(e event.Event) {
 	if c.from.IsZero() || e.Time.Before(c.from) {
 		c.from = e.Time
@@ -103,8 +104,8 @@ func (c *Counter) Add(e event.Event) {
 	}
 }
 
-// response returns what a block did by its action. Those of older journals all
-// dropped everything.
+// response returns the response of a block by its action. The blocks of older
+// journals all dropped everything.
 func response(action string) string {
 	if action == "dark" || action == "fence" {
 		return action
@@ -116,12 +117,12 @@ func (c *Counter) block(source string, on bool) {
 	switch {
 	case !on:
 		delete(c.blocked, source)
-	case len(c.blocked) < 1<<18: // more blocks than the engine has
+	case len(c.blocked) < 1<<18: // more than the engine's blocks
 		c.blocked[source] = true
 	}
 }
 
-// source returns what is counted of e's source, making room if need be.
+// source returns the record of e's source, and makes room for a new one.
 func (c *Counter) source(e event.Event) *source {
 	if s := c.sources[e.Source]; s != nil {
 		return s
@@ -134,8 +135,8 @@ func (c *Counter) source(e event.Event) *source {
 	return s
 }
 
-// letGo forgets the half of the sources that probed least, and of those that
-// probed alike, that was blocked least.
+// letGo forgets half of the sources, those with the fewest probes, then those with
+// the fewest blocks.
 func (c *Counter) letGo() {
 	list := slices.SortedFunc(maps.Values(c.sources), busier)
 	for _, s := range list[len(list)/2:] {
@@ -144,9 +145,10 @@ func (c *Counter) letGo() {
 	c.let += len(list) - len(list)/2
 }
 
-// busier orders sources by what there is to say of them.
+// busier orders sources, those with the most to say first.
 func busier(a, b *source) int {
-	return cmp.Or(cmp.Compare(b.Probes, a.Probes), cmp.Compare(b.Blocks, a.Blocks), strings.Compare(a.Source.Source, b.Source.Source))
+	return cmp.Or(cmp.Compare(b.Probes, a.Probes), cmp.Compare(b.Blocks, a.Blocks),
+		strings.Compare(a.Source.Source, b.Source.Source))
 }
 
 func (s *source) add(e *event.Event, hour int) {
@@ -156,7 +158,7 @@ func (s *source) add(e *event.Event, hour int) {
 	if e.Time.After(s.Last) {
 		s.Last = e.Time
 	}
-	// An event tells how many there were so far.
+	// An event has the sum so far.
 	s.Probes, s.PortsSeen = max(s.Probes, e.Probes), max(s.PortsSeen, e.PortsSeen)
 	if e.Event == "block" {
 		s.Blocks++
@@ -166,7 +168,8 @@ func (s *source) add(e *event.Event, hour int) {
 	for _, x := range [...]struct {
 		to   *string
 		what string
-	}{{&s.Pattern, e.Pattern}, {&s.Tool, e.Tool}, {&s.Technique, e.Technique}, {&s.Country, e.Country}, {&s.Network, e.Network}, {&s.Known, e.Known}} {
+	}{{&s.Pattern, e.Pattern}, {&s.Tool, e.Tool}, {&s.Technique, e.Technique}, {&s.Country, e.Country},
+		{&s.Network, e.Network}, {&s.Known, e.Known}} {
 		if x.what != "" {
 			*x.to = x.what
 		}
@@ -183,14 +186,15 @@ func (s *source) add(e *event.Event, hour int) {
 	}
 }
 
-// classes are the protocols that ports are told apart by, as events name them.
+// classes are the protocols of ports, as events name them.
 var classes = [...]string{"tcp", "udp", "sctp", "icmp", "icmpv6", "ip"}
 
-// port notes that a port was probed, in the hour with that number.
+// port notes a probed port, with the number of the hour.
 func (s *source) port(hour int, protocol string, number uint64) {
 	class := slices.Index(classes[:], protocol)
 	p := uint32(class)<<16 | uint32(number)
-	if class < 0 || len(s.ports) >= maxPorts || slices.ContainsFunc(s.ports, func(q uint32) bool { return q&portBits == p }) {
+	if class < 0 || len(s.ports) >= maxPorts ||
+		slices.ContainsFunc(s.ports, func(q uint32) bool { return q&portBits == p }) {
 		return
 	}
 	s.ports = append(s.ports, uint32(hour)<<hourShift|p)
@@ -207,23 +211,24 @@ func portName(p uint32) string {
 	return classes[p&portBits>>16] + "/" + strconv.Itoa(int(p&0xffff))
 }
 
-// count adds one to a name's count, as long as there are not too many names.
+// count adds one to a name's count, unless there are too many names.
 func count(to map[string]int, name string) {
 	if _, there := to[name]; name != "" && (there || len(to) < maxNames) {
 		to[name]++
 	}
 }
 
-// A Source is what is known of one source over the period.
+// A Source is the sum of one source over the period.
 type Source struct {
-	Source    string    `json:"source"`
-	Probes    uint32    `json:"probes"` // as far as events told of them
-	PortsSeen uint32    `json:"ports_seen"`
-	Blocks    int       `json:"blocks"`
-	Drops     uint64    `json:"drops"`              // of its blocks that ended, and of the one in force, by the kernel's count
-	Visits    int       `json:"visits"`             // times it came, an hour of quiet between them
+	Source    string `json:"source"`
+	Probes    uint32 `json:"probes"` // as far as events count them
+	PortsSeen uint32 `json:"ports_seen"`
+	Blocks    int    `json:"blocks"`
+	// Packets by the kernel's count, of ended blocks and of the one in force.
+	Drops     uint64    `json:"drops"`
+	Visits    int       `json:"visits"`             // separated by an hour of quiet
 	Response  string    `json:"response,omitempty"` // of the last block: dark, fence, block
-	Why       string    `json:"why,omitempty"`      // and what that rests on
+	Why       string    `json:"why,omitempty"`      // its evidence
 	Pattern   string    `json:"pattern,omitempty"`
 	Technique string    `json:"technique,omitempty"`
 	Tool      string    `json:"tool,omitempty"`
@@ -236,7 +241,7 @@ type Source struct {
 	Last      time.Time `json:"last"`
 }
 
-// A Count is how often something was there.
+// A Count is a name and a number.
 type Count struct {
 	Name  string `json:"name"`
 	Count int    `json:"count"`
@@ -244,37 +249,38 @@ type Count struct {
 
 // A Report is the sum.
 type Report struct {
-	From      time.Time      `json:"from,omitzero"` // of the first event
-	To        time.Time      `json:"to,omitzero"`   // of the last
+	From      time.Time      `json:"from,omitzero"` // the first event
+	To        time.Time      `json:"to,omitzero"`   // the last
 	Events    map[string]int `json:"events"`        // by kind
 	Sources   int            `json:"sources"`
-	Others    int            `json:"others"`  // of them those with too few probes to be kept apart
+	Others    int            `json:"others"`  // sources only counted
 	Blocked   int            `json:"blocked"` // sources
 	Blocks    int            `json:"blocks"`
 	InForce   int            `json:"in_force"`  // at the end of the period
-	Drops     uint64         `json:"drops"`     // packets, of blocks that ended and of those in force now
-	New       int            `json:"new"`       // sources that came once
-	Returning int            `json:"returning"` // that came again after an hour of quiet
-	Responses []Count        `json:"responses"` // blocks by what they do: dark, fence, block
-	Patterns  []Count        `json:"patterns"`  // by sources; of distributed and decoy scans and floods by how often they were named
-	Tools     []Count        `json:"tools"`     // by sources
-	Ports     []Count        `json:"ports"`     // by sources
-	Countries []Count        `json:"countries"`
-	Networks  []Count        `json:"networks"`
-	Known     []Count        `json:"known"`
-	Reasons   []Count        `json:"reasons"` // of blocks
-	Busiest   []Source       `json:"busiest"`
-	Trial     *Trial         `json:"trial,omitempty"` // if a dry run was on
-	Hours     []Hour         `json:"hours"`           // those in which anything happened
-	PortHours []PortHours    `json:"port_hours"`      // of the ports of the list
+	Drops     uint64         `json:"drops"`     // packets, of ended blocks and of those in force
+	New       int            `json:"new"`       // sources that did not come back
+	Returning int            `json:"returning"` // sources back after an hour of quiet
+	Responses []Count        `json:"responses"` // dark, fence, block
+	// By sources; distributed and decoy scans and floods by the times named.
+	Patterns  []Count     `json:"patterns"`
+	Tools     []Count     `json:"tools"` // by sources
+	Ports     []Count     `json:"ports"` // by sources
+	Countries []Count     `json:"countries"`
+	Networks  []Count     `json:"networks"`
+	Known     []Count     `json:"known"`
+	Reasons   []Count     `json:"reasons"` // of blocks
+	Busiest   []Source    `json:"busiest"`
+	Trial     *Trial      `json:"trial,omitempty"` // of a dry run
+	Hours     []Hour      `json:"hours"`           // those with events
+	PortHours []PortHours `json:"port_hours"`      // of the ports in Ports
 }
 
-// Report sums up, with at most top of each list; it is to be asked for once. Drops are what the kernel has
-// dropped of the sources that are blocked now, by their names; nil if that is
-// not known.
+// Report sums up, with at most top entries a list; call it once. Drops has the
+// kernel's count for each source blocked now, nil if it is unknown.
 func (c *Counter) Report(top int, drops map[string]uint64) Report {
 	r := Report{
-		From: c.from, To: c.to, Events: maps.Clone(c.events), Sources: len(c.sources) + c.let, Others: c.let, Blocks: c.events["block"],
+		From: c.from, To: c.to, Events: maps.Clone(c.events), Sources: len(c.sources) + c.let, Others: c.let,
+		Blocks:  c.events["block"],
 		InForce: len(c.blocked), Drops: c.drops, Responses: ranked(c.answers, top), Hours: c.hours.list(),
 	}
 	patterns, tools, ports := maps.Clone(c.shared), map[string]int{}, map[string]int{}
@@ -306,7 +312,8 @@ func (c *Counter) Report(top int, drops map[string]uint64) Report {
 	r.New = r.Sources - r.Returning
 	r.Trial = c.trial.sum(top)
 	r.Patterns, r.Tools, r.Ports = ranked(patterns, top), ranked(tools, top), ranked(ports, top)
-	r.Countries, r.Networks, r.Known, r.Reasons = ranked(countries, top), ranked(networks, top), ranked(known, top), ranked(c.reasons, top)
+	r.Countries, r.Networks, r.Known, r.Reasons = ranked(countries, top), ranked(networks, top),
+		ranked(known, top), ranked(c.reasons, top)
 	r.PortHours = c.portHours(r.Ports)
 	list := slices.SortedFunc(maps.Values(c.sources), busier)
 	r.Busiest = make([]Source, 0, min(top, len(list)))
@@ -322,6 +329,9 @@ func ranked(counts map[string]int, top int) []Count {
 	for name, n := range counts {
 		list = append(list, Count{name, n})
 	}
-	slices.SortFunc(list, func(a, b Count) int { return cmp.Or(b.Count-a.Count, strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(list, func(a, b Count) int {
+		return cmp.Or(b.Count-a.Count,
+			strings.Compare(a.Name, b.Name))
+	})
 	return list[:min(top, len(list))]
 }

@@ -20,11 +20,13 @@ import (
 	"picket/internal/journal"
 )
 
-// eventOf is what the daemon tells of one probe.
+// eventOf is the daemon's event of one probe.
 func eventOf(source string, probes uint32, change func(*event.Event)) event.Event {
 	e := event.Event{
-		Event: "probe", Time: time.Unix(1_800_000_000+int64(probes), 0).UTC(), Source: source, Destination: netip.MustParseAddr("192.0.2.1"),
-		Protocol: "tcp", Port: 22, Technique: "syn", Tool: "nmap", Probes: probes, PortsSeen: probes, Ports: []string{"tcp/22", "udp/53"}, Action: "none",
+		Event: "probe", Time: time.Unix(1_800_000_000+int64(probes), 0).UTC(), Source: source,
+		Destination: netip.MustParseAddr("192.0.2.1"),
+		Protocol:    "tcp", Port: 22, Technique: "syn", Tool: "nmap", Probes: probes, PortsSeen: probes,
+		Ports: []string{"tcp/22", "udp/53"}, Action: "none",
 		Country: "NL", ASN: 64496, Network: "Example Networks",
 	}
 	if change != nil {
@@ -41,15 +43,20 @@ var events = []event.Event{
 	eventOf("192.0.2.7", 1, nil),
 	eventOf("192.0.2.7", 2, nil),
 	eventOf("192.0.2.7", 30, block),
-	eventOf("2001:db8::7", 1, func(e *event.Event) { e.Country, e.ASN, e.Network, e.Known, e.Tool = "", 0, "", "censys", "" }),
+	eventOf("2001:db8::7", 1, func(e *event.Event) {
+		e.Country, e.ASN, e.Network, e.Known, e.Tool = "", 0, "",
+			"censys", ""
+	}),
 	eventOf("192.0.2.8", 4, block),
 	{Event: "expire", Time: time.Unix(1_800_000_900, 0), Source: "192.0.2.8", Action: "none", Drops: 77},
 	{Event: "pattern", Time: time.Unix(1_800_000_100, 0), Pattern: "distributed", Action: "none"},
-	{Event: "notice", Time: time.Unix(1_800_000_100, 0), Reason: "192.0.2.7 calls itself example.org", Source: "192.0.2.7"},
-	{Event: "block", Time: time.Unix(1_800_000_100, 0), Source: "203.0.113.0/24", Action: "block", Reason: "by hand"},
+	{Event: "notice", Time: time.Unix(1_800_000_100, 0), Reason: "192.0.2.7 calls itself example.org",
+		Source: "192.0.2.7"},
+	{Event: "block", Time: time.Unix(1_800_000_100, 0), Source: "203.0.113.0/24", Action: "block",
+		Reason: "by hand"},
 }
 
-// lines writes events as files have them.
+// lines writes events in the form of a file.
 func lines(t testing.TB, list []event.Event) []byte {
 	var b bytes.Buffer
 	for _, e := range list {
@@ -60,7 +67,7 @@ func lines(t testing.TB, list []event.Event) []byte {
 	return b.Bytes()
 }
 
-// entries writes events as journalctl does.
+// entries writes events in the form of journalctl.
 func entries(t testing.TB, list []event.Event) []byte {
 	var b bytes.Buffer
 	for _, e := range list {
@@ -75,10 +82,11 @@ func entries(t testing.TB, list []event.Event) []byte {
 	return b.Bytes()
 }
 
-// TestJournalHasOtherLines: what "picket check" says at a reload is in the
-// journal as picket's, and is neither an event nor a fault.
+// TestJournalHasOtherLines: the words of "picket check" at a reload are in the
+// journal too, and are neither an event nor a fault.
 func TestJournalHasOtherLines(t *testing.T) {
-	text := append([]byte(`{"__REALTIME_TIMESTAMP":"1900000000000000","MESSAGE":"/etc/picket/picket.toml: no faults"}`+"\n"), entries(t, events)...)
+	text := append([]byte(`{"__REALTIME_TIMESTAMP":"1900000000000000","MESSAGE":"/etc/picket/picket.toml: `+
+		`no faults"}`+"\n"), entries(t, events)...)
 	n := 0
 	if err := Read(bytes.NewReader(text), true, func(event.Event) { n++ }); err != nil || n != len(events) {
 		t.Errorf("%d events of %d, %v", n, len(events), err)
@@ -121,10 +129,12 @@ func TestReport(t *testing.T) {
 			for _, s := range busiest {
 				names = append(names, fmt.Sprintf("%s %d/%d/%d", s.Source, s.Probes, s.Blocks, s.Drops))
 			}
-			if got, want := strings.Join(names, ", "), "192.0.2.7 30/1/1000, 192.0.2.8 4/1/77, 2001:db8::7 1/0/0, 203.0.113.0/24 0/1/0"; got != want {
+			want := "192.0.2.7 30/1/1000, 192.0.2.8 4/1/77, 2001:db8::7 1/0/0, 203.0.113.0/24 0/1/0"
+			if got := strings.Join(names, ", "); got != want {
 				t.Errorf("busiest %s, want %s", got, want)
 			}
-			if s := busiest[0]; s.Pattern != "portscan" || !s.Proven || s.Country != "NL" || s.Last.Unix() != 1_800_000_030 || s.First.Unix() != 1_800_000_001 {
+			if s := busiest[0]; s.Pattern != "portscan" || !s.Proven || s.Country != "NL" ||
+				s.Last.Unix() != 1_800_000_030 || s.First.Unix() != 1_800_000_001 {
 				t.Errorf("%+v", s)
 			}
 			if r := c.Report(1, nil); len(r.Busiest) != 1 || len(r.Ports) != 1 || r.Sources != 4 {
@@ -147,15 +157,20 @@ func TestRead(t *testing.T) {
 		{good, 1, ""},
 		{good + "\n" + good + "\n", 2, ""},
 		{`{"event":"summary"}` + "\n" + `{"event":"packet","number":3}` + "\n" + good, 1, ""},
-		{"Host: 192.0.2.1 scanned\n" + good + "\nx\n", 1, "line 1: not an event of picket's: invalid character 'H' looking for beginning of value; 2 lines like it"},
-		{good + "\n" + `{"event":"banana","time":"2026-11-22T00:00:00Z"}`, 1, `line 2: not an event of picket's: its event is "banana"`},
+		{"Host: 192.0.2.1 scanned\n" + good + "\nx\n", 1,
+			"line 1: not an event of picket's: invalid character 'H' looking for beginning of value; 2 " +
+				"lines like it"},
+		{good + "\n" + `{"event":"banana","time":"2026-11-22T00:00:00Z"}`, 1,
+			`line 2: not an event of picket's: its event is "banana"`},
 		{`{"event":"probe"}`, 0, "line 1: not an event of picket's: without a time"},
-		{`{"event":"probe","port":70000,"time":"2026-11-22T00:00:00Z"}`, 0, "line 1: not an event of picket's: json:"},
+		{`{"event":"probe","port":70000,"time":"2026-11-22T00:00:00Z"}`, 0,
+			"line 1: not an event of picket's: json:"},
 		{long + "\n" + good, 1, "line 1: not an event of picket's: longer than 65536 bytes"},
 	} {
 		n := 0
 		err := Read(strings.NewReader(x.text), false, func(event.Event) { n++ })
-		if n != x.n || (err == nil) != (x.fault == "") || err != nil && !strings.HasPrefix(err.Error(), x.fault) {
+		if n != x.n || (err == nil) != (x.fault == "") ||
+			err != nil && !strings.HasPrefix(err.Error(), x.fault) {
 			t.Errorf("%.60q: %d events, %v; want %d, %q", x.text, n, err, x.n, x.fault)
 		}
 		if err != nil && !errors.Is(err, ErrNotEvent) {
@@ -163,7 +178,8 @@ func TestRead(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if err := Read(io.MultiReader(strings.NewReader(good+"\n"), failing{broken}), false, func(event.Event) {}); !errors.Is(err, broken) {
+	if err := Read(io.MultiReader(strings.NewReader(good+"\n"), failing{broken}), false,
+		func(event.Event) {}); !errors.Is(err, broken) {
 		t.Errorf("a reader that fails: %v", err)
 	}
 }
@@ -173,15 +189,16 @@ type failing struct{ error }
 // Read implements io.Reader.
 func (f failing) Read([]byte) (int, error) { return 0, f.error }
 
-// TestManySources: forged sources neither grow a counter nor push out who
-// probed most.
+// TestManySources: forged sources neither grow a counter nor push out the sources
+// with most probes.
 func TestManySources(t *testing.T) {
 	c := New()
 	at := time.Unix(1_800_000_000, 0)
 	c.Add(event.Event{Event: "probe", Time: at, Source: "192.0.2.7", Protocol: "tcp", Port: 22, Probes: 512})
 	const n = 3 * maxSources
 	for i := range n {
-		c.Add(event.Event{Event: "probe", Time: at, Source: fmt.Sprintf("forged-%d", i), Protocol: "tcp", Port: uint16(i), Probes: 1, Tool: fmt.Sprintf("tool-%d", i)})
+		c.Add(event.Event{Event: "probe", Time: at, Source: fmt.Sprintf("forged-%d", i), Protocol: "tcp",
+			Port: uint16(i), Probes: 1, Tool: fmt.Sprintf("tool-%d", i)})
 	}
 	r := c.Report(3, nil)
 	if len(c.sources) > maxSources || r.Sources != n+1 || r.Others == 0 {
@@ -192,25 +209,30 @@ func TestManySources(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever a file holds, what comes out is short and printable.
+// FuzzRead: the texts read from any file are short and printable.
 func FuzzRead(f *testing.F) {
 	f.Add(lines(f, events), false)
 	f.Add(entries(f, events), true)
-	f.Add([]byte(`{"PICKET_EVENT":"probe","PICKET_SOURCE":[27,91],"__REALTIME_TIMESTAMP":"1","PICKET_TOOL":null,"PICKET_PATTERN":["a","b"]}`), true)
-	f.Add([]byte("{\"event\":\"block\",\"time\":\"2026-11-22T00:00:00Z\",\"source\":\"\\u001b[2J\\u202e\",\"ports\":[\"tcp/x\",\"\\n/1\",\"tcp/99999\"]}"), false)
+	f.Add([]byte(`{"PICKET_EVENT":"probe","PICKET_SOURCE":[27,91],`+
+		`"__REALTIME_TIMESTAMP":"1","PICKET_TOOL":null,"PICKET_PATTERN":["a","b"]}`), true)
+	f.Add([]byte("{\"event\":\"block\",\"time\":\"2026-11-22T00:00:00Z\",\"source\":\"\\u001b[2J\\u202e\","+
+		"\"ports\":[\"tcp/x\",\"\\n/1\",\"tcp/99999\"]}"), false)
 	f.Fuzz(func(t *testing.T, b []byte, journal bool) {
 		c := New()
-		_ = Read(bytes.NewReader(b), journal, c.Add) // what is wrong is told; here it is what is not
+		_ = Read(bytes.NewReader(b), journal, c.Add) // faults have tests of their own
 		r := c.Report(10, nil)
-		for _, list := range [][]Count{r.Patterns, r.Tools, r.Ports, r.Countries, r.Networks, r.Known, r.Reasons} {
+		for _, list := range [][]Count{r.Patterns, r.Tools, r.Ports, r.Countries, r.Networks, r.Known,
+			r.Reasons} {
 			for _, x := range list {
-				if len([]rune(x.Name)) > 100 || strings.ContainsFunc(x.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				if len([]rune(x.Name)) > 100 ||
+					strings.ContainsFunc(x.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 					t.Errorf("%q", x.Name)
 				}
 			}
 		}
 		for _, s := range r.Busiest {
-			if strings.ContainsFunc(s.Source+s.Network+s.Country+s.Known+s.Tool, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			if strings.ContainsFunc(s.Source+s.Network+s.Country+s.Known+s.Tool,
+				func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("%+v", s)
 			}
 		}

@@ -11,18 +11,19 @@ import (
 	"picket/internal/event"
 )
 
-// A scanner reads events from lines of JSON as picket and journalctl write them:
+// A scanner reads events from lines of JSON in the form of picket and journalctl:
 // one object, plain ASCII, known keys. It is ten times as fast as encoding/json,
-// and what it does not know it leaves to that. It is for one goroutine.
+// and leaves any other line to it. It is for one goroutine.
 type scanner struct {
 	keys  map[string]int // of event.Fields, with the journal's names
 	plain map[string]int
-	seen  uint64            // keys of the line: what has one twice is not read here
-	texts map[string]string // seen lately: most values come again and again
+	seen  uint64            // keys of the line, to refuse a second one
+	texts map[string]string // recent values: most repeat
 }
 
 func newScanner() *scanner {
-	s := &scanner{keys: map[string]int{stamp: len(event.Fields)}, plain: map[string]int{}, texts: map[string]string{}}
+	s := &scanner{keys: map[string]int{stamp: len(event.Fields)}, plain: map[string]int{},
+		texts: map[string]string{}}
 	for i := range event.Fields {
 		key := event.Fields[i].Key
 		s.keys[event.Name(key)], s.plain[key] = i, i
@@ -30,15 +31,15 @@ func newScanner() *scanner {
 	return s
 }
 
-// again reports whether the line had that key before.
+// again reports whether the line had the key before.
 func (s *scanner) again(key int) bool {
 	was := s.seen
 	s.seen |= 1 << key
 	return s.seen == was
 }
 
-// event reads a line. With false nothing is known of it, and ev is to be thrown
-// away.
+// event reads a line. With false the line is for encoding/json, and ev is to be
+// thrown away.
 func (s *scanner) event(line []byte, journal bool) (ev event.Event, ok bool) {
 	s.seen = 0
 	rest, ok := after(line, '{')
@@ -72,7 +73,7 @@ func (s *scanner) event(line []byte, journal bool) (ev event.Event, ok bool) {
 	}
 }
 
-// journalValue reads the value of a journal's field, which is a text.
+// journalValue reads the value of a journal's field, a text.
 func (s *scanner) journalValue(ev *event.Event, key, rest []byte) ([]byte, bool) {
 	value, rest, ok := text(rest)
 	if !ok {
@@ -91,7 +92,7 @@ func (s *scanner) journalValue(ev *event.Event, key, rest []byte) ([]byte, bool)
 	return rest, true
 }
 
-// set sets a field to what a text says, like [event.Field.Set].
+// set sets a field from a text, like [event.Field.Set].
 func (s *scanner) set(f *event.Field, ev *event.Event, value []byte) {
 	if to, ok := f.At(ev).(*string); ok {
 		*to = s.text(value)
@@ -100,7 +101,7 @@ func (s *scanner) set(f *event.Field, ev *event.Event, value []byte) {
 	f.Set(ev, string(value))
 }
 
-// value reads a value of the type that the JSON form has for it.
+// value reads a value of the field's type in JSON.
 func (s *scanner) value(ev *event.Event, key, rest []byte) ([]byte, bool) {
 	i, known := s.plain[string(key)]
 	if !known || s.again(i) {
@@ -146,7 +147,7 @@ func (s *scanner) value(ev *event.Event, key, rest []byte) ([]byte, bool) {
 	return rest[n:], true
 }
 
-// fits reports whether digits are a value of the type that a pointer is to.
+// fits reports whether digits fit the type of the pointer's target.
 func fits(to any, digits []byte) bool {
 	bits := 33 // seconds that a duration has room for
 	switch to.(type) {
@@ -178,7 +179,7 @@ func (s *scanner) list(rest []byte) (out []string, _ []byte, ok bool) {
 	return nil, nil, false
 }
 
-// text returns a text that may be one of those seen lately.
+// text returns a text, shared with an equal recent one.
 func (s *scanner) text(b []byte) string {
 	const most = 4096
 	if t, ok := s.texts[string(b)]; ok {
@@ -192,7 +193,7 @@ func (s *scanner) text(b []byte) string {
 	return t
 }
 
-// after returns what stands behind a byte that a text begins with.
+// after returns the rest behind a first byte c.
 func after(b []byte, c byte) ([]byte, bool) {
 	if len(b) == 0 || b[0] != c {
 		return nil, false
@@ -200,8 +201,8 @@ func after(b []byte, c byte) ([]byte, bool) {
 	return b[1:], true
 }
 
-// text returns the text that b begins with, and what stands behind it. One that
-// is not plain ASCII, or has something escaped, is none.
+// text returns the text at the beginning of b, and the rest. A text with an
+// escape, or beyond plain ASCII, is refused.
 func text(b []byte) (value, rest []byte, ok bool) {
 	if b, ok = after(b, '"'); !ok {
 		return nil, nil, false

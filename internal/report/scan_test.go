@@ -13,8 +13,7 @@ import (
 	"picket/internal/event"
 )
 
-// FuzzScan: what the scanner reads is what encoding/json reads; and it reads what
-// picket writes.
+// FuzzScan: the scanner reads as encoding/json does, and reads what picket writes.
 func FuzzScan(f *testing.F) {
 	for _, e := range events {
 		f.Add(lines(f, []event.Event{e}), false)
@@ -27,7 +26,8 @@ func FuzzScan(f *testing.F) {
 		}
 	}
 	f.Add([]byte(`{"event":"a","event":"b","port":07,"ports":["x"],"proven":truefalse}`), false)
-	f.Add([]byte(`{"for_s":9223372036,"drops":18446744073709551615,"time":"2026-11-22T00:00:00.5+01:00"} x`), false)
+	f.Add([]byte(`{"for_s":9223372036,"drops":18446744073709551615,"time":"2026-11-22T00:00:00.5+01:00"} x`),
+		false)
 	f.Fuzz(func(t *testing.T, line []byte, journal bool) {
 		got, ok := newScanner().event(line, journal)
 		if !ok {
@@ -43,7 +43,8 @@ func FuzzScan(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q is read, and is %v", line, err)
 		}
-		if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.EquateEmpty()); d != "" {
+		if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+			cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("%q (-want +got):\n%s", line, d)
 		}
 	})

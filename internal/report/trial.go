@@ -9,15 +9,15 @@ import (
 	"picket/internal/show"
 )
 
-// A Trial is what a dry run would have done.
+// A Trial is the would-be effect of a dry run.
 type Trial struct {
-	Sources   int     `json:"sources"`   // that it would have answered
-	Responses []Count `json:"responses"` // by what it would have done: dark, fence, block
-	Unwanted  uint64  `json:"unwanted"`  // probes of ports that nobody serves, ordinary life left out
-	Kept      uint64  `json:"kept"`      // of these, those it would have kept off
+	Sources   int     `json:"sources"`   // with a would-be response
+	Responses []Count `json:"responses"` // dark, fence, block
+	Unwanted  uint64  `json:"unwanted"`  // probes of unserved ports, without ordinary life
+	Kept      uint64  `json:"kept"`      // those it would have kept off
 }
 
-// trial counts a dry run's events. The zero trial is none.
+// trial counts a dry run's events. The zero trial is empty.
 type trial struct {
 	Trial
 	sources map[string]bool
@@ -28,7 +28,7 @@ func (t *trial) add(e *event.Event) {
 	if t.by == nil {
 		t.by, t.sources = map[string]int{}, map[string]bool{}
 	}
-	if e.Source == "" { // how it went since the event before
+	if e.Source == "" { // the sums since the last such event
 		t.Unwanted += uint64(e.Probes)
 		t.Kept += e.Drops
 		return
@@ -39,7 +39,7 @@ func (t *trial) add(e *event.Event) {
 	}
 }
 
-// sum returns the result, nil if there was no trial.
+// sum returns the result, or nil without a trial.
 func (t *trial) sum(top int) *Trial {
 	if t.by == nil {
 		return nil

@@ -10,9 +10,8 @@ import (
 )
 
 // When reads a time as people write it, in the zone of now: "now", "today",
-// "yesterday" and the days of the week, which begin at midnight; a date, a time
-// of day, or one behind the other; RFC 3339; "@" and Unix seconds. A day of the
-// week is the last one that has begun.
+// "yesterday" or a day of the week, from midnight, the last that has begun; a
+// date, a time of day, or one after the other; RFC 3339; "@" and Unix seconds.
 func When(text string, now time.Time) (time.Time, error) {
 	t := strings.ToLower(strings.TrimSpace(text))
 	if t == "now" {
@@ -39,13 +38,15 @@ func When(text string, now time.Time) (time.Time, error) {
 	}
 	for _, layout := range [...]string{"15:04", "15:04:05"} {
 		if c, err := time.Parse(layout, words[len(words)-1]); ok && err == nil {
-			return time.Date(day.Year(), day.Month(), day.Day(), c.Hour(), c.Minute(), c.Second(), 0, now.Location()), nil
+			return time.Date(day.Year(), day.Month(), day.Day(), c.Hour(), c.Minute(), c.Second(), 0,
+				now.Location()), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: try \"24h\", \"yesterday\", \"monday 08:00\" or %q", text, now.Format("2006-01-02 15:04"))
+	return time.Time{}, fmt.Errorf("%q is no time: try \"24h\", \"yesterday\", \"monday 08:00\" or %q", text,
+		now.Format("2006-01-02 15:04"))
 }
 
-// dayOf returns the midnight that a day begins with.
+// dayOf returns the midnight at the beginning of a day.
 func dayOf(word string, now time.Time) (time.Time, bool) {
 	midnight := func(back int) time.Time {
 		return time.Date(now.Year(), now.Month(), now.Day()-back, 0, 0, 0, 0, now.Location())

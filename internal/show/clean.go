@@ -11,10 +11,10 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Clean returns a text from outside as a terminal, a journal field or a cell may
-// have it. A question mark stands for each rune that is not printable: control
-// characters, line ends, marks that turn the direction of writing or take no
-// room (Unicode's Cc, Cf, Zl, Zp), and bytes that are not UTF-8.
+// Clean makes a text from outside fit for a terminal, a journal field or a cell. A
+// question mark replaces each rune that is not printable: control characters, line
+// ends, marks that turn the direction of writing or take no room (Unicode's Cc,
+// Cf, Zl, Zp), and bytes that are not UTF-8.
 func Clean(s string) string { return replace(s, clean) }
 
 // CleanLines is [Clean] for a text of several lines: line ends and tabs stay.
@@ -22,7 +22,7 @@ func CleanLines(s string) string {
 	return replace(s, func(r rune) bool { return r == '\n' || r == '\t' || clean(r) })
 }
 
-// replace writes a question mark for each rune that is not good.
+// replace writes a question mark for each bad rune.
 func replace(s string, good func(rune) bool) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !good(r) }) {
 		return s
@@ -35,11 +35,11 @@ func replace(s string, good func(rune) bool) string {
 	}, s)
 }
 
-// clean reports whether a rune can be shown. A blank is the only white space.
+// clean reports whether a rune is printable. A blank is the only white space.
 func clean(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
 
-// Cut returns a text cleaned and cut to at most so many columns and runes: a
-// mark that combines with the rune before it takes no column.
+// Cut cleans a text and cuts it to at most so many columns and runes: a combining
+// mark takes no column.
 func Cut(s string, columns int) string {
 	if len(s) <= columns && ascii(s) {
 		return s
@@ -55,7 +55,7 @@ func Cut(s string, columns int) string {
 	return s
 }
 
-// ascii reports whether a text is nothing but printable ASCII.
+// ascii reports whether a text is all printable ASCII.
 func ascii(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -65,7 +65,7 @@ func ascii(s string) bool {
 	return true
 }
 
-// Quote makes text of bytes from outside, as a Go string without its quotes.
+// Quote writes bytes from outside as a Go string without its quotes.
 func Quote(data []byte) string {
 	if len(data) == 0 {
 		return ""
@@ -74,8 +74,8 @@ func Quote(data []byte) string {
 	return s[1 : len(s)-1]
 }
 
-// Origin writes where an address is from: "NL AS64496 Example Networks". A part
-// without a value is left out, the network's name without its number too.
+// Origin writes the origin of an address: "NL AS64496 Example Networks". An empty
+// part is left out, and the network's name without its number too.
 func Origin(country string, asn uint32, network string) string {
 	words := []string{country}
 	if asn != 0 {

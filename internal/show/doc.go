@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package show makes text for people: it cleans what comes from outside, lays
-// out tables, wraps lines, and spells numbers and times. It writes to what it is
-// given and knows nothing of picket.
+// Package show makes text for people: it cleans text from outside, lays out
+// tables, wraps lines, and writes numbers and times. It writes to its caller's
+// writer and knows nothing of picket.
 package show

@@ -10,8 +10,8 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Lines prints a text behind first, and where it takes more than a line of so
-// many columns, the others behind indent; with a width of 0 it is one line.
+// Lines prints a text behind first and, if it is longer than so many columns, its
+// further lines behind indent; with a width of 0 it is one line.
 func Lines(out io.Writer, first, indent, text string, width int) {
 	for i, line := range Wrap(Clean(text), width-len(indent)) {
 		if i > 0 {
@@ -21,9 +21,9 @@ func Lines(out io.Writer, first, indent, text string, width int) {
 	}
 }
 
-// A List is a table whose last column is text that may take several lines. Head
-// names the other columns and Last that one, in ASCII; without Last there is no
-// line of names. It is for one goroutine.
+// A List is a table with text of several lines in its last column. Head names the
+// other columns and Last that one, in ASCII; without Last no names are printed. It
+// is for one goroutine.
 type List struct {
 	Head []string
 	Last string
@@ -31,8 +31,8 @@ type List struct {
 	text [][]string
 }
 
-// Add adds a row, with a cell for each column but the last; each text of the
-// last begins on a line of its own.
+// Add adds a row, with a cell for each column but the last; each text of the last
+// begins on a line of its own.
 func (l *List) Add(text []string, cells ...string) {
 	for i := range cells {
 		cells[i] = Clean(cells[i])
@@ -40,12 +40,12 @@ func (l *List) Add(text []string, cells ...string) {
 	l.rows, l.text = append(l.rows, cells), append(l.text, text)
 }
 
-// leastText is how many columns the text needs to be read beside the others; on
-// a terminal without these it goes below them.
+// leastText is the least width of the text beside the other columns; on a narrower
+// terminal it goes below them.
 const leastText = 32
 
 // Print prints the list without its empty columns, on a terminal of so many
-// columns, or, with a width of 0, each row on a line, however long.
+// columns or, with a width of 0, each row on one line.
 func (l *List) Print(out io.Writer, width int) {
 	widths, used := make([]int, len(l.Head)), 0
 	for i, h := range l.Head {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Plural writes how many there are of something: "1 port", "2 addresses".
+// Plural writes a number of things: "1 port", "2 addresses".
 func Plural[N int | uint32 | uint64](n N, what string) string {
 	switch {
 	case n == 1:
@@ -20,7 +20,7 @@ func Plural[N int | uint32 | uint64](n N, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// Ordinal writes a number as a place in a row: 1st, 2nd, 11th.
+// Ordinal writes a place in a row: 1st, 2nd, 11th.
 func Ordinal[N int | uint32](n N) string {
 	suffix := "th"
 	if n%100 < 11 || n%100 > 13 {
@@ -36,7 +36,7 @@ func Ordinal[N int | uint32](n N) string {
 	return strconv.FormatInt(int64(n), 10) + suffix
 }
 
-// Percent writes a part of a whole: "85.5 %". Of nothing it is "0 %".
+// Percent writes a part of a whole: "85.5 %". A part of 0 is "0 %".
 func Percent(n, of uint64) string {
 	if of == 0 {
 		return "0 %"

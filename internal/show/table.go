@@ -12,8 +12,8 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// A Table is printed without its empty columns, numbers to the right. Head names
-// the columns, in ASCII. It is for one goroutine.
+// A Table prints without its empty columns, numbers to the right. Head names the
+// columns, in ASCII. It is for one goroutine.
 type Table struct {
 	Head []string
 	rows [][]string
@@ -34,7 +34,7 @@ func (t *Table) Print(out io.Writer) {
 	}
 }
 
-// lines are the head and the rows.
+// lines returns the head and the rows.
 func (t *Table) lines() (out []string) {
 	width, right := make([]int, len(t.Head)), make([]bool, len(t.Head))
 	for i, h := range t.Head {
@@ -74,7 +74,7 @@ func (t *Table) lines() (out []string) {
 }
 
 // Beside prints tables side by side, as many as fit into so many columns, one at
-// least, with a blank line above each row of them. A table without rows is left out.
+// least, with a blank line above each row of them. It leaves out a table without rows.
 func Beside(out io.Writer, columns int, tables ...*Table) {
 	tables = slices.DeleteFunc(tables, func(t *Table) bool { return len(t.rows) == 0 })
 	for len(tables) > 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Columns count, not runes; numbers stand to the right, a column of nothing is
-// left out, and nothing else is a dash.
+// TestTable: columns count, not runes; numbers stand to the right; an empty column
+// is left out, and an empty cell is a dash.
 func TestTable(t *testing.T) {
 	x := Table{Head: []string{"NAME", "EMPTY", "N"}}
 	x.Add("\u65e5\u672c\u8a9e", "", "1")
@@ -25,7 +25,8 @@ func TestTable(t *testing.T) {
 }
 
 func TestBeside(t *testing.T) {
-	one, two, none, three := &Table{Head: []string{"ONE", ""}}, &Table{Head: []string{"TWO", ""}}, &Table{Head: []string{"NONE", ""}}, &Table{Head: []string{"THREE", ""}}
+	one, two, none, three := &Table{Head: []string{"ONE", ""}}, &Table{Head: []string{"TWO", ""}},
+		&Table{Head: []string{"NONE", ""}}, &Table{Head: []string{"THREE", ""}}
 	one.Add("\u65e5\u672c", "100")
 	two.Add("a", "1")
 	two.Add("b", "2")
@@ -38,7 +39,7 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-// On a terminal no line is too long; with little room the text stands below.
+// TestList: no line is wider than the terminal; on a narrow one the text stands below.
 func TestList(t *testing.T) {
 	l := List{Head: []string{"WHO", "NIL"}, Last: "WHAT"}
 	l.Add([]string{strings.Repeat("\u65e5\u672c\u8a9e ", 20), "then"}, "\u65e5\u672c", "")
@@ -50,7 +51,8 @@ func TestList(t *testing.T) {
 				t.Errorf("%d columns of %d: %q", n, width, line)
 			}
 		}
-		if below := strings.HasPrefix(out.String(), "WHO\n    WHAT\n\u65e5\u672c\n    \u65e5"); below != (width == 30) {
+		if below := strings.HasPrefix(out.String(),
+			"WHO\n    WHAT\n\u65e5\u672c\n    \u65e5"); below != (width == 30) {
 			t.Errorf("width %d:\n%s", width, &out)
 		}
 		if !strings.HasSuffix(out.String(), " then\n") {
@@ -67,7 +69,8 @@ func TestList(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	for got, want := range map[string]string{
 		Plural(1, "port"): "1 port", Plural(2, "address"): "2 addresses", Plural(0, "port"): "0 ports",
-		Ordinal(1): "1st", Ordinal(2): "2nd", Ordinal(3): "3rd", Ordinal(4): "4th", Ordinal(11): "11th", Ordinal(112): "112th", Ordinal(121): "121st",
+		Ordinal(1): "1st", Ordinal(2): "2nd", Ordinal(3): "3rd", Ordinal(4): "4th", Ordinal(11): "11th",
+		Ordinal(112): "112th", Ordinal(121): "121st",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Terminal returns what asks for the size of the terminal that out is; ok is
-// false if it is none. A terminal that does not say is 80 columns by 24 lines.
+// Terminal returns a function for the size of the terminal out; ok is false if out
+// is none. A terminal without a size is 80 columns by 24 lines.
 func Terminal(out io.Writer) (size func() (width, height int), ok bool) {
 	f, isFile := out.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
@@ -26,7 +26,7 @@ func Terminal(out io.Writer) (size func() (width, height int), ok bool) {
 	}, true
 }
 
-// Width returns how many columns the terminal has that out is, 0 if it is none.
+// Width returns the columns of the terminal out, 0 if it is none.
 func Width(out io.Writer) int {
 	size, ok := Terminal(out)
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pseudoterminal: what is written to one end is typed at the other.
+// terminal opens a pseudoterminal: text written to one end is typed at the other.
 func terminal(t *testing.T) (user, screen *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -34,7 +34,7 @@ func terminal(t *testing.T) (user, screen *os.File) {
 	return user, screen
 }
 
-// Only a terminal has a size, and one that says nothing has the usual one.
+// TestTerminalSize: only a terminal has a size; one without a size has the usual one.
 func TestTerminalSize(t *testing.T) {
 	user, screen := terminal(t)
 	size, ok := Terminal(screen)
@@ -44,7 +44,8 @@ func TestTerminalSize(t *testing.T) {
 	if width, height := size(); width != 80 || height != 24 {
 		t.Errorf("without a size: %d by %d", width, height)
 	}
-	if err := unix.IoctlSetWinsize(int(user.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 132, Row: 50}); err != nil {
+	if err := unix.IoctlSetWinsize(int(user.Fd()), unix.TIOCSWINSZ,
+		&unix.Winsize{Col: 132, Row: 50}); err != nil {
 		t.Fatal(err)
 	}
 	if width, height := size(); width != 132 || height != 50 || Width(screen) != 132 {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Stamp writes a time as people read it here, in the local zone.
+// Stamp writes a time in the local zone.
 func Stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
 
-// Seconds writes a length of time to the second; what is below 0 is 0.
+// Seconds writes a length of time to the second, a negative one as 0.
 func Seconds(d time.Duration) string { return max(d, 0).Round(time.Second).String() }
 
 // Stretch writes a length of time as exactly as it matters.
@@ -24,7 +24,7 @@ func Stretch(d time.Duration) string {
 	return fmt.Sprintf("%.1f days", d.Hours()/24)
 }
 
-// Ago writes how long ago something was, in its largest unit: "3h ago".
+// Ago writes the age of something in its largest unit: "3h ago".
 func Ago(d time.Duration) string {
 	for _, u := range [...]struct {
 		of   time.Duration

@@ -38,7 +38,8 @@ func TestStampIsLocal(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{"": "", "GET / \"x\"\r\n\x1b\xff\u00e4": `GET / \"x\"\r\n\x1b\xff\u00e4`} {
+	for in, want := range map[string]string{"": "",
+		"GET / \"x\"\r\n\x1b\xff\u00e4": `GET / \"x\"\r\n\x1b\xff\u00e4`} {
 		if got := Quote([]byte(in)); got != want {
 			t.Errorf("%q is quoted %q, want %q", in, got, want)
 		}
@@ -52,7 +53,8 @@ func TestOrigin(t *testing.T) {
 		network string
 		want    string
 	}{
-		{"NL", 64496, "Example Networks", "NL AS64496 Example Networks"}, {"", 64496, "", "AS64496"}, {"NL", 0, "unnumbered", "NL"}, {"", 0, "", ""},
+		{"NL", 64496, "Example Networks", "NL AS64496 Example Networks"}, {"", 64496, "", "AS64496"},
+		{"NL", 0, "unnumbered", "NL"}, {"", 0, "", ""},
 	} {
 		if got := Origin(test.country, test.asn, test.network); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)

@@ -9,10 +9,10 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Wrap breaks a text into lines of at most so many columns; with less than one
-// there is one line. It breaks at blanks, but not beside an equals sign or in
-// what is quoted, as long as that is short: people copy it. A word that is
-// longer than a line is broken behind a comma if it has one.
+// Wrap breaks a text into lines of at most so many columns; below one column there
+// is one line. It breaks at blanks, but not beside an equals sign nor in a short
+// quotation: people copy these. A word longer than a line is broken behind a comma,
+// if it has one.
 func Wrap(text string, columns int) (out []string) {
 	rest := []rune(text)
 	for columns > 0 {
@@ -29,7 +29,7 @@ func Wrap(text string, columns int) (out []string) {
 	return append(out, string(rest))
 }
 
-// fit returns how many runes of a text so many columns take, one at least.
+// fit returns the number of runes in so many columns, at least one.
 func fit(text []rune, columns int) int {
 	for i, r := range text {
 		if columns -= runewidth.RuneWidth(r); columns < 0 {
@@ -39,8 +39,8 @@ func fit(text []rune, columns int) int {
 	return len(text)
 }
 
-// lineEnd returns where the first line of a text ends, of which so many runes
-// fit into a line.
+// lineEnd returns the end of the first line of a text; so many of its runes fit
+// into a line.
 func lineEnd(text []rune, fits, columns int) int {
 	blank, quote := 0, -1
 	for i, r := range text[:fits+1] {
@@ -49,7 +49,8 @@ func lineEnd(text []rune, fits, columns int) int {
 			quote = i
 		case r == '"':
 			quote = -1
-		case r == ' ' && i > 0 && text[i-1] != '=' && text[min(i+1, len(text)-1)] != '=' && !shortQuote(text, quote, columns):
+		case r == ' ' && i > 0 && text[i-1] != '=' && text[min(i+1, len(text)-1)] != '=' &&
+			!shortQuote(text, quote, columns):
 			blank = i
 		}
 	}
@@ -68,7 +69,7 @@ func lineEnd(text []rune, fits, columns int) int {
 	return cmp.Or(blank, fits)
 }
 
-// shortQuote reports whether what is quoted from there on fits into half a line.
+// shortQuote reports whether the quotation from there fits into half a line.
 func shortQuote(text []rune, quote, columns int) bool {
 	if quote < 0 {
 		return false
@@ -77,5 +78,5 @@ func shortQuote(text []rune, quote, columns int) bool {
 	return end >= 0 && width(text[quote+1:][:end]) <= columns/2
 }
 
-// width returns how many columns a text takes.
+// width returns the columns of a text.
 func width(text []rune) int { return runewidth.StringWidth(string(text)) }

@@ -10,11 +10,11 @@ import (
 	"picket/internal/show"
 )
 
-// Lines above the rows of a pane: two of counters, the panes, the table's head.
-// One is below.
+// Lines above the rows of a pane: two of counters, the panes, the table's head;
+// and one below.
 const above, below = 4, 1
 
-// page is how many rows there is room for.
+// page is the number of rows that fit.
 func (s *screen) page() int { return max(1, s.height-above-below) }
 
 const (
@@ -41,11 +41,12 @@ func (s *screen) View() string {
 	for len(lines) < s.height-below {
 		lines = append(lines, "")
 	}
-	lines = append(lines[:max(0, min(len(lines), s.height-below))], reverse+show.Cut(s.lastLine(), s.width)+normal)
+	lines = append(lines[:max(0, min(len(lines), s.height-below))],
+		reverse+show.Cut(s.lastLine(), s.width)+normal)
 	return strings.Join(lines, "\n")
 }
 
-// panesLine names the panes, and how the one that is shown is ordered.
+// panesLine names the panes, and the order of the visible one.
 func (s *screen) panesLine() string {
 	var b strings.Builder
 	width := s.width
@@ -61,9 +62,10 @@ func (s *screen) panesLine() string {
 		}
 		put(fmt.Sprintf(" %d %s %d ", i+1, name, s.rowsOf(i)), style)
 	}
-	by := [panes]string{sourceOrders[s.order[sourcePane]%len(sourceOrders)].name, blockOrders[s.order[blockPane]%len(blockOrders)].name, "time"}[s.pane]
+	by := [panes]string{sourceOrders[s.order[sourcePane]%len(sourceOrders)].name,
+		blockOrders[s.order[blockPane]%len(blockOrders)].name, "time"}[s.pane]
 	if s.reverse[s.pane] {
-		by += ", the other way round"
+		by += ", reversed"
 	}
 	put("  by "+by, "")
 	if s.filter != "" || s.typing {
@@ -72,13 +74,13 @@ func (s *screen) panesLine() string {
 	return b.String()
 }
 
-// table is the head and the rows that there is room for, around the chosen one.
+// table returns the head and the rows that fit, around the chosen one.
 func (s *screen) table() []string {
 	n, page := s.rows(), s.page()
 	if n == 0 {
 		text := [panes]string{"nobody has probed yet", "nobody is blocked", "nothing has changed yet"}[s.pane]
 		if s.filter != "" {
-			text = "nothing has that text"
+			text = "nothing matches the filter"
 		}
 		return []string{"", show.Cut(text, s.width)}
 	}
@@ -110,7 +112,7 @@ func (s *screen) table() []string {
 	return lines
 }
 
-// textLines is the part of the text that there is room for.
+// textLines returns the lines of the text that fit.
 func (s *screen) textLines() []string {
 	out := []string{""}
 	for _, line := range s.text[s.textAt:min(len(s.text), s.textAt+s.page())] {
@@ -119,13 +121,13 @@ func (s *screen) textLines() []string {
 	return out
 }
 
-// lastLine is what is asked, what was done, or which keys there are.
+// lastLine is a question, the last result, or the keys.
 func (s *screen) lastLine() string {
 	switch {
 	case s.question != nil:
 		return s.question.words
 	case s.typing:
-		return "/" + s.filter + "_   enter keeps it, escape ends it"
+		return "/" + s.filter + "_   enter keeps it, escape drops it"
 	case s.said != "":
 		return s.said
 	case s.text != nil && s.title != "":

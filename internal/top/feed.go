@@ -11,7 +11,7 @@ import (
 	"picket/internal/event"
 )
 
-// A change is something that is different from one look to the next.
+// A change is a difference between one look and the next.
 type change struct {
 	at     time.Time
 	source string
@@ -21,11 +21,11 @@ type change struct {
 // A feed keeps the last changes.
 type feed struct{ list []change }
 
-// mostChanges is how many are kept.
+// mostChanges is the number of changes kept.
 const mostChanges = 500
 
-// add notes what is new. The first look has nothing to be compared with, and the
-// blocks are not read each time.
+// add notes changes. The first look has no earlier one, and not every look reads
+// the blocks.
 func (f *feed) add(old, now *View) {
 	if old.at.IsZero() || now.trouble != nil || old.status.Pid != now.status.Pid {
 		return
@@ -47,7 +47,7 @@ func (f *feed) add(old, now *View) {
 	}
 }
 
-// compare notes which blocks were made and which ended.
+// compare notes new and ended blocks.
 func (f *feed) compare(old, now []control.Block, at time.Time) {
 	type ref struct{ name, response string }
 	there := make(map[ref]bool, len(old))
@@ -59,7 +59,8 @@ func (f *feed) compare(old, now []control.Block, at time.Time) {
 		if r := (ref{b.Name, b.Response}); there[r] {
 			delete(there, r)
 		} else {
-			f.note(b.Since, b.Name, strings.TrimSpace(response(b.Response)+": "+event.Why(b.Reason, b.Evidence, b.Known)))
+			f.note(b.Since, b.Name, strings.TrimSpace(response(b.Response)+": "+event.Why(b.Reason,
+				b.Evidence, b.Known)))
 		}
 	}
 	for i := range old {
@@ -69,7 +70,7 @@ func (f *feed) compare(old, now []control.Block, at time.Time) {
 	}
 }
 
-// response names what a block does.
+// response names the response of a block.
 func response(name string) string {
 	if name == "" {
 		return "block"

@@ -16,8 +16,8 @@ const help = `keys
 
   tab, 1 2 3      sources, blocks, events
   arrows, j k     choose a source; page up and down, g and G for the ends
-  s, r            order by the next column; the other way round
-  /               only what has this text; enter keeps it, escape ends it
+  s, r            order by the next column; reversed
+  /               only what has this text; enter keeps it, escape drops it
   enter           explain the source: why it is blocked or not
   b               block it for an hour
   u               end its blocks
@@ -28,7 +28,7 @@ const help = `keys
 The rates are those of the last two seconds. Events are what has changed from
 one look to the next.`
 
-// key acts on a key.
+// key handles a key.
 func (s *screen) key(k tea.KeyMsg) tea.Cmd {
 	name := k.String()
 	switch {
@@ -44,7 +44,7 @@ func (s *screen) key(k tea.KeyMsg) tea.Cmd {
 			s.said = order.command + " " + order.source + " ..."
 			return s.do(*order)
 		}
-		s.said = "nothing was done"
+		s.said = "nothing changed"
 		return nil
 	case s.text != nil:
 		return s.readKey(name)
@@ -82,7 +82,7 @@ func (s *screen) key(k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// move returns where a key leads from there in a list of n lines.
+// move returns the line after a key, in a list of n lines.
 func move(key string, at, n, page int) int {
 	switch key {
 	case "up", "k":
@@ -123,7 +123,7 @@ func (s *screen) typed(k tea.KeyMsg) {
 	s.arrange()
 }
 
-// readKey acts on a key while a text is shown.
+// readKey handles a key while a text is shown.
 func (s *screen) readKey(name string) tea.Cmd {
 	switch name {
 	case "q", "esc", "enter", "?":
@@ -138,12 +138,12 @@ func (s *screen) readKey(name string) tea.Cmd {
 	return nil
 }
 
-// over shows a text over the tables; title is the source that it is about.
+// over shows a text over the tables; title is its source.
 func (s *screen) over(title, text string) {
 	s.title, s.textAt, s.text = title, 0, strings.Split(strings.TrimRight(text, "\n"), "\n")
 }
 
-// explain asks for the words about the source that is chosen.
+// explain asks for the words about the chosen source.
 func (s *screen) explain() tea.Cmd {
 	name := s.source()
 	if name == "" {
@@ -159,10 +159,10 @@ func (s *screen) explain() tea.Cmd {
 	}
 }
 
-// An order is something to do to a source, which a person has to confirm.
+// An order is a command about a source; a person has to confirm it.
 type order struct{ command, source, words string }
 
-// want asks whether that is to be done.
+// want asks for that confirmation.
 func (s *screen) want(key string) {
 	name := s.source()
 	if s.text != nil {

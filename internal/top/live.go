@@ -12,34 +12,35 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// refresh is how often the daemon is asked.
+// refresh is the interval of looks at the daemon.
 const refresh = 2 * time.Second
 
-// framesASecond bounds how often the screen is drawn, over slow lines too.
+// framesASecond bounds the drawing, for slow lines.
 const framesASecond = 15
 
-// Live shows it on the terminal until q, Ctrl-C or a signal, and gives the
-// terminal back as it was, after a panic too.
+// Live shows the view on the terminal until q, Ctrl-C or a signal, and leaves the
+// terminal as it was, after a panic too.
 func (v *View) Live(a Actions) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGHUP)
 	defer stop()
-	// Stopped, it would leave the terminal as it is now.
+	// A stop would leave the terminal in its changed state.
 	signal.Ignore(syscall.SIGTSTP)
 	defer signal.Reset(syscall.SIGTSTP)
-	_, err := tea.NewProgram(newScreen(v, a), tea.WithAltScreen(), tea.WithFPS(framesASecond), tea.WithContext(ctx)).Run()
+	_, err := tea.NewProgram(newScreen(v, a), tea.WithAltScreen(), tea.WithFPS(framesASecond),
+		tea.WithContext(ctx)).Run()
 	if ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
 		return nil
 	}
 	return err
 }
 
-// An Actions is what a person may do about a source. They are called from
+// Actions are what a person can do about a source. They are called from
 // goroutines of their own.
 type Actions struct {
-	// Explain tells of a source, on so many columns.
+	// Explain writes about a source, in so many columns.
 	Explain func(source string, width int) (string, error)
 	// Do blocks, unblocks or allows a source, by the name of the command, and
-	// says what was done.
+	// returns the result in words.
 	Do func(command, source string) (string, error)
 }
 
@@ -51,14 +52,14 @@ type explained struct {
 	title, text string
 }
 
-// done is what came of an order.
+// done is the result of an order.
 type done struct{ said string }
 
 type ticked time.Time
 
 func tick() tea.Cmd { return tea.Tick(refresh, func(t time.Time) tea.Msg { return ticked(t) }) }
 
-// ask looks anew. The view at hand stays as it is meanwhile.
+// ask looks anew. The current view stays meanwhile.
 func (s *screen) ask() tea.Cmd {
 	if s.asking {
 		return nil
@@ -69,7 +70,7 @@ func (s *screen) ask() tea.Cmd {
 		next.pause, s.changed = 0, false
 	}
 	return func() tea.Msg {
-		_ = next.Ask(time.Now()) // the screen tells
+		_ = next.Ask(time.Now()) // the screen shows it
 		return asked{&next}
 	}
 }

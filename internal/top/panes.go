@@ -23,14 +23,14 @@ const (
 	panes
 )
 
-// A screen is what the terminal shows, and where a person is on it. It is for
+// A screen is the content of the terminal, and a person's place in it. It is for
 // the goroutine of its program.
 type screen struct {
 	view    *View
 	actions Actions
 	feed    feed
 	asking  bool
-	changed bool // by an order: the blocks are to be read, however lately they were
+	changed bool // by an order: read the blocks at once
 
 	width, height int
 	pane          int
@@ -38,16 +38,16 @@ type screen struct {
 	reverse       [panes]bool
 	filter        string
 	typing        bool
-	name          [panes]string // of the source that is chosen
-	at            [panes]int    // and where it is
+	name          [panes]string // of the chosen source
+	at            [panes]int    // its line
 	first         [panes]int    // the line at the top
 
-	sources []control.Source // as they are shown
+	sources []control.Source // as shown
 	blocks  []control.Block
 	events  []change
 
 	title    string
-	text     []string // over the tables; nil for none
+	text     []string // over the tables; nil: none
 	textAt   int
 	question *order
 	said     string
@@ -66,7 +66,7 @@ type sorting[T any] struct {
 }
 
 var sourceOrders = []sorting[control.Source]{
-	{"rate", nil}, // as the view has them
+	{"rate", nil}, // the view's order
 	{"probes", func(_ *View, a, b *control.Source) int { return cmp.Compare(b.Probes, a.Probes) }},
 	{"ports", func(_ *View, a, b *control.Source) int { return cmp.Compare(b.Ports, a.Ports) }},
 	{"last seen", func(_ *View, a, b *control.Source) int { return b.Last.Compare(a.Last) }},
@@ -81,7 +81,7 @@ var blockOrders = []sorting[control.Block]{
 	{"source", func(_ *View, a, b *control.Block) int { return strings.Compare(a.Name, b.Name) }},
 }
 
-// arrange sorts and filters what is known; who is chosen stays so.
+// arrange sorts and filters the lists; the chosen source stays chosen.
 func (s *screen) arrange() {
 	s.sources = arranged(s, sourcePane, s.view.busiest(), sourceOrders, func(x *control.Source) []string {
 		return []string{x.Name, x.Pattern, x.Tool, x.Country, x.Network, state(x)}
@@ -103,7 +103,7 @@ func (s *screen) arrange() {
 	}
 }
 
-// arranged is a list in the order wanted, with what the filter lets through.
+// arranged returns a list sorted and filtered.
 func arranged[T any](s *screen, pane int, list []T, orders []sorting[T], texts func(*T) []string) []T {
 	if less := orders[s.order[pane]%len(orders)].less; less != nil {
 		slices.SortStableFunc(list, func(a, b T) int { return less(s.view, &a, &b) })
@@ -114,14 +114,15 @@ func arranged[T any](s *screen, pane int, list []T, orders []sorting[T], texts f
 	return slices.DeleteFunc(list, func(x T) bool { return s.filter != "" && !s.matches(texts(&x)...) })
 }
 
-// matches reports whether one of the texts has what is filtered for.
+// matches reports whether one of the texts passes the filter.
 func (s *screen) matches(texts ...string) bool {
 	want := strings.ToLower(s.filter)
-	return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(strings.ToLower(t), want) })
+	return slices.ContainsFunc(texts,
+		func(t string) bool { return strings.Contains(strings.ToLower(t), want) })
 }
 
-// follow finds the chosen source where it is now; if it is gone, the one at its
-// place is chosen.
+// follow finds the chosen source in its new place; if it is gone, its place is
+// chosen.
 func (s *screen) follow(pane int) {
 	n := s.rowsOf(pane)
 	for i := range n {
@@ -160,7 +161,7 @@ func (s *screen) choose(i int) {
 	s.at[s.pane], s.name[s.pane] = i, s.sourceAt(s.pane, i)
 }
 
-// state says what is known of a source's blocks.
+// state names the state of a source's blocks.
 func state(s *control.Source) string {
 	switch {
 	case s.Blocked:
@@ -171,23 +172,28 @@ func state(s *control.Source) string {
 	return ""
 }
 
-// sourceTable is the table of some sources.
+// sourceTable is a table of sources.
 func (v *View) sourceTable(list []control.Source) *show.Table {
-	t := &show.Table{Head: []string{"SOURCE", "PROBES", "/S", "PORTS", "HOSTS", "PATTERN", "TOOL", "PROVEN", "STATE", "LAST", "FROM"}}
+	t := &show.Table{Head: []string{"SOURCE", "PROBES", "/S", "PORTS", "HOSTS", "PATTERN", "TOOL", "PROVEN",
+		"STATE", "LAST", "FROM"}}
 	for i := range list {
 		s := &list[i]
-		t.Add(s.Name, fmt.Sprint(s.Probes), rate(v.rate(s)), fmt.Sprint(s.Ports), fmt.Sprint(s.Targets), s.Pattern, s.Tool,
-			map[bool]string{true: "yes"}[s.Proven], state(s), show.Ago(v.at.Sub(s.Last)), show.Origin(s.Country, s.ASN, s.Network))
+		t.Add(s.Name, fmt.Sprint(s.Probes), rate(v.rate(s)), fmt.Sprint(s.Ports), fmt.Sprint(s.Targets),
+			s.Pattern, s.Tool,
+			map[bool]string{true: "yes"}[s.Proven], state(s),
+			show.Ago(v.at.Sub(s.Last)), show.Origin(s.Country, s.ASN, s.Network))
 	}
 	return t
 }
 
-// blockTable is the table of some blocks.
+// blockTable is a table of blocks.
 func (v *View) blockTable(list []control.Block) *show.Table {
-	t := &show.Table{Head: []string{"BLOCKED", "LEFT", "RESPONSE", "DROPS", "/S", "PATTERN", "TECHNIQUE", "WHY"}}
+	t := &show.Table{Head: []string{"BLOCKED", "LEFT", "RESPONSE", "DROPS", "/S", "PATTERN", "TECHNIQUE",
+		"WHY"}}
 	for i := range list {
 		b := &list[i]
-		t.Add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(), b.Response, fmt.Sprint(b.Drops), rate(v.dropRate(b)),
+		t.Add(b.Name, config.Duration(max(time.Second, b.Expires.Sub(v.at).Round(time.Second))).String(),
+			b.Response, fmt.Sprint(b.Drops), rate(v.dropRate(b)),
 			b.Pattern, b.Technique, event.Why(b.Reason, b.Evidence, b.Known))
 	}
 	return t

@@ -38,7 +38,8 @@ func (v *View) counters(out io.Writer) {
 	if s.DryRun {
 		state = "dry run, blocks nobody"
 		if t := s.Trial; t != nil {
-			state = fmt.Sprintf("trial: would have answered %s and kept off %s", show.Plural(t.Sources, "source"), t.Share())
+			state = fmt.Sprintf("trial: would have answered %s and kept off %s",
+				show.Plural(t.Sources, "source"), t.Share())
 		}
 	}
 	if s.Flooding {
@@ -47,10 +48,12 @@ func (v *View) counters(out io.Writer) {
 	if v.trouble != nil {
 		state = v.trouble.Error()
 	}
-	fmt.Fprintf(out, "picket %s, up %s, %s   %s\n", s.Version, time.Duration(s.Uptime)*time.Second, state, v.at.Local().Format(time.TimeOnly))
+	fmt.Fprintf(out, "picket %s, up %s, %s   %s\n", s.Version, time.Duration(s.Uptime)*time.Second, state,
+		v.at.Local().Format(time.TimeOnly))
 	fmt.Fprintf(out, "probes %d", s.Probes)
 	if v.before != nil {
-		fmt.Fprintf(out, " (%s/s)", cmp.Or(rate(perSecond(s.Probes-min(s.Probes, v.before.status.Probes), v.at.Sub(v.before.at))), "0"))
+		fmt.Fprintf(out, " (%s/s)", cmp.Or(rate(perSecond(s.Probes-min(s.Probes, v.before.status.Probes),
+			v.at.Sub(v.before.at))), "0"))
 	}
 	fmt.Fprintf(out, ", lost %d   sources %d   blocks %d", s.Lost, s.Sources, s.Blocks)
 	if s.Reaction.Count > 0 {
@@ -61,7 +64,7 @@ func (v *View) counters(out io.Writer) {
 
 func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
-// rate writes a number of events a second, nothing for none.
+// rate writes a number of events a second, "" for 0.
 func rate(n float64) string {
 	switch {
 	case n == 0:

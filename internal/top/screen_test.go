@@ -13,7 +13,7 @@ import (
 	"picket/internal/control"
 )
 
-// A person is at a screen, and what was done is noted.
+// A person is at a screen, and notes what was done.
 type person struct {
 	*screen
 	t    *testing.T
@@ -24,7 +24,8 @@ func at(t *testing.T, v *View) *person {
 	p := &person{t: t}
 	p.screen = newScreen(v, Actions{
 		Explain: func(source string, width int) (string, error) {
-			return fmt.Sprintf("of %s\x1b[31m on %d columns\n%s", source, width, strings.Repeat("more\n", 50)), nil
+			return fmt.Sprintf("of %s\x1b[31m on %d columns\n%s", source, width,
+				strings.Repeat("more\n", 50)), nil
 		},
 		Do: func(command, source string) (string, error) {
 			p.done = append(p.done, command+" "+source)
@@ -38,8 +39,9 @@ func at(t *testing.T, v *View) *person {
 func (p *person) press(keys ...string) {
 	p.t.Helper()
 	named := map[string]tea.KeyType{
-		"up": tea.KeyUp, "down": tea.KeyDown, "enter": tea.KeyEnter, "esc": tea.KeyEsc, "tab": tea.KeyTab, "backspace": tea.KeyBackspace,
-		"end": tea.KeyEnd, "pgdown": tea.KeyPgDown, "ctrl+c": tea.KeyCtrlC,
+		"up": tea.KeyUp, "down": tea.KeyDown, "enter": tea.KeyEnter, "esc": tea.KeyEsc, "tab": tea.KeyTab,
+		"backspace": tea.KeyBackspace,
+		"end":       tea.KeyEnd, "pgdown": tea.KeyPgDown, "ctrl+c": tea.KeyCtrlC,
 	}
 	for _, k := range keys {
 		msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(k)}
@@ -52,7 +54,7 @@ func (p *person) press(keys ...string) {
 	}
 }
 
-// shows checks what the screen has, and what not.
+// shows checks for a text on the screen, and for others not on it.
 func (p *person) shows(want string, not ...string) {
 	p.t.Helper()
 	got := p.View()
@@ -78,7 +80,7 @@ func TestScreenKeys(t *testing.T) {
 		t.Errorf("by probes: %s chosen, %s first", p.source(), p.sources[0].Name)
 	}
 	p.press("r")
-	p.shows("the other way round")
+	p.shows("reversed")
 	p.press("r", "end", "down", "down")
 	if p.chosen() != 2 {
 		t.Errorf("line %d of 3 is chosen", p.chosen())
@@ -101,7 +103,7 @@ func TestScreenKeys(t *testing.T) {
 	p.press("u")
 	p.shows("end the blocks of 192.0.2.8? y")
 	p.press("n")
-	p.shows("nothing was done")
+	p.shows("nothing changed")
 	p.press("u", "y", "esc", "1", "b", "y", "a", "y")
 	if got := strings.Join(p.done, ", "); got != "unblock 192.0.2.8, block 192.0.2.3, allow 192.0.2.3" {
 		t.Errorf("done: %s", got)
@@ -110,19 +112,21 @@ func TestScreenKeys(t *testing.T) {
 	p.shows("nothing has changed yet")
 	p.press("b", "enter") // with nobody chosen
 	for _, quit := range []string{"q", "ctrl+c"} {
-		if cmd := p.key(map[string]tea.KeyMsg{"q": {Type: tea.KeyRunes, Runes: []rune("q")}, "ctrl+c": {Type: tea.KeyCtrlC}}[quit]); cmd == nil || cmd() != tea.Quit() {
+		if cmd := p.key(map[string]tea.KeyMsg{"q": {Type: tea.KeyRunes, Runes: []rune("q")},
+			"ctrl+c": {Type: tea.KeyCtrlC}}[quit]); cmd == nil || cmd() != tea.Quit() {
 			t.Errorf("%s does not quit", quit)
 		}
 	}
 }
 
-// TestScreenFits: whatever the terminal's size, a screen is no larger, and who is
-// chosen is on it.
+// TestScreenFits: on a terminal of any size, a screen fits and has the chosen source.
 func TestScreenFits(t *testing.T) {
 	v := watched()
 	for i := range 300 {
-		v.sources = append(v.sources, control.Source{Name: fmt.Sprintf("2001:db8:%x::/48", i), Network: strings.Repeat("n", 99), ASN: 1})
-		v.blocks = append(v.blocks, control.Block{Name: fmt.Sprintf("2001:db8:%x::/48", i), Reason: strings.Repeat("r", 99) + "\x1b[2J"})
+		v.sources = append(v.sources, control.Source{Name: fmt.Sprintf("2001:db8:%x::/48", i),
+			Network: strings.Repeat("n", 99), ASN: 1})
+		v.blocks = append(v.blocks, control.Block{Name: fmt.Sprintf("2001:db8:%x::/48", i),
+			Reason: strings.Repeat("r", 99) + "\x1b[2J"})
 	}
 	for _, size := range [][2]int{{80, 24}, {200, 60}, {20, 8}, {1, 1}, {80, 400}} {
 		p := at(t, v)
@@ -151,15 +155,19 @@ func TestScreenFits(t *testing.T) {
 	p.shows(p.source() + " ")
 }
 
-// What changes from one look to the next is told; a look that failed, or one at
-// another daemon, is no change.
+// TestFeed: differences between two looks are changes; a failed look, or one at
+// another daemon, is none.
 func TestFeed(t *testing.T) {
 	var f feed
 	noon := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
-	old := &View{at: noon, blocked: noon, blocks: []control.Block{{Name: "192.0.2.1", Response: "dark"}, {Name: "192.0.2.2"}}}
+	old := &View{at: noon, blocked: noon,
+		blocks: []control.Block{{Name: "192.0.2.1", Response: "dark"}, {Name: "192.0.2.2"}}}
 	now := &View{at: noon.Add(2 * time.Second), blocked: noon.Add(2 * time.Second),
-		blocks:  []control.Block{{Name: "192.0.2.1", Response: "dark"}, {Name: "192.0.2.1", Response: "block", Reason: "above the trigger", Evidence: "9 ports", Since: noon.Add(time.Second)}},
-		sources: []control.Source{{Name: "192.0.2.3", First: noon.Add(time.Second), Tool: "nmap"}, {Name: "192.0.2.4", First: noon.Add(-time.Hour)}}}
+		blocks: []control.Block{{Name: "192.0.2.1", Response: "dark"},
+			{Name: "192.0.2.1", Response: "block", Reason: "above the trigger", Evidence: "9 ports",
+				Since: noon.Add(time.Second)}},
+		sources: []control.Source{{Name: "192.0.2.3", First: noon.Add(time.Second), Tool: "nmap"},
+			{Name: "192.0.2.4", First: noon.Add(-time.Hour)}}}
 	f.add(&View{}, now)
 	f.add(old, &View{at: now.at, trouble: fmt.Errorf("gone")})
 	f.add(old, &View{at: now.at, status: control.Status{Pid: 8}, blocked: now.at})
@@ -171,7 +179,8 @@ func TestFeed(t *testing.T) {
 	for _, c := range f.latest() {
 		got = append(got, c.source+" "+c.words)
 	}
-	if g, want := strings.Join(got, "; "), "192.0.2.2 block has ended; 192.0.2.1 block: 9 ports; 192.0.2.3 seen for the first time nmap"; g != want {
+	want := "192.0.2.2 block has ended; 192.0.2.1 block: 9 ports; 192.0.2.3 seen for the first time nmap"
+	if g := strings.Join(got, "; "); g != want {
 		t.Errorf("%s\nwant %s", g, want)
 	}
 	for range mostChanges {

@@ -15,18 +15,22 @@ import (
 func watched() *View {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	source := func(name string, probes uint32) control.Source {
-		return control.Source{Name: name, Probes: probes, Ports: probes, Targets: 1, Tool: "nmap", Last: at.Add(-90 * time.Second)}
+		return control.Source{Name: name, Probes: probes, Ports: probes, Targets: 1, Tool: "nmap",
+			Last: at.Add(-90 * time.Second)}
 	}
 	block := func(name string, drops uint64, age time.Duration) control.Block {
-		return control.Block{Name: name, Drops: drops, Since: at.Add(-age), Expires: at.Add(10*time.Minute - age), Pattern: "portscan", Reason: "above\x1b[31m the trigger"}
+		return control.Block{Name: name, Drops: drops, Since: at.Add(-age),
+			Expires: at.Add(10*time.Minute - age), Pattern: "portscan", Reason: "above\x1b[31m the trigger"}
 	}
 	before := &View{
 		at: at.Add(-2 * time.Second), blocked: at.Add(-2 * time.Second), status: control.Status{Probes: 100},
-		sources: []control.Source{source("192.0.2.1", 500), source("192.0.2.2", 20)}, blocks: []control.Block{block("192.0.2.9", 1000, time.Minute)},
+		sources: []control.Source{source("192.0.2.1", 500), source("192.0.2.2", 20)},
+		blocks:  []control.Block{block("192.0.2.9", 1000, time.Minute)},
 	}
 	return &View{
 		at: at, blocked: at, before: before,
-		status:  control.Status{Version: "1.0", Uptime: 3661, Probes: 180, Sources: 3, Blocks: 2, Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321}},
+		status: control.Status{Version: "1.0", Uptime: 3661, Probes: 180, Sources: 3, Blocks: 2,
+			Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321}},
 		sources: []control.Source{source("192.0.2.1", 500), source("192.0.2.2", 60), source("192.0.2.3", 3)},
 		blocks:  []control.Block{block("192.0.2.9", 3000, time.Minute), block("192.0.2.8", 0, time.Second)},
 	}
@@ -56,15 +60,16 @@ BLOCKED    LEFT   DROPS    /S  PATTERN   WHY
 	}
 	v.sources, v.blocks, v.before, v.trouble = nil, nil, nil, errors.New("picket is not running")
 	got = strings.Join(v.lines(10, 10), "\n")
-	for _, want := range []string{"picket is not running", "nobody has probed yet", "nobody is blocked", "probes 180, lost"} {
+	for _, want := range []string{"picket is not running", "nobody has probed yet", "nobody is blocked",
+		"probes 180, lost"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks %q:\n%s", want, got)
 		}
 	}
 }
 
-// A view asks for everything, keeps what it had when the daemon is gone, and
-// tells rates from the second answer on.
+// TestAsk: a view asks for everything, keeps the last answer when the daemon is gone,
+// and shows rates from the second answer on.
 func TestAsk(t *testing.T) {
 	probes, trouble := uint32(10), error(nil)
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
@@ -77,7 +82,8 @@ func TestAsk(t *testing.T) {
 		case *[]control.Source:
 			*a = []control.Source{{Name: "192.0.2.1", Probes: 1}, {Name: "192.0.2.2", Probes: probes}}
 		case *[]control.Block:
-			*a = []control.Block{{Name: "192.0.2.1", Since: at}, {Name: "192.0.2.2", Since: at.Add(time.Second)}}
+			*a = []control.Block{{Name: "192.0.2.1", Since: at},
+				{Name: "192.0.2.2", Since: at.Add(time.Second)}}
 		}
 		return trouble
 	})
@@ -96,11 +102,13 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	var out strings.Builder
-	if err := v.Print(&out); err != nil || !strings.Contains(out.String(), "probes 30 (10/s)") || !strings.HasSuffix(out.String(), "\n") {
+	if err := v.Print(&out); err != nil || !strings.Contains(out.String(), "probes 30 (10/s)") ||
+		!strings.HasSuffix(out.String(), "\n") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	trouble = errors.New("picket is not running")
-	if err := v.Ask(at.Add(4 * time.Second)); err == nil || v.Answer().Status.Probes != 30 || !strings.Contains(v.lines(1, 1)[0], "picket is not running") {
+	if err := v.Ask(at.Add(4 * time.Second)); err == nil || v.Answer().Status.Probes != 30 ||
+		!strings.Contains(v.lines(1, 1)[0], "picket is not running") {
 		t.Errorf("%v: %q", err, v.lines(1, 1))
 	}
 }

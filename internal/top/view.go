@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package top shows live what a daemon has counted, the busiest of the sources
-// seen last, and the latest blocks.
+// Package top shows a daemon's counters, the busiest of its latest sources and
+// its latest blocks, live.
 package top
 
 import (
@@ -16,7 +16,7 @@ import (
 	"picket/internal/control"
 )
 
-// A View is what is shown, and what it needs to tell rates. It is for one
+// A View is the last answer and the one before, for rates. It is for one
 // goroutine; make one with [New].
 type View struct {
 	call    func(command string, answer any) error
@@ -24,19 +24,19 @@ type View struct {
 	status  control.Status
 	sources []control.Source
 	blocks  []control.Block
-	trouble error // the daemon did not answer the last time
+	trouble error // of the last attempt
 
 	before  *View
-	blocked time.Time // when blocks were asked for; reading many takes the kernel a while
+	blocked time.Time // of the blocks; many take the kernel a while
 	pause   time.Duration
 }
 
-// New returns a view that asks the daemon by call, which is given the command and
-// fills the answer.
+// New returns a view that asks the daemon by call. Call gets the command and fills
+// the answer.
 func New(call func(command string, answer any) error) *View { return &View{call: call} }
 
-// Ask gets everything anew. What was known before stays for comparison, and
-// on the screen if the daemon does not answer.
+// Ask asks for everything anew. The answer before stays for comparison and, if
+// the daemon gives none, on the screen.
 func (v *View) Ask(now time.Time) error {
 	next := View{call: v.call, at: now, blocks: v.blocks, blocked: v.blocked, pause: v.pause}
 	err := v.call("status", &next.status)
@@ -69,31 +69,33 @@ type Answer struct {
 	Blocks  []control.Block  `json:"blocks"`  // the latest first
 }
 
-// Answer returns what is known, in the order of the screen.
+// Answer returns the last answer, in the order of the screen.
 func (v *View) Answer() Answer {
 	return Answer{v.status, v.busiest(), v.latest()}
 }
 
-// busiest orders the sources by what they sent since the last time, then by
-// what they sent at all.
+// busiest orders the sources by their recent rate, then by all their probes.
 func (v *View) busiest() []control.Source {
 	list, rates := slices.Clone(v.sources), make(map[string]float64, len(v.sources))
 	for i := range list {
 		rates[list[i].Name] = v.rate(&list[i])
 	}
 	slices.SortFunc(list, func(a, b control.Source) int {
-		return cmp.Or(cmp.Compare(rates[b.Name], rates[a.Name]), cmp.Compare(b.Probes, a.Probes), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(rates[b.Name], rates[a.Name]), cmp.Compare(b.Probes, a.Probes),
+			strings.Compare(a.Name, b.Name))
 	})
 	return list
 }
 
 func (v *View) latest() []control.Block {
 	list := slices.Clone(v.blocks)
-	slices.SortFunc(list, func(a, b control.Block) int { return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Name, b.Name)) })
+	slices.SortFunc(list, func(a, b control.Block) int {
+		return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Name, b.Name))
+	})
 	return list
 }
 
-// rate is how many probes a second a source sent since the last time.
+// rate is a source's probes a second since the last look.
 func (v *View) rate(s *control.Source) float64 {
 	if v.before == nil {
 		return 0
@@ -106,7 +108,7 @@ func (v *View) rate(s *control.Source) float64 {
 	return perSecond(uint64(s.Probes), v.at.Sub(v.before.at))
 }
 
-// dropRate is how many packets a second a block dropped since the last time.
+// dropRate is a block's drops a second since the last look.
 func (v *View) dropRate(b *control.Block) float64 {
 	if v.before == nil || !v.blocked.After(v.before.blocked) {
 		return 0
@@ -121,7 +123,7 @@ func (v *View) dropRate(b *control.Block) float64 {
 
 func perSecond(n uint64, d time.Duration) float64 { return float64(n) / max(d.Seconds(), 0.001) }
 
-// Print shows everything without a terminal's width or height, ten rows of each table.
+// Print shows ten rows of each table, for no terminal in particular.
 func (v *View) Print(out io.Writer) error {
 	w := bufio.NewWriter(out)
 	for _, line := range v.lines(10, 10) {
