@@ -29,7 +29,7 @@ var sample = event.Event{
 	Mode: "stealth", Technique: "syn", Pattern: "portscan", Action: "block", Reason: `"quoted" & 'single'`,
 }
 
-// run runs one of the hooks as picket does, and needs the programs named.
+// run runs one of the hooks as picket does, and needs the named programs.
 func run(t *testing.T, programs string, argv ...string) hook.Result {
 	t.Helper()
 	for p := range strings.FieldsSeq(programs) {
@@ -78,18 +78,22 @@ func TestWebHooks(t *testing.T) {
 		t.Fatalf("webhook: %v\n%s", res.Err, res.Output)
 	}
 	var e event.Event
-	if r := <-got; json.Unmarshal([]byte(r.body), &e) != nil || e.Source != sample.Source || e.Reason != sample.Reason {
+	if r := <-got; json.Unmarshal([]byte(r.body), &e) != nil || e.Source != sample.Source ||
+		e.Reason != sample.Reason {
 		t.Errorf("webhook posted %q", r.body)
 	}
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("tk_secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if res := run(t, "curl", "ntfy", srv.URL+"/picket", "$TARGET$", "$PORT$", "$PATTERN$", token); res.Err != nil {
+	if res := run(t, "curl", "ntfy", srv.URL+"/picket", "$TARGET$", "$PORT$", "$PATTERN$",
+		token); res.Err != nil {
 		t.Fatalf("ntfy: %v\n%s", res.Err, res.Output)
 	}
 	r := <-got
-	if r.body != "192.0.2.7, port 11, pattern portscan, technique syn" || r.header.Get("Authorization") != "Bearer tk_secret" || !strings.HasPrefix(r.header.Get("Title"), "picket: block on ") {
+	if r.body != "192.0.2.7, port 11, pattern portscan, technique syn" ||
+		r.header.Get("Authorization") != "Bearer tk_secret" ||
+		!strings.HasPrefix(r.header.Get("Title"), "picket: block on ") {
 		t.Errorf("ntfy posted %q, %v", r.body, r.header)
 	}
 	if res := run(t, "curl", "ntfy", srv.URL, "$TARGET$", "$PORT$", "$PATTERN$"); res.Err != nil {
@@ -152,46 +156,55 @@ func serveMail(t *testing.T) (port string, message <-chan string) {
 
 func TestMailHook(t *testing.T) {
 	port, message := serveMail(t)
-	res := run(t, "msmtp", "mail", "root@lab.example", "$TARGET$", "msmtp", "--host=127.0.0.1", "--port="+port, "--from=picket@lab.example")
+	res := run(t, "msmtp", "mail", "root@lab.example", "$TARGET$", "msmtp", "--host=127.0.0.1",
+		"--port="+port, "--from=picket@lab.example")
 	if res.Err != nil {
 		t.Fatalf("%v\n%s", res.Err, res.Output)
 	}
 	got := <-message
-	for _, want := range []string{"To: root@lab.example\n", "Subject: [picket] block 192.0.2.7 on ", "PICKET_TECHNIQUE=syn\n", `"source":"192.0.2.7"`} {
+	for _, want := range []string{"To: root@lab.example\n", "Subject: [picket] block 192.0.2.7 on ",
+		"PICKET_TECHNIQUE=syn\n", `"source":"192.0.2.7"`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in the mail:\n%s", want, got)
 		}
 	}
 }
 
-// aplay plays to ALSA's device "null", which takes every sound and is silent.
+// TestSoundHook plays to ALSA's device "null", a silent one.
 func TestSoundHook(t *testing.T) {
 	wav := filepath.Join(t.TempDir(), "beep.wav")
-	header := []byte("RIFF\x2c\x03\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x40\x1f\x00\x00\x01\x00\x08\x00data\x08\x03\x00\x00")
-	if err := os.WriteFile(wav, append(header, bytes.Repeat([]byte{0x40, 0xc0}, 0x184)...), 0o600); err != nil {
+	header := []byte("RIFF\x2c\x03\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00" +
+		"\x40\x1f\x00\x00\x40\x1f\x00\x00\x01\x00\x08\x00data\x08\x03\x00\x00")
+	if err := os.WriteFile(wav, append(header, bytes.Repeat([]byte{0x40, 0xc0}, 0x184)...),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if res := run(t, "aplay", "sound", wav, "null"); res.Err != nil {
 		t.Errorf("%v\n%s", res.Err, res.Output)
 	}
-	if res := run(t, "aplay", "sound", "/nonexistent.wav", "null"); res.Err == nil || !strings.Contains(res.Output, "/nonexistent.wav") {
+	if res := run(t, "aplay", "sound", "/nonexistent.wav", "null"); res.Err == nil ||
+		!strings.Contains(res.Output, "/nonexistent.wav") {
 		t.Errorf("a sound that is not there: %v, %q", res.Err, res.Output)
 	}
 }
 
-// The hook bans and unbans in a fail2ban of the test's own, which touches no firewall.
+// TestFail2banHook bans and unbans in a fail2ban of the test's own, without a firewall.
 func TestFail2banHook(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"fail2ban.conf": "[Definition]\nloglevel = INFO\nlogtarget = " + dir + "/log\nsyslogsocket = auto\nsocket = " + dir + "/sock\npidfile = " + dir + "/pid\ndbfile = None\n",
-		"jail.conf":     "[picket]\nenabled = true\nfilter =\nbackend = polling\nlogpath = " + dir + "/empty\nbantime = 1h\nmaxretry = 1\nusedns = no\n",
-		"empty":         "",
+		"fail2ban.conf": "[Definition]\nloglevel = INFO\nlogtarget = " + dir +
+			"/log\nsyslogsocket = auto\nsocket = " + dir + "/sock\npidfile = " + dir +
+			"/pid\ndbfile = None\n",
+		"jail.conf": "[picket]\nenabled = true\nfilter =\nbackend = polling\nlogpath = " + dir +
+			"/empty\nbantime = 1h\nmaxretry = 1\nusedns = no\n",
+		"empty": "",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	srv := exec.Command("fail2ban-server", "-f", "-x", "-c", dir, "-s", dir+"/sock", "-p", dir+"/pid", "start")
+	srv := exec.Command("fail2ban-server", "-f", "-x", "-c", dir, "-s", dir+"/sock", "-p", dir+"/pid",
+		"start")
 	srv.Env = append(os.Environ(), "PYTHONWARNINGS=ignore")
 	if err := srv.Start(); err != nil {
 		t.Fatalf("%v: apt-get install fail2ban", err)
@@ -203,25 +216,30 @@ func TestFail2banHook(t *testing.T) {
 		out, _ := exec.Command("fail2ban-client", "-s", dir+"/sock", "status", "picket").Output()
 		return string(out)
 	}
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(banned(), "Banned IP list"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(banned(),
+		"Banned IP list"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			log, _ := os.ReadFile(dir + "/log")
 			t.Fatalf("fail2ban does not start:\n%s", log)
 		}
 	}
-	if res := run(t, "fail2ban-client", "fail2ban", "picket", "banip", "$TARGET$", dir+"/sock"); res.Err != nil {
+	if res := run(t, "fail2ban-client", "fail2ban", "picket", "banip", "$TARGET$",
+		dir+"/sock"); res.Err != nil {
 		t.Fatalf("%v\n%s", res.Err, res.Output)
 	}
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(banned(), "192.0.2.7"); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(banned(),
+		"192.0.2.7"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not banned: %s", banned())
 		}
 	}
-	if res := run(t, "fail2ban-client", "fail2ban", "picket", "unbanip", "$TARGET$", dir+"/sock"); res.Err != nil || strings.Contains(banned(), "192.0.2.7") {
+	if res := run(t, "fail2ban-client", "fail2ban", "picket", "unbanip", "$TARGET$",
+		dir+"/sock"); res.Err != nil || strings.Contains(banned(), "192.0.2.7") {
 		t.Errorf("still banned: %v\n%s", res.Err, banned())
 	}
 	var exit *exec.ExitError
-	if res := run(t, "fail2ban-client", "fail2ban", "nojail", "banip", "$TARGET$", dir+"/sock"); !errors.As(res.Err, &exit) {
+	if res := run(t, "fail2ban-client", "fail2ban", "nojail", "banip", "$TARGET$",
+		dir+"/sock"); !errors.As(res.Err, &exit) {
 		t.Errorf("a jail that is not there: %v", res.Err)
 	}
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// Package examples holds the files that people start from, as far as picket
-// itself reads them: the presets that preset = "..." in [tcp] and [udp] names.
+// Package examples holds the example files that picket itself reads: the reference,
+// and the presets of preset = "..." in [tcp] and [udp].
 //
-// A preset is a TOML file of two tables, [tcp] and [udp], with the keys
-// classic, stealth, advanced and exclude of picket.toml, port lists all. It
-// says nothing of modes, triggers and actions: which of its lists count is for
-// the configuration that names it. exclude takes ports out of advanced alone, as
-// PortSentry's ADVANCED_EXCLUDE_TCP and _UDP do: a port may be in exclude and in
-// stealth.
+// A preset is a TOML file of two tables, [tcp] and [udp], with the keys classic,
+// stealth, advanced and exclude of picket.toml, all port lists. It says nothing of
+// modes, triggers and actions: these are for the configuration. exclude takes ports
+// out of advanced alone, as PortSentry's ADVANCED_EXCLUDE_TCP and _UDP do: a port
+// may be in exclude and in stealth.
 package examples
 
 import (
@@ -35,8 +34,8 @@ func Presets() []string {
 	return files
 }
 
-// Preset returns the TOML text of a preset. The error for a name that is none
-// lists those that there are.
+// Preset returns the TOML text of a preset. The error for an unknown name lists the
+// names.
 func Preset(name string) ([]byte, error) {
 	if !slices.Contains(Presets(), name) {
 		return nil, fmt.Errorf("preset %q: there are %s", name, strings.Join(Presets(), ", "))

@@ -32,7 +32,7 @@ func load(t *testing.T, name string) preset {
 	return p
 }
 
-// ports spells a list out, and fails where it is none or says a port twice.
+// ports spells a list out, and fails if it is wrong or has a port twice.
 func ports(t *testing.T, list string) map[int]bool {
 	t.Helper()
 	out := make(map[int]bool)
@@ -58,7 +58,8 @@ func ports(t *testing.T, list string) map[int]bool {
 }
 
 func TestPresets(t *testing.T) {
-	want := []string{"aware", "bare-bones", "full", "home-router", "mail-server", "v2-aggressive", "v2-catch-all", "v2-default", "web-server", "workstation"}
+	want := []string{"aware", "bare-bones", "full", "home-router", "mail-server", "v2-aggressive",
+		"v2-catch-all", "v2-default", "web-server", "workstation"}
 	if d := cmp.Diff(want, Presets()); d != "" {
 		t.Fatalf("(-want +got):\n%s", d)
 	}
@@ -66,7 +67,8 @@ func TestPresets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := load(t, name)
 			for _, l := range []lists{p.TCP, p.UDP} {
-				classic, stealth, advanced, exclude := ports(t, l.Classic), ports(t, l.Stealth), ports(t, l.Advanced), ports(t, l.Exclude)
+				classic, stealth, advanced, exclude := ports(t, l.Classic), ports(t, l.Stealth),
+					ports(t, l.Advanced), ports(t, l.Exclude)
 				if len(advanced) != 1023 || len(classic) < 7 || len(stealth) < 8 {
 					t.Errorf("%d, %d and %d ports", len(classic), len(stealth), len(advanced))
 				}
@@ -89,7 +91,7 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// badPorts returns the ports that no browser connects to.
+// badPorts returns the ports that browsers refuse.
 func badPorts(t *testing.T) map[int]bool {
 	t.Helper()
 	text, err := os.ReadFile("testdata/bad-ports.txt")
@@ -113,8 +115,8 @@ func badPorts(t *testing.T) map[int]bool {
 	return out
 }
 
-// TestNoPageLeadsIntoATrap: a browser connects to no trap port of the reference
-// and of the presets, and what of a preset's list it does not connect to is one.
+// TestNoPageLeadsIntoATrap: browsers refuse every trap port of the reference and of the
+// presets, and every refused port of a preset's list is one.
 func TestNoPageLeadsIntoATrap(t *testing.T) {
 	bad := badPorts(t)
 	var reference struct{ TCP lists }
@@ -140,19 +142,21 @@ func TestNoPageLeadsIntoATrap(t *testing.T) {
 	}
 }
 
-// The numbers of ports are counted in Debian's portsentry.conf and in the
-// example of PortSentry 2.
+// TestPortSentrysListsAreWhole: the numbers of ports are those of Debian's
+// portsentry.conf and of PortSentry 2's example.
 func TestPortSentrysListsAreWhole(t *testing.T) {
 	for name, want := range map[string][2]int{
 		"bare-bones": {20, 16}, "aware": {26, 21}, "full": {45, 32},
 		"v2-default": {28, 9}, "v2-aggressive": {39, 24}, "v2-catch-all": {1813, 5050},
 	} {
 		p := load(t, name)
-		if got := [2]int{len(ports(t, p.TCP.Stealth)), len(ports(t, p.UDP.Stealth))}; got != want || p.UDP.Classic != p.UDP.Stealth {
+		if got := [2]int{len(ports(t, p.TCP.Stealth)), len(ports(t, p.UDP.Stealth))}; got != want ||
+			p.UDP.Classic != p.UDP.Stealth {
 			t.Errorf("%s: %v ports, want %v, of UDP the same in classic and stealth", name, got, want)
 		}
 	}
-	for name, has := range map[string][]int{"aware": {1, 31337, 49724}, "full": {6000, 40425}, "bare-bones": {110, 54320}} {
+	for name, has := range map[string][]int{"aware": {1, 31337, 49724}, "full": {6000, 40425},
+		"bare-bones": {110, 54320}} {
 		for _, p := range has {
 			if !ports(t, load(t, name).TCP.Stealth)[p] {
 				t.Errorf("%s has no %d", name, p)

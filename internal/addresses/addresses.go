@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
 
-// Package addresses reads lists of addresses: of those that nothing is held
-// against, of sources that are known by name, and PortSentry's
-// portsentry.ignore, which all have one form.
+// Package addresses reads lists of addresses: of friends, of known sources, and
+// PortSentry's portsentry.ignore, all of one form.
 //
 // A line is an address or a prefix, IPv4 or IPv6; blanks around it, a carriage
-// return, a comment after "#" and a missing final newline do no harm. Host bits
-// are masked: 192.0.2.9/24 is 192.0.2.0/24.
+// return, a comment after "#" and a missing final newline do no harm. Host bits are
+// masked: 192.0.2.9/24 is 192.0.2.0/24.
 //
-// It refuses the whole list for one bad line, since a list cut short would
-// block a friend. Every fault is reported at once, with its line. It refuses
-// host names too: what a name means can be changed by whoever runs its zone.
+// One bad line refuses the whole list: half a list would block a friend. Every
+// fault is reported at once, with its line. A host name is a fault too: the owner of
+// its zone could change its meaning.
 //
-// It needs nothing. [Read] is pure; [ReadFile] opens the file and nothing else,
-// and no file that is none: to open a pipe waits for somebody who writes.
+// [Read] is pure; [ReadFile] opens a regular file and no other: a pipe would wait
+// for its writer.
 package addresses
 
 import (
@@ -30,19 +29,19 @@ import (
 	"go4.org/netipx"
 )
 
-// Bounds of a list, so that a wrong file (a log, say) is refused and not read to
-// its end.
+// Bounds of a list: a wrong file (a log, say) is refused without reading it to its
+// end.
 const (
 	MaxLine    = 1024    // bytes of a line, its end not counted
 	MaxEntries = 500_000 // entries of a list
-	maxFaults  = 20      // faults that are told one by one
+	maxFaults  = 20      // faults reported one by one
 )
 
-// A Fault is one line that cannot be used.
+// A Fault is an unusable line.
 type Fault struct {
 	Line int    // from 1
-	Text string // what stands there
-	Why  string // what is wrong with it and what to do
+	Text string // the line
+	Why  string // the error and the remedy
 }
 
 // Error implements error.
@@ -50,8 +49,8 @@ func (f Fault) Error() string {
 	return fmt.Sprintf("line %d: %.80q %s", f.Line, f.Text, f.Why)
 }
 
-// ReadFile reads the list in the named file. Each line of an error names the
-// file, and the list is nil then.
+// ReadFile reads the list in the named file. With an error the list is nil; each
+// line of the error names the file.
 func ReadFile(name string) ([]netip.Prefix, error) {
 	if err := Regular(name); err != nil {
 		return nil, err
@@ -76,9 +75,9 @@ func ReadFile(name string) ([]netip.Prefix, error) {
 	return nil, errors.Join(all...)
 }
 
-// Regular refuses what is no regular file, nor leads to one: a directory, a
-// pipe, which hangs until somebody writes, a device, which may have no end. The
-// error is an [fs.PathError].
+// Regular refuses anything but a regular file or a link to one: a directory, a pipe,
+// which hangs without a writer, a device, which may have no end. The error is an
+// [fs.PathError].
 func Regular(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -98,9 +97,9 @@ func Regular(name string) error {
 	return &fs.PathError{Op: "read", Path: name, Err: fmt.Errorf("it is %s: want a regular file", is)}
 }
 
-// Read reads a list. The prefixes are masked, IPv4-mapped ones are IPv4, and
-// they stand in the order of their lines, repeated ones once. Where a line is
-// bad the list is nil and the error joins a [Fault] for each.
+// Read reads a list. The prefixes are masked, IPv4-mapped ones are IPv4, and they
+// stand in the order of their lines, each once. With a bad line the list is nil and
+// the error joins a [Fault] for each.
 func Read(r io.Reader) ([]netip.Prefix, error) {
 	var list []netip.Prefix
 	var faults []error
@@ -111,7 +110,7 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 		n++
 		text, _, _ := strings.Cut(sc.Text(), "#")
 		if n == 1 {
-			text = strings.TrimPrefix(text, "\ufeff") // what some editors begin a file with
+			text = strings.TrimPrefix(text, "\ufeff") // a byte order mark of some editors
 		}
 		text = strings.Trim(text, " \t\r")
 		if text == "" {
@@ -122,7 +121,8 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 		case why != "":
 			faults = append(faults, Fault{n, text, why})
 		case len(list) == MaxEntries:
-			return nil, fmt.Errorf("line %d: more than %d entries; a list this long belongs in a prefix", n, MaxEntries)
+			return nil, fmt.Errorf("line %d: more than %d entries; a list this long belongs in a prefix", n,
+				MaxEntries)
 		default:
 			list = append(list, p)
 		}
@@ -133,9 +133,10 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 	}
 	switch err := sc.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		faults = append(faults, fmt.Errorf("line %d: longer than %d bytes; is this a list of addresses?", n+1, MaxLine))
+		faults = append(faults, fmt.Errorf("line %d: longer than %d bytes; is this a list of addresses?", n+1,
+			MaxLine))
 	case err != nil:
-		return nil, err // a list read by half is no list
+		return nil, err // half a list is no list
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -143,8 +144,8 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 	return once(list), nil
 }
 
-// once takes out what repeats an earlier entry. There is seldom any, and a map of
-// a long list is several times as large as it.
+// once removes repeated entries. There is seldom one, and a map of a long list is
+// several times its size.
 func once(list []netip.Prefix) []netip.Prefix {
 	sorted := slices.Clone(list)
 	slices.SortFunc(sorted, netip.Prefix.Compare)
@@ -159,19 +160,20 @@ func once(list []netip.Prefix) []netip.Prefix {
 	})
 }
 
-// Parse reads one entry of a list: a [Source] that is not everybody.
+// Parse reads an entry of a list: a [Source] other than everybody.
 func Parse(s string) (p netip.Prefix, why string) {
 	p, why = Source(s)
 	if why == "" && p.Bits() == 0 {
 		// PortSentry took /0 for /32; picket would take it for everybody.
-		return netip.Prefix{}, "is every address there is: name those that are meant; to have nothing blocked set action to log"
+		return netip.Prefix{}, "is every address there is: name those that are meant; to have nothing " +
+			"blocked set action to log"
 	}
 	return p, why
 }
 
-// Source reads an address or a prefix, which is masked; an IPv4-mapped one is
-// IPv4. Where it is not one, why says so in words that follow it in a message;
-// it is empty otherwise.
+// Source reads an address or a prefix, and masks it; an IPv4-mapped one is IPv4. For
+// anything else why has the reason, to be put behind it in a message; otherwise it
+// is "".
 func Source(s string) (p netip.Prefix, why string) {
 	addr, bits, isPrefix := strings.Cut(s, "/")
 	a, err := netip.ParseAddr(addr)
@@ -189,7 +191,8 @@ func Source(s string) (p netip.Prefix, why string) {
 		if m, err := netip.ParseAddr(bits); err == nil && m.Is4() {
 			return netip.Prefix{}, "has a netmask: write how many bits it is, /24 for 255.255.255.0"
 		}
-		return netip.Prefix{}, fmt.Sprintf("has no prefix length between 0 and %d behind the slash", a.BitLen())
+		return netip.Prefix{}, fmt.Sprintf("has no prefix length between 0 and %d behind the slash",
+			a.BitLen())
 	}
 	if a.Is4In6() {
 		if p.Bits() < 96 {
@@ -200,7 +203,7 @@ func Source(s string) (p netip.Prefix, why string) {
 	return p.Masked(), ""
 }
 
-// guess says what somebody may have meant who wrote s.
+// guess says what s may have been meant to be.
 func guess(s string) string {
 	if prefixes := ofRange(s); prefixes != "" {
 		return "is a range: write its prefixes, each an entry by itself, " + prefixes
@@ -218,12 +221,11 @@ func guess(s string) string {
 	return "is not an address"
 }
 
-// fewPrefixes is how many prefixes of a range are told; of an IPv4 range there
-// may be 62.
+// fewPrefixes is the most prefixes of a range in a message; an IPv4 range may have
+// 62.
 const fewPrefixes = 8
 
-// ofRange returns the prefixes that make up a range, 192.0.2.1-192.0.2.9, and "" for
-// what is none.
+// ofRange returns the prefixes of a range, 192.0.2.1-192.0.2.9, or "".
 func ofRange(s string) string {
 	r, err := netipx.ParseIPRange(strings.ReplaceAll(s, " ", ""))
 	if err != nil {

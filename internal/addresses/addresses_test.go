@@ -31,11 +31,14 @@ func TestRead(t *testing.T) {
 	}{
 		{"nothing", "", nil},
 		{"only comments", "# a\n\n   # b\n", nil},
-		{"what PortSentry ships", "# Keep 127.0.0.1\n#\n127.0.0.1/32\n0.0.0.0\n", []string{"127.0.0.1/32", "0.0.0.0/32"}},
-		{"no final newline, which costs PortSentry 2 the last digit", "192.0.2.1\n198.51.100.2/32", []string{"192.0.2.1/32", "198.51.100.2/32"}},
+		{"what PortSentry ships", "# Keep 127.0.0.1\n#\n127.0.0.1/32\n0.0.0.0\n",
+			[]string{"127.0.0.1/32", "0.0.0.0/32"}},
+		{"no final newline, which costs PortSentry 2 the last digit", "192.0.2.1\n198.51.100.2/32",
+			[]string{"192.0.2.1/32", "198.51.100.2/32"}},
 		{"CRLF", "192.0.2.1\r\n2001:db8::/32\r\n", []string{"192.0.2.1/32", "2001:db8::/32"}},
 		{"leading blanks", "   192.0.2.1\n\t192.0.2.2 \n", []string{"192.0.2.1/32", "192.0.2.2/32"}},
-		{"trailing comments", "192.0.2.1 # gateway\n192.0.2.0/28#lan\n", []string{"192.0.2.1/32", "192.0.2.0/28"}},
+		{"trailing comments", "192.0.2.1 # gateway\n192.0.2.0/28#lan\n",
+			[]string{"192.0.2.1/32", "192.0.2.0/28"}},
 		{"host bits", "192.0.2.9/24\n2001:db8::1/64\n", []string{"192.0.2.0/24", "2001:db8::/64"}},
 		{"upper case", "2001:DB8::ABCD\nFE80::/10\n", []string{"2001:db8::abcd/128", "fe80::/10"}},
 		{"IPv4-mapped", "::ffff:192.0.2.1\n::ffff:192.0.2.9/120\n", []string{"192.0.2.1/32", "192.0.2.0/24"}},
@@ -112,7 +115,8 @@ func TestReadFileNamesTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := ReadFile(name)
-	want := name + ": line 1: \"nonsense!\" is not an address\n" + name + ": line 3: \"x y\" is more than an address"
+	want := name + ": line 1: \"nonsense!\" is not an address\n" + name +
+		": line 3: \"x y\" is more than an address"
 	if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.As(err, new(Fault)) {
 		t.Errorf("bad file: %v, want its name and the line, for each", err)
 	}
@@ -128,23 +132,27 @@ func TestReadFileNamesTheFile(t *testing.T) {
 	}
 }
 
-// What waits for a writer or never ends is refused before it is opened.
+// TestReadFileRefusesWhatIsNone: a file with a writer to wait for, or without an end, is
+// refused before it is opened.
 func TestReadFileRefusesWhatIsNone(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, is := range map[string]string{pipe: "a pipe", "/dev/zero": "a device", t.TempDir(): "a directory"} {
-		if list, err := ReadFile(name); err == nil || err.Error() != "read "+name+": it is "+is+": want a regular file" || list != nil {
+	for name, is := range map[string]string{pipe: "a pipe", "/dev/zero": "a device",
+		t.TempDir(): "a directory"} {
+		if list, err := ReadFile(name); err == nil ||
+			err.Error() != "read "+name+": it is "+is+": want a regular file" || list != nil {
 			t.Errorf("%s: %v, %v, want that it is %s", name, list, err, is)
 		}
 	}
 }
 
-// FuzzRead states that a list that is taken holds masked prefixes that read
-// back as themselves, and that none of them is everything.
+// FuzzRead: an accepted list holds masked prefixes that read back as themselves, and
+// none of them is everything.
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{"192.0.2.1\n", "2001:DB8::/33 # x\r\n", "0.0.0.0/0", "::ffff:1.2.3.4/96", "a.b\n", "\ufeff"} {
+	for _, s := range []string{"192.0.2.1\n", "2001:DB8::/33 # x\r\n", "0.0.0.0/0", "::ffff:1.2.3.4/96",
+		"a.b\n", "\ufeff"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -19,25 +19,25 @@ import (
 	"picket/internal/netns"
 )
 
-// How long a start or a stop may take on a busy machine, and how often is looked.
+// The limit of a start or a stop on a busy machine, and the interval of looks.
 const (
 	patience  = 10 * time.Second
 	pollEvery = 20 * time.Millisecond
 )
 
-// A daemon is a `picket run` on the target, on its embedded default.
+// A daemon is a "picket run" on the target, on its embedded default.
 type daemon struct {
 	host   *netns.Host
 	binary string
 	dir    string
 	cmd    *exec.Cmd
-	ended  chan struct{} // closed once the process is gone
+	ended  chan struct{} // closed at the end of the process
 
 	mu   sync.Mutex
 	said bytes.Buffer // guarded by mu
 }
 
-// start starts `picket run` and returns once it answers.
+// start starts "picket run" and returns when it answers.
 func start(h *netns.Host, dir, binary string) (*daemon, error) {
 	d := &daemon{host: h, binary: binary, dir: dir, ended: make(chan struct{})}
 	for _, sub := range []string{"run", "state"} {
@@ -54,7 +54,7 @@ func start(h *netns.Host, dir, binary string) (*daemon, error) {
 		return nil, err
 	}
 	go func() {
-		d.cmd.Wait() // what it said tells why
+		d.cmd.Wait() // its output says why
 		close(d.ended)
 	}()
 	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(pollEvery) {
@@ -73,14 +73,14 @@ func start(h *netns.Host, dir, binary string) (*daemon, error) {
 
 func (d *daemon) resolv() string { return filepath.Join(d.dir, "resolv.conf") }
 
-// Write collects what the daemon says.
+// Write collects the daemon's output.
 func (d *daemon) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.said.Write(p)
 }
 
-// events returns the lines that the daemon said so far.
+// events returns the daemon's lines so far.
 func (d *daemon) events() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -94,7 +94,7 @@ func (d *daemon) command(args ...string) (string, error) {
 	return netns.Output(d.host.Alone(ctx, d.resolv(), d.dir, append([]string{d.binary}, args...)...))
 }
 
-// A block is what the story needs of an entry of `picket blocks --json`.
+// A block is the needed part of an entry of "picket blocks --json".
 type block struct {
 	Source    string    `json:"source"`
 	Remaining float64   `json:"remaining_s"`
@@ -121,7 +121,7 @@ func (d *daemon) waitBlock(source netip.Addr, timeout time.Duration) (block, err
 	return block{}, fmt.Errorf("%s is not blocked after %v", source, timeout)
 }
 
-// stop asks the daemon to end and waits. One that does not is killed with the
+// stop asks the daemon to end and waits. One that does not end is killed with the
 // namespaces.
 func (d *daemon) stop() {
 	d.cmd.Process.Signal(syscall.SIGTERM)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package demo plays `picket demo`: a scan seen and blocked, between two hosts
-// in network namespaces.
+// Package demo plays "picket demo": a scan seen and blocked, between two hosts in
+// network namespaces.
 //
 // It needs root, iproute2, nftables' nft and nmap.
 package demo
@@ -26,15 +26,15 @@ var (
 	web      = netip.AddrPortFrom(target, 80)
 )
 
-// A play is the two hosts, and the screen it is shown on.
+// A play is the two hosts, and its screen.
 type play struct {
 	out              io.Writer
 	attacker, target *netns.Host
 	daemon           *daemon
 }
 
-// Run plays the story on out with the program at binary. Nothing of it leaves
-// the namespaces, and they are removed at the end, however it ends.
+// Run plays the story on out with the program at binary. Nothing of it leaves the
+// namespaces, and they are removed at any end.
 func Run(out io.Writer, binary string) (err error) {
 	if os.Getuid() != 0 {
 		return fmt.Errorf("network namespaces need root: use sudo")
@@ -90,7 +90,7 @@ func (p *play) build(g *netns.Group) (err error) {
 	return p.target.IP(fmt.Sprintf("addr add %s/24 dev eth0", target), "link set eth0 up")
 }
 
-// serve accepts connections to the target's port 80 until it is closed.
+// serve accepts connections to the target's port 80 until l is closed.
 func (p *play) serve() (l net.Listener, err error) {
 	err = p.target.Do(func() (err error) {
 		l, err = net.Listen("tcp4", web.String())
@@ -125,7 +125,7 @@ func (p *play) story() error {
 	p.say("    blocked %.0f ms after nmap was started, for %s", b.Since.Sub(began).Seconds()*1000,
 		time.Duration(b.Remaining)*time.Second)
 
-	p.say("\n3. What picket told:")
+	p.say("\n3. The events of picket:")
 	for _, e := range p.daemon.events() {
 		if strings.HasPrefix(e, "event=pattern") || strings.HasPrefix(e, "event=block") {
 			p.say("    %s", fold(e, 96))
@@ -147,7 +147,7 @@ func (p *play) story() error {
 	return nil
 }
 
-// reach tells whether the web server answers somebody.
+// reach shows whether the web server answers somebody.
 func (p *play) reach(who netip.Addr) {
 	answer := "an answer"
 	if !p.attacker.Reaches(who, web, time.Second) {
@@ -156,7 +156,7 @@ func (p *play) reach(who netip.Addr) {
 	p.say("    %-22s %s", who, answer)
 }
 
-// scan runs nmap and shows what it found. It returns when it began.
+// scan runs nmap, shows its findings, and returns the time of its start.
 func (p *play) scan() (began time.Time, err error) {
 	args := []string{"-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "--min-rate", "500",
 		"-S", scanner.String(), "-e", "eth0", "-p1-1000", target.String()}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package event is what picket tells: one record for the journal, the commands,
-// the history and every --json stream, who made a block among its fields.
+// Package event is picket's record of an event: for the journal, the commands, the
+// history and every --json stream. It also names the maker of a block.
 package event
 
 import (
@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// An Event is what picket tells the world: one journal entry, one line of a
-// --json stream, the standard input of a run hook. Its JSON keys are a
-// contract; in the journal they are upper case behind PICKET_.
+// An Event is a journal entry, a line of a --json stream, the standard input of a
+// run hook. Its JSON keys are a contract; in the journal they are upper case behind
+// PICKET_.
 type Event struct {
-	Event       string     `json:"event"` // probe, pattern, block, unblock, expire, ignore, lost, notice, trial
+	// probe, pattern, block, unblock, expire, ignore, lost, notice, trial
+	Event       string     `json:"event"`
 	Time        time.Time  `json:"time"`
 	Source      string     `json:"source,omitempty"` // address or prefix
 	Destination netip.Addr `json:"destination,omitzero"`
@@ -34,21 +35,24 @@ type Event struct {
 	Ports       []string   `json:"ports,omitempty"` // the first 32, "tcp/22"
 	First       time.Time  `json:"first,omitzero"`
 	Last        time.Time  `json:"last,omitzero"`
-	Action      string     `json:"action,omitempty"` // none, log, block, run; of a response: dark, fence, block
-	Would       string     `json:"would,omitempty"`  // in a trial, the action that was not taken: dark, fence, block
-	For         Seconds    `json:"for_s,omitempty"`
-	Drops       uint64     `json:"drops,omitempty"` // packets that a block kept off, told at its end
-	Reason      string     `json:"reason,omitempty"`
-	Evidence    string     `json:"evidence,omitempty"` // what the reason rests on: "26 different ports inside the window, 25 let pass"
-	Country     string     `json:"country,omitempty"`  // of the source, two letters (ISO 3166-1)
-	ASN         uint32     `json:"asn,omitempty"`      // the source's autonomous system
-	Network     string     `json:"network,omitempty"`  // and who holds it
-	Known       string     `json:"known,omitempty"`    // the operator's list that the source is in
-	Data        string     `json:"data,omitempty"`     // what a trapped peer sent first, quoted
-	Config      string     `json:"config,omitempty"`   // what was set to make it so: "tcp.trigger.stealth = 0"
+	// none, log, block, run; of a response: dark, fence, block
+	Action string  `json:"action,omitempty"`
+	Would  string  `json:"would,omitempty"` // in a trial, the action not taken
+	For    Seconds `json:"for_s,omitempty"`
+	Drops  uint64  `json:"drops,omitempty"` // packets dropped by a block, at its end
+	Reason string  `json:"reason,omitempty"`
+	// The basis of the reason: "26 different ports inside the window, 25 let pass".
+	Evidence string `json:"evidence,omitempty"`
+	Country  string `json:"country,omitempty"` // of the source, two letters (ISO 3166-1)
+	ASN      uint32 `json:"asn,omitempty"`     // the source's autonomous system
+	Network  string `json:"network,omitempty"` // and its holder
+	Known    string `json:"known,omitempty"`   // the operator's list of the source
+	Data     string `json:"data,omitempty"`    // the first bytes of a trapped peer, quoted
+	// The setting behind it: "tcp.trigger.stealth = 0".
+	Config string `json:"config,omitempty"`
 }
 
-// Seconds is a duration that JSON shows in whole seconds, rounded up.
+// Seconds is a duration, in JSON in whole seconds, rounded up.
 type Seconds time.Duration
 
 // MarshalJSON implements json.Marshaler.
@@ -61,8 +65,8 @@ func (s Seconds) String() string {
 	return strconv.FormatInt(int64((time.Duration(s)+time.Second-1)/time.Second), 10)
 }
 
-// SourceName writes an address as such, without the length of a prefix, and a
-// prefix as a prefix.
+// SourceName writes a single address without a prefix length, and a prefix with
+// one.
 func SourceName(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -70,8 +74,8 @@ func SourceName(p netip.Prefix) string {
 	return p.String()
 }
 
-// Why says in a few words why a source was blocked: what the reason rests on if
-// that is known, else the reason, with the operator's list that it was about.
+// Why says in a few words why a source was blocked: the evidence if there is any,
+// else the reason, with the operator's list.
 func Why(reason, evidence, known string) string {
 	switch {
 	case known != "":

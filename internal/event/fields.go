@@ -16,13 +16,12 @@ type Field struct {
 	At  func(*Event) any // a pointer
 }
 
-// Name returns what a key is called in the journal and in a hook's environment.
+// Name returns a key's name in the journal and in a hook's environment.
 func Name(key string) string { return "PICKET_" + strings.ToUpper(key) }
 
-// Fields are all keys, in the order of a line: what an event is about, the
-// others by their names, what is long last. They are written out since events
-// are told by the thousand: by way of JSON it takes some ten times as long. A
-// test holds them to the JSON form.
+// Fields are all keys, in the order of a line: the subject, the others by name, the
+// long ones last. They are written out for speed: by way of JSON a line takes some
+// ten times as long. A test compares them with the JSON form.
 var Fields = [...]Field{
 	{"event", func(e *Event) any { return &e.Event }},
 	{"source", func(e *Event) any { return &e.Source }},
@@ -58,8 +57,8 @@ var Fields = [...]Field{
 	{"time", func(e *Event) any { return &e.Time }},
 }
 
-// Text returns the value as text, and whether there is one. The time always is,
-// and whether the source is proven if there is a source.
+// Text returns the value as text, and whether there is one. The time always has
+// one, and so has proven if there is a source.
 func (f *Field) Text(e *Event) (text string, ok bool) {
 	switch v := f.At(e).(type) {
 	case *string:
@@ -88,7 +87,7 @@ func (f *Field) Text(e *Event) (text string, ok bool) {
 	return "", false
 }
 
-// Set is the inverse of [Field.Text]. Text that is no value leaves e as it is.
+// Set is the inverse of [Field.Text]. A text without a valid value changes nothing.
 func (f *Field) Set(e *Event, text string) {
 	switch v := f.At(e).(type) {
 	case *string:
@@ -122,8 +121,8 @@ func (f *Field) Set(e *Event, text string) {
 	}
 }
 
-// UnmarshalJSON implements json.Unmarshaler. What does not fit into a duration
-// is an error.
+// UnmarshalJSON implements json.Unmarshaler. A number too large for a duration is an
+// error.
 func (s *Seconds) UnmarshalJSON(b []byte) error {
 	var n int64
 	if err := json.Unmarshal(b, &n); err != nil {

@@ -13,20 +13,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// full is an event of which every field has a value.
+// full is an event with a value for every field.
 var full = Event{
 	Event: "block", Time: time.Date(2026, 2, 3, 4, 5, 6, 70_000, time.UTC), Source: "192.0.2.9",
-	Destination: netip.MustParseAddr("192.0.2.2"), Protocol: "tcp", Port: 23, SourcePort: 40000, Mode: "stealth",
-	Technique: "syn", Flags: "syn", Interface: "e0", Pattern: "portscan", Tool: "nmap", Proven: true, Probes: 1<<32 - 1,
-	PortsSeen: 6, TargetsSeen: 2, Ports: []string{"tcp/22", "tcp/23"}, First: time.Unix(1, 0).UTC(), Last: time.Unix(2, 5).UTC(),
-	Action: "block", Would: "fence", For: Seconds(36500 * 24 * time.Hour), Reason: "above the trigger", Evidence: "6 ports", Country: "NL",
-	ASN: 64496, Network: "Example Networks", Known: "mine", Data: "GET /", Drops: 1<<64 - 1, Config: "tcp.trigger.stealth = 1",
+	Destination: netip.MustParseAddr("192.0.2.2"), Protocol: "tcp", Port: 23, SourcePort: 40000,
+	Mode:      "stealth",
+	Technique: "syn", Flags: "syn", Interface: "e0", Pattern: "portscan", Tool: "nmap", Proven: true,
+	Probes:    1<<32 - 1,
+	PortsSeen: 6, TargetsSeen: 2, Ports: []string{"tcp/22", "tcp/23"}, First: time.Unix(1, 0).UTC(),
+	Last:   time.Unix(2, 5).UTC(),
+	Action: "block", Would: "fence", For: Seconds(36500 * 24 * time.Hour), Reason: "above the trigger",
+	Evidence: "6 ports", Country: "NL",
+	ASN: 64496, Network: "Example Networks", Known: "mine", Data: "GET /", Drops: 1<<64 - 1,
+	Config: "tcp.trigger.stealth = 1",
 }
 
-// addresses are the same where they are equal.
+// addresses compares addresses by value.
 var addresses = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
-// TestFields holds the table to the JSON form: every key once, at its place.
+// TestFields compares the table with the JSON form: every key once, at its place.
 func TestFields(t *testing.T) {
 	places := map[string]any{}
 	v := reflect.ValueOf(&full).Elem()
@@ -47,7 +52,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// TestReadBack: what an event says as text or as JSON is read back as it was.
+// TestReadBack: an event as text or as JSON reads back as it was.
 func TestReadBack(t *testing.T) {
 	var fromText, fromJSON Event
 	for i := range Fields {
@@ -69,7 +74,7 @@ func TestReadBack(t *testing.T) {
 	}
 }
 
-// TestNoValue: text that is no value changes nothing, and durations are bounded.
+// TestNoValue: a text without a valid value changes nothing, and durations are bounded.
 func TestNoValue(t *testing.T) {
 	var e Event
 	for i := range Fields {

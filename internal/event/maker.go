@@ -2,19 +2,19 @@
 
 package event
 
-// A Maker is who made a block.
+// A Maker is the maker of a block.
 type Maker uint8
 
 // The makers.
 const (
-	ByProbe Maker = iota // picket, for what the source sent
+	ByProbe Maker = iota // picket, after probes
 	ByHand               // a person, by "picket block"
-	Outside              // another process, which added it to the set
-	Earlier              // an earlier run, for reasons that are not known
+	Outside              // another process, by adding it to the set
+	Earlier              // an earlier run, for unknown reasons
 )
 
-// HandConfig is [Event.Config] of a block that somebody ordered.
+// HandConfig is [Event.Config] of a block by hand.
 const HandConfig = "by hand"
 
-// Ordered reports whether somebody ordered the block: by hand, or from outside.
+// Ordered reports whether the block was ordered: by hand, or from outside.
 func (m Maker) Ordered() bool { return m == ByHand || m == Outside }

@@ -10,7 +10,7 @@ import (
 )
 
 // An eveAlert is Suricata's alert record (its userguide, "EVE JSON Format",
-// event_type alert), as far as picket has something to say in it.
+// event_type alert), with the fields that picket can fill.
 type eveAlert struct {
 	Timestamp string   `json:"timestamp"`
 	Type      string   `json:"event_type"`
@@ -36,16 +36,17 @@ type eveCause struct {
 	Metadata  map[string][]string `json:"metadata,omitempty"`
 }
 
-// eveGenerator is the number that tells picket's signatures from those of
-// Suricata (1) and its decoders.
+// eveGenerator is the number of picket's signatures; Suricata's own have 1, its
+// decoders others.
 const eveGenerator = 7425
 
-// eveSignatures numbers what picket alerts about; 0 is any other probe.
-var eveSignatures = []string{"probe", "portscan", "sweep", "slowscan", "distributed", "decoy", "flood", "backscatter"}
+// eveSignatures numbers picket's alerts; 0 is any other probe.
+var eveSignatures = []string{"probe", "portscan", "sweep", "slowscan", "distributed", "decoy", "flood",
+	"backscatter"}
 
-// appendEVE writes a record as Suricata would write an alert. Category and
-// severity are those of attempted-recon in Suricata's classification.config; of
-// a proven source the severity is the highest.
+// appendEVE writes a record as a Suricata alert. Category and severity are those
+// of attempted-recon in Suricata's classification.config; a proven source has the
+// highest severity.
 func appendEVE(b []byte, r Record) ([]byte, error) {
 	e := &r.Event
 	id := 0
@@ -56,9 +57,11 @@ func appendEVE(b []byte, r Record) ([]byte, error) {
 	}
 	a := eveAlert{
 		Timestamp: e.Time.Format("2006-01-02T15:04:05.000000-0700"), Type: "alert", Interface: e.Interface,
-		Source: r.Address.String(), Port: e.SourcePort, DestPort: e.Port, Protocol: strings.ToUpper(e.Protocol), Host: r.Name,
+		Source: r.Address.String(), Port: e.SourcePort, DestPort: e.Port,
+		Protocol: strings.ToUpper(e.Protocol), Host: r.Name,
 		Alert: eveCause{
-			Action: "allowed", Generator: eveGenerator, ID: id, Revision: 1, Category: "Attempted Information Leak", Severity: 2,
+			Action: "allowed", Generator: eveGenerator, ID: id, Revision: 1,
+			Category: "Attempted Information Leak", Severity: 2,
 			Signature: fmt.Sprintf("picket %s %s", eveSignatures[id], cmp.Or(e.Technique, "unknown")),
 			Metadata:  map[string][]string{"reason": {cmp.Or(e.Evidence, e.Reason)}},
 		},

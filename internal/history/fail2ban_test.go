@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// upstreamFilter is that of PortSentry 2's users.
+// upstreamFilter is the filter of PortSentry 2's users.
 const upstreamFilter = `^[^ ]* Scan from: \[<HOST>\]`
 
-// needFail2ban returns the filter for 1.2, as Debian's fail2ban ships it,
-// wherever that is unpacked.
+// needFail2ban returns the filter for 1.2 in Debian's fail2ban, wherever that is
+// unpacked.
 func needFail2ban(t *testing.T) (debianFilter string) {
 	t.Helper()
 	path, err := exec.LookPath("fail2ban-regex")
@@ -28,8 +28,7 @@ func needFail2ban(t *testing.T) (debianFilter string) {
 	return filepath.Join(filepath.Dir(path), "../../etc/fail2ban/filter.d/portsentry.conf")
 }
 
-// records are what a busy day hands to the history: 3 records that were acted
-// on and 4 that were not.
+// records are those of a busy day: 3 records with an action and 4 without.
 func records(now time.Time) []Record {
 	var list []Record
 	for i, c := range []struct{ event, action string }{
@@ -44,8 +43,8 @@ func records(now time.Time) []Record {
 	return list
 }
 
-// TestFail2banRegex shows that the filters match each line of ours, and that
-// nothing that was not acted on has a line to match (B7.4).
+// TestFail2banRegex: the filters match each line of ours, and a record without an
+// action has no line to match (B7.4).
 func TestFail2banRegex(t *testing.T) {
 	debianFilter := needFail2ban(t)
 	for _, c := range []struct {
@@ -69,14 +68,15 @@ func TestFail2banRegex(t *testing.T) {
 		if err != nil {
 			t.Fatalf("fail2ban-regex: %v\n%s", err, out)
 		}
-		if m := regexp.MustCompile(`Lines: (\d+) lines, \d+ ignored, (\d+) matched`).FindSubmatch(out); m == nil || string(m[1]) != "3" || string(m[2]) != "3" {
+		sum := regexp.MustCompile(`Lines: (\d+) lines, \d+ ignored, (\d+) matched`)
+		if m := sum.FindSubmatch(out); m == nil || string(m[1]) != "3" || string(m[2]) != "3" {
 			t.Errorf("%v: want 3 lines, all matched:\n%s", c.format, out)
 		}
 	}
 }
 
-// TestFail2banBans runs Debian's fail2ban on our files, with its own
-// directories and socket, and waits until both jails have banned.
+// TestFail2banBans runs Debian's fail2ban on our files, in its own directories and
+// with its own socket, until both jails have banned.
 func TestFail2banBans(t *testing.T) {
 	debianFilter := needFail2ban(t)
 	dir := t.TempDir()
@@ -94,13 +94,17 @@ func TestFail2banBans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The action writes what it would ban into a file, and touches no firewall.
+	// The action writes its bans into a file, and touches no firewall.
 	for name, text := range map[string]string{
-		"fail2ban.conf":      "[Definition]\nloglevel = INFO\nlogtarget = " + dir + "/log\nsyslogsocket = auto\nsocket = " + dir + "/sock\npidfile = " + dir + "/pid\ndbfile = None\n",
-		"filter.d/one.conf":  string(filter),
-		"filter.d/two.conf":  "[Definition]\nfailregex = " + upstreamFilter + "\n",
-		"action.d/note.conf": "[Definition]\nactionban = echo <ip> >> " + dir + "/banned.<name>\nactionunban =\n",
-		"jail.conf": "[DEFAULT]\nmaxretry = 1\nbantime = 1h\nfindtime = 1h\nbackend = polling\nusedns = no\nfilter = %(__name__)s\naction = note[name=%(__name__)s]\nignoreself = false\n" +
+		"fail2ban.conf": "[Definition]\nloglevel = INFO\nlogtarget = " + dir +
+			"/log\nsyslogsocket = auto\nsocket = " + dir + "/sock\npidfile = " + dir +
+			"/pid\ndbfile = None\n",
+		"filter.d/one.conf": string(filter),
+		"filter.d/two.conf": "[Definition]\nfailregex = " + upstreamFilter + "\n",
+		"action.d/note.conf": "[Definition]\nactionban = echo <ip> >> " + dir +
+			"/banned.<name>\nactionunban =\n",
+		"jail.conf": "[DEFAULT]\nmaxretry = 1\nbantime = 1h\nfindtime = 1h\nbackend = polling\n" +
+			"usedns = no\nfilter = %(__name__)s\naction = note[name=%(__name__)s]\nignoreself = false\n" +
 			"[one]\nenabled = true\nlogpath = " + one + "\n[two]\nenabled = true\nlogpath = " + two + "\n",
 	} {
 		path := filepath.Join(dir, name)
@@ -112,7 +116,8 @@ func TestFail2banBans(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	srv := exec.Command("fail2ban-server", "-f", "-x", "-c", dir, "-s", dir+"/sock", "-p", dir+"/pid", "start")
+	srv := exec.Command("fail2ban-server", "-f", "-x", "-c", dir, "-s", dir+"/sock", "-p", dir+"/pid",
+		"start")
 	srv.Env = append(os.Environ(), "PYTHONWARNINGS=ignore")
 	srv.Stdout, srv.Stderr = &out, &out
 	if err := srv.Start(); err != nil {

@@ -13,22 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mode of a file that is made here: root writes, a group may read.
+// mode is that of a new file: root writes, a group may read.
 const mode = 0o640
 
 // A File is an open history file. Its methods may be called by several
-// goroutines. No error of it is a reason to stop: tell it and go on.
+// goroutines. None of its errors is a reason to stop: report it and go on.
 type File struct {
 	path   string
 	format Format
 
 	mu  sync.Mutex
-	f   *os.File // nil: could not be opened, or closed
+	f   *os.File // nil: not open
 	buf []byte
 }
 
-// Open opens the file for appending and makes it, with mode 0640, where there
-// is none. With empty it is emptied, as the file of this run's blocks is.
+// Open opens the file for appending; a new one has mode 0640. With empty it
+// empties it, as the file of this run's blocks.
 func Open(path string, format Format, empty bool) (*File, error) {
 	h := &File{path: path, format: format}
 	f, err := open(path)
@@ -49,7 +49,7 @@ func open(path string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	f, err := os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, mode)
 	if err == nil {
-		if err = f.Chmod(mode); err == nil { // whatever the umask is
+		if err = f.Chmod(mode); err == nil { // with any umask
 			return f, nil
 		}
 	} else if errors.Is(err, fs.ErrExist) {
@@ -59,7 +59,8 @@ func open(path string) (*os.File, error) {
 	case errors.Is(err, unix.ELOOP):
 		return nil, fmt.Errorf("open history: %w: a symbolic link; name the file that it leads to", err)
 	case errors.Is(err, unix.EROFS), errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("open history: %w: under systemd give the unit ReadWritePaths= or LogsDirectory= of its directory", err)
+		return nil, fmt.Errorf("open history: %w: under systemd, give the unit ReadWritePaths= or "+
+			"LogsDirectory= with its directory", err)
 	case err != nil:
 		return nil, fmt.Errorf("open history: %w", err)
 	}
@@ -70,7 +71,7 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// trust refuses what somebody else may have put there.
+// trust refuses a file that somebody else may have put there.
 func trust(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -106,9 +107,9 @@ func (h *File) Write(r Record) error {
 	return nil
 }
 
-// Reopen opens the path anew, after logrotate gave the old file another name.
-// Where that fails the next [File.Write] tries again: lines are lost, told by
-// their errors, and none goes into a file that was moved away.
+// Reopen opens the path anew, after logrotate renamed the old file. If that fails
+// the next [File.Write] tries again: lines are lost, each with its error, and none
+// goes into a renamed file.
 func (h *File) Reopen() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

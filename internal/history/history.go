@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 
-// Package history writes the record of what was acted on: JSON lines, Suricata's
-// alert records, or the lines of PortSentry 1.2 and 2, byte for byte, so that a filter of fail2ban or
-// a rule of logcheck that knows them goes on matching. PortSentry's file of
-// blocked hosts is one more such file, emptied at start.
+// Package history writes the record of actions: JSON lines, Suricata's alert
+// records, or the lines of PortSentry 1.2 and 2, byte for byte, for the filters of
+// fail2ban and the rules of logcheck. PortSentry's file of blocked hosts is one
+// more such file, emptied at start.
 //
-// Only what was acted on is written: a block, a command that was run, a probe
-// whose trigger was reached while action is "log". PortSentry 2 writes a line
-// for ignored sources and untriggered probes too, and the filter that its
-// documentation recommends bans those (docs/portsentry.md, defect 4).
+// Only actions are written: a block, a command, a probe at its trigger while
+// action is "log". PortSentry 2 writes ignored sources and untriggered probes too,
+// and the filter in its documentation bans those (docs/portsentry.md, defect 4).
 //
-// A [File] appends with one write a line, is never truncated by picket except
-// where that is asked for, and can be opened anew after logrotate moved it. It
-// refuses what is not a regular file, a symbolic link, and a file that belongs
-// to neither root nor us: PortSentry's predictable file in /tmp could be made
-// by anybody beforehand (defect 12). It needs write permission and nothing else.
+// A [File] appends with one write a line, is truncated only on request, and can be
+// opened anew after logrotate. It refuses anything but a regular file, a symbolic
+// link, and a file that belongs to neither root nor us: anybody could make
+// PortSentry's predictable file in /tmp beforehand (defect 12). It needs write
+// permission and nothing else.
 package history
 
 import (
@@ -55,23 +54,23 @@ func (f Format) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (f Format) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// A Record is an event with what a PortSentry line needs beside it.
+// A Record is an event with the rest of a PortSentry line.
 type Record struct {
 	Event event.Event
-	// Address is the address that was seen, since an IPv6 source is a prefix
-	// and fail2ban bans addresses. Without one the source's own is taken.
+	// Address is the address seen: an IPv6 source is a prefix, and fail2ban bans
+	// addresses. The zero Address stands for the source's own.
 	Address netip.Addr
-	// Name is the source's host name, or empty; see package resolve. It must
-	// have been cleaned: it goes into the line as it is.
+	// Name is the source's host name, or empty; see package resolve. It must be
+	// clean: it goes into the line as it is.
 	Name string
 	// Zone is the time zone of the line; nil is UTC. PortSentry's is local time.
 	Zone *time.Location
 }
 
-// Append appends the record's line, newline included, to b. It appends nothing
-// where the format has no line for the event: probes that nothing was done
-// about have none, and PortSentry's and Suricata's formats know neither ends of
-// blocks nor blocks by hand.
+// Append appends the record's line, newline included, to b, or nothing if the
+// format has no line for the event: a probe without an action has none, and
+// PortSentry's and Suricata's formats have none for ends of blocks and for blocks
+// by hand.
 func (f Format) Append(b []byte, r Record) ([]byte, error) {
 	if !acted(r.Event, f == JSON) {
 		return b, nil
@@ -104,11 +103,11 @@ func (f Format) Append(b []byte, r Record) ([]byte, error) {
 	return appendTwo(b, r), nil
 }
 
-// acted reports whether something was done about what the event tells.
+// acted reports whether the event is about an action.
 func acted(e event.Event, ends bool) bool {
 	switch e.Event {
 	case "block":
-		return ends || e.Protocol != "" // by hand there is no probe to speak of
+		return ends || e.Protocol != "" // a block by hand has no probe
 	case "unblock", "expire":
 		return ends
 	case "probe", "pattern":

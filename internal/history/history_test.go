@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// at is the moment of the lines in docs/portsentry.md, taken from a run of
-// Debian's PortSentry 1.2 (UTC).
+// at is the time of the lines in docs/portsentry.md, from a run of Debian's
+// PortSentry 1.2 (UTC).
 var at = time.Unix(1795391544, 694_900_000)
 
 func eventOf(kind, technique string) event.Event {
@@ -40,8 +40,10 @@ func line(t *testing.T, f Format, r Record) string {
 func TestPortSentryLines(t *testing.T) {
 	one := "1795391544 - 11/22/2026 23:52:24 Host: 10.77.0.2/10.77.0.2 Port: 11 TCP Blocked\n"
 	two := "2026-11-22T23:52:24.694+0000 Scan from: [10.77.0.2] (10.77.0.2) protocol: [TCP] port: [11] " +
-		"type: [TCP SYN/Normal scan] IP opts: [unknown] ignored: [false] triggered: [true] noblock: [false] blocked: [true]\n"
-	if got := line(t, JSON, Record{Event: eventOf("block", "syn"), Name: "scan.example.org"}); !strings.Contains(got, `,"name":"scan.example.org"}`) {
+		"type: [TCP SYN/Normal scan] IP opts: [unknown] ignored: [false] triggered: [true] noblock: " +
+		"[false] blocked: [true]\n"
+	if got := line(t, JSON, Record{Event: eventOf("block", "syn"),
+		Name: "scan.example.org"}); !strings.Contains(got, `,"name":"scan.example.org"}`) {
 		t.Errorf("no name in %s", got)
 	}
 	r := Record{Event: eventOf("block", "syn")}
@@ -52,10 +54,13 @@ func TestPortSentryLines(t *testing.T) {
 		t.Errorf("2 (-want +got):\n%s", d)
 	}
 	r.Name, r.Zone = "scanner.example.net", time.FixedZone("", -(3*3600+1800))
-	if got, want := line(t, PortSentry1, r), "11/22/2026 20:22:24 Host: scanner.example.net/10.77.0.2 Port"; !strings.Contains(got, want) {
+	if got, want := line(t, PortSentry1, r),
+		"11/22/2026 20:22:24 Host: scanner.example.net/10.77.0.2 Port"; !strings.Contains(got, want) {
 		t.Errorf("1.2 with a name: %q, want %q in it", got, want)
 	}
-	if got, want := line(t, PortSentry2, r), "2026-11-22T20:22:24.694-0330 Scan from: [10.77.0.2] (scanner.example.net) "; !strings.HasPrefix(got, want) {
+	if got, want := line(t, PortSentry2, r),
+		"2026-11-22T20:22:24.694-0330 Scan from: [10.77.0.2] (scanner.example.net) "; !strings.HasPrefix(got,
+		want) {
 		t.Errorf("2 with a name: %q, want it to begin %q", got, want)
 	}
 }
@@ -77,7 +82,7 @@ func TestAddressOfAPrefix(t *testing.T) {
 	}
 }
 
-// The expected labels are those of ReportPacketType in packet_info.c of
+// TestLabels: the labels are those of ReportPacketType in packet_info.c of
 // PortSentry 2, and of its classic mode.
 func TestLabels(t *testing.T) {
 	for _, c := range []struct{ mode, protocol, technique, flags, want string }{
@@ -89,9 +94,12 @@ func TestLabels(t *testing.T) {
 		{"stealth", "tcp", "xmas", "fin-psh-urg", "TCP XMAS scan"},
 		{"stealth", "tcp", "xmas", "", "TCP XMAS scan"},
 		{"stealth", "tcp", "syn-fin-psh-urg", "syn-fin-psh-urg", "TCP XMAS scan"},
-		{"stealth", "tcp", "syn-fin", "syn-fin", "Unknown Type: TCP Packet Flags: SYN: 1 FIN: 1 ACK: 0 PSH: 0 URG: 0 RST: 0"},
-		{"stealth", "tcp", "maimon", "", "Unknown Type: TCP Packet Flags: SYN: 0 FIN: 1 ACK: 1 PSH: 0 URG: 0 RST: 0"},
-		{"advanced", "tcp", "ack", "ack", "Unknown Type: TCP Packet Flags: SYN: 0 FIN: 0 ACK: 1 PSH: 0 URG: 0 RST: 0"},
+		{"stealth", "tcp", "syn-fin", "syn-fin",
+			"Unknown Type: TCP Packet Flags: SYN: 1 FIN: 1 ACK: 0 PSH: 0 URG: 0 RST: 0"},
+		{"stealth", "tcp", "maimon", "",
+			"Unknown Type: TCP Packet Flags: SYN: 0 FIN: 1 ACK: 1 PSH: 0 URG: 0 RST: 0"},
+		{"advanced", "tcp", "ack", "ack",
+			"Unknown Type: TCP Packet Flags: SYN: 0 FIN: 0 ACK: 1 PSH: 0 URG: 0 RST: 0"},
 		{"classic", "tcp", "connect", "syn", "Connect"},
 		{"classic", "udp", "udp", "", "Connect"},
 		{"stealth", "udp", "udp", "", "UDP"},
@@ -128,7 +136,8 @@ func TestOnlyWhatWasActedOn(t *testing.T) {
 	} {
 		e := eventOf(c.event, "syn")
 		e.Action, e.Protocol = c.action, c.protocol
-		for f, want := range map[Format]int{JSON: c.want.JSON, PortSentry1: c.want.PortSentry, PortSentry2: c.want.PortSentry} {
+		for f, want := range map[Format]int{JSON: c.want.JSON, PortSentry1: c.want.PortSentry,
+			PortSentry2: c.want.PortSentry} {
 			if got := strings.Count(line(t, f, Record{Event: e}), "\n"); got != want {
 				t.Errorf("%s, action %q, as %v: %d lines, want %d", c.event, c.action, f, got, want)
 			}
@@ -136,7 +145,8 @@ func TestOnlyWhatWasActedOn(t *testing.T) {
 	}
 	e := eventOf("probe", "syn")
 	e.Action = "log"
-	if got := line(t, PortSentry2, Record{Event: e}); !strings.Contains(got, "noblock: [true] blocked: [false]") {
+	if got := line(t, PortSentry2, Record{Event: e}); !strings.Contains(got,
+		"noblock: [true] blocked: [false]") {
 		t.Errorf("what was logged only says %q", got)
 	}
 }
@@ -198,7 +208,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("the file of this run's blocks begins with %d lines", n)
 	}
 	write(t, h)
-	// logrotate: the file is moved, the next lines go into a new one.
+	// logrotate: the file is renamed, the next lines go into a new one.
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +220,7 @@ func TestFile(t *testing.T) {
 	if a, b := count(t, path+".1"), count(t, path); a != 1 || b != 2 {
 		t.Errorf("%d and %d lines after the rotation, want 1 and 2", a, b)
 	}
-	// copytruncate: the file is emptied under us, and there is no hole in it.
+	// copytruncate: the file is emptied under us, and has no hole.
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +269,8 @@ func TestOpenRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := map[string]string{"link": "symbolic link", "pipe": "open history", "dir": "open history", "none/there": "no such file"}
+	want := map[string]string{"link": "symbolic link", "pipe": "open history", "dir": "open history",
+		"none/there": "no such file"}
 	if os.Geteuid() == 0 {
 		if err := os.WriteFile(other, nil, 0o644); err != nil {
 			t.Fatal(err)
@@ -291,7 +302,8 @@ func TestFullDisk(t *testing.T) {
 	}
 	h.f = f
 	defer h.Close()
-	if err := h.Write(Record{Event: eventOf("block", "syn")}); err == nil || !strings.Contains(err.Error(), "no space") {
+	if err := h.Write(Record{Event: eventOf("block", "syn")}); err == nil ||
+		!strings.Contains(err.Error(), "no space") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -304,7 +316,8 @@ func TestEVE(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Type != "alert" || got.Source != "10.77.0.2" || got.DestPort != e.Port || got.Alert.Action != "blocked" || got.Alert.Severity != 1 ||
+	if got.Type != "alert" || got.Source != "10.77.0.2" || got.DestPort != e.Port ||
+		got.Alert.Action != "blocked" || got.Alert.Severity != 1 ||
 		got.Alert.Metadata["tool"][0] != "nmap" || !strings.HasPrefix(got.Alert.Signature, "picket ") {
 		t.Errorf("%s", text)
 	}

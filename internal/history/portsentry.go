@@ -14,8 +14,8 @@ import (
 //
 //	1795391544 - 11/22/2026 23:52:24 Host: 192.0.2.1/192.0.2.1 Port: 11 TCP Blocked
 //
-// It says "Blocked" under every action, as PortSentry does with BLOCK_TCP="0",
-// since that is what fail2ban's filter for it reads.
+// It says "Blocked" for every action, as PortSentry does with BLOCK_TCP="0":
+// fail2ban's filter reads that.
 func appendOne(b []byte, r Record) []byte {
 	t := r.Event.Time.In(r.Zone)
 	return fmt.Appendf(b, "%d - %s Host: %s/%s Port: %d %s Blocked\n",
@@ -25,11 +25,12 @@ func appendOne(b []byte, r Record) []byte {
 // appendTwo writes PortSentry 2's line (LogScanEvent in sentry.c):
 //
 //	2026-11-22T23:18:47.694+0000 Scan from: [192.0.2.1] (192.0.2.1) protocol: [TCP] port: [11]
-//	type: [TCP SYN/Normal scan] IP opts: [unknown] ignored: [false] triggered: [true] noblock: [false] blocked: [true]
+//	  type: [TCP SYN/Normal scan] IP opts: [unknown] ignored: [false] triggered: [true]
+//	  noblock: [false] blocked: [true]
 //
-// in one. The IP options are unknown, as PortSentry itself writes where it did
-// not look. Blocked is true where the kernel has acknowledged a block, and only
-// there: PortSentry says so of a command that failed, too.
+// in one line. The IP options are unknown, PortSentry's own word where it did not
+// look. Blocked is true only if the kernel has acknowledged a block: PortSentry
+// says it of a failed command, too.
 func appendTwo(b []byte, r Record) []byte {
 	blocked := r.Event.Event == "block"
 	return fmt.Appendf(b, "%s Scan from: [%s] (%s) protocol: [%s] port: [%d] type: [%s] IP opts: [unknown] "+
@@ -38,7 +39,7 @@ func appendTwo(b []byte, r Record) []byte {
 		r.Address, r.name(), protocol(r.Event), r.Event.Port, label(r.Event), !blocked, blocked)
 }
 
-// name is the host name, or the address where there is none.
+// name is the host name, or the address without one.
 func (r Record) name() string {
 	if r.Name != "" {
 		return r.Name
@@ -48,8 +49,8 @@ func (r Record) name() string {
 
 func protocol(e event.Event) string { return strings.ToUpper(e.Protocol) }
 
-// label is PortSentry's name of a probe (ReportPacketType in packet_info.c),
-// in its order: XMAS whenever FIN, PSH and URG are set, whatever else is.
+// label is PortSentry's name of a probe (ReportPacketType in packet_info.c), in its
+// order: XMAS if FIN, PSH and URG are set, with any other flag.
 func label(e event.Event) string {
 	switch {
 	case e.Mode == "classic", e.Technique == "connect":
@@ -72,8 +73,8 @@ func label(e event.Event) string {
 		has("syn"), has("fin"), has("ack"), has("psh"), has("urg"), has("rst"))
 }
 
-// flags returns whether a flag was set, 1 or 0. An event that lists none, a
-// pattern for instance, has the flags that its technique is made of.
+// flags returns a function from a flag to 1 or 0. An event without flags, a pattern
+// for instance, has the flags of its technique.
 func flags(e event.Event) func(string) int {
 	s := e.Flags
 	if s == "" {

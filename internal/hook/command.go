@@ -21,14 +21,14 @@ const (
 	maxArg  = 4096 // bytes
 )
 
-// A Command is a program and its arguments, in which tokens stand for what
-// happened. The zero Command is none; see [Parse].
+// A Command is a program and its arguments, with tokens for an event's values. The
+// zero Command is none; see [Parse].
 type Command struct {
 	argv []string
 }
 
-// tokens that arguments may hold, and unset, what stands where an event has no
-// such thing, so that arguments keep their places.
+// tokenNames are the tokens of arguments. unset stands for a missing value, so that
+// arguments keep their places.
 const (
 	tokenNames = "$TARGET$ $PORT$ $MODE$ $PROTOCOL$ $PATTERN$"
 	unset      = "-"
@@ -36,26 +36,30 @@ const (
 
 var token = regexp.MustCompile(`\$[A-Z_]+\$`) // compiled once, never changed
 
-// Parse checks a command. The program must be an absolute path, so that no
-// PATH decides what runs, and an unknown token is an error: it would be passed
-// on as it stands and nobody would know. An empty list is the zero Command.
+// Parse checks a command. The program must be an absolute path: no PATH decides
+// what runs. An unknown token is an error: it would be passed on unnoticed. An
+// empty list is the zero Command.
 func Parse(argv []string) (Command, error) {
 	if len(argv) == 0 {
 		return Command{}, nil
 	}
 	if len(argv) > maxArgs {
-		return Command{}, fmt.Errorf("command %q: more than %d arguments; put them into a script", argv[0], maxArgs)
+		return Command{}, fmt.Errorf("command %q: more than %d arguments; put them into a script", argv[0],
+			maxArgs)
 	}
 	if !filepath.IsAbs(argv[0]) || token.MatchString(argv[0]) {
-		return Command{}, fmt.Errorf("command %q: the program must be a full path, /usr/bin/... for instance", argv[0])
+		return Command{}, fmt.Errorf("command %q: the program must be a full path, /usr/bin/... for instance",
+			argv[0])
 	}
 	for i, a := range argv {
 		if len(a) > maxArg || strings.ContainsRune(a, 0) {
-			return Command{}, fmt.Errorf("command %q, argument %d: longer than %d bytes, or a zero byte in it", argv[0], i, maxArg)
+			return Command{}, fmt.Errorf("command %q, argument %d: longer than %d bytes, "+
+				"or a zero byte in it", argv[0], i, maxArg)
 		}
 		for _, t := range token.FindAllString(a, -1) {
 			if !strings.Contains(tokenNames, t) {
-				return Command{}, fmt.Errorf("command %q, argument %d: unknown token %s; there are %s", argv[0], i, t, tokenNames)
+				return Command{}, fmt.Errorf("command %q, argument %d: unknown token %s; there are %s",
+					argv[0], i, t, tokenNames)
 			}
 		}
 	}
@@ -65,8 +69,8 @@ func Parse(argv []string) (Command, error) {
 // IsZero reports whether there is no command.
 func (c Command) IsZero() bool { return len(c.argv) == 0 }
 
-// Check says why the program cannot be run, or nil: it is not there, or is not
-// executable. What a script calls is not looked at.
+// Check returns why the program cannot run, or nil: it is missing, or not
+// executable. The commands of a script are not checked.
 func (c Command) Check() error {
 	if c.IsZero() {
 		return nil
@@ -77,9 +81,8 @@ func (c Command) Check() error {
 	return nil
 }
 
-// Argv returns the arguments for an event. A token is replaced wherever it
-// stands, whatever it is replaced by is never read again, and an argument
-// stays one argument.
+// Argv returns the arguments for an event. A token is replaced anywhere, its value
+// is never searched for tokens, and an argument stays one argument.
 func (c Command) Argv(e event.Event) []string {
 	or := func(s string) string {
 		if s == "" {
@@ -100,9 +103,9 @@ func (c Command) Argv(e event.Event) []string {
 	return argv
 }
 
-// environ returns the environment of a hook: the event's keys as PICKET_*,
-// lists with commas, and of ours only what programs cannot do without. The
-// sockets and the watchdog that systemd gave picket are not a hook's business.
+// environ returns the environment of a hook: the event's keys as PICKET_*, lists
+// with commas, and of ours only what every program needs. systemd's sockets and
+// watchdog are for picket alone.
 func environ(ev []byte) ([]string, error) {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	for _, name := range []string{"HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"} {

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: MIT
 
-// Package hook runs the operator's commands when something happened: the
-// successor of PortSentry's KILL_RUN_CMD.
+// Package hook runs the operator's commands for events: the successor of
+// PortSentry's KILL_RUN_CMD.
 //
 // A command is a list of arguments. $TARGET$, $PORT$, $MODE$, $PROTOCOL$ and
-// $PATTERN$ are replaced inside them, with no shell in between, and the whole
-// event is on standard input as one line of JSON and in the environment as
-// PICKET_EVENT, PICKET_SOURCE and so on. At what moments it is called, before
-// or after a block and at its end, is the caller's order.
+// $PATTERN$ are replaced inside them, without a shell; the whole event is on
+// standard input as one line of JSON, and in the environment as PICKET_EVENT,
+// PICKET_SOURCE and so on. The caller decides when it runs: before or after a
+// block, or at its end.
 //
-// Everything is bounded: how long a command may take, how many run at once, how
-// many wait, how much of their output is kept. A full queue refuses, and never
-// makes the caller wait. When a command's time is up, it and the processes of
-// its group are killed; so is what a command leaves running in the background
-// with its output still open.
+// Everything is bounded: a command's time, the commands at once, those that wait,
+// the output kept. A full queue refuses, and never makes the caller wait. At the
+// end of its time a command is killed with its process group, and so is a
+// background process that holds its output open.
 //
-// It refuses to call a failure a success: PortSentry took any exit status for
-// one. It needs the right to execute the program, and gives it the rights that
-// picket has.
+// A failure is called a failure: PortSentry took any exit status for success. It
+// needs the right to execute the program, and passes picket's own rights on.
 package hook
 
 import (
@@ -37,8 +35,8 @@ import (
 	"picket/internal/show"
 )
 
-// Errors of a [Result], to be told apart with errors.Is. A program that is not
-// there is fs.ErrNotExist, and one that ended badly an *exec.ExitError.
+// Errors of a [Result], for errors.Is. A missing program is fs.ErrNotExist, and a
+// failed one an *exec.ExitError.
 var (
 	ErrTimeout  = errors.New("its time was up, so its process group was killed")
 	ErrLeftOver = errors.New("it left processes that held its output, so they were killed")
@@ -69,13 +67,13 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// A Result tells how a command went, for the journal.
+// A Result is the outcome of a command, for the journal.
 type Result struct {
 	Event  event.Event
 	Argv   []string
 	Took   time.Duration
 	Output string // both streams, cut to the bound; control characters are replaced
-	Cut    bool   // there was more of it
+	Cut    bool   // there was more
 	Err    error  // nil: exit status 0
 }
 
@@ -97,11 +95,10 @@ func New(c Config) *Runner {
 	return &Runner{conf: c, queue: queue.New[job](c.Queue)}
 }
 
-// Submit asks for a command to be run and returns at once. It is false where
-// the queue is full; the command will not run then. Otherwise done, unless it
-// is nil, is called once from another goroutine when the command has ended or
-// could not start: whoever wants a block to come after its command blocks in
-// done. Commands start in the order in which they were submitted.
+// Submit queues a command and returns at once: false if the queue is full and the
+// command will not run. Otherwise done, if not nil, is called once from another
+// goroutine when the command has ended or could not start: a block that comes after
+// its command is made in done. Commands start in the order of Submit.
 func (r *Runner) Submit(c Command, e event.Event, done func(Result)) bool {
 	if done == nil {
 		done = func(Result) {}
@@ -109,12 +106,12 @@ func (r *Runner) Submit(c Command, e event.Event, done func(Result)) bool {
 	return r.queue.Put(job{c, e, done})
 }
 
-// Refused is how many commands the full queue has refused.
+// Refused is the number of commands refused by the full queue.
 func (r *Runner) Refused() uint64 { return r.queue.Shed() }
 
-// Run runs commands until ctx is done. It then kills those that run, answers
-// those that wait with [ErrStopped], and returns nil. Submit must not be called
-// when it has returned, since nobody would answer.
+// Run runs commands until ctx is done. Then it kills the running ones, answers the
+// waiting ones with [ErrStopped], and returns nil. Submit must not be called after
+// that: nobody would answer.
 func (r *Runner) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range r.conf.Parallel {
@@ -123,11 +120,13 @@ func (r *Runner) Run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	r.queue.Rest(func(j job) { j.done(Result{Event: j.event, Argv: j.command.Argv(j.event), Err: ErrStopped}) })
+	r.queue.Rest(func(j job) {
+		j.done(Result{Event: j.event, Argv: j.command.Argv(j.event), Err: ErrStopped})
+	})
 	return nil
 }
 
-// grace is how long the output of a command that has ended may stay open.
+// grace is how long the output of an ended command may stay open.
 const grace = 2 * time.Second
 
 func (r *Runner) one(ctx context.Context, j job) Result {
@@ -164,7 +163,7 @@ func (r *Runner) one(ctx context.Context, j job) Result {
 	res.Took = time.Since(start)
 	switch {
 	case errors.Is(err, exec.ErrWaitDelay):
-		_ = kill() // gone already is as good
+		_ = kill() // already gone is as good
 		err = ErrLeftOver
 	case limit.Err() != nil && err != nil:
 		err = context.Cause(limit)
@@ -179,8 +178,8 @@ func (r *Runner) one(ctx context.Context, j job) Result {
 	return res
 }
 
-// A head keeps the first bytes that are written to it and takes the rest, so
-// that a command that talks much is not stopped by it.
+// A head keeps the first bytes written to it and accepts the rest, so that a
+// talkative command runs on.
 type head struct {
 	buf []byte
 	max int

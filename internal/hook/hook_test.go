@@ -23,8 +23,10 @@ import (
 )
 
 var sample = event.Event{
-	Event: "block", Time: time.Unix(1795391544, 0).UTC(), Source: "192.0.2.1", Destination: netip.MustParseAddr("198.51.100.1"),
-	Protocol: "tcp", Port: 11, Mode: "stealth", Technique: "syn", Pattern: "portscan", Ports: []string{"tcp/1", "tcp/11"},
+	Event: "block", Time: time.Unix(1795391544, 0).UTC(), Source: "192.0.2.1",
+	Destination: netip.MustParseAddr("198.51.100.1"),
+	Protocol:    "tcp", Port: 11, Mode: "stealth", Technique: "syn", Pattern: "portscan",
+	Ports:  []string{"tcp/1", "tcp/11"},
 	Action: "block", For: event.Seconds(10 * time.Minute), Reason: "two ports; $(reboot) `reboot`",
 }
 
@@ -39,8 +41,10 @@ func parse(t *testing.T, argv ...string) Command {
 
 func TestParse(t *testing.T) {
 	for name, argv := range map[string][]string{
-		"a relative path": {"script"}, "a token as program": {"/$TARGET$"}, "an unknown token": {"/bin/true", "$TARGT$"},
-		"a zero byte": {"/bin/true", "a\x00b"}, "too much": append([]string{"/bin/true"}, make([]string, maxArgs)...),
+		"a relative path": {"script"}, "a token as program": {"/$TARGET$"},
+		"an unknown token": {"/bin/true", "$TARGT$"},
+		"a zero byte":      {"/bin/true", "a\x00b"},
+		"too much":         append([]string{"/bin/true"}, make([]string, maxArgs)...),
 	} {
 		if _, err := Parse(argv); err == nil {
 			t.Errorf("%s was taken", name)
@@ -61,8 +65,10 @@ func TestParse(t *testing.T) {
 }
 
 func TestArgv(t *testing.T) {
-	c := parse(t, "/bin/x", "$TARGET$", "--at=$TARGET$:$PORT$", "$MODE$$PROTOCOL$", "$PATTERN$", "$HOME", "${PORT}", "a b;c")
-	want := []string{"/bin/x", "192.0.2.1", "--at=192.0.2.1:11", "stealthtcp", "portscan", "$HOME", "${PORT}", "a b;c"}
+	c := parse(t, "/bin/x", "$TARGET$", "--at=$TARGET$:$PORT$", "$MODE$$PROTOCOL$", "$PATTERN$", "$HOME",
+		"${PORT}", "a b;c")
+	want := []string{"/bin/x", "192.0.2.1", "--at=192.0.2.1:11", "stealthtcp", "portscan", "$HOME", "${PORT}",
+		"a b;c"}
 	if d := cmp.Diff(want, c.Argv(sample)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -71,13 +77,13 @@ func TestArgv(t *testing.T) {
 		t.Errorf("an empty event (-want +got):\n%s", d)
 	}
 	e := sample
-	e.Source = "$PORT$ ; reboot" // it cannot be; if it were, it would stay one word
+	e.Source = "$PORT$ ; reboot" // impossible; it would stay one word
 	if got := c.Argv(e)[1]; got != e.Source {
 		t.Errorf("what was put in was read again: %q", got)
 	}
 }
 
-// start runs a runner until the test ends.
+// start runs a runner until the end of the test.
 func start(t *testing.T, c Config) *Runner {
 	t.Helper()
 	r := New(c)
@@ -113,15 +119,18 @@ func TestEventReachesTheCommand(t *testing.T) {
 	r := start(t, Config{})
 	res := result(t, r, "/bin/cat")
 	var got event.Event
-	if err := json.Unmarshal([]byte(res.Output), &got); res.Err != nil || err != nil || got.Source != sample.Source {
+	if err := json.Unmarshal([]byte(res.Output), &got); res.Err != nil || err != nil ||
+		got.Source != sample.Source {
 		t.Errorf("standard input: %q, %v, %v", res.Output, err, res.Err)
 	}
 	t.Setenv("NOTIFY_SOCKET", "/run/systemd/notify")
 	t.Setenv("LISTEN_FDS", "2")
 	res = result(t, r, "/usr/bin/env")
 	for _, want := range []string{
-		"PICKET_EVENT=block", "PICKET_SOURCE=192.0.2.1", "PICKET_PORT=11", "PICKET_PORTS=tcp/1,tcp/11", "PICKET_FOR_S=600",
-		"PICKET_PROVEN=false", "PICKET_TIME=2026-11-22T23:52:24Z", "PICKET_REASON=" + sample.Reason, "PICKET_DESTINATION=198.51.100.1",
+		"PICKET_EVENT=block", "PICKET_SOURCE=192.0.2.1", "PICKET_PORT=11", "PICKET_PORTS=tcp/1,tcp/11",
+		"PICKET_FOR_S=600",
+		"PICKET_PROVEN=false", "PICKET_TIME=2026-11-22T23:52:24Z", "PICKET_REASON=" + sample.Reason,
+		"PICKET_DESTINATION=198.51.100.1",
 	} {
 		if !strings.Contains("\n"+res.Output+"\n", "\n"+want+"\n") {
 			t.Errorf("no %s in the environment:\n%s", want, res.Output)
@@ -140,7 +149,8 @@ func TestFailuresAreTold(t *testing.T) {
 		argv       []string
 	}{
 		{name: "exit status", want: "exit status 3", argv: []string{"/bin/sh", "-c", "echo sorry; exit 3"}},
-		{name: "status 127, which PortSentry 2 calls success", want: "exit status 127", argv: []string{"/bin/sh", "-c", "/nonexistent"}},
+		{name: "status 127, which PortSentry 2 calls success", want: "exit status 127",
+			argv: []string{"/bin/sh", "-c", "/nonexistent"}},
 		{name: "signal", want: "signal: terminated", argv: []string{"/bin/sh", "-c", "kill -TERM $$"}},
 		{name: "not found", is: fs.ErrNotExist, argv: []string{"/nonexistent/hook"}},
 		{name: "not executable", is: fs.ErrPermission, argv: []string{"/etc/passwd"}},
@@ -148,7 +158,8 @@ func TestFailuresAreTold(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			res := result(t, r, c.argv...)
-			if res.Err == nil || !strings.Contains(res.Err.Error(), c.want) || c.is != nil && !errors.Is(res.Err, c.is) {
+			if res.Err == nil || !strings.Contains(res.Err.Error(), c.want) ||
+				c.is != nil && !errors.Is(res.Err, c.is) {
 				t.Errorf("got %v, want %q, %v", res.Err, c.want, c.is)
 			}
 			if c.name == "exit status" && res.Output != "sorry" {
@@ -161,7 +172,7 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 }
 
-// gone waits until the process whose id stands in the file is not there any more.
+// gone waits for the end of the process whose id is in the file.
 func gone(t *testing.T, pidFile string) {
 	t.Helper()
 	b, err := os.ReadFile(pidFile)
@@ -174,7 +185,8 @@ func gone(t *testing.T, pidFile string) {
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) || strings.Contains(string(state), ") Z ") {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) ||
+			strings.Contains(string(state), ") Z ") {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -223,7 +235,7 @@ func TestNeverBlocksAndStaysBounded(t *testing.T) {
 	c := parse(t, "/bin/sh", "-c", "echo >"+dir+"/$$; sleep 600")
 	results := make(chan Result, 1000)
 	taken := 0
-	for range 3 { // the three that run
+	for range 3 { // the three running
 		if !r.Submit(c, sample, func(res Result) { results <- res }) {
 			t.Fatal("refused though nothing waits")
 		}
@@ -255,7 +267,7 @@ func TestNeverBlocksAndStaysBounded(t *testing.T) {
 	}
 	stopped := 0
 	for range taken {
-		res := <-results // each is answered
+		res := <-results // each has an answer
 		if errors.Is(res.Err, ErrStopped) {
 			stopped++
 		} else if !errors.Is(res.Err, context.Canceled) {

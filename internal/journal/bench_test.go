@@ -4,8 +4,8 @@ package journal
 
 import "testing"
 
-// What the words of one event cost: the journal's fields, and the line of
-// where there is no journal.
+// BenchmarkEvent is the cost of an event's words: the journal's fields, and the
+// line without a journal.
 func BenchmarkEvent(b *testing.B) {
 	e := block()
 	b.Run("fields", func(b *testing.B) {

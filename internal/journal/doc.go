@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// Package journal tells events: as structured entries of the systemd journal
-// when standard error is connected to it, else as one line each on standard
-// error: a sentence on a terminal, keys and values for what reads a pipe.
+// Package journal writes events: as structured entries of the systemd journal if
+// standard error is connected to it, else as one line each on standard error, a
+// sentence on a terminal, keys and values in a pipe.
 //
-// An event is queued and written by a goroutine of the writer's, so a journal
-// that hangs never holds up who tells it. What does not fit into the queue is
-// counted and told as soon as there is room again.
+// A goroutine of the writer's writes the queued events: a journal that hangs never
+// holds up its caller. The writer counts the events that do not fit into the queue,
+// and reports them when there is room again.
 //
-// It refuses to pass on a control character that came from the network.
+// No control character from the network is passed on.
 package journal

@@ -2,19 +2,19 @@
 
 package journal
 
-// Kinds of notices that have an explanation of their own in the message
-// catalog. The other kinds are those of event.Event.
+// Kinds of notices with an entry in the message catalog. The other kinds are those
+// of event.Event.
 const (
 	Start         = "start"          // rules are in and the group is bound
 	Stop          = "stop"           // an orderly end
-	Reload        = "reload"         // another configuration is in force
-	ReloadRefused = "reload-refused" // the configuration is invalid, and the one before stays in force
-	Restored      = "restored"       // somebody changed or removed the table, and it is back
-	StateAside    = "state-aside"    // the state file was of no use
+	Reload        = "reload"         // a new configuration is in force
+	ReloadRefused = "reload-refused" // an invalid configuration; the old one stays in force
+	Restored      = "restored"       // the table was changed or removed, and is back
+	StateAside    = "state-aside"    // the state file was unusable
 )
 
-// messageIDs are as fixed as the names: people's scripts and
-// units/picket.catalog refer to them. Each was made by systemd-id128 new.
+// messageIDs are as fixed as the names: people's scripts and units/picket.catalog
+// refer to them. Each is from systemd-id128 new.
 var messageIDs = [...]struct{ kind, id string }{
 	{"probe", "5c0994a5318f4cc88a39917cf1beb730"},
 	{"pattern", "61c9e9290e49449585737d997bdfedd4"},
@@ -33,8 +33,8 @@ var messageIDs = [...]struct{ kind, id string }{
 	{StateAside, "34b7016081ab466a838b9f222190c2f2"},
 }
 
-// MessageID returns the MESSAGE_ID of a kind of event or notice, or "" for a
-// kind without one.
+// MessageID returns the MESSAGE_ID of a kind of event or notice, or "" if it has
+// none.
 func MessageID(kind string) string {
 	for _, m := range messageIDs {
 		if m.kind == kind {

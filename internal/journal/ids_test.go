@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// TestCatalog holds units/picket.catalog to the table: an entry for each kind
-// and none besides, each of which says what it means, what picket did, what to
-// look at and how to undo it.
+// TestCatalog: units/picket.catalog has an entry for each kind and no other. Each
+// says what it means, what picket did, what to look at and how to undo it.
 func TestCatalog(t *testing.T) {
 	b, err := os.ReadFile("../../units/picket.catalog")
 	if err != nil {
@@ -40,7 +39,8 @@ func TestCatalog(t *testing.T) {
 		}
 		seen[m.id] = true
 		delete(entries, m.id)
-		for _, part := range []string{"\nSubject: ", "\nDefined-By: picket\n", "\nSupport: ", "\nMeaning: ", "\nWhat picket did: ", "\nWhat to look at: ", "\nTo undo it: "} {
+		for _, part := range []string{"\nSubject: ", "\nDefined-By: picket\n", "\nSupport: ", "\nMeaning: ",
+			"\nWhat picket did: ", "\nWhat to look at: ", "\nTo undo it: "} {
 			if !strings.Contains(entry, part) {
 				t.Errorf("%s: the catalog lacks %q", m.kind, strings.TrimSpace(part))
 			}

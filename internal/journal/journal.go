@@ -16,14 +16,14 @@ import (
 	"picket/internal/show"
 )
 
-// queueLength is how many events may wait to be written.
+// queueLength is the most events that wait.
 const queueLength = 4096
 
 // A Writer writes events. Make one with [New]; any goroutine may use it.
 type Writer struct {
 	queue *queue.Queue[entry]
 	write func(entry)
-	told  uint64 // of those that did not fit
+	told  uint64 // of the events that did not fit
 	stop  context.CancelFunc
 	done  chan struct{}
 }
@@ -33,8 +33,8 @@ type entry struct {
 	kind  string
 }
 
-// New returns a writer to the journal if standard error is connected to it, as
-// it is in a unit; else of sentences to the terminal that it is, or of lines.
+// New returns a writer to the journal if standard error is connected to it, as in a
+// unit; else of sentences to a terminal, or of lines.
 func New() *Writer {
 	if connected, err := systemd.StderrIsJournalStream(); err == nil && connected {
 		return start(send)
@@ -48,7 +48,7 @@ func New() *Writer {
 // NewLines returns a writer of lines.
 func NewLines(out io.Writer) *Writer {
 	return start(func(e entry) {
-		// Where standard error is gone there is nobody left to tell.
+		// Without standard error there is no place for an error.
 		_, _ = io.WriteString(out, Line(e.event)+"\n")
 	})
 }
@@ -63,20 +63,21 @@ func start(write func(entry)) *Writer {
 // Event queues an event. It never blocks.
 func (w *Writer) Event(e event.Event) { w.queue.Put(entry{e, e.Event}) }
 
-// Notice queues something about picket itself; kind is one of the constants of
-// this package, or "".
+// Notice queues a notice about picket itself; kind is a constant of this package,
+// or "".
 func (w *Writer) Notice(kind, format string, args ...any) {
 	if kind == "" {
 		kind = "notice"
 	}
-	w.queue.Put(entry{event.Event{Event: "notice", Time: time.Now(), Reason: fmt.Sprintf(format, args...)}, kind})
+	w.queue.Put(entry{event.Event{Event: "notice", Time: time.Now(), Reason: fmt.Sprintf(format, args...)},
+		kind})
 }
 
-// Dropped returns how many events did not fit into the queue.
+// Dropped returns the number of events that did not fit into the queue.
 func (w *Writer) Dropped() uint64 { return w.queue.Shed() }
 
-// Close writes what is queued and ends, at the latest after a second: a
-// journal that hangs must not keep the daemon from stopping.
+// Close writes the queue and ends, within a second: a journal that hangs must not
+// keep the daemon from stopping.
 func (w *Writer) Close() {
 	w.stop()
 	select {
@@ -91,11 +92,12 @@ func (w *Writer) run(ctx context.Context) {
 	w.queue.Rest(w.one)
 }
 
-// one writes an event, and what was lost when there is room again.
+// one writes an event, and the number of lost ones if there is room again.
 func (w *Writer) one(e entry) {
 	w.write(e)
 	if n := w.queue.Shed(); n != w.told && w.queue.HalfEmpty() {
-		lost := event.Event{Event: "lost", Time: time.Now(), Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-w.told)}
+		lost := event.Event{Event: "lost", Time: time.Now(),
+			Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-w.told)}
 		w.write(entry{lost, "lost"})
 		w.told = n
 	}
@@ -106,7 +108,7 @@ func send(e entry) {
 	fields := Fields(e.event)
 	fields["MESSAGE_ID"] = MessageID(e.kind)
 	fields["SYSLOG_IDENTIFIER"] = "picket"
-	// There is no second place to tell of an error: the next entry may get through.
+	// An error has no other place: the next entry may get through.
 	_ = systemd.Send(Message(e.event), priority(e.event), fields)
 }
 

@@ -21,10 +21,10 @@ var names = func() (out [len(event.Fields)]string) {
 	return out
 }()
 
-// Fields returns an event as journal fields, lists with a blank between their
+// Fields returns the journal's fields of an event, lists with blanks between their
 // items.
 func Fields(e event.Event) map[string]string {
-	fields := make(map[string]string, len(names)+2) // and what send adds
+	fields := make(map[string]string, len(names)+2) // and those of send
 	for i := range event.Fields {
 		if text, ok := event.Fields[i].Text(&e); ok {
 			fields[names[i]] = show.Clean(text)
@@ -33,8 +33,8 @@ func Fields(e event.Event) map[string]string {
 	return fields
 }
 
-// Line returns an event as one line of key=value, "event" and what it is about
-// first. Whoever reads lines adds the time himself.
+// Line returns an event as one line of key=value, "event" and its subject first. The
+// time is left to the reader of the line.
 func Line(e event.Event) string {
 	var b strings.Builder
 	for i := range event.Fields {
@@ -56,7 +56,7 @@ func Line(e event.Event) string {
 	return b.String()
 }
 
-// Sentence returns an event as a terminal shows it, the time first.
+// Sentence returns an event as a line for a terminal, the time first.
 func Sentence(e event.Event) string { return show.Stamp(e.Time) + "  " + Message(e) }
 
 // Message returns an event as a sentence, for MESSAGE=.
@@ -64,21 +64,24 @@ func Message(e event.Event) string {
 	src := show.Clean(e.Source)
 	switch e.Event {
 	case "probe":
-		return fmt.Sprintf("%s probe of %s from %s, its %s%s", e.Technique, target(e), src, show.Ordinal(e.Probes), tool(e))
+		return fmt.Sprintf("%s probe of %s from %s, its %s%s", e.Technique, target(e), src,
+			show.Ordinal(e.Probes), tool(e))
 	case "pattern":
 		if src == "" {
 			return e.Pattern + ": " + show.Clean(e.Reason)
 		}
-		return fmt.Sprintf("%s by %s: %d ports, %d probes since %s%s", e.Pattern, src, e.PortsSeen, e.Probes, e.First.Format(time.TimeOnly), tool(e))
+		return fmt.Sprintf("%s by %s: %d ports, %d probes since %s%s", e.Pattern, src, e.PortsSeen, e.Probes,
+			e.First.Format(time.TimeOnly), tool(e))
 	case "block":
 		return fmt.Sprintf("blocked %s for %s: %s", src, time.Duration(e.For), why(e))
 	case "trial":
-		if src == "" { // how it goes
+		if src == "" { // the hourly sum
 			return "trial: " + show.Clean(e.Reason)
 		}
-		return fmt.Sprintf("trial: would %s %s for %s: %s", show.Clean(e.Would), src, time.Duration(e.For), why(e))
+		return fmt.Sprintf("trial: would %s %s for %s: %s", show.Clean(e.Would), src, time.Duration(e.For),
+			why(e))
 	case "unblock":
-		if src == "" { // many at once
+		if src == "" { // of many
 			return "unblocked " + show.Clean(e.Reason)
 		}
 		return fmt.Sprintf("unblocked %s: %s", src, show.Clean(e.Reason))
@@ -90,7 +93,7 @@ func Message(e event.Event) string {
 	return show.Clean(e.Reason)
 }
 
-// why says what a block was for: what was seen if it was, else the reason given.
+// why says what a block is for: the probe, or else the reason.
 func why(e event.Event) string {
 	if e.Technique == "" {
 		return show.Clean(e.Reason)

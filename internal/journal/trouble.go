@@ -2,18 +2,17 @@
 
 package journal
 
-// A Trouble tells of an error that lasts: once, and when it is over. It is for
-// one goroutine.
+// A Trouble reports a lasting error once, and its end. It is for one goroutine.
 type Trouble struct {
 	journal *Writer
 	what    string
 	last    string
 }
 
-// NewTrouble returns a Trouble with what its words begin with: "routes".
+// NewTrouble returns a Trouble; its reports begin with what: "routes".
 func NewTrouble(w *Writer, what string) *Trouble { return &Trouble{journal: w, what: what} }
 
-// Tell tells of err, nil being that there is none any more.
+// Tell reports err; nil is the end of the trouble.
 func (t *Trouble) Tell(err error) {
 	switch {
 	case err == nil && t.last != "":

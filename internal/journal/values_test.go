@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// hostile has everything that JSON or a terminal treats in a way of its own.
+// hostile has every kind of character that JSON or a terminal treats specially.
 const hostile = "a\nMESSAGE=x\x00\x1b[2J\x7f\u0085\u2028\u202e\u2069\ufffd\xff\xc3 <&>\"\\ é😀"
 
 // set gives a field of an event a value other than zero.
@@ -74,7 +74,7 @@ func TestEveryField(t *testing.T) {
 	same(t, event.Event{For: 1, Ports: []string{}})
 }
 
-// same holds both forms of an event to what its JSON form says.
+// same compares both forms of an event with its JSON form.
 func same(t *testing.T, e event.Event) {
 	t.Helper()
 	want := throughJSON(t, e)
@@ -90,8 +90,8 @@ func same(t *testing.T, e event.Event) {
 	}
 }
 
-// throughJSON returns the keys and values of the event's JSON form, as text,
-// those without a value left out.
+// throughJSON returns the keys and values of the event's JSON form, as text, without
+// empty ones.
 func throughJSON(t *testing.T, e event.Event) map[string]string {
 	t.Helper()
 	b, err := json.Marshal(e)
@@ -127,10 +127,11 @@ func throughJSON(t *testing.T, e event.Event) map[string]string {
 	return out
 }
 
-// lineOf orders values as a line does: what it is about, the others by their
-// names, and what is long; the time is left out.
+// lineOf orders values as a line does: the subject, then by name, the long ones last;
+// the time is left out.
 func lineOf(values map[string]string) string {
-	first := strings.Fields("event source destination protocol port mode technique pattern action for_s probes ports_seen")
+	first := strings.Fields("event source destination protocol port mode technique pattern action for_s " +
+		"probes ports_seen")
 	last := []string{"reason", "evidence", "config"}
 	middle := slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(k string) bool {
 		return slices.Contains(first, k) || slices.Contains(last, k) || k == "time"
@@ -150,7 +151,8 @@ func lineOf(values map[string]string) string {
 }
 
 func TestOrdinal(t *testing.T) {
-	for n, want := range map[int]string{0: "0th", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 101: "101st", 111: "111th", 1013: "1013th"} {
+	for n, want := range map[int]string{0: "0th", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th",
+		12: "12th", 13: "13th", 21: "21st", 101: "101st", 111: "111th", 1013: "1013th"} {
 		if got := show.Ordinal(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}

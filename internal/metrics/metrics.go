@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package metrics turns the daemon's status into Prometheus metrics, by the
+// Package metrics makes Prometheus metrics of the daemon's status, by the
 // conventions of https://prometheus.io/docs/practices/naming/. It asks for the
 // status at each scrape and keeps nothing.
 package metrics
@@ -23,19 +23,22 @@ type metric struct {
 	samples func(s *control.Status, add func(value float64, labels ...string))
 }
 
-func family(name, help string, kind prometheus.ValueType, samples func(*control.Status, func(float64, ...string)), labels ...string) metric {
+func family(name, help string, kind prometheus.ValueType,
+	samples func(*control.Status, func(float64, ...string)), labels ...string) metric {
 	return metric{prometheus.NewDesc("picket_"+name, help, labels, nil), kind, samples}
 }
 
 func gauge(name, help string, value func(*control.Status) float64) metric {
-	return family(name, help, prometheus.GaugeValue, func(s *control.Status, add func(float64, ...string)) { add(value(s)) })
+	return family(name, help, prometheus.GaugeValue,
+		func(s *control.Status, add func(float64, ...string)) { add(value(s)) })
 }
 
 func counter(name, help string, value func(*control.Status) float64) metric {
-	return family(name, help, prometheus.CounterValue, func(s *control.Status, add func(float64, ...string)) { add(value(s)) })
+	return family(name, help, prometheus.CounterValue,
+		func(s *control.Status, add func(float64, ...string)) { add(value(s)) })
 }
 
-// counts are the samples of a table of counts, with its keys as the label.
+// counts returns the samples of a table of counts, labelled by its keys.
 func counts(table func(*control.Status) map[string]uint64) func(*control.Status, func(float64, ...string)) {
 	return func(s *control.Status, add func(float64, ...string)) {
 		for name, n := range table(s) {
@@ -55,23 +58,33 @@ var up = prometheus.NewDesc("picket_up", "1 if the daemon answers.", nil, nil)
 
 var metrics = []metric{
 	family("build_info", "The running version and kernel.", prometheus.GaugeValue,
-		func(s *control.Status, add func(float64, ...string)) { add(1, s.Version, s.Kernel) }, "version", "kernel"),
-	gauge("uptime_seconds", "How long the daemon has run.", func(s *control.Status) float64 { return float64(s.Uptime) }),
+		func(s *control.Status, add func(float64, ...string)) { add(1, s.Version, s.Kernel) }, "version",
+		"kernel"),
+	gauge("uptime_seconds", "Age of the daemon's run.",
+		func(s *control.Status) float64 { return float64(s.Uptime) }),
 	gauge("dry_run", "1 if nobody is blocked.", func(s *control.Status) float64 { return truth(s.DryRun) }),
-	gauge("flood", "1 while more new sources come than can be real.", func(s *control.Status) float64 { return truth(s.Flooding) }),
-	counter("probes_total", "Probes that were judged.", func(s *control.Status) float64 { return float64(s.Probes) }),
-	counter("probes_lost_total", "Mirrored probes that were lost before they were judged.",
+	gauge("flood", "1 in a flood of new sources.",
+		func(s *control.Status) float64 { return truth(s.Flooding) }),
+	counter("probes_total", "Judged probes.",
+		func(s *control.Status) float64 { return float64(s.Probes) }),
+	counter("probes_lost_total", "Mirrored probes lost before judgement.",
 		func(s *control.Status) float64 { return float64(s.Lost) }),
-	counter("packets_unreadable_total", "Mirrored packets that are no probe.", func(s *control.Status) float64 { return float64(s.Garbage) }),
-	family("decisions_total", "Probes by why they were decided as they were.", prometheus.CounterValue,
+	counter("packets_unreadable_total", "Mirrored packets without a probe.",
+		func(s *control.Status) float64 { return float64(s.Garbage) }),
+	family("decisions_total", "Probes by the reason of the decision.", prometheus.CounterValue,
 		counts(func(s *control.Status) map[string]uint64 { return s.Reasons }), "reason"),
 	family("known_probes_total", "Probes of the operator's lists of known sources.", prometheus.CounterValue,
 		counts(func(s *control.Status) map[string]uint64 { return s.Known }), "list"),
-	gauge("sources", "Sources that are remembered.", func(s *control.Status) float64 { return float64(s.Sources) }),
-	counter("sources_forgotten_total", "Sources that were forgotten to make room.", func(s *control.Status) float64 { return float64(s.Evicted) }),
-	gauge("blocked_sources", "Responses in force.", func(s *control.Status) float64 { return float64(s.Blocks) }),
-	counter("events_untold_total", "Events left out to spare the journal.", func(s *control.Status) float64 { return float64(s.Untold) }),
-	family("reaction_seconds", "How long the last responses took, from the probe to the kernel's word.", prometheus.GaugeValue,
+	gauge("sources", "Remembered sources.",
+		func(s *control.Status) float64 { return float64(s.Sources) }),
+	counter("sources_forgotten_total", "Sources forgotten to make room.",
+		func(s *control.Status) float64 { return float64(s.Evicted) }),
+	gauge("blocked_sources", "Responses in force.",
+		func(s *control.Status) float64 { return float64(s.Blocks) }),
+	counter("events_untold_total", "Events left out to spare the journal.",
+		func(s *control.Status) float64 { return float64(s.Untold) }),
+	family("reaction_seconds", "Time of the last responses, from the probe to the kernel's acknowledgement.",
+		prometheus.GaugeValue,
 		func(s *control.Status, add func(float64, ...string)) {
 			if s.Reaction.Count > 0 {
 				add(float64(s.Reaction.P50)/1e6, "50")
@@ -93,8 +106,8 @@ func (c Collector) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements [prometheus.Collector]. A daemon that does not answer is
-// picket_up 0, and there is nothing else.
+// Collect implements [prometheus.Collector]. If the daemon does not answer, picket_up
+// is 0 and the only metric.
 func (c Collector) Collect(to chan<- prometheus.Metric) {
 	s, err := c.Status()
 	if err != nil {
@@ -133,7 +146,8 @@ func (c Collector) Write(out io.Writer) error {
 // Handler serves the metrics at /metrics.
 func (c Collector) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(c.registry(), promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.registry(),
+		promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "picket's metrics are at /metrics\n")
 	})

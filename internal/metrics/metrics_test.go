@@ -15,7 +15,8 @@ import (
 
 var status = &control.Status{
 	Version: "1.0", Kernel: "6.18", Uptime: 60, Probes: 4711, Lost: 3, Sources: 12, Blocks: 2,
-	Reasons: map[string]uint64{"above the trigger": 2, "not above the trigger": 40}, Known: map[string]uint64{"censys": 7},
+	Reasons:  map[string]uint64{"above the trigger": 2, "not above the trigger": 40},
+	Known:    map[string]uint64{"censys": 7},
 	Reaction: control.Reaction{Count: 2, P50: 250, P99: 900},
 }
 
@@ -31,7 +32,8 @@ func text(t *testing.T, c Collector) string {
 func TestWrite(t *testing.T) {
 	got := text(t, Collector{func() (*control.Status, error) { return status, nil }})
 	for _, want := range []string{
-		"picket_up 1\n", "picket_probes_total 4711\n", `picket_decisions_total{reason="above the trigger"} 2`, `picket_known_probes_total{list="censys"} 7`,
+		"picket_up 1\n", "picket_probes_total 4711\n", `picket_decisions_total{reason="above the trigger"} 2`,
+		`picket_known_probes_total{list="censys"} 7`,
 		`picket_reaction_seconds{percentile="99"} 0.0009`, `picket_build_info{kernel="6.18",version="1.0"} 1`,
 	} {
 		if !strings.Contains(got, want) {
@@ -49,7 +51,8 @@ func TestDaemonIsDown(t *testing.T) {
 
 func TestHandler(t *testing.T) {
 	h := Collector{func() (*control.Status, error) { return status, nil }}.Handler()
-	for path, want := range map[string]string{"/metrics": "picket_blocked_sources 2\n", "/": "/metrics", "/x": "404"} {
+	for path, want := range map[string]string{"/metrics": "picket_blocked_sources 2\n", "/": "/metrics",
+		"/x": "404"} {
 		r := httptest.NewRecorder()
 		h.ServeHTTP(r, httptest.NewRequest("GET", path, nil))
 		if body, _ := io.ReadAll(r.Result().Body); !strings.Contains(string(body), want) {
@@ -58,7 +61,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-// Prometheus's own tool finds nothing to say.
+// TestPromtool: Prometheus's own tool finds no fault.
 func TestPromtool(t *testing.T) {
 	if _, err := exec.LookPath("promtool"); err != nil {
 		t.Fatal("promtool is missing: run \"make test\", which installs it")
@@ -68,10 +71,12 @@ func TestPromtool(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err := exec.Command("promtool", "check", "rules", "../../examples/prometheus/rules.yml").CombinedOutput(); err != nil {
+	if out, err := exec.Command("promtool", "check", "rules",
+		"../../examples/prometheus/rules.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err := exec.Command("promtool", "check", "config", "--syntax-only", "../../examples/prometheus/scrape.yml").CombinedOutput(); err != nil {
+	if out, err := exec.Command("promtool", "check", "config", "--syntax-only",
+		"../../examples/prometheus/scrape.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package modules names the kernel modules that are missing when the kernel
-// refuses something.
+// Package modules names the missing kernel modules behind a refusal of the
+// kernel's.
 package modules
 
 import (
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rules are the modules that the rules use.
+// Rules are the modules of the rules.
 func Rules() []string {
 	return []string{
 		"nf_tables", "nft_chain_nat", "nft_ct", "nft_fib_inet", "nft_limit", "nft_log",
@@ -22,20 +22,21 @@ func Rules() []string {
 	}
 }
 
-// Log is the module behind an NFLOG group.
+// Log is the module of an NFLOG group.
 func Log() []string { return []string{"nfnetlink_log"} }
 
-// missing returns those of the names that are not loaded, and whether it is
-// known that they are not a part of the kernel either: a container often lacks
-// the kernel's files. A kernel without modules has all it will ever have.
+// missing returns the names that are not loaded, and whether they are surely not
+// built into the kernel either: a container often lacks the kernel's files. A kernel
+// without modules has all it will ever have.
 //
-// It reads the list of what is loaded, whose lines begin with the name
-// (kernel/module/procfs.c, m_show), and that of what is built in, a path a line
+// It reads the list of loaded modules, whose lines begin with the name
+// (kernel/module/procfs.c, m_show), and the list of built-in ones, a path a line
 // (Documentation/kbuild/kbuild.rst, modules.builtin).
 func missing(names []string, release, loaded, builtin string) (gone []string, sure bool) {
-	// Since 6.2 it is a part of nf_tables (commit d037abc2414b).
+	// Since 6.2 it is part of nf_tables (commit d037abc2414b).
 	var major, minor int
-	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 && (major > 6 || major == 6 && minor >= 2) {
+	if n, _ := fmt.Sscanf(release, "%d.%d", &major, &minor); n == 2 &&
+		(major > 6 || major == 6 && minor >= 2) {
 		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "nft_objref" })
 	}
 
@@ -43,8 +44,11 @@ func missing(names []string, release, loaded, builtin string) (gone []string, su
 	if err != nil {
 		return nil, false
 	}
-	inside, err := read(builtin, func(line string) string { return strings.TrimSuffix(path.Base(line), ".ko") })
-	gone = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return there[name] || inside[name] })
+	inside, err := read(builtin, func(line string) string {
+		return strings.TrimSuffix(path.Base(line), ".ko")
+	})
+	gone = slices.DeleteFunc(slices.Clone(names),
+		func(name string) bool { return there[name] || inside[name] })
 	return gone, err == nil
 }
 
@@ -61,21 +65,23 @@ func read(file string, name func(line string) string) (map[string]bool, error) {
 	return names, nil
 }
 
-// Explain gives an error of the kernel the names of the modules that are
-// missing and may be the reason. It returns err itself when none is.
+// Explain adds the missing modules to an error of the kernel's. It returns err
+// itself if none is missing.
 func Explain(err error, names []string) error {
 	var u unix.Utsname
 	if err == nil || unix.Uname(&u) != nil {
 		return err
 	}
 	release := unix.ByteSliceToString(u.Release[:])
-	gone, sure := missing(names, release, "/proc/modules", path.Join("/lib/modules", release, "modules.builtin"))
+	gone, sure := missing(names, release, "/proc/modules",
+		path.Join("/lib/modules", release, "modules.builtin"))
 	if len(gone) == 0 {
 		return err
 	}
 	list := strings.Join(gone, " ")
 	if !sure {
-		return fmt.Errorf("%w: if they are not a part of the kernel, these modules are missing: %s", err, list)
+		return fmt.Errorf("%w: if they are not a part of the kernel, these modules are missing: %s", err,
+			list)
 	}
 	return fmt.Errorf("%w: kernel %s has not loaded these modules: %s; \"modprobe -a %s\" tells why. "+
 		"They belong to Linux 5.10 and later", err, release, list, list)

@@ -34,7 +34,8 @@ func TestMissing(t *testing.T) {
 		{"a kernel without modules", "/nonexistent", builtin, nil, false},
 		{"nothing is loaded", file(""), builtin, []string{"nf_tables", "nft_ct", "nft_socket"}, true},
 	} {
-		if got, sure := missing(names, "6.12.117+deb12-amd64", c.loaded, c.builtin); !slices.Equal(got, c.want) || sure != c.sure {
+		if got, sure := missing(names, "6.12.117+deb12-amd64", c.loaded, c.builtin); !slices.Equal(got,
+			c.want) || sure != c.sure {
 			t.Errorf("%s: %q, %v; want %q, %v", c.what, got, sure, c.want, c.sure)
 		}
 	}
@@ -44,9 +45,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// What the package has loaded at boot is what errors name, and the modules of
-// the looks at who is connected and at what flows. One of them is the unit's to
-// ask for.
+// TestListIsThatOfThePackage: the package loads at boot what errors name, and the
+// modules of the looks at peers and flows. The unit asks for one of them.
 func TestListIsThatOfThePackage(t *testing.T) {
 	b, err := os.ReadFile("../../units/picket.modules")
 	if err != nil {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Package netns makes network namespaces that go away with the process,
-// however that ends. `picket demo` plays in them, and the lab builds on them.
+// Package netns makes network namespaces that vanish with the process, at any end
+// of it. "picket demo" plays in them, and the lab builds on them.
 //
-// It needs root and iproute2, and touches nothing of the machine but what it
-// made: the names carry the process id and a counter.
+// It needs root and iproute2, and touches nothing of the machine but its own: the
+// names carry the process id and a counter.
 package netns
 
 import (
@@ -22,12 +22,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// home begins the folder of a group, its id follows. Making it claims the id.
-// It lies beside iproute2's /run/netns, and so lives as long as the namespaces.
+// home begins the folder of a group, and its id follows. Making the folder claims
+// the id. It lies beside iproute2's /run/netns, and lives as long as the
+// namespaces.
 const home = "/run/picket-lab-"
 
-// reap cleans up after a group. Its arguments are the group's folder and its
-// id; the folder goes last, since it tells that there is a group.
+// reap cleans up after a group. Its arguments are the group's folder and its id;
+// the folder goes last, as it stands for the group.
 const reap = `read -r _
 for f in /run/netns/picket-*-"$2"; do
 	[ -e "$f" ] || continue
@@ -37,8 +38,7 @@ for f in /run/netns/picket-*-"$2"; do
 done
 rm -rf -- "$1"`
 
-// A Group is some namespaces that are removed together. Its methods are for one
-// goroutine.
+// A Group is some namespaces with one end. Its methods are for one goroutine.
 type Group struct {
 	ID   string // process id and counter
 	cmd  *exec.Cmd
@@ -46,9 +46,9 @@ type Group struct {
 	all  []*Host
 }
 
-// New makes a group without namespaces. The caller must [Group.Close] it. An
-// error says what to install or which right is missing, and leaves nothing
-// behind. Groups of processes that are gone are removed first.
+// New makes a group without namespaces. The caller must [Group.Close] it. An error
+// says what to install or which right is missing, and leaves nothing behind. Groups
+// of ended processes are removed first.
 func New() (*Group, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("netns: %w: network namespaces need root", os.ErrPermission)
@@ -82,12 +82,11 @@ func (g *Group) Dir() string { return home + g.ID }
 // Reaper is the process id of the child that cleans up.
 func (g *Group) Reaper() int { return g.cmd.Process.Pid }
 
-// startReaper starts the child that cleans up once its end of a pipe reads end
-// of file. That happens when the group is closed, and just as well when this
-// process panics, is interrupted or killed.
+// startReaper starts the child that cleans up at the end of its pipe: when the
+// group is closed, and when this process panics, is interrupted or killed.
 func startReaper(id string) (*Group, error) {
 	cmd := exec.Command("sh", "-c", reap, "picket-reaper", home+id, id)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the terminal is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // out of reach of the terminal's interrupt
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("netns: %w", err)
@@ -98,8 +97,8 @@ func startReaper(id string) (*Group, error) {
 	return &Group{ID: id, cmd: cmd, pipe: pipe}, nil
 }
 
-// Close ends every process in the group's namespaces and removes them. A
-// second call does nothing.
+// Close ends every process in the group's namespaces and removes them. A second
+// call does nothing.
 func (g *Group) Close() error {
 	if g.cmd.ProcessState != nil {
 		return nil
@@ -114,8 +113,8 @@ func (g *Group) Close() error {
 	return nil
 }
 
-// RemoveLeftovers removes the groups of processes that are no more, whose
-// reapers were killed with them.
+// RemoveLeftovers removes the groups of ended processes whose reapers were killed
+// too.
 func RemoveLeftovers() error {
 	dirs, err := filepath.Glob(home + "*")
 	if err != nil {

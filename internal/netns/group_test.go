@@ -31,8 +31,8 @@ func TestGroupLeavesNothing(t *testing.T) {
 	gone(t, g.ID)
 }
 
-// A process that is killed leaves nothing either; and what is left when its
-// reaper was killed too goes with the next group.
+// TestKilledGroupLeavesNothing: a killed process leaves nothing; if its reaper was
+// killed too, the next group removes the rest.
 func TestKilledGroupLeavesNothing(t *testing.T) {
 	if os.Getenv("PICKET_NETNS_VICTIM") != "" {
 		g, _ := newGroup(t)
@@ -102,7 +102,7 @@ func gone(t *testing.T, id string) {
 	}
 }
 
-// newGroup returns a group that goes with the test, and a host in it.
+// newGroup returns a group for the test, and a host in it.
 func newGroup(t *testing.T) (*Group, *Host) {
 	t.Helper()
 	if os.Geteuid() != 0 {

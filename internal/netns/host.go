@@ -24,11 +24,10 @@ type Host struct {
 	ns *os.File
 }
 
-// CommandLimit bounds what [Host.Run] waits for.
+// CommandLimit bounds a command of [Host.Run].
 const CommandLimit = 60 * time.Second
 
-// Add makes a namespace with its loopback up. The role becomes a part of its
-// name.
+// Add makes a namespace with its loopback up. The role is part of its name.
 func (g *Group) Add(role string) (*Host, error) {
 	h := &Host{Name: "picket-" + role + "-" + g.ID}
 	if err := ipBatch(nil, "netns add "+h.Name); err != nil {
@@ -39,8 +38,8 @@ func (g *Group) Add(role string) (*Host, error) {
 		return nil, fmt.Errorf("netns: %w", err)
 	}
 	g.all = append(g.all, h)
-	// No waiting for duplicate addresses or routers, no guesses about the path
-	// of an answer, no rationing of the errors that scanners wait for.
+	// No wait for duplicate addresses or routers, no guesses about the path of an
+	// answer, no rationing of the errors that scanners wait for.
 	err = h.Sysctl("net/ipv6/conf/all/accept_dad", "0", "net/ipv6/conf/default/accept_dad", "0",
 		"net/ipv6/conf/default/accept_ra", "0", "net/ipv6/conf/default/addr_gen_mode", "1",
 		"net/ipv6/conf/all/disable_ipv6", "0", "net/ipv6/conf/default/disable_ipv6", "0",
@@ -58,8 +57,8 @@ func Wire(a *Host, deviceA string, b *Host, deviceB string) error {
 		deviceA, a.Name, deviceB, b.Name))
 }
 
-// IP runs commands of iproute2 in h, in one process: sixty addresses take no
-// longer than one.
+// IP runs commands of iproute2 in h, in one process: sixty addresses take no longer
+// than one.
 func (h *Host) IP(commands ...string) error {
 	return ipBatch([]string{"-n", h.Name}, commands...)
 }
@@ -83,8 +82,8 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.C
 	return cmd
 }
 
-// Run runs a command in h and returns what it printed. An error carries what
-// it said on standard error.
+// Run runs a command in h and returns its output. An error carries its standard
+// error.
 func (h *Host) Run(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), CommandLimit)
 	defer cancel()
@@ -102,8 +101,8 @@ func Output(cmd *exec.Cmd) (string, error) {
 	return stdout.String(), nil
 }
 
-// Do runs f on a thread that is in h, so that the sockets it opens are h's.
-// Threads that f starts by other means are not.
+// Do runs f on a thread in h: sockets opened by f are h's. Threads started by f are
+// not in h.
 func (h *Host) Do(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -124,22 +123,23 @@ func (h *Host) Do(f func() error) error {
 }
 
 // own runs a program with a resolv.conf of its own and without the machine's
-// journal, resolvers and /etc/picket. `ip netns exec` gives each process a mount
+// journal, resolvers and /etc/picket. "ip netns exec" gives each process a mount
 // namespace of its own, so nobody else sees it.
 const own = `mount --bind "$1" /etc/resolv.conf
 for d in /run/systemd /etc/picket; do [ ! -d "$d" ] || mount -t tmpfs none "$d"; done
 shift
 exec "$@"`
 
-// Alone is [Host.Command] for a picket that sees nothing of the machine's own
-// services and files: resolv is the path of its resolv.conf, folder that of its
+// Alone is [Host.Command] for a picket that sees no service and file of the
+// machine's: resolv is the path of its resolv.conf, folder the parent of its
 // run-time and state folders.
 func (h *Host) Alone(ctx context.Context, resolv, folder string, argv ...string) *exec.Cmd {
 	cmd := h.Command(ctx, "sh", append([]string{"-c", own, "picket-lab", resolv}, argv...)...)
-	// Of the environment only what a program needs: a systemd that runs us has
-	// put things there that are not for picket.
+	// Only what every program needs: a systemd above us has put more into the
+	// environment.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"),
-		"RUNTIME_DIRECTORY=" + filepath.Join(folder, "run"), "STATE_DIRECTORY=" + filepath.Join(folder, "state")}
+		"RUNTIME_DIRECTORY=" + filepath.Join(folder, "run"),
+		"STATE_DIRECTORY=" + filepath.Join(folder, "state")}
 	return cmd
 }
 
@@ -155,9 +155,11 @@ func (h *Host) Sysctl(pairs ...string) error {
 	})
 }
 
-// Dial connects from an address of h, or from any if from is the zero Addr.
-// The network is "tcp" or "udp".
-func (h *Host) Dial(network string, from netip.Addr, to netip.AddrPort, wait time.Duration) (net.Conn, error) {
+// Dial connects from an address of h, or from any if from is the zero Addr. The
+// network is "tcp" or "udp".
+func (h *Host) Dial(network string, from netip.Addr, to netip.AddrPort, wait time.Duration) (
+	net.Conn, error,
+) {
 	d := net.Dialer{Timeout: wait}
 	if from.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
@@ -173,8 +175,7 @@ func (h *Host) Dial(network string, from netip.Addr, to netip.AddrPort, wait tim
 	return c, err
 }
 
-// Reaches reports whether a TCP service answers from's handshake within
-// timeout.
+// Reaches reports whether a TCP service answers from's handshake within timeout.
 func (h *Host) Reaches(from netip.Addr, to netip.AddrPort, timeout time.Duration) bool {
 	c, err := h.Dial("tcp", from, to, timeout)
 	if err != nil {

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 
-// Package origin tells which country and which network an address belongs to,
-// from databases in MaxMind's format that the operator supplies: GeoLite2 and
-// GeoIP2 of MaxMind, DB-IP's and IPinfo's free ones.
+// Package origin finds the country and the network of an address in databases of
+// MaxMind's format: GeoLite2 and GeoIP2 of MaxMind, DB-IP's and IPinfo's free ones.
+// The operator supplies them.
 //
-// A database is read into memory whole. Mapping it would save that, and would
-// end the process with SIGBUS when somebody writes over the file in place.
+// A database is read into memory whole. A mapping would save memory, and end the
+// process with SIGBUS when somebody writes over the file in place.
 //
-// It refuses a file that is no such database, one whose records do not have what
-// is asked of them (a database of networks where countries are wanted), and one
-// of more than 256 MiB. Names of networks are what their holders chose: they
-// are cut to 64 columns, and what is not printable is replaced.
+// It refuses a file in another format, a database without the wanted records (one of
+// networks for countries), and one of more than 256 MiB. The name of a network is
+// its holder's choice: it is cut to 64 columns, and made printable.
 //
-// It needs to read the files, once, and nothing else: no network is asked.
+// It reads the files, once, and asks no network.
 package origin
 
 import (
@@ -34,20 +33,20 @@ import (
 var (
 	// ErrFormat means that a file is no database in MaxMind's format.
 	ErrFormat = errors.New("no database in MaxMind's format (.mmdb)")
-	// ErrKind means that a database does not have what is asked of it.
+	// ErrKind means that a database lacks the wanted records.
 	ErrKind = errors.New("the wrong database")
 )
 
-// A Kind is what a database is asked for.
+// A Kind is the content of a database.
 type Kind uint8
 
 // The kinds.
 const (
 	Country Kind = iota // the country of an address: GeoLite2-Country, GeoLite2-City and the like
-	Network             // the autonomous system and who holds it: GeoLite2-ASN, GeoIP2-ISP and the like
+	Network             // the autonomous system and its holder: GeoLite2-ASN, GeoIP2-ISP and the like
 )
 
-// String names what the records of a database of that kind hold.
+// String names the content of a database's records.
 func (k Kind) String() string {
 	if k == Country {
 		return "country"
@@ -66,11 +65,11 @@ func (k Kind) example() string {
 const (
 	maxFile = 256 << 20 // bytes of a database; GeoIP2-City has some 120 MiB
 	maxName = 64        // columns of a network's name
-	// samples is how many records are looked at before a database is the wrong
-	// one: few of a right one are without what it is for.
+	// samples is the number of records examined for the wanted content: few records of
+	// a right database lack it.
 	samples = 4096
-	// steps bounds the search for records, that of a damaged tree too, which may
-	// lead back into itself; to have empty networks shown bounds a step.
+	// steps bounds the search for records, in a damaged tree too, which may lead back
+	// into itself; showing empty networks bounds a step.
 	steps = 1 << 19
 )
 
@@ -80,8 +79,8 @@ type Database struct {
 	reader *maxminddb.Reader
 }
 
-// Open reads the database in the named file and makes sure that it is of that
-// kind. An error wraps [ErrFormat], [ErrKind] or what the file system said.
+// Open reads the database in the named file and checks its kind. An error wraps
+// [ErrFormat], [ErrKind] or the file system's error.
 func Open(name string, kind Kind) (*Database, error) {
 	b, err := read(name)
 	if err != nil {
@@ -104,7 +103,7 @@ func load(b []byte, kind Kind) (*Database, error) {
 }
 
 func read(name string) ([]byte, error) {
-	// Not to wait for the writer of a named pipe.
+	// O_NONBLOCK: do not wait for the writer of a named pipe.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -124,7 +123,7 @@ func read(name string) ([]byte, error) {
 	return b, err
 }
 
-// check looks for one record with what the database is asked for.
+// check looks for one record with the wanted content.
 func (d *Database) check() error {
 	looked, step := 0, 0
 	for r := range d.reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
@@ -144,22 +143,23 @@ func (d *Database) check() error {
 	if looked == 0 {
 		return fmt.Errorf("%w: no record of this %s was found", ErrKind, describe(d.reader))
 	}
-	return fmt.Errorf("%w: none of the first %d records of this %s has a %s: want one like %s", ErrKind, looked, describe(d.reader), d.kind, d.kind.example())
+	return fmt.Errorf("%w: none of the first %d records of this %s has a %s: want one like %s",
+		ErrKind, looked, describe(d.reader), d.kind, d.kind.example())
 }
 
-// describe names a database as its maker does.
+// describe names a database by its maker's description.
 func describe(r *maxminddb.Reader) string {
 	return fmt.Sprintf("%q", show.Cut(r.Metadata.DatabaseType, maxName))
 }
 
-// An Origin is where an address comes from, as far as it is known.
+// An Origin is the country and the network of an address.
 type Origin struct {
-	Country string // two letters (ISO 3166-1), "" if not known
-	ASN     uint32 // number of the autonomous system, 0 if not known
-	Network string // who holds it, "" if not known
+	Country string // two letters (ISO 3166-1), "" if unknown
+	ASN     uint32 // number of the autonomous system, 0 if unknown
+	Network string // its holder, "" if unknown
 }
 
-// Find returns what the database knows of a. A nil Database knows nothing.
+// Find returns the origin of a. A nil Database knows none.
 func (d *Database) Find(a netip.Addr) Origin {
 	if d == nil || !a.IsValid() {
 		return Origin{}
@@ -171,8 +171,7 @@ func (d *Database) Find(a netip.Addr) Origin {
 	return d.origin(r)
 }
 
-// origin reads a record. Where there is nothing of a name, or of another type,
-// the text stays empty.
+// origin reads a record. A missing text, or one of another type, stays empty.
 func (d *Database) origin(r maxminddb.Result) (o Origin) {
 	text := func(path ...any) (s string) {
 		if r.DecodePath(&s, path...) != nil {
@@ -183,7 +182,7 @@ func (d *Database) origin(r maxminddb.Result) (o Origin) {
 	if d.kind == Country {
 		for _, path := range [...][]any{
 			{"country", "iso_code"},            // MaxMind, DB-IP
-			{"registered_country", "iso_code"}, // MaxMind, where the addresses are nowhere in particular
+			{"registered_country", "iso_code"}, // MaxMind, for addresses without a place
 			{"country_code"},                   // IPinfo
 			{"country"},                        // IPinfo, older
 		} {
@@ -195,7 +194,7 @@ func (d *Database) origin(r maxminddb.Result) (o Origin) {
 	}
 	var asn uint64
 	if r.DecodePath(&asn, "autonomous_system_number") != nil || asn == 0 { // MaxMind, DB-IP
-		asn, _ = strconv.ParseUint(strings.TrimPrefix(text("asn"), "AS"), 10, 32) // IPinfo; 0 if it is none
+		asn, _ = strconv.ParseUint(strings.TrimPrefix(text("asn"), "AS"), 10, 32) // IPinfo; 0 if invalid
 	}
 	if asn == 0 || asn > 1<<32-1 {
 		return Origin{}

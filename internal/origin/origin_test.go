@@ -15,8 +15,8 @@ import (
 	"unicode/utf8"
 )
 
-// The databases were written by lab/oracle, which holds them to what MaxMind's
-// own library writes; there is what they hold.
+// countries is a database from lab/oracle, which compares it with the output of
+// MaxMind's own library.
 func countries() string { return "testdata/countries.mmdb" }
 func networks() string  { return "testdata/networks.mmdb" }
 
@@ -38,7 +38,7 @@ func TestFind(t *testing.T) {
 		"198.51.100.200":   {"US", 64498, strings.Repeat("ä", 64)},
 		"203.0.113.1":      {"DE", 0, ""},
 		"203.0.113.130":    {"FR", 0, ""},
-		"203.0.113.200":    {}, // a code that is none
+		"203.0.113.200":    {}, // an invalid code
 		"203.0.113.230":    {}, // a code of another type
 		"2001:db8:1::7":    {"JP", 0, ""},
 		"2001:db8:2::7":    {},
@@ -77,8 +77,11 @@ func TestRefused(t *testing.T) {
 		err        error
 		says       string
 	}{
-		{"another kind", networks(), Country, ErrKind, `the wrong database: none of the first 4 records of this "GeoLite2-ASN" has a country: want one like GeoLite2-Country.mmdb`},
-		{"another kind", countries(), Network, ErrKind, `of this "GeoLite2-Country" has a network: want one like GeoLite2-ASN.mmdb`},
+		{"another kind", networks(), Country, ErrKind,
+			`the wrong database: none of the first 4 records of this "GeoLite2-ASN" has a country: want ` +
+				`one like GeoLite2-Country.mmdb`},
+		{"another kind", countries(), Network, ErrKind,
+			`of this "GeoLite2-Country" has a network: want one like GeoLite2-ASN.mmdb`},
 		{"empty database", "testdata/empty.mmdb", Country, ErrKind, `no record of this "Empty" was found`},
 		{"empty file", write("empty", nil), Country, ErrFormat, "no database in MaxMind's format"},
 		{"text", write("text", []byte("192.0.2.0/24,NL\n")), Country, ErrFormat, "no database"},
@@ -89,14 +92,15 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			d, err := Open(x.path, x.kind)
-			if err == nil || d != nil || !strings.Contains(err.Error(), x.says) || x.err != nil && !errors.Is(err, x.err) {
+			if err == nil || d != nil || !strings.Contains(err.Error(), x.says) ||
+				x.err != nil && !errors.Is(err, x.err) {
 				t.Errorf("%v, want %q", err, x.says)
 			}
 		})
 	}
 }
 
-// FuzzOpen: whatever a database holds, it is refused or can be asked.
+// FuzzOpen: any database is refused or can be asked.
 func FuzzOpen(f *testing.F) {
 	for _, path := range []string{countries(), networks()} {
 		b, err := os.ReadFile(path)
@@ -114,7 +118,8 @@ func FuzzOpen(f *testing.F) {
 			}
 			for _, a := range []string{"192.0.2.9", "198.51.100.200", "2001:db8:1::7", "255.255.255.255"} {
 				o := d.Find(netip.MustParseAddr(a))
-				if utf8.RuneCountInString(o.Network) > maxName || strings.ContainsAny(o.Network+o.Country, "\x1b\n\x00") {
+				if utf8.RuneCountInString(o.Network) > maxName ||
+					strings.ContainsAny(o.Network+o.Country, "\x1b\n\x00") {
 					t.Errorf("%q", o.Network+o.Country)
 				}
 			}
@@ -123,7 +128,8 @@ func FuzzOpen(f *testing.F) {
 }
 
 func BenchmarkFind(b *testing.B) {
-	country, network, a := open(b, countries(), Country), open(b, networks(), Network), netip.MustParseAddr("192.0.2.9")
+	country, network, a := open(b, countries(), Country), open(b, networks(), Network),
+		netip.MustParseAddr("192.0.2.9")
 	b.ReportAllocs()
 	for b.Loop() {
 		country.Find(a)
@@ -131,8 +137,8 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
-// A pipe has nobody who writes into it: to wait for one would hold up a check
-// of the configuration, and the daemon.
+// TestOpenDoesNotWaitForAPipe: a wait for the writer of a pipe would hold up a check of
+// the configuration, and the daemon.
 func TestOpenDoesNotWaitForAPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe.mmdb")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

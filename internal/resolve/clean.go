@@ -4,12 +4,11 @@ package resolve
 
 import "strings"
 
-// Clean returns a host name in lower case and without its final dot; ok is
-// false for anything that is not one by RFC 952 and RFC 1123, section 2.1: at
-// most 253 bytes, labels of 1 to 63 letters, digits and hyphens that neither
-// begin nor end with a hyphen. The last label is not all digits, so that no
-// name reads like an IPv4 address (RFC 1123, 2.1), which would put somebody
-// else's address into a log line. Other than DNS itself it allows no
+// Clean returns a host name in lower case and without its final dot; ok is false if
+// it is none by RFC 952 and RFC 1123, section 2.1: at most 253 bytes, labels of 1
+// to 63 letters, digits and hyphens, with no hyphen first or last. The last label is
+// not all digits: a name must not read like an IPv4 address (RFC 1123, 2.1), which
+// would put somebody else's address into a log line. Unlike DNS itself it allows no
 // underscore.
 func Clean(name string) (host string, ok bool) {
 	name = strings.TrimSuffix(name, ".")

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 
-// Package resolve finds the host names of sources, for the eyes of people: the
-// successor of PortSentry's RESOLVE_HOST.
+// Package resolve finds the host names of sources, for people: the successor of
+// PortSentry's RESOLVE_HOST.
 //
-// It is never in the path of a decision. PortSentry 1.2 asked the resolver in
-// its packet loop and stood still meanwhile; here a question is queued, a full
-// queue drops it, and whoever asks gets the name later or none. Answers are
-// kept for a while, failures too, and the cache has a fixed size.
+// No decision waits for it. PortSentry 1.2 asked the resolver in its packet loop
+// and stood still meanwhile; here a question is queued, a full queue drops it, and
+// the name comes later or never. Answers are kept for a while, failures too, and the
+// cache has a fixed size.
 //
-// A name comes from whoever runs the reverse zone of the address, which may be
-// the scanner. It refuses anything that is not a host name by RFC 1123, names
-// that read like an address among them, and with confirmation any name that
-// does not lead back to the address. What is left is ASCII letters, digits,
-// hyphens and dots.
+// A name is the word of the reverse zone's owner, perhaps the scanner. Anything but
+// a host name of RFC 1123 is refused, a name that reads like an address included,
+// and with confirmation any name that does not lead back to the address. The rest is
+// ASCII letters, digits, hyphens and dots.
 //
-// It needs a resolver that answers (/etc/resolv.conf).
+// It needs a resolver (/etc/resolv.conf).
 package resolve
 
 import (
@@ -27,17 +26,17 @@ import (
 	"picket/internal/queue"
 )
 
-// Config says how names are looked up. A zero field has its default.
+// Config tunes the lookups. A zero field has its default.
 type Config struct {
 	Workers int           // lookups at once; 2
 	Queue   int           // questions that wait; 256
 	Cache   int           // names kept; 4,096
 	TTL     time.Duration // how long a name is kept; 1 h
 	Timeout time.Duration // of one lookup; 5 s
-	// Confirm asks for the addresses of the name, and takes it only if the
+	// Confirm asks for the addresses of the name too, and takes the name only if the
 	// source is one of them.
 	Confirm bool
-	// Resolver asks; nil is the system's configuration by Go's resolver.
+	// Resolver asks; nil is Go's resolver with the system's configuration.
 	Resolver *net.Resolver
 }
 
@@ -63,8 +62,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// failTTL is how long "no name" is kept: a resolver that was out of order is
-// asked again soon, and a flood of one source asks once.
+// failTTL is how long a failure is kept: a broken resolver is asked again soon, and
+// a flood of one source asks once.
 const failTTL = 5 * time.Minute
 
 // A Resolver finds names. Its methods may be called by several goroutines.
@@ -75,10 +74,10 @@ type Resolver struct {
 	mu      sync.Mutex
 	stopped bool
 	cache   map[netip.Addr]entry
-	order   []netip.Addr // the cache's keys in the order of their coming, a ring
-	next    int          // where the ring goes on
+	order   []netip.Addr // the cache's keys, oldest first, a ring
+	next    int          // the next place of the ring
 	waiting map[netip.Addr][]func(string)
-	crowded uint64 // questions about addresses that too many wait for
+	crowded uint64 // questions beyond maxWaiting
 }
 
 type entry struct {
@@ -86,10 +85,10 @@ type entry struct {
 	till time.Time
 }
 
-// maxWaiting is how many may wait for one address; the next gets no name.
+// maxWaiting is the most callers that wait for one address; the next gets no name.
 const maxWaiting = 64
 
-// New returns a resolver; nothing is asked before [Resolver.Run].
+// New returns a resolver; it asks nothing before [Resolver.Run].
 func New(c Config) *Resolver {
 	c = c.withDefaults()
 	return &Resolver{
@@ -98,8 +97,8 @@ func New(c Config) *Resolver {
 	}
 }
 
-// Run looks names up until ctx is done, and returns nil. Whoever still waits
-// then is told that there is no name.
+// Run looks names up until ctx is done, and returns nil. Callers that still wait
+// get no name.
 func (r *Resolver) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range r.conf.Workers {
@@ -121,7 +120,7 @@ func (r *Resolver) Run(ctx context.Context) error {
 	return nil
 }
 
-// Name returns the name that is known now, or nothing.
+// Name returns the name known now, or "".
 func (r *Resolver) Name(a netip.Addr) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,9 +128,9 @@ func (r *Resolver) Name(a netip.Addr) string {
 	return name
 }
 
-// Lookup calls done once with the name of a, or with nothing where there is
-// none: at once where that is known or too many ask already, from another
-// goroutine otherwise. It never waits.
+// Lookup calls done once with the name of a, or with "" for none: at once if that
+// is known or too many wait already, otherwise from another goroutine. It never
+// waits.
 func (r *Resolver) Lookup(a netip.Addr, done func(name string)) {
 	a = key(a)
 	r.mu.Lock()
@@ -144,7 +143,7 @@ func (r *Resolver) Lookup(a netip.Addr, done func(name string)) {
 	done(name)
 }
 
-// Dropped is how many questions a full queue has dropped.
+// Dropped is the number of questions dropped by a full queue.
 func (r *Resolver) Dropped() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,8 +152,8 @@ func (r *Resolver) Dropped() uint64 {
 
 func key(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// known returns the cached name; ok is false where nothing is cached. Called
-// with the lock held, as those below are.
+// known returns the cached name; ok is false if nothing is cached. It is called with
+// the lock held, as are the ones below.
 func (r *Resolver) known(a netip.Addr) (name string, ok bool) {
 	e, ok := r.cache[a]
 	if !ok || time.Now().After(e.till) {
@@ -163,8 +162,8 @@ func (r *Resolver) known(a netip.Addr) (name string, ok bool) {
 	return e.name, true
 }
 
-// enlist puts done on the list of those who wait for a, and asks for a if
-// nobody has. It is false where there is no place.
+// enlist puts done on the waiting list of a, and asks for a if nobody has. It is
+// false if there is no place.
 func (r *Resolver) enlist(a netip.Addr, done func(string)) bool {
 	list, asked := r.waiting[a]
 	if r.stopped {
@@ -196,7 +195,7 @@ func (r *Resolver) answer(a netip.Addr, name string) {
 	}
 }
 
-// keep puts an answer into the cache, in place of the oldest where it is full.
+// keep caches an answer, in the place of the oldest if the cache is full.
 func (r *Resolver) keep(a netip.Addr, e entry) {
 	if _, there := r.cache[a]; !there {
 		if len(r.order) < r.conf.Cache {
@@ -210,7 +209,7 @@ func (r *Resolver) keep(a netip.Addr, e entry) {
 	r.cache[a] = e
 }
 
-// lookup asks for the first name of a that is one.
+// lookup asks for the first valid name of a.
 func (r *Resolver) lookup(ctx context.Context, a netip.Addr) string {
 	ctx, cancel := context.WithTimeout(ctx, r.conf.Timeout)
 	defer cancel()

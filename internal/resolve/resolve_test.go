@@ -18,8 +18,10 @@ func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"host.example.net.": "host.example.net", "HOST.Example.NET": "host.example.net", "a": "a",
 		"1-2-3-4.dsl.example": "1-2-3-4.dsl.example", "xn--bcher-kva.example": "xn--bcher-kva.example",
-		"": "", ".": "", "..": "", "a..b": "", "-a.b": "", "a-.b": "", "a_b.c": "", "a b.c": "", "a.b\n": "", "\x1b[2J.c": "",
-		"192.0.2.1": "", "192.0.2.1.": "", "2001:db8::1": "", "a/b": "", "a]b": "", "bücher.example": "", "a\x00.b": "",
+		"": "", ".": "", "..": "", "a..b": "", "-a.b": "", "a-.b": "", "a_b.c": "", "a b.c": "", "a.b\n": "",
+		"\x1b[2J.c": "",
+		"192.0.2.1": "", "192.0.2.1.": "", "2001:db8::1": "", "a/b": "", "a]b": "", "bücher.example": "",
+		"a\x00.b":                      "",
 		strings.Repeat("a", 63) + ".b": strings.Repeat("a", 63) + ".b", strings.Repeat("a", 64) + ".b": "",
 		strings.Repeat("a.", 126) + "b": strings.Repeat("a.", 126) + "b", strings.Repeat("a.", 127) + "b": "",
 		"$(reboot).example": "", "a;b": "", "a,b": "",
@@ -55,7 +57,7 @@ type zone struct {
 	asked atomic.Int64
 }
 
-// serve answers from records once hold is closed; nil is at once.
+// serve answers from records once hold is closed; with nil at once.
 func serve(t *testing.T, records map[string]string, hold chan struct{}) *zone {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -63,10 +65,11 @@ func serve(t *testing.T, records map[string]string, hold chan struct{}) *zone {
 		t.Fatal(err)
 	}
 	z := &zone{}
-	z.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
+	z.Resolver = &net.Resolver{PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "udp", conn.LocalAddr().String())
+		}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -95,7 +98,8 @@ func serve(t *testing.T, records map[string]string, hold chan struct{}) *zone {
 
 func reply(m dnsmessage.Message, records map[string]string) []byte {
 	q := m.Questions[0]
-	out := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true}, Questions: m.Questions}
+	out := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true},
+		Questions: m.Questions}
 	h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 60}
 	value := records[strings.TrimPrefix(q.Type.String(), "Type")+" "+q.Name.String()]
 	switch {
@@ -105,12 +109,16 @@ func reply(m dnsmessage.Message, records map[string]string) []byte {
 		out.RCode = dnsmessage.RCodeNameError
 	case q.Type == dnsmessage.TypePTR:
 		for n := range strings.FieldsSeq(value) {
-			out.Answers = append(out.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.PTRResource{PTR: dnsmessage.MustNewName(n)}})
+			out.Answers = append(out.Answers,
+				dnsmessage.Resource{Header: h, Body: &dnsmessage.PTRResource{PTR: dnsmessage.MustNewName(n)}})
 		}
 	case q.Type == dnsmessage.TypeA:
-		out.Answers = append(out.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: netip.MustParseAddr(value).As4()}})
+		out.Answers = append(out.Answers,
+			dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: netip.MustParseAddr(value).As4()}})
 	case q.Type == dnsmessage.TypeAAAA:
-		out.Answers = append(out.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr(value).As16()}})
+		out.Answers = append(out.Answers,
+			dnsmessage.Resource{Header: h,
+				Body: &dnsmessage.AAAAResource{AAAA: netip.MustParseAddr(value).As16()}})
 	}
 	b, err := out.Pack()
 	if err != nil {

@@ -10,18 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dumps is how often a list is asked for anew when the kernel says that it
-// changed while it was being told (NLM_F_DUMP_INTR).
+// dumps is the number of tries to read a list while it changes
+// (NLM_F_DUMP_INTR).
 const dumps = 10
 
 // list returns the routes of our table.
 func (t *Table) list(family int) ([]netlink.Route, error) {
 	var routes []netlink.Route
 	err := again(func() (err error) {
-		routes, err = t.routes.RouteListFiltered(family, &netlink.Route{Table: t.conf.Table}, netlink.RT_FILTER_TABLE)
+		routes, err = t.routes.RouteListFiltered(family, &netlink.Route{Table: t.conf.Table},
+			netlink.RT_FILTER_TABLE)
 		return err
 	})
-	// ENOENT: no such table yet, which a strict dump tells (fib_trie.c, ip6_fib.c).
+	// ENOENT: no such table yet, in a strict dump (fib_trie.c, ip6_fib.c).
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return nil, fmt.Errorf("list routes of table %d: %w", t.conf.Table, err)
 	}

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: MIT
 
-// Package route keeps routes that lead blocked sources nowhere: the successor
-// of PortSentry's "route add -host $TARGET$ reject".
+// Package route keeps routes to nowhere for blocked sources: the successor of
+// PortSentry's "route add -host $TARGET$ reject".
 //
 // The routes stand in a routing table of our own, and one rule for each family
-// asks that table before main. Nobody else's table, route or rule is read for
-// more than its number or changed, and [Table.Clear] leaves things as they were.
+// puts that table before main. Of others' tables, routes and rules only the number
+// is read, and none is changed; [Table.Clear] leaves things as they were.
 //
-// Such a route stops our answers and not the packets of the source: what comes
-// in is seen and handled, only nothing goes back, so that no connection
-// completes. IPv4 with reverse path filtering (rp_filter 1 or 2) drops the
-// packets too, since the way back is none; IPv6 has no such filter. Against a
-// datagram that needs no answer the set is what helps. A service that answers
-// gets an error from the kernel ([Unreachable]: no route to host; [Blackhole]:
-// invalid argument; [Prohibit]: permission denied).
+// Such a route stops our answers, not the packets of the source: they still
+// arrive, but without an answer no connection completes. IPv4 with reverse path
+// filtering (rp_filter 1 or 2) drops the packets too, as the way back is none;
+// IPv6 has no such filter. Against a datagram without an answer only the set
+// helps. An answering service gets an error from the kernel ([Unreachable]: no
+// route to host; [Blackhole]: invalid argument; [Prohibit]: permission denied).
 //
-// It refuses a table in which somebody else has routes, and a rule that would
-// come after main. It needs CAP_NET_ADMIN in the network namespace of the
-// thread that calls [Open]. systemd-networkd removes rules that it did not make
-// unless ManageForeignRoutingPolicyRules=no; [Table.Sync] puts ours back.
+// It refuses a table with somebody else's routes, and a rule behind main's. It
+// needs CAP_NET_ADMIN in the network namespace of the thread that calls [Open].
+// systemd-networkd removes foreign rules unless
+// ManageForeignRoutingPolicyRules=no; [Table.Sync] puts ours back.
 package route
 
 import (
@@ -32,15 +31,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Type is what becomes of a packet that we would send. The zero Type is [None].
+// A Type is the fate of our packet. The zero Type is [None].
 type Type uint8
 
-// The types, as ip-route(8) names them.
+// The types of ip-route(8).
 const (
-	None        Type = iota // no routes are wanted; a [Table] takes it for Unreachable
-	Unreachable             // the sender here is told "no route to host"
+	None        Type = iota // no routes; a [Table] takes it for Unreachable
+	Unreachable             // the sender here gets "no route to host"
 	Blackhole               // discarded in silence
-	Prohibit                // the sender here is told "permission denied"
+	Prohibit                // the sender here gets "permission denied"
 )
 
 // String returns the type as configuration and ip-route(8) spell it.
@@ -62,7 +61,10 @@ func (t Type) String() string {
 func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 func (t Type) kernel() int {
-	return [...]int{None: unix.RTN_UNSPEC, Unreachable: unix.RTN_UNREACHABLE, Blackhole: unix.RTN_BLACKHOLE, Prohibit: unix.RTN_PROHIBIT}[t]
+	return [...]int{
+		None: unix.RTN_UNSPEC, Unreachable: unix.RTN_UNREACHABLE, Blackhole: unix.RTN_BLACKHOLE,
+		Prohibit: unix.RTN_PROHIBIT,
+	}[t]
 }
 
 // Defaults and bounds of a [Config].
@@ -72,33 +74,37 @@ const (
 	mainPriority    = 32766
 )
 
-// protocol marks what is ours, as RTPROT_* marks other daemons' routes; no
-// daemon in iproute2's rt_protos has this number.
+// protocol marks our routes, as RTPROT_* marks other daemons'; no daemon in
+// iproute2's rt_protos has this number.
 const protocol = 112
 
-// Config says where the routes go. A zero field has its default.
+// Config places the routes. A zero field has its default.
 type Config struct {
 	Type     Type
 	Table    int // number of the routing table; [DefaultTable]
 	Priority int // of the rules; [DefaultPriority]
 }
 
-// Check says what is wrong with the configuration, or nil.
+// Check returns the fault of the configuration, or nil.
 func (c Config) Check() error {
 	c = c.withDefaults()
 	switch {
 	case c.Type > Prohibit:
 		return fmt.Errorf("route %v: there is no such type", c.Type)
-	case c.Table < 1 || c.Table > 1<<31-1 || c.Table >= unix.RT_TABLE_DEFAULT && c.Table <= unix.RT_TABLE_LOCAL:
-		return fmt.Errorf("route table %d: a number from 1, other than 253 to 255, which are the system's", c.Table)
+	case c.Table < 1 || c.Table > 1<<31-1 ||
+		c.Table >= unix.RT_TABLE_DEFAULT && c.Table <= unix.RT_TABLE_LOCAL:
+		return fmt.Errorf("route table %d: a number from 1, other than 253 to 255, which are the system's",
+			c.Table)
 	case c.Priority < 1 || c.Priority >= mainPriority:
-		return fmt.Errorf("route priority %d: from 1 to %d, or main would be asked first", c.Priority, mainPriority-1)
+		return fmt.Errorf("route priority %d: from 1 to %d, or main would be asked first", c.Priority,
+			mainPriority-1)
 	}
 	return nil
 }
 
 func (c Config) withDefaults() Config {
-	return Config{cmp.Or(c.Type, Unreachable), cmp.Or(c.Table, DefaultTable), cmp.Or(c.Priority, DefaultPriority)}
+	return Config{cmp.Or(c.Type, Unreachable), cmp.Or(c.Table, DefaultTable),
+		cmp.Or(c.Priority, DefaultPriority)}
 }
 
 // A Table is our routing table in one network namespace. Its methods may be
@@ -109,12 +115,12 @@ type Table struct {
 	policy *netlink.Handle // for rules: a strict kernel refuses the library's RTM_GETRULE
 }
 
-// families are both, IPv4 first. A kernel without IPv6 has the first only.
+// families are both, IPv4 first; only IPv4 if the kernel has no IPv6.
 func families() []int { return []int{unix.AF_INET, unix.AF_INET6} }
 
-// Open opens netlink sockets in the network namespace of the calling thread
-// and sees that the table is ours alone. It changes nothing: [Table.Sync]
-// installs the rules and what is to be blocked.
+// Open opens netlink sockets in the network namespace of the calling thread, and
+// makes sure that the table is ours alone. It changes nothing: [Table.Sync]
+// installs rules and routes.
 func Open(c Config) (*Table, error) {
 	c = c.withDefaults()
 	if err := c.Check(); err != nil {
@@ -133,7 +139,7 @@ func (t *Table) open() (err error) {
 		t.policy, err = netlink.NewHandle(unix.NETLINK_ROUTE)
 	}
 	if err == nil {
-		err = t.routes.SetStrictCheck(true) // the kernel tells our table only and not the whole (since 4.20)
+		err = t.routes.SetStrictCheck(true) // the kernel dumps our table alone (since 4.20)
 	}
 	if err != nil {
 		return fmt.Errorf("open rtnetlink: %w", err)
@@ -145,7 +151,8 @@ func (t *Table) open() (err error) {
 		}
 		for _, r := range routes {
 			if r.Protocol != protocol {
-				return fmt.Errorf("route table %d: holds %v, which is not picket's; choose another route.table", t.conf.Table, r.Dst)
+				return fmt.Errorf("route table %d: holds %v, which is not picket's; choose another "+
+					"route.table", t.conf.Table, r.Dst)
 			}
 		}
 	}
@@ -161,8 +168,8 @@ func (t *Table) Close() {
 	}
 }
 
-// Sync installs the rules where they are missing and makes the table hold
-// exactly the given destinations, whatever an earlier run or somebody else left.
+// Sync installs missing rules and makes the table hold exactly these
+// destinations, whatever an earlier run or somebody else left.
 func (t *Table) Sync(all []netip.Prefix) error {
 	want := make(map[netip.Prefix]bool, len(all))
 	for _, p := range all {
@@ -192,8 +199,8 @@ func (t *Table) Sync(all []netip.Prefix) error {
 	return t.Add(missing...)
 }
 
-// Add adds routes. One that is there already is no error, and an error of one
-// does not keep the others out; the first is told.
+// Add adds routes. An existing one is no error. After an error it goes on with the
+// rest and returns the first.
 func (t *Table) Add(list ...netip.Prefix) error {
 	return each("add", list, func(p netip.Prefix) error {
 		if err := t.routes.RouteAdd(t.route(p)); !errors.Is(err, unix.EEXIST) {
@@ -203,7 +210,7 @@ func (t *Table) Add(list ...netip.Prefix) error {
 	})
 }
 
-// Remove removes routes, likewise. One that is not there is no error.
+// Remove removes routes, likewise. A missing one is no error.
 func (t *Table) Remove(list ...netip.Prefix) error {
 	return each("delete", list, func(p netip.Prefix) error {
 		if err := t.routes.RouteDel(t.route(p)); !errors.Is(err, unix.ESRCH) {
@@ -230,7 +237,7 @@ func each(verb string, list []netip.Prefix, do func(netip.Prefix) error) error {
 	return first
 }
 
-// List returns the destinations that the table holds now.
+// List returns the destinations in the table.
 func (t *Table) List() ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, family := range families() {
@@ -245,7 +252,7 @@ func (t *Table) List() ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Clear removes our routes and our rules, and nothing that is not ours.
+// Clear removes our routes and our rules, and nothing else.
 func (t *Table) Clear() error {
 	var errs []error
 	for _, family := range families() {
@@ -257,7 +264,7 @@ func (t *Table) Clear() error {
 			}
 			if err := t.routes.RouteDel(&routes[i]); err != nil && !errors.Is(err, unix.ESRCH) {
 				errs = append(errs, fmt.Errorf("delete route %v: %w", routes[i].Dst, err))
-				break // the next would fail alike
+				break // the next would fail too
 			}
 		}
 		errs = append(errs, t.deleteRules(family))

@@ -22,8 +22,10 @@ func TestCheck(t *testing.T) {
 		conf Config
 		ok   bool
 	}{
-		{Config{}, true}, {Config{Blackhole, 100, 1}, true}, {Config{Type: 4}, false}, {Config{Table: 254}, false},
-		{Config{Table: 253}, false}, {Config{Table: 255}, false}, {Config{Table: -1}, false}, {Config{Priority: 32766}, false}, {Config{Priority: -1}, false},
+		{Config{}, true}, {Config{Blackhole, 100, 1}, true}, {Config{Type: 4}, false},
+		{Config{Table: 254}, false},
+		{Config{Table: 253}, false}, {Config{Table: 255}, false}, {Config{Table: -1}, false},
+		{Config{Priority: 32766}, false}, {Config{Priority: -1}, false},
 	} {
 		if err := c.conf.Check(); (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c.conf, err)
@@ -31,8 +33,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A lab is two hosts: here is 192.0.2.1 and 2001:db8::1, there is .2 and ::2
-// with an address of a further network, 198.51.100.7, behind it.
+// A lab is two hosts: here is 192.0.2.1 and 2001:db8::1, there is .2 and ::2 with an
+// address of a further network, 198.51.100.7, behind it.
 type lab struct {
 	t           *testing.T
 	here, there string
@@ -71,7 +73,7 @@ func (l lab) run(arg ...string) string {
 	return string(out)
 }
 
-// state is everything of routing that the kernel of "here" tells.
+// state is all of the routing of "here".
 func (l lab) state() string {
 	l.t.Helper()
 	var b strings.Builder
@@ -82,7 +84,7 @@ func (l lab) state() string {
 	return b.String()
 }
 
-// open opens our table in "here"; its socket stays there wherever it is used.
+// open opens our table in "here"; its socket stays there.
 func (l lab) open(c Config) (*Table, error) {
 	l.t.Helper()
 	type result struct {
@@ -167,7 +169,8 @@ func TestTable(t *testing.T) {
 	if n := strings.Count(rules, "500:\tfrom all lookup 7112"); n != 2 {
 		t.Errorf("%d rules, want one for each family:\n%s", n, rules)
 	}
-	if main := l.run("ip", "-n", l.here, "route", "show", "table", "main"); strings.Contains(main, "unreachable") {
+	if main := l.run("ip", "-n", l.here, "route", "show", "table", "main"); strings.Contains(main,
+		"unreachable") {
 		t.Errorf("main was touched:\n%s", main)
 	}
 	for _, c := range []struct{ family, to, want string }{
@@ -179,14 +182,15 @@ func TestTable(t *testing.T) {
 			t.Errorf("the way to %s: %s (%v)", c.to, out, err)
 		}
 	}
-	l.run("ip", "-n", l.here, "route", "get", "198.51.100.8") // others are not concerned
+	l.run("ip", "-n", l.here, "route", "get", "198.51.100.8") // others are unaffected
 
-	// A later run with another type takes over, and so does it what is gone.
+	// A later run with another type takes over, with what is missing.
 	l.run("ip", "-n", l.here, "rule", "del", "priority", "500")
 	table = l.mustOpen(Config{Type: Blackhole})
 	must(t, table.Sync(prefixes("198.51.100.7/32", "2001:db8::99/128", "203.0.113.1/32")))
 	l.want(table, "198.51.100.7/32", "2001:db8::99/128", "203.0.113.1/32")
-	if s := l.state(); strings.Count(s, "blackhole") != 3 || strings.Contains(s, "unreachable 198.51.100.7") || strings.Count(s, "lookup 7112") != 2 {
+	if s := l.state(); strings.Count(s, "blackhole") != 3 ||
+		strings.Contains(s, "unreachable 198.51.100.7") || strings.Count(s, "lookup 7112") != 2 {
 		t.Errorf("after the change of type:\n%s", s)
 	}
 	must(t, table.Clear())
@@ -199,7 +203,8 @@ func TestTable(t *testing.T) {
 func TestNobodyElseIsTouched(t *testing.T) {
 	l := newLab(t)
 	l.run("ip", "-n", l.here, "route", "add", "203.0.113.0/24", "via", "192.0.2.2", "table", "7112")
-	if _, err := l.open(Config{}); err == nil || !strings.Contains(err.Error(), "203.0.113.0/24, which is not picket's") {
+	if _, err := l.open(Config{}); err == nil ||
+		!strings.Contains(err.Error(), "203.0.113.0/24, which is not picket's") {
 		t.Errorf("a table in use: %v", err)
 	}
 	// Others' rules of our priority, and into our table, stay.
@@ -210,7 +215,8 @@ func TestNobodyElseIsTouched(t *testing.T) {
 	must(t, table.Sync(prefixes("198.51.100.7/32")))
 	l.run("ip", "-n", l.here, "route", "add", "blackhole", "203.0.113.77", "table", "7113")
 	must(t, table.Clear())
-	l.run("ip", "-n", l.here, "route", "del", "blackhole", "203.0.113.77", "table", "7113") // it was left to its owner
+	// left to its owner
+	l.run("ip", "-n", l.here, "route", "del", "blackhole", "203.0.113.77", "table", "7113")
 	if now := l.state(); now != before {
 		t.Errorf("others' changed:\n%s", cmp.Diff(before, now))
 	}
@@ -237,21 +243,22 @@ func TestTenThousand(t *testing.T) {
 	}
 	begin = time.Now()
 	must(t, table.Remove(all...))
-	t.Logf("10,000 routes: added in %v, removed in %v", added.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
+	t.Logf("10,000 routes: added in %v, removed in %v", added.Round(time.Millisecond),
+		time.Since(begin).Round(time.Millisecond))
 	must(t, table.Clear())
 	if now := l.state(); now != before {
 		t.Errorf("left behind:\n%s", cmp.Diff(before, now))
 	}
 }
 
-// TestWhatARouteStops holds the package's word: no answer goes back; and what
-// comes in is dropped by IPv4's reverse path filter, where that is on, and is
-// let in otherwise.
+// TestWhatARouteStops: no answer goes back; arriving packets are dropped by IPv4's
+// reverse path filter, if it is on, and let in otherwise.
 func TestWhatARouteStops(t *testing.T) {
 	l := newLab(t)
 	table := l.mustOpen(Config{})
 	ping := func(family, to string) bool {
-		return exec.Command("ip", "netns", "exec", l.there, "ping", family, "-c", "1", "-W", "1", to).Run() == nil
+		return exec.Command("ip", "netns", "exec", l.there, "ping", family, "-c", "1", "-W", "1",
+			to).Run() == nil
 	}
 	received := func(counter string) string {
 		for line := range strings.Lines(l.run("ip", "netns", "exec", l.here, "nstat", "-asz", counter)) {
@@ -273,7 +280,8 @@ func TestWhatARouteStops(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, key := range []string{"all", "e0"} {
-				l.run("ip", "netns", "exec", l.here, "sysctl", "-qw", "net.ipv4.conf."+key+".rp_filter="+c.filter)
+				l.run("ip", "netns", "exec", l.here, "sysctl", "-qw",
+					"net.ipv4.conf."+key+".rp_filter="+c.filter)
 			}
 			if !ping(c.family, c.to) {
 				t.Fatal("no answer before the block")

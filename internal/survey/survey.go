@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// Package survey looks at the host that a configuration is to run on, for "picket
-// check --host": its kernel, other firewalls and how picket stands to them, ports
-// and traps, connection tracking, whom it depends on. Each finding that calls for
-// something says what to do.
+// Package survey looks at the host of a configuration, for "picket check --host":
+// its kernel, other firewalls beside picket, ports and traps, connection tracking,
+// and friends. Each finding that calls for something has its remedy.
 //
-// It reads files and asks the kernel; it changes nothing. Without CAP_NET_ADMIN
-// the tables of others are not seen, which it says.
+// It reads files and asks the kernel, and changes nothing. Without CAP_NET_ADMIN it
+// does not see the tables of others, and says so.
 package survey
 
 import (
@@ -24,15 +23,15 @@ import (
 	"picket/nft"
 )
 
-// A Finding is one thing that was found.
+// A Finding is one fact about the host.
 type Finding struct {
 	About   string `json:"about"`
 	Text    string `json:"text"`
-	Problem bool   `json:"problem"` // something does not work as it is
-	Remedy  string `json:"remedy"`  // "" where there is nothing to do
+	Problem bool   `json:"problem"` // something does not work
+	Remedy  string `json:"remedy"`  // "" for nothing to do
 }
 
-// A Place is where it looks.
+// A Place is a host to look at.
 type Place struct {
 	Root       fs.FS // the files of the host
 	Kernel     func() error
@@ -42,7 +41,7 @@ type Place struct {
 	Session    string // SSH_CONNECTION, sshd(8)
 }
 
-// Here is the host that picket runs on.
+// Here is picket's own host.
 func Here() Place {
 	return Place{
 		Root: os.DirFS("/"), Kernel: nft.CheckKernel, Permission: nft.CheckPermission, Tables: nft.Tables,
@@ -50,7 +49,7 @@ func Here() Place {
 	}
 }
 
-// Look returns what is found.
+// Look returns the findings.
 func (p *Place) Look(c *config.Config) []Finding {
 	s := &surveyor{Place: p, config: c}
 	s.kernel()
@@ -99,7 +98,7 @@ func (s *surveyor) kernel() {
 
 func (s *surveyor) tables() {
 	if err := s.Permission(); err != nil {
-		s.note("nftables", "the tables of others are for root to see", "run this with sudo")
+		s.note("nftables", "only root sees the tables of others", "run this with sudo")
 		return
 	}
 	tables, err := s.Tables()
@@ -109,19 +108,20 @@ func (s *surveyor) tables() {
 	}
 	others := slices.DeleteFunc(tables, func(t string) bool { return t == "inet "+nft.Name })
 	if len(others) == 0 {
-		s.note("nftables", "there is no other table", "")
+		s.note("nftables", "no other table", "")
 		return
 	}
-	s.note("nftables", "there are others' tables, which picket never touches: "+strings.Join(others, ", "), "")
+	s.note("nftables", "other tables, which picket never touches: "+strings.Join(others, ", "), "")
 }
 
-// firewalls tells how picket stands to what else there is.
+// firewalls reports other firewalls beside picket.
 func (s *surveyor) firewalls() {
 	trap := s.config.TCP.Modes.Names()
 	traps := slices.Contains(trap, "classic") && len(s.config.TCP.Classic) > 0
 	refused := func(who, allow string) {
 		if !traps {
-			s.note(who, "it is on, with chains of its own beside picket's: what picket drops does not reach it, and it decides about the rest", "")
+			s.note(who, "on, with chains of its own beside picket's: it decides about the packets that "+
+				"picket does not drop", "")
 			return
 		}
 		port := "PORT"
@@ -129,7 +129,9 @@ func (s *surveyor) firewalls() {
 		if n := s.config.Trap.Port; n != 0 {
 			port, fixed = strconv.Itoa(int(n)), ""
 		}
-		s.problem(who, "it is on, and refuses what it does not know: probes are seen all the same, but connections to classic ports are not completed, so they prove nobody",
+		s.problem(who, "on, and refuses ports that it does not know: picket sees the probes all the same, "+
+			"but "+
+			"connections to classic ports do not complete, so they prove nobody",
 			fixed+strings.ReplaceAll(allow, "PORT", port))
 	}
 	if strings.Contains(s.read("etc/ufw/ufw.conf"), "ENABLED=yes") {
@@ -140,13 +142,15 @@ func (s *surveyor) firewalls() {
 	}
 	if s.there("run/docker.sock") {
 		backend := "iptables"
-		if strings.Contains(strings.ReplaceAll(s.read("etc/docker/daemon.json"), " ", ""), `"firewall-backend":"nftables"`) {
+		if strings.Contains(strings.ReplaceAll(s.read("etc/docker/daemon.json"), " ", ""),
+			`"firewall-backend":"nftables"`) {
 			backend = "nftables"
 		}
-		s.note("docker", "it is on, by "+backend+": a port that a container publishes is no probe's target, and who is blocked does not reach containers either", "")
+		s.note("docker", "on, by "+backend+": a probe of a published port is none for picket, and a blocked "+
+			"source does not reach containers either", "")
 	}
 	if s.there("run/fail2ban/fail2ban.sock") {
-		s.note("fail2ban", "it is on, and bans in a table of its own: the two do not hinder each other", "")
+		s.note("fail2ban", "on, with bans in a table of its own: the two do not hinder each other", "")
 	}
 }
 
@@ -155,12 +159,15 @@ func (s *surveyor) nftablesConf() {
 	for line := range strings.Lines(conf) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "include") && strings.Contains(line, "/etc/picket/ruleset.nft") {
-			s.problem("/etc/nftables.conf", "it includes /etc/picket/ruleset.nft by name: when picket is gone, nftables.service fails and the host has no firewall",
+			s.problem("/etc/nftables.conf",
+				"it includes /etc/picket/ruleset.nft by name: without picket, nftables.service fails "+
+					"and the host has no firewall",
 				`write include "/etc/picket/*.nft", which may match nothing`)
 		}
 	}
 	if strings.Contains(conf, "flush ruleset") {
-		s.note("/etc/nftables.conf", "it flushes the ruleset: picket puts its table and blocks back at once when it is loaded again", "")
+		s.note("/etc/nftables.conf", "it flushes the ruleset: after each load picket puts its table and "+
+			"blocks back at once", "")
 	}
 }
 
@@ -188,16 +195,20 @@ func (s *surveyor) ports() {
 		}
 	}
 	if len(both) > 0 {
-		s.note("trap ports", "services listen at "+strings.Join(both, ", ")+": they get their connections, and the trap none there", "take them out of tcp.classic, or end the services")
+		s.note("trap ports", "services listen at "+strings.Join(both, ", ")+
+			": connections go to them, and not to the trap",
+			"take them out of tcp.classic, or end the services")
 	}
 	if p := s.config.Trap.Port; p != 0 && served[p] {
-		s.note("trap.port", fmt.Sprintf("somebody listens at %d: picket if it runs", p), "if it does not, set another trap.port")
+		s.note("trap.port", fmt.Sprintf("somebody listens at %d: picket if it runs", p),
+			"if it does not, set another trap.port")
 	}
 }
 
 func (s *surveyor) kubernetes() {
 	if s.there("var/lib/kubelet", "etc/rancher/k3s", "var/lib/k0s") {
-		s.problem("kubernetes", "a service with externalTrafficPolicy: Cluster shows its clients by a node's address: a scanner behind it is told as that node",
+		s.problem("kubernetes", "a service with externalTrafficPolicy: Cluster sees a "+
+			"node's address for its clients: a scanner behind it counts as that node",
 			"set externalTrafficPolicy: Local, or ignore the nodes and the pod network: ignore.addresses")
 	}
 }
@@ -209,15 +220,17 @@ func (s *surveyor) conntrack() {
 	}
 	switch count, most := number("count"), number("max"); {
 	case most == 0:
-		s.note("connection tracking", "it is off, and picket's rules turn it on", "")
+		s.note("connection tracking", "off, and picket's rules turn it on", "")
 	case count*5 >= most*4:
-		s.problem("connection tracking", fmt.Sprintf("%d of %d entries are taken: what finds none is dropped", count, most), fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", 4*most))
+		s.problem("connection tracking",
+			fmt.Sprintf("%d of %d entries in use: packets beyond the last are dropped", count, most),
+			fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", 4*most))
 	default:
-		s.note("connection tracking", fmt.Sprintf("%d of %d entries are taken", count, most), "")
+		s.note("connection tracking", fmt.Sprintf("%d of %d entries in use", count, most), "")
 	}
 }
 
-// friends tells whom picket never blocks, and who may be missing.
+// friends reports whom picket never blocks, and who may be missing.
 func (s *surveyor) friends() {
 	i := s.config.Ignore
 	list, err := s.Friends(host.Wanted{Own: i.Own, Gateways: i.Gateways, Resolvers: i.Resolvers})
@@ -227,7 +240,8 @@ func (s *surveyor) friends() {
 	}
 	by := map[string][]string{}
 	for _, f := range list {
-		by[f.Why] = append(by[f.Why], strings.TrimSuffix(strings.TrimSuffix(f.Prefix.String(), "/32"), "/128"))
+		by[f.Why] = append(by[f.Why], strings.TrimSuffix(strings.TrimSuffix(f.Prefix.String(), "/32"),
+			"/128"))
 	}
 	for _, why := range []string{"own address", "gateway", "resolver", "time server"} {
 		if n := len(by[why]); n > 0 {
@@ -238,15 +252,16 @@ func (s *surveyor) friends() {
 		s.note("friends", fmt.Sprintf("[ignore] names %d more", n), "")
 	}
 	if len(by["gateway"]) == 0 {
-		s.note("friends missing", "no gateway was found", "if there is one, name it in ignore.addresses")
+		s.note("friends missing", "no gateway found", "if there is one, name it in ignore.addresses")
 	}
 	if len(by["resolver"]) == 0 {
-		s.note("friends missing", "no resolver is named by an address in the files that are known", "name yours in ignore.addresses")
+		s.note("friends missing", "no resolver in the usual files",
+			"name yours in ignore.addresses")
 	}
 	s.session(list)
 }
 
-// session looks whether whoever asks would be let be.
+// session looks whether the asking person is a friend.
 func (s *surveyor) session(list []host.Friend) {
 	client, _, _ := strings.Cut(s.Session, " ")
 	a, err := netip.ParseAddr(client)
@@ -255,7 +270,9 @@ func (s *surveyor) session(list []host.Friend) {
 	}
 	a = a.Unmap().WithZone("")
 	in := func(p netip.Prefix) bool { return p.Contains(a) }
-	if !slices.ContainsFunc(list, func(f host.Friend) bool { return in(f.Prefix) }) && !slices.ContainsFunc(s.config.Ignore.Addresses, in) {
-		s.note("friends missing", fmt.Sprintf("%s, where your SSH session comes from, is spared only while it is connected", a), fmt.Sprintf("\"picket allow %s\"", a))
+	if !slices.ContainsFunc(list, func(f host.Friend) bool { return in(f.Prefix) }) &&
+		!slices.ContainsFunc(s.config.Ignore.Addresses, in) {
+		s.note("friends missing", fmt.Sprintf("%s, where your SSH session comes from, is spared only while "+
+			"it is connected", a), fmt.Sprintf("\"picket allow %s\"", a))
 	}
 }

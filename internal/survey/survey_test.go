@@ -27,7 +27,7 @@ func place(files map[string]string) *Place {
 	}
 }
 
-// TestLook: each thing is found, is a problem or none, and has its remedy.
+// TestLook: each thing is found, is a problem or not, and has its remedy.
 func TestLook(t *testing.T) {
 	for _, x := range []struct {
 		name    string
@@ -38,22 +38,39 @@ func TestLook(t *testing.T) {
 		problem bool
 		remedy  string
 	}{
-		{"kernel", map[string]string{"proc/sys/kernel/osrelease": "6.18.0\n"}, nil, "kernel", "Linux 6.18.0 has", false, ""},
-		{"old kernel", nil, func(p *Place) { p.Kernel = func() error { return errors.New("kernel 4 is too old") } }, "kernel", "too old", true, "newer"},
-		{"tables", nil, nil, "nftables", "others' tables, which picket never touches: ip filter", false, ""},
-		{"no root", nil, func(p *Place) { p.Permission = func() error { return errors.New("no") } }, "nftables", "for root to see", false, "sudo"},
-		{"ufw", map[string]string{"etc/ufw/ufw.conf": "ENABLED=yes\n"}, nil, "ufw", "prove nobody", true, "set trap.port to a free port, then \"ufw allow PORT/tcp\""},
-		{"firewalld", map[string]string{"run/firewalld/x": ""}, nil, "firewalld", "prove nobody", true, "--add-port=PORT/tcp"},
-		{"docker", map[string]string{"run/docker.sock": "", "etc/docker/daemon.json": `{ "firewall-backend": "nftables" }`}, nil, "docker", "by nftables", false, ""},
-		{"fail2ban", map[string]string{"run/fail2ban/fail2ban.sock": ""}, nil, "fail2ban", "do not hinder", false, ""},
-		{"include", map[string]string{"etc/nftables.conf": "flush ruleset\ninclude \"/etc/picket/ruleset.nft\"\n"}, nil, "/etc/nftables.conf", "by name", true, "/etc/picket/*.nft"},
-		{"finger", map[string]string{"proc/net/tcp": "  sl  local_address rem_address   st\n   0: 00000000:004F 00000000:0000 0A 0\n   1: 00000000:0046 00000000:0000 01 0\n"}, nil, "trap ports", "listen at 79:", false, "tcp.classic"},
-		{"kubernetes", map[string]string{"var/lib/kubelet/x": ""}, nil, "kubernetes", "externalTrafficPolicy", true, "Local"},
+		{"kernel", map[string]string{"proc/sys/kernel/osrelease": "6.18.0\n"}, nil, "kernel",
+			"Linux 6.18.0 has", false, ""},
+		{"old kernel", nil, func(p *Place) {
+			p.Kernel = func() error { return errors.New("kernel 4 is too old") }
+		}, "kernel", "too old", true, "newer"},
+		{"tables", nil, nil, "nftables", "other tables, which picket never touches: ip filter", false, ""},
+		{"no root", nil, func(p *Place) { p.Permission = func() error { return errors.New("no") } },
+			"nftables", "only root sees", false, "sudo"},
+		{"ufw", map[string]string{"etc/ufw/ufw.conf": "ENABLED=yes\n"}, nil, "ufw", "prove nobody", true,
+			"set trap.port to a free port, then \"ufw allow PORT/tcp\""},
+		{"firewalld", map[string]string{"run/firewalld/x": ""}, nil, "firewalld", "prove nobody", true,
+			"--add-port=PORT/tcp"},
+		{"docker", map[string]string{"run/docker.sock": "",
+			"etc/docker/daemon.json": `{ "firewall-backend": "nftables" }`}, nil, "docker", "by nftables",
+			false, ""},
+		{"fail2ban", map[string]string{"run/fail2ban/fail2ban.sock": ""}, nil, "fail2ban", "do not hinder",
+			false, ""},
+		{"include", map[string]string{"etc/nftables.conf": "flush ruleset\ninclude " +
+			"\"/etc/picket/ruleset.nft\"\n"}, nil, "/etc/nftables.conf", "by name", true,
+			"/etc/picket/*.nft"},
+		{"finger", map[string]string{"proc/net/tcp": "  sl  local_address rem_address   st\n" +
+			"   0: 00000000:004F 00000000:0000 0A 0\n   1: 00000000:0046 00000000:0000 01 0\n"}, nil,
+			"trap ports", "listen at 79:", false, "tcp.classic"},
+		{"kubernetes", map[string]string{"var/lib/kubelet/x": ""}, nil, "kubernetes", "externalTrafficPolicy",
+			true, "Local"},
 		{"no conntrack", nil, nil, "connection tracking", "turn it on", false, ""},
-		{"full conntrack", map[string]string{"proc/sys/net/netfilter/nf_conntrack_count": "900\n", "proc/sys/net/netfilter/nf_conntrack_max": "1000\n"}, nil, "connection tracking", "900 of 1000", true, "nf_conntrack_max=4000"},
+		{"full conntrack", map[string]string{"proc/sys/net/netfilter/nf_conntrack_count": "900\n",
+			"proc/sys/net/netfilter/nf_conntrack_max": "1000\n"}, nil, "connection tracking", "900 of 1000",
+			true, "nf_conntrack_max=4000"},
 		{"friends", nil, nil, "friends", "gateway: 192.0.2.1", false, ""},
 		{"no resolver", nil, nil, "friends missing", "no resolver", false, "ignore.addresses"},
-		{"session", nil, func(p *Place) { p.Session = "198.51.100.7 50000 192.0.2.2 22" }, "friends missing", "198.51.100.7, where your SSH session", false, "picket allow 198.51.100.7"},
+		{"session", nil, func(p *Place) { p.Session = "198.51.100.7 50000 192.0.2.2 22" }, "friends missing",
+			"198.51.100.7, where your SSH session", false, "picket allow 198.51.100.7"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			p := place(x.files)
@@ -62,7 +79,8 @@ func TestLook(t *testing.T) {
 			}
 			for _, f := range p.Look(config.Default()) {
 				if f.About == x.about && strings.Contains(f.Text, x.text) {
-					if f.Problem != x.problem || (f.Remedy == "") != (x.remedy == "") || !strings.Contains(f.Remedy, x.remedy) {
+					if f.Problem != x.problem || (f.Remedy == "") != (x.remedy == "") ||
+						!strings.Contains(f.Remedy, x.remedy) {
 						t.Errorf("%+v", f)
 					}
 					return
@@ -78,7 +96,7 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestHere: the host that the test runs on can be looked at.
+// TestHere: the test's own host can be looked at.
 func TestHere(t *testing.T) {
 	p := Here()
 	if found := p.Look(config.Default()); len(found) < 4 {

@@ -17,45 +17,44 @@ import (
 	"picket/internal/show"
 )
 
-// Ready says that start or reload is over, and what picket does now.
+// Ready reports the end of a start or reload, and what picket does now.
 func Ready(status string) error {
 	return notify(daemon.SdNotifyReady, statusLine(status))
 }
 
-// Reloading says that SIGHUP is being followed; [Ready] ends it. The time is
-// what Type=notify-reload asks for.
+// Reloading reports the beginning of a reload; [Ready] ends it. Type=notify-reload
+// asks for the time.
 func Reloading() error {
 	return notify(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
 }
 
-// Status sets the line that systemctl status shows, for a person to read.
+// Status sets the line of systemctl status, for people.
 func Status(status string) error {
 	return notify(statusLine(status))
 }
 
-// Stopping says that the end has begun.
+// Stopping reports the beginning of the end.
 func Stopping(status string) error {
 	return notify(daemon.SdNotifyStopping, statusLine(status))
 }
 
-// Alive feeds the watchdog. The loop whose life is to be watched calls it, at
-// the interval that [Watchdog] returns.
+// Alive feeds the watchdog. The watched loop calls it, at the interval of
+// [Watchdog].
 func Alive() error {
 	return notify(daemon.SdNotifyWatchdog)
 }
 
-// Watchdog returns how often [Alive] is due: half of WatchdogSec=, as
-// sd_watchdog_enabled(3) asks, or 0 when nobody watches.
+// Watchdog returns the interval of [Alive]: half of WatchdogSec=, by
+// sd_watchdog_enabled(3), or 0 without a watchdog.
 func Watchdog() (time.Duration, error) {
 	limit, err := daemon.SdWatchdogEnabled(false)
 	return limit / 2, err
 }
 
-// Store gives systemd a copy of the descriptor of c to keep under name, which
-// [Activated] returns to the next process of this service, after a crash too.
-// The unit must have FileDescriptorStoreMax=; systemd does not tell whether it
-// kept the copy. FDPOLL=0, for an idle netlink socket may report an error that
-// is none of its end.
+// Store gives systemd a copy of the descriptor of c to keep under name; [Activated]
+// returns it to the next process of this service, after a crash too. The unit must
+// have FileDescriptorStoreMax=; systemd does not say whether it kept the copy.
+// FDPOLL=0: an idle netlink socket may report an error that is not its end.
 func Store(name string, c syscall.Conn) error {
 	address := notifyAddress()
 	if address == nil {
@@ -65,8 +64,8 @@ func Store(name string, c syscall.Conn) error {
 	if err != nil {
 		return fmt.Errorf("store descriptor %q: %w", name, err)
 	}
-	// Unbound, and not connected: with a connected socket, package net refuses
-	// to write control messages to an address.
+	// Unbound and not connected: package net writes no control messages to an address
+	// over a connected socket.
 	out, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram"})
 	if err != nil {
 		return fmt.Errorf("store descriptor %q: %w", name, err)
@@ -82,7 +81,7 @@ func Store(name string, c syscall.Conn) error {
 	return nil
 }
 
-// Forget has systemd close what it stores under name.
+// Forget has systemd close the descriptors under name.
 func Forget(name string) error {
 	return notify("FDSTOREREMOVE=1", "FDNAME="+name)
 }
@@ -94,7 +93,7 @@ func notify(assignments ...string) error {
 	return nil
 }
 
-// statusLine keeps a status to one line: what follows a newline would be an
+// statusLine keeps a status to one line: text after a newline would be an
 // assignment of its own.
 func statusLine(status string) string {
 	return "STATUS=" + show.Clean(status)

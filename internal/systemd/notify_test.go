@@ -48,7 +48,8 @@ func TestNotify(t *testing.T) {
 	}{
 		{"ready", func() error { return Ready("watching") }, `READY=1\nSTATUS=watching`},
 		{"reloading", Reloading, `RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*`},
-		{"status of one line", func() error { return Status("a\nREADY=1\x1b[2J\xff\u009b") }, `STATUS=a\?READY=1\?\[2J\?\?`},
+		{"status of one line", func() error { return Status("a\nREADY=1\x1b[2J\xff\u009b") },
+			`STATUS=a\?READY=1\?\[2J\?\?`},
 		{"stopping", func() error { return Stopping("bye") }, `STOPPING=1\nSTATUS=bye`},
 		{"alive", Alive, `WATCHDOG=1`},
 		{"forget", func() error { return Forget(NFLOGName(5)) }, `FDSTOREREMOVE=1\nFDNAME=nflog-5`},
@@ -112,7 +113,7 @@ func TestAwayFromSystemd(t *testing.T) {
 	}
 }
 
-// TestManagerGone notifies a socket that nobody has.
+// TestManagerGone notifies a socket without a reader.
 func TestManagerGone(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
 	if Ready("x") == nil || Store("x", os.Stdin) == nil {

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// child is set in the processes that TestActivated starts of itself: they
-// print what they were passed.
+// child is set in the processes that TestActivated starts of itself: they print
+// their descriptors.
 const child = "PICKET_TEST_ACTIVATED"
 
 // noSleep ends a process of the race detector without its second of grace.
@@ -46,7 +46,7 @@ func printActivated() {
 	fmt.Println("done")
 }
 
-// TestActivated passes sockets as sd_listen_fds(3) defines it.
+// TestActivated passes sockets by sd_listen_fds(3).
 func TestActivated(t *testing.T) {
 	if os.Getenv(child) != "" {
 		printActivated()
@@ -65,34 +65,50 @@ func TestActivated(t *testing.T) {
 	udp := socket(t, unix.AF_INET, unix.SOCK_DGRAM, 0, nil)
 	netfilter := socket(t, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, nil)
 	route := socket(t, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, nil)
-	other4 := socket(t, unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	other4 := socket(t, unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP,
+		&unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
 	tests := []struct {
 		name  string
 		names string
 		files []*os.File
 		want  []string
 	}{
-		{"all of them", "trap:nflog-5:control:trap:trap", []*os.File{tcp4, netfilter, unixStream, tcp6, other4},
-			[]string{"control " + path, "trap 127.0.0.1:", "trap [::1]:", "trap 127.0.0.1:", "nflog-5 4", "done"}},
+		{"all of them", "trap:nflog-5:control:trap:trap",
+			[]*os.File{tcp4, netfilter, unixStream, tcp6, other4},
+			[]string{"control " + path, "trap 127.0.0.1:", "trap [::1]:", "trap 127.0.0.1:", "nflog-5 4",
+				"done"}},
 		{"unknown name", "http:trap", []*os.File{tcp4, tcp6},
-			[]string{"trap [::1]:", `systemd passed descriptor 3, "http": unknown name: set FileDescriptorName= to "control" or "trap"`, "done"}},
-		{"no name", "", []*os.File{tcp4}, []string{`systemd passed descriptor 3, "LISTEN_FD_3": unknown name`, "done"}},
+			[]string{"trap [::1]:", `systemd passed descriptor 3, "http": unknown name: set ` +
+				`FileDescriptorName= to "control" or "trap"`, "done"}},
+		{"no name", "", []*os.File{tcp4},
+			[]string{`systemd passed descriptor 3, "LISTEN_FD_3": unknown name`, "done"}},
 		{"control over TCP", "control", []*os.File{tcp4},
-			[]string{`"control": it is a IPv4 stream socket of protocol 6, listening, not a listening unix stream socket`, "done"}},
-		{"trap on a unix socket", "trap", []*os.File{unixStream}, []string{`"trap": it is a unix stream socket`, "done"}},
-		{"trap that does not listen", "trap", []*os.File{idle}, []string{"stream socket of protocol 6, not listening, not a listening TCP socket", "done"}},
-		{"trap for datagrams", "trap", []*os.File{udp}, []string{"a IPv4 datagram socket of protocol 17", "done"}},
-		{"nflog that speaks of routes", "nflog-5", []*os.File{route}, []string{"netlink raw socket of protocol 0, not listening, not a netfilter", "done"}},
-		{"a file", "nflog-5:trap", []*os.File{null, null}, []string{`descriptor 3, "nflog-5": it is no socket`, `descriptor 4, "trap": it is no socket`, "done"}},
-		{"two of one", "control:nflog-5:nflog-6:control", []*os.File{unixStream, netfilter, netfilter, unixStream},
-			[]string{"control " + path, "nflog-5 4", "nflog-6 5", `descriptor 6, "control": a second control socket`, "done"}},
+			[]string{`"control": it is a IPv4 stream socket of protocol 6, listening, not a listening unix ` +
+				`stream socket`, "done"}},
+		{"trap on a unix socket", "trap", []*os.File{unixStream},
+			[]string{`"trap": it is a unix stream socket`, "done"}},
+		{"trap that does not listen", "trap", []*os.File{idle},
+			[]string{"stream socket of protocol 6, not listening, not a listening TCP socket", "done"}},
+		{"trap for datagrams", "trap", []*os.File{udp},
+			[]string{"a IPv4 datagram socket of protocol 17", "done"}},
+		{"nflog that speaks of routes", "nflog-5", []*os.File{route},
+			[]string{"netlink raw socket of protocol 0, not listening, not a netfilter", "done"}},
+		{"a file", "nflog-5:trap", []*os.File{null, null},
+			[]string{`descriptor 3, "nflog-5": it is no socket`, `descriptor 4, "trap": it is no socket`,
+				"done"}},
+		{"two of one", "control:nflog-5:nflog-6:control",
+			[]*os.File{unixStream, netfilter, netfilter, unixStream},
+			[]string{"control " + path, "nflog-5 4", "nflog-6 5",
+				`descriptor 6, "control": a second control socket`, "done"}},
 		{"none", "", nil, []string{"done"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			// LISTEN_PID is known only once the process is there.
-			cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" -test.run='^TestActivated$'`, os.Args[0])
-			cmd.Env = append(os.Environ(), child+"=1", noSleep, "LISTEN_FDS="+strconv.Itoa(len(test.files)), "LISTEN_FDNAMES="+test.names)
+			// LISTEN_PID needs the process to exist.
+			cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" -test.run='^TestActivated$'`,
+				os.Args[0])
+			cmd.Env = append(os.Environ(), child+"=1", noSleep, "LISTEN_FDS="+strconv.Itoa(len(test.files)),
+				"LISTEN_FDNAMES="+test.names)
 			cmd.ExtraFiles = test.files
 			out, err := cmd.CombinedOutput()
 			if err != nil {
@@ -112,8 +128,7 @@ func TestActivated(t *testing.T) {
 	}
 }
 
-// TestSocketActivate has systemd's own tool start the process on the first
-// connection.
+// TestSocketActivate: systemd's own tool starts the process on the first connection.
 func TestSocketActivate(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not root")
@@ -132,7 +147,8 @@ func TestSocketActivate(t *testing.T) {
 	}()
 	path := filepath.Join(t.TempDir(), "control.sock")
 	cmd := exec.CommandContext(t.Context(), "ip", "netns", "exec", ns, "systemd-socket-activate",
-		"-l", path, "-l", "[::]:61003", "--fdname=control:trap", "-E", child+"=1", "-E", noSleep, os.Args[0], "-test.run=^TestActivated$")
+		"-l", path, "-l", "[::]:61003", "--fdname=control:trap", "-E", child+"=1", "-E", noSleep, os.Args[0],
+		"-test.run=^TestActivated$")
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {
