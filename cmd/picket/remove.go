@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
-	"picket/internal/daemon"
+	"picket/internal/removal"
 )
 
 func removeCommand() *cobra.Command {
@@ -24,7 +24,7 @@ func removeCommand() *cobra.Command {
 			if faults != nil {
 				c = config.Default()
 			}
-			return daemon.Remove(cmd.OutOrStdout(), warn, c, faults)
+			return removal.All(cmd.OutOrStdout(), warn, c, faults)
 		}),
 	}
 }

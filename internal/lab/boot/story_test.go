@@ -561,7 +561,7 @@ func (s *story) fill(blocks int) {
 	s.run("systemctl", "stop", "picket.service")
 	s.run("nft", "flush", "ruleset")
 	path := s.Path("/var/lib/private/picket/state")
-	// As internal/daemon has it.
+	// As internal/ledger has it.
 	type block struct {
 		Source       netip.Prefix
 		Since, Until time.Time

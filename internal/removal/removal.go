@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-package daemon
+// Package removal takes picket out of the kernel again: the daemon that runs, the
+// table with its blocks, what was done beside these, and what was to outlive a
+// daemon.
+//
+// It needs root. What cannot be undone keeps nothing else from being undone.
+package removal
 
 import (
 	"errors"
@@ -20,35 +25,65 @@ import (
 	"picket/nft"
 )
 
-// Remove ends a running daemon, takes the table out of the kernel and undoes
+// All ends a running daemon, takes the table out of the kernel and undoes
 // what was done beside its blocks. It writes to out what it removed, and tells
 // by warn what does not keep it from its work. What was wrong with the
 // configuration, faults, is part of its error.
-func Remove(out io.Writer, warn func(format string, args ...any), c *config.Config, faults error) error {
+func All(
+	out io.Writer, warn func(format string, args ...any), c *config.Config, faults error,
+) error {
+	r := remover{out: out, warn: warn, systemctl: systemctl, open: func(c nft.Config) (table, error) { return nft.Open(c) }}
+	return errors.Join(faults, r.all(c))
+}
+
+// A remover removes. Tests have a machine in memory for it.
+type remover struct {
+	out       io.Writer
+	warn      func(format string, args ...any)
+	systemctl func(args ...string) ([]byte, error)
+	open      func(nft.Config) (table, error)
+}
+
+// A table is what is needed of an [nft.Table].
+type table interface {
+	Inspect() (nft.State, error)
+	Blocks() ([]nft.Block, error)
+	Remove() (bool, error)
+	Close() error
+}
+
+func (r *remover) all(c *config.Config) error {
 	if err := endDaemon(); err != nil {
-		return errors.Join(faults, err)
+		return err
 	}
-	closeSockets(warn)
-	blocks, err := removeTable(out, warn, c)
-	// What cannot be undone keeps nothing else from it.
-	return errors.Join(faults, err, beside.Remove(out, c, blocks), ledger.File().Forget(), allowed.File().Forget())
+	r.closeSockets()
+	blocks, err := r.removeTable(c)
+	return errors.Join(err, beside.Remove(r.out, c, blocks), ledger.File().Forget(), allowed.File().Forget())
+}
+
+// errNoSystemd is of a machine that does without.
+var errNoSystemd = errors.New("systemd does not run here")
+
+func systemctl(args ...string) ([]byte, error) {
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return nil, errNoSystemd // sd_booted(3)
+	}
+	return exec.Command("systemctl", args...).CombinedOutput()
 }
 
 // closeSockets has systemd close the sockets that would start picket again, if
 // it has them. They come back with "systemctl start picket".
-func closeSockets(warn func(string, ...any)) {
+func (r *remover) closeSockets() {
 	if control.Path() != systemdSocket {
 		return // of another picket than the unit
 	}
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return // sd_booted(3)
-	}
 	units := []string{"picket.socket", "picket-trap.socket"}
-	if exec.Command("systemctl", append([]string{"--quiet", "is-active"}, units...)...).Run() != nil {
+	if _, err := r.systemctl(append([]string{"--quiet", "is-active"}, units...)...); err != nil {
 		return // neither
 	}
-	if out, err := exec.Command("systemctl", append([]string{"stop"}, units...)...).CombinedOutput(); err != nil {
-		warn("a connection may start picket again: systemctl stop %s: %v: %.200q", strings.Join(units, " "), err, out)
+	if out, err := r.systemctl(append([]string{"stop"}, units...)...); err != nil {
+		r.warn("a connection may start picket again: systemctl stop %s: %v: %.200q",
+			strings.Join(units, " "), err, out)
 	}
 }
 
@@ -76,8 +111,8 @@ func endDaemon() error {
 
 // removeTable removes the table and returns the blocks that were in it, if
 // somebody wants to know.
-func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (blocks []netip.Prefix, err error) {
-	t, err := nft.Open(c.Table())
+func (r *remover) removeTable(c *config.Config) (blocks []netip.Prefix, err error) {
+	t, err := r.open(c.Table())
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +124,7 @@ func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (bl
 	if beside.Ends(c) && (state == nft.Ours || state == nft.Complete) {
 		list, err := t.Blocks()
 		if err != nil {
-			warn("run.end will not be run: %v", err) // of a table that is not whole
+			r.warn("run.end will not be run: %v", err) // of a table that is not whole
 		}
 		for _, b := range list {
 			blocks = append(blocks, b.Source)
@@ -103,6 +138,6 @@ func removeTable(out io.Writer, warn func(string, ...any), c *config.Config) (bl
 	if !removed {
 		text = "there is no table inet " + nft.Name
 	}
-	_, err = fmt.Fprintln(out, text)
+	_, err = fmt.Fprintln(r.out, text)
 	return blocks, err
 }
