@@ -226,15 +226,6 @@ func (t *Table) Release(addrs []netip.Addr) error {
 	return explain("release held sources", t.conn.Flush())
 }
 
-// Blocks returns what [Table.Each] lists, for tests and for few.
-func (t *Table) Blocks() (out []Block, err error) {
-	err = t.Each(func(b *Block) error {
-		out = append(out, *b)
-		return nil
-	})
-	return out, err
-}
-
 // isExist reports the kernel's refusal of an interval that overlaps another.
 func isExist(err error) bool { return errors.Is(err, unix.EEXIST) }
 

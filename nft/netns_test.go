@@ -90,3 +90,12 @@ func place(object any) string {
 	}
 	return ""
 }
+
+// Blocks returns what Each lists.
+func (t *Table) Blocks() (out []Block, err error) {
+	err = t.Each(func(b *Block) error {
+		out = append(out, *b)
+		return nil
+	})
+	return out, err
+}

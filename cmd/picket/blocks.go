@@ -4,6 +4,8 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -34,6 +36,9 @@ func blocksCommand() *cobra.Command {
 		if err := f.parse(time.Now()); err != nil {
 			return err
 		}
+		if *asJSON && !*trial {
+			return streamBlocks(cmd.OutOrStdout(), &f)
+		}
 		list, sum, err := listed(*trial)
 		if err != nil {
 			return err
@@ -56,6 +61,37 @@ func blocksCommand() *cobra.Command {
 		return err
 	})
 	return cmd
+}
+
+// streamBlocks prints the blocks as the daemon tells of them, one a line, as one JSON
+// value.
+func streamBlocks(out io.Writer, f *filter) error {
+	w := bufio.NewWriterSize(out, 64<<10)
+	before := "[\n"
+	err := control.Each(control.Path(), control.Request{Command: "blocks"}, func(item *json.RawMessage) error {
+		if f.changed() {
+			var b control.Block
+			if err := json.Unmarshal(*item, &b); err != nil || !f.passes(&b) {
+				return err
+			}
+		}
+		_, _ = w.WriteString(before) // Flush returns its error
+		before = ",\n"
+		_, err := w.Write(*item)
+		return err
+	})
+	switch {
+	case err != nil && before == "[\n":
+		return err // nothing was printed, and nothing is
+	case before == "[\n":
+		_, _ = w.WriteString("[")
+	default:
+		_, _ = w.WriteString("\n")
+	}
+	if err == nil {
+		_, _ = w.WriteString("]\n")
+	}
+	return errors.Join(err, w.Flush())
 }
 
 // listed asks who is blocked, or who would be in a trial, and how that goes.

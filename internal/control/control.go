@@ -160,40 +160,76 @@ func dispatch(c net.Conn, handle func(Request) (any, error)) (any, error) {
 	return handle(req)
 }
 
+// A Stream is an answer of many items, made while they are sent: it hands each to
+// send, and ends with what send or the making of the next one fails with.
+type Stream func(send func(item any) error) error
+
+// listOf is the list of what a slice has.
+func listOf(slice reflect.Value) Stream {
+	return func(send func(any) error) error {
+		for i := range slice.Len() {
+			if err := send(slice.Index(i).Addr().Interface()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // write writes a response. Of a list one item is in memory at a time; it ends in
 // the middle when ctx does, and what was written is then no JSON.
 func write(ctx context.Context, c net.Conn, result any, failed error) error {
 	_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
 	stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Now().Add(lastWord)) })
 	defer stop()
-	list := reflect.ValueOf(result)
-	if failed != nil || list.Kind() != reflect.Slice || list.IsNil() {
-		var r response
-		if failed == nil && result != nil {
-			r.Result, failed = json.Marshal(result)
+	if failed == nil {
+		list, is := result.(Stream)
+		if v := reflect.ValueOf(result); v.Kind() == reflect.Slice && !v.IsNil() {
+			list, is = listOf(v), true
 		}
-		if failed != nil {
-			r = response{Error: failed.Error(), Absent: errors.As(failed, new(absent))}
+		if is {
+			return writeList(ctx, c, list)
 		}
-		return json.NewEncoder(c).Encode(r)
 	}
+	var r response
+	if failed == nil && result != nil {
+		r.Result, failed = json.Marshal(result)
+	}
+	if failed != nil {
+		r = response{Error: failed.Error(), Absent: errors.As(failed, new(absent))}
+	}
+	return json.NewEncoder(c).Encode(r)
+}
+
+// errUnread is of a list that nobody waits for any more.
+var errUnread = errors.New("nobody reads the answer")
+
+// writeList writes one item a line. What keeps the list from being whole is told
+// behind it.
+func writeList(ctx context.Context, c net.Conn, list Stream) error {
 	out := bufio.NewWriterSize(c, 64<<10)
 	item := json.NewEncoder(out)
 	before := `{"result":[`
-	for i := range list.Len() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	err := list(func(v any) error {
 		_, _ = out.WriteString(before) // Flush returns its error
-		if err := item.Encode(list.Index(i).Addr().Interface()); err != nil {
-			return err
-		}
 		before = ","
+		if err := errors.Join(ctx.Err(), item.Encode(v)); err != nil {
+			return errors.Join(errUnread, err)
+		}
+		return nil
+	})
+	if errors.Is(err, errUnread) {
+		return err
 	}
-	if list.Len() == 0 {
+	if before != "," {
 		_, _ = out.WriteString(before)
 	}
-	_, _ = out.WriteString("]}\n")
+	_, _ = out.WriteString("]")
+	if err != nil {
+		words, _ := json.Marshal(err.Error()) // of a string it does not fail
+		_, _ = out.WriteString(`,"error":` + string(words))
+	}
+	_, _ = out.WriteString("}\n")
 	return out.Flush()
 }
 
@@ -212,7 +248,10 @@ func trusted(c net.Conn) error {
 	}
 	var cred *unix.Ucred
 	var credErr error
-	if err := raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil || credErr != nil {
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err != nil || credErr != nil {
 		return ErrPermission
 	}
 	if cred.Uid != 0 && int(cred.Uid) != os.Getuid() {
@@ -225,30 +264,93 @@ func trusted(c net.Conn) error {
 // may be nil. The errors are [ErrPermission], what wraps [ErrNotRunning], or
 // the daemon's.
 func Call(path string, req Request, result any) error {
-	c, err := net.DialTimeout("unix", path, time.Second)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return ErrPermission
-	case err != nil:
-		// With another RUNTIME_DIRECTORY one may run all the same.
-		return fmt.Errorf("%w: nobody answers at %s; start it with \"systemctl start picket\" or \"picket run\"", ErrNotRunning, path)
+	c, err := send(path, req)
+	if err != nil {
+		return err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(callTimeout))
-	if err := json.NewEncoder(c).Encode(req); err != nil {
-		return fmt.Errorf("send request: %w", err)
-	}
 	r := struct {
 		response
 		Result any `json:"result"` // of the type that is wanted, so decoded at once
 	}{Result: result}
 	if err := json.NewDecoder(c).Decode(&r); err != nil {
-		return fmt.Errorf("read the daemon's answer: %w", err)
+		return unreadable(err)
 	}
-	if r.Absent {
+	return r.failed()
+}
+
+// Each sends a request whose answer is a list, and has f see one item after the
+// other. It ends with f's first error; the others are as those of [Call], and may
+// come after some items.
+func Each[T any](path string, req Request, f func(*T) error) error {
+	c, err := send(path, req)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	in := json.NewDecoder(c)
+	var r response
+	if _, err := in.Token(); err != nil {
+		return unreadable(err)
+	}
+	for in.More() {
+		key, err := in.Token()
+		switch {
+		case err != nil:
+		case key == "error":
+			err = in.Decode(&r.Error)
+		case key == "absent":
+			err = in.Decode(&r.Absent)
+		default:
+			_, err = in.Token() // the list begins
+			for err == nil && in.More() {
+				var item T
+				if err = in.Decode(&item); err == nil {
+					if err := f(&item); err != nil {
+						return err
+					}
+				}
+			}
+			if err == nil {
+				_, err = in.Token()
+			}
+		}
+		if err != nil {
+			return unreadable(err)
+		}
+	}
+	if _, err := in.Token(); err != nil {
+		return unreadable(err)
+	}
+	return r.failed()
+}
+
+// send connects to the daemon and sends a request.
+func send(path string, req Request) (net.Conn, error) {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, ErrPermission
+	case err != nil:
+		// With another RUNTIME_DIRECTORY one may run all the same.
+		return nil, fmt.Errorf("%w: nobody answers at %s; start it with \"systemctl start picket\" or \"picket run\"",
+			ErrNotRunning, path)
+	}
+	_ = c.SetDeadline(time.Now().Add(callTimeout))
+	if err := json.NewEncoder(c).Encode(req); err != nil {
+		return nil, errors.Join(fmt.Errorf("send request: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+func unreadable(err error) error { return fmt.Errorf("read the daemon's answer: %w", err) }
+
+// failed is what the daemon says is wrong.
+func (r *response) failed() error {
+	switch {
+	case r.Absent:
 		return fmt.Errorf("%w: it does not start: %s", ErrNotRunning, r.Error)
-	}
-	if r.Error != "" {
+	case r.Error != "":
 		return errors.New(r.Error)
 	}
 	return nil

@@ -5,6 +5,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"path/filepath"
 	"slices"
@@ -92,6 +93,62 @@ func TestListIsCancelled(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("the daemon does not end")
+	}
+}
+
+// A list is read item by item: whole, as far as it could be made, or as far as its
+// reader wants. Call reads the same.
+func TestEach(t *testing.T) {
+	broken := errors.New("the set is gone")
+	path, _ := served(t, t.Context(), func(r Request) (any, error) {
+		switch r.Command {
+		case "slice":
+			return []int{1, 2, 3}, nil
+		case "none":
+			return []int{}, nil
+		case "fails":
+			return nil, broken
+		}
+		return Stream(func(send func(any) error) error {
+			for i := range 3 {
+				if err := send(i + 1); err != nil {
+					return err
+				}
+			}
+			if r.Command == "breaks" {
+				return broken
+			}
+			return nil
+		}), nil
+	})
+	for _, c := range []struct {
+		command, want string
+		fails         bool
+	}{
+		{"slice", "[1 2 3]", false}, {"none", "[]", false}, {"fails", "[]", true},
+		{"list", "[1 2 3]", false}, {"breaks", "[1 2 3]", true},
+	} {
+		var got []int
+		err := Each(path, Request{Command: c.command}, func(n *int) error { got = append(got, *n); return nil })
+		if fmt.Sprint(got) != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: %v, %v", c.command, got, err)
+		}
+		if c.fails && err.Error() != broken.Error() {
+			t.Errorf("%s: %v", c.command, err)
+		}
+		got = nil
+		err = Call(path, Request{Command: c.command}, &got)
+		if fmt.Sprint(got) != c.want || (err != nil) != c.fails {
+			t.Errorf("%s, called: %v, %v", c.command, got, err)
+		}
+	}
+	enough := errors.New("enough")
+	err := Each(path, Request{Command: "list"}, func(*int) error { return enough })
+	if !errors.Is(err, enough) {
+		t.Errorf("a reader who has enough: %v", err)
+	}
+	if err := Each(path+"x", Request{}, func(*int) error { return nil }); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("nobody there: %v", err)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"picket/engine"
 	"picket/internal/beside"
 	"picket/internal/config"
-	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/ledger"
@@ -338,15 +337,6 @@ func (b *blocker) restore(list []ledger.Kept, lost bool) []ledger.Kept {
 		e.Maker, e.Commanded = k.Maker, k.Commanded
 	}
 	return list
-}
-
-// list returns the book as it is now.
-func (b *blocker) list(now time.Time) []control.Block {
-	out := make([]control.Block, 0, b.book.Len())
-	for e := range b.book.All() {
-		out = append(out, e.Row(now))
-	}
-	return out
 }
 
 // reconfigure puts a configuration into force: what the sets must hold, and who

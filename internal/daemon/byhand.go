@@ -108,7 +108,7 @@ func (b *blocker) byHand(list []*handWork, now time.Time) {
 	})
 	blocks := make([]nft.Block, len(list))
 	for i, w := range list {
-		blocks[i] = w.InKernel(w.length)
+		blocks[i] = w.InKernel(time.Until(now.Add(w.length))) // many wait for those before them
 	}
 	if len(list) == 0 {
 		return

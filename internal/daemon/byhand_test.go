@@ -3,13 +3,16 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
+	"picket/engine"
 	"picket/internal/control"
 	"picket/internal/host"
+	"picket/internal/ledger"
 )
 
 // Many are ordered at once: who is wrong or a friend keeps no other from being
@@ -89,5 +92,21 @@ func TestPeersAmong(t *testing.T) {
 		if fmt.Sprint(got) != "[192.0.2.0/24 2001:db8::7]" {
 			t.Error(got)
 		}
+	})
+}
+
+// A block that waited for others ends when its order says, in the kernel too.
+func TestBlockByHandEndsAsTold(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		w := &handWork{blockWork{Ref: ledger.Ref{Response: engine.Block, Source: prefix("192.0.2.7/32")}, length: time.Hour}, new(control.Outcome)}
+		ordered := time.Now().Add(-time.Minute)
+		if err := r.orders.byHand(context.Background(), []*handWork{w}, ordered); err != nil || w.outcome.Error != "" {
+			t.Fatal(err, w.outcome.Error)
+		}
+		r.kernel.with(func() {
+			if end := r.ends[w.Source]; !end.Equal(ordered.Add(time.Hour)) {
+				t.Errorf("ordered at %v, it ends at %v", ordered, end)
+			}
+		})
 	})
 }

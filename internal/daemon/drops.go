@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -24,11 +25,35 @@ func (d *daemon) watchDrops(ctx context.Context) error {
 			return nil
 		case began := <-timer.C:
 			if d.orders.blocks() > 0 {
-				if list, err := d.readBlocks(); err == nil {
-					_ = d.orders.dropped(ctx, list) // it fails when picket ends
-				}
+				_ = d.readDrops(ctx)
 			}
 			timer.Reset(max(dropsEvery, 200*time.Since(began)))
 		}
 	}
+}
+
+// readDrops has the book know what each block has kept off.
+func (d *daemon) readDrops(ctx context.Context) error {
+	entries, err := d.orders.entries(ctx)
+	if err != nil {
+		return err
+	}
+	t, err := d.system.openTable(d.table)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	for part := range slices.Chunk(entries, batch) {
+		list, err := d.orders.inKernel(ctx, part)
+		if err == nil {
+			err = t.Look(list)
+		}
+		if err == nil {
+			err = d.orders.dropped(ctx, list)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

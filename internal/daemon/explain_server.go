@@ -12,6 +12,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/explain"
 	"picket/internal/ledger"
+	"picket/nft"
 )
 
 // explain tells what is known of a source, and why it is blocked or not.
@@ -90,17 +91,21 @@ func (b *blocker) facts(f *explain.Facts) {
 
 // drops adds the kernel's counters.
 func (d *daemon) drops(f *explain.Facts) error {
-	kernel, err := d.readBlocks()
+	t, err := d.system.openTable(d.table)
 	if err != nil {
 		return err
 	}
-	for j := range kernel {
-		r := ledger.Of(&kernel[j])
-		for i := range f.Blocks {
-			if f.Blocks[i].Source == r.Source && f.Blocks[i].Response == r.Response.String() {
-				f.Blocks[i].Drops = kernel[j].Drops
-			}
-		}
+	defer t.Close()
+	list := make([]nft.Block, len(f.Blocks))
+	for i := range list {
+		b := &f.Blocks[i]
+		list[i] = (&ledger.Kept{Source: b.Source, Response: b.Response}).Ref().InKernel(0)
+	}
+	if err := t.Look(list); err != nil {
+		return err
+	}
+	for i := range list {
+		f.Blocks[i].Drops = list[i].Drops
 	}
 	return nil
 }

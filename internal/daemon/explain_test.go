@@ -30,8 +30,9 @@ func TestBlockIsToldAlike(t *testing.T) {
 	}
 	f := &explain.Facts{Asked: p, Source: p, Now: now}
 	b.facts(f)
-	if list := b.list(now); len(list) != 1 || list[0] != want {
-		t.Errorf("blocks: %+v, want %+v", list, want)
+	list := b.book.BySince()
+	if rows := b.book.Rows(list, now); len(rows.Told) != 1 || rows.Told[0] != want || rows.Kernel[0].Source != p {
+		t.Errorf("blocks: %+v, want %+v", rows, want)
 	}
 	if len(f.Blocks) != 1 || f.Blocks[0].Block != want || f.Blocks[0].Config != ev.Config || f.Blocks[0].Port != 23 {
 		t.Errorf("explain: %+v, want %+v", f.Blocks, want)

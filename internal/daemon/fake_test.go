@@ -55,8 +55,7 @@ type kernel struct {
 	failing   error                 // of every transaction
 	stepped   chan struct{}         // the clock was set
 	peersFail error
-	reads     int
-	onRead    func() // before the blocks are read
+	distort   func([]nft.Block) []nft.Block // the list of the blocks, as it is read
 	quiet     int
 
 	emit    func(probe.Probe, []byte)
@@ -270,14 +269,37 @@ func (k *kernel) Release(list []netip.Addr) error {
 	return k.failing
 }
 
-func (k *kernel) Blocks() (out []nft.Block, err error) {
-	k.mu.Lock()
-	k.reads++
-	onRead := k.onRead
-	k.mu.Unlock()
-	if onRead != nil {
-		onRead()
+func (k *kernel) Each(f func(*nft.Block) error) error {
+	list, err := k.list()
+	for i := range list {
+		if err == nil {
+			err = f(&list[i])
+		}
 	}
+	return err
+}
+
+func (k *kernel) Look(list []nft.Block) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range list {
+		b := &list[i]
+		there, is := k.others[ledger.Of(b)]
+		if b.Response == nft.Blocked {
+			there, is = k.blocks[b.Source]
+			there.For, there.Drops = time.Until(k.ends[b.Source]), 7
+			is = is && there.For > 0
+		}
+		if !is {
+			there = *b
+			there.For = -1
+		}
+		*b = there
+	}
+	return k.failing
+}
+
+func (k *kernel) list() (out []nft.Block, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for p, b := range maps.Clone(k.blocks) {
@@ -288,6 +310,9 @@ func (k *kernel) Blocks() (out []nft.Block, err error) {
 	}
 	for _, b := range k.others {
 		out = append(out, b)
+	}
+	if k.distort != nil {
+		out = k.distort(out)
 	}
 	return out, k.failing
 }
@@ -476,6 +501,13 @@ func (r *run) asks(q control.Request, words string) any {
 		}
 	} else if words != "" {
 		r.t.Errorf("%+v: no error, want %q", q, words)
+	}
+	if stream, ok := out.(control.Stream); ok {
+		list := []control.Block{}
+		if err := stream(func(b any) error { list = append(list, *b.(*control.Block)); return nil }); err != nil {
+			r.t.Errorf("%+v: %v", q, err)
+		}
+		return list
 	}
 	return out
 }

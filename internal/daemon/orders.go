@@ -95,9 +95,15 @@ func (o *orders) do(ctx context.Context, f func(*blocker) error) error {
 	return err
 }
 
-// list returns the book as it is now.
-func (o *orders) list(ctx context.Context) ([]control.Block, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]control.Block, error) { return b.list(time.Now()), nil })
+// bySince returns the blocks of the book, each of which is the blocker's to read,
+// with when it was made.
+func (o *orders) bySince(ctx context.Context) ([]ledger.Dated, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]ledger.Dated, error) { return b.book.BySince(), nil })
+}
+
+// rows tells of those of a list that are in force still.
+func (o *orders) rows(ctx context.Context, list []ledger.Dated) (rows ledger.Rows, err error) {
+	return ask(ctx, o.put, func(b *blocker) (ledger.Rows, error) { return b.book.Rows(list, time.Now()), nil })
 }
 
 // dropped notes what the kernel has counted of the blocks.
@@ -170,33 +176,34 @@ func (o *orders) reinstall(ctx context.Context, by string) (bool, error) {
 	return ask(ctx, o.put, func(b *blocker) (bool, error) { return b.reinstall(by) })
 }
 
+// inKernel returns those of a list that are in the book still, as the kernel has them.
+func (o *orders) inKernel(ctx context.Context, list []*ledger.Entry) ([]nft.Block, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]nft.Block, error) { return b.book.InKernel(list), nil })
+}
+
 // changes returns how often the book has changed so far.
 func (o *orders) changes(ctx context.Context) (uint64, error) {
 	return ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.Changes(), nil })
 }
 
-// agree makes the book agree with what the kernel has by list, unless it has
-// changed since before; nil is returned then.
-func (o *orders) agree(
-	ctx context.Context, list []nft.Block, by string, before uint64,
-) (*differences, error) {
-	return ask(ctx, o.put, func(b *blocker) (*differences, error) {
-		if b.book.Changes() != before {
-			return nil, nil
-		}
-		return b.agree(list, by), nil
-	})
+// beginRoll begins a comparison of book and kernel.
+func (o *orders) beginRoll(ctx context.Context) error {
+	return o.do(ctx, func(b *blocker) error { b.book.Compare(); return nil })
 }
 
-// agreeNow makes the book agree with the kernel while it stands still.
-func (o *orders) agreeNow(ctx context.Context, by string) (*differences, error) {
-	return ask(ctx, o.put, func(b *blocker) (*differences, error) {
-		list, err := b.table.Blocks()
-		if err != nil {
-			return nil, err
-		}
-		return b.agree(list, by), nil
-	})
+// met notes that the kernel has what is in a list, and books what the book has not.
+func (o *orders) met(ctx context.Context, list []nft.Block, by string) ([]inForce, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]inForce, error) { return b.met(list, by) })
+}
+
+// unmet returns what the book has and the comparison has not met.
+func (o *orders) unmet(ctx context.Context) ([]*ledger.Entry, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Unmet(time.Now()), nil })
+}
+
+// gone strikes those of a list that the kernel has not.
+func (o *orders) gone(ctx context.Context, list []*ledger.Entry, by string) ([]ledger.Ref, error) {
+	return ask(ctx, o.put, func(b *blocker) ([]ledger.Ref, error) { return b.gone(list, by) })
 }
 
 // entries returns the blocks of the book, each of which is the blocker's to read.

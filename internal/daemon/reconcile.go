@@ -22,17 +22,6 @@ import (
 // was deleted by hand is not blocked any more. Only a table that was made anew
 // gets back what the book has.
 
-// readBlocks reads the blocked sets over a connection of its own: 100,000 take
-// a second, for which the owner of the table must not stand still.
-func (d *daemon) readBlocks() ([]nft.Block, error) {
-	t, err := d.system.openTable(d.table)
-	if err != nil {
-		return nil, err
-	}
-	defer t.Close()
-	return t.Blocks()
-}
-
 // adopt books the blocks that the kernel has from an earlier run, and then puts
 // what stands beside them in line with the book.
 func (d *daemon) adopt(ctx context.Context) {
@@ -69,83 +58,102 @@ func (d *daemon) watchTable(ctx context.Context) error {
 	return err
 }
 
-// attempts is how often the blocks are read while the book may change, before
-// it must stand still for it.
-const attempts = 5
-
 // reconcile makes the book agree with the kernel, and tells the judge. By is who
-// changed the table, "" at the start.
+// changed the table, "" at the start. The kernel's list is read over a connection of
+// its own and handed over part by part; since it may lack what it has or have what
+// it has not, the owner asks for each difference before acting on it.
 func (d *daemon) reconcile(ctx context.Context, by string) error {
-	differ, err := d.agree(ctx, by)
+	if err := d.orders.beginRoll(ctx); err != nil {
+		return err
+	}
+	t, err := d.system.openTable(d.table)
 	if err != nil {
 		return err
 	}
-	d.docket.unblocked(differ.gone...)
-	return d.docket.restore(ctx, differ.found...)
-}
-
-func (d *daemon) agree(ctx context.Context, by string) (*differences, error) {
-	for range attempts - 1 {
-		before, err := d.orders.changes(ctx)
-		if err != nil {
-			return nil, err
+	defer t.Close()
+	var list []nft.Block
+	hand := func() error {
+		found, err := d.orders.met(ctx, list, by)
+		list = list[:0]
+		if err != nil || len(found) == 0 {
+			return err
 		}
-		list, err := d.readBlocks()
-		if err != nil {
-			return nil, err
-		}
-		if differ, err := d.orders.agree(ctx, list, by, before); err != nil || differ != nil {
-			return differ, err
-		}
+		return d.docket.restore(ctx, found...)
 	}
-	return d.orders.agreeNow(ctx, by)
-}
-
-// differences are where book and kernel did not agree.
-type differences struct {
-	found []inForce    // blocks that the kernel had and the book had not
-	gone  []ledger.Ref // that the book had and the kernel had not
-}
-
-// agree books what the kernel has, by list, and the book has not, and strikes
-// what the book has and the kernel has not.
-func (b *blocker) agree(list []nft.Block, by string) *differences {
-	now, differ := time.Now(), new(differences)
-	have := make(map[ledger.Ref]bool, len(list))
-	var longer []nft.Block
-	for i := range list {
-		r := ledger.Of(&list[i])
-		have[r] = true
-		if e := b.book.Get(r); e != nil {
-			e.Spared = list[i].Spare
-			if left := e.Until.Sub(now); isLonger(&list[i], left) {
-				list[i].For = left
-				longer = append(longer, list[i])
-			}
+	err = t.Each(func(b *nft.Block) error {
+		if list = append(list, *b); len(list) < batch {
+			return nil
 		}
-		if !b.book.Has(r) && list[i].For > 0 {
-			differ.found = append(differ.found, inForce{r, now, now.Add(list[i].For)})
-			b.find(r, list[i].For, by, now)
+		return hand()
+	})
+	if err == nil {
+		err = hand()
+	}
+	if err != nil {
+		return err
+	}
+	unmet, err := d.orders.unmet(ctx)
+	for part := range slices.Chunk(unmet, batch) {
+		var gone []ledger.Ref
+		if gone, err = d.orders.gone(ctx, part, by); err != nil {
+			break
+		}
+		d.docket.unblocked(gone...)
+	}
+	return err
+}
+
+// met notes what the kernel has by list, and books what the book has not.
+func (b *blocker) met(list []nft.Block, by string) (found []inForce, err error) {
+	now := time.Now()
+	var longer, strange []nft.Block
+	for i := range list {
+		e := b.book.Get(ledger.Of(&list[i]))
+		if e == nil {
+			strange = append(strange, list[i])
+			continue
+		}
+		b.book.Met(e)
+		e.Spared = list[i].Spare
+		if left := e.Until.Sub(now); isLonger(&list[i], left) {
+			list[i].For = left
+			longer = append(longer, list[i])
 		}
 	}
 	b.shorten(longer, by)
-	var gone []*ledger.Entry
-	for e := range b.book.All() {
-		// An element that is about to end may have ended.
-		if !have[e.Ref()] && e.Until.Sub(now) > time.Second {
-			gone = append(gone, e)
+	if err := b.table.Look(strange); err != nil { // or it was freed since the list was read
+		return nil, err
+	}
+	for i := range strange {
+		if r := ledger.Of(&strange[i]); strange[i].For > 0 && !b.book.Has(r) {
+			found = append(found, inForce{r, now, now.Add(strange[i].For)})
+			b.find(r, strange[i].For, by, now)
 		}
+	}
+	return found, nil
+}
+
+// gone strikes those of a list that the kernel has not.
+func (b *blocker) gone(list []*ledger.Entry, by string) (gone []ledger.Ref, err error) {
+	list = slices.DeleteFunc(list, func(e *ledger.Entry) bool { return b.book.Get(e.Ref()) != e })
+	kernel := b.book.InKernel(list)
+	if err := b.table.Look(kernel); err != nil {
+		return nil, err
 	}
 	reason := "not in the kernel any more"
 	if by != "" {
 		reason = "deleted from the set by " + by
 	}
-	for _, e := range gone {
-		differ.gone = append(differ.gone, e.Ref())
+	now := time.Now()
+	for i, e := range list {
+		if kernel[i].For >= 0 {
+			continue
+		}
+		gone = append(gone, e.Ref())
 		b.book.Strike(e)
 		b.end(e, "unblock", reason, now, true)
 	}
-	return differ
+	return gone, nil
 }
 
 // slack is how far book and kernel may be apart: the kernel tells of a time that
@@ -207,15 +215,17 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if _, err := b.table.Install(b.wanted); err != nil {
 		return false, err
 	}
-	kernel, err := b.table.Blocks()
+	b.book.Compare()
+	err = b.table.Each(func(x *nft.Block) error {
+		if e := b.book.Get(ledger.Of(x)); e != nil {
+			b.book.Met(e)
+		}
+		return nil
+	})
 	if err != nil {
 		return false, err
 	}
-	have := map[ledger.Ref]bool{}
-	for i := range kernel {
-		have[ledger.Of(&kernel[i])] = true
-	}
-	missing, err := b.putBack(have)
+	missing, err := b.putBack()
 	if err != nil {
 		return false, err
 	}
@@ -224,18 +234,18 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	return false, nil
 }
 
-// putBack blocks what the book has and the kernel, by have, has not; it
-// returns how many those were.
-func (b *blocker) putBack(have map[ledger.Ref]bool) (int, error) {
-	var missing []nft.Block
+// putBack blocks what the book has and the comparison has not met; it returns how
+// many those were.
+func (b *blocker) putBack() (int, error) {
 	now := time.Now()
-	for e := range b.book.All() {
-		if !have[e.Ref()] && e.Until.After(now) {
-			missing = append(missing, e.InKernel(e.Until.Sub(now)))
-		}
-	}
+	missing := b.book.Unmet(now)
+	blocks := make([]nft.Block, 0, min(20*batch, len(missing)))
 	for part := range slices.Chunk(missing, 20*batch) {
-		if err := b.table.Block(part, func(nft.Response, netip.Prefix) bool { return false }); err != nil {
+		blocks = blocks[:0]
+		for _, e := range part {
+			blocks = append(blocks, e.InKernel(e.Until.Sub(now)))
+		}
+		if err := b.table.Block(blocks, func(nft.Response, netip.Prefix) bool { return false }); err != nil {
 			return 0, err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -118,31 +117,38 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 	return list, nil
 }
 
-// blocks lists the book with the kernel's counters, which are read over a
-// connection of their own: reading 100,000 takes a second.
-func (d *daemon) blocks(ctx context.Context) ([]control.Block, error) {
-	list, err := d.orders.list(ctx)
+// blocks lists the book with the kernel's counters, oldest first, and has no more
+// than a part of the list in memory. Both are asked part by part, the kernel over a
+// connection of its own, so that nobody waits for it.
+func (d *daemon) blocks(ctx context.Context) (control.Stream, error) {
+	list, err := d.orders.bySince(ctx)
 	if err != nil {
 		return nil, err
 	}
-	type key struct {
-		response string
-		source   netip.Prefix
-	}
-	drops := make(map[key]uint64, len(list))
-	kernel, err := d.readBlocks()
-	if err != nil {
-		return nil, err
-	}
-	for i := range kernel {
-		r := ledger.Of(&kernel[i])
-		drops[key{r.Response.String(), r.Source}] = kernel[i].Drops
-	}
-	for i := range list {
-		list[i].Drops = drops[key{list[i].Response, list[i].Source}]
-	}
-	slices.SortFunc(list, func(a, b control.Block) int { return a.Since.Compare(b.Since) })
-	return list, nil
+	slices.SortFunc(list, func(a, b ledger.Dated) int { return cmp.Compare(a.Since, b.Since) })
+	return func(send func(any) error) error {
+		t, err := d.system.openTable(d.table)
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		for part := range slices.Chunk(list, batch) {
+			rows, err := d.orders.rows(ctx, part)
+			if err == nil {
+				err = t.Look(rows.Kernel)
+			}
+			for i := range rows.Told {
+				if err == nil {
+					rows.Told[i].Drops = rows.Kernel[i].Drops
+					err = send(&rows.Told[i])
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }
 
 // remove ends the daemon, which would put back what "picket remove" takes

@@ -53,7 +53,8 @@ type table interface {
 	Serve([]nft.Service) error
 	Counters() (map[string]uint64, error)
 	Release([]netip.Addr) error
-	Blocks() ([]nft.Block, error)
+	Each(func(*nft.Block) error) error
+	Look([]nft.Block) error
 	Connected(netip.Addr) (bool, error)
 }
 

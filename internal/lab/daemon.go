@@ -50,14 +50,15 @@ func (o Options) through() []string {
 // A Daemon is a running `picket run` on a [Host], with run-time and state
 // folders of its own. Its methods are safe for concurrent use.
 type Daemon struct {
-	host   *Host
-	binary string
-	dir    string
-	config string // path of the configuration file, "" without one
-	cmd    *exec.Cmd
-	ended  chan struct{} // closed once the process is gone
-	err    error         // of the process; valid once ended is closed
-	said   lines
+	host    *Host
+	binary  string
+	dir     string
+	config  string // path of the configuration file, "" without one
+	options Options
+	cmd     *exec.Cmd
+	ended   chan struct{} // closed once the process is gone
+	err     error         // of the process; valid once ended is closed
+	said    lines
 
 	mu     sync.Mutex // guards what follows: the list of blocks as last read
 	blocks []Block
@@ -84,6 +85,21 @@ func Start(h *Host, o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.begin(o)
+}
+
+// Again starts a daemon that has ended once more, with its folders and its
+// configuration, and returns it as [Start] does.
+func (d *Daemon) Again() (*Daemon, error) {
+	next := &Daemon{
+		host: d.host, binary: d.binary, dir: d.dir, config: d.config, options: d.options, ended: make(chan struct{}),
+	}
+	return next.begin(d.options)
+}
+
+// begin starts the process and waits until it answers.
+func (d *Daemon) begin(o Options) (*Daemon, error) {
+	d.options = o
 	if err := d.start(o); err != nil {
 		return nil, err
 	}
@@ -97,7 +113,8 @@ func Start(h *Host, o Options) (*Daemon, error) {
 			return d, fmt.Errorf("lab: %w: %s", ErrEnded, strings.Join(d.Events(), "\n"))
 		default:
 		}
-		if rules, err := h.Run("nft", "list", "table", "inet", "picket"); err != nil || !strings.Contains(rules, " log ") {
+		rules, err := d.host.Run("nft", "list", "table", "inet", "picket")
+		if err != nil || !strings.Contains(rules, " log ") {
 			continue
 		}
 		if _, err := d.Cmd("status"); err == nil {

@@ -67,6 +67,7 @@ type Book struct {
 	by      map[Ref]*Entry
 	ends    endHeap
 	changes uint64
+	roll    uint64 // which comparison with the kernel this is, or was
 	count   atomic.Int64
 }
 
@@ -76,8 +77,9 @@ type Entry struct {
 	Response engine.Action
 	Since    time.Time
 	Until    time.Time
-	Spared   bool // its flows that lived when it was blocked go on
-	index    int  // in the heap
+	Spared   bool   // its flows that lived when it was blocked go on
+	index    int    // in the heap
+	met      uint64 // the comparison that met it, or that it was made in
 	drops    dropCount
 }
 
@@ -127,6 +129,66 @@ func (b *Book) Entries() []*Entry { return slices.Clone(b.ends) }
 // All returns the responses. The one at hand may be struck meanwhile.
 func (b *Book) All() iter.Seq[*Entry] { return maps.Values(b.by) }
 
+// Compare begins a comparison with the kernel: each response that it has is [Book.Met],
+// and those that it has not are [Book.Unmet] in the end.
+func (b *Book) Compare() { b.roll++ }
+
+// Met notes that the kernel has a response.
+func (b *Book) Met(e *Entry) { e.met = b.roll }
+
+// Unmet returns what was not met, but what is about to end, which may have ended.
+func (b *Book) Unmet(now time.Time) (list []*Entry) {
+	for _, e := range b.ends {
+		if e.met != b.roll && e.Until.Sub(now) > time.Second {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// InKernel returns those of a list that are in the book still, as the kernel is asked
+// for them.
+func (b *Book) InKernel(list []*Entry) (out []nft.Block) {
+	for _, e := range list {
+		if b.Get(e.Ref()) == e {
+			out = append(out, e.InKernel(0))
+		}
+	}
+	return out
+}
+
+// Dated is a response with when it was made, in nanoseconds since 1970: for who sorts
+// a list while the responses in it may change.
+type Dated struct {
+	Since int64
+	entry *Entry
+}
+
+// BySince returns the responses for who sorts them.
+func (b *Book) BySince() []Dated {
+	list := make([]Dated, len(b.ends))
+	for i, e := range b.ends {
+		list[i] = Dated{e.Since.UnixNano(), e}
+	}
+	return list
+}
+
+// Rows are responses as people are told of them, and as the kernel is asked for them.
+type Rows struct {
+	Told   []control.Block
+	Kernel []nft.Block
+}
+
+// Rows tells of those of a list that are in the book still.
+func (b *Book) Rows(list []Dated, now time.Time) (r Rows) {
+	for _, x := range list {
+		if e := x.entry; b.Get(e.Ref()) == e {
+			r.Told, r.Kernel = append(r.Told, e.Row(now)), append(r.Kernel, e.InKernel(0))
+		}
+	}
+	return r
+}
+
 // Matching returns the responses to a source, or all of them if it is not valid.
 func (b *Book) Matching(p netip.Prefix) (list []*Entry) {
 	if !p.IsValid() {
@@ -149,7 +211,7 @@ func (b *Book) Enter(r Ref, since, until time.Time, ev event.Event) *Entry {
 		heap.Push(&b.ends, e)
 		b.counted()
 	}
-	e.Until, e.Event = until, ev
+	e.Until, e.Event, e.met = until, ev, b.roll
 	heap.Fix(&b.ends, e.index)
 	b.changes++
 	return e
@@ -187,13 +249,9 @@ func (b *Book) Next() *Entry {
 
 // Dropped notes what the kernel has counted.
 func (b *Book) Dropped(list []nft.Block) {
-	counters := make(map[Ref]uint64, len(list))
 	for i := range list {
-		counters[Of(&list[i])] += list[i].Drops
-	}
-	for r, n := range counters {
-		if e := b.Get(r); e != nil {
-			e.drops.read(n)
+		if e := b.Get(Of(&list[i])); e != nil && list[i].For >= 0 {
+			e.drops.read(list[i].Drops)
 		}
 	}
 }

@@ -47,7 +47,7 @@ type remover struct {
 // A table is what is needed of an [nft.Table].
 type table interface {
 	Inspect() (nft.State, error)
-	Blocks() ([]nft.Block, error)
+	Each(func(*nft.Block) error) error
 	Remove() (bool, error)
 	Close() error
 }
@@ -122,12 +122,12 @@ func (r *remover) removeTable(c *config.Config) (blocks []netip.Prefix, err erro
 		return nil, err
 	}
 	if beside.Ends(c) && (state == nft.Ours || state == nft.Complete) {
-		list, err := t.Blocks()
-		if err != nil {
-			r.warn("run.end will not be run: %v", err) // of a table that is not whole
-		}
-		for _, b := range list {
+		err := t.Each(func(b *nft.Block) error {
 			blocks = append(blocks, b.Source)
+			return nil
+		})
+		if err != nil {
+			r.warn("run.end will not be run for all: %v", err) // of a table that is not whole
 		}
 	}
 	removed, err := t.Remove()

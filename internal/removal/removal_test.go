@@ -34,8 +34,11 @@ func (f *fake) Inspect() (nft.State, error) {
 	return nft.Absent, nil
 }
 
-func (f *fake) Blocks() ([]nft.Block, error) {
-	return []nft.Block{{Source: netip.MustParsePrefix("192.0.2.9/32")}}, f.failed
+func (f *fake) Each(see func(*nft.Block) error) error {
+	if f.failed != nil {
+		return f.failed
+	}
+	return see(&nft.Block{Source: netip.MustParsePrefix("192.0.2.9/32")})
 }
 
 func (f *fake) Remove() (bool, error) {
