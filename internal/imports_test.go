@@ -17,7 +17,7 @@ import (
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
 	"cmd/picket":          {"nft", "internal/addresses", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/portsentry", "internal/probe", "internal/removal", "internal/replay", "internal/metrics", "internal/notify", "internal/report", "internal/show", "internal/survey", "internal/top", "internal/trial"},
-	"internal/daemon":     {"engine", "nflog", "nft", "internal/allowed", "internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/ledger", "internal/memory", "internal/probe", "internal/rehearsal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
+	"internal/daemon":     {"engine", "nflog", "nft", "internal/allowed", "internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/ledger", "internal/lookout", "internal/memory", "internal/probe", "internal/rehearsal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
 	"internal/ledger":     {"engine", "nft", "internal/beside", "internal/control", "internal/event", "internal/memory", "internal/state"},
 	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
 	"engine":              {"engine/internal/book", "internal/probe"},
@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"internal/origin":     {"internal/show"},
 	"internal/systemd":    {"internal/show"},
 	"internal/removal":    {"nft", "internal/allowed", "internal/beside", "internal/config", "internal/control", "internal/ledger"},
+	"internal/lookout":    {"engine", "nft", "internal/host"},
 	"internal/survey":     {"internal/config", "internal/host", "nft"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},
 	"internal/demo":       {"internal/netns"},

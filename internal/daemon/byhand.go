@@ -14,6 +14,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/ledger"
+	"picket/internal/lookout"
 	"picket/nft"
 )
 
@@ -189,11 +190,7 @@ func (d *daemon) peersAmong(r control.Request) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []netip.Prefix
-	for _, a := range peers {
-		list = append(list, netip.PrefixFrom(a, a.BitLen()))
-	}
-	set, out := engine.NewPrefixes(list...), []string{}
+	set, out := lookout.Set(peers), []string{}
 	r.Each(func(p netip.Prefix, o *control.Outcome) error {
 		if set.Overlaps(p) {
 			out = append(out, o.Name)

@@ -24,6 +24,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/host"
 	"picket/internal/journal"
+	"picket/internal/lookout"
 	"picket/internal/memory"
 	"picket/internal/state"
 	"picket/internal/systemd"
@@ -65,7 +66,7 @@ type daemon struct {
 	docket  *docket // the judge's
 	orders  *orders // the blocker's
 	actions *beside.Set
-	peers   peers
+	peers   lookout.Peers // of the task peers
 	reader  reader
 	control net.Listener
 	claim   io.Closer // of the network namespace
@@ -78,16 +79,17 @@ type daemon struct {
 	known      atomic.Bool   // which it then is
 	saver      state.Saver
 	allowances *allowed.Keeper
-	quit       chan struct{} // asks to end for good, for "picket remove"
-	arming     arming        // guarded by mu
-	removed    bool          // there is nothing to keep
+	unanswered *journal.Trouble // of the task peers
+	quit       chan struct{}    // asks to end for good, for "picket remove"
+	arming     arming           // guarded by mu
+	removed    bool             // there is nothing to keep
 }
 
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	d := &daemon{
 		options: o, system: s, started: time.Now(), journal: j,
 		docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
-		peers: peers{ask: s.peers, trouble: journal.NewTrouble(j, "who is connected is not spared")},
+		unanswered: journal.NewTrouble(j, "who is connected is not spared"),
 	}
 	d.allowances = allowed.New(d.allow, j)
 	return d
@@ -163,16 +165,16 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("table watch", d.watchTable),
 		task.New("host watch", d.watchHost),
 		task.New("peers", d.watchPeers),
-		task.New("services", d.watchServices),
-		task.New("flows", d.watchFlows),
+		d.watchServices(),
+		d.watchFlows(),
 		task.New("trap", d.serveTrap),
-		task.New("trap watch", d.watchTrap),
-		task.New("loss teller", d.watchLoss),
+		d.watchTrap(),
+		d.watchLoss(),
 		task.New("clock", d.watchClock),
 		task.New("allowances", d.allowances.Watch),
-		task.New("drops", d.watchDrops),
+		task.Every("drops", dropsEvery, dropsShare, d.watchDrops),
 		task.New("end of the start", memory.GiveBack),
-		task.New("trial teller", d.watchTrial),
+		task.Every("trial teller", time.Hour, 1, d.tellTrial),
 		task.Later("memory of earlier runs", d.remember),
 	}
 }
@@ -228,7 +230,7 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *bl
 	j.actions = d.actions
 	b = newBlocker(table, d.orders, d.config, d.actions, d.journal, d.docket.unblocked)
 	d.lookAtPeers() // before the first probe, which may wait in a stored socket
-	e.SetConnected(d.peers.set)
+	e.SetConnected(d.peers.Set)
 	// Nobody may be between us and the table before it is known to be ours.
 	found, err := table.Inspect()
 	if err == nil {
@@ -377,11 +379,7 @@ func (d *daemon) engineConfig() engine.Config {
 		d.journal.Notice("", "neighbours on a link count by their IPv6 prefix: %v", err)
 	}
 	c.OnLink = engine.NewPrefixes(links...)
-	operators := make([]netip.Prefix, len(d.operators))
-	for i, a := range d.operators {
-		operators[i] = netip.PrefixFrom(a, a.BitLen())
-	}
-	c.Operators = engine.NewPrefixes(operators...)
+	c.Operators = lookout.Set(d.operators)
 	return c
 }
 

@@ -61,7 +61,7 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	b.commit(blocks, nil)
 	b.recent = slices.DeleteFunc(b.recent, func(p netip.Prefix) bool {
 		e := b.book.Get(ledger.Ref{Response: engine.Block, Source: p})
-		if e == nil || looked.Sub(e.Since) >= 2*peersEvery {
+		if e == nil || looked.Sub(e.Since) >= 2*lookEvery {
 			return true
 		}
 		if err != nil || !peers.Overlaps(p) {

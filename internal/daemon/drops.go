@@ -8,27 +8,20 @@ import (
 	"time"
 )
 
-// dropsEvery is how often the kernel's counters are read, that the end of a block
+// dropsEvery is how often the kernel's counters are read, so that the end of a block
 // can tell what it kept off: the kernel ends a block in silence and its counter
 // with it, and so does who flushes the ruleset. Reading takes a two-hundredth of
 // the time at most.
-const dropsEvery = 10 * time.Second
+const (
+	dropsEvery = 10 * time.Second
+	dropsShare = 200
+)
 
-// watchDrops reads the counters of the blocks now and then. An error is that of
-// who asks for them by hand.
-func (d *daemon) watchDrops(ctx context.Context) error {
-	timer := time.NewTimer(dropsEvery)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case began := <-timer.C:
-			if d.orders.blocks() > 0 {
-				_ = d.readDrops(ctx)
-			}
-			timer.Reset(max(dropsEvery, 200*time.Since(began)))
-		}
+// watchDrops reads the counters of the blocks now and then. An error is told to
+// people who ask for them.
+func (d *daemon) watchDrops(ctx context.Context) {
+	if d.orders.blocks() > 0 {
+		_ = d.readDrops(ctx)
 	}
 }
 

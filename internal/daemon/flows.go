@@ -10,53 +10,25 @@ import (
 	"picket/engine"
 	"picket/internal/journal"
 	"picket/internal/ledger"
+	"picket/internal/lookout"
+	"picket/internal/task"
 	"picket/nft"
 )
 
-// flowsEvery is how often it is asked whether the flows of blocked sources still
-// live, while there are such sources.
-const flowsEvery = 2 * time.Second
-
-// watchFlows ends what a block let live: a flow from before it. What it costs to
-// read connection tracking is bounded as the look at who is connected is.
-func (d *daemon) watchFlows(ctx context.Context) error {
-	timer := time.NewTimer(flowsEvery)
-	defer timer.Stop()
+// watchFlows ends what a block let live: a flow from before it.
+func (d *daemon) watchFlows() task.Task {
 	trouble := journal.NewTrouble(d.journal, "the flows of blocked sources")
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		}
-		began := time.Now()
+	return task.Every("flows", lookEvery, lookShare, func(ctx context.Context) {
 		sources, err := d.orders.spared(ctx)
 		if err == nil && len(sources) > 0 {
-			err = d.orders.harden(ctx, d.without(sources, trouble))
+			flows, unknown := d.system.flows(d.listenerPort())
+			trouble.Tell(unknown)
+			err = d.orders.harden(ctx, lookout.Ended(sources, flows)) // all, if that is not known
 		}
 		if err != nil && ctx.Err() == nil {
 			d.journal.Notice("", "%v", err)
 		}
-		timer.Reset(max(flowsEvery, peersShare*time.Since(began)))
-	}
-}
-
-// without returns the sources that have no flow; all of them if that is not known.
-func (d *daemon) without(sources []netip.Prefix, trouble *journal.Trouble) (out []netip.Prefix) {
-	flows, err := d.system.flows(d.listenerPort())
-	trouble.Tell(err)
-	for _, p := range sources {
-		lives := false
-		for a := range flows {
-			if lives = p.Contains(a); lives {
-				break
-			}
-		}
-		if !lives {
-			out = append(out, p)
-		}
-	}
-	return out
+	})
 }
 
 // spares reports whether a block lets flows live for now: in graded style those of

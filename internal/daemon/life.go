@@ -13,6 +13,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/systemd"
+	"picket/internal/task"
 )
 
 // beat is how often systemd is told what picket does, unless its watchdog
@@ -68,25 +69,20 @@ func (d *daemon) alive() {
 
 // watchLoss tells of probes that were lost, at most once a second: each of
 // them may have been the one that mattered.
-func (d *daemon) watchLoss(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+func (d *daemon) watchLoss() task.Task {
 	var told uint64
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			if lost := d.reader.Stats().Lost; lost > told {
-				d.journal.Event(event.Event{
-					Event: "lost", Time: now, Probes: uint32(min(lost-told, math.MaxUint32)),
-					Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start",
-						lost-told, lost),
-				})
-				told = lost
-			}
+	return task.Every("loss teller", time.Second, 1, func(context.Context) {
+		lost := d.reader.Stats().Lost
+		if lost == told {
+			return
 		}
-	}
+		d.journal.Event(event.Event{
+			Event: "lost", Time: time.Now(), Probes: uint32(min(lost-told, math.MaxUint32)),
+			Reason: fmt.Sprintf("%d mirrored packets were lost before they were judged, %d since the start",
+				lost-told, lost),
+		})
+		told = lost
+	})
 }
 
 // stop ends the reading and has everything judged and done that was read.

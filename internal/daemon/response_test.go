@@ -81,19 +81,6 @@ func TestFriendInBlockedNetwork(t *testing.T) {
 	})
 }
 
-// Connections that are led to the trap and do not come there are dropped on the way.
-func TestTrapWay(t *testing.T) {
-	var w trapWay
-	for i, x := range []struct {
-		led, reached uint64
-		cut          bool
-	}{{0, 0, false}, {3, 3, false}, {3, 3, false}, {5, 4, false}, {6, 4, true}, {6, 4, false}, {1, 0, false}} {
-		if got := w.cut(x.led, x.reached); got != x.cut {
-			t.Errorf("%d: %d led, %d came: cut %v, want %v", i, x.led, x.reached, got, x.cut)
-		}
-	}
-}
-
 // A port that is served is told to the kernel at once and again while it is served,
 // one of the ephemeral range by UDP when it has been there for a while.
 func TestServicesAreTold(t *testing.T) {
@@ -172,14 +159,14 @@ func TestFlowOutlivesBlock(t *testing.T) {
 				t.Errorf("%v at once: spared %v, blocked %v", a, spare, ok)
 			}
 		}
-		time.Sleep(2 * flowsEvery)
+		time.Sleep(2 * lookEvery)
 		for a, then := range map[netip.Addr]bool{laptop: false, operator: true} {
 			if spare, ok := spared(a); !ok || spare != then {
 				t.Errorf("%v after a look: spared %v, blocked %v", a, spare, ok)
 			}
 		}
 		r.kernel.with(func() { r.kernel.flows = nil })
-		time.Sleep(2 * flowsEvery)
+		time.Sleep(2 * lookEvery)
 		if spare, _ := spared(operator); spare {
 			t.Error("the flow has ended, and the block lets more pass")
 		}

@@ -7,7 +7,9 @@ import (
 	"net"
 	"time"
 
+	"picket/internal/lookout"
 	"picket/internal/probe"
+	"picket/internal/task"
 	"picket/internal/trap"
 )
 
@@ -52,48 +54,23 @@ func (d *daemon) trapPort() uint16 {
 	return d.listenerPort()
 }
 
-// trapEvery is how often it is looked whether connections reach the trap.
-const trapEvery = 2 * time.Second
-
 // watchTrap tells, once, when another firewall drops the connections that the
 // table leads to the trap: classic mode then sees no connection completed.
-func (d *daemon) watchTrap(ctx context.Context) error {
-	tick := time.NewTicker(trapEvery)
-	defer tick.Stop()
-	var way trapWay
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+func (d *daemon) watchTrap() task.Task {
+	var way lookout.TrapWay
+	return task.Every("trap watch", lookEvery, lookShare, func(ctx context.Context) {
 		port := d.listenerPort()
 		if port == 0 {
-			continue
+			return
 		}
 		n, err := d.orders.counters(ctx)
-		if err != nil {
-			continue // the table was taken away, say: who watches it tells of that
-		}
-		if way.cut(n["lured"], n["trapped"]) {
+		if err == nil && way.Cut(n["lured"], n["trapped"]) { // who watches the table tells of an error
 			d.journal.Notice("", "connections to the trap are dropped by another firewall behind it, so none is completed and nobody "+
 				"proves himself. Allow TCP port %d, which answers nothing but what picket leads there: "+
 				"\"ufw allow %[1]d/tcp\", \"firewall-cmd --permanent --add-port=%[1]d/tcp\", or in nftables, before its drop, "+
 				"\"ct status dnat tcp dport %[1]d accept\"", port)
-			return nil
 		}
-	}
-}
-
-// A trapWay is how many connections were led to the trap, and came to its door.
-type trapWay struct{ led, reached uint64 }
-
-// cut notes both numbers, and reports whether since the last time some were led
-// there and none came.
-func (w *trapWay) cut(led, reached uint64) bool {
-	cut := led > w.led && reached <= w.reached
-	w.led, w.reached = led, reached
-	return cut
+	})
 }
 
 // serveTrap hands every trapped connection to the judge.

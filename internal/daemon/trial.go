@@ -13,24 +13,7 @@ import (
 	"picket/internal/control"
 )
 
-// trialEvery is how often a trial says in the journal how it goes.
-const trialEvery = time.Hour
-
-// watchTrial has the journal know how a trial goes, for "picket report".
-func (d *daemon) watchTrial(ctx context.Context) error {
-	tick := time.NewTicker(trialEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			d.tellTrial(ctx)
-		}
-	}
-}
-
-// tellTrial does that now.
+// tellTrial has the journal know how a trial goes, for "picket report".
 func (d *daemon) tellTrial(ctx context.Context) {
 	if ev, ok, err := d.docket.trialNews(ctx, time.Now()); err == nil && ok {
 		d.journal.Event(ev)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // Stop ends all and waits for the last word of each; an error goes to who
@@ -49,4 +51,18 @@ func TestWaitEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	(&Group{tasks: []Task{New("never", nil)}}).Wait(ctx)
+}
+
+// What is done every so often is done at once too, and more seldom where it takes long.
+func TestEvery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for takes, want := range map[time.Duration]int{0: 7, time.Second: 6, 2 * time.Second: 3} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Millisecond)
+			n := 0
+			if err := Every("look", 10*time.Second, 10, func(context.Context) { n++; time.Sleep(takes) }).Run(ctx); err != nil || n != want {
+				t.Errorf("%v each: %v, done %d times in a minute, want %d", takes, err, n, want)
+			}
+			cancel()
+		}
+	})
 }

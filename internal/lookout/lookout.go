@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+
+// Package lookout compares what the kernel tells of a host now with what it told
+// before: who is connected, what is served, whose flows have ended, whether
+// connections reach the trap.
+//
+// It asks nobody and is pure: whoever asks hands the answers over. Each type is for
+// one goroutine.
+package lookout
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"picket/engine"
+	"picket/internal/host"
+	"picket/nft"
+)
+
+// Peers are whom this host has connections with. The zero value is nobody.
+type Peers struct {
+	known []netip.Addr
+	Set   engine.Prefixes // of them
+}
+
+// Seen notes who is connected now, and reports whether that has changed.
+func (p *Peers) Seen(now []netip.Addr) (changed bool) {
+	if slices.Equal(now, p.known) {
+		return false
+	}
+	p.known, p.Set = now, Set(now)
+	return true
+}
+
+// Set returns the set of some addresses.
+func Set(list []netip.Addr) engine.Prefixes {
+	out := make([]netip.Prefix, len(list))
+	for i, a := range list {
+		out[i] = netip.PrefixFrom(a, a.BitLen())
+	}
+	return engine.NewPrefixes(out...)
+}
+
+const (
+	// settled is how long a UDP socket on a port of the ephemeral range must have
+	// been there to be a service: a resolver's wait for their answer on such, and
+	// WireGuard waits for anybody.
+	settled = time.Minute
+
+	// serveAgain is how often the kernel is told of a port that is still served.
+	serveAgain = nft.LatelyTime / 12
+
+	protocolUDP = 17
+)
+
+// Services is what this host serves, by when the port was first seen and last told
+// to the kernel. Make one with [NewServices].
+type Services struct {
+	first, told map[host.Service]time.Time
+	ephemeral   uint16
+}
+
+// NewServices returns no services yet. Ephemeral is the lowest port of that range.
+func NewServices(ephemeral uint16) *Services {
+	return &Services{map[host.Service]time.Time{}, map[host.Service]time.Time{}, ephemeral}
+}
+
+// News notes what is served now, and returns the ports to tell the kernel of.
+func (s *Services) News(list []host.Service, now time.Time) (out []nft.Service) {
+	there := make(map[host.Service]bool, len(list))
+	for _, x := range list {
+		there[x] = true
+		if s.first[x].IsZero() {
+			s.first[x] = now
+		}
+		if x.Protocol == protocolUDP && x.Port >= s.ephemeral && now.Sub(s.first[x]) < settled {
+			continue
+		}
+		if told, ok := s.told[x]; !ok || now.Sub(told) >= serveAgain {
+			s.told[x] = now
+			out = append(out, nft.Service{Protocol: x.Protocol, Port: x.Port})
+		}
+	}
+	for x := range s.first {
+		if !there[x] {
+			delete(s.first, x)
+			delete(s.told, x)
+		}
+	}
+	return out
+}
+
+// Ended returns the sources that have no flow among those that live.
+func Ended(sources []netip.Prefix, flows map[netip.Addr]bool) (out []netip.Prefix) {
+	for _, p := range sources {
+		lives := false
+		for a := range flows {
+			if lives = p.Contains(a); lives {
+				break
+			}
+		}
+		if !lives {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// A TrapWay is how many connections were led to the trap, and came to its door.
+// The zero value is none.
+type TrapWay struct {
+	led, reached uint64
+	told         bool
+}
+
+// Cut notes both numbers, and reports, once, that since the last time some were led
+// there and none came: another firewall drops them on the way.
+func (w *TrapWay) Cut(led, reached uint64) bool {
+	cut := led > w.led && reached <= w.reached && !w.told
+	w.led, w.reached, w.told = led, reached, w.told || cut
+	return cut
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+
+package task
+
+import (
+	"context"
+	"time"
+)
+
+// Every returns a task that calls do at once and again after each pause, or after
+// a longer one: do takes one part in share of the time at most.
+func Every(name string, pause time.Duration, share int, do func(ctx context.Context)) Task {
+	return New(name, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			began := time.Now()
+			do(ctx)
+			select {
+			case <-time.After(max(pause, time.Duration(share)*time.Since(began))):
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	})
+}
