@@ -304,9 +304,9 @@ func (c *Config) policy(protocol uint8) *Policy {
 }
 
 // trigger returns the trigger in force for a probe. A completed connection that
-// proves nothing counts as any other probe of a port does.
+// proves nothing, or nothing yet, counts as any other probe of a port does.
 func (p *Policy) trigger(x *probe.Probe) int {
-	if x.Technique == probe.Connect && !x.Sent.Proves() && x.Sent != probe.SentNotYet {
+	if x.Technique == probe.Connect && !x.Sent.Proves() {
 		return max(p.Trigger[x.Mode], p.Trigger[probe.Advanced])
 	}
 	return p.Trigger[x.Mode]

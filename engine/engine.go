@@ -189,14 +189,19 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 		d.Reason, d.Probes = Retransmission, s.probes
 		return
 	}
-	s.probes++
-	d.Reason, d.Probes, d.Trigger = BelowTrigger, s.probes, pol.trigger(p)
+	d.Reason, d.Probes, d.Trigger = BelowTrigger, s.probes+1, pol.trigger(p)
+	if d.Probes > s.probes && p.Sent != probe.SentNotYet { // such a connection is the next probe, once more is known
+		s.probes = d.Probes
+	}
 	if e.cfg.Trap && p.Mode == probe.Classic && p.Technique == probe.SYN && above == 0 {
 		d.Reason = Handshake
 		return
 	}
 	now8 := stampOf(now >> e.unit)
 	slot, fresh := e.note(p, s, now8, d)
+	if d.Proven && e.cfg.Style == Graded && s.connected() <= d.Trigger {
+		d.Trigger = max(d.Trigger, pol.Trigger[probe.Advanced]) // the other ports are not the trap's
+	}
 	if d.Lowered = s.certain() && e.cfg.ToolTrigger < d.Trigger; d.Lowered {
 		d.Trigger = e.cfg.ToolTrigger
 	}
@@ -285,7 +290,7 @@ func (e *Engine) scored() bool { return e.cfg.Style == Graded && e.cfg.Score == 
 // the journal can bear; blocks and commands are bounded by themselves, and what
 // many sources do together is said once.
 func (e *Engine) told(s *source, d *Decision) {
-	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(s.probes) == 1 && !d.keeps()
+	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(d.Probes) == 1 && !d.keeps()
 	pace := &e.tell
 	if d.NewPattern {
 		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name

@@ -521,18 +521,29 @@ func TestTrapProof(t *testing.T) {
 	}
 	for _, s := range []probe.Sent{probe.SentNothing, probe.SentOther} {
 		c := graded()
+		c.Score = Dark
 		c.TCP.Trigger[probe.Classic] = 1
 		w := newWorld(t, c)
 		w.spares(w.send(trap(1, probe.SentNotYet)...), BelowTrigger)
-		w.spares(w.send(trap(1, s)...), BelowTrigger)
-		w.fences(w.send(trap(7, probe.SentNotYet)...)) // two trap ports, and not proven yet
+		if d := w.send(trap(1, s)...); d.Action != None || !d.Observed.Has(probe.AsksTrap) || d.Probes != 1 {
+			t.Errorf("%v, %v, %d probes", d.Action, d.Observed, d.Probes)
+		}
+		w.spares(w.send(trap(7, probe.SentNotYet)...), BelowTrigger) // two trap ports, but it may yet be a browser
 		d := w.send(trap(7, s)...)
 		w.blocks(d)
-		if !d.Proven || d.Reason != AboveTrigger {
-			t.Errorf("proven %v, %v", d.Proven, d.Reason)
+		if !d.Proven || d.Reason != AboveTrigger || d.Probes != 2 {
+			t.Errorf("proven %v, %v, %d probes", d.Proven, d.Reason, d.Probes)
 		}
 	}
-	for _, s := range []probe.Sent{probe.SentHTTP, probe.SentTLS} {
+	c := graded()
+	c.TCP.Trigger[probe.Classic] = 1
+	w := newWorld(t, c)
+	for n := range 5 {
+		w.spares(w.send(port(100+n)), BelowTrigger)
+	}
+	w.spares(w.send(trap(1, probe.SentOther)...), BelowTrigger) // one trap port, whatever else was asked
+	w.blocks(w.send(trap(7, probe.SentOther)...))
+	for _, s := range []probe.Sent{probe.SentHTTP, probe.SentTLS, probe.SentNotYet} {
 		c := graded()
 		c.TCP.Trigger[probe.Classic] = 1
 		w := newWorld(t, c)

@@ -10,6 +10,7 @@ const (
 	markDark  = 1 << 4 // it was in the dark
 	markPart  = 1 << 5 // Sibling was weighed
 	markPeer  = 1 << 6 // IsFriend was weighed
+	markTrap  = 1 << 7 // AsksTrap was weighed
 	aimedMost = 1<<4 - 1
 )
 
@@ -33,7 +34,8 @@ type glance struct {
 
 // weigh adds to the score of a source what one probe shows.
 func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g glance, d *Decision) {
-	if most := int(s.asked & aimedMost); !g.fresh && !g.again && g.targets <= most {
+	trap := p.Technique == probe.Connect && p.Sent.Proves() && s.marks&markTrap == 0
+	if most := int(s.asked & aimedMost); !g.fresh && !g.again && !trap && g.targets <= most {
 		return // as most probes are
 	}
 	score, seen := int(s.score), probe.Observed(0)
@@ -55,10 +57,12 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g gl
 			add(o)
 		}
 	}
+	if trap {
+		s.marks |= markTrap
+		add(probe.AsksTrap)
+	}
 	if g.fresh {
-		if p.Technique == probe.Connect && p.Sent.Proves() {
-			add(probe.AsksTrap)
-		} else if o := probe.Asks(p, e.neighbour(p, source, target)); probe.Plain(p) {
+		if o := probe.Asks(p, e.neighbour(p, source, target)); !trap && probe.Plain(p) {
 			add(o)
 		}
 		if s.ports > 1 && s.samePort(p) {

@@ -10,8 +10,8 @@ func trapChains(c Config) []chain {
 		{
 			name: "lure",
 			why: "the port is still the one that was dialled. A real service keeps its port. A " +
-				"source that passed its trigger goes on being led, " +
-				"unless its packet is one that completes no connection: it would only learn that the port answers",
+				"source that passed its trigger goes on being led, so that it can prove itself: to ten ports " +
+				"more, and with packets that may complete a connection",
 			rules: list(
 				one(loopback, accept),
 				friends(),
@@ -24,9 +24,14 @@ func trapChains(c Config) []chain {
 			),
 		},
 		{
-			name:  "crude",
-			why:   "packets that no client sends are not redirected",
-			rules: crude(accept),
+			name: "crude",
+			why: "packets that no client sends are not redirected: they would only learn that the port " +
+				"answers. Neither is whoever holds connections open to find out all ports",
+			rules: list(
+				crude(accept),
+				each(c, func(s source) []part { return []part{beyond(maxLed, "led"+s.family, s.of), accept} }),
+				each(c, func(s source) []part { return []part{notIn("led"+s.family, s.of), count("full_led"), accept} }),
+			),
 		},
 		base(chain{
 			name: "trap",

@@ -44,6 +44,7 @@ const HoldsTime = maxHolds * HoldTime
 
 const (
 	maxHolds    = 6  // of one source in an hour
+	maxLed      = 10 // connections of a quiet source to the trap
 	linkTrigger = 32 // ports of the sources of one link together
 )
 
@@ -139,6 +140,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("answers", address, time.Minute)
 	filled("over", address, time.Minute)
 	filled("late", address, time.Minute)
+	filled("led", address, CountTime)
 	filled("connected", address, PeerTime)
 	filled("peers", concat(address, portKey, portKey), 24*time.Hour)
 	filled("answered", concat(address, portKey, portKey), time.Hour)

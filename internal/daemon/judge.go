@@ -155,7 +155,9 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 			seen.Action = engine.Log // as it is in truth
 		}
 	}
-	j.evidence.Add(j.engine.SourceOf(p.Source), &p, &seen, raw)
+	if p.Sent != probe.SentNotYet || d.Action != engine.None { // of a connection that began there is more to come
+		j.evidence.Add(j.engine.SourceOf(p.Source), &p, &seen, raw)
+	}
 	if d.Release {
 		j.orders.release(p.Source)
 	}

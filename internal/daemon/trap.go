@@ -87,10 +87,13 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 			At: c.At.UnixNano(), Source: c.Source.Addr(), Destination: c.Destination.Addr(),
 			SourcePort: c.Source.Port(), Port: c.Destination.Port(),
 			Protocol: probe.ProtocolTCP, Mode: probe.Classic, Technique: probe.Connect, Flags: probe.FlagSYN,
-			Sent: probe.BeganWith(c.Data),
+			Sent: probe.BeganWith(c.Head),
 		}
-		// The connection has ended and is one of a bounded number, so waiting
-		// for the judge holds nobody up.
+		if c.Open {
+			p.Sent = probe.SentNotYet
+		}
+		// The connection is one of a bounded number, so waiting for the judge
+		// holds nobody up.
 		_ = d.docket.observe(ctx, p, c.Data) // it fails when picket stops
 	})
 	if err != nil && ctx.Err() == nil {

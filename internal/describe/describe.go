@@ -76,7 +76,11 @@ func Trigger(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 		return fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}
 	name, _ := Section(c, p.Protocol)
-	return fmt.Sprintf("%s.trigger.%s = %d", name, p.Mode, d.Trigger)
+	mode := p.Mode
+	if p.Technique == probe.Connect && c.TCP.Trigger[mode] < d.Trigger {
+		mode = probe.Advanced // a connection that proves nothing counts as any other probe
+	}
+	return fmt.Sprintf("%s.trigger.%s = %d", name, mode, d.Trigger)
 }
 
 // Setting names what in the configuration made a decision; "" if nothing did.

@@ -5,9 +5,11 @@
 // handshake is real.
 //
 // One listener serves every port. The managed table redirects connections to
-// classic ports to it, and the kernel tells which port was dialled
+// classic ports to it, and the kernel tells the port that was dialled
 // (SO_ORIGINAL_DST). A peer gets the banner, if there is one, is listened to
-// for a moment, and is hung up on.
+// for a moment, and is hung up on. A connection is reported when it is accepted,
+// so that a peer who holds it open is judged all the same, and again when it is
+// known how it began.
 //
 // It refuses to be worn out: connections at once, the time of each and the
 // bytes kept of each are bounded. A connection beyond the bound is reset at
@@ -50,13 +52,19 @@ type Config struct {
 	Trouble func(error)
 }
 
+// headBytes is how many bytes of a connection are looked at where none are kept:
+// enough for the head of an HTTP request or of a TLS record.
+const headBytes = 16
+
 // A Connection is one completed handshake.
 type Connection struct {
 	Source      netip.AddrPort // the peer, without a zone; IPv4 is never IPv4-mapped
 	Destination netip.AddrPort // the address and port that the peer dialled
-	Data        []byte         // what the peer sent first, at most Config.Bytes; any bytes at all
 	At          time.Time      // when the connection was accepted
+	Open        bool           // accepted just now: one more report says how it began
 	Refused     bool           // reset at once, for too many were open
+	Head        []byte         // what the peer sent first, to be looked at and not kept: at most 16 bytes
+	Data        []byte         // and what is kept of it, at most Config.Bytes; any bytes at all
 }
 
 // A Trap answers what its listeners accept.
@@ -121,9 +129,10 @@ func (t *Trap) Close() error {
 }
 
 // Serve answers until ctx is done and then closes listeners and connections;
-// it returns when the last of them is gone. report is called once for each
-// connection, when it has ended, by many goroutines at once; one that blocks
-// keeps its connection's slot.
+// it returns when the last of them is gone. report is called for each connection
+// when it is accepted and when the peer has spoken or hung up, and once for one
+// that is refused; by many goroutines at once. One that blocks keeps its
+// connection's slot.
 //
 // The error is that of a listener that failed for good; the others are closed
 // with it. It is nil when ctx was done.
@@ -177,7 +186,10 @@ func (t *Trap) accept(ctx context.Context, l net.Listener, report func(Connectio
 		case t.slots <- struct{}{}:
 			served.Go(func() {
 				defer func() { <-t.slots }()
-				seen.Data = t.answer(ctx, c)
+				seen.Open = true
+				report(seen)
+				seen.Open = false
+				seen.Head, seen.Data = t.answer(ctx, c)
 				report(seen)
 			})
 		default:
@@ -198,27 +210,28 @@ func lacking(err error) bool {
 	return false
 }
 
-// answer sends the banner, returns what the peer sends first, and hangs up.
-// After the banner the peer sees the end of our side at once, as PortSentry
-// has it. What goes wrong here is the peer's doing and of no interest.
-func (t *Trap) answer(ctx context.Context, c net.Conn) []byte {
+// answer sends the banner, returns what the peer sends first, to be looked at and
+// to be kept, and hangs up. After the banner the peer sees the end of our side at
+// once, as PortSentry has it. What goes wrong here is the peer's doing and of no
+// interest.
+func (t *Trap) answer(ctx context.Context, c net.Conn) (head, data []byte) {
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	if err := c.SetDeadline(time.Now().Add(t.config.Time)); err != nil {
-		return nil
+		return nil, nil
 	}
 	if len(t.config.Banner) > 0 {
 		if _, err := c.Write(t.config.Banner); err != nil {
-			return nil
+			return nil, nil
 		}
 		if w, ok := c.(interface{ CloseWrite() error }); ok && w.CloseWrite() != nil {
-			return nil
+			return nil, nil
 		}
 	}
-	b := make([]byte, max(t.config.Bytes, 1)) // to read nothing would not wait for the peer
+	b := make([]byte, max(t.config.Bytes, headBytes))
 	n, _ := c.Read(b)
-	n = min(n, t.config.Bytes)
-	return b[:n:n]
+	kept := min(n, t.config.Bytes)
+	return b[:min(n, headBytes)], b[:kept:kept]
 }
 
 // reset hangs up without the time that an orderly end takes.

@@ -54,14 +54,19 @@ func dial(t *testing.T, tr *Trap, host string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+// next returns the next report of a connection that is not one of its beginning.
 func next(t *testing.T, reports <-chan Connection) Connection {
 	t.Helper()
-	select {
-	case c := <-reports:
-		return c
-	case <-time.After(10 * time.Second):
-		t.Fatal("no report in 10 s")
-		return Connection{}
+	for {
+		select {
+		case c := <-reports:
+			if !c.Open {
+				return c
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("no report in 10 s")
+			return Connection{}
+		}
 	}
 }
 
@@ -100,8 +105,8 @@ func TestConversation(t *testing.T) {
 				}
 			}
 			r := next(t, reports)
-			if string(r.Data) != test.want {
-				t.Errorf("got %q, want %q", r.Data, test.want)
+			if string(r.Data) != test.want || !strings.HasPrefix(test.want, string(r.Head)) || len(r.Head) < min(len(r.Data), headBytes) {
+				t.Errorf("got %q, looked at %q, want %q", r.Data, r.Head, test.want)
 			}
 			if r.Source != local || r.Refused || r.At.Before(before) || r.At.After(time.Now()) {
 				t.Errorf("report %+v of a connection from %v", r, local)
@@ -113,22 +118,26 @@ func TestConversation(t *testing.T) {
 	}
 }
 
-// TestKeepsNothing: where nothing is to be kept of what peers send, nothing is,
-// and a peer is heard out all the same.
+// TestKeepsNothing: where nothing is to be kept of what peers send, nothing is, and
+// a peer is heard out all the same. It is reported before it speaks, and how it
+// begins is looked at.
 func TestKeepsNothing(t *testing.T) {
 	tr := listen(t, Config{Bytes: 0, Time: 10 * time.Second})
 	reports, _ := serve(t, tr)
 	c := dial(t, tr, "127.0.0.1")
+	if r := <-reports; !r.Open || r.Head != nil || r.Source != c.LocalAddr().(*net.TCPAddr).AddrPort() {
+		t.Errorf("the first report is %+v", r)
+	}
 	select {
 	case r := <-reports:
 		t.Fatalf("hung up before the peer spoke: %+v", r)
 	case <-time.After(50 * time.Millisecond):
 	}
-	if _, err := io.WriteString(c, "password"); err != nil {
+	if _, err := io.WriteString(c, "GET /password HTTP/1.1"); err != nil {
 		t.Fatal(err)
 	}
-	if r := next(t, reports); len(r.Data) != 0 {
-		t.Errorf("%q is kept", r.Data)
+	if r := next(t, reports); len(r.Data) != 0 || string(r.Head) != "GET /password HT" {
+		t.Errorf("%q is kept, %q looked at", r.Data, r.Head)
 	}
 }
 

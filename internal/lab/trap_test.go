@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// families are a source and the target's address, IPv4 and IPv6.
+func families(l *Lab, i int) map[string][2]netip.Addr {
+	return map[string][2]netip.Addr{
+		"IPv4": {Source4(i), l.Target.V4}, "IPv6": {Source6(i), l.Target.V6},
+	}
+}
+
+// TestHeldConnections: a connect scan that holds its connections open, so that the
+// trap does not see them end, is told of when they are accepted, and is led to no
+// more than a few trap ports.
+func TestHeldConnections(t *testing.T) {
+	const most = 40
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: "[tcp]\nclassic = \"1-1000\"\n[trap]\ntime = \"1m\"\n"})
+	for name, f := range families(l, 1) {
+		t.Run(name, func(t *testing.T) {
+			var connected atomic.Int32
+			var all sync.WaitGroup
+			open := make(chan net.Conn, 1000)
+			for port := uint16(1); port <= 1000; port++ {
+				all.Go(func() {
+					if c, err := l.Attacker.Dial("tcp", f[0], netip.AddrPortFrom(f[1], port), 1500*time.Millisecond); err == nil {
+						connected.Add(1)
+						open <- c
+					}
+				})
+			}
+			all.Wait()
+			close(open)
+			for c := range open {
+				defer c.Close()
+			}
+			if n := connected.Load(); n == 0 || n > most {
+				t.Errorf("%d of 1000 trap ports took a connection, want some and %d at most", n, most)
+			}
+			if _, err := d.WaitEvent(time.Second, "technique=connect", "destination="+f[1].String()+" "); err != nil {
+				t.Error(err)
+			}
+			if _, err := d.WaitBlock(f[0], time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTrapPortStaysOpen: whoever connects to a trap port often and fast is let in
+// each time, or a fast scanner would not prove itself; and what it is let in to is
+// one port.
+func TestTrapPortStaysOpen(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{})
+	for name, f := range families(l, 1) {
+		t.Run(name, func(t *testing.T) {
+			dial := func(port uint16) {
+				t.Helper()
+				c, err := l.Attacker.Dial("tcp", f[0], netip.AddrPortFrom(f[1], port), time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Close()
+			}
+			for range 40 {
+				dial(11)
+			}
+			untouched(t, d, f[0])
+			for _, port := range []uint16{1, 7, 9, 15} {
+				dial(port)
+			}
+			if b, err := d.WaitBlock(f[0], 3*time.Second); err != nil || !b.Proven {
+				t.Errorf("after five trap ports: %+v, %v", b, err)
+			}
+		})
+	}
+}
+
+// TestBrowserAtTheTrap: what begins as HTTP or TLS proves nothing, also where
+// nothing is kept of it, and a flow that lives is not cut for it.
+func TestBrowserAtTheTrap(t *testing.T) {
+	l := newLab(t)
+	echoing(t, l.Target, 7000)
+	d := start(t, l.Target, Options{Config: "[trap]\nbytes = 0\n[detect]\nscore = \"log\"\n"})
+	for name, f := range families(l, 1) {
+		t.Run(name, func(t *testing.T) {
+			x := talk{network: "tcp"}
+			var err error
+			if x.conn, err = l.Attacker.Dial("tcp", f[0], netip.AddrPortFrom(f[1], 7000), time.Second); err != nil {
+				t.Fatal(err)
+			}
+			defer x.conn.Close()
+			visit := func(port uint16, says string) {
+				t.Helper()
+				c, err := l.Attacker.Dial("tcp", f[0], netip.AddrPortFrom(f[1], port), time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if _, err := io.WriteString(c, says); err != nil {
+					t.Error(err)
+				}
+				io.ReadAll(c) // until the trap hangs up
+			}
+			for i, port := range []uint16{1, 7, 9, 11, 15, 19} {
+				visit(port, []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01"}[i%2])
+			}
+			untouched(t, d, f[0])
+			visit(79, "root\r\n")
+			visit(95, "root\r\n")
+			if b, err := d.WaitBlock(f[0], 3*time.Second); err != nil || !b.Proven {
+				t.Errorf("after two trap ports that were not visited by a browser: %+v, %v", b, err)
+			}
+			if err := x.say("still there"); err != nil {
+				t.Errorf("a flow from before: %v", err)
+			}
+		})
+	}
+}
