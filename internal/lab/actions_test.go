@@ -19,7 +19,7 @@ import (
 	"picket/internal/control"
 )
 
-// beside is a configuration with every action on, whose files lie in dir.
+// beside is a configuration with every action on; its files lie in dir.
 func beside(dir string) string {
 	return fmt.Sprintf(`
 [run]
@@ -40,7 +40,7 @@ blocked = "%[1]s/blocked"
 `, dir)
 }
 
-// hostsDeny is somebody's, without a last newline.
+// hostsDeny is somebody's hosts.deny, without a last newline.
 const hostsDeny = "# mine\nsshd: 203.0.113.7\nALL: PARANOID"
 
 func writeHostsDeny(t testing.TB, dir string) {
@@ -66,15 +66,17 @@ func write(t testing.TB, path, text string, mode os.FileMode) {
 	}
 }
 
-// traces is all that picket may leave on a host: rules, routes and sets, and
+// traces is everything that picket may leave on a host: rules, routes and sets, and
 // hosts.deny with its mode.
 func traces(t testing.TB, h *Host, dir string) string {
 	t.Helper()
 	var b strings.Builder
-	// The elements of sets that hold and count for seconds are left out.
+	// Without the elements of sets that hold and count for seconds.
 	for _, command := range []string{
-		"ip -4 rule", "ip -6 rule", "ip -4 route show table all", "ip -6 route show table all", "nft -s -t list ruleset",
-		"for s in blocked4 blocked6 blocked_nets4 blocked_nets6; do nft -s list set inet picket $s 2>/dev/null || true; done",
+		"ip -4 rule", "ip -6 rule", "ip -4 route show table all", "ip -6 route show table all",
+		"nft -s -t list ruleset",
+		"for s in blocked4 blocked6 blocked_nets4 blocked_nets6; do nft -s list set inet picket $s " +
+			"2>/dev/null || true; done",
 		"ls -l --time-style=+ " + dir + "/hosts.deny",
 	} {
 		out, err := h.Run("sh", "-c", command)
@@ -86,8 +88,7 @@ func traces(t testing.TB, h *Host, dir string) string {
 	return b.String() + read(t, dir, "hosts.deny")
 }
 
-// TestActions follows a block of each family through every action, and its end
-// through every undoing.
+// TestActions follows a block of each family through every action, and through its end.
 func TestActions(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -101,15 +102,18 @@ func TestActions(t *testing.T) {
 		route    []string
 	}{
 		{Source4(1), l.Target.V4, "ALL: 192.0.2.11 : DENY\n", []string{"-4", "route", "get", "192.0.2.11"}},
-		{Source6(1), l.Target.V6, "ALL: [2001:db8:0:11::1] : DENY\n", []string{"-6", "route", "get", "2001:db8:0:11::1"}},
+		{Source6(1), l.Target.V6, "ALL: [2001:db8:0:11::1] : DENY\n",
+			[]string{"-6", "route", "get", "2001:db8:0:11::1"}},
 	} {
 		witness(t, l, d, f.src, f.dst)
-		eventually(t, 3*time.Second, "a line in hosts.deny", func() bool { return strings.Contains(read(t, dir, "hosts.deny"), f.deny) })
+		eventually(t, 3*time.Second, "a line in hosts.deny",
+			func() bool { return strings.Contains(read(t, dir, "hosts.deny"), f.deny) })
 		eventually(t, 3*time.Second, "a route to nowhere", func() bool {
 			_, err := l.Target.Run("ip", f.route...)
 			return err != nil && strings.Contains(err.Error(), "No route to host")
 		})
-		eventually(t, 3*time.Second, "the command's run", func() bool { return strings.Contains(read(t, dir, "began"), `"source":"`+f.src.String()+`"`) })
+		eventually(t, 3*time.Second, "the command's run",
+			func() bool { return strings.Contains(read(t, dir, "began"), `"source":"`+f.src.String()+`"`) })
 		for _, file := range []string{"history", "blocked"} {
 			eventually(t, 3*time.Second, "a line in "+file, func() bool {
 				return strings.Contains(read(t, dir, file), fmt.Sprintf(" Host: %[1]s/%[1]s Port: ", f.src))
@@ -118,38 +122,46 @@ func TestActions(t *testing.T) {
 	}
 	for _, src := range []netip.Addr{Source4(1), Source6(1)} {
 		eventually(t, 3*blockFor, "the command of the end", func() bool {
-			return strings.Contains(read(t, dir, "ended"), `"event":"expire"`) && strings.Contains(read(t, dir, "ended"), src.String())
+			return strings.Contains(read(t, dir, "ended"), `"event":"expire"`) &&
+				strings.Contains(read(t, dir, "ended"), src.String())
 		})
 	}
-	eventually(t, 3*time.Second, "everything as before", func() bool { return traces(t, l.Target, dir) == before })
+	eventually(t, 3*time.Second, "everything as before",
+		func() bool { return traces(t, l.Target, dir) == before })
 
-	// What somebody else adds to the set is a block like any other.
-	if _, err := l.Target.Run("nft", "add element inet picket blocked4 { 198.51.100.77 timeout 1h }"); err != nil {
+	// An element added by somebody else is a block like any other.
+	if _, err := l.Target.Run("nft",
+		"add element inet picket blocked4 { 198.51.100.77 timeout 1h }"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 3*time.Second, "what stands beside a block that somebody added", func() bool {
 		out, err := l.Target.Run("ip", "route", "show", "table", "7112")
-		return err == nil && strings.Contains(out, "198.51.100.77") && strings.Contains(read(t, dir, "hosts.deny"), "198.51.100.77 ") &&
+		return err == nil && strings.Contains(out, "198.51.100.77") &&
+			strings.Contains(read(t, dir, "hosts.deny"), "198.51.100.77 ") &&
 			strings.Contains(read(t, dir, "began"), "198.51.100.77")
 	})
 	if _, err := l.Target.Run("nft", "delete element inet picket blocked4 { 198.51.100.77 }"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 3*time.Second, "everything as before", func() bool { return traces(t, l.Target, dir) == before })
+	eventually(t, 3*time.Second, "everything as before",
+		func() bool { return traces(t, l.Target, dir) == before })
 
 	// By hand, all at once, by a reload without the sections, by removal.
 	witness(t, l, d, Source4(2), l.Target.V4)
-	eventually(t, 3*time.Second, "a line", func() bool { return strings.Contains(read(t, dir, "hosts.deny"), "192.0.2.12 ") })
+	eventually(t, 3*time.Second, "a line",
+		func() bool { return strings.Contains(read(t, dir, "hosts.deny"), "192.0.2.12 ") })
 	if _, err := d.Cmd("unblock", "--all"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 3*time.Second, "everything as before", func() bool { return traces(t, l.Target, dir) == before })
+	eventually(t, 3*time.Second, "everything as before",
+		func() bool { return traces(t, l.Target, dir) == before })
 
 	if err := d.Reload(longConfig() + beside(dir)); err != nil {
 		t.Fatal(err)
 	}
 	witness(t, l, d, Source4(3), l.Target.V4)
-	eventually(t, 3*time.Second, "a line", func() bool { return strings.Contains(read(t, dir, "hosts.deny"), "192.0.2.13 ") })
+	eventually(t, 3*time.Second, "a line",
+		func() bool { return strings.Contains(read(t, dir, "hosts.deny"), "192.0.2.13 ") })
 	if err := d.Reload(longConfig()); err != nil {
 		t.Fatal(err)
 	}
@@ -174,9 +186,8 @@ func TestActions(t *testing.T) {
 	}
 }
 
-// TestActionsOutliveTheDaemon: what stands beside a block stands while the
-// daemon is away, what somebody did to it is put right when it is back, and no
-// command runs twice.
+// TestActionsOutliveTheDaemon: routes, lines and files stand while the daemon is away, a
+// change to them is put right when it is back, and no command runs twice.
 func TestActionsOutliveTheDaemon(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -188,25 +199,29 @@ func TestActionsOutliveTheDaemon(t *testing.T) {
 		out, err := l.Target.Run("ip", "route", "show", "table", "7112")
 		deny := read(t, dir, "hosts.deny")
 		return err == nil && strings.Contains(out, "192.0.2.11") && strings.Contains(out, "192.0.2.12") &&
-			strings.Contains(deny, "192.0.2.11 ") && strings.Contains(deny, "192.0.2.12 ") && strings.Count(read(t, dir, "began"), "\n") == 2
+			strings.Contains(deny, "192.0.2.11 ") && strings.Contains(deny, "192.0.2.12 ") &&
+			strings.Count(read(t, dir, "began"), "\n") == 2
 	})
 	if err := d.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := l.Target.Run("ip", "route", "show", "table", "7112"); err != nil || !strings.Contains(out, "192.0.2.12") {
+	if out, err := l.Target.Run("ip", "route", "show", "table", "7112"); err != nil ||
+		!strings.Contains(out, "192.0.2.12") {
 		t.Errorf("routes of a stopped picket: %q, %v", out, err)
 	}
 	// Meanwhile the routes are lost and a line is changed.
 	if _, err := l.Target.Run("ip", "route", "flush", "table", "7112"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "hosts.deny"), strings.Replace(read(t, dir, "hosts.deny"), "192.0.2.12 ", "192.0.2.99 ", 1), 0o640)
+	write(t, filepath.Join(dir, "hosts.deny"),
+		strings.Replace(read(t, dir, "hosts.deny"), "192.0.2.12 ", "192.0.2.99 ", 1), 0o640)
 	d = start(t, l.Target, Options{Config: longConfig() + beside(dir)})
 	eventually(t, 5*time.Second, "what the blocks say", func() bool {
 		out, err := l.Target.Run("ip", "route", "show", "table", "7112")
 		deny := read(t, dir, "hosts.deny")
 		return err == nil && strings.Contains(out, "192.0.2.11") && strings.Contains(out, "192.0.2.12") &&
-			!strings.Contains(deny, "192.0.2.99") && strings.Contains(deny, "192.0.2.11 ") && strings.Contains(deny, "192.0.2.12 ")
+			!strings.Contains(deny, "192.0.2.99") && strings.Contains(deny, "192.0.2.11 ") &&
+			strings.Contains(deny, "192.0.2.12 ")
 	})
 	if n := strings.Count(read(t, dir, "began"), "\n"); n != 2 {
 		t.Errorf("%d commands for two blocks", n)
@@ -216,12 +231,13 @@ func TestActionsOutliveTheDaemon(t *testing.T) {
 	}
 	eventually(t, 5*time.Second, "everything undone", func() bool {
 		out, err := l.Target.Run("ip", "route", "show", "table", "7112")
-		return (err != nil || out == "") && read(t, dir, "hosts.deny") == hostsDeny && strings.Count(read(t, dir, "ended"), "\n") == 2
+		return (err != nil || out == "") && read(t, dir, "hosts.deny") == hostsDeny &&
+			strings.Count(read(t, dir, "ended"), "\n") == 2
 	})
 }
 
-// TestTenThousandBlocks: ten thousand blocks of both families with every
-// action on, all expired: not a byte is left.
+// TestTenThousandBlocks: after ten thousand blocks of both families with every action on,
+// all expired, not a byte is left.
 func TestTenThousandBlocks(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -248,7 +264,8 @@ func TestTenThousandBlocks(t *testing.T) {
 				if i%2 == 1 {
 					source = fmt.Sprintf("2001:db8:%x::1", i)
 				}
-				req := control.Request{Command: "block", Source: source, For: length.String(), Reason: "ten thousand"}
+				req := control.Request{Command: "block", Source: source, For: length.String(),
+					Reason: "ten thousand"}
 				if err := control.Call(socket, req, nil); err != nil {
 					t.Errorf("block %s: %v", source, err)
 					return
@@ -262,15 +279,18 @@ func TestTenThousandBlocks(t *testing.T) {
 		t.Fatalf("%d blocks, %v: the machine is too slow for this test", len(list), err)
 	}
 	eventually(t, length, "all routes and all lines", func() bool {
-		out, err := l.Target.Run("sh", "-c", "(ip route show table 7112; ip -6 route show table 7112) | wc -l")
-		return err == nil && strings.TrimSpace(out) == fmt.Sprint(blocks) && strings.Count(read(t, dir, "hosts.deny"), "DENY") == blocks
+		out, err := l.Target.Run("sh", "-c",
+			"(ip route show table 7112; ip -6 route show table 7112) | wc -l")
+		return err == nil && strings.TrimSpace(out) == fmt.Sprint(blocks) &&
+			strings.Count(read(t, dir, "hosts.deny"), "DENY") == blocks
 	})
 	t.Logf("routes and hosts.deny complete after %v", time.Since(began))
 	eventually(t, 2*time.Minute, "all undone", func() bool {
 		return read(t, dir, "hosts.deny") == hostsDeny && strings.Count(read(t, dir, "ended"), "\n") == blocks
 	})
 	t.Logf("all undone after %v", time.Since(began))
-	eventually(t, 10*time.Second, "everything as before", func() bool { return traces(t, l.Target, dir) == before })
+	eventually(t, 10*time.Second, "everything as before",
+		func() bool { return traces(t, l.Target, dir) == before })
 	if diff := cmp.Diff(before, traces(t, l.Target, dir)); diff != "" {
 		t.Errorf("(-before +after):\n%s", diff)
 	}
@@ -295,15 +315,16 @@ func TestTenThousandBlocks(t *testing.T) {
 	}
 }
 
-// plain returns a picket without the race detector, under which twenty
-// thousand commands take minutes.
+// plain returns a picket without the race detector, which needs minutes for twenty thousand
+// commands.
 func plain(t *testing.T) string {
 	t.Helper()
 	if !raced() {
 		return os.Getenv(binaryEnv)
 	}
 	path := filepath.Join(t.TempDir(), "picket")
-	if out, err := exec.Command("go", "build", "-C", "../..", "-buildvcs=false", "-o", path, "./cmd/picket").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-C", "../..", "-buildvcs=false", "-o", path,
+		"./cmd/picket").CombinedOutput(); err != nil {
 		t.Fatalf("build picket: %v\n%s", err, out)
 	}
 	return path

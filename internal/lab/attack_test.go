@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An attack is what a scanner does to get past picket, from addresses of its own.
+// An attack is a scanner's way past picket, from addresses of its own.
 type attack struct {
 	name    string
 	config  string                     // "" is the embedded default
-	before  func(a attackers) []packet // what comes first; its answers do not count
+	before  func(a attackers) []packet // the first packets; their answers do not count
 	scan    func(a attackers) []packet
-	most    int                        // of the ports that may be answered
-	names   func(a attackers) []string // words of an event that tells of it
+	most    int                        // answered ports
+	names   func(a attackers) []string // words of its event
 	only6   bool
 	prepare func(t *testing.T, l *Lab)
 }
@@ -48,7 +48,7 @@ trigger = 0
 trigger = 0
 `
 
-// ports1000 are the ports that a scan asks for.
+// ports1000 are the ports of a scan.
 func ports1000(each func(port uint16) packet) (out []packet) {
 	for p := uint16(1); p <= 1000; p++ {
 		out = append(out, each(p))
@@ -56,7 +56,7 @@ func ports1000(each func(port uint16) packet) (out []packet) {
 	return out
 }
 
-// clientSYN is a SYN as Linux sends it: of it nothing tells but the port.
+// clientSYN is a SYN as Linux sends it: only its port speaks against it.
 func clientSYN(src, dst netip.Addr, from, to uint16) packet {
 	b := make([]byte, 40)
 	binary.BigEndian.PutUint16(b[0:], from)
@@ -115,7 +115,7 @@ func behind(a attackers, port uint16, lengths ...int) packet {
 	return ipPacket(a.own, a.dst, next, b)
 }
 
-// told are the words of an event that names a source.
+// told are the words of an event about a source.
 func told(a attackers) []string {
 	if a.own.Is4() || a.own == Neighbour6(1) {
 		return []string{"source=" + a.own.String() + " "}
@@ -136,47 +136,55 @@ func attacks() []attack {
 		}
 	}
 	return []attack{
-		{name: "four ports ten times each, by SYN", scan: fullScan, most: 40, names: told, before: func(a attackers) (out []packet) {
-			for p := uint16(1); p <= 4; p++ {
-				out = append(out, repeated(10, clientSYN(a.own, a.dst, 40000+p, p))...)
-			}
-			return out
-		}},
-		{name: "four ports ten times each, by UDP", scan: fullScan, most: 40, names: told, before: func(a attackers) (out []packet) {
-			for p := uint16(1); p <= 4; p++ {
-				out = append(out, repeated(10, udp(a.own, a.dst, 40000+p, p, "x"))...)
-			}
-			return out
-		}},
-		{name: "60 ICMP errors", scan: fullScan, most: 40, names: told, before: func(a attackers) (out []packet) {
-			for p := range uint16(60) {
-				out = append(out, icmpError(a.own, a.dst, p))
-			}
-			return out
-		}},
-		{name: "60 ICMP errors, trigger 0", config: everyTrigger0, scan: fullScan, most: 1, names: told, before: func(a attackers) (out []packet) {
-			for p := range uint16(60) {
-				out = append(out, icmpError(a.own, a.dst, p))
-			}
-			return out
-		}},
-		{name: "60 SCTP aborts", scan: fullScan, most: 40, names: told, before: func(a attackers) (out []packet) {
-			for p := range uint16(60) {
-				out = append(out, chunk(a.own, a.dst, p+1, 6))
-			}
-			return out
-		}},
-		{name: "the same SYNs from two addresses", most: 40, names: told, scan: func(a attackers) (out []packet) {
-			for p := uint16(1); p <= 1000; p++ {
-				out = append(out, clientSYN(a.own, a.dst, 40000+p, p), clientSYN(a.second, a.dst, 40000+p, p))
-			}
-			return out
-		}},
-		{name: "two addresses of the link", most: 40, only6: true, names: told, scan: func(a attackers) []packet {
-			return ports1000(func(p uint16) packet {
-				return clientSYN([]netip.Addr{Neighbour6(1), Neighbour6(2)}[p%2], a.dst, 40000+p, p)
-			})
-		}},
+		{name: "four ports ten times each, by SYN", scan: fullScan, most: 40, names: told,
+			before: func(a attackers) (out []packet) {
+				for p := uint16(1); p <= 4; p++ {
+					out = append(out, repeated(10, clientSYN(a.own, a.dst, 40000+p, p))...)
+				}
+				return out
+			}},
+		{name: "four ports ten times each, by UDP", scan: fullScan, most: 40, names: told,
+			before: func(a attackers) (out []packet) {
+				for p := uint16(1); p <= 4; p++ {
+					out = append(out, repeated(10, udp(a.own, a.dst, 40000+p, p, "x"))...)
+				}
+				return out
+			}},
+		{name: "60 ICMP errors", scan: fullScan, most: 40, names: told,
+			before: func(a attackers) (out []packet) {
+				for p := range uint16(60) {
+					out = append(out, icmpError(a.own, a.dst, p))
+				}
+				return out
+			}},
+		{name: "60 ICMP errors, trigger 0", config: everyTrigger0, scan: fullScan, most: 1, names: told,
+			before: func(a attackers) (out []packet) {
+				for p := range uint16(60) {
+					out = append(out, icmpError(a.own, a.dst, p))
+				}
+				return out
+			}},
+		{name: "60 SCTP aborts", scan: fullScan, most: 40, names: told,
+			before: func(a attackers) (out []packet) {
+				for p := range uint16(60) {
+					out = append(out, chunk(a.own, a.dst, p+1, 6))
+				}
+				return out
+			}},
+		{name: "the same SYNs from two addresses", most: 40, names: told,
+			scan: func(a attackers) (out []packet) {
+				for p := uint16(1); p <= 1000; p++ {
+					out = append(out, clientSYN(a.own, a.dst, 40000+p, p),
+						clientSYN(a.second, a.dst, 40000+p, p))
+				}
+				return out
+			}},
+		{name: "two addresses of the link", most: 40, only6: true, names: told,
+			scan: func(a attackers) []packet {
+				return ports1000(func(p uint16) packet {
+					return clientSYN([]netip.Addr{Neighbour6(1), Neighbour6(2)}[p%2], a.dst, 40000+p, p)
+				})
+			}},
 		{name: "SCTP beside TCP", most: 40, names: told, scan: func(a attackers) (out []packet) {
 			for p := uint16(1); p <= 1000; p++ {
 				out = append(out, chunk(a.own, a.dst, p, 1), clientSYN(a.own, a.dst, 40000+p, p))
@@ -189,7 +197,8 @@ func attacks() []attack {
 		{name: "seventeen headers", most: 40, only6: true, names: told, scan: func(a attackers) []packet {
 			return ports1000(func(p uint16) packet { return behind(a, p, slices.Repeat([]int{8}, 17)...) })
 		}},
-		{name: "42 sources with 24 ports each", most: 200, names: func(attackers) []string { return []string{"pattern=distributed"} },
+		{name: "42 sources with 24 ports each", most: 200,
+			names: func(attackers) []string { return []string{"pattern=distributed"} },
 			scan: func(a attackers) (out []packet) {
 				for i, src := range a.many {
 					for p := range uint16(24) {
@@ -198,34 +207,39 @@ func attacks() []attack {
 				}
 				return out
 			}},
-		{name: "late answers by UDP", config: small, most: 40, names: told, scan: late(func(a attackers, p uint16) packet {
-			return udp(a.own, a.dst, 53, p, "an answer")
-		})},
-		{name: "late answers by ACK", config: small, most: 40, names: told, scan: late(func(a attackers, p uint16) packet {
-			return tcp(a.own, a.dst, segment{from: 53, to: p, seq: uint32(p), flags: ack})
-		})},
-		{name: "UDP to the anycast address", most: 40, only6: true, names: told, prepare: func(t *testing.T, l *Lab) {
-			if err := l.Target.Sysctl("net/ipv6/conf/all/forwarding", "1"); err != nil {
-				t.Fatal(err)
-			}
-		}, scan: func(a attackers) []packet {
-			return ports1000(func(p uint16) packet { return udp(a.own, netip.MustParseAddr("2001:db8::"), 40000, p, "x") })
-		}},
-		{name: "a forged fill of the sighting set", scan: fullScan, most: 40, names: told, before: func(a attackers) (out []packet) {
-			for i := range 70_000 {
-				src := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)})
-				if a.own.Is6() {
-					src = netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", 0x100+i>>16, i&0xffff))
+		{name: "late answers by UDP", config: small, most: 40, names: told,
+			scan: late(func(a attackers, p uint16) packet {
+				return udp(a.own, a.dst, 53, p, "an answer")
+			})},
+		{name: "late answers by ACK", config: small, most: 40, names: told,
+			scan: late(func(a attackers, p uint16) packet {
+				return tcp(a.own, a.dst, segment{from: 53, to: p, seq: uint32(p), flags: ack})
+			})},
+		{name: "UDP to the anycast address", most: 40, only6: true, names: told,
+			prepare: func(t *testing.T, l *Lab) {
+				if err := l.Target.Sysctl("net/ipv6/conf/all/forwarding", "1"); err != nil {
+					t.Fatal(err)
 				}
-				out = append(out, udp(src, a.dst, uint16(i), 1+uint16(i)%1000, "x"))
-			}
-			return out
-		}},
+			}, scan: func(a attackers) []packet {
+				anycast := netip.MustParseAddr("2001:db8::")
+				return ports1000(func(p uint16) packet { return udp(a.own, anycast, 40000, p, "x") })
+			}},
+		{name: "a forged fill of the sighting set", scan: fullScan, most: 40, names: told,
+			before: func(a attackers) (out []packet) {
+				for i := range 70_000 {
+					src := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)})
+					if a.own.Is6() {
+						src = netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", 0x100+i>>16, i&0xffff))
+					}
+					out = append(out, udp(src, a.dst, uint16(i), 1+uint16(i)%1000, "x"))
+				}
+				return out
+			}},
 	}
 }
 
-// TestAttacks: whoever spends what the rules remember, lends himself other
-// addresses, or hides his ports gets no more answers than anybody, and is told of.
+// TestAttacks: a scanner that fills the memory of the rules, borrows other addresses or
+// hides its ports gets no more answers than any other, and is reported.
 func TestAttacks(t *testing.T) {
 	for i, x := range attacks() {
 		for _, v6 := range []bool{false, true} {
@@ -238,7 +252,8 @@ func TestAttacks(t *testing.T) {
 					"net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter", "0"); err != nil {
 					t.Fatal(err)
 				}
-				if err := l.Target.IP("route add default via 192.0.2.1", "route add default via 2001:db8::1"); err != nil {
+				if err := l.Target.IP("route add default via 192.0.2.1",
+					"route add default via 2001:db8::1"); err != nil {
 					t.Fatal(err)
 				}
 				if x.prepare != nil {
@@ -308,13 +323,14 @@ func pour(t testing.TB, h *Host, packets []packet) {
 	}
 }
 
-// answersTo counts the ports of which the target says anything, by TCP, UDP, SCTP
-// or ICMP, while f runs and a moment longer.
+// answersTo counts the ports with any answer of the target's, by TCP, UDP, SCTP or ICMP,
+// while f runs and a moment longer.
 func answersTo(t testing.TB, l *Lab, f func()) int {
 	t.Helper()
 	var fd int
 	err := l.Attacker.Do(func() (err error) {
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_ALL))); err != nil {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC,
+			int(htons(unix.ETH_P_ALL))); err != nil {
 			return err
 		}
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20); err != nil {
@@ -333,7 +349,7 @@ func answersTo(t testing.TB, l *Lab, f func()) int {
 		if err == unix.EAGAIN {
 			return len(ports)
 		}
-		if err == unix.EINTR { // a receive with a timeout is never begun again by the kernel (signal(7))
+		if err == unix.EINTR { // the kernel never restarts a receive with a timeout (signal(7))
 			continue
 		}
 		if err != nil {
@@ -350,7 +366,7 @@ func answersTo(t testing.TB, l *Lab, f func()) int {
 
 func htons(n uint16) uint16 { return n<<8 | n>>8 }
 
-// answeredPort names the port that a frame is an answer of; "" if it is none.
+// answeredPort names the port answered by a frame; "" for none.
 func answeredPort(b []byte) string {
 	if len(b) < 14+40 {
 		return ""

@@ -14,14 +14,14 @@ import (
 	"github.com/florianl/go-nflog/v2"
 )
 
-// foreign is a table of our name that is not ours.
+// foreign is a table of our name with somebody else's rules.
 const foreign = `table inet picket {
 	set blocked4 { type inet_service; elements = { 22 } }
 	chain mine { type filter hook input priority 0; tcp dport @blocked4 accept; }
 }`
 
-// What keeps picket from its work is told apart in words, with what to do
-// about it and an exit code, and the kernel stays as it was.
+// TestRefusals: each obstacle has words of its own, the remedy and an exit code, and the
+// kernel stays as it was.
 func TestRefusals(t *testing.T) {
 	config := hotConfig + "[nflog]\ngroup = 77\n"
 	for _, test := range []struct {
@@ -31,24 +31,31 @@ func TestRefusals(t *testing.T) {
 		code    int
 		says    []string
 	}{
-		{"group held by another process", holdGroup, Options{Config: config}, 1, []string{"picket: ", "77", "taken"}},
-		{"group held by another process, and asked by a user", holdGroup, Options{Config: config, User: 65534}, 1,
+		{"group held by another process", holdGroup, Options{Config: config}, 1,
+			[]string{"picket: ", "77", "taken"}},
+		{"group held by another process, and asked by a user", holdGroup,
+			Options{Config: config, User: 65534}, 1,
 			[]string{"picket: ", "77", "taken by process " + strconv.Itoa(os.Getpid())}},
-		{"missing CAP_NET_ADMIN", nil, Options{Config: config, Through: []string{"setpriv", "--bounding-set", "-net_admin"}}, 1,
+		{"missing CAP_NET_ADMIN", nil, Options{Config: config,
+			Through: []string{"setpriv", "--bounding-set", "-net_admin"}}, 1,
 			[]string{"picket: ", "CAP_NET_ADMIN"}},
 		{"foreign table", func(t *testing.T, l *Lab) {
 			if err := l.Target.NFT(foreign); err != nil {
 				t.Fatal(err)
 			}
 		}, Options{Config: config}, 1, []string{"picket: ", "table inet picket"}},
-		{"second picket", secondPicket, Options{Config: config}, 1, []string{"picket: ", "another picket", "watched by process "}},
+		{"second picket", secondPicket, Options{Config: config}, 1,
+			[]string{"picket: ", "another picket", "watched by process "}},
 		{"second picket with a group of its own", secondPicket, Options{Config: hotConfig}, 1,
 			[]string{"picket: ", "another picket", "watched by process "}},
 		{"invalid configuration", nil, Options{Config: config + "colour = \"red\"\n[tpc]\nmodes = []\n"}, 2,
 			[]string{"picket: ", "colour", "tpc", "tcp"}},
-		{"bad value", nil, Options{Config: strings.Replace(config, `"1-1023"`, `"1-70000"`, 1)}, 2, []string{"picket: ", "advanced", "70000"}},
-		{"missing configuration", nil, Options{Args: []string{"--config", "/nonexistent/picket.toml"}}, 2, []string{"picket: ", "/nonexistent/picket.toml"}},
-		{"unknown flag", nil, Options{Config: config, Args: []string{"--dryrun"}}, 2, []string{"picket: ", "dryrun"}},
+		{"bad value", nil, Options{Config: strings.Replace(config, `"1-1023"`, `"1-70000"`, 1)}, 2,
+			[]string{"picket: ", "advanced", "70000"}},
+		{"missing configuration", nil, Options{Args: []string{"--config", "/nonexistent/picket.toml"}}, 2,
+			[]string{"picket: ", "/nonexistent/picket.toml"}},
+		{"unknown flag", nil, Options{Config: config, Args: []string{"--dryrun"}}, 2,
+			[]string{"picket: ", "dryrun"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLab(t)
@@ -75,7 +82,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A second picket with the first one's folders knows it by its socket.
+// TestSecondPicketInTheSameFolders: a second picket with the first one's folders finds its socket.
 func TestSecondPicketInTheSameFolders(t *testing.T) {
 	l := newLab(t)
 	first := start(t, l.Target, Options{Config: hotConfig + "[nflog]\ngroup = 77\n"})
@@ -107,12 +114,13 @@ func holdGroup(t *testing.T, l *Lab) {
 		cancel()
 		nf.Close()
 	})
-	if err := nf.RegisterWithErrorFunc(ctx, func(nflog.Attribute) int { return 0 }, func(error) int { return 0 }); err != nil {
+	if err := nf.RegisterWithErrorFunc(ctx, func(nflog.Attribute) int { return 0 },
+		func(error) int { return 0 }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// ruleset returns what nft lists on a host, without counters.
+// ruleset returns nft's list of a host, without counters.
 func ruleset(t testing.TB, h *Host) string {
 	t.Helper()
 	out, err := h.Run("nft", "-s", "list", "ruleset")
@@ -122,7 +130,7 @@ func ruleset(t testing.TB, h *Host) string {
 	return out
 }
 
-// The lab waits for nobody: a daemon that ends is noticed at once.
+// TestStartNoticesTheEnd: the lab notices at once that a daemon has ended.
 func TestStartNoticesTheEnd(t *testing.T) {
 	l := newLab(t)
 	began := time.Now()

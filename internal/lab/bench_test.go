@@ -19,10 +19,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkReaction measures from the kernel's timestamp of a triggering
-// packet to the committed element, over a thousand sources, one every two
-// milliseconds: once by picket's own clock, which stops when the kernel has
-// acknowledged the element, and once from outside, with nothing of picket's.
+// BenchmarkReaction measures from the kernel's timestamp of a triggering packet to the
+// committed element, over a thousand sources, one every two milliseconds: once by picket's
+// own clock, stopped at the kernel's acknowledgement, and once from outside, without
+// picket's help.
 func BenchmarkReaction(b *testing.B) {
 	b.Run("acknowledged", func(b *testing.B) {
 		for range b.N {
@@ -35,7 +35,8 @@ func BenchmarkReaction(b *testing.B) {
 			}
 			eventually(b, 5*time.Second, "every source blocked", func() bool {
 				out, err := d.Cmd("status", "--json")
-				return err == nil && json.Unmarshal([]byte(out), &status) == nil && status.Reaction.Count >= float64(len(sources))
+				return err == nil && json.Unmarshal([]byte(out), &status) == nil &&
+					status.Reaction.Count >= float64(len(sources))
 			})
 			b.ReportMetric(status.Reaction.P50, "p50-µs")
 			b.ReportMetric(status.Reaction.P99, "p99-µs")
@@ -45,11 +46,10 @@ func BenchmarkReaction(b *testing.B) {
 	b.Run("observed", observedReaction)
 }
 
-// observedReaction reads both ends beside picket: the timestamp from a mirror
-// rule in a table of the benchmark's own, whose log messages the kernel
-// gathers, so that nobody is woken for them; the commit from the kernel's
-// notification, taken when it is read. Waking a second reader for it makes the
-// figure too high rather than too low.
+// observedReaction reads both ends beside picket: the timestamp from a mirror rule in a table
+// of the benchmark's own, whose log messages the kernel gathers without waking anybody; the
+// commit from the kernel's notification, at its reading. A second reader makes the figure too
+// high rather than too low.
 func observedReaction(b *testing.B) {
 	for range b.N {
 		l := newLab(b)
@@ -103,18 +103,20 @@ func probeEach(b *testing.B, l *Lab, sources []netip.Addr) {
 // manyStrangers lets a thousand unproven sources be blocked in a few seconds.
 const manyStrangers = "unproven_rate = 100000\n"
 
-// strangers returns a thousand sources from the documentation prefixes (RFC
-// 5737, RFC 3849), half of each family.
+// strangers returns a thousand sources from the documentation prefixes (RFC 5737, RFC 3849),
+// half of each family.
 func strangers() []netip.Addr {
 	var all []netip.Addr
 	for i := range 250 {
-		all = append(all, netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i)}), addr(fmt.Sprintf("2001:db8:0:%x::1", 0x1000+i)),
-			netip.AddrFrom4([4]byte{203, 0, 113, byte(1 + i)}), addr(fmt.Sprintf("2001:db8:0:%x::1", 0x2000+i)))
+		all = append(all, netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i)}),
+			addr(fmt.Sprintf("2001:db8:0:%x::1", 0x1000+i)),
+			netip.AddrFrom4([4]byte{203, 0, 113, byte(1 + i)}), addr(fmt.Sprintf("2001:db8:0:%x::1",
+				0x2000+i)))
 	}
 	return all
 }
 
-// times says when each source was first heard of.
+// times has the first time of each source.
 type times struct {
 	mu sync.Mutex
 	of map[netip.Addr]time.Time
@@ -141,8 +143,8 @@ func (x *times) len() int {
 	return len(x.of)
 }
 
-// mirror sends what comes to port 13 to a group of the benchmark's own, just
-// before picket's mirror chain.
+// mirror copies packets to port 13 into a group of the benchmark's own, just before picket's
+// mirror chain.
 const mirror = `table inet benchmark {
 	chain input {
 		type filter hook input priority filter - 11
@@ -150,9 +152,10 @@ const mirror = `table inet benchmark {
 	}
 }`
 
-// watchPackets records when the kernel saw the first packet of each source.
+// watchPackets records the kernel's time of the first packet of each source.
 func watchPackets(b *testing.B, h *Host) (x *times, stop func()) {
-	nf, err := nflog.Open(&nflog.Config{Group: 78, Copymode: nflog.CopyPacket, Bufsize: 64, NetNS: h.FD(), Timeout: 100})
+	nf, err := nflog.Open(&nflog.Config{Group: 78, Copymode: nflog.CopyPacket, Bufsize: 64, NetNS: h.FD(),
+		Timeout: 100})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -196,7 +199,7 @@ const (
 	typeMask       = ^uint16(3 << 14) // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 )
 
-// watchCommits records when the kernel told of each source in blocked4 and blocked6.
+// watchCommits records the kernel's notice of each source in blocked4 and blocked6.
 func watchCommits(b *testing.B, h *Host) (x *times, stop func()) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: h.FD()})
 	if err != nil {
@@ -227,7 +230,7 @@ func watchCommits(b *testing.B, h *Host) (x *times, stop func()) {
 	return x, stop
 }
 
-// elements returns the addresses that a message adds to blocked4 or blocked6.
+// elements returns the addresses added to blocked4 or blocked6 by a message.
 func elements(b []byte) (found []netip.Addr) {
 	set := string(attr(b, attrName))
 	if set != "blocked4\x00" && set != "blocked6\x00" {
@@ -246,7 +249,7 @@ func elements(b []byte) (found []netip.Addr) {
 	return found
 }
 
-// attr returns the value of a netlink attribute, nil if there is none.
+// attr returns the value of a netlink attribute, or nil.
 func attr(b []byte, kind uint16) []byte {
 	for len(b) >= 4 {
 		n := int(binary.NativeEndian.Uint16(b))
@@ -261,10 +264,9 @@ func attr(b []byte, kind uint16) []byte {
 	return nil
 }
 
-// BenchmarkHold measures how many of a thousand ports a fast scan gets an
-// answer from, over twenty scans: with the kernel's hold, and on the embedded
-// default. The hold is of watched ports: one that is excluded answers (the
-// default excludes ident), so with the hold none is.
+// BenchmarkHold measures the answers to a fast scan of a thousand ports, over twenty scans:
+// with the kernel's hold, and on the embedded default. The hold is for watched ports: an
+// excluded one answers (the default excludes ident), so with the hold none is excluded.
 func BenchmarkHold(b *testing.B) {
 	for _, setup := range []struct{ name, config string }{{"trigger 0", longConfig()}, {"default", ""}} {
 		for _, family := range []string{"IPv4", "IPv6"} {
@@ -290,8 +292,9 @@ func fastScans(b *testing.B, config, family string) (answered []int) {
 		if family == "IPv6" {
 			src, args = Source6(i), []string{"-6", l.Target.V6.String()}
 		}
-		out, err := l.Attacker.Run("nmap", append([]string{"-n", "-Pn", "-sS", "-S", src.String(), "-e", l.Attacker.Dev,
-			"-T5", "--min-rate", "5000", "--max-retries", "0", "-p1-1000", "-oX", "-"}, args...)...)
+		out, err := l.Attacker.Run("nmap",
+			append([]string{"-n", "-Pn", "-sS", "-S", src.String(), "-e", l.Attacker.Dev,
+				"-T5", "--min-rate", "5000", "--max-retries", "0", "-p1-1000", "-oX", "-"}, args...)...)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -303,8 +306,8 @@ func fastScans(b *testing.B, config, family string) (answered []int) {
 	return answered
 }
 
-// answers counts the ports that nmap, in its XML output, calls closed or open:
-// those it had an answer from. It lists some ports and sums up the rest.
+// answers counts the ports that nmap, in its XML output, calls closed or open: both
+// answered. It lists some ports and sums up the rest.
 func answers(b *testing.B, out string) (n int) {
 	var run struct {
 		Ports []struct {

@@ -24,19 +24,19 @@ import (
 	"picket/internal/netns"
 )
 
-// Options are how [Start] starts picket. Only Binary is needed.
+// Options are the options of [Start]. Only Binary is needed.
 type Options struct {
 	Binary    string        // the program
 	Config    string        // text of the configuration; "" starts it on its embedded default
-	Args      []string      // further arguments of `picket run`
-	Through   []string      // a program and its arguments that picket is run through: setpriv, say
+	Args      []string      // further arguments of "picket run"
+	Through   []string      // a program around picket, with its arguments: setpriv, say
 	User      int           // runs picket as this user, with CAP_NET_ADMIN alone; 0 is root
-	Resolvers []netip.Addr  // what the host's resolv.conf names
-	Stderr    io.Writer     // gets what the daemon says, as it says it; may be nil
-	Ready     time.Duration // how long a start may take; 0 is 10 s
+	Resolvers []netip.Addr  // of the host's resolv.conf
+	Stderr    io.Writer     // gets the daemon's output at once; may be nil
+	Ready     time.Duration // the limit of a start; 0 is 10 s
 }
 
-// through is the program that picket is run through.
+// through is the program around picket.
 func (o Options) through() []string {
 	if o.User == 0 {
 		return o.Through
@@ -47,8 +47,8 @@ func (o Options) through() []string {
 		"--inh-caps", caps, "--ambient-caps", caps, "--bounding-set", caps)
 }
 
-// A Daemon is a running `picket run` on a [Host], with run-time and state
-// folders of its own. Its methods are safe for concurrent use.
+// A Daemon is a running "picket run" on a [Host], with run-time and state folders of its
+// own. Its methods are safe for concurrent use.
 type Daemon struct {
 	host    *Host
 	binary  string
@@ -56,30 +56,28 @@ type Daemon struct {
 	config  string // path of the configuration file, "" without one
 	options Options
 	cmd     *exec.Cmd
-	ended   chan struct{} // closed once the process is gone
+	ended   chan struct{} // closed at the end of the process
 	err     error         // of the process; valid once ended is closed
 	said    lines
 
-	mu     sync.Mutex // guards what follows: the list of blocks as last read
+	mu     sync.Mutex // guards the list of blocks, as last read
 	blocks []Block
 	read   time.Time
 }
 
-// How long things that take no time may take on a busy machine, and how often
-// is looked.
+// The limit for quick things on a busy machine, and the interval of looks.
 const (
 	readyLimit = 10 * time.Second
 	stopLimit  = 10 * time.Second
 	pollEvery  = 20 * time.Millisecond
 )
 
-// ErrEnded is what [Start] wraps when the daemon ended before it was ready.
+// ErrEnded is wrapped by [Start] if the daemon ended before it was ready.
 var ErrEnded = errors.New("picket run ended")
 
-// Start starts `picket run` on h and returns once it answers and its log rules
-// are in the kernel. When the daemon ends before, the error wraps [ErrEnded]
-// and carries what it said; the Daemon is returned all the same, for its exit
-// code and lines.
+// Start starts "picket run" on h and returns when it answers and its log rules are in the
+// kernel. If the daemon ends before that, the error wraps [ErrEnded] and carries its output;
+// the Daemon is returned all the same, for its exit code and lines.
 func Start(h *Host, o Options) (*Daemon, error) {
 	d, err := prepare(h, o)
 	if err != nil {
@@ -122,7 +120,8 @@ func (d *Daemon) begin(o Options) (*Daemon, error) {
 		}
 	}
 	d.Kill()
-	return d, fmt.Errorf("lab: picket run is not ready after %v: %s", patience, strings.Join(d.Events(), "\n"))
+	return d, fmt.Errorf("lab: picket run is not ready after %v: %s", patience,
+		strings.Join(d.Events(), "\n"))
 }
 
 // prepare makes the folders and files of a daemon.
@@ -157,7 +156,7 @@ func prepare(h *Host, o Options) (*Daemon, error) {
 	return d, d.give(o.User)
 }
 
-// give makes what prepare made a user's own.
+// give gives the daemon's files to a user.
 func (d *Daemon) give(user int) error {
 	if user == 0 {
 		return nil
@@ -182,7 +181,7 @@ func (d *Daemon) command(ctx context.Context, through []string, args ...string) 
 	return d.host.Alone(ctx, filepath.Join(d.dir, "resolv.conf"), d.dir, argv...)
 }
 
-// start starts the process and collects what it says.
+// start starts the process and collects its output.
 func (d *Daemon) start(o Options) error {
 	d.cmd = d.command(context.Background(), o.through(), append([]string{"run"}, o.Args...)...)
 	d.said.copy = o.Stderr
@@ -197,16 +196,15 @@ func (d *Daemon) start(o Options) error {
 	return nil
 }
 
-// Cmd runs a command of picket's against the daemon, with its configuration,
-// and returns what it printed. An error wraps *exec.ExitError and carries what
-// it said.
+// Cmd runs a command of picket's against the daemon, with its configuration, and returns the
+// output. An error wraps *exec.ExitError and carries the standard error.
 func (d *Daemon) Cmd(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), netns.CommandLimit)
 	defer cancel()
 	return netns.Output(d.command(ctx, nil, args...))
 }
 
-// A Block is one entry of `picket blocks --json`.
+// A Block is one entry of "picket blocks --json".
 type Block struct {
 	Source    string    `json:"source"` // address or prefix
 	Expires   time.Time `json:"expires"`
@@ -228,8 +226,7 @@ func (b Block) Covers(a netip.Addr) bool {
 	return err == nil && one == a
 }
 
-// Blocks returns what `picket blocks --json` lists: one array or an object a
-// line.
+// Blocks returns the list of "picket blocks --json": one array or an object a line.
 func (d *Daemon) Blocks() ([]Block, error) {
 	out, err := d.Cmd("blocks", "--json")
 	if err != nil {
@@ -254,7 +251,7 @@ func (d *Daemon) Blocks() ([]Block, error) {
 	}
 }
 
-// Blocked returns the block that covers a source.
+// Blocked returns the block of a source.
 func (d *Daemon) Blocked(source netip.Addr) (b Block, ok bool, err error) {
 	blocks, err := d.Blocks()
 	for _, b := range blocks {
@@ -283,8 +280,7 @@ func (d *Daemon) WaitBlock(source netip.Addr, timeout time.Duration) (Block, err
 	}
 }
 
-// recentBlocks is [Daemon.Blocks] for those who wait side by side: a list may
-// be as old as one poll.
+// recentBlocks is [Daemon.Blocks] for waits side by side: a list may be as old as one poll.
 func (d *Daemon) recentBlocks() ([]Block, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -299,10 +295,10 @@ func (d *Daemon) recentBlocks() ([]Block, error) {
 	return blocks, nil
 }
 
-// Events returns the lines that the daemon said so far.
+// Events returns the daemon's lines so far.
 func (d *Daemon) Events() []string { return d.said.all() }
 
-// WaitEvent waits for a line that contains every one of the words.
+// WaitEvent waits for a line with every one of the words.
 func (d *Daemon) WaitEvent(timeout time.Duration, words ...string) (string, error) {
 	for limit := time.Now().Add(timeout); ; time.Sleep(pollEvery) {
 		for _, line := range d.Events() {
@@ -311,7 +307,8 @@ func (d *Daemon) WaitEvent(timeout time.Duration, words ...string) (string, erro
 			}
 		}
 		if time.Now().After(limit) {
-			return "", fmt.Errorf("lab: no line with %q after %v in:\n%s", words, timeout, strings.Join(d.Events(), "\n"))
+			return "", fmt.Errorf("lab: no line with %q after %v in:\n%s", words, timeout,
+				strings.Join(d.Events(), "\n"))
 		}
 	}
 }
@@ -325,8 +322,8 @@ func containsAll(line string, words []string) bool {
 	return true
 }
 
-// Reload writes another configuration and sends SIGHUP. It does not wait for
-// the daemon to have read it. The daemon must have been started with one.
+// Reload writes another configuration and sends SIGHUP. It does not wait for the reload.
+// The daemon must have been started with a configuration.
 func (d *Daemon) Reload(config string) error {
 	if d.config == "" {
 		return errors.New("lab: reload: the daemon runs on its embedded default")
@@ -337,8 +334,8 @@ func (d *Daemon) Reload(config string) error {
 	return d.cmd.Process.Signal(syscall.SIGHUP)
 }
 
-// Stop asks the daemon to end (SIGTERM) and waits. An error wraps
-// *exec.ExitError when its exit code is not 0.
+// Stop asks the daemon to end (SIGTERM) and waits. An error wraps *exec.ExitError if the
+// exit code is not 0.
 func (d *Daemon) Stop() error {
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("lab: stop: %w", err)
@@ -355,14 +352,13 @@ func (d *Daemon) Stop() error {
 	}
 }
 
-// Kill ends the daemon without a word (SIGKILL) and waits.
+// Kill ends the daemon at once (SIGKILL) and waits.
 func (d *Daemon) Kill() {
-	d.cmd.Process.Kill() // fails only if it ended by itself
+	d.cmd.Process.Kill() // fails only after its own end
 	<-d.ended
 }
 
-// ExitCode returns the exit code of a daemon that ended, -1 of one that did
-// not or was killed.
+// ExitCode returns the exit code of an ended daemon, -1 of one that runs or was killed.
 func (d *Daemon) ExitCode() int {
 	select {
 	case <-d.ended:
@@ -372,7 +368,7 @@ func (d *Daemon) ExitCode() int {
 	}
 }
 
-// lines collects what a process says.
+// lines collects the output of a process.
 type lines struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
@@ -384,7 +380,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.copy != nil {
-		l.copy.Write(p) // a reader that is gone does not stop the daemon
+		l.copy.Write(p) // a closed reader does not stop the daemon
 	}
 	return l.buf.Write(p)
 }

@@ -17,24 +17,26 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// What PortSentry 2 gets wrong and what shows that picket does not:
-// docs/portsentry.md lists the defects, each with its test.
+// PortSentry 2's defects, and picket without them: docs/portsentry.md lists them, each with
+// its test.
 
 // probe returns the i-th SYN of a source to a hot port, no copy of another.
 func probe(src, dst netip.Addr, port uint16, i int) packet {
 	return tcp(src, dst, segment{from: uint16(40000 + i), to: port, seq: uint32(i), flags: syn})
 }
 
-// B7.1: PortSentry calls a command that failed a block. Here a block is what
-// the kernel has, and whatever else fails is told and keeps nothing from it.
+// TestFailureIsNoSuccess (B7.1): PortSentry calls a failed command a block. Here a block is in
+// the kernel, and any other failure is reported and does not hinder it.
 func TestFailureIsNoSuccess(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "hosts.deny"), hostsDeny, 0o444)
-	if _, err := l.Target.Run("ip", "route", "add", "203.0.113.0/24", "dev", "eth0", "table", "7112"); err != nil {
+	if _, err := l.Target.Run("ip", "route", "add", "203.0.113.0/24", "dev", "eth0", "table",
+		"7112"); err != nil {
 		t.Fatal(err)
 	}
-	config := strings.NewReplacer("/usr/bin/tee", "/nonexistent/tee", `"-a", "`+dir+`/began"`, `"x"`).Replace(beside(dir))
+	config := strings.NewReplacer("/usr/bin/tee", "/nonexistent/tee", `"-a", "`+dir+`/began"`,
+		`"x"`).Replace(beside(dir))
 	config = strings.ReplaceAll(config, dir+"/history", dir+"/nowhere/history")
 	d := start(t, l.Target, Options{Config: longConfig() + config})
 	witness(t, l, d, Source4(1), l.Target.V4)
@@ -51,7 +53,7 @@ func TestFailureIsNoSuccess(t *testing.T) {
 	if !strings.Contains(read(t, dir, "blocked"), "192.0.2.11") {
 		t.Error("the block itself is not told of")
 	}
-	// And what the kernel refuses is no block.
+	// A refusal of the kernel's is no block.
 	if _, err := d.Cmd("block", "198.51.100.0/24"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,16 +63,17 @@ func TestFailureIsNoSuccess(t *testing.T) {
 	if list, err := d.Blocks(); err != nil || len(list) != 2 {
 		t.Errorf("blocks %v, %v", list, err)
 	}
-	// What was repaired is used, without a restart.
+	// A repaired place is used again, without a restart.
 	if err := os.Mkdir(filepath.Join(dir, "nowhere"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	witness(t, l, d, Source4(2), l.Target.V4)
-	eventually(t, 3*time.Second, "history", func() bool { return strings.Contains(read(t, dir, "nowhere", "history"), "192.0.2.12") })
+	eventually(t, 3*time.Second, "history",
+		func() bool { return strings.Contains(read(t, dir, "nowhere", "history"), "192.0.2.12") })
 }
 
-// B7.2: PortSentry remembers a block that the firewall has lost, and never
-// blocks again. Here the kernel is asked by the packets that arrive.
+// TestLostBlockIsRenewed (B7.2): PortSentry remembers a block that the firewall has lost, and
+// never blocks again. Here the arriving packets show the loss.
 func TestLostBlockIsRenewed(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: longConfig()})
@@ -92,7 +95,7 @@ func TestLostBlockIsRenewed(t *testing.T) {
 	}
 }
 
-// B7.3: PortSentry empties its history at each start.
+// TestHistoryOutlivesRestarts (B7.3): PortSentry empties its history at each start.
 func TestHistoryOutlivesRestarts(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -106,12 +109,12 @@ func TestHistoryOutlivesRestarts(t *testing.T) {
 		if got := strings.Count(read(t, dir, "history"), "\n"); got != i {
 			t.Errorf("%d lines of history after %d runs", got, i)
 		}
-		// The file of this run is of this run.
+		// The file of this run has this run's blocks.
 		if got := strings.Count(read(t, dir, "blocked"), "\n"); got != 1 {
 			t.Errorf("%d lines of blocks in run %d", got, i)
 		}
 	}
-	// logrotate moves the file away and reloads.
+	// logrotate renames the file and reloads.
 	d := start(t, l.Target, Options{Config: config})
 	if err := os.Rename(filepath.Join(dir, "history"), filepath.Join(dir, "history.1")); err != nil {
 		t.Fatal(err)
@@ -123,14 +126,15 @@ func TestHistoryOutlivesRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	witness(t, l, d, Source4(4), l.Target.V4)
-	eventually(t, 3*time.Second, "a new file", func() bool { return strings.Contains(read(t, dir, "history"), "192.0.2.14") })
+	eventually(t, 3*time.Second, "a new file",
+		func() bool { return strings.Contains(read(t, dir, "history"), "192.0.2.14") })
 	if strings.Contains(read(t, dir, "history.1"), "192.0.2.14") {
 		t.Error("a line went into the file that was moved away")
 	}
 }
 
-// B7.5: PortSentry's RESOLVE_HOST never asks. Here a name is found, and one
-// that is none is not passed on.
+// TestNames (B7.5): PortSentry's RESOLVE_HOST never asks. Here a name is found, and an
+// invalid one is not passed on.
 func TestNames(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -140,12 +144,15 @@ func TestNames(t *testing.T) {
 		"13.2.0.192.in-addr.arpa.": "a b\\n Host: 198.51.100.1.",
 		"14.2.0.192.in-addr.arpa.": "198.51.100.1.",
 	})
-	d := start(t, l.Target, Options{Config: longConfig() + beside(dir) + "[resolve]\nenable = true\n", Resolvers: []netip.Addr{addr("127.0.0.1")}})
+	d := start(t, l.Target, Options{Config: longConfig() + beside(dir) + "[resolve]\nenable = true\n",
+		Resolvers: []netip.Addr{addr("127.0.0.1")}})
 	for i := 1; i <= 4; i++ {
 		witness(t, l, d, Source4(i), l.Target.V4)
 	}
-	want := []string{"scan.example.org/192.0.2.11", "192.0.2.12/192.0.2.12", "192.0.2.13/192.0.2.13", "192.0.2.14/192.0.2.14"}
-	eventually(t, 5*time.Second, "four lines", func() bool { return strings.Count(read(t, dir, "history"), "\n") == 4 })
+	want := []string{"scan.example.org/192.0.2.11", "192.0.2.12/192.0.2.12", "192.0.2.13/192.0.2.13",
+		"192.0.2.14/192.0.2.14"}
+	eventually(t, 5*time.Second, "four lines",
+		func() bool { return strings.Count(read(t, dir, "history"), "\n") == 4 })
 	for _, w := range want {
 		if !strings.Contains(read(t, dir, "history"), " Host: "+w+" Port: ") {
 			t.Errorf("no %q in\n%s", w, read(t, dir, "history"))
@@ -155,7 +162,8 @@ func TestNames(t *testing.T) {
 		t.Error(err)
 	}
 	for _, line := range d.Events() {
-		if strings.Contains(line, "reboot") || strings.Contains(line, "calls itself") && !strings.Contains(line, "scan.example.org") {
+		if strings.Contains(line, "reboot") ||
+			strings.Contains(line, "calls itself") && !strings.Contains(line, "scan.example.org") {
 			t.Errorf("a name that is none: %s", line)
 		}
 	}
@@ -176,7 +184,8 @@ func serveNames(t *testing.T, h *Host, names map[string]string) {
 			if err != nil || err2 != nil {
 				continue
 			}
-			m := dnsmessage.Message{Header: dnsmessage.Header{ID: head.ID, Response: true, RecursionAvailable: true}, Questions: []dnsmessage.Question{q}}
+			m := dnsmessage.Message{Header: dnsmessage.Header{ID: head.ID, Response: true,
+				RecursionAvailable: true}, Questions: []dnsmessage.Question{q}}
 			if name, err := dnsmessage.NewName(names[q.Name.String()]); err == nil && name.Length > 0 {
 				m.Answers = []dnsmessage.Resource{{
 					Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60},
@@ -190,8 +199,8 @@ func serveNames(t *testing.T, h *Host, names map[string]string) {
 	}()
 }
 
-// B7.6: what PortSentry reads wrongly or not at all in an ignore file; and a
-// list that is missing or bad blocks no friend.
+// TestIgnoreFile (B7.6): PortSentry misreads some ignore files; here a missing or bad list
+// blocks no friend.
 func TestIgnoreFile(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -199,9 +208,10 @@ func TestIgnoreFile(t *testing.T) {
 	config := longConfig() + "[ignore]\nfiles = [\"" + list + "\"]\n"
 	options := Options{Config: config, Binary: os.Getenv(binaryEnv)}
 
-	// Not there: neither check nor run takes it.
+	// Missing: neither check nor run takes it.
 	d, err := Start(l.Target, options)
-	if err == nil || d.ExitCode() != 2 || !containsAll(strings.Join(d.Events(), "\n"), []string{"picket: ", "ignore.files", "no such file"}) {
+	if err == nil || d.ExitCode() != 2 ||
+		!containsAll(strings.Join(d.Events(), "\n"), []string{"picket: ", "ignore.files", "no such file"}) {
 		t.Fatalf("it runs without its ignore list: %v", err)
 	}
 	var exit *exec.ExitError
@@ -209,13 +219,15 @@ func TestIgnoreFile(t *testing.T) {
 		!containsAll(err.Error(), []string{"ignore.files", "no such file"}) {
 		t.Errorf("check: %q, %v", out, err)
 	}
-	// A bad line: no more.
+	// A bad line: the same.
 	write(t, list, "192.0.2.11\nbad.example.org\n", 0o644)
-	if d, err = Start(l.Target, options); err == nil || d.ExitCode() != 2 || !strings.Contains(strings.Join(d.Events(), "\n"), "line 2") {
+	if d, err = Start(l.Target, options); err == nil || d.ExitCode() != 2 ||
+		!strings.Contains(strings.Join(d.Events(), "\n"), "line 2") {
 		t.Fatalf("it runs with half of its ignore list: %v", err)
 	}
 
-	write(t, list, "# mine\r\n  192.0.2.11/32 # a comment\r\n198.51.100.9/24\n192.0.2.13\n2001:DB8:0:11::/64\n192.0.2.12/32", 0o644)
+	write(t, list, "# mine\r\n  192.0.2.11/32 # a comment\r\n198.51.100.9/24\n192.0.2.13\n"+
+		"2001:DB8:0:11::/64\n192.0.2.12/32", 0o644)
 	d = start(t, l.Target, Options{Config: config})
 	ignored := func(src, dst netip.Addr) {
 		t.Helper()
@@ -232,7 +244,7 @@ func TestIgnoreFile(t *testing.T) {
 		untouched(t, d, src)
 	}
 
-	// An edit counts after a reload; a bad one keeps the list that was.
+	// An edit counts after a reload; a bad one keeps the old list.
 	for _, bad := range []string{"192.0.2.1x\n", ""} {
 		if bad == "" {
 			os.Remove(list)
@@ -264,12 +276,14 @@ func TestIgnoreFile(t *testing.T) {
 	untouched(t, d, Source4(2))
 }
 
-// B7.10: a range that ends at 65535 wraps in PortSentry's connect mode.
+// TestLastPort (B7.10): a range that ends at 65535 wraps in PortSentry's connect mode.
 func TestLastPort(t *testing.T) {
 	l := newLab(t)
-	d := start(t, l.Target, Options{Config: "[tcp]\nmodes = [\"classic\", \"stealth\"]\ntrigger = 0\nclassic = \"65000-65535\"\nstealth = \"64000-64999\"\n"})
+	d := start(t, l.Target, Options{Config: "[tcp]\nmodes = [\"classic\", \"stealth\"]\ntrigger = 0\n" +
+		"classic = \"65000-65535\"\nstealth = \"64000-64999\"\n"})
 	for i, port := range []uint16{65535, 65000, 64999, 64000} {
-		for family, dst := range map[netip.Addr]netip.Addr{Source4(i + 1): l.Target.V4, Source6(i + 1): l.Target.V6} {
+		for family, dst := range map[netip.Addr]netip.Addr{Source4(i + 1): l.Target.V4,
+			Source6(i + 1): l.Target.V6} {
 			open := l.Attacker.Reaches(family, netip.AddrPortFrom(dst, port), time.Second)
 			if want := port >= 65000; open != want {
 				t.Errorf("%s to port %d: open %v", family, port, open)
@@ -290,8 +304,8 @@ func TestLastPort(t *testing.T) {
 	untouched(t, d, Source4(9))
 }
 
-// B7.11: PortSentry's probing for services listens for moments, and a closed
-// port says SYN/ACK, 29 to 203 times of 100,000. picket never opens one.
+// TestClosedPortsStayClosed (B7.11): PortSentry's search for services listens for moments, and
+// a closed port answers SYN/ACK, 29 to 203 times of 100,000. picket never opens one.
 func TestClosedPortsStayClosed(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: strings.ReplaceAll(longConfig(), `"block"`, `"log"`)})
@@ -309,7 +323,8 @@ func TestClosedPortsStayClosed(t *testing.T) {
 	const probes = 100_000
 	err := l.Attacker.Do(func() error {
 		for i := range probes {
-			if err := sendOne(tcp(Source4(1), l.Target.V4, segment{from: uint16(1024 + i%60000), to: 11, seq: uint32(i), flags: syn})); err != nil {
+			if err := sendOne(tcp(Source4(1), l.Target.V4,
+				segment{from: uint16(1024 + i%60000), to: 11, seq: uint32(i), flags: syn})); err != nil {
 				return err
 			}
 		}
@@ -336,11 +351,12 @@ func TestClosedPortsStayClosed(t *testing.T) {
 	t.Logf("%d answers to %d SYNs, none of them a SYN/ACK", count("answered"), probes)
 }
 
-// B7.12: PortSentry believes a file in /tmp that anybody may have made.
+// TestFileOfSomebodyElse (B7.12): PortSentry believes a file in /tmp that anybody may make.
 func TestFileOfSomebodyElse(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "blocked"), "\x02\x00\xc0\x00\x02\x0b", 0o644) // 2.x's form: 192.0.2.11 is blocked
+	// 2.x's form: 192.0.2.11 is blocked
+	write(t, filepath.Join(dir, "blocked"), "\x02\x00\xc0\x00\x02\x0b", 0o644)
 	if err := os.Chown(filepath.Join(dir, "blocked"), 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +378,8 @@ func TestFileOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// B7.13: PortSentry writes two lines for each packet of a blocked source.
+// TestBlockedSourceIsSilent (B7.13): PortSentry writes two lines for each packet of a blocked
+// source.
 func TestBlockedSourceIsSilent(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -381,7 +398,8 @@ func TestBlockedSourceIsSilent(t *testing.T) {
 	if added := len(d.Events()) - lines; added > 1 { // the witness
 		t.Errorf("%d lines for 1,000 packets", added-1)
 	}
-	if after := read(t, dir, "history"); strings.Count(after, "192.0.2.11/") != strings.Count(before, "192.0.2.11/") {
+	if after := read(t, dir, "history"); strings.Count(after, "192.0.2.11/") != strings.Count(before,
+		"192.0.2.11/") {
 		t.Errorf("history grew: %q, then %q", before, after)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The story of `picket demo` comes out as it is told: the server answers, the
-// scanner is blocked, others are served, and an unblock lets it in again.
+// TestDemo: the story of "picket demo" comes true: the server answers, the scanner is blocked,
+// others are served, and an unblock lets it in again.
 func TestDemo(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root for network namespaces")
@@ -24,7 +24,8 @@ func TestDemo(t *testing.T) {
 	want := []string{"192.0.2.11" + yes, "192.0.2.11" + no, "192.0.2.12" + yes, "192.0.2.11" + yes}
 	var got []string
 	for line := range strings.Lines(string(out)) {
-		if a := strings.Join(strings.Fields(line), " "); strings.HasSuffix(a, yes) || strings.HasSuffix(a, no) {
+		if a := strings.Join(strings.Fields(line), " "); strings.HasSuffix(a, yes) ||
+			strings.HasSuffix(a, no) {
 			got = append(got, a)
 		}
 	}

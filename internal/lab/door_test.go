@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A made SYN is one as some program makes it.
+// A made SYN is a SYN of some program's making.
 type made struct {
 	name    string
 	refused bool
@@ -33,7 +33,7 @@ const (
 	asLinux   = mssAlone + "\x04\x02\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x00\x01\x03\x03\x07"
 )
 
-// madeSYNs are raw scanners, and what is easily taken for one.
+// madeSYNs are those of raw scanners, and of clients easily mistaken for one.
 var madeSYNs = []made{
 	{name: "masscan", refused: true, window: 1024, ttl: 245},
 	{name: "masscan, IPv6", refused: true, v6: true, window: 1024, ttl: 245},
@@ -59,7 +59,7 @@ var madeSYNs = []made{
 	{name: "a stack without options", window: 1024, ttl: 64},
 }
 
-// bytes returns the SYN as it goes on the wire, to port 80.
+// bytes returns the SYN on the wire, to port 80.
 func (m *made) bytes(src, dst netip.Addr, seq uint32) packet {
 	b := append(make([]byte, 20), m.options...)
 	from := m.from
@@ -85,8 +85,7 @@ func (m *made) bytes(src, dst netip.Addr, seq uint32) packet {
 	return p
 }
 
-// TestDoor: at a port that is served, the SYNs of raw scanners are refused, and
-// nobody else's.
+// TestDoor: a served port refuses the SYNs of raw scanners, and no others.
 func TestDoor(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -109,11 +108,12 @@ func TestDoor(t *testing.T) {
 		if m.v6 {
 			src, dst = Source6(1+i), l.Target.V6
 		}
-		before, want := count(), 1 // the witness behind it, which is masscan's
+		before, want := count(), 1 // the witness behind it, masscan's
 		if m.refused {
 			want = 2
 		}
-		send(t, l.Attacker, m.bytes(src, dst, uint32(i)), madeSYNs[0].bytes(Source4(100), l.Target.V4, uint32(i)))
+		send(t, l.Attacker, m.bytes(src, dst, uint32(i)),
+			madeSYNs[0].bytes(Source4(100), l.Target.V4, uint32(i)))
 		got := 0
 		for end := time.Now().Add(5 * time.Second); got < want && time.Now().Before(end); {
 			got = count() - before

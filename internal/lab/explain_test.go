@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// explained is what this test reads of the answer.
+// explained is the tested part of the answer.
 type explained struct {
 	Source, State string
 	Why           []string
@@ -58,22 +58,25 @@ func says(t *testing.T, d *Daemon, source string, words ...string) {
 	}
 }
 
-// Why somebody is blocked, or is not, is told probe by probe; and the packets
-// are a capture that tshark reads, with what each was taken for.
+// TestExplain: the reason for a block, or for none, is given probe by probe; and the packets
+// are a capture for tshark, each with its judgement.
 func TestExplain(t *testing.T) {
 	l := newLab(t)
 	if err := l.Target.IP("route add default via 192.0.2.1"); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, l.Target, Options{Config: blocking + "[tcp]\ntrigger = { classic = 0 }\n[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
+	d := start(t, l.Target, Options{Config: blocking +
+		"[tcp]\ntrigger = { classic = 0 }\n[ignore]\naddresses = [\"203.0.113.0/24\"]\n" +
 		"[[known]]\nname = \"monitoring\"\naddresses = [\"192.0.2.15\"]\npolicy = \"ignore\"\n" +
 		"[[known]]\nname = \"census\"\naddresses = [\"192.0.2.16\"]\npolicy = \"block\"\n"})
-	scan := []string{"-n", "-Pn", "-sS", "-T4", "--min-rate", "500", "--max-retries", "0", "-S", Source4(1).String(), "-e", "eth0", "-p1-1000", l.Target.V4.String()}
+	scan := []string{"-n", "-Pn", "-sS", "-T4", "--min-rate", "500", "--max-retries", "0", "-S",
+		Source4(1).String(), "-e", "eth0", "-p1-1000", l.Target.V4.String()}
 	if _, err := l.Attacker.Run("nmap", scan...); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		send(t, l.Attacker, tcp(Source6(2), l.Target.V6, segment{from: 40000, to: uint16(20 + i), seq: uint32(i), flags: syn}))
+		send(t, l.Attacker, tcp(Source6(2), l.Target.V6,
+			segment{from: 40000, to: uint16(20 + i), seq: uint32(i), flags: syn}))
 	}
 	c, err := l.Attacker.Dial("tcp", Source4(3), netip.AddrPortFrom(l.Target.V4, 11), time.Second)
 	if err != nil {
@@ -91,10 +94,12 @@ func TestExplain(t *testing.T) {
 	}
 
 	x := explain(t, d, "192.0.2.11")
-	if x.State != "blocked" || len(x.Blocks) != 1 || x.Blocks[0].Source != "192.0.2.11" || x.Known == nil || x.Known.Tool != "nmap" || x.Known.Pattern != "portscan" || x.Known.Proven || x.Known.Offences != 1 {
+	if x.State != "blocked" || len(x.Blocks) != 1 || x.Blocks[0].Source != "192.0.2.11" || x.Known == nil ||
+		x.Known.Tool != "nmap" || x.Known.Pattern != "portscan" || x.Known.Proven || x.Known.Offences != 1 {
 		t.Errorf("%+v", x)
 	}
-	if n := len(x.Probes); n != 26 || x.Probes[n-1].Action != "block" || !strings.HasPrefix(x.Probes[0].Decision, "port 1 of the 25") {
+	if n := len(x.Probes); n != 26 || x.Probes[n-1].Action != "block" ||
+		!strings.HasPrefix(x.Probes[0].Decision, "port 1 of the 25") {
 		t.Errorf("%d probes: %+v", len(x.Probes), x.Probes)
 	}
 	for _, p := range x.Probes {
@@ -102,32 +107,44 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 	}
-	says(t, d, "192.0.2.11", "192.0.2.11 is blocked for another ", "Port scan: 26 different ports", "block.unproven_for", "\"picket unblock 192.0.2.11\" ends it now", "looks like nmap", "now a port scan", "tcp.trigger.")
+	says(t, d, "192.0.2.11", "192.0.2.11 is blocked for another ", "Port scan: 26 different ports",
+		"block.unproven_for", "\"picket unblock 192.0.2.11\" ends it now", "looks like nmap",
+		"now a port scan", "tcp.trigger.")
 
 	x = explain(t, d, Source6(2).String())
 	if x.State != "watched" || x.Source != "2001:db8:0:12::/64" || len(x.Probes) != 3 {
 		t.Errorf("%+v", x)
 	}
-	says(t, d, Source6(2).String(), "is not blocked", "3 different ports", "23 more ports within 10m (tcp.trigger.advanced = 25)", "detect.sweep = 8", "2001:db8:0:12::/64 as one source")
+	says(t, d, Source6(2).String(), "is not blocked", "3 different ports",
+		"23 more ports within 10m (tcp.trigger.advanced = 25)", "detect.sweep = 8",
+		"2001:db8:0:12::/64 as one source")
 
-	says(t, d, "192.0.2.13", "is blocked", "connection to the trap port tcp/11 was completed", `it sent "user \x1b[31m\x9b`, "the address is proven (block.for)")
+	says(t, d, "192.0.2.13", "is blocked", "connection to the trap port tcp/11 was completed",
+		`it sent "user \x1b[31m\x9b`, "the address is proven (block.for)")
 	says(t, d, "192.0.2.14", "is not blocked", "somebody forges this host's address")
 	says(t, d, "192.0.2.1", "192.0.2.1 is protected and never blocked: gateway", "ignore.gateways = true")
-	says(t, d, "192.0.2.15", "is not blocked", "your list monitoring: its probes are counted and not judged", "not judged: it is in the list monitoring")
-	says(t, d, "192.0.2.16", "is blocked", "in the list census, whose first probe is reacted to", `known.census.policy = "block"`)
+	says(t, d, "192.0.2.15", "is not blocked", "your list monitoring: its probes are counted and not judged",
+		"not judged: it is in the list monitoring")
+	says(t, d, "192.0.2.16", "is blocked", "in the list census, whose first probe is reacted to",
+		`known.census.policy = "block"`)
 	says(t, d, "203.0.113.9", "it is in 203.0.113.0/24, ignored by the configuration", "ignore.addresses")
 	says(t, d, "198.51.100.9", "no probe of it is known")
-	says(t, d, "198.51.100.0/24", "198.51.100.0/24 is not blocked as a whole", "None of the 256 sources that were seen last", "ask for an address")
-	says(t, d, "192.0.2.8/29", "is not blocked as a whole", "Blocked inside it: 192.0.2.11, 192.0.2.13", "192.0.2.13 (2 probes)")
+	says(t, d, "198.51.100.0/24", "198.51.100.0/24 is not blocked as a whole",
+		"None of the 256 sources that were seen last", "ask for an address")
+	says(t, d, "192.0.2.8/29", "is not blocked as a whole", "Blocked inside it: 192.0.2.11, 192.0.2.13",
+		"192.0.2.13 (2 probes)")
 	for _, source := range []string{"192.0.2.15", "192.0.2.16"} {
-		if n := strings.Count(strings.Join(explain(t, d, source).Why, "\n"), "policy"); n != 1 && source == "192.0.2.15" || n > 2 {
+		if n := strings.Count(strings.Join(explain(t, d, source).Why, "\n"), "policy"); n != 1 &&
+			source == "192.0.2.15" || n > 2 {
 			t.Errorf("%s: its list is told %d times", source, n)
 		}
 	}
-	if _, err := d.Cmd("explain", "192.0.2.11", "--pcap", ""); err == nil || !strings.Contains(err.Error(), "--pcap is empty") {
+	if _, err := d.Cmd("explain", "192.0.2.11", "--pcap", ""); err == nil ||
+		!strings.Contains(err.Error(), "--pcap is empty") {
 		t.Errorf("explain --pcap '': %v", err)
 	}
-	if _, err := d.Cmd("block", "192.0.2.32/29", "--for", "1h", "--reason", "abuse report \x1b[31m4711"); err != nil {
+	if _, err := d.Cmd("block", "192.0.2.32/29", "--for", "1h", "--reason",
+		"abuse report \x1b[31m4711"); err != nil {
 		t.Error(err)
 	}
 	says(t, d, "192.0.2.33", "is blocked as part of 192.0.2.32/29", "by hand", "4711")
@@ -136,7 +153,8 @@ func TestExplain(t *testing.T) {
 	if _, err := d.Cmd("explain", "192.0.2.11", "--pcap", file); err != nil {
 		t.Fatal(err)
 	}
-	out, err := l.Target.Run("tshark", "-r", file, "-T", "fields", "-e", "ip.src", "-e", "frame.len", "-e", "frame.comment")
+	out, err := l.Target.Run("tshark", "-r", file, "-T", "fields", "-e", "ip.src", "-e", "frame.len", "-e",
+		"frame.comment")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if err != nil || len(lines) != 26 {
 		t.Fatalf("%v: %d lines\n%s", err, len(lines), out)
@@ -151,9 +169,10 @@ func TestExplain(t *testing.T) {
 		}
 	}
 
-	// A block that was ended is told of, and what led to it.
+	// An ended block is mentioned, with its cause.
 	if _, err := d.Cmd("unblock", "192.0.2.11"); err != nil {
 		t.Fatal(err)
 	}
-	says(t, d, "192.0.2.11", "is not blocked", "for 5m, and that was ended: by hand", "the next block is its 2nd")
+	says(t, d, "192.0.2.11", "is not blocked", "for 5m, and that was ended: by hand",
+		"the next block is its 2nd")
 }

@@ -13,13 +13,12 @@ import (
 	"time"
 )
 
-// upstreamFilter is the filter that PortSentry 2's documentation recommends.
+// upstreamFilter is the filter in PortSentry 2's documentation.
 const upstreamFilter = `^[^ ]* Scan from: \[<HOST>\]`
 
-// TestFail2banBans runs Debian's fail2ban, in folders of its own, on the
-// history of a running picket: its jail bans whom picket has blocked, and
-// neither who is ignored nor who is below the trigger, as PortSentry 2's lines
-// make it do (B7.4).
+// TestFail2banBans runs Debian's fail2ban, in folders of its own, on the history of a running
+// picket: its jail bans the blocked source, and neither an ignored one nor one below the
+// trigger. PortSentry 2's lines make it ban these (B7.4).
 func TestFail2banBans(t *testing.T) {
 	if _, err := exec.LookPath("fail2ban-server"); err != nil {
 		t.Fatal("fail2ban is missing: run \"make test\", which unpacks it")
@@ -28,7 +27,8 @@ func TestFail2banBans(t *testing.T) {
 	dir := t.TempDir()
 	history := filepath.Join(dir, "history")
 	d := start(t, l.Target, Options{Config: strings.Replace(longConfig(), "trigger = 0", "trigger = 1", 1) +
-		"[ignore]\naddresses = [\"192.0.2.12\"]\n[history]\nfile = \"" + history + "\"\nformat = \"portsentry-2\"\n"})
+		"[ignore]\naddresses = [\"192.0.2.12\"]\n[history]\nfile = \"" + history +
+		"\"\nformat = \"portsentry-2\"\n"})
 	banned := startFail2ban(t, dir, history)
 
 	for i, src := range []netip.Addr{Source4(1), Source4(2), Source6(1)} {
@@ -54,15 +54,18 @@ func TestFail2banBans(t *testing.T) {
 	}
 }
 
-// startFail2ban starts a server whose one jail writes what it would ban into a
-// file, and touches no firewall. It returns whom it has banned so far.
+// startFail2ban starts a server with one jail, which writes its bans into a file and touches
+// no firewall. It returns the list of bans so far.
 func startFail2ban(t *testing.T, dir, history string) (banned func() []string) {
 	t.Helper()
 	for name, text := range map[string]string{
-		"fail2ban.conf":        "[Definition]\nloglevel = INFO\nlogtarget = " + dir + "/log\nsyslogsocket = auto\nsocket = " + dir + "/sock\npidfile = " + dir + "/pid\ndbfile = None\n",
+		"fail2ban.conf": "[Definition]\nloglevel = INFO\nlogtarget = " + dir +
+			"/log\nsyslogsocket = auto\nsocket = " + dir + "/sock\npidfile = " + dir +
+			"/pid\ndbfile = None\n",
 		"filter.d/picket.conf": "[Definition]\nfailregex = " + upstreamFilter + "\n",
 		"action.d/note.conf":   "[Definition]\nactionban = echo <ip> >> " + dir + "/banned\nactionunban =\n",
-		"jail.conf": "[picket]\nenabled = true\nmaxretry = 1\nbantime = 1h\nfindtime = 1h\nbackend = polling\nusedns = no\nfilter = picket\naction = note\n" +
+		"jail.conf": "[picket]\nenabled = true\nmaxretry = 1\nbantime = 1h\nfindtime = 1h\n" +
+			"backend = polling\nusedns = no\nfilter = picket\naction = note\n" +
 			"ignoreself = false\nlogpath = " + history + "\n",
 	} {
 		path := filepath.Join(dir, name)
@@ -72,7 +75,8 @@ func startFail2ban(t *testing.T, dir, history string) (banned func() []string) {
 		write(t, path, text, 0o644)
 	}
 	var said bytes.Buffer
-	srv := exec.Command("fail2ban-server", "-f", "-x", "-c", dir, "-s", dir+"/sock", "-p", dir+"/pid", "start")
+	srv := exec.Command("fail2ban-server", "-f", "-x", "-c", dir, "-s", dir+"/sock", "-p", dir+"/pid",
+		"start")
 	srv.Env = append(os.Environ(), "PYTHONWARNINGS=ignore")
 	srv.Stdout, srv.Stderr = &said, &said
 	if err := srv.Start(); err != nil {

@@ -32,14 +32,14 @@ func echoing(t *testing.T, h *Host, port uint16) {
 			}
 			go func() {
 				defer c.Close()
-				io.Copy(c, c) // until the client or the test ends it
+				io.Copy(c, c) // until its end by the client or the test
 			}()
 		}
 	}()
 }
 
-// untracked keeps two services of the host out of connection tracking, and
-// publishes a third.
+// untracked keeps two services of the host out of connection tracking, and publishes a
+// third.
 const untracked = `table inet raw {
 	chain in {
 		type filter hook prerouting priority raw;
@@ -54,7 +54,7 @@ const untracked = `table inet raw {
 }
 ` + dnat
 
-// A talk is a flow of an innocent that a test keeps up.
+// A talk is a lasting flow of an innocent.
 type talk struct {
 	name, network string
 	to            netip.AddrPort
@@ -81,11 +81,10 @@ func (x *talk) say(line string) error {
 	}
 }
 
-// TestForgedScanCutsNoFlow: whoever scans in the name of somebody else has him
-// fenced, and no flow of his is cut: of this host, forwarded, to a published port,
-// to services out of connection tracking, and by UDP too when it was silent for
-// longer than connection tracking remembers. What he begins anew is refused, which
-// shows that he is fenced.
+// TestForgedScanCutsNoFlow: a scan in an innocent's name has him fenced, and cuts no flow of
+// his: to this host, forwarded, to a published port, to services out of connection tracking,
+// and by UDP after a silence beyond the memory of connection tracking. His new connections are
+// refused: he is fenced.
 func TestForgedScanCutsNoFlow(t *testing.T) {
 	l := newLab(t)
 	c, err := l.AddContainer()
@@ -108,8 +107,9 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 		listen(t, x.h, "udp", x.port)
 	}
 	d := start(t, l.Target, Options{})
-	// Silence of six seconds is then as that of five minutes.
-	if err := l.Target.Sysctl("net/netfilter/nf_conntrack_udp_timeout", "4", "net/netfilter/nf_conntrack_udp_timeout_stream", "4",
+	// Six seconds of silence stand for five minutes.
+	if err := l.Target.Sysctl("net/netfilter/nf_conntrack_udp_timeout", "4",
+		"net/netfilter/nf_conntrack_udp_timeout_stream", "4",
 		"net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter", "0"); err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +153,10 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 			time.Sleep(6 * time.Second)
 			var forged []packet
 			for p := uint16(1); p <= 1000; p++ {
-				forged = append(forged, clientSYN(f.innocent, f.dst, 50000, p), udp(f.innocent, f.dst, 50000, p, "x"),
-					tcp(f.innocent, f.dst, segment{from: 50000, to: p, seq: 1, flags: ack}), icmpError(f.innocent, f.dst, p),
+				forged = append(forged, clientSYN(f.innocent, f.dst, 50000, p),
+					udp(f.innocent, f.dst, 50000, p, "x"),
+					tcp(f.innocent, f.dst, segment{from: 50000, to: p, seq: 1, flags: ack}),
+					icmpError(f.innocent, f.dst, p),
 					chunk(f.innocent, f.dst, p, 1), udp(f.innocent, f.dst, 53, 30000+p, "x"))
 			}
 			pour(t, l.Attacker, forged)
@@ -166,7 +168,8 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 				t.Errorf("forged packets prove somebody: %+v", b)
 			}
 			all("fenced")
-			if conn, err := l.Attacker.Dial("tcp", f.innocent, netip.AddrPortFrom(f.dst, 7000), 2*time.Second); err == nil {
+			if conn, err := l.Attacker.Dial("tcp", f.innocent, netip.AddrPortFrom(f.dst, 7000),
+				2*time.Second); err == nil {
 				conn.Close()
 				t.Error("a fenced source was let in anew: nothing is shown by flows that live")
 			}
@@ -175,9 +178,8 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 	}
 }
 
-// TestFencedScanLearnsNothing: whoever is fenced gets no answer more, by a listener
-// or a closed port, whatever flags he tries: the resets that tell a listener from
-// nothing are withheld.
+// TestFencedScanLearnsNothing: a fenced scanner gets no more answers, of a listener or a
+// closed port, with any flags: resets, which tell the two apart, are withheld.
 func TestFencedScanLearnsNothing(t *testing.T) {
 	l := newLab(t)
 	for _, port := range []uint16{22, 80, 443} {
@@ -198,12 +200,17 @@ func TestFencedScanLearnsNothing(t *testing.T) {
 			if _, err := d.WaitEvent(3*time.Second, "action=fence"); err != nil {
 				t.Fatal(err)
 			}
+			segments := func(from uint16, flags byte) func(p uint16) packet {
+				return func(p uint16) packet {
+					return tcp(f.src, f.dst, segment{from: from, to: p, seq: 9, flags: flags})
+				}
+			}
 			for name, each := range map[string]func(p uint16) packet{
-				"-sA":     func(p uint16) packet { return tcp(f.src, f.dst, segment{from: 40001, to: p, seq: 9, flags: ack}) },
-				"-sM":     func(p uint16) packet { return tcp(f.src, f.dst, segment{from: 40002, to: p, seq: 9, flags: fin | ack}) },
+				"-sA":     segments(40001, ack),
+				"-sM":     segments(40002, fin|ack),
 				"-sU":     func(p uint16) packet { return udp(f.src, f.dst, 40003, p, "x") },
 				"-sS":     func(p uint16) packet { return clientSYN(f.src, f.dst, 40004, p) },
-				"SYN+ACK": func(p uint16) packet { return tcp(f.src, f.dst, segment{from: 40005, to: p, seq: 9, flags: synAck}) },
+				"SYN+ACK": segments(40005, synAck),
 			} {
 				if n := answersTo(t, l, func() { pour(t, l.Attacker, ports1000(each)) }); n != 0 {
 					t.Errorf("%s of a fenced source: %d of 1000 ports answered, want none", name, n)

@@ -15,14 +15,13 @@ import (
 	"picket/internal/netns"
 )
 
-// A Host is one network namespace of a [Lab]. Its methods are safe for
-// concurrent use.
+// A Host is one network namespace of a [Lab]. Its methods are safe for concurrent use.
 type Host struct {
 	*netns.Host
 
-	Dev              string     // the interface that faces the other host
+	Dev              string     // the interface on the wire
 	V4, V6           netip.Addr // the first address of each family
-	Second4, Second6 netip.Addr // further ones; the zero Addr where there is none
+	Second4, Second6 netip.Addr // further ones; the zero Addr for none
 	LinkLocal        netip.Addr // on Dev, without a zone
 
 	lab *Lab
@@ -38,9 +37,9 @@ func (h *Host) NFT(ruleset string) error {
 	return err
 }
 
-// Listen starts a service in h on every address of the host: "tcp" accepts,
-// says a line and closes; "udp" sends back what it got, from the address it
-// was sent to. It serves until it is closed or the process ends.
+// Listen starts a service in h on every address of the host: "tcp" accepts, says a line and
+// closes; "udp" sends a datagram back, from the address it was sent to. It serves until it is
+// closed or the process ends.
 func (h *Host) Listen(network string, port uint16) (s *Service, err error) {
 	s = &Service{done: make(chan struct{})}
 	err = h.Do(func() (err error) {
@@ -63,8 +62,8 @@ func (h *Host) Listen(network string, port uint16) (s *Service, err error) {
 	return s, nil
 }
 
-// tellAddress has a socket say with each datagram which address it was sent to
-// (RFC 3542, 6.2), since the kernel would answer from another one.
+// tellAddress has a socket give the destination address of each datagram (RFC 3542, 6.2): the
+// kernel would answer from another one.
 func tellAddress(c *net.UDPConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -92,8 +91,8 @@ func (s *Service) Close() error {
 	return s.packets.Close()
 }
 
-// serve answers until the listener is closed. What becomes of an answer is the
-// client's own affair.
+// serve answers until the listener is closed. An answer may fail: that is the client's
+// business.
 func (s *Service) serve() {
 	defer close(s.done)
 	if s.listener != nil {

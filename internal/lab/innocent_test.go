@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// listed reports whether an address is an element of a set as nft prints it.
+// listed reports whether an address is an element of a set in nft's output.
 func listed(set string, a netip.Addr) bool {
-	for _, word := range strings.FieldsFunc(set, func(r rune) bool { return strings.ContainsRune(" \t\n,{}", r) }) {
+	for _, word := range strings.FieldsFunc(set,
+		func(r rune) bool { return strings.ContainsRune(" \t\n,{}", r) }) {
 		if got, err := netip.ParseAddr(word); err == nil && got == a {
 			return true
 		}
@@ -37,9 +38,9 @@ trigger = 3
 advanced = "1-1023"
 `
 
-// A client that insists is no scanner: ten knocks on a closed port are one
-// port, and so are the retransmissions of one knock. Its packets are those of an
-// ordinary system, and neither their number nor their form tells against it.
+// TestKnocksOnOnePort: a client that insists is no scanner: ten knocks on a closed port are
+// one port, and so are the retransmissions of one knock. Its packets are those of an ordinary
+// system: neither their number nor their form tells against it.
 func TestKnocksOnOnePort(t *testing.T) {
 	for _, style := range []struct{ name, config, action string }{
 		{"graded", calmConfig, "action=fence"},
@@ -62,7 +63,7 @@ func knocks(t *testing.T, config, action string) {
 		{"IPv6", l.Target.V6, Source6(1), Source6(2), Source6(3), Source6(4), Source6(5)},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			// A stack takes another port of its own for each connection.
+			// A stack takes a new port of its own for each connection.
 			patient := func(port uint16) packet { return clientSYN(f.patient, f.dst, 41000+port, port) }
 			scanner := func(port uint16) packet { return clientSYN(f.scanner, f.dst, 42000+port, port) }
 			for i := range uint16(10) {
@@ -82,7 +83,7 @@ func knocks(t *testing.T, config, action string) {
 			}
 			// Ten copies of three knocks and a fourth knock are four probes.
 			send(t, l.Attacker, patient(503))
-			// A fence is about the /64 around an IPv6 address, a block about the address.
+			// A fence covers the /64 of an IPv6 address, a block the address.
 			source := "source=" + f.patient.String() + " "
 			if f.patient.Is6() {
 				source = strings.TrimSuffix(source, "1 ")
@@ -94,15 +95,17 @@ func knocks(t *testing.T, config, action string) {
 	}
 }
 
-// Probes forged in the name of those a host cannot do without, and of those
-// the operator vouches for, block nobody.
+// TestProtected: probes forged in the name of a host's servers, or of the operator's friends,
+// block nobody.
 func TestProtected(t *testing.T) {
 	l := newLab(t)
-	if err := l.Target.IP("route add default via 192.0.2.1", "route add default via 2001:db8::1"); err != nil {
+	if err := l.Target.IP("route add default via 192.0.2.1",
+		"route add default via 2001:db8::1"); err != nil {
 		t.Fatal(err)
 	}
 	listen(t, l.Target, "tcp", 80)
-	ignore := "[ignore]\naddresses = [\"192.0.2.13\", \"192.0.2.32/29\", \"2001:db8:0:13::1\", \"2001:db8:0:20::/60\"]\n"
+	ignore := "[ignore]\naddresses = [\"192.0.2.13\", \"192.0.2.32/29\", \"2001:db8:0:13::1\", " +
+		"\"2001:db8:0:20::/60\"]\n"
 	d := start(t, l.Target, Options{
 		Config:    longConfig() + ignore,
 		Resolvers: []netip.Addr{Source4(2), Source6(2)},
@@ -110,14 +113,16 @@ func TestProtected(t *testing.T) {
 	for _, f := range []struct {
 		name    string
 		dst     netip.Addr
-		ours    []netip.Addr          // not the attacker's to answer for
+		ours    []netip.Addr          // not the attacker's own
 		others  map[string]netip.Addr // reach port 80 afterwards
 		witness netip.Addr
 	}{
 		{"IPv4", l.Target.V4, []netip.Addr{l.Target.V4, l.Target.Second4}, map[string]netip.Addr{
-			"gateway": l.Attacker.V4, "resolver": Source4(2), "ignored": Source4(3), "in an ignored prefix": Source4(23)}, Source4(9)},
+			"gateway": l.Attacker.V4, "resolver": Source4(2), "ignored": Source4(3),
+			"in an ignored prefix": Source4(23)}, Source4(9)},
 		{"IPv6", l.Target.V6, []netip.Addr{l.Target.V6, l.Target.Second6}, map[string]netip.Addr{
-			"gateway": l.Attacker.V6, "resolver": Source6(2), "ignored": Source6(3), "in an ignored prefix": Source6(13)}, Source6(9)},
+			"gateway": l.Attacker.V6, "resolver": Source6(2), "ignored": Source6(3),
+			"in an ignored prefix": Source6(13)}, Source6(9)},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			forge := func(src netip.Addr) {
@@ -148,8 +153,8 @@ func TestProtected(t *testing.T) {
 	}
 }
 
-// A neighbour that shares the gateway's /64 is blocked without it, and the
-// host finds its gateway all the same.
+// TestNeighbourOfTheGateway: a neighbour in the gateway's /64 is blocked without it, and the
+// host still finds its gateway.
 func TestNeighbourOfTheGateway(t *testing.T) {
 	l := newLab(t)
 	if err := l.Target.IP("route add default via 2001:db8::1"); err != nil {
@@ -176,8 +181,7 @@ func TestNeighbourOfTheGateway(t *testing.T) {
 	}
 }
 
-// Answers to what somebody sent in our name are no probes: their sources are
-// the victims.
+// TestBackscatter: answers to forgeries in our name are no probes: their sources are victims.
 func TestBackscatter(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -208,13 +212,13 @@ func TestBackscatter(t *testing.T) {
 	}
 }
 
-// Answers do not hide a scan: what one source may cost is not used up by
-// packets that are counted and never held against it. masscan, whose every
-// probe is followed by a RST, lives on that.
+// TestAnswersDoNotHideAScan: a source's allowance is not used up by packets that count and are
+// never held against it. masscan lives on that: a RST follows its every probe.
 func TestAnswersDoNotHideAScan(t *testing.T) {
 	foundAmid(t, func(src, dst netip.Addr) (packets []packet) {
 		for port := uint16(1); port <= 60; port++ {
-			packets = append(packets, tcp(src, dst, segment{from: 80, to: port, seq: uint32(port), flags: rst}))
+			packets = append(packets, tcp(src, dst,
+				segment{from: 80, to: port, seq: uint32(port), flags: rst}))
 		}
 		for port := uint16(1); port <= 1000; port++ {
 			packets = append(packets, knock(src, dst, port))
@@ -231,14 +235,14 @@ func TestRepeatsDoNotHideAScan(t *testing.T) {
 			if i%20 == 0 {
 				port = uint16(10 + i/20) // the scan
 			}
-			packets = append(packets, tcp(src, dst, segment{from: 40000, to: port, seq: uint32(i), flags: syn}))
+			packets = append(packets, tcp(src, dst,
+				segment{from: 40000, to: port, seq: uint32(i), flags: syn}))
 		}
 		return packets
 	})
 }
 
-// foundAmid holds that a source of each family that sends these packets is
-// blocked.
+// foundAmid: a source of each family is blocked for these packets.
 func foundAmid(t *testing.T, packets func(src, dst netip.Addr) []packet) {
 	t.Helper()
 	l := newLab(t)
@@ -251,8 +255,8 @@ func foundAmid(t *testing.T, packets func(src, dst netip.Addr) []packet) {
 	}
 }
 
-// unreachable returns a port-unreachable error about a datagram that dst never
-// sent (RFC 792; RFC 4443, 3.1).
+// unreachable returns a port-unreachable error about a datagram that dst never sent (RFC 792;
+// RFC 4443, 3.1).
 func unreachable(src, dst netip.Addr, port uint16) packet {
 	about := udp(dst, src, port, 53, "question")
 	if src.Is4() {

@@ -10,18 +10,19 @@ import (
 	"time"
 )
 
-// lists is a configuration with a list of each policy; trigger 0, so that the
-// kernel holds whoever probes until picket lets go.
+// lists is a configuration with a list of each policy; with trigger 0, so that the kernel
+// holds a source until picket lets it go.
 func lists(policy1 string) string {
 	text := "[tcp]\ntrigger = 0\n"
 	for i, policy := range []string{policy1, "log", "block"} {
-		text += fmt.Sprintf("[[known]]\nname = \"list-%d\"\naddresses = [\"%s\", \"%s\"]\npolicy = %q\n", i+1, Source4(i+1), Source6(i+1), policy)
+		text += fmt.Sprintf("[[known]]\nname = \"list-%d\"\naddresses = [\"%s\", \"%s\"]\npolicy = %q\n", i+1,
+			Source4(i+1), Source6(i+1), policy)
 	}
 	return text
 }
 
-// TestKnownLists: whom the operator knows is ignored, told of or blocked, as
-// the list says; and freed when a list comes to say otherwise.
+// TestKnownLists: a known source is ignored, logged or blocked by its list, and freed when the
+// list changes.
 func TestKnownLists(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: lists("ignore")})
@@ -37,7 +38,8 @@ func TestKnownLists(t *testing.T) {
 	for i := 2; i <= 3; i++ {
 		action := map[int]string{2: "action=log", 3: "action=block"}[i]
 		for _, from := range []string{Source4(i).String(), Source6(i).String()} {
-			if _, err := d.WaitEvent(3*time.Second, "source="+from+" ", action, fmt.Sprintf("known=list-%d", i), "probes=1 "); err != nil {
+			if _, err := d.WaitEvent(3*time.Second, "source="+from+" ", action,
+				fmt.Sprintf("known=list-%d", i), "probes=1 "); err != nil {
 				t.Error(err)
 			}
 		}
@@ -56,7 +58,8 @@ func TestKnownLists(t *testing.T) {
 	if err != nil || !strings.Contains(status, "from list list-1") {
 		t.Errorf("%v\n%s", err, status)
 	}
-	for i, want := range []string{"its probes are counted and not judged", "told of and never blocked", "blocked at its first probe"} {
+	for i, want := range []string{"its probes are counted and not judged", "told of and never blocked",
+		"blocked at its first probe"} {
 		text, err := d.Cmd("explain", Source4(i+1).String())
 		if err != nil || !strings.Contains(text, want) {
 			t.Errorf("explain lacks %q: %v\n%s", want, err, text)
@@ -66,7 +69,7 @@ func TestKnownLists(t *testing.T) {
 	if err != nil || !strings.Contains(blocks, `"known": "list-3"`) {
 		t.Errorf("%v\n%s", err, blocks)
 	}
-	// The other way round.
+	// Reversed.
 	if err := d.Reload(lists("block")); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +83,8 @@ func TestKnownLists(t *testing.T) {
 	if err := d.Reload(lists("log")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.WaitEvent(3*time.Second, "event=unblock", "source="+Source4(1).String(), "a list that is not blocked"); err != nil {
+	if _, err := d.WaitEvent(3*time.Second, "event=unblock", "source="+Source4(1).String(),
+		"a list that is not blocked"); err != nil {
 		t.Error(err)
 	}
 }

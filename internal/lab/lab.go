@@ -9,9 +9,8 @@ import (
 	"picket/internal/netns"
 )
 
-// A Lab is a small network: two hosts on one wire, and a third behind the
-// second if asked for. Its methods are for one goroutine; those of its hosts
-// are for any.
+// A Lab is a small network: two hosts on one wire, and on request a third behind the second.
+// Its methods are for one goroutine; those of its hosts are for any.
 type Lab struct {
 	Attacker *Host // 192.0.2.1 and 2001:db8::1, and every [Source4] and [Source6]
 	Target   *Host // 192.0.2.2 and 2001:db8::2, with 192.0.2.3 and 2001:db8::3 as second addresses
@@ -19,8 +18,8 @@ type Lab struct {
 	group *netns.Group
 }
 
-// Sources is how many addresses of each family the attacker has for scans
-// that must not be taken for one another.
+// Sources is the number of the attacker's addresses of each family, for scans that must not be
+// mistaken for one another.
 const Sources = 30
 
 // Source4 returns the attacker's i-th further IPv4 address, from 1 to
@@ -39,8 +38,8 @@ func Neighbour6(i int) netip.Addr {
 	return netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", 10+i))
 }
 
-// New makes a lab. The caller must [Lab.Close] it. An error says what to
-// install or which right is missing, and leaves nothing behind.
+// New makes a lab. The caller must [Lab.Close] it. An error says what to install or which
+// right is missing, and leaves nothing behind.
 func New() (*Lab, error) {
 	g, err := netns.New()
 	if err != nil {
@@ -71,10 +70,10 @@ func (l *Lab) build() (err error) {
 	if err := netns.Wire(l.Attacker.Host, "eth0", l.Target.Host, "eth0"); err != nil {
 		return err
 	}
-	// Link-local addresses are given by hand, so that they are known. Further
-	// IPv6 addresses are deprecated (RFC 4862, 5.5.4): good for whoever asks for
-	// them, and never the kernel's own choice.
-	a := []string{"addr add 192.0.2.1/24 dev eth0", "addr add 2001:db8::1/64 dev eth0", "addr add fe80::1/64 dev eth0"}
+	// Link-local addresses are set by hand, to be known. Further IPv6 addresses are deprecated (RFC
+	// 4862, 5.5.4): good on request, and never the kernel's own choice.
+	a := []string{"addr add 192.0.2.1/24 dev eth0", "addr add 2001:db8::1/64 dev eth0",
+		"addr add fe80::1/64 dev eth0"}
 	for i := 1; i <= Sources; i++ {
 		a = append(a, fmt.Sprintf("addr add %s/24 dev eth0", Source4(i)),
 			fmt.Sprintf("addr add %s/64 dev eth0 noprefixroute preferred_lft 0", Neighbour6(i)),
@@ -84,11 +83,13 @@ func (l *Lab) build() (err error) {
 		return err
 	}
 	if err := l.Target.IP("addr add 192.0.2.2/24 dev eth0", "addr add 192.0.2.3/24 dev eth0",
-		"addr add 2001:db8::2/64 dev eth0", "addr add 2001:db8::3/64 dev eth0 preferred_lft 0", "addr add fe80::2/64 dev eth0",
+		"addr add 2001:db8::2/64 dev eth0", "addr add 2001:db8::3/64 dev eth0 preferred_lft 0",
+		"addr add fe80::2/64 dev eth0",
 		"link set eth0 up", "route add 2001:db8::/48 dev eth0"); err != nil {
 		return err
 	}
-	l.Attacker.V4, l.Attacker.V6, l.Attacker.LinkLocal = addr("192.0.2.1"), addr("2001:db8::1"), addr("fe80::1")
+	l.Attacker.V4, l.Attacker.V6, l.Attacker.LinkLocal = addr("192.0.2.1"), addr("2001:db8::1"),
+		addr("fe80::1")
 	l.Target.V4, l.Target.V6, l.Target.LinkLocal = addr("192.0.2.2"), addr("2001:db8::2"), addr("fe80::2")
 	l.Target.Second4, l.Target.Second6 = addr("192.0.2.3"), addr("2001:db8::3")
 	return nil
@@ -116,7 +117,8 @@ func (l *Lab) AddContainer() (*Host, error) {
 	if err := l.Target.Sysctl("net/ipv4/ip_forward", "1", "net/ipv6/conf/all/forwarding", "1"); err != nil {
 		return nil, err
 	}
-	if err := l.Attacker.IP("route add 198.51.100.0/24 via 192.0.2.2", "route add 2001:db8:c::/64 via 2001:db8::2"); err != nil {
+	if err := l.Attacker.IP("route add 198.51.100.0/24 via 192.0.2.2",
+		"route add 2001:db8:c::/64 via 2001:db8::2"); err != nil {
 		return nil, err
 	}
 	h.V4, h.V6 = addr("198.51.100.2"), addr("2001:db8:c::2")

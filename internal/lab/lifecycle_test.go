@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// longConfig blocks for longer than a test lasts, unproven sources included.
+// longConfig blocks for longer than a test, unproven sources included.
 func longConfig() string {
 	return strings.ReplaceAll(hotConfig, `"6s"`, `"10m"`) + "unproven_for = [\"10m\"]\n"
 }
@@ -27,7 +27,7 @@ func TestReloadKeepsBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// An invalid file changes nothing and is told.
+	// An invalid file changes nothing and is reported.
 	if err := d.Reload(longConfig() + "[tpc]\nmodes = []\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -54,14 +54,15 @@ func TestReloadKeepsBlocks(t *testing.T) {
 		after, ok, err := d.Blocked(addr(strings.TrimSuffix(b.Source, "/64")))
 		if err != nil || !ok {
 			t.Errorf("%s is no longer blocked: %v", b.Source, err)
-		} else if !after.Since.Equal(b.Since) || !after.Expires.Round(time.Second).Equal(b.Expires.Round(time.Second)) {
-			t.Errorf("%s was blocked from %v to %v, is from %v to %v", b.Source, b.Since, b.Expires, after.Since, after.Expires)
+		} else if !after.Since.Equal(b.Since) ||
+			!after.Expires.Round(time.Second).Equal(b.Expires.Round(time.Second)) {
+			t.Errorf("%s was blocked from %v to %v, is from %v to %v", b.Source, b.Since, b.Expires,
+				after.Since, after.Expires)
 		}
 	}
 }
 
-// What was counted before a reload counts after it: three ports, a reload, the
-// fourth.
+// TestReloadKeepsState: a count goes on over a reload: three ports, a reload, the fourth.
 func TestReloadKeepsState(t *testing.T) {
 	l := newLab(t)
 	config := blocking + calmConfig
@@ -84,7 +85,7 @@ func TestReloadKeepsState(t *testing.T) {
 	}
 }
 
-// A restart, whether asked for or not, frees nobody.
+// TestRestartKeepsBlocks: a restart, asked for or not, frees nobody.
 func TestRestartKeepsBlocks(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -135,7 +136,8 @@ func TestDryRunBlocksNobody(t *testing.T) {
 			l := newLab(t)
 			listen(t, l.Target, "tcp", 80)
 			d := start(t, l.Target, test.options)
-			for src, dst := range map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6} {
+			for src, dst := range map[netip.Addr]netip.Addr{Source4(1): l.Target.V4,
+				Source6(1): l.Target.V6} {
 				argv := nmap("-sS")(aim{src: src, dst: dst, dev: l.Attacker.Dev, ports: "1-100"})
 				if _, err := l.Attacker.Run(argv[0], argv[1:]...); err != nil {
 					t.Fatal(err)
@@ -149,7 +151,7 @@ func TestDryRunBlocksNobody(t *testing.T) {
 	}
 }
 
-// The text to include and the rules that the daemon installs are one ruleset.
+// TestIncludeIsTheInstalledRuleset: the text to include and the daemon's rules are one ruleset.
 func TestIncludeIsTheInstalledRuleset(t *testing.T) {
 	installed := newLab(t)
 	d := start(t, installed.Target, Options{Config: hotConfig})
@@ -174,8 +176,7 @@ func TestIncludeIsTheInstalledRuleset(t *testing.T) {
 	}
 }
 
-// A table that came from an include is adopted: its rules stay what they are,
-// to the handle.
+// TestIncludedTableIsAdopted: a table from an include stays as it is, to the handle.
 func TestIncludedTableIsAdopted(t *testing.T) {
 	other := newLab(t)
 	text, err := start(t, other.Target, Options{Config: hotConfig}).Cmd("ruleset")
@@ -195,8 +196,8 @@ func TestIncludedTableIsAdopted(t *testing.T) {
 	witness(t, l, d, Source6(1), l.Target.V6)
 }
 
-// table returns picket's table as nft lists it, in JSON, without what may
-// differ: elements, counters and, unless asked for, handles.
+// table returns nft's list of picket's table, in JSON, without what may differ: elements,
+// counters and, unless asked for, handles.
 func table(t *testing.T, h *Host, handles bool) []any {
 	t.Helper()
 	out, err := h.Run("nft", "-j", "list", "table", "inet", "picket")
@@ -238,5 +239,5 @@ func normalize(v any, handles bool) {
 	}
 }
 
-// compare returns what differs between two listings of a table.
+// compare returns the differences between two lists of a table.
 func compare(want, got []any) string { return cmp.Diff(want, got) }

@@ -13,15 +13,14 @@ import (
 	"time"
 )
 
-// TestMain builds the picket that the tests try: with the race detector, if
-// they run with it.
+// TestMain builds the picket of the tests: with the race detector, if they run with it.
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
 func run(m *testing.M) int {
 	if os.Geteuid() != 0 {
-		return m.Run() // each test says that it needs root
+		return m.Run() // each test says so without root
 	}
 	dir, err := os.MkdirTemp("", "picket-lab-test-")
 	if err != nil {
@@ -29,7 +28,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // other users run it too
+	if err := os.Chmod(dir, 0o755); err != nil { // for other users too
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -91,8 +90,7 @@ func start(t testing.TB, h *Host, o Options) *Daemon {
 	return d
 }
 
-// begin starts picket and leaves the end to the test. What it said is shown
-// if the test failed.
+// begin starts picket and leaves the end to the test. A failed test shows its output.
 func begin(t testing.TB, h *Host, o Options) *Daemon {
 	t.Helper()
 	o.Binary = os.Getenv(binaryEnv)

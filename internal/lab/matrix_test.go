@@ -12,27 +12,28 @@ import (
 	"time"
 )
 
-// A scan is what somebody else's scanner does to us.
+// A scan is somebody else's scanner at work.
 type scan struct {
 	name      string
-	technique string // or more than one, where it depends on which port comes first
-	only4     bool   // the tool cannot do it over IPv6
+	technique string // or several, if the first port decides
+	only4     bool   // not over IPv6
 	// command returns the command line.
 	command func(aim) []string
 }
 
-// An aim is who scans whom, with which interface and next hop.
+// An aim is a source, a destination, an interface and a next hop.
 type aim struct {
 	src, dst netip.Addr
 	dev, mac string
 	ports    string // closed ones
 }
 
-// nmap returns the command of an nmap scan that speaks as its source. -n and
-// -Pn leave only the scan itself.
+// nmap returns the command of an nmap scan from its source. -n and -Pn leave only the scan
+// itself.
 func nmap(options ...string) func(aim) []string {
 	return func(a aim) []string {
-		args := []string{"nmap", "-n", "-Pn", "--max-retries", "0", "--min-rate", "500", "--host-timeout", "15s", "-e", a.dev}
+		args := []string{"nmap", "-n", "-Pn", "--max-retries", "0", "--min-rate", "500", "--host-timeout",
+			"15s", "-e", a.dev}
 		if a.dst.Is6() {
 			args = append(args, "-6")
 		} else {
@@ -48,7 +49,7 @@ func nmap(options ...string) func(aim) []string {
 	}
 }
 
-// protocols are numbers that no host speaks any more, or yet (IANA).
+// protocols are numbers no longer, or not yet, in use (IANA).
 const protocols = "3,5,7-16,99,150-160"
 
 // scans returns the rows of the matrix.
@@ -73,26 +74,27 @@ func scans() []scan {
 	}
 }
 
-// masscan listens on after it has sent everything, and on a quiet wire does
-// not end by itself.
+// masscan listens on after its last packet, and on a quiet wire does not end by itself.
 func masscan(a aim) []string {
 	router := "--router-mac"
 	if a.dst.Is6() {
 		router = "--router-mac-ipv6"
 	}
-	return []string{"sh", "-c", `timeout 4 "$@"; true`, "masscan", "masscan", a.dst.String(), "-p" + a.ports, "--rate", "1000", "--wait", "0",
+	return []string{"sh", "-c", `timeout 4 "$@"; true`, "masscan", "masscan", a.dst.String(), "-p" + a.ports,
+		"--rate", "1000", "--wait", "0",
 		"-e", a.dev, "--source-ip", a.src.String(), router, a.mac}
 }
 
-// zmap scans one port a run, so it runs for more than the default lets pass.
-// Debian's aborts now and then when it is done, which is its own affair.
+// zmap scans one port a run, so it runs for more than the default lets pass. Debian's
+// sometimes aborts at its end; the scan is done by then.
 func zmap(a aim) []string {
-	const each = `for p in $(seq 1 40); do zmap -q -o /dev/null -b /dev/null -c 0 -r 1000 -i "$1" -G "$2" -S "$3" -p "$p" "$4"; done; true`
+	const each = `for p in $(seq 1 40); do zmap -q -o /dev/null -b /dev/null -c 0 -r 1000 -i "$1" -G "$2" ` +
+		`-S "$3" -p "$p" "$4"; done; true`
 	return []string{"sh", "-c", each, "zmap", a.dev, a.mac, a.src.String(), a.dst.String()}
 }
 
-// blockFor is the block time of the matrix: long enough to look at a block on
-// a busy machine, short enough to wait for its end.
+// blockFor is the block time of the matrix: long enough for a look at a block on a busy
+// machine, short enough to wait for its end.
 const blockFor = 6 * time.Second
 
 const hotConfig = `
@@ -118,24 +120,24 @@ trigger = 0
 for = ["6s"]
 `
 
-// The sources of the matrix ask a service first, and who is connected is spared.
+// The sources of the matrix ask a service first, and a connected one is spared.
 const unconnected = "[ignore]\nconnected = false\n"
 
 func TestMatrixTriggerZero(t *testing.T) {
 	matrix(t, hotConfig, "1,11,13,15")
 }
 
-// The embedded default, but for the block time, which a test cannot wait for.
+// TestMatrixDefault: the embedded default, but for the block time, too long for a test.
 func TestMatrixDefault(t *testing.T) {
 	matrix(t, "[block]\nfor = [\"6s\"]\n", "1-300")
 }
 
-// matrix holds for every scan and family: it is detected, named right,
-// blocked, dropped in the kernel, and free again after the timeout.
+// matrix tests for every scan and family: it is detected, named right, blocked, dropped in the
+// kernel, and free again after the timeout.
 func matrix(t *testing.T, config, ports string) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
-	// What connect() takes as its source when it goes to the second addresses.
+	// connect()'s source when it goes to the second addresses.
 	last4, last6 := Source4(Sources), Source6(Sources)
 	if err := l.Attacker.IP("route add 192.0.2.3 dev eth0 src "+last4.String(),
 		"route add 2001:db8::3 dev eth0 src "+last6.String()); err != nil {
@@ -147,8 +149,7 @@ func matrix(t *testing.T, config, ports string) {
 	}
 	d := start(t, l.Target, Options{Config: config + unconnected})
 
-	// Side by side, since most of it is waiting; go test's own -parallel is
-	// about processors.
+	// Side by side, as most of it is waiting; go test's own -parallel is about processors.
 	var group sync.WaitGroup
 	defer group.Wait()
 	slots := make(chan struct{}, 8)
@@ -220,8 +221,8 @@ func scanned(t *testing.T, l *Lab, d *Daemon, s scan, a aim) {
 	})
 }
 
-// Decoys are sources like any other: what was forged in their name is held
-// against them, and so is the scan against its true source.
+// TestDecoys: decoys are sources like any other: the packets in their name are held against
+// them, and the scan against its true source.
 func TestDecoys(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: hotConfig})
@@ -234,7 +235,8 @@ func TestDecoys(t *testing.T) {
 		{"IPv6", l.Target.V6, []netip.Addr{Source6(1), Source6(2), Source6(3)}},
 	} {
 		s := test.sources
-		argv := nmap("-sS", "-D", fmt.Sprintf("%s,%s,ME", s[0], s[1]))(aim{src: s[2], dst: test.dst, dev: l.Attacker.Dev, ports: "1,11,13,15"})
+		argv := nmap("-sS", "-D", fmt.Sprintf("%s,%s,ME", s[0], s[1]))(aim{src: s[2], dst: test.dst,
+			dev: l.Attacker.Dev, ports: "1,11,13,15"})
 		if _, err := l.Attacker.Run(argv[0], argv[1:]...); err != nil {
 			t.Fatal(err)
 		}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// dnat publishes ports of the target elsewhere, as container engines do: one
-// of the container's services, and one of the target's own.
+// dnat publishes ports of the target elsewhere, as container engines do: one of the
+// container's services, and one of the target's own.
 const dnat = `table inet publish {
 	chain prerouting {
 		type nat hook prerouting priority dstnat
@@ -23,9 +23,9 @@ const dnat = `table inet publish {
 	}
 }`
 
-// What is no probe is not taken for one, although every port here is hot:
-// published and redirected ports, services, forwarded and broadcast packets,
-// the host's talk to itself, echo requests, and answers that come late.
+// TestNoProbe: no innocent packet is taken for a probe, although every port here is hot:
+// published and redirected ports, services, forwarded and broadcast packets, the host's talk
+// to itself, echo requests, and late answers.
 func TestNoProbe(t *testing.T) {
 	l := newLab(t)
 	c, err := l.AddContainer()
@@ -40,7 +40,7 @@ func TestNoProbe(t *testing.T) {
 		listen(t, h, "udp", 80)
 	}
 	d := start(t, l.Target, Options{Config: hotConfig})
-	listen(t, l.Target, "tcp", 602) // a service that came after picket
+	listen(t, l.Target, "tcp", 602) // a later service than picket
 	listen(t, l.Target, "udp", 602)
 
 	for i, f := range []struct {
@@ -61,7 +61,7 @@ func TestNoProbe(t *testing.T) {
 					t.Errorf("udp/%d: %v", port, err)
 				}
 			}
-			// Refused by the container, which has a picket of its own or has none.
+			// Refused by the container, with a picket of its own or without.
 			l.Attacker.Reaches(f.src, netip.AddrPortFrom(f.c, 22), time.Second)
 			// Refused by itself.
 			l.Target.Reaches(netip.Addr{}, netip.AddrPortFrom(f.dst, 22), time.Second)
@@ -99,8 +99,8 @@ func ping(src, dst netip.Addr) packet {
 	return icmp(src, dst, []byte{128, 0, 0, 0, 0, 0, 0, 0})
 }
 
-// lateAnswer has the target ask a resolver of the attacker's, from a port of
-// the watched range, and hang up before the answer comes.
+// lateAnswer has the target ask a resolver of the attacker's, from a port of the watched
+// range, and hang up before the answer.
 func lateAnswer(t *testing.T, l *Lab, resolver netip.Addr, port uint16) {
 	t.Helper()
 	server := listenUDP(t, l.Attacker, netip.AddrPortFrom(resolver, 53))
@@ -139,9 +139,9 @@ func listenUDP(t *testing.T, h *Host, at netip.AddrPort) (c *net.UDPConn) {
 	return c
 }
 
-// witness sends a true probe and waits for its block. Packets reach picket in
-// order, so it has seen whatever was sent before. It also shows that what the
-// test calls no probe would have been blocked as one.
+// witness sends a true probe and waits for its block. Packets reach picket in order, so it has
+// seen all packets before. It also shows that the packets of the test, taken for probes,
+// would have been blocked.
 func witness(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	t.Helper()
 	send(t, l.Attacker, knock(src, dst, 15))
@@ -150,7 +150,7 @@ func witness(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	}
 }
 
-// innocent holds that a source is neither blocked nor held and can reach port 80.
+// innocent: a source is neither blocked nor held and can reach port 80.
 func innocent(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	t.Helper()
 	untouched(t, d, src)
@@ -159,7 +159,7 @@ func innocent(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	}
 }
 
-// untouched holds that a source is neither blocked nor held.
+// untouched: a source is neither blocked nor held.
 func untouched(t *testing.T, d *Daemon, src netip.Addr) {
 	t.Helper()
 	b, ok, err := d.Blocked(src)

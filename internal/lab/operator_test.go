@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// The kernel holds a source from its first packet on, with nobody in user
-// space awake to ask for it: the port that it asks for says nothing, a service
-// says nothing from then on, and whoever did not ask is answered by both.
+// TestKernelHoldsWhilePicketSleeps: the kernel holds a source from its first packet on, without
+// user space: its port says nothing, a service says nothing from then on, and both answer
+// everybody else.
 func TestKernelHoldsWhilePicketSleeps(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -38,7 +38,8 @@ func TestKernelHoldsWhilePicketSleeps(t *testing.T) {
 		for _, port := range []uint16{20, 2000, 80} { // again, outside the watched range, served
 			silent(port, 100*time.Millisecond)
 		}
-		if _, err := l.Attacker.Dial("tcp", f.other, at(2000), time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := l.Attacker.Dial("tcp", f.other, at(2000), time.Second); !errors.Is(err,
+			syscall.ECONNREFUSED) {
 			t.Errorf("%s: port 2000 got %v, want a refusal", f.other, err)
 		}
 		if !l.Attacker.Reaches(f.other, at(80), time.Second) {
@@ -55,7 +56,7 @@ func TestKernelHoldsWhilePicketSleeps(t *testing.T) {
 	}
 }
 
-// "nft flush ruleset", which Debian's nftables.conf begins with, frees nobody.
+// TestFlushedTableComesBack: "nft flush ruleset", the first line of Debian's nftables.conf, frees nobody.
 func TestFlushedTableComesBack(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -80,13 +81,14 @@ func TestFlushedTableComesBack(t *testing.T) {
 	witness(t, l, d, Source4(2), l.Target.V4)
 }
 
-// What an operator does with nft by hand counts: the kernel is right.
+// TestElementsByHand: an operator's change with nft counts: the kernel is right.
 func TestElementsByHand(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
 	d := start(t, l.Target, Options{Config: longConfig()})
 	witness(t, l, d, Source4(1), l.Target.V4)
-	if _, err := l.Target.Run("nft", "delete", "element", "inet", "picket", "blocked4", "{ 192.0.2.11 }"); err != nil {
+	if _, err := l.Target.Run("nft", "delete", "element", "inet", "picket", "blocked4",
+		"{ 192.0.2.11 }"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 3*time.Second, "the source is free in picket's list too", func() bool {
@@ -94,7 +96,8 @@ func TestElementsByHand(t *testing.T) {
 		return err == nil && !ok
 	})
 	innocent(t, l, d, Source4(1), l.Target.V4)
-	if _, err := l.Target.Run("nft", "add", "element", "inet", "picket", "blocked4", "{ 192.0.2.12 timeout 1h }"); err != nil {
+	if _, err := l.Target.Run("nft", "add", "element", "inet", "picket", "blocked4",
+		"{ 192.0.2.12 timeout 1h }"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.WaitBlock(Source4(2), 3*time.Second); err != nil {
@@ -130,7 +133,8 @@ func TestBlocksByHand(t *testing.T) {
 			continue
 		}
 		b, ok, err := d.Blocked(test.inside)
-		if err != nil || !ok || b.Source != test.source || b.Reason != "a test" || b.Remaining < 3500 || b.Remaining > 3600 {
+		if err != nil || !ok || b.Source != test.source || b.Reason != "a test" || b.Remaining < 3500 ||
+			b.Remaining > 3600 {
 			t.Errorf("block %s: listed %v as %+v, %v", test.source, ok, b, err)
 		}
 		if reaches(test.inside, 200*time.Millisecond) {
@@ -150,7 +154,8 @@ func TestBlocksByHand(t *testing.T) {
 		}
 	}
 	for source, code := range map[string]int{
-		"192.0.2.1": 1, "192.0.2.2": 1, "0.0.0.0/0": 1, "2001:db8::/32": 1, "127.0.0.1": 1, // gateway, own, and prefixes that hold them
+		// gateway, own, and prefixes that hold them
+		"192.0.2.1": 1, "192.0.2.2": 1, "0.0.0.0/0": 1, "2001:db8::/32": 1, "127.0.0.1": 1,
 		"example": 2, "192.0.2.300": 2, "192.0.2.0/33": 2, "": 2,
 	} {
 		_, err := d.Cmd("block", source)
@@ -164,7 +169,8 @@ func TestBlocksByHand(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := d.Cmd("unblock", Source4(22).String()); err == nil || !strings.Contains(err.Error(), `"picket unblock 192.0.2.32/29"`) {
+	if _, err := d.Cmd("unblock", Source4(22).String()); err == nil ||
+		!strings.Contains(err.Error(), `"picket unblock 192.0.2.32/29"`) {
 		t.Errorf("unblock of a part: %v, want the block that holds it", err)
 	}
 	if _, err := d.Cmd("unblock", "--all"); err != nil {
@@ -180,10 +186,11 @@ func TestBlocksByHand(t *testing.T) {
 	}
 }
 
-// A repeated offender stays longer.
+// TestOffendersStayLonger: a repeated offender stays longer.
 func TestOffendersStayLonger(t *testing.T) {
 	l := newLab(t)
-	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["6s"]`, `["6s", "1h"]`) + "unproven_for = [\"6s\", \"1h\"]\n"})
+	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["6s"]`, `["6s", "1h"]`) +
+		"unproven_for = [\"6s\", \"1h\"]\n"})
 	sources := map[netip.Addr]netip.Addr{Source4(1): l.Target.V4, Source6(1): l.Target.V6}
 	for src, dst := range sources {
 		witness(t, l, d, src, dst)
@@ -204,15 +211,16 @@ func TestOffendersStayLonger(t *testing.T) {
 	}
 }
 
-// Another gateway is protected from the moment it is one, and freed if it was
-// blocked; an address that is added is watched from the moment it is there.
+// TestHostChangesAreFollowed: a new gateway is protected at once, and freed if it was blocked;
+// a new address is watched at once.
 func TestHostChangesAreFollowed(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
 	d := start(t, l.Target, Options{Config: longConfig()})
 	witness(t, l, d, Source4(1), l.Target.V4)
 	witness(t, l, d, Neighbour6(1), l.Target.V6)
-	if err := l.Target.IP("route add default via 192.0.2.11", "route add default via 2001:db8::11", "addr add 192.0.2.4/24 dev eth0"); err != nil {
+	if err := l.Target.IP("route add default via 192.0.2.11", "route add default via 2001:db8::11",
+		"addr add 192.0.2.4/24 dev eth0"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 3*time.Second, "the new gateways are free", func() bool {
@@ -227,14 +235,15 @@ func TestHostChangesAreFollowed(t *testing.T) {
 	innocent(t, l, d, Neighbour6(1), l.Target.V6)
 }
 
-// Of a set that is full the least worthy goes, for who comes, and that is told.
+// TestFullSetMakesRoom: in a full set the least worthy makes room for a new one, and is reported.
 func TestFullSetMakesRoom(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: longConfig() + "max = 2\n"})
 	witness(t, l, d, Source4(1), l.Target.V4)
 	witness(t, l, d, Source6(1), l.Target.V6)
 	witness(t, l, d, Source4(3), l.Target.V4)
-	if line, err := d.WaitEvent(3*time.Second, "event=unblock source="+Source4(1).String(), "makes room"); err != nil {
+	if line, err := d.WaitEvent(3*time.Second, "event=unblock source="+Source4(1).String(),
+		"makes room"); err != nil {
 		t.Errorf("%q, %v", line, err)
 	}
 	for src, want := range map[netip.Addr]bool{Source4(1): false, Source6(1): true, Source4(3): true} {
@@ -244,11 +253,12 @@ func TestFullSetMakesRoom(t *testing.T) {
 	}
 }
 
-// What is removed is gone, blocks included, and a running picket says why it
-// is not.
+// TestRemove: a removal leaves nothing, blocks included, and a running picket refuses it with
+// the reason.
 func TestRemove(t *testing.T) {
 	l := newLab(t)
-	if err := l.Target.NFT("table inet mine {\n chain input {\n type filter hook input priority filter\n }\n}\n"); err != nil {
+	if err := l.Target.NFT("table inet mine {\n chain input {\n type filter hook input priority filter\n" +
+		" }\n}\n"); err != nil {
 		t.Fatal(err)
 	}
 	before := ruleset(t, l.Target)

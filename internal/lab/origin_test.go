@@ -13,14 +13,15 @@ import (
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 )
 
-// countries writes a database in which the attacker is of one country.
+// countries writes a database with the attacker in one country.
 func countries(t *testing.T, path, code string) {
 	t.Helper()
 	_, prefix, err := net.ParseCIDR("192.0.2.0/24")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "GeoLite2-Country", IncludeReservedNetworks: true})
+	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "GeoLite2-Country",
+		IncludeReservedNetworks: true})
 	if err == nil {
 		err = tree.Insert(prefix, mmdbtype.Map{"country": mmdbtype.Map{"iso_code": mmdbtype.String(code)}})
 	}
@@ -40,8 +41,8 @@ func countries(t *testing.T, path, code string) {
 	}
 }
 
-// TestOriginIsReadAgain: the country of a source is told, and on SIGHUP a newer
-// database is read; one that is none changes nothing and is told of.
+// TestOriginIsReadAgain: the country of a source is in its events, and SIGHUP reads a newer
+// database; an invalid one changes nothing and is reported.
 func TestOriginIsReadAgain(t *testing.T) {
 	l := newLab(t)
 	path := filepath.Join(t.TempDir(), "country.mmdb")
@@ -52,7 +53,8 @@ func TestOriginIsReadAgain(t *testing.T) {
 		t.Helper()
 		forge(t, l, Source4(i), l.Target.V4, uint32(1000*i))
 		for _, event := range []string{"event=probe ", "event=block "} {
-			if _, err := d.WaitEvent(3*time.Second, event, "source="+Source4(i).String()+" ", "country="+code+" "); err != nil {
+			if _, err := d.WaitEvent(3*time.Second, event, "source="+Source4(i).String()+" ",
+				"country="+code+" "); err != nil {
 				t.Error(err)
 			}
 		}
@@ -73,7 +75,8 @@ func TestOriginIsReadAgain(t *testing.T) {
 	if err := d.Reload(config); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.WaitEvent(3*time.Second, "picket.toml:2: origin.country: ", "no database in MaxMind's format"); err != nil {
+	if _, err := d.WaitEvent(3*time.Second, "picket.toml:2: origin.country: ",
+		"no database in MaxMind's format"); err != nil {
 		t.Error(err)
 	}
 	told(4, "DE")

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A packet is what goes on the wire, from the IP header on.
+// A packet is the bytes on the wire, from the IP header on.
 type packet []byte
 
 // segment is a TCP segment without its checksum.
@@ -22,21 +22,21 @@ type segment struct {
 	data     string
 }
 
-// The flags of a segment that tests set.
+// The flags of the tests' segments.
 const (
 	syn    = 0x02
 	rst    = 0x04
 	synAck = 0x12
 )
 
-// knock returns the SYN that a client sends to open a connection to a port.
-// Two sources that sent the same one would be a scanner and its decoys, so the
-// source port and the sequence number are the source's own.
+// knock returns a client's SYN to a port. Two sources with the same one would be a scanner and
+// its decoy, so the source port and the sequence number are the source's own.
 func knock(src, dst netip.Addr, port uint16) packet {
 	h := fnv.New32a()
 	h.Write(src.AsSlice())
 	own := h.Sum32()
-	return tcp(src, dst, segment{from: 40000 + uint16(own%20000), to: port, seq: own + uint32(port), flags: syn})
+	return tcp(src, dst, segment{from: 40000 + uint16(own%20000), to: port, seq: own + uint32(port),
+		flags: syn})
 }
 
 // tcp returns a TCP packet.
@@ -65,8 +65,8 @@ func udp(src, dst netip.Addr, from, to uint16, data string) packet {
 	return ipPacket(src, dst, unix.IPPROTO_UDP, b)
 }
 
-// icmp returns an ICMP or ICMPv6 packet; the checksum of b, its third and
-// fourth byte, is filled in.
+// icmp returns an ICMP or ICMPv6 packet; it fills in the checksum of b, its third and fourth
+// byte.
 func icmp(src, dst netip.Addr, b []byte) packet {
 	if src.Is4() {
 		binary.BigEndian.PutUint16(b[2:], checksum(b))
@@ -89,8 +89,8 @@ func ipPacket(src, dst netip.Addr, protocol byte, payload []byte) packet {
 	return ip4Fragment(src, dst, protocol, 0, false, 0, payload)
 }
 
-// ip4Fragment returns a fragment of an IPv4 packet; offset is in bytes. The
-// kernel fills in the header's checksum (raw(7), IP_HDRINCL).
+// ip4Fragment returns a fragment of an IPv4 packet; offset is in bytes. The kernel fills in the
+// header's checksum (raw(7), IP_HDRINCL).
 func ip4Fragment(src, dst netip.Addr, protocol byte, offset int, more bool, id uint16, data []byte) packet {
 	b := make([]byte, 20, 20+len(data))
 	b[0], b[8], b[9] = 0x45, 64, protocol
@@ -106,15 +106,15 @@ func ip4Fragment(src, dst netip.Addr, protocol byte, offset int, more bool, id u
 	return append(b, data...)
 }
 
-// Next-header values of the extension headers that tests build (RFC 8200, 4).
+// Next-header values of the tests' extension headers (RFC 8200, 4).
 const (
 	hopByHop    = 0
 	fragment    = 44
 	destination = 60
 )
 
-// option returns an 8-byte hop-by-hop or destination options header that
-// holds nothing but padding (RFC 8200, 4.2), before what comes next.
+// option returns an 8-byte hop-by-hop or destination options header of nothing but padding (RFC
+// 8200, 4.2), and the rest behind it.
 func option(next byte, rest []byte) []byte {
 	return append([]byte{next, 0, 1, 4, 0, 0, 0, 0}, rest...)
 }
@@ -123,7 +123,7 @@ func option(next byte, rest []byte) []byte {
 func ip6Fragment(next byte, offset int, more bool, id uint32, data []byte) []byte {
 	b := make([]byte, 8, 8+len(data))
 	b[0] = next
-	word := uint16(offset) // the offset counts 8 bytes and stands three bits up
+	word := uint16(offset) // in units of 8 bytes, three bits up
 	if more {
 		word |= 1
 	}
@@ -132,8 +132,8 @@ func ip6Fragment(next byte, offset int, more bool, id uint32, data []byte) []byt
 	return append(b, data...)
 }
 
-// upperChecksum is that of TCP and UDP: over a pseudo-header and the bytes
-// (RFC 9293, 3.1; RFC 8200, 8.1).
+// upperChecksum is the checksum of TCP and UDP: over a pseudo-header and the bytes (RFC 9293,
+// 3.1; RFC 8200, 8.1).
 func upperChecksum(src, dst netip.Addr, protocol byte, b []byte) uint16 {
 	pseudo := append(src.AsSlice(), dst.AsSlice()...)
 	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)))
@@ -156,7 +156,7 @@ func checksum(b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// send puts packets on a host's wire as they are, whoever they say they are from.
+// send puts packets on a host's wire unchanged, from any source.
 func send(t testing.TB, h *Host, packets ...packet) {
 	t.Helper()
 	err := h.Do(func() error {
@@ -179,7 +179,7 @@ func sendOne(p packet) error {
 	} else {
 		to = &unix.SockaddrInet4{Addr: [4]byte(p[16:20])}
 	}
-	// IPPROTO_RAW implies that the header is ours, for both families.
+	// IPPROTO_RAW: the header is ours, for both families.
 	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
 		return err

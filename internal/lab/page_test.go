@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// axe is the checker of accessibility that "make test" fetches.
+// axe is the checker of accessibility of "make test".
 const axe = "../../bin/axe/package/axe.min.js"
 
-// A verdict is what axe says of a page.
+// A verdict is axe's result for a page.
 type verdict struct {
 	Passes     int
 	Violations []struct {
@@ -34,11 +34,13 @@ func judge(t *testing.T, page string, flags ...string) (v verdict) {
 	if err != nil {
 		t.Fatalf("%v: \"make test\" fetches it", err)
 	}
-	const run = `axe.run({resultTypes: ["violations"]}).then(r => { document.title = "axe" + JSON.stringify({Passes: r.passes.length,
+	const run = `axe.run({resultTypes: ["violations"]}).then(r => { document.title = "axe" + JSON.stringify({
+		Passes: r.passes.length,
 		Violations: r.violations.map(v => ({ID: v.id, Nodes: v.nodes.map(n => n.html.slice(0, 200))}))}) })`
-	// The page's own policy would not let axe run.
+	// The page's own policy forbids axe.
 	page = regexp.MustCompile(`<meta http-equiv[^>]*>`).ReplaceAllString(page, "")
-	page = strings.Replace(page, "</body>", "<script>"+string(script)+"</script><script>"+run+"</script></body>", 1)
+	page = strings.Replace(page, "</body>",
+		"<script>"+string(script)+"</script><script>"+run+"</script></body>", 1)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "page.html")
 	if err := os.WriteFile(file, []byte(page), 0o600); err != nil {
@@ -46,7 +48,8 @@ func judge(t *testing.T, page string, flags ...string) (v verdict) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	args := append([]string{"--no-sandbox", "--disable-gpu", "--user-data-dir=" + dir, "--virtual-time-budget=60000", "--dump-dom"}, flags...)
+	args := append([]string{"--no-sandbox", "--disable-gpu", "--user-data-dir=" + dir,
+		"--virtual-time-budget=60000", "--dump-dom"}, flags...)
 	out, err := exec.CommandContext(ctx, "chromium-headless-shell", append(args, "file://"+file)...).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -60,17 +63,18 @@ func judge(t *testing.T, page string, flags ...string) (v verdict) {
 	return v
 }
 
-// The page of a report has nothing that axe finds, in the light and in the dark,
-// on a screen and on a phone, with little and with much to tell; of a page with
-// a fault, it finds that.
+// TestPageIsAccessible: axe finds nothing in the page of a report, light and dark, on a screen
+// and on a phone, with little and with much data; in a page with a fault, it finds that.
 func TestPageIsAccessible(t *testing.T) {
 	dir := t.TempDir()
 	page := func(name string, sources int) string {
 		var events strings.Builder
 		for i := range sources {
 			at := time.Date(2026, 11, 22, i%170, i%60, 0, 0, time.UTC).Format(time.RFC3339)
-			fmt.Fprintf(&events, `{"event":"block","time":%q,"source":"2001:db8:%x::/64","protocol":"tcp","port":%d,"action":%q,"probes":%d,"pattern":"portscan",`+
-				`"tool":"nmap","country":"NL","asn":64496,"network":"Example Networks","known":"mine","reason":"above the trigger","drops":7}`+"\n",
+			fmt.Fprintf(&events, `{"event":"block","time":%q,"source":"2001:db8:%x::/64","protocol":"tcp",`+
+				`"port":%d,"action":%q,"probes":%d,"pattern":"portscan",`+
+				`"tool":"nmap","country":"NL","asn":64496,"network":"Example `+
+				`Networks","known":"mine","reason":"above the trigger","drops":7}`+"\n",
 				at, i%0x5000, 20+i%40, []string{"dark", "fence", "block"}[i%3], i)
 		}
 		file := filepath.Join(dir, name)
@@ -91,7 +95,8 @@ func TestPageIsAccessible(t *testing.T) {
 		{"nothing", page("nothing", 0), nil},
 		{"small, light, phone", small, []string{"--window-size=390,844"}},
 		{"large, light, screen", large, []string{"--window-size=1280,900"}},
-		{"large, dark, phone", large, []string{"--window-size=390,844", "--blink-settings=preferredColorScheme=0"}},
+		{"large, dark, phone", large, []string{"--window-size=390,844",
+			"--blink-settings=preferredColorScheme=0"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			v := judge(t, x.page, x.flags...)

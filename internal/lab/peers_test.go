@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// blocking has everybody blocked who is above a trigger, and is not spared.
+// blocking blocks every source above a trigger, unless it is spared.
 const blocking = "block.style = \"block\"\n"
 
 // hold listens on a port and leaves the end of each connection to its client.
@@ -32,7 +32,7 @@ func hold(t *testing.T, h *Host, port uint16) {
 				return
 			}
 			go func() {
-				_, _ = io.Copy(io.Discard, c) // until the client ends it
+				_, _ = io.Copy(io.Discard, c) // until the client's end
 				c.Close()
 			}()
 		}
@@ -44,13 +44,14 @@ func forge(t *testing.T, l *Lab, from, to netip.Addr, seq uint32) {
 	t.Helper()
 	var packets []packet
 	for port := uint16(1); port <= 60; port++ {
-		packets = append(packets, tcp(from, to, segment{from: 40000, to: port, seq: seq + uint32(port), flags: syn}))
+		packets = append(packets, tcp(from, to,
+			segment{from: 40000, to: port, seq: seq + uint32(port), flags: syn}))
 	}
 	send(t, l.Attacker, packets...)
 }
 
-// Who has a connection with the host is not blocked for what others send in
-// its name. Without one it is, and so is who has one with a trap.
+// TestConnectedPeersAreSpared: a peer with a connection is not blocked for probes in its name.
+// Without one it is, and so is a peer with a connection to a trap.
 func TestConnectedPeersAreSpared(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
@@ -88,8 +89,8 @@ func TestConnectedPeersAreSpared(t *testing.T) {
 	}
 }
 
-// A connection that is younger than the last look at the sockets: its peer is
-// spared all the same, and who had one that has ended is not.
+// TestNewPeersAreSpared: the peer of a connection younger than the last look at the sockets is
+// spared all the same, and the peer of an ended one is not.
 func TestNewPeersAreSpared(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
@@ -109,7 +110,8 @@ func TestNewPeersAreSpared(t *testing.T) {
 		c := connect(peer, dst)
 		defer c.Close()
 		forge(t, l, peer, dst, uint32(1000*i))
-		if _, err := d.WaitEvent(3*time.Second, "event=ignore source="+peer.String(), "connected peer"); err != nil {
+		if _, err := d.WaitEvent(3*time.Second, "event=ignore source="+peer.String(),
+			"connected peer"); err != nil {
 			t.Errorf("%s: %v", peer, err)
 		}
 		if !l.Attacker.Reaches(peer, netip.AddrPortFrom(dst, 8080), time.Second) {
@@ -121,7 +123,7 @@ func TestNewPeersAreSpared(t *testing.T) {
 			}
 		}
 		connect(former, dst).Close()
-		time.Sleep(50 * time.Millisecond)                // both ends have ended it
+		time.Sleep(50 * time.Millisecond)                // ended by both sides
 		forge(t, l, former, dst, uint32(100_000+1000*i)) // another scan, not a copy of the first
 		if _, err := d.WaitBlock(former, 3*time.Second); err != nil {
 			t.Errorf("%s has no connection any more: %v", former, err)
@@ -129,9 +131,9 @@ func TestNewPeersAreSpared(t *testing.T) {
 	}
 }
 
-// With trigger 0 the kernel holds who probes until the engine has judged, but
-// not a peer in whose name somebody probes: neither at once nor when more comes
-// than is mirrored, and so never judged.
+// TestPeersAreNotHeld: with trigger 0 the kernel holds a source until the engine has judged,
+// but not a peer in whose name somebody probes: neither at once nor when the packets are too
+// many to be mirrored, and so never judged.
 func TestPeersAreNotHeld(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
@@ -143,7 +145,8 @@ func TestPeersAreNotHeld(t *testing.T) {
 		}
 		defer c.Close()
 		for i := range 30 { // of one port, which is mirrored once a second
-			send(t, l.Attacker, tcp(src, dst, segment{from: 40000, to: 111, seq: uint32(1000 + i), flags: syn}))
+			send(t, l.Attacker, tcp(src, dst,
+				segment{from: 40000, to: 111, seq: uint32(1000 + i), flags: syn}))
 			time.Sleep(10 * time.Millisecond)
 		}
 		if !l.Attacker.Reaches(src, netip.AddrPortFrom(dst, 8080), time.Second) {
@@ -155,13 +158,14 @@ func TestPeersAreNotHeld(t *testing.T) {
 	}
 }
 
-// A service that connection tracking leaves alone: the kernel does not note its
-// peers, so one may be blocked, until picket looks at the sockets next.
+// TestUntrackedPeersAreFreed: connection tracking ignores a service, so the kernel does not
+// note its peers: one may be blocked until picket's next look at the sockets.
 func TestUntrackedPeersAreFreed(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
 	d := start(t, l.Target, Options{Config: blocking})
-	const rules = "add table ip u; add chain ip u in { type filter hook prerouting priority raw; }; add chain ip u out { type filter hook output priority raw; }; " +
+	const rules = "add table ip u; add chain ip u in { type filter hook prerouting priority raw; }; add " +
+		"chain ip u out { type filter hook output priority raw; }; " +
 		"add rule ip u in tcp dport 8080 notrack; add rule ip u out tcp sport 8080 notrack"
 	if _, err := l.Target.Run("nft", rules); err != nil {
 		t.Fatal(err)
@@ -176,7 +180,8 @@ func TestUntrackedPeersAreFreed(t *testing.T) {
 	eventually(t, 5*time.Second, "the peer is spared or freed", func() bool {
 		said := strings.Join(d.Events(), "\n")
 		_, blocked, err := d.Blocked(src)
-		return err == nil && !blocked && (strings.Contains(said, "has a connection with it") || strings.Contains(said, "connected peer"))
+		return err == nil && !blocked &&
+			(strings.Contains(said, "has a connection with it") || strings.Contains(said, "connected peer"))
 	})
 	if !l.Attacker.Reaches(src, netip.AddrPortFrom(l.Target.V4, 8080), time.Second) {
 		t.Errorf("%s does not reach the service", src)

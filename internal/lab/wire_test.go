@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What hides a probe from PortSentry 2 does not hide it from us: fragments,
-// extension headers, a link-local or a second address (docs/portsentry.md,
-// defects 7 and 8).
+// TestProbesInDisguise: fragments, extension headers, a link-local or a second address hide a
+// probe from PortSentry 2, and not from us (docs/portsentry.md, defects 7 and 8).
 func TestProbesInDisguise(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: hotConfig})
@@ -37,7 +36,7 @@ func TestProbesInDisguise(t *testing.T) {
 		}},
 		{"IPv6 fragments", "syn", Source6(1), func(src netip.Addr) []packet {
 			p := probe
-			p.data = "sixteen bytes..." // for the header must be in the first fragment
+			p.data = "sixteen bytes..." // the header must be in the first fragment
 			b := tcpBytes(src, six, p)
 			return []packet{
 				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, true, 7, b[:24])),
@@ -45,8 +44,8 @@ func TestProbesInDisguise(t *testing.T) {
 				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 32, false, 7, b[32:])),
 			}
 		}},
-		// A first fragment without the whole header (RFC 8200, 4.5) never becomes
-		// a packet; the kernel hands its pieces on. It is a probe all the same.
+		// A first fragment without the whole header (RFC 8200, 4.5) never becomes a packet; the
+		// kernel hands its pieces on. It is a probe all the same.
 		{"IPv6 8-byte fragments", "fragment", Source6(8), func(src netip.Addr) []packet {
 			b := bytes(src)
 			return []packet{
@@ -68,7 +67,8 @@ func TestProbesInDisguise(t *testing.T) {
 			return []packet{v6(src, hopByHop, option(destination, option(unix.IPPROTO_TCP, bytes(src))))}
 		}},
 		{"IPv6 options in an atomic fragment", "syn", Source6(6), func(src netip.Addr) []packet {
-			return []packet{v6(src, fragment, ip6Fragment(destination, 0, false, 7, option(unix.IPPROTO_TCP, bytes(src))))}
+			return []packet{v6(src, fragment,
+				ip6Fragment(destination, 0, false, 7, option(unix.IPPROTO_TCP, bytes(src))))}
 		}},
 		{"IPv4 second address", "syn", Source4(2), func(src netip.Addr) []packet {
 			return []packet{tcp(src, l.Target.Second4, probe)}
@@ -90,7 +90,7 @@ func TestProbesInDisguise(t *testing.T) {
 	}
 }
 
-// A neighbour that scans by link-local address is blocked by that address:
+// TestLinkLocalScan: a neighbour that scans by link-local address is blocked by that address:
 // its /64 is everybody on the wire.
 func TestLinkLocalScan(t *testing.T) {
 	l := newLab(t)
@@ -121,8 +121,8 @@ func TestLinkLocalScan(t *testing.T) {
 	}
 }
 
-// Two addresses of one /64 are one source to count for, and two to block: the
-// same segment from the second is no retransmission of the first one's.
+// TestTwoAddressesOfOnePrefix: two addresses of one /64 count as one source, and are blocked as
+// two: the same segment from the second is no retransmission of the first one's.
 func TestTwoAddressesOfOnePrefix(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: longConfig()})

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// Package boot boots the real systemd for a test: a copy of this machine's
-// root, as an overlay whose changes live in memory, in a container of
-// systemd-nspawn with a network namespace of its own.
+// Package boot boots the real systemd for a test: a copy of this machine's root, as an
+// overlay with its changes in memory, in a container of systemd-nspawn with a network
+// namespace of its own.
 //
-// It refuses to touch the machine: its files are the lower, unwritten layer,
-// and mounts and namespaces belong to processes that the kernel ends with the
-// test, however that ends. Of a killed test, empty control group directories
-// remain.
+// It does not touch the machine: its files are the lower, unwritten layer, and mounts and
+// namespaces belong to processes that the kernel ends with the test. After a killed test,
+// empty control group directories remain.
 //
 // It needs root, and systemd-nspawn of Debian's systemd-container.
 package boot
@@ -27,20 +26,20 @@ import (
 	"time"
 )
 
-// Options say what to boot. The zero Options boot to multi-user.target, with
-// a loopback interface alone.
+// Options say what to boot. The zero Options boot to multi-user.target, with a loopback
+// interface alone.
 type Options struct {
 	// Target is the unit to boot to; "" is multi-user.target.
 	Target string
-	// Network sets the network namespace of process pid up, before each boot:
-	// with the kernel's state of an earlier boot gone, as on a machine.
+	// Network sets up the network namespace of process pid, before each boot: the kernel's
+	// state of an earlier boot is gone, as on a machine.
 	Network func(pid int) error
-	// Arguments are further ones of the kernel's command line.
+	// Arguments are further arguments of the kernel's command line.
 	Arguments []string
 }
 
-// A System is a machine that is on or off. It is for one goroutine; commands
-// of [System.Command] may run beside each other.
+// A System is a machine, on or off. It is for one goroutine; commands of [System.Command] may
+// run beside each other.
 type System struct {
 	options Options
 	name    string
@@ -48,11 +47,11 @@ type System struct {
 	network *process // keeps the network namespace of this boot
 	machine *process // systemd-nspawn; nil when off
 	groups  []string // control groups
-	leader  int      // the container's PID 1, as this machine numbers it
+	leader  int      // the container's PID 1, in this machine's numbering
 	console bytes.Buffer
 }
 
-// mounted is where the root of the system lies in the disk's mount namespace.
+// mounted is the root of the system in the disk's mount namespace.
 const mounted = "/mnt/root"
 
 // New makes a system that is off. Close removes it.
@@ -86,14 +85,14 @@ func New(o Options) (*System, error) {
 	return s, nil
 }
 
-// Path returns where path of the system can be reached from outside, whether
-// the system is on or off. Absolute links lead to the machine's own files.
+// Path returns the path from outside for a path of the system, on or off. Absolute links lead
+// to the machine's own files.
 func (s *System) Path(path string) string {
 	return filepath.Join("/proc", strconv.Itoa(s.disk.pid()), "root", mounted, path)
 }
 
-// NetworkPID returns a process in the network namespace of the present boot,
-// or 0 when the system is off.
+// NetworkPID returns a process in the network namespace of the present boot, or 0 of a system
+// that is off.
 func (s *System) NetworkPID() int {
 	if s.network == nil {
 		return 0
@@ -101,8 +100,8 @@ func (s *System) NetworkPID() int {
 	return s.network.pid()
 }
 
-// Boot switches the system on and waits until it is up. What it has on disk
-// is as it was when it was switched off; the kernel's state is fresh.
+// Boot switches the system on and waits until it is up. Its disk is as it was; the kernel's
+// state is fresh.
 func (s *System) Boot(ctx context.Context) error {
 	if s.machine != nil {
 		return errors.New("boot: it is on")
@@ -114,7 +113,8 @@ func (s *System) Boot(ctx context.Context) error {
 }
 
 func (s *System) boot(ctx context.Context) error {
-	network, err := start(nil, "unshare", "--net", "sh", "-ec", "ip link set lo up; echo up; exec sleep infinity")
+	network, err := start(nil, "unshare", "--net", "sh", "-ec",
+		"ip link set lo up; echo up; exec sleep infinity")
 	if err != nil {
 		return err
 	}
@@ -132,16 +132,17 @@ func (s *System) boot(ctx context.Context) error {
 		target = "multi-user.target"
 	}
 	s.console.Reset()
-	// The shell moves itself into the control groups. The PID namespace ends
-	// with its first process, systemd-nspawn, which would leave the container
-	// alive; that one ends with unshare.
+	// The shell moves itself into the control groups. The PID namespace ends with its first
+	// process, systemd-nspawn, which would leave the container alive; that one ends with
+	// unshare.
 	args := append([]string{"--target", strconv.Itoa(s.disk.pid()), "--mount", "sh", "-ec",
 		`for g in $1; do echo $$ > $g/cgroup.procs; done
 		exec 9< $2 # its number means nothing to the PID namespace
 		shift 2
 		exec unshare --pid --fork --kill-child --mount-proc systemd-nspawn "$@"`,
 		"sh", strings.Join(s.groups, " "), fmt.Sprintf("/proc/%d/ns/net", network.pid()),
-		"--directory", mounted, "--machine", s.name, "--boot", "--register=no", "--keep-unit", "--console=pipe",
+		"--directory", mounted, "--machine", s.name, "--boot", "--register=no", "--keep-unit",
+		"--console=pipe",
 		"--link-journal=no", "--resolv-conf=off", "--timezone=off", "--capability=CAP_NET_ADMIN",
 		"--network-namespace-path=/proc/self/fd/9",
 		"systemd.unit=" + target, "systemd.mask=getty.target"}, s.options.Arguments...)
@@ -153,7 +154,7 @@ func (s *System) boot(ctx context.Context) error {
 	if err := s.findLeader(ctx); err != nil {
 		return err
 	}
-	// Its answer is an error for a degraded system too, which may do.
+	// The answer is an error for a degraded system too, which may do.
 	for ctx.Err() == nil && !machine.ended() {
 		out, _ := s.Command(ctx, "systemctl", "is-system-running", "--wait").Output()
 		switch state := strings.TrimSpace(string(out)); state {
@@ -183,7 +184,7 @@ func (s *System) findLeader(ctx context.Context) error {
 	return errors.Join(errors.New("systemd does not start"), ctx.Err())
 }
 
-// children returns those of a process; of one that has gone there are none.
+// children returns the children of a process; of an ended one there are none.
 func children(pid int) []int {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
@@ -198,16 +199,17 @@ func children(pid int) []int {
 	return pids
 }
 
-// Command is a command inside the running system, as root, with the
-// environment of a login.
+// Command is a command inside the running system, as root, with the environment of a login.
 func (s *System) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(s.leader), "--all", "--", name}, args...)...)
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
+	cmd := exec.CommandContext(ctx, "nsenter",
+		append([]string{"--target", strconv.Itoa(s.leader), "--all", "--", name}, args...)...)
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+		"LC_ALL=C.UTF-8",
 		"DEBIAN_FRONTEND=noninteractive", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
 	return cmd
 }
 
-// Run runs a command inside the system. The error holds what it printed.
+// Run runs a command inside the system. An error holds the output.
 func (s *System) Run(ctx context.Context, name string, args ...string) (string, error) {
 	out, err := s.Command(ctx, name, args...).CombinedOutput()
 	if err != nil {
@@ -216,9 +218,10 @@ func (s *System) Run(ctx context.Context, name string, args ...string) (string, 
 	return string(out), nil
 }
 
-// Journal returns the entries that journalctl finds, each with its text fields.
+// Journal returns the entries found by journalctl, each with its text fields.
 func (s *System) Journal(ctx context.Context, match ...string) ([]map[string]string, error) {
-	out, err := s.Command(ctx, "journalctl", append([]string{"--output=json", "--no-pager", "--quiet"}, match...)...).Output()
+	out, err := s.Command(ctx, "journalctl",
+		append([]string{"--output=json", "--no-pager", "--quiet"}, match...)...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("journalctl %s: %w", strings.Join(match, " "), err)
 	}
@@ -264,14 +267,14 @@ func (s *System) Reboot(ctx context.Context) error {
 // Kill switches the system off as a power cut does.
 func (s *System) Kill() error {
 	if s.machine != nil {
-		// systemd-nspawn first, for its parent to see it end: an orphan would
-		// be a zombie where PID 1 does not care for them.
+		// systemd-nspawn first, so that its parent sees its end: an orphan would be a zombie
+		// under a careless PID 1.
 		for _, nspawn := range children(s.machine.pid()) {
-			_ = syscall.Kill(nspawn, syscall.SIGKILL) // it may have ended
+			_ = syscall.Kill(nspawn, syscall.SIGKILL) // perhaps already ended
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = s.machine.wait(ctx) // how it ends was decided here
+		_ = s.machine.wait(ctx) // its end was decided here
 	}
 	err := errors.Join(s.machine.kill(), s.network.kill())
 	s.machine, s.network, s.leader = nil, nil, 0

@@ -29,8 +29,10 @@ func TestBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	const unit = "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo hello from $$PPID; cat /kept; ip -o link show eth0'\n"
-	for path, text := range map[string]string{"/etc/systemd/system/hello.service": unit, "/kept": "kept on disk\n"} {
+	const unit = "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo hello from $$PPID; cat /kept; ip -o " +
+		"link show eth0'\n"
+	for path, text := range map[string]string{"/etc/systemd/system/hello.service": unit,
+		"/kept": "kept on disk\n"} {
 		if err := os.WriteFile(s.Path(path), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +54,8 @@ func TestBoot(t *testing.T) {
 		for _, e := range entries {
 			said = append(said, e["MESSAGE"])
 		}
-		if got := strings.Join(said, "\n"); !strings.Contains(got, "hello from 1\nkept on disk\n") || !strings.Contains(got, "eth0") {
+		if got := strings.Join(said, "\n"); !strings.Contains(got, "hello from 1\nkept on disk\n") ||
+			!strings.Contains(got, "eth0") {
 			t.Errorf("round %d: the journal has %q", round, got)
 		}
 		if networks != round {

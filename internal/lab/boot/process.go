@@ -17,17 +17,17 @@ import (
 	"time"
 )
 
-// A process ends with this one: the kernel kills it when the thread that
-// started it ends (PR_SET_PDEATHSIG), which a goroutine holds until then.
+// A process ends with this one: the kernel kills it at the end of its starting thread
+// (PR_SET_PDEATHSIG), which a goroutine holds until then.
 type process struct {
 	cmd    *exec.Cmd
-	output *bufio.Reader // nil if it goes elsewhere
-	done   chan struct{} // closed when it has ended
+	output *bufio.Reader // nil: elsewhere
+	done   chan struct{} // closed at its end
 	err    error         // how, valid from then on
 }
 
-// start runs a command in a process group of its own. Its output goes to
-// console, or is there to be read if that is nil.
+// start runs a command in a process group of its own. Its output goes to console or, if that
+// is nil, to output.
 func start(console io.Writer, name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -46,7 +46,7 @@ func start(console io.Writer, name string, args ...string) (*process, error) {
 		defer close(p.done)
 		runtime.LockOSThread()
 		err := p.cmd.Start()
-		writer.Close() // of a nil file it is an error, and no harm
+		writer.Close() // for a nil file a harmless error
 		started <- err
 		if err == nil {
 			p.err = p.cmd.Wait()
@@ -61,7 +61,7 @@ func start(console io.Writer, name string, args ...string) (*process, error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// says waits for a line that p is to print once it has done its work.
+// says waits for a line that p prints after its work.
 func (p *process) says(want string) error {
 	for all := ""; ; {
 		line, err := p.output.ReadString('\n')
@@ -93,7 +93,7 @@ func (p *process) wait(ctx context.Context) error {
 	}
 }
 
-// kill ends p and its group, if they are there, and waits for it.
+// kill ends p and its group, if they exist, and waits.
 func (p *process) kill() error {
 	if p == nil {
 		return nil
@@ -106,11 +106,12 @@ func (p *process) kill() error {
 	return err
 }
 
-// makeGroups makes a control group in each hierarchy that systemd manages, the
-// unified one or the several of older layouts: a container without its own
-// would mix its services' with the machine's.
+// makeGroups makes a control group in each hierarchy of systemd's, the unified one or the
+// several of older layouts: a container without its own would mix its services with the
+// machine's.
 func (s *System) makeGroups() error {
-	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"} {
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified",
+		"/sys/fs/cgroup/pids"} {
 		if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
 			continue
 		}
@@ -123,8 +124,8 @@ func (s *System) makeGroups() error {
 	return nil
 }
 
-// removeGroups removes the groups from the leaves up. The kernel may need a
-// moment for the last of the processes.
+// removeGroups removes the groups from the leaves up. The kernel may need a moment for the
+// last of the processes.
 func (s *System) removeGroups() error {
 	var err error
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -139,7 +140,7 @@ func (s *System) removeGroups() error {
 	return err
 }
 
-// removeTree removes directories alone: files of a control group cannot be.
+// removeTree removes directories alone: the files of a control group stay.
 func removeTree(directory string) error {
 	entries, err := os.ReadDir(directory)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// neighbours are packages of Debian that are installed beside picket.
+// neighbours are packages of Debian beside picket.
 var neighbours = []string{"postfix", "ufw", "firewalld", "fail2ban"}
 
-// TestReadme does what the README says, by its own commands, in a Debian that has
-// never seen picket: from apt to a scan that is seen and blocked, a trial that ends,
-// settings, mail, other firewalls, and a purge that leaves a firewall that loads.
+// TestReadme does what the README says, by its own commands, in a Debian new to picket: from
+// apt to a scan seen and blocked, the end of a trial, settings, mail, other firewalls, and a
+// purge that leaves a firewall that loads.
 func TestReadme(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not root")
@@ -47,14 +47,16 @@ func TestReadme(t *testing.T) {
 	s.besides(readme)
 	s.follow(readme, "Remove")
 	s.run("systemctl", "restart", "nftables.service")
-	if out := s.run("nft", "list", "ruleset"); !strings.Contains(out, "table inet filter") || strings.Contains(out, "picket") {
+	if out := s.run("nft", "list", "ruleset"); !strings.Contains(out, "table inet filter") ||
+		strings.Contains(out, "picket") {
 		t.Errorf("after the purge:\n%s", out)
 	}
 	if out, err := s.Run(s.ctx, "ls", "-d", "/etc/picket", "/var/lib/picket", "/usr/bin/picket"); err == nil {
 		t.Errorf("left: %s", out)
 	}
 	out := s.run("env", "PICKET_TRIAL=1", "apt-get", "install", "-y", "picket")
-	for _, want := range []string{"a trial, which \"picket arm\" ends", "picket top", "systemctl reload picket"} {
+	for _, want := range []string{"a trial, which \"picket arm\" ends", "picket top",
+		"systemctl reload picket"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("installed with a trial, it does not say %q:\n%s", want, out)
 		}
@@ -64,8 +66,8 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// newReader boots a Debian whose apt knows the repository that "make repo" made, as
-// if a web server had it, and no other.
+// newReader boots a Debian whose apt knows the repository of "make repo", as if on a web
+// server, and no other.
 func newReader(t *testing.T) *story {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -79,18 +81,24 @@ func newReader(t *testing.T) *story {
 			t.Fatal(err)
 		}
 	}
-	s.local("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "picket@example.org", "ed25519", "sign", "never")
+	s.local("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "picket@example.org",
+		"ed25519", "sign", "never")
 	t.Cleanup(func() { _ = exec.Command("gpgconf", "--kill", "all").Run() })
 	s.local("make", "-C", "../../..", "packages", "DIST="+dist)
-	s.local("sh", append([]string{"-ec", `ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq
-		d=$1; shift; exec apt-get -qq -y --no-install-recommends -o Dir::Cache::archives="$d" --download-only install "$@"`,
+	s.local("sh", append([]string{"-ec", `
+		ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get update -qq
+		d=$1; shift
+		exec apt-get -qq -y --no-install-recommends -o Dir::Cache::archives="$d" \
+			--download-only install "$@"`,
 		"sh", dist}, neighbours...)...)
 	s.local("make", "-C", "../../..", "repo", "DIST="+dist, "REPO_KEY=picket@example.org")
 	s.prepare()
 	s.local("cp", "-r", filepath.Join(dist, "repo"), s.Path("/srv/picket"))
 	s.local("cp", filepath.Join(dist, "repo/picket.gpg"), s.Path("/root/"))
 	s.local("chmod", "-R", "a+rX", s.Path("/srv/picket"))
-	s.local("sh", "-c", "rm -rf "+s.Path("/etc/apt/sources.list")+" "+s.Path("/etc/apt/sources.list.d")+"/* "+s.Path("/var/lib/apt/lists")+"/*")
+	apt := s.Path("/etc/apt/")
+	s.local("sh", "-c", "rm -rf "+apt+"sources.list "+apt+"sources.list.d/* "+
+		s.Path("/var/lib/apt/lists")+"/*")
 	if err := s.Boot(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +119,8 @@ func script(readme, section string) string {
 	return strings.Join(blocks, "\n")
 }
 
-// follow runs the commands of a section, on a system whose web server is a folder
-// and whose administrator is root.
+// follow runs the commands of a section, on a system with a folder for a web server and root
+// for its administrator.
 func (s *story) follow(readme, section string) string {
 	s.t.Helper()
 	commands := strings.ReplaceAll(script(readme, section), "https://packages.example.org/", "file:/srv/")
@@ -132,7 +140,8 @@ func (s *story) follow(readme, section string) string {
 func (s *story) scanned(source string) {
 	s.t.Helper()
 	s.fromPeer("ip", "address", "replace", source+"/32", "dev", "eth0")
-	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "-S", source, "-e", "eth0", "--max-retries", "0", "-p1-200", hostAddress)
+	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "-S", source, "-e", "eth0", "--max-retries", "0", "-p1-200",
+		hostAddress)
 	s.within(5*time.Second, source+" is kept off", func() bool {
 		var list []struct{ Source string }
 		err := json.Unmarshal([]byte(s.try("picket", "blocks", "--json")), &list)
@@ -145,7 +154,7 @@ func (s *story) scanned(source string) {
 	})
 }
 
-// files holds the links of the installed README to what the package has.
+// files compares the links of the installed README with the files of the package.
 func (s *story) files(readme string) {
 	links := regexp.MustCompile(`\]\(([A-Za-z][^):]*)\)`).FindAllStringSubmatch(readme, -1)
 	if len(links) < 8 {
@@ -154,12 +163,13 @@ func (s *story) files(readme string) {
 	for _, l := range links {
 		s.run("ls", "-d", "/usr/share/doc/picket/"+l[1])
 	}
-	if out := s.try("systemctl", "is-enabled", "picket-notify.service", "picket-report.timer"); out != "enabled\nenabled\n" {
+	if out := s.try("systemctl", "is-enabled", "picket-notify.service",
+		"picket-report.timer"); out != "enabled\nenabled\n" {
 		s.t.Errorf("messages: %q", out)
 	}
 }
 
-// tried goes through the trial: nobody is blocked and everything told, until armed.
+// tried goes through the trial: nobody is blocked and everything reported, until armed.
 func (s *story) tried(readme string) {
 	s.run("picket", "unblock", "--all")
 	begin, arm, found := strings.Cut(script(readme, "A trial first"), "sudo picket arm --rollback")
@@ -168,7 +178,8 @@ func (s *story) tried(readme string) {
 	}
 	s.follow("\n## x\n```sh\n"+begin+"```\n", "x")
 	s.fromPeer("ip", "address", "replace", "198.51.100.10/32", "dev", "eth0")
-	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "-S", "198.51.100.10", "-e", "eth0", "--max-retries", "0", "-p1-200", hostAddress)
+	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "-S", "198.51.100.10", "-e", "eth0", "--max-retries", "0",
+		"-p1-200", hostAddress)
 	s.within(5*time.Second, "word of a trial", func() bool {
 		return strings.Contains(s.try("picket", "blocks", "--trial"), "198.51.100.10")
 	})
@@ -194,12 +205,13 @@ func (s *story) tried(readme string) {
 	}
 }
 
-// configured changes the settings, includes the rules and is told by mail and web.
+// configured changes the settings, includes the rules and gets mail and webhooks.
 func (s *story) configured(readme string) {
 	s.run("systemctl", "enable", "--now", "nftables.service")
 	readme = strings.ReplaceAll(readme, "198.51.100.0/24", "203.0.113.0/24") // the scanners' here
 	s.follow(readme, "Configure")
-	if out := s.run("picket", "explain", "203.0.113.5"); !strings.Contains(out, "ignored by the configuration") {
+	if out := s.run("picket", "explain", "203.0.113.5"); !strings.Contains(out,
+		"ignored by the configuration") {
 		s.t.Errorf("a friend: %s", out)
 	}
 	s.run("sh", "-ec", `debconf-set-selections <<-END
@@ -207,7 +219,8 @@ func (s *story) configured(readme string) {
 		postfix postfix/mailname string host.example
 		END
 		apt-get install -y postfix`)
-	s.within(5*time.Second, "postfix", func() bool { return strings.Contains(s.try("ss", "-tln"), "127.0.0.1:25") })
+	s.within(5*time.Second, "postfix",
+		func() bool { return strings.Contains(s.try("ss", "-tln"), "127.0.0.1:25") })
 	hooks := filepath.Join("/root", "hooks")
 	s.run("systemd-run", "--unit=hooks", "python3", "-c", `
 import http.server
@@ -216,30 +229,36 @@ class H(http.server.BaseHTTPRequestHandler):
         open("`+hooks+`", "ab").write(self.rfile.read(int(self.headers["Content-Length"])) + b"\n")
         self.send_response(200); self.end_headers()
 http.server.HTTPServer(("127.0.0.1", 8099), H).serve_forever()`)
-	s.within(5*time.Second, "a web server", func() bool { return strings.Contains(s.try("ss", "-tln"), "127.0.0.1:8099") })
-	readme = strings.ReplaceAll(readme, "mail = \"root\"\n", "mail = \"root\"\nwebhook = \"http://127.0.0.1:8099/hook\"\nevery = \"0s\"\n")
+	s.within(5*time.Second, "a web server",
+		func() bool { return strings.Contains(s.try("ss", "-tln"), "127.0.0.1:8099") })
+	readme = strings.ReplaceAll(readme, "mail = \"root\"\n",
+		"mail = \"root\"\nwebhook = \"http://127.0.0.1:8099/hook\"\nevery = \"0s\"\n")
 	s.follow(readme, "Be told")
-	s.within(5*time.Second, "mail", func() bool { return strings.Contains(s.try("sh", "-c", "cat /var/mail/*"), "a test") })
+	s.within(5*time.Second, "mail",
+		func() bool { return strings.Contains(s.try("sh", "-c", "cat /var/mail/*"), "a test") })
 	if out := s.try("cat", hooks); !strings.Contains(out, "a test") {
 		s.t.Errorf("the webhook was sent %q", out)
 	}
 	s.scanned("198.51.100.12")
-	for end := time.Now().Add(time.Minute); !strings.Contains(s.try("sh", "-c", "cat /var/mail/*"), "198.51.100.12"); time.Sleep(time.Second) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(s.try("sh", "-c", "cat /var/mail/*"),
+		"198.51.100.12"); time.Sleep(time.Second) {
 		if time.Now().After(end) { // a digest waits for 20 seconds
-			s.t.Fatalf("no mail of a block: %s\n%s", s.try("sh", "-c", "cat /var/mail/*"), s.try("journalctl", "-u", "picket-notify", "--no-pager"))
+			s.t.Fatalf("no mail of a block: %s\n%s", s.try("sh", "-c", "cat /var/mail/*"),
+				s.try("journalctl", "-u", "picket-notify", "--no-pager"))
 		}
 	}
 	s.run("systemctl", "start", "picket-report.service")
-	s.within(5*time.Second, "mail of the week", func() bool { return strings.Contains(s.try("sh", "-c", "cat /var/mail/*"), "report of 1w") })
+	s.within(5*time.Second, "mail of the week",
+		func() bool { return strings.Contains(s.try("sh", "-c", "cat /var/mail/*"), "report of 1w") })
 }
 
-// besides installs what else changes a host's firewall: blocks stay, and new ones are
-// made.
+// besides installs other firewalls: blocks stay, and new ones are made.
 func (s *story) besides(readme string) {
 	for i, c := range []struct{ name, start string }{
 		{"ufw", "apt-get install -y ufw; ufw --force enable; ufw status | grep -q 'Status: active'"},
 		{"fail2ban", "apt-get install -y fail2ban; systemctl restart fail2ban"},
-		{"firewalld", "ufw --force disable; apt-get install -y firewalld; systemctl restart firewalld; firewall-cmd --state"},
+		{"firewalld", "ufw --force disable; apt-get install -y firewalld; systemctl restart firewalld; " +
+			"firewall-cmd --state"},
 	} {
 		out, err := s.Run(s.ctx, "sh", "-ec", c.start)
 		if err != nil {
@@ -264,28 +283,33 @@ func TestTryIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paste := regexp.MustCompile(`(?m)^apt-get .*\n`).ReplaceAllString(script(string(b), "Try it without installing"), "")
+	paste := regexp.MustCompile(`(?m)^apt-get .*\n`).ReplaceAllString(script(string(b),
+		"Try it without installing"), "")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "unshare", "--net", "--mount", "bash", "-c", "mount -t tmpfs tmpfs /run && exec bash -s")
-	cmd.Dir, cmd.Stdin = "../../..", strings.NewReader(paste+"\necho \"left: $RUNTIME_DIRECTORY\" $(ls /run/netns)\n")
+	cmd := exec.CommandContext(ctx, "unshare", "--net", "--mount", "bash", "-c",
+		"mount -t tmpfs tmpfs /run && exec bash -s")
+	cmd.Dir, cmd.Stdin = "../../..",
+		strings.NewReader(paste+"\necho \"left: $RUNTIME_DIRECTORY\" $(ls /run/netns)\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	said := string(out)
-	for what, times := range map[string]int{"100% packet loss": 1, " 0% packet loss": 1, "left: \n": 1, "192.0.2.1": 3} {
+	for what, times := range map[string]int{"100% packet loss": 1, " 0% packet loss": 1, "left: \n": 1,
+		"192.0.2.1": 3} {
 		if n := strings.Count(said, what); n < times {
 			t.Errorf("%q came %d times:\n%s", what, n, said)
 		}
 	}
 }
 
-// TestOlderGo: a Go that cannot read go.mod is told which is needed and where it is;
-// one that can fetch another is let do so.
+// TestOlderGo: with a Go that cannot read go.mod, make names the needed one and its place; a Go
+// that can fetch another does so.
 func TestOlderGo(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "go")
-	const text = "#!/bin/sh\n[ \"$1\" = version ] && { echo \"go version go$FAKE linux/amd64\"; exit; }\necho \"toolchain $GOTOOLCHAIN\"\n"
+	const text = "#!/bin/sh\n[ \"$1\" = version ] && { echo \"go version go$FAKE linux/amd64\"; exit; }\n" +
+		"echo \"toolchain $GOTOOLCHAIN\"\n"
 	if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -9,23 +9,25 @@ import (
 	"time"
 )
 
-// stopped holds that what was stopped, removed or given a file with faults is
-// started again by nobody but the operator, and then at once.
+// stopped: after a stop, a removal or a file with faults only the operator starts picket again,
+// and then at once.
 func (s *story) stopped() {
 	s.configure("")
 	const faulty = "printf 'dry_rum = true\\n' >/etc/picket/picket.toml; "
 	const mend = `/etc/picket/picket.toml:1: dry_rum: is unknown`
 	for _, end := range []struct {
 		name, command string
-		asked         int // times that an operator asks for the status
+		asked         int // an operator's questions for the status
 		answer        string
 		states        string // of service, control socket, trap socket
 	}{
 		{"stop", "systemctl stop picket.service", 0, "", "inactive active inactive"},
 		{"remove", "picket remove", 1, "picket is not running", "inactive inactive inactive"},
-		{"a file with faults", faulty + "! systemctl restart picket.service", 1, mend, "failed active inactive"},
-		// More often than systemd's own limit of starts would let it.
-		{"faults and patience", faulty + "for i in 1 2 3 4 5 6 7 8 9; do ! systemctl restart picket.service; done",
+		{"a file with faults", faulty + "! systemctl restart picket.service", 1, mend,
+			"failed active inactive"},
+		// More often than systemd's own limit of starts allows.
+		{"faults and patience", faulty +
+			"for i in 1 2 3 4 5 6 7 8 9; do ! systemctl restart picket.service; done",
 			30, mend, "failed active inactive"},
 	} {
 		s.run("sh", "-ec", end.command)
@@ -51,7 +53,7 @@ func (s *story) stopped() {
 		s.run("picket", "status")
 	}
 	s.run("picket", "block", peerAddress) // as before the removal
-	// Through a restart and a crash nothing is refused.
+	// Nothing is refused during a restart and a crash.
 	s.run("systemctl", "restart", "picket.service")
 	before := s.process()
 	s.run("systemctl", "kill", "--signal=KILL", "picket.service")
@@ -62,13 +64,13 @@ func (s *story) stopped() {
 	}
 }
 
-// states returns those of the service, the control socket and the trap's.
+// states returns the states of the service, the control socket and the trap's.
 func (s *story) states() string {
 	return strings.Join(strings.Fields(s.try("systemctl", "is-active", "picket.service", "picket.socket",
 		"picket-trap.socket")), " ")
 }
 
-// knock makes a connection from a stranger, who is answered or not.
+// knock makes a connection from a stranger, answered or not.
 func (s *story) knock(port int) {
 	s.t.Helper()
 	err := s.inPeer(func() error {

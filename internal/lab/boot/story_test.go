@@ -41,8 +41,8 @@ const (
 	peerAddress = "192.0.2.2"
 )
 
-// TestStory is the life of picket on a host, from the installation of its
-// package to the purge, under the real systemd.
+// TestStory is the life of picket on a host, from the installation of its package to the
+// purge, under the real systemd.
 func TestStory(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not root")
@@ -115,7 +115,8 @@ func newStory(t *testing.T) *story {
 // prepare makes the peer, and a system that is off.
 func (s *story) prepare() {
 	s.t.Helper()
-	peer, err := start(nil, "unshare", "--net", "sh", "-ec", "ip link set lo up; echo up; exec sleep infinity")
+	peer, err := start(nil, "unshare", "--net", "sh", "-ec",
+		"ip link set lo up; echo up; exec sleep infinity")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func (s *story) prepare() {
 	})
 }
 
-// connect joins the system to the peer, which has a whole network of addresses.
+// connect joins the system to the peer, a whole network of addresses.
 func (s *story) connect(pid int) error {
 	script := fmt.Sprintf(`
 		# The network of the boot before may not be gone yet.
@@ -154,7 +155,8 @@ func (s *story) connect(pid int) error {
 			ip link set eth0 up
 			ip route add 198.51.100.0/24 dev eth0
 			ip route add 203.0.113.0/24 dev eth0'`, pid, peerAddress, hostAddress)
-	out, err := exec.CommandContext(s.ctx, "nsenter", "--target", strconv.Itoa(s.peer.pid()), "--net", "sh", "-ec", script).CombinedOutput()
+	out, err := exec.CommandContext(s.ctx, "nsenter", "--target", strconv.Itoa(s.peer.pid()), "--net", "sh",
+		"-ec", script).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("network: %w\n%s", err, out)
 	}
@@ -174,7 +176,8 @@ func (s *story) local(name string, args ...string) string {
 // fromPeer runs a command in the peer's network.
 func (s *story) fromPeer(name string, args ...string) string {
 	s.t.Helper()
-	return s.local("nsenter", append([]string{"--target", strconv.Itoa(s.peer.pid()), "--net", name}, args...)...)
+	return s.local("nsenter", append([]string{"--target", strconv.Itoa(s.peer.pid()), "--net", name},
+		args...)...)
 }
 
 // run runs a command on the system.
@@ -193,11 +196,11 @@ func (s *story) try(name string, args ...string) string {
 	return out
 }
 
-// patience is what a thing may take on a machine that tests others at the same
-// time. What it is to take on an idle one is told with what it took.
+// patience is the limit on a machine with other tests. The limit on an idle one is logged with
+// the time taken.
 const patience = 20 * time.Second
 
-// within waits until done, for what happens by itself.
+// within waits until done, for something without a command of its own.
 func (s *story) within(limit time.Duration, what string, done func() bool) {
 	s.t.Helper()
 	begun := time.Now()
@@ -214,10 +217,11 @@ func (s *story) set(name string) string {
 	return s.try("nft", "list", "set", "inet", "picket", name)
 }
 
-// remaining returns for how long the kernel drops a source.
+// remaining returns the remaining time of the kernel's block.
 func (s *story) remaining(source string) time.Duration {
 	s.t.Helper()
-	m := regexp.MustCompile(regexp.QuoteMeta(source) + `[^,}]* expires ([0-9smhd]+)`).FindStringSubmatch(s.set("blocked4"))
+	m := regexp.MustCompile(regexp.QuoteMeta(source) +
+		`[^,}]* expires ([0-9smhd]+)`).FindStringSubmatch(s.set("blocked4"))
 	if m == nil {
 		return 0
 	}
@@ -226,7 +230,7 @@ func (s *story) remaining(source string) time.Duration {
 		days, rest = "0", m[1]
 	}
 	rest = strings.TrimSuffix(strings.ReplaceAll(rest, "s", "s "), " ")
-	rest = strings.Fields(rest)[0] // the milliseconds are of no interest
+	rest = strings.Fields(rest)[0] // without the milliseconds
 	n, err := strconv.Atoi(days)
 	if err != nil {
 		s.t.Fatal(err)
@@ -238,33 +242,37 @@ func (s *story) remaining(source string) time.Duration {
 	return d + time.Duration(n)*24*time.Hour
 }
 
-// install has the package start picket, hardened, as quickly as is promised.
+// install: the package starts picket, hardened, in the promised time.
 func (s *story) install() {
 	s.run("dpkg", "--install", "/root/0.deb")
-	if state := s.try("systemctl", "is-active", "picket.service", "picket.socket", "picket-trap.socket"); state != "active\nactive\nactive\n" {
+	if state := s.try("systemctl", "is-active", "picket.service", "picket.socket",
+		"picket-trap.socket"); state != "active\nactive\nactive\n" {
 		s.t.Fatalf("states: %q", state)
 	}
-	if state := s.try("systemctl", "is-enabled", "picket.service", "picket.socket", "picket-trap.socket"); state != "enabled\nenabled\nenabled\n" {
+	if state := s.try("systemctl", "is-enabled", "picket.service", "picket.socket",
+		"picket-trap.socket"); state != "enabled\nenabled\nenabled\n" {
 		s.t.Errorf("states: %q", state)
 	}
-	m := regexp.MustCompile(`exposure level for picket.service: ([0-9.]+)`).FindStringSubmatch(s.run("systemd-analyze", "security", "--no-pager", "picket.service"))
+	exposure := s.run("systemd-analyze", "security", "--no-pager", "picket.service")
+	m := regexp.MustCompile(`exposure level for picket.service: ([0-9.]+)`).FindStringSubmatch(exposure)
 	if m == nil {
 		s.t.Fatal("no exposure level")
 	}
 	if level, err := strconv.ParseFloat(m[1], 64); err != nil || level > 1.2 {
 		s.t.Errorf("exposure level %s", m[1])
 	}
-	if out := s.try("systemd-analyze", "verify", "picket.service", "picket.socket", "picket-trap.socket"); strings.Contains(out, "picket") {
+	if out := s.try("systemd-analyze", "verify", "picket.service", "picket.socket",
+		"picket-trap.socket"); strings.Contains(out, "picket") {
 		s.t.Errorf("the units are not clean:\n%s", out)
 	}
 	s.timed("start without state", 100*time.Millisecond, "systemctl", "restart", "picket.service")
-	if out := s.run("systemctl", "status", "--no-pager", "picket.service"); !strings.Contains(out, "Status: \"") {
+	if out := s.run("systemctl", "status", "--no-pager", "picket.service"); !strings.Contains(out,
+		"Status: \"") {
 		s.t.Errorf("no status line:\n%s", out)
 	}
 }
 
-// timed runs a command that starts picket and tells the time that systemd
-// measured from there to READY.
+// timed runs a command that starts picket and logs systemd's time from there to READY.
 func (s *story) timed(what string, limit time.Duration, name string, args ...string) {
 	s.t.Helper()
 	s.run(name, args...)
@@ -276,17 +284,19 @@ func (s *story) timed(what string, limit time.Duration, name string, args ...str
 		}
 		return n
 	}
-	took := time.Duration(at("ActiveEnterTimestampMonotonic")-at("ExecMainStartTimestampMonotonic")) * time.Microsecond
+	began, ready := at("ExecMainStartTimestampMonotonic"), at("ActiveEnterTimestampMonotonic")
+	took := time.Duration(ready-began) * time.Microsecond
 	s.t.Logf("%s: %v from exec to READY, to be within %v", what, took, limit)
 	if took > patience {
 		s.t.Errorf("%s: %v from exec to READY", what, took)
 	}
 }
 
-// scan has the peer scan, be blocked in the kernel, and be told of. The story is
-// one of blocks, so there is no lesser response.
+// scan has the peer scan, be blocked in the kernel, and be reported. The story is one of
+// blocks, without a lesser response.
 func (s *story) scan() {
-	s.run("sh", "-c", "mkdir -p /etc/picket/picket.d && printf '[block]\nstyle = \"block\"\n' >/etc/picket/picket.d/10-story.toml")
+	s.run("sh", "-c", "mkdir -p /etc/picket/picket.d && printf '[block]\nstyle = \"block\"\n"+
+		"' >/etc/picket/picket.d/10-story.toml")
 	s.run("systemctl", "reload", "picket.service")
 	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "-p1-200", hostAddress)
 	s.within(5*time.Second, "block in the kernel", func() bool { return s.remaining(peerAddress) > 0 })
@@ -303,36 +313,42 @@ func (s *story) scan() {
 		}
 		return block != nil
 	})
-	if block["MESSAGE_ID"] != "7b17c829bf6546549b895bf3159f3628" || block["PICKET_ACTION"] != "block" || block["_SYSTEMD_UNIT"] != "picket.service" {
+	if block["MESSAGE_ID"] != "7b17c829bf6546549b895bf3159f3628" || block["PICKET_ACTION"] != "block" ||
+		block["_SYSTEMD_UNIT"] != "picket.service" {
 		s.t.Errorf("entry %v", block)
 	}
 	explained := s.run("journalctl", "--no-pager", "-x", "PICKET_SOURCE="+peerAddress, "PICKET_EVENT=block")
-	for _, want := range []string{"Subject: " + peerAddress + " is blocked", "picket unblock " + peerAddress} {
+	for _, want := range []string{"Subject: " + peerAddress + " is blocked", "picket unblock " +
+		peerAddress} {
 		if !strings.Contains(explained, want) {
 			s.t.Errorf("journalctl -x lacks %q:\n%s", want, explained)
 		}
 	}
-	if sum := s.run("picket", "report", "--since", "1h"); !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(peerAddress) + ` +[1-9]`).MatchString(sum) {
+	if sum := s.run("picket", "report", "--since", "1h"); !regexp.MustCompile(`(?m)^` +
+		regexp.QuoteMeta(peerAddress) + ` +[1-9]`).MatchString(sum) {
 		s.t.Errorf("picket report lacks %s:\n%s", peerAddress, sum)
 	}
-	if left := regexp.MustCompile(`@PICKET_\w+@`).FindString(s.run("journalctl", "--no-pager", "-x", "-t", "picket")); left != "" {
+	if left := regexp.MustCompile(`@PICKET_\w+@`).FindString(s.run("journalctl", "--no-pager", "-x", "-t",
+		"picket")); left != "" {
 		s.t.Errorf("journalctl -x has %s", left)
 	}
 	// As a person would ask, from the command line.
 	var listed []struct{ Source, Reason string }
-	if err := json.Unmarshal([]byte(s.run("picket", "blocks", "--json")), &listed); err != nil || len(listed) != 1 || listed[0].Source != peerAddress {
+	if err := json.Unmarshal([]byte(s.run("picket", "blocks", "--json")), &listed); err != nil ||
+		len(listed) != 1 || listed[0].Source != peerAddress {
 		s.t.Errorf("picket blocks: %+v, %v", listed, err)
 	}
 }
 
-// scanAgain has the peer blocked for longer: it is known as an offender.
+// scanAgain has the peer blocked for longer, as a known offender.
 func (s *story) scanAgain() {
 	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "-p1-200", hostAddress)
-	s.within(5*time.Second, "block of a repeat offender", func() bool { return s.remaining(peerAddress) > 20*time.Minute })
+	s.within(5*time.Second, "block of a repeat offender",
+		func() bool { return s.remaining(peerAddress) > 20*time.Minute })
 }
 
-// restart has 200 sources probe while picket restarts, and while it is dead and
-// comes back: all of them are blocked, for no probe is lost.
+// restart has 200 sources probe while picket restarts, and while it is dead and comes back:
+// all are blocked, as no probe is lost.
 func (s *story) restart() {
 	s.configure("[udp]\ntrigger = { stealth = 0 }\n")
 	s.run("systemctl", "reload", "picket.service")
@@ -349,7 +365,8 @@ func (s *story) restart() {
 	if err := <-restarted; err != nil {
 		s.t.Fatal(err)
 	}
-	s.within(5*time.Second, "200 blocks after a restart", func() bool { return strings.Count(s.set("blocked4"), "198.51.100.") == 200 })
+	s.within(5*time.Second, "200 blocks after a restart",
+		func() bool { return strings.Count(s.set("blocked4"), "198.51.100.") == 200 })
 
 	second := s.process()
 	if second == first {
@@ -357,7 +374,8 @@ func (s *story) restart() {
 	}
 	s.run("systemctl", "kill", "--signal=KILL", "picket.service")
 	s.datagrams([3]byte{203, 0, 113}, 7, 300*time.Millisecond)
-	s.within(5*time.Second, "200 blocks after SIGKILL", func() bool { return strings.Count(s.set("blocked4"), "203.0.113.") == 200 })
+	s.within(5*time.Second, "200 blocks after SIGKILL",
+		func() bool { return strings.Count(s.set("blocked4"), "203.0.113.") == 200 })
 	if s.process() == second {
 		s.t.Errorf("process %d was not killed", second)
 	}
@@ -366,8 +384,8 @@ func (s *story) restart() {
 	}
 }
 
-// halfJudged has 200 sources make the first of two probes before a restart and
-// the second behind it.
+// halfJudged has 200 sources make the first of two probes before a restart and the second
+// after it.
 func (s *story) halfJudged() {
 	s.run("picket", "unblock", "--all")
 	s.configure("[udp]\ntrigger = { stealth = 1 }\n")
@@ -378,7 +396,8 @@ func (s *story) halfJudged() {
 		s.t.Fatalf("blocked by one probe: %s", set)
 	}
 	s.datagrams([3]byte{198, 51, 100}, 9, 100*time.Millisecond)
-	s.within(5*time.Second, "200 blocks by a second probe", func() bool { return strings.Count(s.set("blocked4"), "198.51.100.") == 200 })
+	s.within(5*time.Second, "200 blocks by a second probe",
+		func() bool { return strings.Count(s.set("blocked4"), "198.51.100.") == 200 })
 }
 
 // recipes runs each command of examples/journalctl.md: all of them find something.
@@ -415,10 +434,11 @@ func (s *story) process() int {
 	return n
 }
 
-// trap connects to a port of classic mode: the peer gets the banner and is
-// blocked, proven to be real.
+// trap connects to a port of classic mode: the peer gets the banner and is blocked, proven to
+// be real.
 func (s *story) trap() {
-	const classic = "[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"2000-2010\"\n[trap]\nbanner = \"go away\\r\\n\"\n"
+	const classic = "[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"2000-2010\"\n[trap]\n" +
+		"banner = \"go away\\r\\n\"\n"
 	s.configure(classic)
 	s.run("systemctl", "restart", "picket.service")
 	s.run("picket", "unblock", "--all")
@@ -441,20 +461,22 @@ func (s *story) trap() {
 		s.t.Fatal(err)
 	}
 	s.within(5*time.Second, "block of a trapped source", func() bool { return s.remaining(peerAddress) > 0 })
-	entries, err := s.Journal(s.ctx, "PICKET_EVENT=block", "PICKET_TECHNIQUE=connect", "PICKET_PORT=2003", "PICKET_PROVEN=true")
+	entries, err := s.Journal(s.ctx, "PICKET_EVENT=block", "PICKET_TECHNIQUE=connect", "PICKET_PORT=2003",
+		"PICKET_PROVEN=true")
 	if err != nil || len(entries) != 1 {
 		s.t.Errorf("%d entries, %v", len(entries), err)
 	}
-	// A command starts picket: root alone can give one.
+	// A command starts picket: only root can give one.
 	s.run("systemctl", "stop", "picket.service")
 	s.run("picket", "status")
 }
 
-// flush has somebody flush all rules: everything is back within a second.
+// flush: somebody flushes all rules; everything is back within a second.
 func (s *story) flush() {
 	before := s.remaining(peerAddress)
 	s.run("nft", "flush", "ruleset")
-	s.within(time.Second, "table and block after a flush", func() bool { return s.remaining(peerAddress) > 0 })
+	s.within(time.Second, "table and block after a flush",
+		func() bool { return s.remaining(peerAddress) > 0 })
 	if after := s.remaining(peerAddress); after > before || after < before-10*time.Second {
 		s.t.Errorf("%v remain, of %v before", after, before)
 	}
@@ -464,10 +486,11 @@ func (s *story) flush() {
 	})
 }
 
-// include has Debian's nftables.service load the table from the include while
-// picket runs, again while it runs, and while it does not.
+// include: Debian's nftables.service loads the table from the include while picket runs, again
+// while it runs, and without it.
 func (s *story) include() {
-	const conf = "#!/usr/sbin/nft -f\nflush ruleset\ntable inet filter { chain input { type filter hook input priority filter\n }\n}\ninclude \"/etc/picket/*.nft\"\n"
+	const conf = "#!/usr/sbin/nft -f\nflush ruleset\ntable inet filter { chain input { type filter hook " +
+		"input priority filter\n }\n}\ninclude \"/etc/picket/*.nft\"\n"
 	s.run("sh", "-ec", "picket ruleset >/etc/picket/ruleset.nft")
 	if err := os.WriteFile(s.Path("/etc/nftables.conf"), []byte(conf), 0o755); err != nil {
 		s.t.Fatal(err)
@@ -478,10 +501,13 @@ func (s *story) include() {
 	}{
 		{"start of nftables", []string{"systemctl", "start", "nftables.service"}},
 		{"reload of nftables", []string{"systemctl", "reload", "nftables.service"}},
-		{"start of picket after nftables", []string{"sh", "-ec", "systemctl stop picket.service; systemctl reload nftables.service; systemctl start picket.service"}},
+		{"start of picket after nftables",
+			[]string{"sh", "-ec", "systemctl stop picket.service; systemctl reload nftables.service; " +
+				"systemctl start picket.service"}},
 	} {
 		if out, err := s.Run(s.ctx, c.command[0], c.command[1:]...); err != nil {
-			s.t.Fatalf("%s: %v\n%s\n%s", c.what, err, out, s.try("journalctl", "-u", "nftables", "--no-pager"))
+			s.t.Fatalf("%s: %v\n%s\n%s", c.what, err, out,
+				s.try("journalctl", "-u", "nftables", "--no-pager"))
 		}
 		s.within(time.Second, "block after "+c.what, func() bool { return s.remaining(peerAddress) > 0 })
 		if !strings.Contains(s.run("nft", "list", "ruleset"), "table inet filter") {
@@ -491,8 +517,8 @@ func (s *story) include() {
 	s.run("systemctl", "enable", "nftables.service") // and both at the next boot
 }
 
-// reboot finds the block in the new kernel, with the time that remained, and
-// picket there by itself; a state file cut in half is set aside.
+// reboot finds the block in the new kernel, with its remaining time, and picket running; a
+// state file cut in half is set aside.
 func (s *story) reboot() {
 	s.configure("")
 	before, at := s.remaining(peerAddress), time.Now()
@@ -526,7 +552,8 @@ func (s *story) reboot() {
 		s.t.Errorf("set aside: %q, %v", aside, err)
 	}
 	s.fill(100_000)
-	s.timed("start with 100,000 blocks in the state file and none in the kernel", time.Second, "systemctl", "start", "picket.service")
+	s.timed("start with 100,000 blocks in the state file and none in the kernel", time.Second, "systemctl",
+		"start", "picket.service")
 	in := func() int {
 		set := s.set("blocked4")
 		return strings.Count(set, "198.18.") + strings.Count(set, "198.19.")
@@ -534,7 +561,8 @@ func (s *story) reboot() {
 	s.within(10*time.Second, "all of them in the kernel", func() bool { return in() == 100_000 })
 	s.ready("100000 blocks in force", "the blocks of an earlier run being read")
 	s.timed("start with 100,000 blocks in both", time.Second, "systemctl", "restart", "picket.service")
-	s.within(10*time.Second, "all of them booked", func() bool { return strings.Contains(s.run("picket", "status"), "100000 in force") })
+	s.within(10*time.Second, "all of them booked",
+		func() bool { return strings.Contains(s.run("picket", "status"), "100000 in force") })
 	s.ready("100000 blocks in force", "the blocks of an earlier run being read")
 	if n := in(); n != 100_000 {
 		s.t.Errorf("%d blocks in the kernel", n)
@@ -542,8 +570,7 @@ func (s *story) reboot() {
 	s.run("picket", "unblock", "--all")
 }
 
-// ready holds the last start's entry to what was known of the blocks then, one of
-// several things.
+// ready compares the last start's entry with the blocks known then, one of several counts.
 func (s *story) ready(blocks ...string) {
 	s.t.Helper()
 	s.within(5*time.Second, fmt.Sprintf("entry of the start with %q", blocks), func() bool {
@@ -554,8 +581,7 @@ func (s *story) ready(blocks ...string) {
 	})
 }
 
-// fill stops picket, takes its table away and has its state file hold so many
-// blocks, in the place of the one that is there.
+// fill stops picket, removes its table and writes a state file with so many blocks.
 func (s *story) fill(blocks int) {
 	s.t.Helper()
 	s.run("systemctl", "stop", "picket.service")
@@ -572,7 +598,8 @@ func (s *story) fill(blocks int) {
 		out := gob.NewEncoder(w)
 		for i := range blocks {
 			source := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)}) // RFC 2544
-			k := block{netip.PrefixFrom(source, 32), time.Now(), time.Now().Add(24 * time.Hour), "a probe of long ago"}
+			k := block{netip.PrefixFrom(source, 32), time.Now(), time.Now().Add(24 * time.Hour),
+				"a probe of long ago"}
 			if err := out.Encode(record{&k}); err != nil {
 				return err
 			}
@@ -585,24 +612,28 @@ func (s *story) fill(blocks int) {
 	s.run("chown", "--reference=/var/lib/private/picket", "/var/lib/private/picket/state")
 }
 
-// operator uses what the hardened unit allows, and what a drop-in of the
-// examples lets it do besides.
+// operator uses everything that the hardened unit allows, and a drop-in of the examples.
 func (s *story) operator() {
 	const source = "198.51.100.201"
-	s.configure("[history]\nfile = \"/var/log/picket/history\"\n[route]\ntype = \"blackhole\"\n[hosts_deny]\nline = \"ALL: $TARGET$\"\n")
+	s.configure("[history]\nfile = \"/var/log/picket/history\"\n[route]\ntype = \"blackhole\"\n" +
+		"[hosts_deny]\nline = \"ALL: $TARGET$\"\n")
 	s.run("mkdir", "-p", "/etc/systemd/system/picket.service.d")
-	s.run("cp", "/usr/share/doc/picket/examples/systemd/hosts-deny.conf", "/etc/systemd/system/picket.service.d/")
+	s.run("cp", "/usr/share/doc/picket/examples/systemd/hosts-deny.conf",
+		"/etc/systemd/system/picket.service.d/")
 	s.run("systemctl", "daemon-reload")
 	s.run("systemctl", "restart", "picket.service")
 	s.run("picket", "block", source, "--for", "1h")
-	s.within(5*time.Second, "a line in hosts.deny", func() bool { return strings.Contains(s.try("cat", "/etc/hosts.deny"), "ALL: "+source) })
-	s.within(5*time.Second, "a line of history", func() bool { return strings.Contains(s.try("cat", "/var/log/picket/history"), source) })
+	s.within(5*time.Second, "a line in hosts.deny",
+		func() bool { return strings.Contains(s.try("cat", "/etc/hosts.deny"), "ALL: "+source) })
+	s.within(5*time.Second, "a line of history",
+		func() bool { return strings.Contains(s.try("cat", "/var/log/picket/history"), source) })
 	s.within(5*time.Second, "a route", func() bool {
 		return strings.Contains(s.try("ip", "route", "show", "table", "7112"), "blackhole "+source)
 	})
 	s.run("picket", "unblock", source)
 	s.within(5*time.Second, "neither line nor route", func() bool {
-		return !strings.Contains(s.try("cat", "/etc/hosts.deny"), source) && !strings.Contains(s.try("ip", "route", "show", "table", "7112"), source)
+		return !strings.Contains(s.try("cat", "/etc/hosts.deny"), source) &&
+			!strings.Contains(s.try("ip", "route", "show", "table", "7112"), source)
 	})
 	s.run("rm", "/etc/systemd/system/picket.service.d/hosts-deny.conf")
 	s.run("systemctl", "daemon-reload")
@@ -610,12 +641,12 @@ func (s *story) operator() {
 	s.run("systemctl", "restart", "picket.service")
 }
 
-// trouble takes things away from picket: each is told in words, and what can
-// work on does.
+// trouble takes things away from picket: each is reported in words, and the rest works on.
 func (s *story) trouble() {
 	s.run("systemctl", "stop", "picket.service", "picket.socket", "picket-trap.socket")
 	s.run("systemd-run", "--unit=squatter", "systemd-socket-activate", "--listen=61003", "/bin/cat")
-	s.within(5*time.Second, "squatter", func() bool { return strings.Contains(s.try("ss", "-tln"), ":61003") })
+	s.within(5*time.Second, "squatter",
+		func() bool { return strings.Contains(s.try("ss", "-tln"), ":61003") })
 	s.run("systemctl", "start", "picket.service")
 	s.told("trap port taken", "picket-trap.socket does that: systemctl status picket-trap.socket")
 	s.run("picket", "block", "198.51.100.202")
@@ -630,7 +661,9 @@ func (s *story) trouble() {
 		{"socket of an unknown name", "[Service]\nSockets=other.socket\n", `systemd passed descriptor`},
 		{"no capability", "[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\n", "CAP_NET_ADMIN"},
 	} {
-		s.run("sh", "-ec", `printf '[Socket]\nListenStream=/run/other.sock\nService=picket.service\n' > /etc/systemd/system/other.socket
+		s.run("sh", "-ec", `
+			printf '[Socket]\nListenStream=/run/other.sock\nService=picket.service\n' \
+				> /etc/systemd/system/other.socket
 			mkdir -p /etc/systemd/system/picket.service.d
 			printf %s "$1" > /etc/systemd/system/picket.service.d/trouble.conf
 			systemctl daemon-reload
@@ -638,22 +671,23 @@ func (s *story) trouble() {
 		s.try("systemctl", "restart", "picket.service")
 		s.told(c.what, c.want)
 		s.run("rm", "-r", "/etc/systemd/system/other.socket", "/etc/systemd/system/picket.service.d")
-		s.try("systemctl", "stop", "other.socket") // it may never have been loaded
+		s.try("systemctl", "stop", "other.socket") // perhaps never loaded
 	}
 	s.run("systemctl", "daemon-reload")
 	s.run("systemctl", "reset-failed")
 	s.run("systemctl", "restart", "picket.service")
 }
 
-// told waits until picket has said something.
+// told waits for a message of picket's.
 func (s *story) told(what, want string) {
 	s.t.Helper()
 	s.within(5*time.Second, "word of "+what, func() bool {
-		return strings.Contains(s.try("journalctl", "--boot", "--no-pager", "--output=cat", "--unit=picket.service"), want)
+		return strings.Contains(s.try("journalctl", "--boot", "--no-pager", "--output=cat",
+			"--unit=picket.service"), want)
 	})
 }
 
-// upgrade keeps what the administrator has changed and what is blocked.
+// upgrade keeps the administrator's changes and the blocks.
 func (s *story) upgrade() {
 	const mine = "# mine\ndry_run = false\n"
 	s.configure(mine)
@@ -668,7 +702,7 @@ func (s *story) upgrade() {
 	if s.remaining(peerAddress) == 0 {
 		s.t.Error("the block is gone")
 	}
-	// What earlier defaults did stays, where the file says nothing.
+	// Earlier defaults stay where the file says nothing.
 	var now struct {
 		TCP struct {
 			Advanced string
@@ -702,9 +736,12 @@ func (s *story) purge() {
 	if out, err := s.Run(s.ctx, "nft", "list", "table", "inet", "picket"); err == nil {
 		s.t.Errorf("the table is left:\n%s", out)
 	}
-	for _, path := range []string{"/etc/picket", "/var/lib/picket", "/var/lib/private/picket", "/run/picket", "/usr/bin/picket",
-		"/usr/share/picket", "/usr/share/doc/picket", "/usr/lib/systemd/system/picket.service", "/usr/lib/systemd/system/picket.service.d",
-		"/usr/lib/systemd/catalog/picket.catalog", "/usr/lib/modules-load.d/picket.conf", "/etc/systemd/system/multi-user.target.wants/picket.service"} {
+	for _, path := range []string{"/etc/picket", "/var/lib/picket", "/var/lib/private/picket", "/run/picket",
+		"/usr/bin/picket",
+		"/usr/share/picket", "/usr/share/doc/picket", "/usr/lib/systemd/system/picket.service",
+		"/usr/lib/systemd/system/picket.service.d",
+		"/usr/lib/systemd/catalog/picket.catalog", "/usr/lib/modules-load.d/picket.conf",
+		"/etc/systemd/system/multi-user.target.wants/picket.service"} {
 		if out, err := s.Run(s.ctx, "ls", "-lRd", path); err == nil {
 			s.t.Errorf("left: %s", out)
 		}
@@ -714,8 +751,8 @@ func (s *story) purge() {
 	}
 }
 
-// datagrams sends one from each of 200 addresses of a network of the peer's to
-// a port of stealth mode, at even distances over a time.
+// datagrams sends one from each of 200 addresses of a network of the peer's to a port of
+// stealth mode, evenly spread over a time.
 func (s *story) datagrams(network [3]byte, port int, over time.Duration) {
 	s.t.Helper()
 	err := s.inPeer(func() error {
@@ -723,7 +760,9 @@ func (s *story) datagrams(network [3]byte, port int, over time.Duration) {
 		tick := time.NewTicker(over / 200)
 		defer tick.Stop()
 		for i := range 200 {
-			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(network[0], network[1], network[2], byte(i+1)), Port: 20000 + i}) // one each, or two are a decoy and its copy
+			// one each, or two are a decoy and its copy
+			c, err := net.ListenUDP("udp4",
+				&net.UDPAddr{IP: net.IPv4(network[0], network[1], network[2], byte(i+1)), Port: 20000 + i})
 			if err != nil {
 				return err
 			}

@@ -27,9 +27,11 @@ const (
 	udpPorts = "7,9,111,513"
 )
 
-// scans are the rows of the scan matrix (facts: D1), and what is no scan.
+// scans are the rows of the scan matrix (facts: D1), and harmless traffic.
 func scans() []scan {
-	tcp := func(name, options string) scan { return scan{name: name, args: options + " -p" + tcpPorts + " DST"} }
+	tcp := func(name, options string) scan {
+		return scan{name: name, args: options + " -p" + tcpPorts + " DST"}
+	}
 	return []scan{
 		{name: "-sT", args: "-sT -p" + tcpPorts + " DST"},
 		tcp("-sS", "-sS"), tcp("-sF", "-sF"), tcp("-sN", "-sN"), tcp("-sX", "-sX"),
@@ -37,18 +39,22 @@ func scans() []scan {
 		{name: "-sU", args: "-sU -p" + udpPorts + " DST"},
 		tcp("-sY (SCTP)", "-sY"), {name: "-sO", args: "-sO -p3,5,7,9,99 DST"},
 		{name: "-sn -PP (ICMP timestamp)", args: "-sn -PP DST"},
-		tcp("-O", "-O --max-os-tries 1"), tcp("-sS -T2", "-sS -T2"), tcp("-sS -f", "-sS -f"), tcp("-sS -ff", "-sS -ff"),
+		tcp("-O", "-O --max-os-tries 1"), tcp("-sS -T2", "-sS -T2"), tcp("-sS -f", "-sS -f"),
+		tcp("-sS -ff", "-sS -ff"),
 		tcp("-sS --ip-options R", "-sS --ip-options R"),
-		tcp("SYN+FIN", "-sS --scanflags SYNFIN"), tcp("URG", "-sS --scanflags URG"), tcp("SYN+FIN+PSH+URG", "-sS --scanflags SYNFINPSHURG"),
-		tcp("SYN+ECE+CWR", "-sS --scanflags SYNECECWR"), tcp("RST", "-sS --scanflags RST"), tcp("SYN+ACK", "-sS --scanflags SYNACK"),
-		{name: "-6 -sS", args: "-6 -sS -p" + tcpPorts + " DST", six: true}, {name: "-6 -sX", args: "-6 -sX -p" + tcpPorts + " DST", six: true},
+		tcp("SYN+FIN", "-sS --scanflags SYNFIN"), tcp("URG", "-sS --scanflags URG"),
+		tcp("SYN+FIN+PSH+URG", "-sS --scanflags SYNFINPSHURG"),
+		tcp("SYN+ECE+CWR", "-sS --scanflags SYNECECWR"), tcp("RST", "-sS --scanflags RST"),
+		tcp("SYN+ACK", "-sS --scanflags SYNACK"),
+		{name: "-6 -sS", args: "-6 -sS -p" + tcpPorts + " DST", six: true},
+		{name: "-6 -sX", args: "-6 -sX -p" + tcpPorts + " DST", six: true},
 		{name: "-6 -sU", args: "-6 -sU -p" + udpPorts + " DST", six: true},
 		{name: "published port (DNAT), no probe", do: published},
 		{name: "late answer of a resolver, no probe", do: lateAnswer},
 	}
 }
 
-// labels prints what each calls what.
+// labels prints the names given by each.
 func (b *bench) labels() error {
 	s := settings{tcp: tcpPorts, udp: udpPorts}
 	// 32771 is in PortSentry's default list; a socket of ours may have it too.
@@ -63,15 +69,18 @@ func (b *bench) labels() error {
 		{"picket, imported", &picket{bench: *b, settings: s, modes: "stcp,sudp"}},
 		{"1.2 atcp, audp", &portsentry{bench: *b, settings: s, modes: []string{"-atcp", "-audp"}}},
 		{"picket, imported", &picket{bench: *b, settings: s, modes: "atcp,audp"}},
-		{"picket, all modes", &picket{bench: *b, config: "[tcp]\naction = \"log\"\ntrigger = 0\n[udp]\naction = \"log\"\ntrigger = 0\n[ip]\naction = \"log\"\ntrigger = 0\n"}},
+		{"picket, all modes", &picket{bench: *b,
+			config: "[tcp]\naction = \"log\"\ntrigger = 0\n[udp]\naction = \"log\"\ntrigger = 0\n[ip]\n" +
+				"action = \"log\"\ntrigger = 0\n"}},
 	}
 	names := []string{"scan"}
 	table := make([][]string, len(scans()))
 	for _, c := range columns {
 		names = append(names, c.name)
 		err := within(c.sentry, func(l *lab.Lab) error {
-			// What connect() takes as its source.
-			if _, err := l.Attacker.Run("ip", "route", "add", "192.0.2.3", "dev", "eth0", "src", lab.Source4(1).String()); err != nil {
+			// connect()'s source.
+			if _, err := l.Attacker.Run("ip", "route", "add", "192.0.2.3", "dev", "eth0", "src",
+				lab.Source4(1).String()); err != nil {
 				return err
 			}
 			for i, sc := range scans() {
@@ -94,7 +103,7 @@ func (b *bench) labels() error {
 	return nil
 }
 
-// run scans from the i-th source and returns what the sentry called it.
+// run scans from the i-th source and returns the sentry's name for it.
 func (sc *scan) run(l *lab.Lab, s sentry, i int) (string, error) {
 	src, dst := lab.Source4(i), l.Target.V4
 	if sc.six {
@@ -122,14 +131,15 @@ func (sc *scan) run(l *lab.Lab, s sentry, i int) (string, error) {
 			return "", err
 		}
 	}
-	time.Sleep(300 * time.Millisecond) // it is told by then
+	time.Sleep(300 * time.Millisecond) // reported by then
 	return cmp.Or(strings.Join(s.labels(src.String()), ", "), "."), nil
 }
 
-// published is a port of the list behind which a service stands, as container
-// engines publish them: its clients are no scanners.
+// published is a port of the list with a service behind it, as container engines publish
+// them: its clients are no scanners.
 func published(l *lab.Lab, src netip.Addr) error {
-	if err := l.Target.NFT("table ip publish { chain pre { type nat hook prerouting priority dstnat; tcp dport 79 redirect to :8079; }; }"); err != nil {
+	if err := l.Target.NFT("table ip publish { chain pre { type nat hook prerouting priority dstnat; tcp " +
+		"dport 79 redirect to :8079; }; }"); err != nil {
 		return err
 	}
 	s, err := l.Target.Listen("tcp", 8079)
@@ -144,12 +154,12 @@ func published(l *lab.Lab, src netip.Addr) error {
 	return err
 }
 
-// lateAnswer is a resolver's answer to a socket that was closed meanwhile, on
-// a port of PortSentry's default list. Where PortSentry has the port itself,
-// nobody else can ask from it.
+// lateAnswer is a resolver's answer to a socket closed meanwhile, on a port of PortSentry's
+// default list. If PortSentry has the port itself, nobody else can ask from it.
 func lateAnswer(l *lab.Lab, src netip.Addr) error {
 	const answer = `import socket,sys,time
-s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind((sys.argv[1],53)); s.settimeout(20); print(flush=True)
+s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)
+s.bind((sys.argv[1],53)); s.settimeout(20); print(flush=True)
 q,a=s.recvfrom(99); time.sleep(.2); s.sendto(b"a",a)`
 	const ask = `import socket,sys
 s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)

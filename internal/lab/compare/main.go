@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// Command compare runs Debian's PortSentry 1.2, in each of its modes, and
-// picket on the same scans, and prints what each saw, how many ports answered
-// before the block, and what a probe cost, as tables in Markdown.
+// Command compare runs Debian's PortSentry 1.2, in each of its modes, and picket on the same
+// scans, and prints as tables in Markdown what each saw, how many ports answered before the
+// block, and the cost of a probe.
 //
-// picket runs on what "picket import" makes of PortSentry's own file, and once
-// in all of its modes. The package of PortSentry is unpacked and not installed:
-// each process runs in a root of its own inside a network namespace, which go
-// with it.
+// picket runs on the output of "picket import" for PortSentry's own file, and once in all of
+// its modes. The package of PortSentry is unpacked and not installed: each process runs in a
+// root of its own inside a network namespace, gone with it.
 //
 // It needs root, nmap, hping3 and nft, and takes some ten minutes.
 package main
@@ -31,7 +30,7 @@ func main() {
 	}
 }
 
-// A bench is what all comparisons use.
+// A bench is the common part of all comparisons.
 type bench struct {
 	picket     string // the program
 	portsentry string // the folder that Debian's package was unpacked into
@@ -40,11 +39,13 @@ type bench struct {
 func run() error {
 	var b bench
 	flag.StringVar(&b.picket, "picket", "bin/picket", "the `program`")
-	flag.StringVar(&b.portsentry, "portsentry", "", "the `folder` that Debian's package portsentry was unpacked into")
+	flag.StringVar(&b.portsentry, "portsentry", "",
+		"the `folder` that Debian's package portsentry was unpacked into")
 	only := flag.String("only", "", "`labels, reaction or load`: one of the tables")
 	flag.Parse()
 	if b.portsentry == "" {
-		return fmt.Errorf("where is PortSentry? apt-get download portsentry; dpkg -x portsentry_*.deb DIR; compare -portsentry DIR")
+		return fmt.Errorf("where is PortSentry? apt-get download portsentry; dpkg -x portsentry_*.deb DIR; " +
+			"compare -portsentry DIR")
 	}
 	for _, p := range []string{"nmap", "hping3", "nft"} {
 		if _, err := exec.LookPath(p); err != nil {
@@ -55,7 +56,8 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("%s version: %w", b.picket, err)
 	}
-	fmt.Printf("Measured %s, %s, PortSentry 1.2 of Debian, Linux %s.\n", time.Now().Format(time.DateOnly), strings.TrimSpace(string(version)), kernel())
+	fmt.Printf("Measured %s, %s, PortSentry 1.2 of Debian, Linux %s.\n", time.Now().Format(time.DateOnly),
+		strings.TrimSpace(string(version)), kernel())
 	for _, part := range []struct {
 		name string
 		run  func() error
@@ -77,9 +79,9 @@ func kernel() string {
 // A sentry watches the target of a lab.
 type sentry interface {
 	start(l *lab.Lab) error
-	labels(source string) []string // what it called the packets of a source, each once
-	lines() int                    // it has written
-	cpu() (time.Duration, error)   // it has used
+	labels(source string) []string // its names for a source's packets, each once
+	lines() int                    // written so far
+	cpu() (time.Duration, error)   // used so far
 	stop() error
 }
 

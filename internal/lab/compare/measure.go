@@ -31,18 +31,18 @@ func (b *bench) sentries(s settings) []struct {
 	}
 }
 
-// runs is how often each scan is made; the median is printed, with the extremes.
+// runs is the number of times of each scan; the median is printed, with the extremes.
 const runs = 5
 
-// reaction prints how many of a thousand ports answered before the block
-// (facts: D2, RTT 0).
+// reaction prints how many of a thousand ports answered before the block (facts: D2, RTT 0).
 func (b *bench) reaction() error {
 	kinds := []struct {
 		name    string
 		options []string
 	}{
 		{"-sS -T4", []string{"-sS", "-T4"}}, {"-sS -T4 -r", []string{"-sS", "-T4", "-r"}},
-		{"-sS, 1000/s", []string{"-sS", "--min-rate", "1000", "--max-rate", "1000"}}, {"-sT -T4", []string{"-sT", "-T4"}},
+		{"-sS, 1000/s", []string{"-sS", "--min-rate", "1000", "--max-rate", "1000"}},
+		{"-sT -T4", []string{"-sT", "-T4"}},
 	}
 	names := []string{"ports of 1000 that answered, median (least-most) of " + strconv.Itoa(runs)}
 	for _, k := range kinds {
@@ -71,7 +71,7 @@ func (b *bench) reaction() error {
 	return nil
 }
 
-// answers counts on the scanner's side the ports that it has anything from.
+// answers counts, on the scanner's side, the ports with any answer.
 const answers = `table inet compare {
 	set answered { type inet_service; size 65536; }
 	chain in {
@@ -80,8 +80,8 @@ const answers = `table inet compare {
 	}
 }`
 
-// answered scans the first thousand ports of a host with three services, and
-// returns how many answered.
+// answered scans the first thousand ports of a host with three services, and returns the
+// number that answered.
 func answered(l *lab.Lab, options []string) (int, error) {
 	for _, port := range []uint16{22, 80, 443} {
 		s, err := l.Target.Listen("tcp", port)
@@ -93,7 +93,8 @@ func answered(l *lab.Lab, options []string) (int, error) {
 	if err := l.Attacker.NFT(answers); err != nil {
 		return 0, err
 	}
-	argv := append([]string{"-n", "-Pn", "--max-retries", "0", "--host-timeout", "10s", "-p1-1000"}, options...)
+	argv := append([]string{"-n", "-Pn", "--max-retries", "0", "--host-timeout", "10s", "-p1-1000"},
+		options...)
 	if _, err := l.Attacker.Run("nmap", append(argv, l.Target.V4.String())...); err != nil {
 		return 0, err
 	}
@@ -116,12 +117,13 @@ func answered(l *lab.Lab, options []string) (int, error) {
 	return n, nil
 }
 
-// packets is what each load is made of.
+// packets is the size of each load.
 const packets = 200_000
 
-// load prints what probes cost (facts: D3).
+// load prints the cost of probes (facts: D3).
 func (b *bench) load() error {
-	head(fmt.Sprintf("CPU for %d packets at 15,000 to 20,000/s; lines written", packets), "one source, listed port, log", "the same, block",
+	head(fmt.Sprintf("CPU for %d packets at 15,000 to 20,000/s; lines written", packets),
+		"one source, listed port, log", "the same, block",
 		"random sources, log", "one source, unlisted port")
 	log, block := settings{tcp: tcpPorts, udp: udpPorts}, settings{tcp: tcpPorts, udp: udpPorts, block: true}
 	for i, s := range b.sentries(log) {
@@ -129,7 +131,8 @@ func (b *bench) load() error {
 		for _, k := range []struct {
 			sentry sentry
 			args   string
-		}{{s.sentry, "-p 11"}, {b.sentries(block)[i].sentry, "-p 11"}, {s.sentry, "-p 11 --rand-source"}, {s.sentry, "-p 3000"}} {
+		}{{s.sentry, "-p 11"}, {b.sentries(block)[i].sentry, "-p 11"}, {s.sentry, "-p 11 --rand-source"},
+			{s.sentry, "-p 3000"}} {
 			err := within(k.sentry, func(l *lab.Lab) error {
 				cell, err := cost(l, k.sentry, k.args)
 				cells = append(cells, cell)
@@ -150,14 +153,16 @@ func cost(l *lab.Lab, s sentry, args string) (string, error) {
 		return "", err
 	}
 	lines := s.lines()
-	argv := append([]string{"-q", "-n", "-S", "-i", "u1", "-c", strconv.Itoa(packets)}, strings.Fields(args)...)
-	// hping3 ends with 1 when nothing was answered.
-	out, err := l.Attacker.Run("sh", "-c", "hping3 "+strings.Join(append(argv, l.Target.V4.String()), " ")+" 2>&1 || [ $? = 1 ]")
+	argv := append([]string{"-q", "-n", "-S", "-i", "u1", "-c", strconv.Itoa(packets)},
+		strings.Fields(args)...)
+	// hping3 ends with 1 if nothing answered.
+	out, err := l.Attacker.Run("sh", "-c",
+		"hping3 "+strings.Join(append(argv, l.Target.V4.String()), " ")+" 2>&1 || [ $? = 1 ]")
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	var after time.Duration
-	for { // until it has done what it was given to do
+	for { // until its work is done
 		time.Sleep(500 * time.Millisecond)
 		now, err := s.cpu()
 		if err != nil {
@@ -169,5 +174,6 @@ func cost(l *lab.Lab, s sentry, args string) (string, error) {
 		after = now
 	}
 	took := after - before
-	return fmt.Sprintf("%.2f s, %.1f µs each; %d", took.Seconds(), float64(took.Microseconds())/packets, s.lines()-lines), nil
+	return fmt.Sprintf("%.2f s, %.1f µs each; %d", took.Seconds(), float64(took.Microseconds())/packets,
+		s.lines()-lines), nil
 }

@@ -16,8 +16,7 @@ import (
 	"picket/internal/lab"
 )
 
-// A picket is picket on what import makes of PortSentry's file, or on a
-// configuration of its own.
+// A picket is picket on the import of PortSentry's file, or on a configuration of its own.
 type picket struct {
 	bench
 	settings
@@ -46,7 +45,8 @@ func (p *picket) imported(l *lab.Lab) (string, error) {
 		return "", err
 	}
 	conf := filepath.Join(dir, "portsentry.conf")
-	for name, text := range map[string]string{conf: p.conf(dir), filepath.Join(dir, "portsentry.ignore"): "127.0.0.1/32\n0.0.0.0\n"} {
+	for name, text := range map[string]string{conf: p.conf(dir),
+		filepath.Join(dir, "portsentry.ignore"): "127.0.0.1/32\n0.0.0.0\n"} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			return "", err
 		}
@@ -60,12 +60,13 @@ func (p *picket) imported(l *lab.Lab) (string, error) {
 	return string(out), nil
 }
 
-// labels reads the techniques out of events, of probes and blocks.
+// labels reads the techniques out of the events of probes and blocks.
 func (p *picket) labels(source string) (out []string) {
 	technique := regexp.MustCompile(` technique=([^ ]+)`)
 	for _, line := range p.daemon.Events() {
 		m := technique.FindStringSubmatch(line)
-		if m != nil && strings.Contains(line, " source="+source+" ") && !strings.HasPrefix(line, "event=expire") && !slices.Contains(out, m[1]) {
+		if m != nil && strings.Contains(line, " source="+source+" ") &&
+			!strings.HasPrefix(line, "event=expire") && !slices.Contains(out, m[1]) {
 			out = append(out, m[1])
 		}
 	}
@@ -85,7 +86,7 @@ func processes(h *lab.Host, name string) (pids []string, err error) {
 		return nil, fmt.Errorf("processes of %s: %w", h.Name, err)
 	}
 	for pid := range strings.FieldsSeq(string(out)) {
-		comm, _ := os.ReadFile("/proc/" + pid + "/comm") // it may be gone
+		comm, _ := os.ReadFile("/proc/" + pid + "/comm") // perhaps gone
 		if strings.TrimSpace(string(comm)) == name {
 			pids = append(pids, pid)
 		}
@@ -93,8 +94,8 @@ func processes(h *lab.Host, name string) (pids []string, err error) {
 	return pids, nil
 }
 
-// used returns the processor time that they, their threads and their children
-// have used, in the kernel's ticks of 10 ms.
+// used returns the processor time of these processes, their threads and their children, in
+// the kernel's ticks of 10 ms.
 func used(h *lab.Host, name string) (total time.Duration, err error) {
 	pids, err := processes(h, name)
 	if err != nil {

@@ -18,13 +18,13 @@ import (
 	"picket/internal/lab"
 )
 
-// settings are what a portsentry.conf says beside what never differs.
+// settings are the variable part of a portsentry.conf.
 type settings struct {
 	tcp, udp string // ports
 	block    bool
 }
 
-// conf returns the file. dir is where its own files lie.
+// conf returns the file. dir is the place of its own files.
 func (s settings) conf(dir string) string {
 	block := map[bool]string{false: "0", true: "1"}[s.block]
 	return fmt.Sprintf(`# PortSentry 1.2
@@ -58,9 +58,9 @@ type portsentry struct {
 	said []string
 }
 
-// root makes a root folder out of the machine's /usr and a few files, starts
-// PortSentry in it, and leaves when it has become a daemon. The mounts are of
-// the mount namespace that "ip netns exec" makes, and end with PortSentry.
+// root makes a root folder out of the machine's /usr and a few files, starts PortSentry in it,
+// and leaves when it has become a daemon. The mounts are in the mount namespace of "ip netns
+// exec", and end with PortSentry.
 const root = `set -e
 cd "$1"
 mkdir -p usr dev etc/portsentry opt proc
@@ -79,7 +79,8 @@ func (p *portsentry) start(l *lab.Lab) (err error) {
 	if err := os.MkdirAll(filepath.Join(dir, "dev"), 0o755); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"portsentry.conf": p.conf("/etc/portsentry"), "portsentry.ignore": "127.0.0.1/32\n0.0.0.0\n"} {
+	for name, text := range map[string]string{"portsentry.conf": p.conf("/etc/portsentry"),
+		"portsentry.ignore": "127.0.0.1/32\n0.0.0.0\n"} {
 		if err := os.WriteFile(filepath.Join(dir, "etc/portsentry", name), []byte(text), 0o600); err != nil {
 			return err
 		}
@@ -116,7 +117,7 @@ func (p *portsentry) start(l *lab.Lab) (err error) {
 	}
 }
 
-// listen takes what PortSentry tells syslog.
+// listen takes PortSentry's messages to syslog.
 func (p *portsentry) listen() {
 	defer close(p.done)
 	for buf := make([]byte, 8192); ; {
@@ -138,7 +139,7 @@ func (p *portsentry) labels(source string) (out []string) {
 	alert := regexp.MustCompile(`attackalert: +(.*?) from host: [^/]*/([^ ]*) to `)
 	for _, line := range p.said {
 		m := alert.FindStringSubmatch(line)
-		if m == nil || m[2] != source || m[1] == "Packet" { // that it has IP options, beside what it is
+		if m == nil || m[2] != source || m[1] == "Packet" { // a second line, about IP options
 			continue
 		}
 		label := strings.NewReplacer("TCP SYN/Normal scan", "S/N", "TCP ", "", " scan", "").Replace(m[1])
@@ -163,7 +164,7 @@ func (p *portsentry) cpu() (time.Duration, error) { return used(p.host, "portsen
 func (p *portsentry) stop() error {
 	pids, err := processes(p.host, "portsentry")
 	for _, pid := range pids {
-		_ = exec.Command("kill", pid).Run() // gone already is as good
+		_ = exec.Command("kill", pid).Run() // already gone is as good
 	}
 	p.sink.Close()
 	<-p.done

@@ -13,15 +13,14 @@ import (
 	"strings"
 )
 
-// programs are those of this machine that the guest runs, with the libraries
-// that they need.
+// programs are this machine's programs for the guest, with their libraries.
 var programs = []string{"sh", "cat", "rm", "mount", "ip", "nft", "nmap", "setpriv", "modprobe"}
 
-// files are what else it needs of this machine.
+// files are this machine's other files for the guest.
 var files = []string{"/usr/share/nmap/nmap-services", "/usr/share/nmap/nmap-payloads",
 	"/usr/share/nmap/nmap-protocols", "/etc/protocols"}
 
-// modules are the folders of the kernel's package that the image holds, below
+// modules are the folders of the kernel's package in the image, below
 // lib/modules/RELEASE/kernel.
 var modules = []string{"net/core", "net/netfilter", "net/ipv4", "net/ipv6", "net/netlink", "net/unix",
 	"drivers/net/veth.ko*", "lib", "crypto"}
@@ -29,8 +28,8 @@ var modules = []string{"net/core", "net/netfilter", "net/ipv4", "net/ipv6", "net
 // An image is a file system to boot into.
 type image struct{ root string }
 
-// newImage fills a folder: the guest as init, picket, the modules of the
-// kernel's package, and what the programs need.
+// newImage fills a folder: the guest as init, picket, the modules of the kernel's package, and
+// the needs of the programs.
 func newImage(root, deb, guest, picket, units string) (kernel string, _ image, err error) {
 	i := image{root}
 	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "etc", "usr"} {
@@ -97,8 +96,8 @@ func (i image) copy(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// program copies a program and its libraries to where they are here. ldd prints
-// "name => path (address)", or "path (address)" for the loader.
+// program copies a program and its libraries to the same paths. ldd prints "name => path
+// (address)", or "path (address)" for the loader.
 func (i image) program(path string) error {
 	if err := i.copy(path, path); err != nil {
 		return err
@@ -123,8 +122,8 @@ func (i image) program(path string) error {
 	return nil
 }
 
-// unpack takes the modules out of a kernel's package, and returns the path of
-// the kernel beside the image.
+// unpack takes the modules out of a kernel's package, and returns the path of the kernel beside
+// the image.
 func (i image) unpack(deb string) (kernel string, err error) {
 	beside := i.root + "-kernel"
 	if err := os.MkdirAll(beside, 0o755); err != nil {
@@ -138,7 +137,8 @@ func (i image) unpack(deb string) (kernel string, err error) {
 	if out, err := exec.Command("sh", "-ec", unpack).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("unpack %s: %w: %s", deb, err, out)
 	}
-	if err := os.Rename(filepath.Join(beside, "lib/modules"), filepath.Join(i.root, "lib/modules")); err != nil {
+	if err := os.Rename(filepath.Join(beside, "lib/modules"),
+		filepath.Join(i.root, "lib/modules")); err != nil {
 		return "", err
 	}
 	release, err := only(filepath.Join(i.root, "lib/modules/*"))
@@ -163,7 +163,7 @@ func only(pattern string) (string, error) {
 	return found[0], nil
 }
 
-// write writes the image as an archive that the kernel unpacks
+// write writes the image as an archive for the kernel
 // (Documentation/driver-api/early-userspace/buffer-format.rst).
 func (i image) write(w io.Writer) error {
 	number := 0
@@ -209,5 +209,5 @@ func (i image) write(w io.Writer) error {
 	return entry("TRAILER!!!", 0, 0)
 }
 
-// pad is how many bytes are missing to a multiple of four.
+// pad is the number of bytes missing to a multiple of four.
 func pad(n int) int { return -n & 3 }

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// packages are the names of the kernels to boot: one, unless `make kernels`
-// names them all in PICKET_KERNELS.
+// packages are the names of the kernels to boot: one, unless "make kernels" names them all in
+// PICKET_KERNELS.
 func packages() []string {
 	if names := strings.Fields(os.Getenv("PICKET_KERNELS")); len(names) > 0 {
 		return names
@@ -25,10 +25,10 @@ func packages() []string {
 	return []string{"linux-image-cloud-amd64"}
 }
 
-// limit bounds one machine. It takes about a minute where nobody else works.
+// limit bounds one machine. It takes about a minute on an idle host.
 const limit = 5 * time.Minute
 
-// TestKernels: picket does its work on Debian's own kernels.
+// TestKernels: picket works on Debian's own kernels.
 func TestKernels(t *testing.T) {
 	dir := t.TempDir()
 	guest, picket := filepath.Join(dir, "guest"), filepath.Join(dir, "picket")
@@ -86,9 +86,8 @@ func store(i image, path string) error {
 	return errors.Join(i.write(w), w.Flush(), f.Close())
 }
 
-// fetch downloads a kernel that a name, of a package or of one that leads to the
-// newest, stands for. What is in bin/kernels is not fetched again. Lists that are
-// missing or too old are renewed.
+// fetch downloads the kernel behind a name, of a package or of a metapackage for the newest. A
+// file in bin/kernels is not fetched again. Missing or old lists are renewed.
 func fetch(ctx context.Context, name string) (deb string, err error) {
 	dir, err := filepath.Abs("../../../bin/kernels")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A Report is what the guest tells of one check.
+// A Report is the guest's result of one check.
 type Report struct {
 	Check   string  // its name; "" ends the list
 	Error   string  // "" is success
@@ -23,14 +23,15 @@ type Report struct {
 // Mark begins a report, in JSON, on the console, where the kernel speaks too.
 const Mark = "picket-guest: "
 
-// errNotDone means that the machine ended before its guest had.
+// errNotDone means that the machine ended before its guest.
 var errNotDone = errors.New("the machine ended before its last check")
 
-// boot boots a kernel into an image and hands over the reports as they come.
-// What the machine said else is returned.
+// boot boots a kernel into an image and hands over the reports as they come. It returns the
+// machine's other output.
 func boot(ctx context.Context, kernel, initrd string, report func(Report)) (said string, err error) {
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2",
-		"-m", "768", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio", "-net", "none",
+		"-m", "768", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
+		"-net", "none",
 		"-kernel", kernel, "-initrd", initrd,
 		"-append", "console=ttyS0 quiet loglevel=4 panic=-1 rdinit=/init")
 	cmd.WaitDelay = 5 * time.Second

@@ -12,7 +12,7 @@ import (
 	"picket/internal/packet"
 )
 
-// compare holds p against one layer of gopacket's.
+// compare compares p with one layer of gopacket's.
 func compare(t *testing.T, p *packet.Packet, l gopacket.Layer) {
 	t.Helper()
 	equal := func(what string, got, want any) {

@@ -24,13 +24,14 @@ type database struct {
 	records map[string]mmdbtype.Map
 }
 
-// databases are those that the tests of internal/origin and cmd/picket read.
+// databases are those of the tests in internal/origin and cmd/picket.
 var databases = map[string]database{
 	"countries": {"GeoLite2-Country", 6, map[string]mmdbtype.Map{
 		"192.0.2.0/24": code("country", "NL"), "2001:db8:1::/48": code("country", "JP"),
 		"198.51.100.0/24":  code("registered_country", "US"),
 		"203.0.113.0/25":   {"country_code": mmdbtype.String("DE")},
-		"203.0.113.128/26": {"country": mmdbtype.String("FR")}, "203.0.113.192/27": code("country", "\x1b[31m"),
+		"203.0.113.128/26": {"country": mmdbtype.String("FR")},
+		"203.0.113.192/27": code("country", "\x1b[31m"),
 		"203.0.113.224/27": {"country": mmdbtype.Map{"iso_code": mmdbtype.Uint32(4)}},
 	}},
 	"networks": {"GeoLite2-ASN", 4, map[string]mmdbtype.Map{
@@ -52,12 +53,12 @@ func code(key, iso string) mmdbtype.Map {
 // holder is a record of MaxMind's databases of networks.
 func holder(asn uint32, name string) mmdbtype.Map {
 	return mmdbtype.Map{
-		"autonomous_system_number": mmdbtype.Uint32(asn), "autonomous_system_organization": mmdbtype.String(name),
+		"autonomous_system_number":       mmdbtype.Uint32(asn),
+		"autonomous_system_organization": mmdbtype.String(name),
 	}
 }
 
-// TestDatabases: the files are what MaxMind's own library writes of the records
-// above.
+// TestDatabases: the files are the output of MaxMind's own library for the records above.
 func TestDatabases(t *testing.T) {
 	for name, d := range databases {
 		want := d.write(t)
@@ -77,7 +78,8 @@ func TestDatabases(t *testing.T) {
 func (d database) write(t *testing.T) []byte {
 	t.Helper()
 	tree, err := mmdbwriter.New(mmdbwriter.Options{
-		DatabaseType: d.kind, IPVersion: d.version, IncludeReservedNetworks: true, RecordSize: 24, BuildEpoch: 1,
+		DatabaseType: d.kind, IPVersion: d.version, IncludeReservedNetworks: true, RecordSize: 24,
+		BuildEpoch: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
 
-// Package oracle holds what picket reads of captures against what gopacket
-// reads of them.
+// Package oracle compares picket's reading of captures with gopacket's.
 package oracle

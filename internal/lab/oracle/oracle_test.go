@@ -27,8 +27,8 @@ type line struct {
 	data []byte
 }
 
-// nflog is the link type of NFLOG (tcpdump.org/linktypes): such packets bring a
-// time of their own.
+// nflog is the link type of NFLOG (tcpdump.org/linktypes): its packets bring a time of their
+// own.
 const nflog layers.LinkType = 239
 
 // TestCaptures reads every capture of the tests, and each packet in it, as
@@ -51,7 +51,7 @@ func TestCaptures(t *testing.T) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			read(t, b, func(i int, r *replay.Record) {
 				if i >= len(want) {
-					return // told below
+					return // reported below
 				}
 				if w := want[i]; w.link != nflog && r.At != w.at {
 					t.Errorf("packet %d is of %d, want %d", i, r.At, w.at)
@@ -60,7 +60,7 @@ func TestCaptures(t *testing.T) {
 				case r.Packet == nil: // no IP
 				case bytes.Contains(frame, r.Raw):
 					whole(t, r.Raw, seen)
-				case strings.HasPrefix(filepath.Base(name), "frag"): // what it was put together from
+				case strings.HasPrefix(filepath.Base(name), "frag"): // a piece of a reassembled packet
 					whole(t, frame[14:], seen)
 				default:
 					t.Errorf("packet %d: %x is not a part of %x", i, r.Raw, frame)
@@ -68,7 +68,8 @@ func TestCaptures(t *testing.T) {
 			}, len(want))
 		})
 	}
-	for _, layer := range []gopacket.LayerType{layers.LayerTypeIPv4, layers.LayerTypeIPv6, layers.LayerTypeTCP,
+	for _, layer := range []gopacket.LayerType{layers.LayerTypeIPv4, layers.LayerTypeIPv6,
+		layers.LayerTypeTCP,
 		layers.LayerTypeUDP, layers.LayerTypeSCTP, layers.LayerTypeSCTPInit, layers.LayerTypeICMPv4,
 		layers.LayerTypeICMPv6, layers.LayerTypeIPv6Fragment} {
 		if seen[layer] == 0 {
@@ -92,7 +93,7 @@ func whole(t *testing.T, b []byte, seen map[gopacket.LayerType]int) {
 	}
 }
 
-// read hands over the records of a capture, which must be so many.
+// read hands over the records of a capture, want of them.
 func read(t *testing.T, b []byte, record func(i int, r *replay.Record), want int) {
 	t.Helper()
 	n, source := 0, []replay.Source{replay.Memory("test", b)}
@@ -136,8 +137,8 @@ func pcapgoLines(name string, b []byte) (lines []line, err error) {
 	}
 }
 
-// TestResolutions reads what pcapgo writes: two interfaces of their own link
-// types, resolutions and offsets, in two sections.
+// TestResolutions reads pcapgo's output: two interfaces of their own link types, resolutions
+// and offsets, in two sections.
 func TestResolutions(t *testing.T) {
 	at := time.Unix(1700000000, 123456789)
 	ip := []byte{0x45, 0, 0, 20, 0, 0, 0, 0, 64, 253, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2}
@@ -154,7 +155,8 @@ func TestResolutions(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, data := range frames {
-			info := gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(data), Length: len(data), InterfaceIndex: i}
+			info := gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(data), Length: len(data),
+				InterfaceIndex: i}
 			if err := w.WritePacket(info, data); err != nil {
 				t.Fatal(err)
 			}

@@ -19,11 +19,10 @@ import (
 	"picket/internal/lab"
 )
 
-// patience is how long things may take that take no time: the machine may be
-// emulated, and on a busy one.
+// patience is the limit for quick things: the machine may be emulated, on a busy host.
 const patience = time.Minute
 
-// checks are what is tried, in this order.
+// checks are the tests, in this order.
 var checks = []struct {
 	name string
 	run  func(*lab.Lab) (notes string, err error)
@@ -69,8 +68,8 @@ func coldStart(l *lab.Lab) (string, error) {
 	return fmt.Sprintf("%.1f s to the first answer", took.Seconds()), d.Stop()
 }
 
-// scan is nmap's SYN scan of ports 1 to 1000, from one of the attacker's
-// addresses. It returns how many ports answered.
+// scan is nmap's SYN scan of ports 1 to 1000, from one of the attacker's addresses. It returns
+// the number of answers.
 func scan(l *lab.Lab, from netip.Addr) (answers int, err error) {
 	to, family := l.Target.V4, []string{}
 	if from.Is6() {
@@ -82,7 +81,7 @@ func scan(l *lab.Lab, from netip.Addr) (answers int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// Ports are listed one by one until there are too many of a state.
+	// nmap lists ports one by one until there are too many of a state.
 	answers = strings.Count(out, `<state state="closed"`) + strings.Count(out, `<state state="open"`)
 	rest := regexp.MustCompile(`<extraports state="(?:closed|open)" count="(\d+)"`)
 	for _, group := range rest.FindAllStringSubmatch(out, -1) {
@@ -95,8 +94,7 @@ func scan(l *lab.Lab, from netip.Addr) (answers int, err error) {
 	return answers, nil
 }
 
-// blockedByScan scans from each source, one after the other, and waits for its
-// block.
+// blockedByScan scans from each source, one after the other, and waits for its block.
 func blockedByScan(l *lab.Lab, d *lab.Daemon, sources ...netip.Addr) (notes string, err error) {
 	for _, from := range sources {
 		answers, err := scan(l, from)
@@ -127,7 +125,8 @@ func defaultScan(l *lab.Lab) (string, error) {
 		return "", err
 	}
 	to := netip.AddrPortFrom(l.Target.V4, 80)
-	if l.Attacker.Reaches(lab.Source4(1), to, time.Second) || !l.Attacker.Reaches(lab.Source4(2), to, patience) {
+	if l.Attacker.Reaches(lab.Source4(1), to, time.Second) ||
+		!l.Attacker.Reaches(lab.Source4(2), to, patience) {
 		return "", errors.New("the scanner is served, or somebody else is not")
 	}
 	return notes, d.Stop()
@@ -156,13 +155,14 @@ func triggerZero(l *lab.Lab) (string, error) {
 	return notes, d.Stop()
 }
 
-// classicTrap: a trap port accepts, and who connected is blocked.
+// classicTrap: a trap port accepts, and its peer is blocked.
 func classicTrap(l *lab.Lab) (string, error) {
 	d, err := start(l, lab.Options{Config: "[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"7\"\n"})
 	if err != nil {
 		return "", err
 	}
-	for from, to := range map[netip.Addr]netip.Addr{lab.Source4(1): l.Target.V4, lab.Source6(1): l.Target.V6} {
+	for from, to := range map[netip.Addr]netip.Addr{lab.Source4(1): l.Target.V4,
+		lab.Source6(1): l.Target.V6} {
 		if !l.Attacker.Reaches(from, netip.AddrPortFrom(to, 7), patience) {
 			return "", fmt.Errorf("the trap does not accept %s", from)
 		}
@@ -173,8 +173,7 @@ func classicTrap(l *lab.Lab) (string, error) {
 	return "", d.Stop()
 }
 
-// inKernel waits until a source is in one of the sets whose members the kernel
-// refuses: blocked, or in the dark.
+// inKernel waits until a source is in one of the sets that the kernel drops: blocked or dark.
 func inKernel(l *lab.Lab, source netip.Addr) error {
 	var said string
 	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
@@ -223,7 +222,7 @@ func chains(l *lab.Lab) (string, error) {
 	return rules, err
 }
 
-// adopt: the table of an include is taken over as it is.
+// adopt: the table of an include stays as it is.
 func adopt(l *lab.Lab) (string, error) {
 	text, err := l.Target.Run("/usr/bin/picket", "ruleset")
 	if err != nil {
@@ -276,7 +275,7 @@ func sigkill(l *lab.Lab) (string, error) {
 	return "", d.Stop()
 }
 
-// nobody is a user with no rights of its own.
+// nobody is a user without rights of its own.
 const nobody = 65534
 
 // unprivileged: CAP_NET_ADMIN alone is enough, for a start and a scan.
@@ -292,7 +291,7 @@ func unprivileged(l *lab.Lab) (string, error) {
 	return notes, d.Stop()
 }
 
-// takenGroup: who holds the group is named, to a user as well.
+// takenGroup: the holder of the group is named, to a user as well.
 func takenGroup(l *lab.Lab) (string, error) {
 	first, err := start(l, lab.Options{})
 	if err != nil {
@@ -324,11 +323,11 @@ func remove(l *lab.Lab) (string, error) {
 	return "", err
 }
 
-// missingModule: what cannot be loaded is named. It is the last check: the
-// module is gone for good.
+// missingModule: a missing module is named. It is the last check: the module is gone for
+// good.
 func missingModule(l *lab.Lab) (string, error) {
 	const module = "nft_fib_inet"
-	// A namespace that is removed keeps its modules for a moment.
+	// A removed namespace keeps its modules for a moment.
 	for limit := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		out, err := exec.Command("modprobe", "-r", module).CombinedOutput()
 		if err == nil {

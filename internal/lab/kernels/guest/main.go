@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Guest is the first and only program of a machine that lab/kernels boots: it
-// tries picket on that machine's kernel, tells of each check in a line on the
-// console, and switches the machine off.
+// Guest is the first and only program of a machine of lab/kernels: it tries picket on that
+// machine's kernel, reports each check in a line on the console, and switches the machine
+// off.
 package main
 
 import (
@@ -52,12 +52,11 @@ func main() {
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
 
-// modprobes is where the kernel's calls of modprobe are written down, a line
-// each.
+// modprobes records the kernel's calls of modprobe, a line each.
 const modprobes = "/run/modprobes"
 
-// prepare mounts what a system has, and has the kernel's calls of modprobe
-// written down.
+// prepare mounts a system's usual file systems, and has the kernel's calls of modprobe
+// recorded.
 func prepare() error {
 	os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
 	for _, m := range []struct{ what, where string }{
@@ -67,7 +66,7 @@ func prepare() error {
 			return fmt.Errorf("mount %s: %w", m.where, err)
 		}
 	}
-	// The lab's own need, and not picket's.
+	// The lab's own need, not picket's.
 	if out, err := exec.Command("modprobe", "veth").CombinedOutput(); err != nil {
 		return fmt.Errorf("modprobe: %w: %s", err, out)
 	}
@@ -80,13 +79,13 @@ func prepare() error {
 
 // asked returns the calls of modprobe since the last time.
 func asked() string {
-	b, _ := os.ReadFile(modprobes) // there is none before the first call
+	b, _ := os.ReadFile(modprobes) // no file before the first call
 	os.Remove(modprobes)
 	return strings.TrimSpace(string(b))
 }
 
-// load loads what the package has loaded at boot, as systemd does: a module of
-// the list must be there, one of modprobe@.service may be a part of the kernel.
+// load loads the modules of the package as systemd does at boot: a module of the list must
+// exist, one of modprobe@.service may be part of the kernel.
 func load() error {
 	list, err := listed()
 	if err != nil {
@@ -101,7 +100,7 @@ func load() error {
 	}
 	wanted := regexp.MustCompile(`(?m)^Wants=modprobe@(\w+)\.service$`)
 	for _, m := range wanted.FindAllStringSubmatch(string(unit), -1) {
-		exec.Command("modprobe", "-abq", m[1]).Run() // as the unit of systemd, whatever comes of it
+		exec.Command("modprobe", "-abq", m[1]).Run() // as systemd's unit, with any result
 	}
 	return nil
 }
