@@ -3,14 +3,11 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
+	"picket/internal/answers"
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/show"
 )
 
 func allowCommand() *cobra.Command {
@@ -86,25 +83,7 @@ func allowedCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), list)
 		}
-		w := bufio.NewWriter(cmd.OutOrStdout())
-		printAllowed(w, list)
-		return w.Flush()
+		return answers.Allowed(cmd.OutOrStdout(), list)
 	})
 	return cmd
-}
-
-func printAllowed(w *bufio.Writer, list []control.Allowed) {
-	if len(list) == 0 {
-		fmt.Fprintln(w, "nobody is allowed by command")
-		return
-	}
-	t := show.Table{Head: []string{"SOURCE", "REMAINING", "SINCE", "WHY"}}
-	for _, a := range list {
-		left := "for good"
-		if !a.Expires.IsZero() {
-			left = remaining(a.Remaining)
-		}
-		t.Add(a.Name, left, show.Stamp(a.Since), a.Reason)
-	}
-	t.Print(w)
 }

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"picket/internal/answers"
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/show"
 )
 
 // armed is the drop-in by which a trial has ended, read after all others of a name
@@ -71,13 +71,8 @@ func tellTrial(out io.Writer) error {
 	if err := control.Call(control.Path(), control.Request{Command: "trial"}, &t); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, trialSum(&t))
+	_, err := fmt.Fprintln(out, answers.Trial(&t))
 	return err
-}
-
-func trialSum(t *control.Trial) string {
-	return fmt.Sprintf("since %s %s would have been answered, and %d of %d unwanted probes (%s) kept off",
-		show.Stamp(t.Since), show.Plural(t.Sources, "source"), t.Kept, t.Unwanted, t.Share())
 }
 
 // armForGood writes the drop-in and has the daemon read it. If that fails, the

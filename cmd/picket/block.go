@@ -3,15 +3,11 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"net/netip"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"picket/internal/answers"
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/show"
@@ -58,7 +54,7 @@ func sure(list []string) error {
 	if err := control.Call(control.Path(), control.Request{Command: "connected", Sources: list}, &connected); err != nil {
 		return err
 	}
-	question := doubts(list, connected, os.Getenv("SSH_CONNECTION"))
+	question := answers.Doubts(list, connected, os.Getenv("SSH_CONNECTION"))
 	if question == "" {
 		return nil
 	}
@@ -72,35 +68,5 @@ func sure(list []string) error {
 		return nil
 	}
 	defer terminal.Close()
-	return ask(terminal, os.Stderr, question)
-}
-
-// ask returns an error unless the answer is yes.
-func ask(in io.Reader, out io.Writer, question string) error {
-	fmt.Fprintf(out, "picket: %s. Block all the same? [y/N] ", show.Clean(question))
-	s := bufio.NewScanner(in)
-	s.Scan()
-	if answer := strings.ToLower(strings.TrimSpace(s.Text())); answer != "y" && answer != "yes" {
-		return fmt.Errorf("nobody was blocked")
-	}
-	return nil
-}
-
-// doubts says whom of a list one may not have meant to block: the other end of
-// one's own SSH session, sshd(8), and who is connected.
-func doubts(list, connected []string, session string) string {
-	client, _, _ := strings.Cut(session, " ")
-	a, err := netip.ParseAddr(client)
-	for _, source := range list {
-		if p, ok := config.ParseSource(source); ok && err == nil && p.Contains(a.Unmap().WithZone("")) {
-			return fmt.Sprintf("%s is where your own SSH session comes from, and the block ends it", a)
-		}
-	}
-	switch n := len(connected); {
-	case n == 0:
-		return ""
-	case n > 3:
-		connected = append(connected[:3:3], fmt.Sprintf("%d more", n-3))
-	}
-	return fmt.Sprintf("this host has connections with %s, and the block ends them", strings.Join(connected, ", "))
+	return answers.Confirm(terminal, os.Stderr, question)
 }

@@ -53,7 +53,7 @@ func TestFilter(t *testing.T) {
 			got = []string{"?"}
 		} else {
 			for i := range list {
-				if f.passes(&list[i]) {
+				if f.Passes(&list[i]) {
 					got = append(got, string(rune('0'+i)))
 				}
 			}
@@ -64,9 +64,5 @@ func TestFilter(t *testing.T) {
 		if f.changed() != (args != "") {
 			t.Errorf("%s: changed is %v", args, f.changed())
 		}
-	}
-	var b strings.Builder
-	if err := printAddresses(&b, list); err != nil || b.String() != "192.0.2.1\n192.0.2.0/23\n2001:db8::/64\n" {
-		t.Errorf("%v: %q", err, b.String())
 	}
 }

@@ -3,18 +3,16 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/addresses"
+	"picket/internal/answers"
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/show"
 )
 
 // What the commands share that are given sources by hand, many at once: block,
@@ -72,67 +70,11 @@ func readSources(cmd *cobra.Command, file string) ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// tellEach is how many sources of one command are told one by one.
-const tellEach = 100
-
-// order sends a request about sources and says what became of each: done is what
-// was done to it, "blocked", and kept what it is if it was so already and stays so.
+// order sends a request about sources and says what became of each.
 func order(cmd *cobra.Command, r control.Request, done, kept string) error {
 	var list []control.Outcome
 	if err := control.Call(control.Path(), r, &list); err != nil {
 		return err
 	}
-	tail := ""
-	switch r.For {
-	case "":
-	case config.Forever.String():
-		tail = " for ever"
-	default:
-		tail = " for " + r.For
-	}
-	out := bufio.NewWriter(cmd.OutOrStdout())
-	var failed []error
-	n, stay := 0, 0
-	for _, o := range list {
-		switch {
-		case o.Error != "":
-			failed = append(failed, errors.New(o.Error))
-		case o.Kept:
-			if stay++; stay <= tellEach {
-				fmt.Fprintf(out, "%s is %s %s already: that stays\n", show.Clean(o.Name), kept, until(o.Expires))
-			}
-		default:
-			if n++; len(list) <= tellEach {
-				fmt.Fprintf(out, "%s %s%s\n", done, show.Clean(o.Name), tail)
-			}
-		}
-	}
-	if len(list) > tellEach {
-		fmt.Fprintf(out, "%s %s%s\n", done, show.Plural(n, "source"), tail)
-	}
-	if stay > tellEach {
-		fmt.Fprintf(out, "%s in all are %s for longer already\n", show.Plural(stay, "source"), kept)
-	}
-	if len(failed) > tellEach {
-		failed = append(failed[:tellEach], fmt.Errorf("and %d more", len(failed)-tellEach))
-	}
-	return errors.Join(errors.Join(failed...), out.Flush())
-}
-
-// until says when something ends.
-func until(t time.Time) string {
-	if t.IsZero() || remaining(int64(time.Until(t)/time.Second)) == "forever" {
-		return "for good"
-	}
-	return "until " + show.Stamp(t)
-}
-
-// remaining writes how long something still lasts. What was to be for ever is
-// never quite that.
-func remaining(seconds int64) string {
-	d := config.Duration(time.Duration(seconds) * time.Second)
-	if d >= config.Forever/2 {
-		d = config.Forever
-	}
-	return d.String()
+	return answers.Outcomes(cmd.OutOrStdout(), r, list, done, kept)
 }

@@ -3,16 +3,9 @@
 package main
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"maps"
-	"slices"
-	"strings"
-	"time"
-
 	"github.com/spf13/cobra"
 
+	"picket/internal/answers"
 	"picket/internal/control"
 	"picket/internal/show"
 )
@@ -28,55 +21,7 @@ func statusCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd.OutOrStdout(), s)
 		}
-		return printStatus(cmd.OutOrStdout(), s, show.Width(cmd.OutOrStdout()))
+		return answers.Status(cmd.OutOrStdout(), s, show.Width(cmd.OutOrStdout()))
 	})
 	return cmd
-}
-
-// printStatus prints to a terminal of so many columns, 0 for none.
-func printStatus(out io.Writer, s control.Status, width int) error {
-	list := show.List{Head: []string{""}}
-	row := func(name, format string, args ...any) { list.Add([]string{fmt.Sprintf(format, args...)}, name) }
-	state := "blocking"
-	if s.DryRun {
-		state = "dry run: blocks nobody"
-	}
-	row("picket", "%s, process %d, up %s, %s", s.Version, s.Pid, time.Duration(s.Uptime)*time.Second, state)
-	row("configuration", "%s", s.Config)
-	for _, section := range slices.Sorted(maps.Keys(s.Modes)) {
-		row("modes "+section, "%s", strings.Join(s.Modes[section], ", "))
-	}
-	row("kernel", "Linux %s, NFLOG group %d, receive buffer %d MiB", s.Kernel, s.Group, s.Buffer>>20)
-	row("probes", "%d, lost %d, no probe %d", s.Probes, s.Lost, s.Garbage)
-	for _, reason := range slices.Sorted(maps.Keys(s.Reasons)) {
-		row("  "+reason, "%d", s.Reasons[reason])
-	}
-	for _, list := range slices.Sorted(maps.Keys(s.Known)) {
-		row("  from list "+list, "%d", s.Known[list])
-	}
-	row("sources", "%d known, %d forgotten to make room, traces of %d kept for slow scans", s.Sources, s.Evicted, s.Traces)
-	if s.Flooding {
-		row("flood", "more new sources come than can be real: who is not proven is spared, unless it stands out")
-	} else {
-		row("flood", "none")
-	}
-	if s.Evidence.Capacity > 0 {
-		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity, show.Plural(s.Evidence.Sources, "source"))
-	} else {
-		row("evidence", "none is kept (evidence.memory = \"0\")")
-	}
-	row("blocks", "%d in force", s.Blocks)
-	if t := s.Trial; t != nil {
-		row("trial", "since %s: %s would have been answered, %d of %d unwanted probes (%s) kept off; \"picket blocks --trial\" lists them",
-			show.Stamp(t.Since), show.Plural(t.Sources, "source"), t.Kept, t.Unwanted, t.Share())
-	}
-	if s.Reaction.Count > 0 {
-		row("reaction", "median %d µs, 99 %% within %d µs, of the last %d blocks", s.Reaction.P50, s.Reaction.P99, s.Reaction.Count)
-	}
-	if s.Untold > 0 {
-		row("events", "%d left out to spare the journal", s.Untold)
-	}
-	w := bufio.NewWriter(out)
-	list.Print(w, width)
-	return w.Flush()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"picket/internal/answers"
 	"picket/internal/control"
 	"picket/internal/explain"
 	"picket/internal/show"
@@ -71,7 +72,7 @@ func do(command, source string) (string, error) {
 		if err := control.Call(control.Path(), control.Request{Command: "connected", Sources: r.Sources}, &connected); err != nil {
 			return "", err
 		}
-		if doubts(r.Sources, connected, os.Getenv("SSH_CONNECTION")) != "" {
+		if answers.Doubts(r.Sources, connected, os.Getenv("SSH_CONNECTION")) != "" {
 			return "", errors.New(source + " is connected to this host: \"picket block " + source + "\" does it all the same")
 		}
 		r.For, r.Reason, kept = "1h", "blocked by hand", "blocked"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package answers
 
 import (
 	"strings"
@@ -9,7 +9,7 @@ import (
 	"picket/internal/control"
 )
 
-func TestPrintStatus(t *testing.T) {
+func TestStatus(t *testing.T) {
 	s := control.Status{
 		Version: "1.0", Kernel: "6.18", Pid: 7, Uptime: 3661, Config: "/etc/picket/picket.toml", Group: 5, Buffer: 8 << 20,
 		Modes: map[string][]string{"tcp": {"classic", "stealth"}}, Probes: 180, Lost: 1, Garbage: 2,
@@ -32,11 +32,11 @@ reaction             median 210 µs, 99 % within 4321 µs, of the last 9 blocks
 events               6 left out to spare the journal
 `
 	var out strings.Builder
-	if err := printStatus(&out, s, 0); err != nil || out.String() != want {
+	if err := Status(&out, s, 0); err != nil || out.String() != want {
 		t.Errorf("%v, got\n%swant\n%s", err, &out, want)
 	}
 	out.Reset()
-	if err := printStatus(&out, control.Status{DryRun: true}, 0); err != nil {
+	if err := Status(&out, control.Status{DryRun: true}, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"dry run", "\nflood          none\n", `none is kept (evidence.memory = "0")`} {
@@ -46,7 +46,7 @@ events               6 left out to spare the journal
 	}
 	// On a narrow terminal it breaks between words.
 	out.Reset()
-	if err := printStatus(&out, s, 40); err != nil {
+	if err := Status(&out, s, 40); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(out.String()) {
