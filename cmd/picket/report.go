@@ -33,14 +33,18 @@ func reportCommand() *cobra.Command {
 			"Events are taken from the journal, or with --file from lines of JSON: a history\n" +
 			"file, or what \"picket replay --json\" or \"journalctl -o json\" printed.",
 		Example: "  picket report --since 1w\n  picket report --since yesterday --until today\n" +
-			"  picket report --since \"2026-11-29 03:00\" --html night.html\n  picket report --file /var/log/picket/history\n" +
+			"  picket report --since \"2026-11-29 03:00\" --html night.html\n" +
+			"  picket report --file /var/log/picket/history\n" +
 			"  picket replay --json scan.pcap | picket report --file -",
 		Args: takes(),
 	}
 	asJSON := jsonFlag(cmd)
-	since := cmd.Flags().String("since", "24h", "from a `time` on, such as 24h ago, yesterday or \"2026-11-29 03:00\"; of a file, everything unless this is given")
+	since := cmd.Flags().String("since", "24h",
+		"from a `time` on, such as 24h ago, yesterday or \"2026-11-29 03:00\"; of a file, everything "+
+			"unless this is given")
 	until := cmd.Flags().String("until", "", "up to a `time`, now unless this is given")
-	html := cmd.Flags().String("html", "", "write one page for a browser, which needs nothing else, to `file`, \"-\" for standard output")
+	html := cmd.Flags().String("html", "",
+		"write one page for a browser, which needs nothing else, to `file`, \"-\" for standard output")
 	file := cmd.Flags().String("file", "", "take events from `file`, \"-\" for standard input")
 	top := cmd.Flags().Int("top", 10, "so many lines of each `list`")
 	cmd.MarkFlagsMutuallyExclusive("json", "html")
@@ -70,7 +74,7 @@ func reportCommand() *cobra.Command {
 		if faults != nil && !errors.As(faults, new(*report.Fault)) {
 			return faults // half a period would be taken for the whole
 		}
-		r := q.counter.Report(*top, q.drops())
+		r := q.counter.Report(*top, q.now())
 		out := bufio.NewWriter(cmd.OutOrStdout())
 		switch {
 		case *asJSON:
@@ -155,9 +159,9 @@ func inFile(name string, err error) error {
 	return nil
 }
 
-// drops asks the running daemon what its blocks have dropped. Without one, for a
-// file or a period that is over, that is not known.
-func (q *question) drops() map[string]uint64 {
+// now asks the running daemon for the responses in force. For a file or an ended
+// period, and without a daemon, there is no answer.
+func (q *question) now() *report.Now {
 	if q.file != "" || !q.to.IsZero() && q.to.Before(time.Now()) {
 		return nil
 	}
@@ -165,11 +169,11 @@ func (q *question) drops() map[string]uint64 {
 	if control.Call(control.Path(), control.Request{Command: "blocks"}, &list) != nil {
 		return nil
 	}
-	drops := make(map[string]uint64, len(list))
+	now := &report.Now{Responses: len(list), Drops: make(map[string]uint64, len(list))}
 	for _, b := range list {
-		drops[b.Name] = b.Drops
+		now.Drops[b.Name] += b.Drops
 	}
-	return drops
+	return now
 }
 
 func (q *question) heading(r *report.Report) string {
@@ -184,5 +188,6 @@ func (q *question) heading(r *report.Report) string {
 	if from.IsZero() {
 		return "nothing in " + where
 	}
-	return fmt.Sprintf("%s to %s, from %s", from.Local().Format("2006-01-02 15:04"), to.Local().Format("2006-01-02 15:04"), where)
+	return fmt.Sprintf("%s to %s, from %s", from.Local().Format("2006-01-02 15:04"),
+		to.Local().Format("2006-01-02 15:04"), where)
 }

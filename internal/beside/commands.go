@@ -144,7 +144,8 @@ func (x *commands) remove(_ io.Writer, c *config.Config, blocks []netip.Prefix) 
 	results := make(chan hook.Result, len(blocks))
 	for _, p := range blocks {
 		ev := event.Event{
-			Event: "unblock", Time: time.Now(), Source: event.SourceName(p), Action: "none", Reason: "picket remove",
+			Event: "unblock", Time: time.Now(), Source: event.SourceName(p), Action: "none",
+			Response: "block", Reason: "picket remove",
 		}
 		runner.Submit(end, ev, func(r hook.Result) { results <- r }) // the queue has room for all
 	}

@@ -306,7 +306,7 @@ func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bo
 		Event: how, Time: at, Source: event.SourceName(e.Source), Action: "none", Reason: reason,
 		Protocol: was.Protocol, Port: was.Port, Mode: was.Mode, Technique: was.Technique,
 		Pattern: was.Pattern, Tool: was.Tool, Proven: was.Proven, Known: was.Known,
-		Drops: e.Drops(),
+		Drops: e.Drops(), Response: e.Response.String(),
 	}
 	b.config.Locate(&ev, e.Source.Addr())
 	if e.Response == engine.Block {

@@ -36,11 +36,13 @@ type Event struct {
 	First       time.Time  `json:"first,omitzero"`
 	Last        time.Time  `json:"last,omitzero"`
 	// none, log, block, run; of a response: dark, fence, block
-	Action string  `json:"action,omitempty"`
-	Would  string  `json:"would,omitempty"` // in a trial, the action not taken
-	For    Seconds `json:"for_s,omitempty"`
-	Drops  uint64  `json:"drops,omitempty"` // packets dropped by a block, at its end
-	Reason string  `json:"reason,omitempty"`
+	Action string `json:"action,omitempty"`
+	Would  string `json:"would,omitempty"` // in a trial, the action not taken
+	// At the end of a response, the ended one: dark, fence, block.
+	Response string  `json:"response,omitempty"`
+	For      Seconds `json:"for_s,omitempty"`
+	Drops    uint64  `json:"drops,omitempty"` // packets dropped by a block, at its end
+	Reason   string  `json:"reason,omitempty"`
 	// The basis of the reason: "26 different ports inside the window, 25 let pass".
 	Evidence string `json:"evidence,omitempty"`
 	Country  string `json:"country,omitempty"` // of the source, two letters (ISO 3166-1)
@@ -50,6 +52,18 @@ type Event struct {
 	Data     string `json:"data,omitempty"`    // the first bytes of a trapped peer, quoted
 	// The setting behind it: "tcp.trigger.stealth = 0".
 	Config string `json:"config,omitempty"`
+}
+
+// Noun is the name of a response in a sentence; a block by default, as the ends of
+// older journals do not name theirs.
+func Noun(response string) string {
+	switch response {
+	case "dark":
+		return "darkness"
+	case "fence":
+		return "fence"
+	}
+	return "block"
 }
 
 // Seconds is a duration, in JSON in whole seconds, rounded up.

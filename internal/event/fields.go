@@ -47,6 +47,7 @@ var Fields = [...]Field{
 	{"network", func(e *Event) any { return &e.Network }},
 	{"ports", func(e *Event) any { return &e.Ports }},
 	{"proven", func(e *Event) any { return &e.Proven }},
+	{"response", func(e *Event) any { return &e.Response }},
 	{"source_port", func(e *Event) any { return &e.SourcePort }},
 	{"targets_seen", func(e *Event) any { return &e.TargetsSeen }},
 	{"tool", func(e *Event) any { return &e.Tool }},

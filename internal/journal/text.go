@@ -84,9 +84,12 @@ func Message(e event.Event) string {
 		if src == "" { // of many
 			return "unblocked " + show.Clean(e.Reason)
 		}
+		if noun := event.Noun(e.Response); noun != "block" {
+			return fmt.Sprintf("ended the %s of %s: %s", noun, src, show.Clean(e.Reason))
+		}
 		return fmt.Sprintf("unblocked %s: %s", src, show.Clean(e.Reason))
 	case "expire":
-		return fmt.Sprintf("block of %s has ended", src)
+		return fmt.Sprintf("%s of %s has ended", event.Noun(e.Response), src)
 	case "ignore":
 		return fmt.Sprintf("ignored %s: %s", src, show.Clean(e.Reason))
 	}

@@ -44,12 +44,7 @@ func (r Ref) InKernel(left time.Duration) nft.Block {
 func Of(b *nft.Block) Ref { return Ref{responses[b.Response], b.Source} }
 
 // Noun is the response as sentences call it.
-func (r Ref) Noun() string {
-	if r.Response == engine.Dark {
-		return "darkness"
-	}
-	return r.Response.String()
-}
+func (r Ref) Noun() string { return event.Noun(r.Response.String()) }
 
 // Verb is what is done to the source, in the infinitive.
 func (r Ref) Verb() string {

@@ -68,8 +68,8 @@ var kinds = []struct{ event, one, many string }{
 	{"trial", "would-be block", "would-be blocks"},
 	{"pattern", "scan named", "scans named"},
 	{"lost", "loss", "losses"},
-	{"unblock", "block ended by hand", "blocks ended by hand"},
-	{"expire", "block over", "blocks over"},
+	{"unblock", "response ended by hand", "responses ended by hand"},
+	{"expire", "response over", "responses over"},
 	{"probe", "probe told", "probes told"},
 	{"notice", "notice", "notices"},
 }
@@ -125,8 +125,8 @@ func line(e *event.Event) string {
 		words = append(words, strings.TrimSpace("would "+e.Would)+":")
 	case "pattern":
 		words = append(words, e.Pattern)
-	case "unblock", "expire":
-		words = append(words, "is free")
+	case "unblock":
+		words = append(words, event.Noun(e.Response)+" ended:")
 	case "lost":
 		words = append(words, "lost:")
 	}

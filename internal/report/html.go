@@ -84,8 +84,9 @@ func (r *Report) figures() []figure {
 	}
 	return []figure{
 		{"Sources", number(r.Sources), more},
-		{"Sources blocked", number(r.Blocked), number(r.InForce) + " still, at the end"},
-		{"Blocks made", number(r.Blocks), made}, {"Packets kept off", number(r.Drops), ""},
+		{"Sources blocked", number(r.Blocked), ""},
+		{"Blocks made", number(r.Blocks), made}, {"In force at the end", number(r.InForce), ""},
+		{"Packets kept off", number(r.Drops), ""},
 	}
 }
 

@@ -24,7 +24,7 @@ func TestPrint(t *testing.T) {
 		Network: strings.Repeat("\u65e5\u672c", 20),
 	})
 	c.Add(event.Event{Event: "probe", Time: at, Source: "192.0.2.2", Protocol: "udp", Port: 53, Probes: 1})
-	r := c.Report(10, map[string]uint64{"192.0.2.1": 4711})
+	r := c.Report(10, &Now{1, map[string]uint64{"192.0.2.1": 4711}})
 	var out strings.Builder
 	Print(&out, &r, "today")
 	const want = `today

@@ -42,11 +42,19 @@ type Counter struct {
 	shared  map[string]int // patterns of many sources
 	reasons map[string]int // of blocks
 	answers map[string]int // blocks by response
-	blocked map[string]bool
+	blocked map[string]*inForce
 	drops   uint64 // of ended blocks
 	trial   trial
 	hours   hours
 }
+
+// inForce has the responses to a source without an end so far: a time for each, the
+// end of a block by its own length. A dark or fenced source that goes on stays so for
+// longer, and has an end without a time.
+type inForce [3]time.Time
+
+// ever is an end that only an event can tell.
+var ever = time.Unix(1<<60, 0)
 
 type source struct {
 	Source
@@ -59,7 +67,7 @@ func New() *Counter {
 	return &Counter{
 		sources: map[string]*source{}, events: map[string]int{}, shared: map[string]int{},
 		reasons: map[string]int{},
-		answers: map[string]int{}, blocked: map[string]bool{}, hours: hours{at: map[int]*Hour{}},
+		answers: map[string]int{}, blocked: map[string]*inForce{}, hours: hours{at: map[int]*Hour{}},
 	}
 }
 
@@ -80,6 +88,9 @@ func (c *Counter) Add(e event.Event) {
 	number, hour := c.hours.of(e.Time)
 	hour.Events++
 	if e.Source == "" {
+		if e.Event == "unblock" { // all of them
+			clear(c.blocked)
+		}
 		if e.Event == "pattern" && e.Pattern != "" {
 			count(c.shared, e.Pattern)
 		}
@@ -87,14 +98,14 @@ func (c *Counter) Add(e event.Event) {
 	}
 	switch e.Event {
 	case "unblock", "expire":
-		c.block(e.Source, false)
+		c.end(&e)
 		if s := c.sources[e.Source]; s != nil {
 			s.Drops += e.Drops
 		}
 	case "block":
 		count(c.reasons, e.Reason)
 		count(c.answers, response(e.Action))
-		c.block(e.Source, true)
+		c.begin(&e)
 		hour.block(response(e.Action))
 		fallthrough
 	case "probe", "pattern", "ignore", "trial":
@@ -113,13 +124,53 @@ func response(action string) string {
 	return "block"
 }
 
-func (c *Counter) block(source string, on bool) {
-	switch {
-	case !on:
-		delete(c.blocked, source)
-	case len(c.blocked) < 1<<18: // more than the engine's blocks
-		c.blocked[source] = true
+// responses are the names of responses, in the order of an inForce.
+var responses = [...]string{"dark", "fence", "block"}
+
+// begin notes a response to a source.
+func (c *Counter) begin(e *event.Event) {
+	at := c.blocked[e.Source]
+	if at == nil {
+		if len(c.blocked) >= 1<<18 { // more than the engine's blocks
+			return
+		}
+		at = new(inForce)
+		c.blocked[e.Source] = at
 	}
+	i := slices.Index(responses[:], response(e.Action))
+	at[i] = ever
+	if responses[i] == "block" && e.For > 0 {
+		at[i] = e.Time.Add(time.Duration(e.For))
+	}
+}
+
+// end notes the end of a response, or of all if the event, of an older journal, names
+// none.
+func (c *Counter) end(e *event.Event) {
+	at := c.blocked[e.Source]
+	if at == nil {
+		return
+	}
+	if i := slices.Index(responses[:], e.Response); i >= 0 {
+		at[i] = time.Time{}
+	} else {
+		*at = inForce{}
+	}
+	if *at == (inForce{}) {
+		delete(c.blocked, e.Source)
+	}
+}
+
+// standing counts the responses in force at a time.
+func (c *Counter) standing(at time.Time) (n int) {
+	for _, x := range c.blocked {
+		for _, end := range x {
+			if end.After(at) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // source returns the record of e's source, and makes room for a new one.
@@ -256,7 +307,7 @@ type Report struct {
 	Others    int            `json:"others"`  // sources only counted
 	Blocked   int            `json:"blocked"` // sources
 	Blocks    int            `json:"blocks"`
-	InForce   int            `json:"in_force"`  // at the end of the period
+	InForce   int            `json:"in_force"`  // responses, at the end of the period
 	Drops     uint64         `json:"drops"`     // packets, of ended blocks and of those in force
 	New       int            `json:"new"`       // sources that did not come back
 	Returning int            `json:"returning"` // sources back after an hour of quiet
@@ -275,20 +326,29 @@ type Report struct {
 	PortHours []PortHours `json:"port_hours"`      // of the ports in Ports
 }
 
-// Report sums up, with at most top entries a list; call it once. Drops has the
-// kernel's count for each source blocked now, nil if it is unknown.
-func (c *Counter) Report(top int, drops map[string]uint64) Report {
+// Now is the daemon's word about the responses in force.
+type Now struct {
+	Responses int
+	Drops     map[string]uint64 // packets by source
+}
+
+// Report sums up, with at most top entries a list; call it once. Now is nil for a
+// period that has ended, and without a daemon.
+func (c *Counter) Report(top int, now *Now) Report {
 	r := Report{
 		From: c.from, To: c.to, Events: maps.Clone(c.events), Sources: len(c.sources) + c.let, Others: c.let,
 		Blocks:  c.events["block"],
-		InForce: len(c.blocked), Drops: c.drops, Responses: ranked(c.answers, top), Hours: c.hours.list(),
+		InForce: c.standing(c.to), Drops: c.drops, Responses: ranked(c.answers, top), Hours: c.hours.list(),
 	}
 	patterns, tools, ports := maps.Clone(c.shared), map[string]int{}, map[string]int{}
 	countries, networks, known := map[string]int{}, map[string]int{}, map[string]int{}
-	for name, n := range drops {
-		r.Drops += n
-		if s := c.sources[name]; s != nil {
-			s.Drops += n
+	if now != nil {
+		r.InForce = now.Responses
+		for name, n := range now.Drops {
+			r.Drops += n
+			if s := c.sources[name]; s != nil {
+				s.Drops += n
+			}
 		}
 	}
 	for _, s := range c.sources {

@@ -119,7 +119,7 @@ func TestReport(t *testing.T) {
 			if err := Read(bytes.NewReader(x.text), x.journal, c.Add); err != nil {
 				t.Fatal(err)
 			}
-			got := c.Report(10, map[string]uint64{"192.0.2.7": 1000, "192.0.2.200": 234})
+			got := c.Report(10, &Now{2, map[string]uint64{"192.0.2.7": 1000, "192.0.2.200": 234}})
 			busiest := got.Busiest
 			got.Busiest = nil
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -237,4 +237,48 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestInForce: each response to a source has an end of its own; a block ends by its length
+// without an event too, as when picket was away; an older journal's end ends all; and the
+// daemon's word counts above all.
+func TestInForce(t *testing.T) {
+	at := time.Unix(1_800_000_000, 0)
+	began := func(source, action string, length time.Duration) event.Event {
+		return event.Event{Event: "block", Time: at, Source: source, Action: action,
+			For: event.Seconds(length)}
+	}
+	ended := func(source, response string) event.Event {
+		return event.Event{Event: "expire", Time: at, Source: source, Response: response}
+	}
+	last := event.Event{Event: "probe", Time: at.Add(2 * time.Hour), Source: "192.0.2.99"}
+	for name, x := range map[string]struct {
+		list []event.Event
+		want int
+	}{
+		"two responses, one ended": {[]event.Event{began("a", "dark", time.Hour),
+			began("a", "fence", time.Hour),
+			ended("a", "dark")}, 1},
+		"the other one ended": {[]event.Event{began("a", "dark", time.Hour), began("a", "block", 5*time.Hour),
+			ended("a", "block")}, 1},
+		"both": {[]event.Event{began("a", "dark", 0), began("a", "block", 0)}, 2},
+		"an older end": {[]event.Event{began("a", "dark", 0), began("a", "block", 0),
+			ended("a", "")}, 0},
+		"a block over in silence": {[]event.Event{began("a", "block", time.Hour),
+			began("b", "block", 3*time.Hour)}, 1},
+		"a prolonged fence": {[]event.Event{began("a", "fence", time.Hour)}, 1},
+		"all at once": {[]event.Event{began("a", "fence", time.Hour), began("b", "block", 0),
+			{Event: "unblock", Time: at, Reason: "101 sources, by hand"}}, 0},
+	} {
+		c := New()
+		for _, e := range append(x.list, last) {
+			c.Add(e)
+		}
+		if r := c.Report(1, nil); r.InForce != x.want {
+			t.Errorf("%s: %d in force, want %d", name, r.InForce, x.want)
+		}
+		if r := c.Report(1, &Now{Responses: 7}); r.InForce != 7 {
+			t.Errorf("%s: the daemon is not believed: %d", name, r.InForce)
+		}
+	}
 }
