@@ -190,13 +190,13 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 func (b *blocker) blocked(w *blockWork, now time.Time) {
 	ev, maker := w.event, w.maker
 	if old := b.book.Get(w.Ref); w.renew && old != nil {
-		ev, maker = old.Event, old.Maker // why it was blocked, not how its loss was noticed
+		ev, maker = old.Event(), old.Maker // why it was blocked, not how its loss was noticed
 	}
 	e := b.book.Enter(w.Ref, now, now.Add(w.length), ev)
 	e.Spared = b.spares(w)
-	e.Maker, e.Address, e.Renewed, e.Commanded = maker, w.address, w.renew, e.Commanded || w.commanded
+	e.Maker, e.Commanded = maker, e.Commanded || w.commanded
 	if w.Response == engine.Block {
-		b.actions.Blocked(&e.Block)
+		b.standBeside(e, beside.Block{Event: ev, Address: w.address, Renewed: w.renew})
 	}
 	if !w.seen.IsZero() {
 		b.speed.add(now.Sub(w.seen))
@@ -206,11 +206,19 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		return
 	}
 	if !w.untold {
-		b.journal.Event(e.Event)
+		b.journal.Event(ev)
 	}
 	if w.Response == engine.Block && !ev.Proven && !maker.Ordered() {
 		b.recent = append(b.recent, w.Source)
 	}
+}
+
+// standBeside hands a block over to what stands beside it, with the whole event, of
+// which the book keeps the most.
+func (b *blocker) standBeside(e *ledger.Entry, block beside.Block) {
+	block.Source, block.Maker, block.Commanded = e.Source, e.Maker, e.Commanded
+	b.actions.Blocked(&block)
+	e.Commanded = block.Commanded
 }
 
 // expire tells of the responses that have ended: the kernel ends them in silence.
@@ -301,7 +309,7 @@ func (b *blocker) callOff(of func(netip.Prefix) bool) int {
 
 // end tells of a block that has ended and undoes what was done beside it.
 func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bool) {
-	was := &e.Event
+	was := e.Event()
 	ev := event.Event{
 		Event: how, Time: at, Source: event.SourceName(e.Source), Action: "none", Reason: reason,
 		Protocol: was.Protocol, Port: was.Port, Mode: was.Mode, Technique: was.Technique,
@@ -310,7 +318,8 @@ func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bo
 	}
 	b.config.Locate(&ev, e.Source.Addr())
 	if e.Response == engine.Block {
-		b.actions.Ended(&e.Block, ev)
+		block := e.Block()
+		b.actions.Ended(&block, ev)
 	}
 	if tell {
 		b.journal.Event(ev)

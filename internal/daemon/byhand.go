@@ -37,28 +37,37 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 	refuse, c := d.refusal(), d.config
 	d.mu.Unlock()
 	now := time.Now()
-	var list []*handWork
+	type order struct {
+		source  netip.Prefix
+		outcome *control.Outcome
+	}
+	var list []order
 	out := r.Each(func(p netip.Prefix, o *control.Outcome) error {
 		if err := refuse(p); err != nil {
 			return err
 		}
-		w := &handWork{blockWork{Ref: ledger.Ref{Response: engine.Block, Source: p}, length: time.Duration(length), maker: event.ByHand, event: event.Event{
-			Event: "block", Time: now, Source: event.SourceName(p), Action: "block", For: event.Seconds(length),
-			Reason: r.Reason, Config: event.HandConfig,
-		}}, o}
-		c.Locate(&w.event, p.Addr())
-		list = append(list, w)
+		list = append(list, order{p, o})
 		return nil
 	})
+	var works []*handWork
 	for part := range slices.Chunk(list, batch) {
-		for _, w := range part {
-			w.untold = len(list) > tellEach
+		works = works[:0]
+		for _, o := range part {
+			w := &handWork{blockWork{
+				Ref: ledger.Ref{Response: engine.Block, Source: o.source}, length: time.Duration(length), maker: event.ByHand,
+				untold: len(list) > tellEach, event: event.Event{
+					Event: "block", Time: now, Source: event.SourceName(o.source), Action: "block", For: event.Seconds(length),
+					Reason: r.Reason, Config: event.HandConfig,
+				},
+			}, o.outcome}
+			c.Locate(&w.event, o.source.Addr())
+			works = append(works, w)
 		}
-		if err := d.orders.byHand(ctx, part, now); err != nil {
+		if err := d.orders.byHand(ctx, works, now); err != nil {
 			return nil, err
 		}
 		var made []inForce
-		for _, w := range part {
+		for _, w := range works {
 			if w.outcome.Error == "" && !w.outcome.Kept {
 				made = append(made, inForce{w.Ref, now, now.Add(w.length)})
 			}

@@ -80,9 +80,10 @@ func (b *blocker) facts(f *explain.Facts) {
 	var list []control.InForce
 	for e := range b.book.All() {
 		if e.Source.Overlaps(f.Source) {
+			ev := e.Event()
 			list = append(list, control.InForce{
-				Block: e.Row(f.Now), Config: e.Event.Config, ByHand: e.Maker.Ordered(),
-				Protocol: e.Event.Protocol, Port: e.Event.Port, Commanded: e.Commanded,
+				Block: e.Row(f.Now), Config: ev.Config, ByHand: e.Maker.Ordered(),
+				Protocol: ev.Protocol, Port: ev.Port, Commanded: e.Commanded,
 			})
 		}
 	}

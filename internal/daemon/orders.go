@@ -119,8 +119,12 @@ func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
 // Which implements [beside.Book].
 func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]netip.Prefix, error) {
 	return ask(ctx, o.put, func(b *blocker) (out []netip.Prefix, err error) {
+		var block beside.Block
 		for e := range b.book.All() {
-			if e.Response == engine.Block && ok(&e.Block) {
+			if e.Response != engine.Block {
+				continue
+			}
+			if block = e.Block(); ok(&block) {
 				out = append(out, e.Source)
 			}
 		}
@@ -147,7 +151,7 @@ func (o *orders) unblockAll(ctx context.Context) ([]netip.Prefix, error) {
 func (o *orders) rollBack(ctx context.Context, which func(*beside.Block) bool, reason string) (int, error) {
 	return ask(ctx, o.put, func(b *blocker) (n int, err error) {
 		for _, e := range b.book.Entries() {
-			if !which(&e.Block) {
+			if block := e.Block(); !which(&block) {
 				continue
 			}
 			if err := b.endOne(e.Ref(), reason); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/beside"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/ledger"
@@ -198,7 +199,7 @@ func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Tim
 	e := b.book.Enter(r, now, now.Add(left), ev)
 	e.Maker = event.Outside
 	if r.Response == engine.Block {
-		b.actions.Blocked(&e.Block) // as beside a block by "picket block"
+		b.standBeside(e, beside.Block{Event: ev}) // as beside a block by "picket block"
 	}
 	b.journal.Event(ev)
 }

@@ -64,7 +64,7 @@ func (k *Kept) Ref() Ref {
 
 // kept is how an entry is kept.
 func kept(e *Entry) Kept {
-	ev := &e.Event
+	ev := e.Event()
 	return Kept{
 		Source: e.Source, Since: e.Since, Until: e.Until, Commanded: e.Commanded, Maker: e.Maker,
 		Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Tool: ev.Tool,

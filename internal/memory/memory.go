@@ -45,8 +45,9 @@ func Bind(bound int64) (c Ceiling) {
 	return c
 }
 
-// blockMemory is what a block takes in the book, and in a list of all.
-const blockMemory = 3 << 10
+// blockMemory is what a block takes in the books of daemon and engine, some 500 bytes,
+// and its part of the garbage beside them.
+const blockMemory = 700
 
 // A Ceiling is the runtime's limit of memory. Blocks raise it. The zero value
 // leaves the limit alone. It is for one goroutine.
