@@ -39,9 +39,11 @@ func checkCommand() *cobra.Command {
 			warn("%s", w)
 		}
 		var found []survey.Finding
+		place := survey.Here()
 		if *here && len(faults) == 0 {
-			place := survey.Here()
 			found = place.Look(c)
+		} else if f, missing := place.NoLoginRecord(); missing {
+			found = append(found, f)
 		}
 		if *asJSON {
 			err = printJSON(cmd.OutOrStdout(), checked{c, append(config.Faults{}, faults...), append(config.Faults{}, warnings...), found})

@@ -16,10 +16,14 @@ import (
 
 // The records of logins, and sshd's configuration.
 const (
-	utmpFile     = "/run/utmp"
-	sessionFiles = "/run/systemd/sessions/*"
-	sshdFile     = "/etc/ssh/sshd_config"
+	utmpFile    = "/run/utmp"
+	sessionsDir = "/run/systemd/sessions"
+	sshdFile    = "/etc/ssh/sshd_config"
 )
+
+// LoginRecords are the files of which a system has one that writes down who is
+// logged in.
+func LoginRecords() []string { return []string{utmpFile, sessionsDir} }
 
 // Operators returns the addresses of logged-in people by the system's own record,
 // in order and each once: utmp(5), and logind's sessions (REMOTE_HOST, of
@@ -29,13 +33,15 @@ func Operators() (from []netip.Addr, known bool) {
 	if b, err := os.ReadFile(utmpFile); err == nil {
 		known, from = true, append(from, utmp(b)...)
 	}
-	files, _ := filepath.Glob(sessionFiles) // the pattern is a good one
+	if _, err := os.Stat(sessionsDir); err == nil {
+		known = true
+	}
+	files, _ := filepath.Glob(sessionsDir + "/*") // the pattern is a good one
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			continue // the session has ended
 		}
-		known = true
 		if a, ok := session(b); ok {
 			from = append(from, a)
 		}

@@ -60,7 +60,33 @@ func (p *Place) Look(c *config.Config) []Finding {
 	s.kubernetes()
 	s.conntrack()
 	s.friends()
+	s.operator()
 	return s.found
+}
+
+// NoLoginRecord returns the finding that the system writes down nowhere who is
+// logged in, and reports whether that is so.
+func (p *Place) NoLoginRecord() (f Finding, missing bool) {
+	records := host.LoginRecords()
+	for _, name := range records {
+		if _, err := fs.Stat(p.Root, strings.TrimPrefix(name, "/")); err == nil {
+			return f, false
+		}
+	}
+	return Finding{
+		About: "operator",
+		Text: "this system has no record of who is logged in (" + strings.Join(records, ", ") +
+			"), so its operator is fenced as anybody",
+		Remedy: "\"picket allow ADDRESS\" for where you log in from, or run systemd-logind",
+	}, true
+}
+
+func (s *surveyor) operator() {
+	if f, missing := s.NoLoginRecord(); missing {
+		s.found = append(s.found, f)
+		return
+	}
+	s.note("operator", "the system records who is logged in, and from where: that address is never fenced", "")
 }
 
 type surveyor struct {
