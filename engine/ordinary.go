@@ -70,7 +70,15 @@ func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
 // conntrack has given up waiting for. It is none if it is empty, as no answer
 // is, or a segment as scanners make it: IPv4 without DF, a window of nmap's
 // without an option.
+//
+// A segment with a timestamp is of a connection, whatever its ports are: one of which
+// this host knows nothing since it was booted, or since it took over an address
+// (RFC 7323, 3.2: where there are timestamps, every segment has one). A scanner
+// would learn nothing by it, since a listener sends the same reset.
 func (e *Engine) lateAnswer(p *probe.Probe) bool {
+	if p.Technique != probe.UDP && probe.Stamped(p) {
+		return probe.MadeOf(p) == 0
+	}
 	if p.SourcePort == 0 || p.SourcePort >= e.cfg.Ephemeral || p.Port < e.cfg.Ephemeral {
 		return false
 	}

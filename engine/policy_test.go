@@ -381,6 +381,32 @@ func TestLateAnswers(t *testing.T) {
 	w.spares(w.send(sport(53), port(40000)), BelowTrigger) // a SYN answers nothing
 }
 
+// TestSegmentsFromBefore: the peers of connections from before a reboot, or of another
+// host whose address this one took over, go on sending segments, to any port from any.
+// There may be so many of them as a pool has, and no more.
+func TestSegmentsFromBefore(t *testing.T) {
+	stamped := func(p *probe.Probe) { p.Options, p.Ack, p.DontFrag = 0x0101_0800_0000_0000, 1, true }
+	for _, style := range []Style{Graded, BlockOnly} {
+		c := careful()
+		c.Style = style
+		w := newWorld(t, c)
+		for n := range 40 {
+			technique := []probe.Technique{probe.ACK, probe.Maimon}[n%2]
+			w.spares(w.send(sport(50000), port(700+n), is(technique), stamped), LateAnswer)
+		}
+		w.spares(w.send(sport(50000), port(600), stamped), BelowTrigger) // a SYN begins something
+		n := 40
+		for ; n < 1000; n++ {
+			if d := w.send(sport(50000), port(700+n), is(probe.ACK), stamped); d.Action != None {
+				break
+			}
+		}
+		if n > 150 {
+			t.Errorf("%v: %d segments and nothing is done", style, n)
+		}
+	}
+}
+
 // Too many of them are no answers: a scanner may send from any port. No flood of
 // others makes the engine forget how many there were, and none gets them excused.
 func TestLateAnswersAreBounded(t *testing.T) {

@@ -15,6 +15,16 @@ func Plain(p *Probe) bool {
 	return true
 }
 
+// Stamped reports whether a segment has a timestamp (RFC 7323, 3.2: option 8).
+func Stamped(p *Probe) bool {
+	for kinds := p.Options; kinds != 0; kinds >>= 8 {
+		if kinds&0xff == 8 {
+			return true
+		}
+	}
+	return false
+}
+
 // MadeOf tells what the making of a packet says; the zero Observation is nothing.
 func MadeOf(p *Probe) Observation {
 	switch p.Technique {
