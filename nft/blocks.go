@@ -197,16 +197,18 @@ var countSets = []string{
 	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "linked", "quiet_links", "told",
 }
 
-// A Service is a port that somebody listens on.
+// A Service is a port that somebody listens on, or did lately.
 type Service struct {
 	Protocol uint8
 	Port     uint16
+	For      time.Duration // for which it is no probe's target, [LatelyTime] if it is served now
 }
 
-// Serve has ports be no probe's target for [LatelyTime] from now on.
+// Serve has ports be no probe's target for some time from now on.
 func (t *Table) Serve(list []Service) error {
 	for _, s := range list {
-		els := []nftables.SetElement{{Key: append([]byte{s.Protocol, 0, 0, 0}, append(be16(s.Port), 0, 0)...)}}
+		key := append([]byte{s.Protocol, 0, 0, 0}, append(be16(s.Port), 0, 0)...)
+		els := []nftables.SetElement{{Key: key, Timeout: s.For}}
 		_ = t.conn.SetAddElements(t.sets["lately"], els) // Flush returns its error
 		_ = t.conn.SetDeleteElements(t.sets["lately"], els)
 		_ = t.conn.SetAddElements(t.sets["lately"], els)

@@ -4,6 +4,9 @@ package daemon
 
 import (
 	"context"
+	"encoding/gob"
+	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -13,25 +16,45 @@ import (
 	"picket/internal/task"
 )
 
-// watchServices tells the kernel what is served, so that a port is no probe's
-// target for an hour after its service has stopped; and everybody who is logged in.
+// watchServices tells the kernel what is served, so that a port is no probe's target
+// for an hour after its service has stopped, over a reboot too, whose services may
+// come later than picket; and everybody who is logged in.
 func (d *daemon) watchServices() task.Task {
 	s := lookout.NewServices(host.EphemeralPort())
 	trouble := journal.NewTrouble(d.journal, "what this host serves")
+	recalled := false
 	return task.Every("services", lookEvery, lookShare, func(ctx context.Context) {
+		var lost error
+		if !recalled {
+			recalled, lost = true, d.servedBefore(ctx, s)
+		}
 		list, err := d.system.services(d.listenerPort())
 		if err == nil {
 			if news := s.News(list, time.Now()); len(news) > 0 {
-				err = d.orders.serve(ctx, news)
+				err = errors.Join(d.orders.serve(ctx, news), saveServed(s))
 			}
 		}
 		if ctx.Err() == nil {
-			trouble.Tell(err)
+			trouble.Tell(errors.Join(lost, err))
 		}
 		if d.moved() {
 			_ = d.apply(ctx, nil) // it fails when picket stops, or as the next reload does, which tells
 		}
 	})
+}
+
+func saveServed(s *lookout.Services) error {
+	return lookout.File().Save(func(w io.Writer) error { return gob.NewEncoder(w).Encode(s.Lately()) })
+}
+
+// servedBefore tells the kernel what an earlier run served lately.
+func (d *daemon) servedBefore(ctx context.Context, s *lookout.Services) error {
+	var list []lookout.ServedUntil
+	_, err := lookout.File().Load(func(r io.Reader) error { return gob.NewDecoder(r).Decode(&list) })
+	if news := s.Recall(list, time.Now()); err == nil && len(news) > 0 {
+		err = d.orders.serve(ctx, news)
+	}
+	return err
 }
 
 // moved looks where the operator is logged in from, and which addresses others

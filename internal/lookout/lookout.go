@@ -15,6 +15,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/host"
+	"picket/internal/state"
 	"picket/nft"
 )
 
@@ -79,14 +80,53 @@ func (s *Services) News(list []host.Service, now time.Time) (out []nft.Service) 
 		}
 		if told, ok := s.told[x]; !ok || now.Sub(told) >= serveAgain {
 			s.told[x] = now
-			out = append(out, nft.Service{Protocol: x.Protocol, Port: x.Port})
+			out = append(out, nft.Service{Protocol: x.Protocol, Port: x.Port, For: nft.LatelyTime})
 		}
 	}
 	for x := range s.first {
 		if !there[x] {
 			delete(s.first, x)
+		}
+	}
+	for x, told := range s.told {
+		if now.Sub(told) >= nft.LatelyTime {
 			delete(s.told, x)
 		}
+	}
+	return out
+}
+
+// A ServedUntil is a port that is or was served, as a file has it, and until when it
+// is no probe's target.
+type ServedUntil struct {
+	Protocol uint8
+	Port     uint16
+	Until    time.Time
+}
+
+// File is where what is served lately lies: beside the state file, which may be lost
+// without it.
+func File() state.File { return state.Of("served", 1) }
+
+// Lately returns what is served, and was within the last [nft.LatelyTime].
+func (s *Services) Lately() (out []ServedUntil) {
+	for x, told := range s.told {
+		out = append(out, ServedUntil{x.Protocol, x.Port, told.Add(nft.LatelyTime)})
+	}
+	return out
+}
+
+// Recall notes what an earlier run served lately, and returns the ports to tell the
+// kernel of. Whatever the clock was and is, none counts for longer than one that is
+// served now.
+func (s *Services) Recall(list []ServedUntil, now time.Time) (out []nft.Service) {
+	for _, x := range list {
+		left := min(x.Until.Sub(now), nft.LatelyTime)
+		if left <= 0 {
+			continue
+		}
+		s.told[host.Service{Protocol: x.Protocol, Port: x.Port}] = now.Add(left - nft.LatelyTime)
+		out = append(out, nft.Service{Protocol: x.Protocol, Port: x.Port, For: left})
 	}
 	return out
 }

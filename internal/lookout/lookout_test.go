@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"picket/internal/host"
+	"picket/nft"
 )
 
 // Connections that are led to the trap and do not come there are dropped on the way.
@@ -66,6 +67,7 @@ func TestServices(t *testing.T) {
 		{settled + 4*time.Second, []host.Service{wireguard, drawn}, nil},
 		{serveAgain, []host.Service{ssh, wireguard, drawn}, []uint16{22, 40000}},
 		{settled + serveAgain, []host.Service{ssh, wireguard, drawn}, []uint16{51820}},
+		{settled + serveAgain + nft.LatelyTime, []host.Service{ssh}, []uint16{22}},
 	} {
 		var got []uint16
 		for _, x := range s.News(x.list, now.Add(x.after)) {
@@ -73,6 +75,37 @@ func TestServices(t *testing.T) {
 		}
 		if !slices.Equal(got, x.want) {
 			t.Errorf("%d: %v, want %v", i, got, x.want)
+		}
+	}
+}
+
+// TestServedLately: what was served in the hour before a reboot counts for the rest
+// of it, and no longer, whatever the clock says.
+func TestServedLately(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	s := NewServices(32768)
+	s.News([]host.Service{{Protocol: 6, Port: 80}}, now)
+	s.News([]host.Service{{Protocol: 17, Port: 53}}, now.Add(time.Minute))
+	for _, x := range []struct {
+		after    time.Duration
+		web, dns time.Duration // left of each; 0 is none
+	}{
+		{10 * time.Minute, 50 * time.Minute, 51 * time.Minute},
+		{time.Hour, 0, time.Minute},
+		{3 * time.Hour, 0, 0},
+		{-1000 * time.Hour, time.Hour, time.Hour},
+	} {
+		again, got := NewServices(32768), map[uint16]time.Duration{}
+		for _, p := range again.Recall(s.Lately(), now.Add(x.after)) {
+			got[p.Port] = p.For
+		}
+		if got[80] != x.web || got[53] != x.dns {
+			t.Errorf("%v after: %v", x.after, got)
+		}
+		for _, p := range NewServices(32768).Recall(again.Lately(), now.Add(x.after)) {
+			if p.For != got[p.Port] {
+				t.Errorf("%v after and once more: port %d for %v", x.after, p.Port, p.For)
+			}
 		}
 	}
 }

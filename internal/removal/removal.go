@@ -22,6 +22,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/ledger"
+	"picket/internal/lookout"
 	"picket/nft"
 )
 
@@ -58,7 +59,7 @@ func (r *remover) all(c *config.Config) error {
 	}
 	r.closeSockets()
 	blocks, err := r.removeTable(c)
-	return errors.Join(err, beside.Remove(r.out, c, blocks), ledger.File().Forget(), allowed.File().Forget())
+	return errors.Join(err, beside.Remove(r.out, c, blocks), ledger.File().Forget(), allowed.File().Forget(), lookout.File().Forget())
 }
 
 // errNoSystemd is of a machine that does without.
