@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"internal/systemd":    {"internal/show"},
 	"internal/removal":    {"nft", "internal/allowed", "internal/beside", "internal/config", "internal/control", "internal/ledger", "internal/lookout"},
 	"internal/lookout":    {"engine", "nft", "internal/host", "internal/state"},
-	"internal/survey":     {"internal/config", "internal/host", "nft"},
+	"internal/survey":     {"nft", "internal/config", "internal/host", "internal/show"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},
 	"internal/demo":       {"internal/netns"},
 

@@ -3,12 +3,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -16,10 +12,6 @@ import (
 	"picket/internal/config"
 	"picket/internal/control"
 )
-
-// armed is the drop-in by which a trial has ended, read after all others of a name
-// that begins with a lesser number.
-const armed = "90-armed.toml"
 
 func armCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -36,10 +28,6 @@ func armCommand() *cobra.Command {
 	confirm := cmd.Flags().Bool("confirm", false, "keep on blocking, for good")
 	cmd.MarkFlagsMutuallyExclusive("rollback", "confirm")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		path, err := cmd.Flags().GetString("config")
-		if err != nil {
-			return err
-		}
 		out := cmd.OutOrStdout()
 		if *rollback != "" {
 			d, err := config.ParseDuration(*rollback)
@@ -60,7 +48,7 @@ func armCommand() *cobra.Command {
 				return err
 			}
 		}
-		return armForGood(out, filepath.Join(filepath.Dir(path), "picket.d", armed))
+		return armForGood(out, path(cmd))
 	})
 	return cmd
 }
@@ -75,24 +63,16 @@ func tellTrial(out io.Writer) error {
 	return err
 }
 
-// armForGood writes the drop-in and has the daemon read it. If that fails, the
-// drop-in is taken back.
+// armForGood has the daemon read the drop-in by which the trial has ended.
 func armForGood(out io.Writer, path string) error {
-	_, err := os.Lstat(path)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	text := "# By \"picket arm\". For another trial, delete this file, and: systemctl reload picket\ndry_run = false\n"
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	file, undo, err := config.Arm(path)
+	if err != nil {
 		return err
 	}
 	if err := control.Call(control.Path(), control.Request{Command: "arm"}, nil); err != nil {
-		if fresh {
-			_ = os.Remove(path)
-		}
+		undo()
 		return err
 	}
-	_, err = fmt.Fprintf(out, "armed: picket blocks from now on (%s)\n", path)
+	_, err = fmt.Fprintf(out, "armed: picket blocks from now on (%s)\n", file)
 	return err
 }

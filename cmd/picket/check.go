@@ -6,13 +6,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
-	"picket/internal/show"
 	"picket/internal/survey"
 )
 
@@ -30,16 +28,13 @@ func checkCommand() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	here := cmd.Flags().Bool("host", false, "look at this host too: kernel, other firewalls, ports, friends")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		path, err := cmd.Flags().GetString("config")
-		if err != nil {
-			return err
-		}
-		c, faults, warnings := config.Check(path)
+		c, faults, warnings := config.Check(path(cmd))
 		for _, w := range warnings {
 			warn("%s", w)
 		}
 		var found []survey.Finding
 		place := survey.Here()
+		var err error
 		if *here && len(faults) == 0 {
 			found = place.Look(c)
 		} else if f, missing := place.NoLoginRecord(); missing {
@@ -54,12 +49,12 @@ func checkCommand() *cobra.Command {
 		case len(faults) > 0:
 			return faults
 		case *asJSON:
-			return troubled(found)
+			return survey.Problems(found)
 		}
 		names := append([]string{cmp.Or(c.File, "embedded default")}, c.DropIns...)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: no faults\n", strings.Join(names, ", "))
-		printFindings(cmd.OutOrStdout(), found)
-		return errors.Join(err, troubled(found))
+		survey.Print(cmd.OutOrStdout(), found)
+		return errors.Join(err, survey.Problems(found))
 	})
 	return cmd
 }
@@ -72,34 +67,4 @@ type checked struct {
 	Warnings config.Faults `json:"warnings"`
 
 	Host []survey.Finding `json:"host,omitempty"`
-}
-
-// printFindings prints what was found of the host, each with its remedy.
-func printFindings(out io.Writer, found []survey.Finding) {
-	list := show.List{Head: []string{"", ""}}
-	for _, f := range found {
-		mark, text := "", []string{f.Text}
-		if f.Problem {
-			mark = "!"
-		}
-		if f.Remedy != "" {
-			text = append(text, "-> "+f.Remedy)
-		}
-		list.Add(text, mark, f.About)
-	}
-	list.Print(out, show.Width(out))
-}
-
-// troubled returns an error if there is a problem.
-func troubled(found []survey.Finding) error {
-	n := 0
-	for _, f := range found {
-		if f.Problem {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return fmt.Errorf("this host has %s, each with its remedy", show.Plural(n, "problem"))
 }

@@ -3,14 +3,10 @@
 package main
 
 import (
-	"bytes"
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
 	"picket/internal/control"
-	"picket/internal/evidence"
 	"picket/internal/explain"
 	"picket/internal/show"
 )
@@ -45,7 +41,7 @@ func explainCommand() *cobra.Command {
 			return err
 		}
 		if *file == "-" {
-			return evidence.Write(out, "picket "+version, explain.Comment(x), explain.Packets(x))
+			return explain.WritePcap(out, "picket "+version, x)
 		}
 		if *asJSON {
 			if err := printJSON(out, x); err != nil {
@@ -57,25 +53,11 @@ func explainCommand() *cobra.Command {
 		if *file == "" {
 			return nil
 		}
-		return writePcap(*file, x)
+		missing, err := explain.SavePcap(*file, "picket "+version, x)
+		if missing != "" {
+			warn("%s", missing)
+		}
+		return err
 	})
 	return cmd
-}
-
-// writePcap writes the packets, and says on standard error what is not there.
-func writePcap(file string, x *control.Explanation) error {
-	packets := explain.Packets(x)
-	var b bytes.Buffer
-	if err := evidence.Write(&b, "picket "+version, explain.Comment(x), packets); err != nil {
-		return err
-	}
-	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
-		return err
-	}
-	if len(packets) == 0 {
-		warn("%s: no packet of %s is kept", file, x.Source)
-	} else if n := len(x.Probes) - len(packets); n > 0 {
-		warn("%s: %d of %d probes are connections that the trap completed, which no single packet shows", file, n, len(x.Probes))
-	}
-	return nil
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -33,17 +32,9 @@ func importCommand() *cobra.Command {
 			}
 			modes = append(modes, m)
 		}
-		in, err := os.Open(args[0])
+		f, faults, err := portsentry.Load(args[0])
 		if err != nil {
 			return fmt.Errorf("import: %w", err)
-		}
-		defer in.Close()
-		if info, err := in.Stat(); err != nil || info.IsDir() {
-			return fmt.Errorf("import: %s is a directory: want PortSentry's portsentry.conf", args[0])
-		}
-		f, faults := portsentry.Parse(in)
-		if x, missing := f.MissIgnoreFile(readable); missing {
-			faults = append(faults, x)
 		}
 		for _, x := range faults {
 			warn("%s: %s", args[0], x)
@@ -52,14 +43,4 @@ func importCommand() *cobra.Command {
 		return err
 	})
 	return cmd
-}
-
-// readable reports whether there is a file that can be read.
-func readable(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	f.Close()
-	return true
 }

@@ -95,13 +95,12 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
+// path is that of the configuration, by the command line.
+func path(cmd *cobra.Command) string { return cmd.Flag("config").Value.String() }
+
 // load reads the configuration that the command line names.
 func load(cmd *cobra.Command) (*config.Config, error) {
-	path, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return nil, err
-	}
-	c, err := config.Load(path)
+	c, err := config.Load(path(cmd))
 	if err == nil {
 		for _, w := range c.Warnings {
 			warn("%s", w)

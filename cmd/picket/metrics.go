@@ -4,14 +4,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,26 +41,9 @@ func metricsCommand() *cobra.Command {
 			fmt.Fprintln(cmd.OutOrStdout(), "nothing is served: [metrics] listen is empty")
 			return nil
 		}
-		return serveMetrics(c.Metrics.Listen.String(), collector.Handler())
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return collector.Serve(ctx, c.Metrics.Listen.String())
 	})
 	return cmd
-}
-
-// serveMetrics serves until a signal ends it.
-func serveMetrics(address string, h http.Handler) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("metrics.listen: %w", err)
-	}
-	const patience = 10 * time.Second
-	server := &http.Server{
-		Handler: h, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
-	}
-	context.AfterFunc(ctx, func() { server.Close() })
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

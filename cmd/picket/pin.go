@@ -21,15 +21,11 @@ func pinCommand() *cobra.Command {
 		Example: "  picket pin /usr/share/picket/defaults-0.0.toml",
 		Args:    takes("DEFAULTS.toml"),
 		RunE: action(func(cmd *cobra.Command, args []string) error {
-			path, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
 			defaults, err := os.ReadFile(args[0])
 			if err != nil {
 				return err
 			}
-			text, err := config.Pin(path, args[0], defaults)
+			text, err := config.Pin(path(cmd), args[0], defaults)
 			if err != nil {
 				return err
 			}

@@ -8,14 +8,10 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
-	"picket/internal/probe"
 	"picket/internal/replay"
 	"picket/internal/trial"
 )
@@ -63,9 +59,9 @@ func replayCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rules, err := replayRules(*local, *open)
+		rules, err := trial.ParseRules(*local, *open)
 		if err != nil {
-			return err
+			return usage("%w", err)
 		}
 		c.NoRules, rules.TrapAnswers = true, *trap
 		if *against != "" && o.Packets {
@@ -102,30 +98,4 @@ func replayCommand() *cobra.Command {
 		return errors.Join(out.Flush(), err)
 	})
 	return cmd
-}
-
-// replayRules reads --local and --open.
-func replayRules(local, open []string) (r replay.Rules, err error) {
-	for _, s := range local {
-		p, ok := config.ParseSource(s)
-		if !ok {
-			return r, usage("--local: %q is no address or prefix", s)
-		}
-		r.Local = append(r.Local, p)
-	}
-	served := map[string]bool{}
-	for _, s := range open {
-		protocol, port, _ := strings.Cut(s, "/")
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
-			return r, usage("--open: %q is no port: want tcp/22 or udp/53", s)
-		}
-		served[probe.PortName(protocol, uint16(n))] = true
-	}
-	if len(served) > 0 {
-		r.Open = func(protocol uint8, port uint16) bool {
-			return served[probe.PortName(probe.ProtocolName(protocol), port)]
-		}
-	}
-	return r, nil
 }

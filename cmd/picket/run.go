@@ -12,11 +12,7 @@ func runCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "run", SuggestFor: []string{"start", "daemon"}, Short: "Run the daemon in the foreground", Args: takes()}
 	dryRun := cmd.Flags().Bool("dry-run", false, "judge and tell, block nobody")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		path, err := cmd.Flags().GetString("config")
-		if err != nil {
-			return err
-		}
-		return daemon.Run(daemon.Options{Path: path, DryRun: *dryRun, Version: version})
+		return daemon.Run(daemon.Options{Path: path(cmd), DryRun: *dryRun, Version: version})
 	})
 	return cmd
 }

@@ -3,15 +3,10 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"net/netip"
-
 	"github.com/spf13/cobra"
 
 	"picket/internal/addresses"
 	"picket/internal/answers"
-	"picket/internal/config"
 	"picket/internal/control"
 )
 
@@ -28,44 +23,13 @@ func fileFlag(cmd *cobra.Command) (files *[]string) {
 }
 
 // sources returns what a command was given. All that is wrong is in the error.
-func sources(cmd *cobra.Command, args, files []string) (out []string, err error) {
-	var wrong []error
-	for _, a := range args {
-		if a == "-" {
-			files = append(files, a)
-		} else if p, ok := config.ParseSource(a); ok {
-			out = append(out, p.String())
-		} else {
-			wrong = append(wrong, usage("%q is no address or prefix", a))
-		}
-	}
-	for _, f := range files {
-		list, err := readSources(cmd, f)
-		if err != nil {
-			wrong = append(wrong, usage("%w", err))
-		}
-		for _, p := range list {
-			out = append(out, p.String())
-		}
-	}
-	switch {
-	case len(wrong) > 0:
-		return nil, errors.Join(wrong...)
-	case len(args)+len(files) == 0:
+func sources(cmd *cobra.Command, args, files []string) ([]string, error) {
+	if len(args)+len(files) == 0 {
 		return nil, usage("SOURCE is missing: want \"%s SOURCE...\", - for standard input, or --file FILE", cmd.CommandPath())
-	case len(out) == 0:
-		return nil, usage("the list is empty: want an address or a prefix on each line")
 	}
-	return out, nil
-}
-
-func readSources(cmd *cobra.Command, file string) ([]netip.Prefix, error) {
-	if file != "-" {
-		return addresses.ReadFile(file)
-	}
-	list, err := addresses.Read(cmd.InOrStdin())
+	list, err := addresses.Gather(args, files, cmd.InOrStdin())
 	if err != nil {
-		return nil, fmt.Errorf("standard input: %w", err)
+		return nil, usage("%w", err)
 	}
 	return list, nil
 }

@@ -3,7 +3,10 @@
 package explain
 
 import (
+	"bytes"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -312,16 +315,32 @@ func TestTold(t *testing.T) {
 	if p := x.Probes[1]; p.Packet != nil || p.Data != `GET /\r\n` || p.For != 3600 || p.Config != "tcp.trigger.classic = 0" {
 		t.Errorf("the connection: %+v", p)
 	}
-	packets := Packets(x)
-	if len(packets) != 1 || packets[0].Comment != "syn to tcp/23, advanced: not judged: it is in the list mine (known.mine.policy = \"log\"); source not proven" {
-		t.Errorf("packets: %+v", packets)
+	list := packets(x)
+	if len(list) != 1 || list[0].Comment != "syn to tcp/23, advanced: not judged: it is in the list mine (known.mine.policy = \"log\"); source not proven" {
+		t.Errorf("packets: %+v", list)
 	}
 	x.Probes[0].Pattern, x.Probes[0].Tool, x.Probes[0].Proven = "portscan", "nmap", true
-	if got := Packets(x)[0].Comment; !strings.HasSuffix(got, "; pattern portscan; tool nmap; source proven") {
+	if got := packets(x)[0].Comment; !strings.HasSuffix(got, "; pattern portscan; tool nmap; source proven") {
 		t.Error(got)
 	}
-	if got := Comment(x); !strings.HasPrefix(got, x.Summary+"\n"+x.Why[0]) {
-		t.Error(got)
+	file := filepath.Join(t.TempDir(), "scan.pcapng")
+	missing, err := SavePcap(file, "picket test", x)
+	if want := "1 of 2 probes are connections that the trap completed"; err != nil || !strings.Contains(missing, want) {
+		t.Errorf("%v, %q, want %q", err, missing, want)
+	}
+	if b, err := os.ReadFile(file); err != nil || !bytes.Contains(b, []byte(x.Summary+"\n"+x.Why[0])) {
+		t.Errorf("%v: the file lacks the summary: %q", err, b)
+	}
+	x.Probes = x.Probes[:1]
+	if missing, err := SavePcap(file, "picket test", x); err != nil || missing != "" {
+		t.Errorf("%v, %q", err, missing)
+	}
+	x.Probes = nil
+	if missing, err := SavePcap(file, "picket test", x); err != nil || !strings.Contains(missing, "no packet of 192.0.2.77 is kept") {
+		t.Errorf("%v, %q", err, missing)
+	}
+	if _, err := SavePcap(filepath.Join(file, "there"), "picket test", x); err == nil {
+		t.Error("a file is a directory")
 	}
 }
 

@@ -3,7 +3,10 @@
 package explain
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"picket/internal/control"
@@ -11,13 +14,33 @@ import (
 	"picket/internal/probe"
 )
 
-// Comment is what a capture of the packets says of the source.
-func Comment(x *control.Explanation) string {
-	return strings.Join(append([]string{x.Summary}, x.Why...), "\n")
+// WritePcap writes the packets of the source, each with what it was taken for, as
+// pcapng by program.
+func WritePcap(w io.Writer, program string, x *control.Explanation) error {
+	return evidence.Write(w, program, strings.Join(append([]string{x.Summary}, x.Why...), "\n"), packets(x))
 }
 
-// Packets returns the probes that are packets, each with what it was taken for.
-func Packets(x *control.Explanation) (out []evidence.Packet) {
+// SavePcap writes the packets to a file. Missing says, for people, what is not there.
+func SavePcap(file, program string, x *control.Explanation) (missing string, err error) {
+	var b bytes.Buffer
+	if err := WritePcap(&b, program, x); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		return "", err
+	}
+	switch n := len(packets(x)); {
+	case n == 0:
+		return fmt.Sprintf("%s: no packet of %s is kept", file, x.Source), nil
+	case n < len(x.Probes):
+		return fmt.Sprintf("%s: %d of %d probes are connections that the trap completed, and no single packet shows one",
+			file, len(x.Probes)-n, len(x.Probes)), nil
+	}
+	return "", nil
+}
+
+// packets returns the probes that are packets, each with what it was taken for.
+func packets(x *control.Explanation) (out []evidence.Packet) {
 	for i := range x.Probes {
 		if p := &x.Probes[i]; len(p.Packet) > 0 {
 			out = append(out, evidence.Packet{At: p.Time.UnixNano(), Data: p.Packet, Length: p.Length, Comment: comment(p)})

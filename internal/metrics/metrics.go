@@ -6,8 +6,13 @@
 package metrics
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -152,4 +157,23 @@ func (c Collector) Handler() http.Handler {
 		_, _ = io.WriteString(w, "picket's metrics are at /metrics\n")
 	})
 	return mux
+}
+
+// Serve serves them at an address until ctx ends.
+func (c Collector) Serve(ctx context.Context, address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w", err)
+	}
+	const patience = 10 * time.Second
+	server := &http.Server{
+		Handler: c.Handler(), ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 8 << 10,
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }

@@ -3,12 +3,16 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"picket/internal/control"
 )
@@ -78,5 +82,40 @@ func TestPromtool(t *testing.T) {
 	if out, err := exec.Command("promtool", "check", "config", "--syntax-only",
 		"../../examples/prometheus/scrape.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// Metrics are served until that is to end, and an address that is taken is told.
+func TestServe(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := taken.Addr().String()
+	c := Collector{func() (*control.Status, error) { return status, nil }}
+	if err := c.Serve(t.Context(), address); err == nil || !strings.Contains(err.Error(), "metrics.listen: ") {
+		t.Error(err)
+	}
+	taken.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- c.Serve(ctx, address) }()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		r, err := http.Get("http://" + address + "/metrics")
+		if err == nil {
+			b, err := io.ReadAll(r.Body)
+			r.Body.Close()
+			if err != nil || !strings.Contains(string(b), "picket_up 1") {
+				t.Errorf("%v: %s", err, b)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }

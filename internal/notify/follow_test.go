@@ -5,6 +5,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,4 +52,39 @@ func TestFollow(t *testing.T) {
 			t.Errorf("%d messages", len(k.got))
 		}
 	})
+}
+
+// What a reader ends with is its own fault, unless it was asked to end; what it told
+// before that is sent.
+func TestFollowReader(t *testing.T) {
+	broken := errors.New("no journal")
+	for _, stopped := range []bool{false, true} {
+		k := new(kept)
+		f := Follower{Senders: []Sender{k}, Events: []string{"block"}, Every: time.Hour, Host: "host"}
+		ctx, cancel := context.WithCancel(t.Context())
+		err := f.Follow(ctx, func(_ context.Context, each func(event.Event)) error {
+			each(block("192.0.2.9"))
+			if stopped {
+				cancel()
+			}
+			return broken
+		})
+		if stopped && err != nil || !stopped && (!errors.Is(err, broken) || len(k.got) != 1) {
+			t.Errorf("stopped %v: %v, %d messages", stopped, err, len(k.got))
+		}
+		cancel()
+	}
+}
+
+// Everybody is told in a test, and of each it is said how that went.
+func TestTest(t *testing.T) {
+	bad, good := &kept{err: errors.New("refused")}, new(kept)
+	var out strings.Builder
+	err := Test(t.Context(), &out, []Sender{bad, good})
+	if want := "test: refused\n1 of 2 messages could not be sent"; err == nil || err.Error() != want || out.String() != "test: sent\n" || len(good.got) != 1 {
+		t.Errorf("%v, %q; want %q", err, &out, want)
+	}
+	if err := Test(t.Context(), &out, []Sender{good}); err != nil {
+		t.Error(err)
+	}
 }

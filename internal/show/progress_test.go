@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package main
+package show
 
 import (
 	"io"
@@ -13,25 +13,25 @@ import (
 // no terminal it says nothing.
 func TestProgress(t *testing.T) {
 	var out strings.Builder
-	read := func(p *progress) {
-		if _, err := io.Copy(io.Discard, p.reader(strings.NewReader("12345"))); err != nil {
+	read := func(p *Progress) {
+		if _, err := io.Copy(io.Discard, p.Reader(strings.NewReader("12345"))); err != nil {
 			t.Fatal(err)
 		}
 		for range 5000 {
-			p.event()
+			p.Step()
 		}
-		p.end()
+		p.End()
 	}
-	read(newProgress(&out))
+	read(NewProgress(&out))
 	if out.Len() > 0 {
 		t.Errorf("where there is no terminal: %q", &out)
 	}
-	read(&progress{out: &out, size: 10, last: time.Now().Add(-time.Minute)})
+	read(&Progress{out: &out, Size: 10, last: time.Now().Add(-time.Minute)})
 	if got := out.String(); got != "\r4096 events read, 50 %\x1b[K\r\x1b[K" {
 		t.Errorf("%q", got)
 	}
 	out.Reset()
-	read(&progress{out: &out, last: time.Now()})
+	read(&Progress{out: &out, last: time.Now()})
 	if out.Len() > 0 {
 		t.Errorf("within a second: %q", &out)
 	}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"picket/internal/event"
+	"picket/internal/show"
+)
+
+// A Query says which events a report is of. The zero value is all of the journal.
+type Query struct {
+	From, To time.Time // zero for no bound
+	File     string    // "" for the journal, "-" for standard input
+}
+
+// Read counts the events, and tells p how far that is.
+func (q *Query) Read(ctx context.Context, stdin io.Reader, c *Counter, p *show.Progress) error {
+	defer p.End()
+	add := func(e event.Event) {
+		p.Step()
+		if !e.Time.Before(q.From) && (q.To.IsZero() || e.Time.Before(q.To)) {
+			c.Add(e)
+		}
+	}
+	switch q.File {
+	case "":
+		return Journal(ctx, q.From, q.To, add)
+	case "-":
+		return inFile("standard input", Read(stdin, false, add))
+	}
+	f, err := os.Open(q.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		p.Size = info.Size()
+	}
+	return inFile(q.File, Read(p.Reader(f), false, add))
+}
+
+func inFile(name string, err error) error {
+	if err != nil {
+		return fmt.Errorf("read %q: %w", name, err)
+	}
+	return nil
+}
+
+// Running reports whether the events go on up to now: a daemon then knows more.
+func (q *Query) Running(now time.Time) bool {
+	return q.File == "" && (q.To.IsZero() || !q.To.Before(now))
+}
+
+// minute is how a report's heading writes a time.
+const minute = "2006-01-02 15:04"
+
+// Heading says what r is of.
+func (q *Query) Heading(r *Report, now time.Time) string {
+	where := map[string]string{"": "the journal", "-": "standard input"}[q.File]
+	if where == "" {
+		where = show.Clean(q.File)
+	}
+	from, to := q.From, cmp.Or(q.To, now)
+	if from.IsZero() {
+		from, to = r.From, cmp.Or(q.To, r.To)
+	}
+	if from.IsZero() {
+		return "nothing in " + where
+	}
+	return fmt.Sprintf("%s to %s, from %s", from.Local().Format(minute), to.Local().Format(minute), where)
+}
+
+// Text is the report of the journal from a time up to now, with so many lines of
+// each list.
+func Text(ctx context.Context, from, now time.Time, lines int) (string, error) {
+	counter := New()
+	if err := Journal(ctx, from, time.Time{}, counter.Add); err != nil && !errors.As(err, new(*Fault)) {
+		return "", err
+	}
+	r := counter.Report(lines, nil)
+	var text bytes.Buffer
+	Print(&text, &r, from.Format(minute)+" to "+now.Format(minute))
+	return text.String(), nil
+}
+
+// WritePage writes the page to a file, which is there as a whole or as it was.
+func WritePage(name string, r *Report, heading string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".picket-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // which fails once it has the other name
+	out := bufio.NewWriter(f)
+	err = errors.Join(HTML(out, r, heading), out.Flush(), f.Chmod(0o644), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
