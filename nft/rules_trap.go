@@ -9,13 +9,13 @@ func trapChains(c Config) []chain {
 	return []chain{
 		{
 			name: "lure",
-			why: "the port is still the one that was dialled. A real service keeps its port. A " +
-				"source that passed its trigger goes on being led, so that it can prove itself: to ten ports " +
-				"more, and with packets that may complete a connection",
+			why: "the port is still the one that was dialled. A real service keeps its port, and what is " +
+				"forwarded is not for this host to take. A source that passed its trigger goes on being led, " +
+				"so that it can prove itself: to ten ports more, and with packets that may complete a connection",
 			rules: list(
 				one(loopback, accept),
 				friends(),
-				one(notLocal, jump("widely")),
+				one(notLocal, accept),
 				one(served, accept),
 				one(jump("sight")),
 				sources(c, "quiet", jump("crude")),

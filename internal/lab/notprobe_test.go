@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"testing"
@@ -216,5 +217,34 @@ func TestServiceComesAndGoes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTrapLeavesForwarded: the trap answers for this host alone. A connection to a
+// trap port of somebody behind it goes there.
+func TestTrapLeavesForwarded(t *testing.T) {
+	l := newLab(t)
+	c, err := l.AddContainer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen(t, c, "tcp", 119)
+	start(t, l.Target, Options{})
+	for _, f := range []struct{ src, dst netip.Addr }{{Source4(1), c.V4}, {Source6(1), c.V6}} {
+		if !l.Attacker.Reaches(f.src, netip.AddrPortFrom(f.dst, 119), 3*time.Second) {
+			t.Errorf("no connection to port 119 of %s", f.dst)
+			continue
+		}
+		conn, err := l.Attacker.Dial("tcp", f.src, netip.AddrPortFrom(f.dst, 119), 3*time.Second)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		conn.SetDeadline(time.Now().Add(3 * time.Second))
+		said, _ := io.ReadAll(conn)
+		conn.Close()
+		if string(said) != "picket lab\n" {
+			t.Errorf("port 119 of %s said %q, want what the service there says", f.dst, said)
+		}
 	}
 }
