@@ -41,6 +41,7 @@ type Decision struct {
 	Score      int            // decibans for the source's being a scanner, this probe included; 0 if nothing is weighed
 	Observed   probe.Observed // what of it this probe showed
 	Known      string         // the list of Config.Known that the source is in
+	Behind     bool           // the probe went to a network behind this host
 
 	// The evidence. Ports that other sources probed with the same packet are
 	// left out, unless decoys are to be blocked.
@@ -172,7 +173,11 @@ func (d *Decision) Evidence() string {
 	case (d.Reason == AboveSlow || d.Pattern == SlowScan) && d.Ports > d.Inside:
 		return fmt.Sprintf("%s over days, %d of them inside the window", ports(d.Ports, "different port"), d.Inside)
 	case d.Reason == AboveSweep || d.Pattern == Sweep:
-		return fmt.Sprintf("%s of this host, %s", count(d.Targets, "address"), ports(d.Within, "different port"))
+		where := "of"
+		if d.Behind {
+			where = "of or behind"
+		}
+		return fmt.Sprintf("%s %s this host, %s", count(d.Targets, "address"), where, ports(d.Within, "different port"))
 	}
 	return fmt.Sprintf("%s inside the window, %d let pass", ports(d.Within, "different port"), d.Trigger)
 }

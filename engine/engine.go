@@ -137,11 +137,12 @@ func (e *Engine) Observe(p probe.Probe) (d Decision) {
 		e.reset(p.At)
 	}
 	pol := e.cfg.policy(p.Protocol)
+	d.Behind = p.Behind
 	e.judge(&p, pol, &d)
 	e.stats.Reasons[d.Reason]++
 	// The kernel held the source if this was a hot port; hold rules look at
 	// ports, so other protocols are not held.
-	d.Release = pol.hot(p.Mode) && class(p.Protocol) != 3 && !d.keeps() && !e.unmade(&d)
+	d.Release = pol.hot(p.Mode) && !p.Behind && class(p.Protocol) != 3 && !d.keeps() && !e.unmade(&d)
 	return d
 }
 
@@ -227,7 +228,7 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 		d.Pattern = e.nameReaction(s, d)
 		e.react(p, k, s, action, d)
 	}
-	if e.scored() && action == Block {
+	if e.scored() && action == Block && !p.Behind { // the dark is about ports of this host alone
 		e.darken(p, s, d)
 	}
 	e.told(s, d)

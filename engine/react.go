@@ -47,7 +47,7 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 	}
 	if action == Block && e.cfg.Style == Graded && !d.Proven && (d.Reason != KnownFirst || e.connected.Contains(p.Source)) {
 		action = Fence // to forge one of a list that is blocked at once gains nothing
-		if d.Reason == AboveSweep && e.scored() {
+		if d.Reason == AboveSweep && e.scored() && !p.Behind {
 			return // a proxy asks all addresses whose service is down: the dark costs it nothing once that is back
 		}
 	}

@@ -17,6 +17,7 @@ import (
 // The attributes of a log message that are of use, and the sizes of their values
 // (include/uapi/linux/netfilter/nfnetlink_log.h).
 const (
+	attrHeader    = 1  // NFULA_PACKET_HDR: protocol and hook, 4
 	attrTimestamp = 3  // NFULA_TIMESTAMP: seconds and microseconds, 8 bytes each
 	attrInDevice  = 4  // NFULA_IFINDEX_INDEV, 4
 	attrPayload   = 9  // NFULA_PAYLOAD
@@ -29,6 +30,7 @@ type message struct {
 	payload, prefix []byte
 	at              int64 // nanoseconds since the epoch; 0 without a time
 	in              uint32
+	forwarded       bool // the rule stands in the hook forward
 	sequence        uint32
 	numbered        bool
 }
@@ -44,6 +46,8 @@ func readMessage(b []byte) (m message) {
 		switch kind := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER); {
 		case kind == attrPayload:
 			m.payload = v
+		case kind == attrHeader && len(v) >= 4: // struct nfulnl_msg_packet_hdr
+			m.forwarded = v[2] == unix.NF_INET_FORWARD
 		case kind == attrPrefix:
 			m.prefix, _, _ = bytes.Cut(v, []byte{0})
 		case kind == attrTimestamp && len(v) >= 16:
@@ -64,6 +68,7 @@ type lane struct {
 	mode probe.Mode
 	over bool // the source sends more than is mirrored of it
 	held bool // the source has passed a trigger by the rules' own count
+	out  bool // the source is behind this host
 	ok   bool
 }
 
@@ -71,13 +76,13 @@ type lane struct {
 const mostLanes = 64
 
 // laneOf reads the prefix: the mode, with "bulk" for the lane that is batched, or
-// "over", or "held".
+// "over", "held" or "outward".
 func (r *Reader) laneOf(prefix []byte) lane {
 	l, known := r.lanes[string(prefix)]
 	if !known {
 		name, kind, _ := strings.Cut(string(prefix), " ")
 		l.mode, l.ok = probe.ParseMode(name)
-		l.over, l.held = kind == "over", kind == "held"
+		l.over, l.held, l.out = kind == "over", kind == "held", kind == "outward"
 		if len(r.lanes) >= mostLanes {
 			clear(r.lanes) // of somebody else's rules
 		}
@@ -102,8 +107,11 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	if at == 0 {
 		at = time.Now().UnixNano()
 	}
+	if m.forwarded && l.mode == probe.Classic && p.Protocol == probe.ProtocolTCP {
+		l.mode = probe.Advanced // no trap is behind this host
+	}
 	if found, ok := p.Probe(l.mode, at, m.in); ok {
-		found.Over, found.Held = l.over, l.held
+		found.Over, found.Held, found.Behind, found.Outward = l.over, l.held, m.forwarded, l.out
 		return found, true
 	}
 	if p.Has&packet.HasAddresses == 0 {
@@ -114,6 +122,6 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	// port each time as far as we know.
 	return probe.Probe{
 		At: at, Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: l.mode, TTL: p.TTL,
-		Interface: m.in, Unread: true,
+		Interface: m.in, Unread: true, Behind: m.forwarded, Outward: l.out,
 	}, true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"picket/internal/probe"
 )
@@ -60,6 +61,17 @@ func TestReadMessage(t *testing.T) {
 		m := readMessage(body(t, prefix, payload))
 		if p, ok := r.probeOf(&m); ok {
 			t.Errorf("%q with %d bytes: %+v", prefix, len(payload), p)
+		}
+	}
+	for prefix, want := range map[string]probe.Probe{
+		"classic": {Mode: probe.Advanced, Behind: true}, "stealth": {Mode: probe.Stealth, Behind: true},
+		"advanced outward": {Mode: probe.Advanced, Behind: true, Outward: true},
+	} {
+		b := body(t, prefix, syn)
+		b[6] = unix.NF_INET_FORWARD // of the first attribute, behind protocol and its own head
+		m := readMessage(b)
+		if p, ok := r.probeOf(&m); !ok || p.Mode != want.Mode || p.Behind != want.Behind || p.Outward != want.Outward {
+			t.Errorf("forwarded by %q: %+v, %v", prefix, p, ok)
 		}
 	}
 	for i := range 3 * mostLanes {

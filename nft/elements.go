@@ -38,6 +38,9 @@ type Elements struct {
 	Listed                   []netip.Prefix // by lists that are dropped; see [Listable]. It must not be changed later
 	Links                    []netip.Prefix // IPv6, of the host's links, whose addresses are sources each
 	Elsewhere                []netip.Prefix // addresses of this host that others serve (IPVS)
+	Behind                   []netip.Prefix // networks behind this host that are judged
+	Published                bool           // ports that are published by address translation are
+	Egress                   bool           // what begins connections from Behind is mirrored
 	Operators                []netip.Addr   // who is logged in, never fenced
 	LoginPorts               []uint16       // where they log in, though blocked
 	Trusted                  []string       // interfaces
@@ -56,7 +59,7 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 	}
 	prefixes := map[string][]netip.Prefix{
 		"ignored4": e.Ignored, "ignored6": e.Ignored, "links6": e.Links,
-		"elsewhere4": e.Elsewhere, "elsewhere6": e.Elsewhere,
+		"elsewhere4": e.Elsewhere, "elsewhere6": e.Elsewhere, "behind4": e.Behind, "behind6": e.Behind,
 	}
 	if r, ok := ports[name]; ok {
 		return rangeElements(r, 2), true
@@ -87,6 +90,14 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		return triggerElements(e.TriggerTCP, "ports", 2), true
 	case "trigger_udp":
 		return triggerElements(e.TriggerUDP, "ports", 2), true
+	case "trigger_behind_tcp":
+		return triggerElements(e.behind(e.TriggerTCP), "ports", 2), true
+	case "trigger_behind_udp":
+		return triggerElements(e.behind(e.TriggerUDP), "ports", 2), true
+	case "published":
+		return protocolElements(e.Published, unix.IPPROTO_TCP, unix.IPPROTO_UDP), true
+	case "egress":
+		return protocolElements(e.Egress, unix.IPPROTO_TCP), true
 	case "trigger_ip":
 		return triggerElements(e.TriggerIP, "others", 1), true
 	}
@@ -132,6 +143,29 @@ func triggerElements(ts []Trigger, what string, width int) (els []nftables.SetEl
 		chain := countChain(what, min(t.Ports, MaxTrigger))
 		key[0].VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}
 		els = append(els, key...)
+	}
+	return els
+}
+
+// leastBehind is how many ports behind this host the rules let a source ask at
+// least: who asks first for a service of which nothing is known yet is no prober.
+const leastBehind = 10
+
+// behind returns the triggers that hold for what is behind this host.
+func (e *Elements) behind(ts []Trigger) (out []Trigger) {
+	for _, t := range ts {
+		if len(e.Behind) > 0 {
+			out = append(out, Trigger{t.Range, max(t.Ports, leastBehind)})
+		}
+	}
+	return out
+}
+
+func protocolElements(on bool, protocols ...byte) (els []nftables.SetElement) {
+	for _, p := range protocols {
+		if on {
+			els = append(els, nftables.SetElement{Key: []byte{p}})
+		}
 	}
 	return els
 }

@@ -36,7 +36,7 @@ func doorChains(Config) []chain {
 			rules: list(
 				one(compare(ttl, expr.CmpOpGt, 5), mayFragment, goTo("door4")),
 				one(compare(hopLimit, expr.CmpOpGt, 5), goTo("door6")),
-				one(accept),
+				one(backward),
 			),
 		},
 		{
@@ -49,7 +49,7 @@ func doorChains(Config) []chain {
 				one(words(6), far4, large, notLwIP, closed),
 				one(words(8), far4, large, notLwIP, closed),
 				one(equals(ipID, "54321", be16(54321)), large, closed),
-				one(accept),
+				one(backward),
 			),
 		},
 		{
@@ -58,7 +58,7 @@ func doorChains(Config) []chain {
 				one(words(5), far6, small, closed),
 				one(words(5), far6, large, closed),
 				one(words(6), small, oversized, closed),
-				one(accept),
+				one(backward),
 			),
 		},
 		{

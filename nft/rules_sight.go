@@ -11,22 +11,9 @@ const MaxTrigger = 31
 // sightChains tell the first packet of a source to a port from the rest.
 func sightChains(c Config) []chain {
 	return []chain{
-		{
-			name: "sight",
-			why: "the first packet of a source to a port counts, all others have lanes of their " +
-				"own. When the set is full, whoever is new is not counted, and gets no answer " +
-				"either: see silent",
-			rules: list(
-				own(c, "quiet", goTo("hushed")),
-				each(c, func(s source) []part {
-					return []part{once("sight"+s.family, s.of, proto, thDport), goTo("first_port")}
-				}),
-				each(c, func(s source) []part {
-					return []part{notIn("sight"+s.family, s.of, proto, thDport), count("full_sight"), goTo("tell")}
-				}),
-				one(goTo("again")),
-			),
-		},
+		sight(c, "sight", "the first packet of a source to a port counts, all others have lanes of their "+
+			"own. When the set is full, whoever is new is not counted, and gets no answer "+
+			"either: see silent", "first_port"),
 		{
 			name: "sight_kind",
 			why:  "of a protocol without ports the protocol is the port",
@@ -109,6 +96,20 @@ func sightChains(c Config) []chain {
 			),
 		},
 	}
+}
+
+// sight is a chain that leads the first packet of a source to a port to another one.
+func sight(c Config, name, why, first string) chain {
+	return chain{name: name, why: why, rules: list(
+		own(c, "quiet", goTo("hushed")),
+		each(c, func(s source) []part {
+			return []part{once("sight"+s.family, s.of, proto, thDport), goTo(first)}
+		}),
+		each(c, func(s source) []part {
+			return []part{notIn("sight"+s.family, s.of, proto, thDport), count("full_sight"), goTo("tell")}
+		}),
+		one(goTo("again")),
+	)}
 }
 
 // own is a rule for each kind of source, about sources of which a set has just

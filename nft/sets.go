@@ -19,6 +19,7 @@ const (
 	sizeNets    = 1 << 16
 	sizeSources = 1 << 16 // what the rules remember of sources
 	sizeTold    = 128     // ports that are told to be closed
+	sizeLinks   = 1 << 12 // interfaces of this host
 )
 
 // Times that are the rules' own.
@@ -86,6 +87,7 @@ func sets() (all []set) {
 	all = append(all, set{name: "links6", key: address6, interval: true})
 	filled("linked6", concat(address6, protoKey), sizeSources, CountTime)
 	filled("quiet_links6", address6, sizeSources, CountTime)
+	filled("heard", nftables.TypeIFIndex, sizeLinks, LatelyTime)
 	filled("told", concat(protoKey, portKey), sizeTold, CountTime)
 	for _, name := range []string{
 		"classic_tcp", "classic_udp", "stealth_tcp", "stealth_udp", "advanced_tcp", "advanced_udp",
@@ -104,6 +106,10 @@ func sets() (all []set) {
 		set{name: "trap_port", key: protoKey, value: &portKey},
 		set{name: "trigger_tcp", key: portKey, value: &verdicts, interval: true},
 		set{name: "trigger_udp", key: portKey, value: &verdicts, interval: true},
+		set{name: "trigger_behind_tcp", key: portKey, value: &verdicts, interval: true},
+		set{name: "trigger_behind_udp", key: portKey, value: &verdicts, interval: true},
+		set{name: "published", key: protoKey},
+		set{name: "egress", key: protoKey},
 		set{name: "trigger_ip", key: protoKey, value: &verdicts, interval: true},
 	)
 }
@@ -145,9 +151,15 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("peers", concat(address, portKey, portKey), 24*time.Hour)
 	filled("answered", concat(address, portKey, portKey), time.Hour)
 	filled("asked", concat(address, protoKey, portKey), CountTime)
+	filled("sought", concat(address, protoKey, portKey), CountTime)
+	filled("served", concat(address, protoKey, portKey), LatelyTime)
+	filled("serves", address, LatelyTime)
+	filled("open", address, LatelyTime)
+	filled("outgoing", address, time.Minute)
 	return append(all,
 		set{name: "ignored" + family, key: address, interval: true},
 		set{name: "elsewhere" + family, key: address, interval: true},
+		set{name: "behind" + family, key: address, interval: true},
 		set{name: "operators" + family, key: address},
 	)
 }

@@ -29,7 +29,8 @@ func testElements() *Elements {
 		TriggerTCP: []Trigger{{Range{1, 110}, 25}, {Range{111, 112}, 0}, {Range{113, 65535}, 31}}, TriggerUDP: []Trigger{{Range{1, 1023}, 25}},
 		TriggerIP: []Trigger{{Range{0, 255}, 5}}, Trusted: []string{"wg0"}, LoginPorts: []uint16{22},
 		Operators: []netip.Addr{netip.MustParseAddr("192.0.2.77")}, Links: []netip.Prefix{prefix("2001:db8:1::/64")}, Elsewhere: []netip.Prefix{prefix("192.0.2.8/32")},
-		Ignored:  []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"), prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
+		Ignored: []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"), prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
+		Behind:  []netip.Prefix{prefix("198.51.100.128/25"), prefix("2001:db8:2::/64")}, Published: true, Egress: true,
 		TrapPort: 4711,
 	}
 }

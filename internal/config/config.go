@@ -35,6 +35,7 @@ type Config struct {
 	Block   Block    `json:"block"`
 	Trap    Trap     `json:"trap"`
 	Door    Door     `json:"door"`
+	Forward Forward  `json:"forward"`
 
 	Evidence Evidence `json:"evidence"`
 
@@ -212,6 +213,8 @@ func (c *Config) Elements() *nft.Elements {
 		Ignored:    c.Ignore.Addresses,
 		Trusted:    c.Ignore.Interfaces,
 		DoorTCP:    c.Door.ports(c.DryRun),
+		Published:  c.Forward.Judges(),
+		Egress:     c.Forward.Egress == EgressLog,
 	}
 	if !c.DryRun {
 		e.Listed = c.listed

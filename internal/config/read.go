@@ -32,6 +32,7 @@ func (c *Config) read(d *document) Faults {
 	c.Block.read(top.section("block"))
 	c.Trap.read(top.section("trap"))
 	c.Door.read(top.section("door"))
+	c.Forward.read(top.section("forward"))
 	c.Evidence.read(top.section("evidence"))
 	c.readActions(top)
 	c.Notify.read(top.section("notify"))

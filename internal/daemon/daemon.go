@@ -63,15 +63,16 @@ type daemon struct {
 	elsewhere []netip.Prefix // addresses of this host that others serve
 	allowed   allowed.List   // friends by command, in force
 
-	docket  *docket // the judge's
-	orders  *orders // the blocker's
-	actions *beside.Set
-	peers   lookout.Peers // of the task peers
-	reader  reader
-	control net.Listener
-	claim   io.Closer // of the network namespace
-	watcher watcher
-	trap    *trap.Trap
+	docket    *docket // the judge's
+	forwarded *forwarded
+	orders    *orders // the blocker's
+	actions   *beside.Set
+	peers     lookout.Peers // of the task peers
+	reader    reader
+	control   net.Listener
+	claim     io.Closer // of the network namespace
+	watcher   watcher
+	trap      *trap.Trap
 
 	passedTrap bool          // the trap's listener is systemd's, and stays open without us
 	lost       bool          // the kernel has none of the blocks of an earlier run
@@ -88,7 +89,7 @@ type daemon struct {
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	d := &daemon{
 		options: o, system: s, started: time.Now(), journal: j,
-		docket: newDocket(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
+		docket: newDocket(), forwarded: newForwarded(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		unanswered: journal.NewTrouble(j, "who is connected is not spared"),
 	}
 	d.allowances = allowed.New(d.allow, j)
@@ -167,6 +168,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		task.New("peers", d.watchPeers),
 		d.watchServices(),
 		d.watchFlows(),
+		task.New("forwarded", d.watchForwarded),
 		task.New("trap", d.serveTrap),
 		d.watchTrap(),
 		d.watchLoss(),
@@ -388,5 +390,6 @@ func (d *daemon) elements() *nft.Elements {
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
 	e.Links, _ = d.system.links() // engineConfig tells of its error
 	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.system.loginPorts(), d.elsewhere
+	e.Behind = d.networks()
 	return e
 }

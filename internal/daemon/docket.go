@@ -18,12 +18,12 @@ import (
 	"picket/internal/show"
 )
 
-// A docket is what waits for the judge: its door. Probe is for the goroutine
-// that reads; any goroutine may use the rest.
+// A docket is what waits for the judge: its door. Any goroutine may use it.
 type docket struct {
 	probes  chan mirrored
 	asked   chan func(*judge)
 	ended   chan struct{} // closed when the judge has ended
+	sender  sync.Mutex    // for transit: one probe is queued at a time
 	transit transit
 
 	mu   sync.Mutex
@@ -47,6 +47,8 @@ func newDocket() *docket {
 // shows in the sequence numbers, and what was stored for us during a restart is
 // all read.
 func (d *docket) probe(p probe.Probe, raw []byte) {
+	d.sender.Lock()
+	defer d.sender.Unlock()
 	select {
 	case d.probes <- mirrored{p, d.transit.put(raw)}:
 		d.transit.sent()

@@ -47,6 +47,8 @@ type kernel struct {
 	flows     map[netip.Addr]bool
 	served    []nft.Service // that the kernel was told of
 	operators []netip.Addr
+	networks  []host.Network
+	asker     asker
 	connected map[netip.Addr]bool // by the set connected4/6
 	peers     []netip.Addr        // by the sockets
 	released  []netip.Addr
@@ -112,6 +114,8 @@ func (k *kernel) system() *system {
 			return k.operators, true
 		},
 		elsewhere:  func() []netip.Prefix { return nil },
+		networks:   func() ([]host.Network, error) { return k.networks, nil },
+		asker:      func() (asker, error) { return k.asker, nil },
 		loginPorts: func() []uint16 { return []uint16{22} },
 	}
 }

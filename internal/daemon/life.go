@@ -39,7 +39,7 @@ func (d *daemon) openReader(stored []*os.File, fail func(error)) (err error) {
 			_ = systemd.Forget(f.Name()) // of another group: if it stays, it does no harm
 		}
 	}
-	if d.reader, err = d.system.openReader(c, d.docket.probe, fail); err != nil {
+	if d.reader, err = d.system.openReader(c, d.mirror, fail); err != nil {
 		return err
 	}
 	if c.Stored != nil {

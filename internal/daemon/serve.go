@@ -68,6 +68,9 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n := d.forwarded.shed.Load(); n > 0 {
+		rules["unlogged_forwarded"] = n
+	}
 	c := d.current()
 	r := d.reader.Stats()
 	s := &control.Status{

@@ -32,6 +32,8 @@ type system struct {
 	operators   func() (from []netip.Addr, known bool)
 	loginPorts  func() []uint16
 	elsewhere   func() []netip.Prefix
+	networks    func() ([]host.Network, error)
+	asker       func() (asker, error)
 }
 
 // A table is what a run needs of an [nft.Table].
@@ -85,7 +87,7 @@ func machine() *system {
 		checkKernel: checkKernel, claim: nflog.Claim, clock: clock.Watch, openTable: openTable, openReader: openReader,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
-		elsewhere: host.Elsewhere,
+		elsewhere: host.Elsewhere, networks: host.Networks, asker: openAsker,
 	}
 }
 

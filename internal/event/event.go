@@ -14,7 +14,7 @@ import (
 // run hook. Its JSON keys are a contract; in the journal they are upper case behind
 // PICKET_.
 type Event struct {
-	// probe, pattern, block, unblock, expire, ignore, lost, notice, trial
+	// probe, pattern, block, unblock, expire, ignore, infection, lost, notice, trial
 	Event       string     `json:"event"`
 	Time        time.Time  `json:"time"`
 	Source      string     `json:"source,omitempty"` // address or prefix

@@ -55,6 +55,7 @@ const (
 	tupleProto        = 2
 	protoNumber       = 1
 	protoSourcePort   = 2
+	protoPort         = 3
 	protoInfoTCP      = 1
 	protoInfoTCPState = 1
 )

@@ -23,6 +23,7 @@ var messageIDs = [...]struct{ kind, id string }{
 	{"expire", "139821efe2b044d092b60fcdd2b5d0a6"},
 	{"ignore", "5ae4a6bcb1e4423ebee8ed09f3486a19"},
 	{"lost", "70756dbbdf274a03bec7d4796aba6252"},
+	{"infection", "7a2b3ed0bef442f8bd7ffcb4adffae6f"},
 	{"trial", "e245e75ed62344f18a0739befc333e29"},
 	{"notice", "012bac31ee64487d89714814d5262370"},
 	{Start, "1f904c544c414affa5accbb63a176e94"},

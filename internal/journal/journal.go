@@ -114,7 +114,7 @@ func send(e entry) {
 
 func priority(e event.Event) systemd.Priority {
 	switch e.Event {
-	case "lost":
+	case "lost", "infection":
 		return systemd.PriWarning
 	case "block", "pattern", "notice":
 		return systemd.PriNotice

@@ -67,6 +67,7 @@ var kinds = []struct{ event, one, many string }{
 	{"block", "block", "blocks"},
 	{"trial", "would-be block", "would-be blocks"},
 	{"pattern", "scan named", "scans named"},
+	{"infection", "device that scans", "devices that scan"},
 	{"lost", "loss", "losses"},
 	{"unblock", "response ended by hand", "responses ended by hand"},
 	{"expire", "response over", "responses over"},
@@ -127,6 +128,8 @@ func line(e *event.Event) string {
 		words = append(words, e.Pattern)
 	case "unblock":
 		words = append(words, event.Noun(e.Response)+" ended:")
+	case "infection":
+		words = append(words, "scans from behind this host:")
 	case "lost":
 		words = append(words, "lost:")
 	}

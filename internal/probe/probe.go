@@ -112,6 +112,8 @@ type Probe struct {
 	Unread     bool      // the packet was too deep or too short to read the port: Port is 0 and means nothing
 	Over       bool      // the kernel says that the source sends more than it mirrors
 	Held       bool      // the kernel says that the source has passed a trigger by its own count
+	Behind     bool      // it was forwarded: its destination is behind this host
+	Outward    bool      // it was forwarded from a network behind this host: its source is there
 
 	// The fields below are what tools are recognised by. Those of TCP are
 	// zero for other protocols.

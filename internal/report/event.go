@@ -103,7 +103,7 @@ func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error)
 		return event.Event{}, nil // "picket check" at a reload, for one
 	}
 	switch ev.Event {
-	case "probe", "pattern", "block", "unblock", "expire", "ignore", "lost", "notice", "trial":
+	case "probe", "pattern", "block", "unblock", "expire", "ignore", "infection", "lost", "notice", "trial":
 		clean(&ev)
 		if ev.Time.IsZero() {
 			return event.Event{}, fmt.Errorf("%w: without a time", ErrNotEvent)

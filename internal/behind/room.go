@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+
+package behind
+
+import (
+	"time"
+
+	"picket/internal/probe"
+)
+
+// Patience is how long a probe waits for its answer: half as long again as Linux
+// waits at the least before it sends a segment a second time (TCP_RTO_MIN of
+// include/net/tcp.h, 0.2 s).
+const Patience = 300 * time.Millisecond
+
+// A Room is where probes wait. All wait for the same time, so who came first
+// leaves first. The zero Room has no places; make one with [NewRoom].
+type Room struct {
+	snap  int
+	seats []seat
+	raw   []byte
+	first int
+	taken int
+}
+
+type seat struct {
+	probe probe.Probe
+	size  int
+	due   time.Time
+}
+
+// NewRoom returns a room of so many places, for packets of snap bytes at most: a
+// place takes these and some 120 bytes more.
+func NewRoom(places, snap int) *Room {
+	return &Room{snap: snap, seats: make([]seat, places), raw: make([]byte, places*snap)}
+}
+
+// Full reports whether nobody else can wait.
+func (r *Room) Full() bool { return r.taken == len(r.seats) }
+
+// Add has a probe wait, with the first bytes of its packet, which are copied.
+// There must be room.
+func (r *Room) Add(p *probe.Probe, raw []byte, now time.Time) {
+	at := (r.first + r.taken) % len(r.seats)
+	r.taken++
+	r.seats[at] = seat{probe: *p, size: copy(r.raw[at*r.snap:][:r.snap], raw), due: now.Add(Patience)}
+}
+
+// Next returns when the probe that waits longest has waited long enough; ok is false
+// if none waits.
+func (r *Room) Next() (due time.Time, ok bool) {
+	if r.taken == 0 {
+		return time.Time{}, false
+	}
+	return r.seats[r.first].due, true
+}
+
+// Leave returns the probe that waits longest, and its bytes, which are there until
+// another is added. One must wait.
+func (r *Room) Leave() (p *probe.Probe, raw []byte) {
+	s := &r.seats[r.first]
+	raw = r.raw[r.first*r.snap:][:s.size]
+	r.first = (r.first + 1) % len(r.seats)
+	r.taken--
+	return &s.probe, raw
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"picket/internal/addresses"
+)
+
+// Forward is the section of that name: what is behind this host.
+type Forward struct {
+	Networks   []string       `json:"networks"`
+	Egress     Egress         `json:"egress"`
+	Containers bool           `json:"-"` // Networks has the word containers,
+	LANs       bool           `json:"-"` // the word lans,
+	Prefixes   []netip.Prefix `json:"-"` // and these
+}
+
+// The words of Forward.Networks.
+const (
+	wordContainers = "containers"
+	wordLANs       = "lans"
+)
+
+// An Egress says what is done about who scans from behind this host. The zero
+// Egress is EgressOff.
+type Egress uint8
+
+// What is done about them.
+const (
+	EgressOff Egress = iota // nothing
+	EgressLog               // it is told
+)
+
+// String returns it as configuration spells it.
+func (e Egress) String() string {
+	if e == EgressLog {
+		return "log"
+	}
+	return "off"
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (e Egress) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+func (f *Forward) read(s *section) {
+	found := Forward{Networks: []string{}, Egress: f.Egress}
+	if s.items("networks", func(text string) string {
+		switch text {
+		case wordContainers:
+			found.Containers = true
+		case wordLANs:
+			found.LANs = true
+		default:
+			p, why := addresses.Parse(text)
+			if why != "" {
+				return fmt.Sprintf("%.80q %s: want %q, %q or a network", text, why, wordContainers, wordLANs)
+			}
+			found.Prefixes = append(found.Prefixes, p)
+		}
+		found.Networks = append(found.Networks, text)
+		return ""
+	}) {
+		*f = found
+	}
+	choice(s, "egress", &f.Egress, EgressOff, EgressLog)
+	s.end()
+}
+
+// Judges reports whether anything behind this host is judged, or told of.
+func (f *Forward) Judges() bool { return len(f.Networks) > 0 }
+
+// Says what is judged, in words that follow "behind this host".
+func (f *Forward) Says() string {
+	var what []string
+	if f.Containers {
+		what = append(what, "the networks of containers and virtual machines", "published ports")
+	}
+	if f.LANs {
+		what = append(what, "routed LANs")
+	}
+	for _, p := range f.Prefixes {
+		what = append(what, p.String())
+	}
+	if len(what) == 0 {
+		return "nothing is judged"
+	}
+	n := len(what) - 1
+	text := strings.Join(what[:n], ", ") + " and " + what[n]
+	if n == 0 {
+		text = what[0]
+	}
+	text += " are judged"
+	if f.Egress == EgressLog {
+		text += "; who scans from there is told of"
+	}
+	return text
+}
+
+// Behind returns the networks that are judged, of those that were found: containers'
+// and others.
+func (f *Forward) Behind(containers, others []netip.Prefix) []netip.Prefix {
+	out := slices.Clone(f.Prefixes)
+	if f.Containers {
+		out = append(out, containers...)
+	}
+	if f.LANs {
+		out = append(out, others...)
+	}
+	return out
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/internal/behind"
+	"picket/internal/host"
+	"picket/internal/probe"
+)
+
+// A fakeAsker knows what a test says.
+type fakeAsker struct {
+	served bool
+	flow   host.Tracked
+	err    error
+}
+
+func (f *fakeAsker) Served(uint8, netip.AddrPort) (bool, error) { return f.served, f.err }
+func (f *fakeAsker) Flow(uint8, netip.AddrPort, netip.AddrPort) (host.Tracked, error) {
+	return f.flow, f.err
+}
+func (f *fakeAsker) Close() error { return nil }
+
+// forward has n packets mirrored that were forwarded.
+func (r *run) forward(n int, outward bool) {
+	for i := range n {
+		p := probe.Probe{
+			At: time.Now().UnixNano(), Source: netip.MustParseAddr("203.0.113.9"), Destination: netip.MustParseAddr("198.51.100.2"),
+			SourcePort: 40000, Port: uint16(1 + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.SYN,
+			Mode: probe.Advanced, Behind: true, Outward: outward,
+		}
+		if outward {
+			p.Source, p.Destination = p.Destination, p.Source
+		}
+		r.emit(p, make([]byte, 40))
+	}
+}
+
+// A packet that was forwarded is a probe if it got no answer, and judged no sooner
+// than that is known; if it cannot be known, nobody is accused.
+func TestForwarded(t *testing.T) {
+	for name, test := range map[string]struct {
+		asker fakeAsker
+		is    bool
+	}{
+		"nothing is known of it":        {fakeAsker{}, true},
+		"nobody answers":                {fakeAsker{flow: host.Tracked{Known: true}}, true},
+		"the port answered lately":      {fakeAsker{served: true}, false},
+		"it was answered":               {fakeAsker{flow: host.Tracked{Known: true, Replied: true}}, false},
+		"a published port that is slow": {fakeAsker{flow: host.Tracked{Known: true, Published: true}}, false},
+		"the kernel does not say":       {fakeAsker{err: errors.New("no")}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			running(t, plain, func(k *kernel) { k.asker = &test.asker }, func(r *run) {
+				r.forward(26, false)
+				time.Sleep(behind.Patience - time.Millisecond)
+				r.wants()
+				time.Sleep(2 * time.Millisecond)
+				if want := []string{"203.0.113.9/32"}; test.is {
+					r.wants(want...)
+				} else {
+					r.wants()
+				}
+			})
+		})
+	}
+}
+
+// A device that scans from behind this host is told of, and nothing is done.
+func TestInfection(t *testing.T) {
+	running(t, plain, func(k *kernel) { k.asker = &fakeAsker{} }, func(r *run) {
+		r.forward(100, true)
+		time.Sleep(time.Second)
+		r.wants()
+		r.told(1, `event=infection source=198.51.100.2 destination=203.0.113.9`)
+	})
+}
+
+// What comes faster than it can be asked for is counted, and holds nobody up.
+func TestForwardedFlood(t *testing.T) {
+	running(t, plain, func(k *kernel) {
+		k.asker, k.counts = &fakeAsker{flow: host.Tracked{Known: true, Replied: true}}, map[string]uint64{}
+	}, func(r *run) {
+		for range 2 * waitingRoom / 100 {
+			r.forward(100, false)
+			synctest.Wait()
+		}
+		if n := r.forwarded.shed.Load(); n < waitingRoom/2 || n > waitingRoom {
+			t.Errorf("%d of %d were left", n, 2*waitingRoom/100*100)
+		}
+		s, err := r.status(r.t.Context())
+		if err != nil || s.Rules["unlogged_forwarded"] != r.forwarded.shed.Load() {
+			t.Errorf("%v, %v", s, err)
+		}
+	})
+}
+
+// What is behind this host is found by the configuration's words.
+func TestNetworks(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                             "198.51.100.0/24",
+		`networks = []`:                "",
+		`networks = ["lans"]`:          "203.0.113.0/24",
+		`networks = ["2001:db8::/32"]`: "2001:db8::/32",
+		`networks = ["2001:db8::/32", "lans", "containers"]`: "2001:db8::/32 198.51.100.0/24 203.0.113.0/24",
+	} {
+		running(t, plain+"[forward]\n"+text+"\n", func(k *kernel) {
+			k.networks = []host.Network{
+				{Prefix: prefix("198.51.100.0/24"), Interface: "docker0", Container: true}, {Prefix: prefix("203.0.113.0/24"), Interface: "lan0"},
+			}
+		}, func(r *run) {
+			var got []string
+			for _, p := range r.kernel.elements.Behind {
+				got = append(got, p.String())
+			}
+			if strings.Join(got, " ") != want || r.kernel.elements.Published != (text != "networks = []") {
+				t.Errorf("%q: %q, published %v", text, got, r.kernel.elements.Published)
+			}
+		})
+	}
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+
+package host
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Tracker asks connection tracking for one flow at a time. Make one with
+// [OpenTracker]; it belongs to one goroutine.
+type Tracker struct {
+	fd     int
+	buffer [2048]byte
+}
+
+// OpenTracker opens a socket in the calling thread's network namespace.
+func OpenTracker() (*Tracker, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, fmt.Errorf("ask connection tracking: %w", err)
+	}
+	return &Tracker{fd: fd}, nil
+}
+
+// Close ends it.
+func (t *Tracker) Close() error { return unix.Close(t.fd) }
+
+// A Tracked is what connection tracking knows of a flow. The zero Tracked is one
+// that it does not know: refused, which ends an entry (nf_conntrack_tcp_packet), or
+// never one.
+type Tracked struct {
+	Known     bool
+	Replied   bool // the other side has sent something
+	Published bool // its destination was translated
+}
+
+// Flow asks for the flow of a packet, as the hook forward sees it: its destination
+// may be translated already, its source not yet. The ports of protocols without
+// such are 0. It needs CAP_NET_ADMIN.
+func (t *Tracker) Flow(protocol uint8, from, to netip.AddrPort) (Tracked, error) {
+	f, known, err := t.get(protocol, from, to)
+	if err == nil && !known {
+		f, known, err = t.get(protocol, to, from) // by the direction of its answers
+	}
+	if err != nil {
+		return Tracked{}, fmt.Errorf("ask connection tracking: %w", err)
+	}
+	return Tracked{Known: known, Replied: f.status&ctSeenReply != 0, Published: f.status&ctTranslated != 0}, nil
+}
+
+const (
+	ctSeenReply  = 1 << 1 // IPS_SEEN_REPLY
+	ctTranslated = 1 << 5 // IPS_DST_NAT
+)
+
+func (t *Tracker) get(protocol uint8, from, to netip.AddrPort) (f flow, known bool, err error) {
+	message, err := ctRequest(ctGet, netlink.Request, protocol, from, to)
+	if err != nil {
+		return f, false, err
+	}
+	if err := unix.Sendto(t.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return f, false, err
+	}
+	// The kernel has answered when it has taken the question (ctnetlink_get_conntrack).
+	n, _, err := unix.Recvfrom(t.fd, t.buffer[:], unix.MSG_DONTWAIT)
+	if err != nil {
+		return f, false, err
+	}
+	for kind, body := range messages(t.buffer[:n]) {
+		if kind == unix.NLMSG_ERROR {
+			if errno := unix.Errno(-int32(binary.NativeEndian.Uint32(body))); errno != unix.ENOENT {
+				return f, false, errno
+			}
+			return f, false, nil
+		}
+		if f, ok := readFlow(body); ok {
+			return f, true, nil
+		}
+	}
+	return f, false, errors.New("the answer cannot be read")
+}
+
+// ctRequest is a message about the flow with such a direction, whichever it is.
+func ctRequest(kind netlink.HeaderType, flags netlink.HeaderFlags, protocol uint8, from, to netip.AddrPort) ([]byte, error) {
+	e := netlink.NewAttributeEncoder()
+	e.ByteOrder = binary.BigEndian
+	family := byte(unix.AF_INET)
+	source, dest := uint16(1), uint16(2) // CTA_IP_V4_SRC, CTA_IP_V4_DST
+	if from.Addr().Is6() {
+		family, source, dest = unix.AF_INET6, 3, 4
+	}
+	e.Nested(ctTupleOrig, func(e *netlink.AttributeEncoder) error {
+		e.Nested(tupleIP, func(e *netlink.AttributeEncoder) error {
+			e.Bytes(source, from.Addr().AsSlice())
+			e.Bytes(dest, to.Addr().AsSlice())
+			return nil
+		})
+		e.Nested(tupleProto, func(e *netlink.AttributeEncoder) error {
+			e.Uint8(protoNumber, protocol)
+			if from.Port() != 0 || to.Port() != 0 {
+				e.Uint16(protoSourcePort, from.Port())
+				e.Uint16(protoPort, to.Port())
+			}
+			return nil
+		})
+		return nil
+	})
+	attrs, err := e.Encode()
+	if err != nil {
+		return nil, err
+	}
+	body := append([]byte{family, unix.NFNETLINK_V0, 0, 0}, attrs...)
+	m := netlink.Message{Header: netlink.Header{
+		Length: uint32(unix.NLMSG_HDRLEN + len(body)),
+		Type:   unix.NFNL_SUBSYS_CTNETLINK<<8 | kind, Flags: flags,
+	}, Data: body}
+	return m.MarshalBinary()
+}

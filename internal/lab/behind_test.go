@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// routed is the lab's network behind the target, as an operator names it.
+const routed = "[forward]\nnetworks = [\"198.51.100.0/24\", \"2001:db8:c::/64\"]\n"
+
+// addBehind adds a host behind the target, which has second addresses for those
+// scans whose source is a matter of routes.
+func addBehind(t *testing.T, l *Lab) *Host {
+	t.Helper()
+	c, err := l.AddContainer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.IP("addr add 198.51.100.3/24 dev eth0", "addr add 2001:db8:c::3/64 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Sysctl("net/ipv4/icmp_ratelimit", "0", "net/ipv6/icmp/ratelimit", "0"); err != nil {
+		t.Fatal(err)
+	}
+	c.Second4, c.Second6 = addr("198.51.100.3"), addr("2001:db8:c::3")
+	return c
+}
+
+func TestBehindMatrixDefault(t *testing.T) {
+	matrixBehind(t, routed+"[block]\nfor = [\"6s\"]\n", "1-300")
+}
+
+func TestBehindMatrixTriggerZero(t *testing.T) { matrixBehind(t, routed+hotConfig, "1,11,13,15") }
+
+// matrixBehind is the matrix against a host behind the target: every scan is
+// detected, named right, blocked and free again.
+func matrixBehind(t *testing.T, config, ports string) {
+	l := newLab(t)
+	c := addBehind(t, l)
+	listen(t, c, "tcp", 80)
+	last4, last6 := Source4(Sources), Source6(Sources)
+	if err := l.Attacker.IP("route add 198.51.100.3 via 192.0.2.2 src "+last4.String(),
+		"route add 2001:db8:c::3 via 2001:db8::2 src "+last6.String()); err != nil {
+		t.Fatal(err)
+	}
+	mac, err := l.Target.Run("cat", "/sys/class/net/"+l.Target.Dev+"/address")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, l.Target, Options{Config: config + unconnected})
+	var group sync.WaitGroup
+	defer group.Wait()
+	slots := make(chan struct{}, 8)
+	for i, s := range scans() {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			a := aim{Source4(i + 1), c.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
+			if family == "IPv6" {
+				if s.only4 {
+					continue
+				}
+				a.src, a.dst = Source6(i+1), c.V6
+			}
+			if s.name == "nmap -sT" {
+				a.src, a.dst = last4, c.Second4
+				if family == "IPv6" {
+					a.src, a.dst = last6, c.Second6
+				}
+			}
+			group.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				t.Run(s.name+" "+family, func(t *testing.T) { scanned(t, l, d, s, a) })
+			})
+		}
+	}
+}
+
+// TestBehindAnswersFew: of a thousand ports behind the host few answer, at any speed,
+// by TCP and UDP; none while a response lasts; and a service that is known is there
+// for others.
+func TestBehindAnswersFew(t *testing.T) {
+	l := newLab(t)
+	c := addBehind(t, l)
+	listen(t, c, "tcp", 80)
+	d := start(t, l.Target, Options{Config: routed})
+	for _, f := range []struct {
+		name   string
+		source func(int) netip.Addr
+		dst    netip.Addr
+	}{{"IPv4", Source4, c.V4}, {"IPv6", Source6, c.V6}} {
+		for i, way := range []struct {
+			name string
+			each func(src netip.Addr, port uint16) packet
+		}{
+			{"SYN", func(src netip.Addr, p uint16) packet { return clientSYN(src, f.dst, 40000+p, p) }},
+			{"FIN", func(src netip.Addr, p uint16) packet {
+				return tcp(src, f.dst, segment{from: 40000, to: p, seq: 9, flags: fin})
+			}},
+			{"ACK", func(src netip.Addr, p uint16) packet {
+				return tcp(src, f.dst, segment{from: 40000, to: p, seq: 9, flags: ack})
+			}},
+			{"UDP", func(src netip.Addr, p uint16) packet { return udp(src, f.dst, 40000, p, "x") }},
+		} {
+			t.Run(way.name+" "+f.name, func(t *testing.T) {
+				src := f.source(1 + i)
+				scan := func() { pour(t, l.Attacker, ports1000(func(p uint16) packet { return way.each(src, p) })) }
+				n := answersTo(t, l, scan)
+				t.Logf("%d of 1000 answered at once", n)
+				if n > 40 {
+					t.Errorf("%d of 1000 ports answered, want at most 40", n)
+				}
+				if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
+					t.Error(err)
+				}
+				if n := answersTo(t, l, scan); n > 0 {
+					t.Errorf("%d of 1000 ports answered while it is fenced", n)
+				}
+			})
+		}
+	}
+}

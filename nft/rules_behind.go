@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// mostServices is how many ports of one address behind this host are learned to
+// answer; beyond them all of its ports count as served, since an address that
+// answers everywhere tells nothing, and must not fill what others' are learned in.
+const mostServices = 128
+
+// behindChains judge what is forwarded to the networks behind this host, and to
+// its published ports. There is no socket to ask: what is served there is learned
+// from the answers, and whether a packet was answered user space asks connection
+// tracking a moment later. Nothing leads here but elements of the sets.
+func behindChains(c Config) []chain {
+	return []chain{
+		{
+			name: "turns",
+			why:  "of a connection its beginning and its end, which tell what is served",
+			rules: list(
+				one(bareReset, jump("bare")),
+				one(in("behind4", saddr4), goTo("answering")),
+				one(in("behind6", saddr6), goTo("answering")),
+				one(in("published", proto), translated, reply, synAck, goTo("serving")),
+			),
+		},
+		{
+			name: "replied",
+			why:  "the first answers to a datagram",
+			rules: list(
+				one(jump("answered")),
+				one(in("behind4", saddr4), goTo("serving")),
+				one(in("behind6", saddr6), goTo("serving")),
+				one(in("published", proto), translated, goTo("serving")),
+			),
+		},
+		{
+			name: "answering",
+			why: "a network is judged while answers come back this way: where they take another, " +
+				"everybody would look as if nobody answered him",
+			rules: list(
+				one(renew("heard", inLink)),
+				one(reply, synAck, goTo("serving")),
+			),
+		},
+		{
+			name: "serving",
+			why:  "a port that has answered within the last hour is served",
+			rules: list(
+				one(in("served4", saddr4, proto, thSport), renew("served4", saddr4, proto, thSport), backward),
+				one(in("served6", saddr6, proto, thSport), renew("served6", saddr6, proto, thSport), backward),
+				one(beyond(mostServices, "serves4", saddr4), renew("open4", saddr4), backward),
+				one(beyond(mostServices, "serves6", saddr6), renew("open6", saddr6), backward),
+				one(notIn("serves4", saddr4), count("full_serves"), backward),
+				one(notIn("serves6", saddr6), count("full_serves"), backward),
+				one(renew("served4", saddr4, proto, thSport), backward),
+				one(renew("served6", saddr6, proto, thSport), backward),
+				one(count("full_served")),
+			),
+		},
+		{
+			name: "outward",
+			why: "what begins behind this host. Whom it asks may answer late, and is no prober for that; " +
+				"an address that the routes have elsewhere is forged",
+			rules: list(
+				one(isTCP, opening, jump("seek")),
+				one(isUDP, beginning, jump("seek")),
+				one(in("egress", proto), opening, reversible, goTo("egress")),
+			),
+		},
+		{
+			name: "seek",
+			rules: list(
+				one(renew("sought4", daddr4, proto, thDport), backward),
+				one(renew("sought6", daddr6, proto, thDport), backward),
+				one(count("full_sought")),
+			),
+		},
+		{
+			name: "egress",
+			why:  "what of it asks for connections is told of, up to a measure for each address",
+			rules: list(
+				one(faster(20, 100, "outgoing4", saddr4), count("unlogged_outward"), backward),
+				one(faster(20, 100, "outgoing6", saddr6), count("unlogged_outward"), backward),
+				one(notIn("outgoing4", saddr4), count("full_outgoing"), backward),
+				one(notIn("outgoing6", saddr6), count("full_outgoing"), backward),
+				one(limit(1000, 1000), logged(c, "advanced outward", 64, c.Snaplen), backward),
+				one(count("unlogged_outward")),
+			),
+		},
+		{
+			name: "published",
+			why: "a published port is a service: what it refuses is told, once the answer is known, and " +
+				"counts in user space alone. A crude packet opens no door here either",
+			rules: list(
+				friends(),
+				one(in("door_tcp", tcpDport), opening, jump("door")),
+				one(in("served4", daddr4, proto, thDport), backward),
+				one(in("served6", daddr6, proto, thDport), backward),
+				one(opening, goTo("again")),
+			),
+		},
+		{
+			name: "behind",
+			rules: list(
+				one(translated, backward),
+				friends(),
+				one(in("served4", daddr4, proto, thDport), backward),
+				one(in("served6", daddr6, proto, thDport), backward),
+				one(in("open4", daddr4), backward),
+				one(in("open6", daddr6), backward),
+				one(notIn("heard", outLink), backward),
+				one(isTCP, goTo("behind_tcp")),
+				one(isUDP, goTo("behind_udp")),
+				one(isSCTP, goTo("behind_sctp")),
+				one(notIn("advanced_ip", proto), backward),
+				one(l4("icmp", unix.IPPROTO_ICMP), backward),
+				one(l4("ipv6-icmp", unix.IPPROTO_ICMPV6), backward),
+				one(jump("sight_kind")),
+				sources(c, "quiet", count("kept_quiet"), drop),
+			),
+		},
+		{
+			name: "behind_tcp",
+			why:  "answers are no probes, and neither is what comes late from whom somebody there asked",
+			rules: list(
+				one(flags("rst", expr.CmpOpEq, "rst"), backward),
+				one(synAck, backward),
+				one(later, in("sought4", saddr4, proto, thSport), backward),
+				one(later, in("sought6", saddr6, proto, thSport), backward),
+				one(in("stealth_tcp", tcpDport), goTo("unanswered")),
+				one(in("excluded_tcp", tcpDport), backward),
+				one(in("advanced_tcp", tcpDport), goTo("unanswered")),
+			),
+		},
+		{
+			name: "behind_udp",
+			rules: list(
+				one(in("sought4", saddr4, proto, thSport), backward),
+				one(in("sought6", saddr6, proto, thSport), backward),
+				one(in("stealth_udp", udpDport), goTo("unanswered")),
+				one(in("excluded_udp", udpDport), backward),
+				one(in("advanced_udp", udpDport), goTo("unanswered")),
+			),
+		},
+		{
+			name: "behind_sctp",
+			rules: list(
+				one(in("stealth_tcp", sctpDport), goTo("unanswered")),
+				one(in("excluded_tcp", sctpDport), backward),
+				one(in("advanced_tcp", sctpDport), goTo("unanswered")),
+			),
+		},
+		{
+			name: "unanswered",
+			why: "to a port that has answered nobody of late. A source that has passed its trigger, or " +
+				"that cannot be counted, gets there no more",
+			rules: list(
+				one(jump("sight_behind")),
+				sources(c, "quiet", count("kept_quiet"), drop),
+				each(c, func(s source) []part {
+					return []part{notIn("sight"+s.family, s.of, proto, thDport), count("kept_uncounted"), drop}
+				}),
+			),
+		},
+		sight(c, "sight_behind", "", "first_behind"),
+		{
+			name: "first_behind",
+			rules: list(
+				one(jump("tell")),
+				one(through(tcpDport, "trigger_behind_tcp")),
+				one(through(udpDport, "trigger_behind_udp")),
+				one(through(sctpDport, "trigger_behind_tcp")),
+			),
+		},
+	}
+}
+
+var (
+	synAck = flags("syn | ack", expr.CmpOpEq, "syn | ack")
+
+	// turning is a segment that begins a connection, answers one, or ends it at once.
+	turning = flags("syn | rst", expr.CmpOpNeq, "0x0")
+
+	inLink  = link("iif", expr.MetaKeyIIF)
+	outLink = link("oif", expr.MetaKeyOIF)
+
+	// reversible is a packet whose source the routes have where it came in (RFC 3704, 2.2).
+	reversible = part{text: "fib saddr . iif oif exists", exprs: []expr.Any{
+		&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, ResultOIF: true, FlagPRESENT: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(1)},
+	}}
+)
+
+// link is the index of an interface.
+func link(text string, key expr.MetaKey) field {
+	return field{text: text, bytes: 4, load: func(register uint32) []expr.Any {
+		return []expr.Any{&expr.Meta{Key: key, Register: register}}
+	}}
+}
