@@ -15,6 +15,10 @@ import (
 // dropIns is the directory of the drop-ins, beside the configuration.
 const dropIns = "picket.d"
 
+// upgrade is the drop-in of [Pin]. It stands for earlier defaults, so it is read
+// before the configuration, and any other file's word wins over it.
+const upgrade = "00-upgrade.toml"
+
 // documents reads a configuration and its drop-ins, picket.d/*.toml beside it, in
 // the order of their names. After an unreadable file or broken syntax the
 // document is nil: nothing behind that can be trusted.
@@ -30,20 +34,48 @@ func documents(path string) (d *document, faults Faults) {
 			names = append(names, filepath.Join(dir, e.Name()))
 		}
 	}
+	if i := slices.Index(names, filepath.Join(dir, upgrade)); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, filepath.Join(dir, upgrade))
+	}
+	var own string
 	for _, name := range names {
 		next, wrong := document1(name, name == DefaultPath)
+		if name == path && next != nil {
+			own = next.files[0]
+		}
 		switch faults = append(faults, wrong...); {
 		case len(wrong) > 0:
 		case d == nil:
 			d = next
 		default:
+			d.yield(next)
 			d.lay(next)
 		}
 	}
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	i := slices.Index(d.files, own) // first the configuration, then the drop-ins as read
+	d.files = slices.Insert(slices.Delete(d.files, i, i+1), 0, own)
 	return d, nil
+}
+
+// yield takes the port lists of earlier defaults out of d if a later document names a
+// preset: they would add to it.
+func (d *document) yield(e *document) {
+	for name, table := range e.values {
+		ports, _ := table.(map[string]any)
+		mine, _ := d.values[name].(map[string]any)
+		if ports["preset"] == nil || mine == nil {
+			continue
+		}
+		for _, list := range presetLists {
+			if at := join(name, list); filepath.Base(d.places[at].file) == upgrade {
+				delete(mine, list)
+				delete(d.places, at)
+			}
+		}
+	}
 }
 
 // document1 reads one file. A file that may be missing, and is, has no name and

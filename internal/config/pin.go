@@ -9,8 +9,8 @@ import (
 )
 
 // Pin returns a drop-in, TOML, that keeps earlier defaults wherever the
-// configuration at path and its drop-ins say nothing; "" if nothing differs. The
-// error is [Faults], of the configuration or of the defaults.
+// configuration at path and its drop-ins say nothing; "" if nothing differs. As
+// picket.d/00-upgrade.toml it yields to any other file's word. The error is [Faults], of the configuration or of the defaults.
 func Pin(path, name string, defaults []byte) (string, error) {
 	d, faults := documents(path)
 	if len(faults) > 0 {
@@ -32,7 +32,8 @@ func Pin(path, name string, defaults []byte) (string, error) {
 }
 
 const pinHead = "# What earlier defaults did where your files say nothing, as an upgrade found them.\n" +
-	"# Delete a key, or this file, for the defaults of today: picket.toml(5).\n\n"
+	"# Your files' words win over these. Delete a key, or this file, for the defaults of\n" +
+	"# today: picket.toml(5).\n\n"
 
 // presetLists are the lists of a preset.
 var presetLists = []string{"classic", "stealth", "advanced", "exclude"}

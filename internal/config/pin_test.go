@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"picket/engine"
+	"picket/internal/probe"
 )
 
 // TestPinKeepsWhatAFileDid: with the drop-in, a file does what it did with the
@@ -86,5 +89,40 @@ func TestPinOfAll(t *testing.T) {
 	if kept, err := Pin(path, "defaults", []byte("[tcp]\nadvanced = \"1-1023\"\n")); kept != "" ||
 		err != nil {
 		t.Errorf("%q, %v", kept, err)
+	}
+}
+
+// TestPinYields: the file's own word, said after the upgrade, wins over the drop-in of the
+// upgrade, in any place; the user's drop-ins win over both; and a preset stands alone.
+func TestPinYields(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "picket.toml")
+	write(t, dir, map[string]string{
+		"picket.d/00-upgrade.toml": "[tcp]\nadvanced = \"1-1023\"\ntrigger = { classic = 0, stealth = 25 }\n" +
+			"[udp]\nadvanced = \"1-1023\"\nexclude = \"67\"\n[detect]\nscore = \"log\"\n[block]\nstyle = \"block\"\n",
+		"picket.toml": "[tcp]\nadvanced = \"1-4000\"\ntrigger = { stealth = 3 }\n" +
+			"[udp]\npreset = \"web-server\"\n[detect]\nscore = \"dark\"\n",
+		"picket.d/10-mine.toml": "[tcp]\nadvanced = \"1-5000\"\n",
+	})
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	preset, err := Parse("p.toml", []byte("[udp]\npreset = \"web-server\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.TCP.Advanced.String() != "1-5000" || c.Detect.Score != engine.Dark || c.Block.Style != engine.BlockOnly {
+		t.Errorf("the wrong file's word: %v, %v, %v", c.TCP.Advanced, c.Detect.Score, c.Block.Style)
+	}
+	if c.TCP.Trigger[probe.Classic] != 0 || c.TCP.Trigger[probe.Stealth] != 3 {
+		t.Errorf("triggers %v", c.TCP.Trigger)
+	}
+	if d := cmp.Diff(preset.UDP, c.UDP); d != "" {
+		t.Errorf("the preset is not alone (-want +got):\n%s", d)
+	}
+	want := []string{dir + "/picket.d/00-upgrade.toml", dir + "/picket.d/10-mine.toml"}
+	if d := cmp.Diff(want, c.DropIns); d != "" || c.File != path {
+		t.Errorf("%s and drop-ins (-want +got):\n%s", c.File, d)
 	}
 }

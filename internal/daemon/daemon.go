@@ -96,7 +96,8 @@ func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	return d
 }
 
-// load reads the configuration, and --dry-run over it.
+// load reads the configuration, and --dry-run over it, and writes its warnings into
+// the journal.
 func (d *daemon) load() (*config.Config, error) {
 	c, err := config.Load(d.options.Path)
 	if err != nil {
@@ -104,6 +105,9 @@ func (d *daemon) load() (*config.Config, error) {
 	}
 	if err := c.Runnable(); err != nil {
 		return nil, err
+	}
+	for _, w := range c.Warnings {
+		d.journal.Notice("", "%s", w)
 	}
 	c.DryRun = c.DryRun || d.options.DryRun
 	return c, nil

@@ -382,6 +382,8 @@ func TestReload(t *testing.T) {
 				t.Errorf("lacks %q:\n%s", want, lines)
 			}
 		}
+		reload("[run]\ncommand = [\"/nonexistent/program\"]\n")
+		r.told(1, "run.command: ")
 		reload("[[known]]\nname = \"mine\"\npolicy = \"ignore\"\naddresses = [\"192.0.2.9\"]\n")
 		r.wants()
 		r.kernel.with(func() { r.failing = errors.New("no memory") })
