@@ -61,7 +61,9 @@ func unallowCommand() *cobra.Command {
 }
 
 // sourcesOrAll makes the request of a command that takes either.
-func sourcesOrAll(cmd *cobra.Command, name string, args, files []string, all bool) (r control.Request, err error) {
+func sourcesOrAll(
+	cmd *cobra.Command, name string, args, files []string, all bool,
+) (r control.Request, err error) {
 	r = control.Request{Command: name, All: all}
 	if given := len(args)+len(files) > 0; given == all {
 		return r, usage("want either a source or --all")
@@ -77,7 +79,7 @@ func allowedCommand() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		list := []control.Allowed{}
-		if err := control.Call(control.Path(), control.Request{Command: "allowed"}, &list); err != nil {
+		if err := call(control.Request{Command: "allowed"}, &list); err != nil {
 			return err
 		}
 		if *asJSON {

@@ -20,9 +20,11 @@ func takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return fmt.Errorf("%s is missing: want \"%s %s\"", names[len(args)], cmd.CommandPath(), strings.Join(names, " "))
+			return fmt.Errorf("%s is missing: want \"%s %s\"", names[len(args)], cmd.CommandPath(),
+				strings.Join(names, " "))
 		case len(args) > len(names):
-			return fmt.Errorf("%q is too much: want \"%s\"", args[len(names)], strings.TrimSpace(cmd.CommandPath()+" "+strings.Join(names, " ")))
+			return fmt.Errorf("%q is too much: want \"%s\"", args[len(names)],
+				strings.TrimSpace(cmd.CommandPath()+" "+strings.Join(names, " ")))
 		}
 		return nil
 	}

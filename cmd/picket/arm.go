@@ -24,7 +24,8 @@ func armCommand() *cobra.Command {
 		Example: "  picket arm\n  picket arm --rollback 5m\n  picket arm --confirm",
 		Args:    takes(),
 	}
-	rollback := cmd.Flags().String("rollback", "", "`duration` after which the trial goes on unless confirmed: 5m")
+	rollback := cmd.Flags().String("rollback", "",
+		"`duration` after which the trial goes on unless confirmed: 5m")
 	confirm := cmd.Flags().Bool("confirm", false, "keep on blocking, for good")
 	cmd.MarkFlagsMutuallyExclusive("rollback", "confirm")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
@@ -37,10 +38,11 @@ func armCommand() *cobra.Command {
 			if err := tellTrial(out); err != nil {
 				return err
 			}
-			if err := control.Call(control.Path(), control.Request{Command: "arm", For: d.String()}, nil); err != nil {
+			if err := call(control.Request{Command: "arm", For: d.String()}, nil); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(out, "armed for %s; then the trial goes on, unless: picket arm --confirm\n", d)
+			const text = "armed for %s; then the trial goes on, unless: picket arm --confirm\n"
+			_, err = fmt.Fprintf(out, text, d)
 			return err
 		}
 		if !*confirm {
@@ -56,7 +58,7 @@ func armCommand() *cobra.Command {
 // tellTrial says what the trial would have done.
 func tellTrial(out io.Writer) error {
 	var t control.Trial
-	if err := control.Call(control.Path(), control.Request{Command: "trial"}, &t); err != nil {
+	if err := call(control.Request{Command: "trial"}, &t); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(out, answers.Trial(&t))
@@ -69,7 +71,7 @@ func armForGood(out io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := control.Call(control.Path(), control.Request{Command: "arm"}, nil); err != nil {
+	if err := call(control.Request{Command: "arm"}, nil); err != nil {
 		undo()
 		return err
 	}

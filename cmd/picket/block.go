@@ -19,8 +19,10 @@ func blockCommand() *cobra.Command {
 		SuggestFor: []string{"ban", "deny"},
 		Short:      "Block addresses or prefixes by hand",
 		Long: "Block addresses or prefixes by hand. A block that is there and lasts longer stays as it\n" +
-			"is. On a terminal, who is connected to this host is blocked only when you say so.\n\n" + takesSources,
-		Example: "  picket block 203.0.113.9 --for 1d --reason \"abuse report 4711\"\n  picket block 2001:db8:bad::/48 --for forever\n" +
+			"is. On a terminal, who is connected to this host is blocked only when you say so.\n\n" +
+			takesSources,
+		Example: "  picket block 203.0.113.9 --for 1d --reason \"abuse report 4711\"\n" +
+			"  picket block 2001:db8:bad::/48 --for forever\n" +
 			"  picket block - --for 1w <list",
 	}
 	files := fileFlag(cmd)
@@ -42,7 +44,8 @@ func blockCommand() *cobra.Command {
 				return err
 			}
 		}
-		return order(cmd, control.Request{Command: "block", Sources: list, For: d.String(), Reason: *reason}, "blocked", "blocked")
+		r := control.Request{Command: "block", Sources: list, For: d.String(), Reason: *reason}
+		return order(cmd, r, "blocked", "blocked")
 	})
 	return cmd
 }
@@ -51,7 +54,7 @@ func blockCommand() *cobra.Command {
 // whoever asks among them. Where there is none the block is what was meant.
 func sure(list []string) error {
 	var connected []string
-	if err := control.Call(control.Path(), control.Request{Command: "connected", Sources: list}, &connected); err != nil {
+	if err := call(control.Request{Command: "connected", Sources: list}, &connected); err != nil {
 		return err
 	}
 	question := answers.Doubts(list, connected, os.Getenv("SSH_CONNECTION"))

@@ -16,15 +16,21 @@ import (
 
 func blocksCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "blocks", SuggestFor: []string{"list", "banned"}, Short: "List the blocked sources", Args: takes(),
-		Long: "List the blocked sources, all or those that every one of the filters lets through.",
-		Example: "  picket blocks --response block --since yesterday\n  picket blocks --within 198.51.100.0/24 --proven=false\n" +
+		Use:        "blocks",
+		SuggestFor: []string{"list", "banned"},
+		Short:      "List the blocked sources",
+		Args:       takes(),
+		Long:       "List the blocked sources, all or those that every one of the filters lets through.",
+		Example: "  picket blocks --response block --since yesterday\n" +
+			"  picket blocks --within 198.51.100.0/24 --proven=false\n" +
 			"  picket blocks --pattern sweep --addresses | picket unblock --file -",
 	}
 	asJSON := jsonFlag(cmd)
-	addresses := cmd.Flags().Bool("addresses", false, "print nothing but the addresses and prefixes, one a line")
+	addresses := cmd.Flags().Bool("addresses", false,
+		"print nothing but the addresses and prefixes, one a line")
 	cmd.MarkFlagsMutuallyExclusive("json", "addresses")
-	trial := cmd.Flags().Bool("trial", false, "in a dry run: who would be blocked, and what that would have kept off")
+	trial := cmd.Flags().Bool("trial", false,
+		"in a dry run: who would be blocked, and what that would have kept off")
 	var f filter
 	f.flags(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
@@ -36,9 +42,10 @@ func blocksCommand() *cobra.Command {
 			if !f.changed() {
 				passes = nil
 			}
-			return answers.StreamBlocks(cmd.OutOrStdout(), passes, func(item func(*json.RawMessage) error) error {
-				return control.Each(control.Path(), control.Request{Command: "blocks"}, item)
-			})
+			return answers.StreamBlocks(cmd.OutOrStdout(), passes,
+				func(item func(*json.RawMessage) error) error {
+					return control.Each(control.Path(), control.Request{Command: "blocks"}, item)
+				})
 		}
 		list, sum, err := listed(*trial)
 		if err != nil {
@@ -68,10 +75,10 @@ func blocksCommand() *cobra.Command {
 func listed(trial bool) (list []control.Block, sum *control.Trial, err error) {
 	if !trial {
 		list = []control.Block{}
-		err = control.Call(control.Path(), control.Request{Command: "blocks"}, &list)
+		err = call(control.Request{Command: "blocks"}, &list)
 		return list, nil, err
 	}
 	sum = &control.Trial{Blocks: []control.Block{}}
-	err = control.Call(control.Path(), control.Request{Command: "trial"}, sum)
+	err = call(control.Request{Command: "trial"}, sum)
 	return sum.Blocks, sum, err
 }

@@ -41,7 +41,9 @@ func checkCommand() *cobra.Command {
 			found = append(found, f)
 		}
 		if *asJSON {
-			err = printJSON(cmd.OutOrStdout(), checked{c, append(config.Faults{}, faults...), append(config.Faults{}, warnings...), found})
+			none := config.Faults{} // [] and not null
+			all := checked{c, append(none, faults...), append(none, warnings...), found}
+			err = printJSON(cmd.OutOrStdout(), all)
 		}
 		switch {
 		case err != nil:

@@ -81,7 +81,8 @@ func commanded(t *testing.T, stdin string, args ...string) (code int, out, compl
 func TestCommandsAsk(t *testing.T) {
 	t.Setenv("SSH_CONNECTION", "198.51.100.7 50000 192.0.2.2 22")
 	since := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
-	block := control.Block{Name: "192.0.2.9", Response: "block", Since: since, Remaining: 60, Reason: "above the trigger", Drops: 7}
+	block := control.Block{Name: "192.0.2.9", Response: "block", Since: since, Remaining: 60,
+		Reason: "above the trigger", Drops: 7}
 	trial := &control.Trial{Since: since, Sources: 1, Unwanted: 10, Kept: 5, Blocks: []control.Block{block}}
 	file := filepath.Join(t.TempDir(), "picket.toml")
 	asked := answering(t, func(r control.Request) (any, error) {
@@ -123,14 +124,18 @@ func TestCommandsAsk(t *testing.T) {
 		{"blocks --trial", 0, "5 of 10 unwanted probes (50.0 %) kept off", "", "trial"},
 		{"blocks --trial --json", 0, "\"source\": \"192.0.2.9\"", "", "trial"},
 		{"blocks --since someday", 2, "", "--since", ""},
-		{"block 192.0.2.9 --for 1d", 0, "blocked 192.0.2.9/32 for 1d", "", "connected block 192.0.2.9/32 1d blocked by hand"},
-		{"block 198.51.100.0/24 --yes", 0, "blocked 198.51.100.0/24 for 1h", "", "block 198.51.100.0/24 1h blocked by hand"},
-		{"block 198.51.100.7", 0, "blocked", "198.51.100.7 is where your own SSH session comes from", "connected block 198.51.100.7/32 1h blocked by hand"},
+		{"block 192.0.2.9 --for 1d", 0, "blocked 192.0.2.9/32 for 1d", "",
+			"connected block 192.0.2.9/32 1d blocked by hand"},
+		{"block 198.51.100.0/24 --yes", 0, "blocked 198.51.100.0/24 for 1h", "",
+			"block 198.51.100.0/24 1h blocked by hand"},
+		{"block 198.51.100.7", 0, "blocked", "198.51.100.7 is where your own SSH session comes from",
+			"connected block 198.51.100.7/32 1h blocked by hand"},
 		{"block here", 2, "", "\"here\" is no address or prefix", ""},
 		{"block -", 0, "blocked 2001:db8::/32", "", "connected block 2001:db8::/32 1h blocked by hand"},
 		{"unblock 192.0.2.9", 0, "unblocked 192.0.2.9", "", "unblock 192.0.2.9/32"},
 		{"unblock", 2, "", "either a source or --all", ""},
-		{"allow 192.0.2.9 --for 2h --reason audit", 0, "allowed 192.0.2.9/32 for 2h", "", "allow 192.0.2.9/32 2h audit"},
+		{"allow 192.0.2.9 --for 2h --reason audit", 0, "allowed 192.0.2.9/32 for 2h", "",
+			"allow 192.0.2.9/32 2h audit"},
 		{"allow 192.0.2.9 --for ever", 2, "", "--for", ""},
 		{"allow", 2, "", "SOURCE is missing", ""},
 		{"unallow 192.0.2.9", 0, "no longer allowed: 192.0.2.9/32", "", "unallow 192.0.2.9/32"},
@@ -139,7 +144,8 @@ func TestCommandsAsk(t *testing.T) {
 		{"explain 192.0.2.9", 0, "It is blocked.", "", "explain"},
 		{"explain 192.0.2.9 --json", 0, "\"summary\": \"It is blocked.\"", "", "explain"},
 		{"explain 192.0.2.9 --pcap -", 0, "\x0a\x0d\x0d\x0a", "", "explain"},
-		{"explain 192.0.2.9 --pcap FILE.pcapng", 0, "It is blocked.", "no packet of 192.0.2.9/32 is kept", "explain"},
+		{"explain 192.0.2.9 --pcap FILE.pcapng", 0, "It is blocked.", "no packet of 192.0.2.9/32 is kept",
+			"explain"},
 		{"explain here", 2, "", "no address or prefix", ""},
 		{"explain 192.0.2.9 --pcap=", 2, "", "--pcap is empty", ""},
 		{"arm --rollback 5m", 0, "armed for 5m; then the trial goes on", "", "trial arm 5m"},
@@ -150,8 +156,10 @@ func TestCommandsAsk(t *testing.T) {
 	} {
 		args := strings.Fields(strings.ReplaceAll(x.args, "FILE", file))
 		code, out, wrong := commanded(t, "2001:db8::/32\n", args...)
-		if code != x.code || !strings.Contains(out, x.out) || !strings.Contains(wrong, x.wrong) || x.wrong == "" && wrong != "" {
-			t.Errorf("picket %s: exit code %d, want %d; printed %q, want %q; complained %q, want %q", x.args, code, x.code, out, x.out, wrong, x.wrong)
+		if code != x.code || !strings.Contains(out, x.out) || !strings.Contains(wrong, x.wrong) ||
+			x.wrong == "" && wrong != "" {
+			t.Errorf("picket %s: exit code %d, want %d; printed %q, want %q; complained %q, want %q", x.args,
+				code, x.code, out, x.out, wrong, x.wrong)
 		}
 		var said []string
 		for _, r := range asked() {
@@ -172,14 +180,17 @@ func TestCommandsFail(t *testing.T) {
 	answering(t, func(control.Request) (any, error) { return nil, errors.New("not\x1b now") })
 	file := filepath.Join(t.TempDir(), "picket.toml")
 	for _, args := range [][]string{
-		{"status"}, {"blocks"}, {"blocks", "--trial"}, {"blocks", "--json"}, {"block", "192.0.2.9"}, {"allowed"}, {"explain", "192.0.2.9"},
+		{"status"}, {"blocks"}, {"blocks", "--trial"}, {"blocks", "--json"}, {"block", "192.0.2.9"},
+		{"allowed"}, {"explain", "192.0.2.9"},
 		{"arm", "--confirm", "--config", file}, {"arm"}, {"top"}, {"remove"},
 	} {
-		if code, out, wrong := commanded(t, "", args...); code != exitFailed || out != "" || !strings.Contains(wrong, "not? now") {
+		if code, out, wrong := commanded(t, "", args...); code != exitFailed || out != "" ||
+			!strings.Contains(wrong, "not? now") {
 			t.Errorf("%q: exit code %d, %q, %q", args, code, out, wrong)
 		}
 	}
-	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "picket.d", "*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), "picket.d", "*")); err != nil ||
+		len(left) > 0 {
 		t.Errorf("%v, %q", err, left)
 	}
 	if got := known(); len(got) != 0 || inForce() != nil {
@@ -193,7 +204,8 @@ func TestKnown(t *testing.T) {
 		if r.Command == "sources" {
 			return []control.Source{{Name: "192.0.2.8", Probes: 3, Pattern: "sweep"}}, nil
 		}
-		return []control.Block{{Name: "192.0.2.9", Source: netip.MustParsePrefix("192.0.2.9/32"), Reason: "\x1b", Drops: 7}}, nil
+		return []control.Block{{Name: "192.0.2.9", Source: netip.MustParsePrefix("192.0.2.9/32"),
+			Reason: "\x1b", Drops: 7}}, nil
 	})
 	if got := known(); !slices.Equal(got, []cobra.Completion{"192.0.2.8\t3 probes sweep", "192.0.2.9\t?"}) {
 		t.Errorf("%q", got)

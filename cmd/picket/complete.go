@@ -15,7 +15,7 @@ import (
 // blocked lists who is blocked, each with what for.
 func blocked() (list []cobra.Completion) {
 	var blocks []control.Block
-	if control.Call(control.Path(), control.Request{Command: "blocks"}, &blocks) != nil {
+	if call(control.Request{Command: "blocks"}, &blocks) != nil {
 		return nil // a shell that completes has no place for an error
 	}
 	for _, b := range blocks {
@@ -28,11 +28,12 @@ func blocked() (list []cobra.Completion) {
 // blocked.
 func known() (list []cobra.Completion) {
 	var sources []control.Source
-	if control.Call(control.Path(), control.Request{Command: "sources"}, &sources) != nil {
+	if call(control.Request{Command: "sources"}, &sources) != nil {
 		return nil
 	}
 	for _, s := range sources {
-		list = append(list, cobra.CompletionWithDesc(show.Clean(s.Name), show.Cut(strings.TrimSpace(show.Plural(s.Probes, "probe")+" "+s.Pattern), 60)))
+		what := strings.TrimSpace(show.Plural(s.Probes, "probe") + " " + s.Pattern)
+		list = append(list, cobra.CompletionWithDesc(show.Clean(s.Name), show.Cut(what, 60)))
 	}
 	return append(list, blocked()...)
 }
@@ -41,11 +42,14 @@ func known() (list []cobra.Completion) {
 // is typed does, once each, and no more than a person looks through.
 func completed(list func() []cobra.Completion) cobra.CompletionFunc {
 	const most = 200
-	return func(_ *cobra.Command, args []string, begin string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
+	return func(_ *cobra.Command, args []string, begin string) (
+		out []cobra.Completion, _ cobra.ShellCompDirective,
+	) {
 		there := map[string]bool{}
 		for _, c := range list() {
 			name, _, _ := strings.Cut(c, "\t")
-			if strings.HasPrefix(name, begin) && !there[name] && !slices.Contains(args, name) && len(out) < most {
+			fits := strings.HasPrefix(name, begin) && !there[name] && !slices.Contains(args, name)
+			if fits && len(out) < most {
 				there[name] = true
 				out = append(out, c)
 			}

@@ -18,11 +18,14 @@ func explainCommand() *cobra.Command {
 		Short:      "Tell what is known of a source, and why it is blocked or not",
 		Long: "Tell what is known of an address or an IPv6 prefix, why it is blocked or not, and what\n" +
 			"would change that, with its last 32 probes and what was decided about each.",
-		Example: "  picket explain 203.0.113.9\n  picket explain 203.0.113.9 --pcap scan.pcapng && tshark -r scan.pcapng -T fields -e frame.comment",
-		Args:    takes("SOURCE"),
+		Example: "  picket explain 203.0.113.9\n" +
+			"  picket explain 203.0.113.9 --pcap scan.pcapng &&\n" +
+			"    tshark -r scan.pcapng -T fields -e frame.comment",
+		Args: takes("SOURCE"),
 	}
 	asJSON := jsonFlag(cmd)
-	file := cmd.Flags().String("pcap", "", "write its packets to `file` as pcapng, with comments; - is standard output, and then the only one")
+	file := cmd.Flags().String("pcap", "",
+		"write its packets to `file` as pcapng, with comments; to - nothing but these")
 	cmd.ValidArgsFunction = completed(known)
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		source, ok := config.ParseSource(args[0])
@@ -37,7 +40,7 @@ func explainCommand() *cobra.Command {
 			return usage("--pcap -: standard output is a terminal: want a file, or a pipe behind it")
 		}
 		x := new(control.Explanation)
-		if err := control.Call(control.Path(), control.Request{Command: "explain", Source: source.String()}, x); err != nil {
+		if err := call(control.Request{Command: "explain", Source: source.String()}, x); err != nil {
 			return err
 		}
 		if *file == "-" {

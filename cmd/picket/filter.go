@@ -30,12 +30,14 @@ func (f *filter) flags(cmd *cobra.Command) {
 	flags.BoolVar(&f.proven, "proven", false, "only proven sources; with =false only the others")
 	flags.StringVar(&f.since, "since", "", "only blocks made since a `time`, such as 1h ago or yesterday")
 	// It fails for a flag that there is not.
-	_ = cmd.RegisterFlagCompletionFunc("response", cobra.FixedCompletions(answers.Responses(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("response",
+		cobra.FixedCompletions(answers.Responses(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // changed reports whether any filter is set.
 func (f *filter) changed() bool {
-	return slices.ContainsFunc([]string{"response", "pattern", "country", "within", "proven", "since"}, f.cmd.Flags().Changed)
+	return slices.ContainsFunc([]string{"response", "pattern", "country", "within", "proven", "since"},
+		f.cmd.Flags().Changed)
 }
 
 // parse reads what was given.

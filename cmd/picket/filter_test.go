@@ -17,8 +17,10 @@ import (
 func TestFilter(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
 	list := []control.Block{
-		{Name: "192.0.2.1", Response: "dark", Pattern: "portscan", Since: now.Add(-time.Minute), Country: "NL"},
-		{Name: "192.0.2.1", Response: "block", Pattern: "portscan", Since: now.Add(-time.Hour), Proven: true, Country: "NL"},
+		{Name: "192.0.2.1", Response: "dark", Pattern: "portscan", Since: now.Add(-time.Minute),
+			Country: "NL"},
+		{Name: "192.0.2.1", Response: "block", Pattern: "portscan", Since: now.Add(-time.Hour), Proven: true,
+			Country: "NL"},
 		{Name: "192.0.2.0/23", Response: "fence", Pattern: "sweep", Since: now.Add(-25 * time.Hour)},
 		{Name: "2001:db8::/64", Response: "block", Since: now, Proven: true, Country: "DE"},
 	}

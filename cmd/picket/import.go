@@ -22,7 +22,8 @@ func importCommand() *cobra.Command {
 			"  picket import --mode atcp,sudp /etc/portsentry/portsentry.conf",
 		Args: takes("PORTSENTRY.CONF"),
 	}
-	names := cmd.Flags().StringSlice("mode", nil, "what PortSentry was started with, any of `tcp,udp,stcp,sudp,atcp,audp` or stealth, connect")
+	names := cmd.Flags().StringSlice("mode", nil,
+		"what PortSentry was started with, any of `tcp,udp,stcp,sudp,atcp,audp` or stealth, connect")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		var modes []portsentry.Mode
 		for _, n := range *names {

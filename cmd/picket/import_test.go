@@ -25,9 +25,12 @@ func FuzzImport(f *testing.F) {
 		f.Add(strings.ReplaceAll(string(b), "IGNORE_FILE", "#"))
 		f.Add(string(b))
 	}
-	f.Add("TCP_PORTS=\"1,0,65536,http,9-3,70000,65535\"\nSCAN_TRIGGER=\"50\"\nBLOCK_TCP=\"2\"\nKILL_RUN_CMD=\"/bin/true $TARGET$ | cat\"")
-	f.Add("ADVANCED_PORTS_TCP=\"65536\"\nHISTORY_FILE=\"h\"\nBLOCKED_FILE=\"/var/../b\"\nKILL_ROUTE=\"ip route add unreachable $TARGET$\"")
-	f.Add("HISTORY_FILE=\"/h\"\nBLOCKED_FILE=\"/h\"\nPORT_BANNER=\"" + strings.Repeat("*", 5000) + "\"\nRESOLVE_HOST=\"1\"")
+	f.Add("TCP_PORTS=\"1,0,65536,http,9-3,70000,65535\"\nSCAN_TRIGGER=\"50\"\nBLOCK_TCP=\"2\"\n" +
+		"KILL_RUN_CMD=\"/bin/true $TARGET$ | cat\"")
+	f.Add("ADVANCED_PORTS_TCP=\"65536\"\nHISTORY_FILE=\"h\"\nBLOCKED_FILE=\"/var/../b\"\nKILL_ROUTE=\"ip " +
+		"route add unreachable $TARGET$\"")
+	f.Add("HISTORY_FILE=\"/h\"\nBLOCKED_FILE=\"/h\"\nPORT_BANNER=\"" + strings.Repeat("*", 5000) +
+		"\"\nRESOLVE_HOST=\"1\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		file, _ := portsentry.Parse(strings.NewReader(text))
 		for _, modes := range [][]portsentry.Mode{nil, portsentry.Modes()} {
@@ -46,7 +49,8 @@ func FuzzImport(f *testing.F) {
 // output, a warning with its line for each fault, and the exit codes.
 func TestImportCommand(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "portsentry.conf")
-	if err := os.WriteFile(conf, []byte("TCP_PORTS=\"1,http\"\nTYPO=\"1\"\nKILL_ROUTE=\"/usr/local/bin/wall $TARGET$\"\n"), 0o600); err != nil {
+	text := "TCP_PORTS=\"1,http\"\nTYPO=\"1\"\nKILL_ROUTE=\"/usr/local/bin/wall $TARGET$\"\n"
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	root := rootCommand()
@@ -58,7 +62,8 @@ func TestImportCommand(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, want := range []string{"line 1: \"TCP_PORTS\": item 2, \"http\"", "line 2: \"TYPO=", "line 3: \"KILL_ROUTE="} {
+	for _, want := range []string{"line 1: \"TCP_PORTS\": item 2, \"http\"", "line 2: \"TYPO=",
+		"line 3: \"KILL_ROUTE="} {
 		if !strings.Contains(said, "picket: warning: "+conf+": "+want) {
 			t.Errorf("no warning %q in\n%s", want, said)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
+	"picket/internal/control"
 )
 
 // version is set by make build.
@@ -87,11 +88,17 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate(versionText())
 	root.Flags().Bool("version", false, "print the version") // else cobra takes -v for it
-	root.PersistentFlags().String("config", config.DefaultPath, "configuration `file`; without the default one, the embedded default holds")
+	root.PersistentFlags().String("config", config.DefaultPath,
+		"configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(runCommand(), checkCommand(), rulesetCommand(), statusCommand(), blocksCommand(), explainCommand(),
-		blockCommand(), unblockCommand(), allowCommand(), unallowCommand(), allowedCommand(), removeCommand(), demoCommand(), replayCommand(), reportCommand(), topCommand(), importCommand(), notifyCommand(), metricsCommand(), versionCommand())
-	root.AddCommand(pinCommand(), armCommand())
+	for _, command := range []func() *cobra.Command{
+		allowCommand, allowedCommand, armCommand, blockCommand, blocksCommand, checkCommand, demoCommand,
+		explainCommand, importCommand, metricsCommand, notifyCommand, pinCommand, removeCommand,
+		replayCommand, reportCommand, rulesetCommand, runCommand, statusCommand, topCommand, unallowCommand,
+		unblockCommand, versionCommand,
+	} {
+		root.AddCommand(command())
+	}
 	return root
 }
 
@@ -108,6 +115,9 @@ func load(cmd *cobra.Command) (*config.Config, error) {
 	}
 	return c, err
 }
+
+// call asks the daemon, by [control.Call].
+func call(r control.Request, answer any) error { return control.Call(control.Path(), r, answer) }
 
 // jsonFlag adds --json to a command.
 func jsonFlag(cmd *cobra.Command) *bool { return cmd.Flags().Bool("json", false, "print JSON") }

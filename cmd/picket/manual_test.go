@@ -27,7 +27,8 @@ func TestManualNamesEverything(t *testing.T) {
 	var want []string
 	for _, c := range root.Commands() {
 		var flags []string
-		for _, f := range regexp.MustCompile(`(?m)^ +(--[a-z-]+)`).FindAllStringSubmatch(c.Flags().FlagUsages(), -1) {
+		named := regexp.MustCompile(`(?m)^ +(--[a-z-]+)`)
+		for _, f := range named.FindAllStringSubmatch(c.Flags().FlagUsages(), -1) {
 			flags = append(flags, f[1])
 		}
 		slices.Sort(flags)

@@ -32,7 +32,7 @@ func metricsCommand() *cobra.Command {
 		}
 		collector := metrics.Collector{Status: func() (*control.Status, error) {
 			s := new(control.Status)
-			return s, control.Call(control.Path(), control.Request{Command: "status"}, s)
+			return s, call(control.Request{Command: "status"}, s)
 		}}
 		switch {
 		case !*serve:

@@ -61,7 +61,8 @@ func notifyCommand() *cobra.Command {
 			return notify.Send(ctx, senders, notify.Message{Title: title, Text: text, At: now})
 		}
 		f := notify.Follower{
-			Senders: senders, Events: c.Notify.Events, Every: time.Duration(c.Notify.Every), Host: notify.Host(),
+			Senders: senders, Events: c.Notify.Events, Every: time.Duration(c.Notify.Every),
+			Host:   notify.Host(),
 			Failed: func(err error) { complain("", err.Error()) },
 		}
 		return f.Follow(ctx, report.Follow)

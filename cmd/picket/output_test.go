@@ -19,12 +19,15 @@ func TestErrorsAreClean(t *testing.T) {
 		t.Fatal(err)
 	}
 	warned := filepath.Join(t.TempDir(), "warned.toml")
-	if err := os.WriteFile(warned, []byte("[ignore]\nfiles = [\"/nonexistent/\\u001b[31m\"]\n"), 0o600); err != nil {
+	if err := os.WriteFile(warned, []byte("[ignore]\nfiles = [\"/nonexistent/\\u001b[31m\"]\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{hostile}, {"check", "--" + hostile}, {"check", "--config", hostile}, {"check", "--config", file}, {"check", "--config", warned},
-		{"replay", hostile}, {"replay", "--against", hostile, file}, {"block", hostile}, {"block", "192.0.2.1", "--for", hostile},
+		{hostile}, {"check", "--" + hostile}, {"check", "--config", hostile}, {"check", "--config", file},
+		{"check", "--config", warned},
+		{"replay", hostile}, {"replay", "--against", hostile, file}, {"block", hostile},
+		{"block", "192.0.2.1", "--for", hostile},
 		{"import", hostile}, {"report", "--file", hostile}, {"replay", "two\nlines"},
 	} {
 		got := standardError(t, func() { run(args) })
@@ -36,7 +39,9 @@ func TestErrorsAreClean(t *testing.T) {
 				t.Errorf("%q: %q", args, line)
 			}
 		}
-		if i := strings.IndexFunc(got, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+		if i := strings.IndexFunc(got, func(r rune) bool {
+			return r != '\n' && !unicode.IsPrint(r)
+		}); i >= 0 {
 			t.Errorf("%q: %q", args, got)
 		}
 	}

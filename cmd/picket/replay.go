@@ -41,7 +41,8 @@ func replayCommand() *cobra.Command {
 			"  picket replay --against stricter.toml week.pcap",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage("replay: no capture is named: want files, or - for standard input; see picket replay --help")
+				return usage("replay: no capture is named: want files, or - for standard input; " +
+					"see picket replay --help")
 			}
 			return nil
 		},
@@ -53,7 +54,7 @@ func replayCommand() *cobra.Command {
 	local := cmd.Flags().StringSlice("local", nil, "watched `prefixes`, comma-separated")
 	open := cmd.Flags().StringSlice("open", nil, "`ports` that serve somebody: tcp/22,udp/53")
 	log := cmd.Flags().Bool("log", false, "the files are a firewall's logs")
-	trap := cmd.Flags().Bool("trap", false, "picket's trap answered at classic ports when the capture was made")
+	trap := cmd.Flags().Bool("trap", false, "picket's trap answered at classic ports at that time")
 	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
 		c, err := load(cmd)
 		if err != nil {

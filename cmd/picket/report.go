@@ -108,7 +108,7 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 // answer.
 func inForce() *report.Now {
 	var list []control.Block
-	if control.Call(control.Path(), control.Request{Command: "blocks"}, &list) != nil {
+	if call(control.Request{Command: "blocks"}, &list) != nil {
 		return nil
 	}
 	now := &report.Now{Responses: len(list), Drops: make(map[string]uint64, len(list))}

@@ -40,7 +40,8 @@ func TestScripts(t *testing.T) {
 			}
 			return databases(e.WorkDir)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"cut": cut, "exits": exits, "paths": paths},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"cut": cut, "exits": exits,
+			"paths": paths},
 	})
 }
 

@@ -19,13 +19,15 @@ const takesSources = "A SOURCE is an address or a prefix; - is a list of them on
 
 // fileFlag adds --file to a command.
 func fileFlag(cmd *cobra.Command) (files *[]string) {
-	return cmd.Flags().StringArray("file", nil, "take sources from the lines of `file`, \"-\" for standard input; may be repeated")
+	return cmd.Flags().StringArray("file", nil,
+		"take sources from the lines of `file`, \"-\" for standard input; may be repeated")
 }
 
 // sources returns what a command was given. All that is wrong is in the error.
 func sources(cmd *cobra.Command, args, files []string) ([]string, error) {
 	if len(args)+len(files) == 0 {
-		return nil, usage("SOURCE is missing: want \"%s SOURCE...\", - for standard input, or --file FILE", cmd.CommandPath())
+		return nil, usage("SOURCE is missing: want \"%s SOURCE...\", - for standard input, or --file FILE",
+			cmd.CommandPath())
 	}
 	list, err := addresses.Gather(args, files, cmd.InOrStdin())
 	if err != nil {
@@ -37,7 +39,7 @@ func sources(cmd *cobra.Command, args, files []string) ([]string, error) {
 // order sends a request about sources and says what became of each.
 func order(cmd *cobra.Command, r control.Request, done, kept string) error {
 	var list []control.Outcome
-	if err := control.Call(control.Path(), r, &list); err != nil {
+	if err := call(r, &list); err != nil {
 		return err
 	}
 	return answers.Outcomes(cmd.OutOrStdout(), r, list, done, kept)

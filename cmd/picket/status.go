@@ -15,7 +15,7 @@ func statusCommand() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		var s control.Status
-		if err := control.Call(control.Path(), control.Request{Command: "status"}, &s); err != nil {
+		if err := call(control.Request{Command: "status"}, &s); err != nil {
 			return err
 		}
 		if *asJSON {

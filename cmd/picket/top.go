@@ -3,7 +3,7 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -30,7 +30,7 @@ func topCommand() *cobra.Command {
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		v := top.New(func(command string, answer any) error {
-			return control.Call(control.Path(), control.Request{Command: command}, answer)
+			return call(control.Request{Command: command}, answer)
 		})
 		if err := v.Ask(time.Now()); err != nil {
 			return err
@@ -50,7 +50,7 @@ func topCommand() *cobra.Command {
 // explained is what "picket explain" prints of a source.
 func explained(source string, width int) (string, error) {
 	x := new(control.Explanation)
-	if err := control.Call(control.Path(), control.Request{Command: "explain", Source: source}, x); err != nil {
+	if err := call(control.Request{Command: "explain", Source: source}, x); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -69,11 +69,12 @@ func do(command, source string) (string, error) {
 	switch command {
 	case "block":
 		var connected []string
-		if err := control.Call(control.Path(), control.Request{Command: "connected", Sources: r.Sources}, &connected); err != nil {
+		if err := call(control.Request{Command: "connected", Sources: r.Sources}, &connected); err != nil {
 			return "", err
 		}
 		if answers.Doubts(r.Sources, connected, os.Getenv("SSH_CONNECTION")) != "" {
-			return "", errors.New(source + " is connected to this host: \"picket block " + source + "\" does it all the same")
+			return "", fmt.Errorf("%s is connected to this host: \"picket block %[1]s\" does it all the same",
+				source)
 		}
 		r.For, r.Reason, kept = "1h", "blocked by hand", "blocked"
 	case "allow":

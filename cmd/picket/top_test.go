@@ -26,7 +26,8 @@ type terminal struct {
 func newTerminal(t *testing.T, env ...string) *terminal {
 	t.Helper()
 	x := &terminal{t, filepath.Join(t.TempDir(), "tmux")}
-	cmd := exec.Command("tmux", "-S", x.socket, "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sh")
+	cmd := exec.Command("tmux", "-S", x.socket, "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y",
+		"24", "sh")
 	cmd.Env = append(os.Environ(), append(env, "LC_ALL=C.UTF-8", "TERM=xterm", "PS1=$ ", "ENV=")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("tmux: %v: %s", err, out)
@@ -68,11 +69,14 @@ func (x *terminal) shows(want string) string {
 func (x *terminal) whole() {
 	x.t.Helper()
 	x.shows(`over`)
-	if got := strings.TrimSpace(x.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}")); got != "0 1" {
+	if got := strings.TrimSpace(x.tmux("display-message", "-p",
+		"#{alternate_on} #{cursor_flag}")); got != "0 1" {
 		x.t.Errorf("other screen, cursor: %s, want 0 1", got)
 	}
 	x.keys("clear; stty -a", "Enter")
-	if got := x.shows(`\becho\b[\s\S]*\$ $|\becho\b`); !regexp.MustCompile(`[^-]\bicanon\b`).MatchString(got) || !regexp.MustCompile(`[^-]\becho\b`).MatchString(got) {
+	got := x.shows(`\becho\b[\s\S]*\$ $|\becho\b`)
+	on := func(name string) bool { return regexp.MustCompile(`[^-]\b` + name + `\b`).MatchString(got) }
+	if !on("icanon") || !on("echo") {
 		x.t.Errorf("the terminal is left like this:\n%s", got)
 	}
 }
@@ -88,7 +92,8 @@ func aDaemon(t *testing.T, dir string) (asked func() []string) {
 	var mu sync.Mutex
 	var orders []string
 	began := time.Now()
-	blocks := []control.Block{{Name: "192.0.2.9", Response: "dark", Since: began, Expires: began.Add(time.Hour), Reason: "above the trigger"}}
+	blocks := []control.Block{{Name: "192.0.2.9", Response: "dark", Since: began,
+		Expires: began.Add(time.Hour), Reason: "above the trigger"}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -97,13 +102,16 @@ func aDaemon(t *testing.T, dir string) (asked func() []string) {
 			defer mu.Unlock()
 			switch r.Command {
 			case "status":
-				return &control.Status{Version: "test", Pid: 7, Probes: 30, Sources: 1, Blocks: len(blocks)}, nil
+				return &control.Status{Version: "test", Pid: 7, Probes: 30, Sources: 1,
+					Blocks: len(blocks)}, nil
 			case "sources":
-				return []control.Source{{Name: "192.0.2.9", Probes: 30, Tool: "nmap", First: began, Last: began}}, nil
+				return []control.Source{{Name: "192.0.2.9", Probes: 30, Tool: "nmap", First: began,
+					Last: began}}, nil
 			case "blocks":
 				return blocks, nil
 			case "explain":
-				return &control.Explanation{Source: r.Source, Summary: r.Source + " is blocked for another while."}, nil
+				return &control.Explanation{Source: r.Source, Summary: r.Source +
+					" is blocked for another while."}, nil
 			}
 			orders, blocks = append(orders, r.Command+" "+strings.Join(r.Sources, " ")), nil
 			return []control.Outcome{{Name: "192.0.2.9"}}, nil

@@ -58,7 +58,9 @@ type List map[netip.Prefix]Friend
 // without returns those that are not over.
 func (l List) without(now time.Time) List {
 	l = maps.Clone(l)
-	maps.DeleteFunc(l, func(_ netip.Prefix, f Friend) bool { return !f.Until.IsZero() && !f.Until.After(now) })
+	maps.DeleteFunc(l, func(_ netip.Prefix, f Friend) bool {
+		return !f.Until.IsZero() && !f.Until.After(now)
+	})
 	return l
 }
 
@@ -90,7 +92,8 @@ func (l List) add(f Friend, out *control.Outcome) error {
 		out.Expires, out.Kept = old.Until, true
 		return nil
 	case !is && len(l) >= most:
-		return fmt.Errorf("%s is not allowed: there are %d already; a list this long belongs in ignore.files", out.Name, most)
+		return fmt.Errorf("%s is not allowed: there are %d already; a list this long belongs in ignore.files",
+			out.Name, most)
 	}
 	l[f.Source], out.Expires = f, f.Until
 	return nil
@@ -104,7 +107,8 @@ func (l List) remove(p netip.Prefix) error {
 	}
 	for _, f := range l {
 		if f.Source.Bits() < p.Bits() && f.Source.Contains(p.Addr()) {
-			return fmt.Errorf("%s is allowed as part of %s: \"picket unallow %s\" ends that", event.SourceName(p), f.Source, f.Source)
+			return fmt.Errorf("%s is allowed as part of %s: \"picket unallow %s\" ends that",
+				event.SourceName(p), f.Source, f.Source)
 		}
 	}
 	return fmt.Errorf("%s is not allowed by command: \"picket allowed\" lists who is", event.SourceName(p))
@@ -140,7 +144,9 @@ func (k *Keeper) Recall(now time.Time) List {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var friends []Friend
-	if _, err := File().Load(func(r io.Reader) error { return gob.NewDecoder(r).Decode(&friends) }); err != nil {
+	if _, err := File().Load(func(r io.Reader) error {
+		return gob.NewDecoder(r).Decode(&friends)
+	}); err != nil {
 		kind := ""
 		if errors.Is(err, state.ErrSetAside) {
 			kind = journal.StateAside
@@ -195,7 +201,9 @@ func (k *Keeper) change(
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	list := maps.Clone(k.list)
-	out, err := control.Single(r.Each(func(p netip.Prefix, o *control.Outcome) error { return f(list, p, o) }))
+	out, err := control.Single(r.Each(func(p netip.Prefix, o *control.Outcome) error {
+		return f(list, p, o)
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +234,9 @@ func (k *Keeper) tell(r control.Request, done string, out []*control.Outcome) {
 	if r.Reason != "" {
 		tail += ": " + r.Reason
 	}
-	changed := slices.DeleteFunc(slices.Clone(out), func(o *control.Outcome) bool { return o.Error != "" || o.Kept })
+	changed := slices.DeleteFunc(slices.Clone(out), func(o *control.Outcome) bool {
+		return o.Error != "" || o.Kept
+	})
 	if len(changed) > tellEach {
 		k.journal.Notice("", "%d sources are %s by command%s", len(changed), done, tail)
 		return
@@ -243,7 +253,8 @@ func (k *Keeper) List(now time.Time) []control.Allowed {
 	out := []control.Allowed{}
 	for _, f := range k.list.without(now).sorted() {
 		out = append(out, control.Allowed{
-			Source: f.Source, Name: event.SourceName(f.Source), Since: f.Since, Expires: f.Until, Reason: f.Reason,
+			Source: f.Source, Name: event.SourceName(f.Source), Since: f.Since, Expires: f.Until,
+			Reason: f.Reason,
 		}.At(now))
 	}
 	return out

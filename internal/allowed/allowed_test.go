@@ -47,7 +47,8 @@ func TestKeeper(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
 	refuse := errors.New("the kernel refuses")
 	k, inForce, _ := begin(t, &refuse)
-	if _, err := k.Allow(t.Context(), request("", "192.0.2.9")); !errors.Is(err, refuse) || len(k.List(time.Now())) != 0 {
+	if _, err := k.Allow(t.Context(), request("", "192.0.2.9")); !errors.Is(err, refuse) ||
+		len(k.List(time.Now())) != 0 {
 		t.Errorf("%v, %v", err, k.List(time.Now()))
 	}
 	refuse = nil
@@ -93,7 +94,8 @@ func TestMost(t *testing.T) {
 	if err := l.add(Friend{Source: netip.MustParsePrefix("192.0.2.9/32")}, out); err == nil {
 		t.Error("there is no bound")
 	}
-	if err := l.add(Friend{Source: netip.MustParsePrefix("10.0.0.9/32"), Reason: "new"}, out); err != nil || l[netip.MustParsePrefix("10.0.0.9/32")].Reason != "new" {
+	if err := l.add(Friend{Source: netip.MustParsePrefix("10.0.0.9/32"), Reason: "new"}, out); err != nil ||
+		l[netip.MustParsePrefix("10.0.0.9/32")].Reason != "new" {
 		t.Error("who is in it cannot change", err)
 	}
 }
@@ -111,7 +113,8 @@ func TestEnds(t *testing.T) {
 		if _, err := k.Allow(ctx, request("1h", "198.51.100.0/24", "192.0.2.9")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.Unallow(ctx, request("", "198.51.100.7")); err == nil || !strings.Contains(err.Error(), "as part of 198.51.100.0/24") {
+		if _, err := k.Unallow(ctx, request("", "198.51.100.7")); err == nil ||
+			!strings.Contains(err.Error(), "as part of 198.51.100.0/24") {
 			t.Error(err)
 		}
 		if _, err := k.Unallow(ctx, request("", "192.0.2.9")); err != nil || len(*inForce) != 1 {

@@ -35,7 +35,8 @@ type Filter struct {
 // Passes reports whether the filter lets a block through.
 func (f *Filter) Passes(b *control.Block) bool {
 	one := func(list []string, is string) bool {
-		return len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, is) })
+		same := func(s string) bool { return strings.EqualFold(s, is) }
+		return len(list) == 0 || slices.ContainsFunc(list, same)
 	}
 	source, ok := config.ParseSource(b.Name)
 	return one(f.Responses, b.Response) && one(f.Patterns, b.Pattern) && one(f.Countries, b.Country) &&
@@ -74,7 +75,9 @@ func Addresses(out io.Writer, list []control.Block) error {
 
 // StreamBlocks prints the blocks that pass as each hands them over, one a line, as one
 // JSON value. Where each fails before the first, nothing is printed.
-func StreamBlocks(out io.Writer, passes func(*control.Block) bool, each func(func(*json.RawMessage) error) error) error {
+func StreamBlocks(
+	out io.Writer, passes func(*control.Block) bool, each func(func(*json.RawMessage) error) error,
+) error {
 	w := bufio.NewWriterSize(out, 64<<10)
 	before := "[\n"
 	err := each(func(item *json.RawMessage) error {

@@ -18,15 +18,17 @@ func TestBlocks(t *testing.T) {
 	var b strings.Builder
 	if err := Blocks(&b, []control.Block{
 		{Name: "192.0.2.1", Remaining: 3594, Since: since, Reason: "e\x1b[31mvil\nx"},
-		{Name: "2001:db8:0:1::/64", Remaining: 86400, Since: since, Drops: 4711, Pattern: "portscan", Technique: "syn", Reason: "above the trigger", Known: "censys", Evidence: "list censys"},
-		{Name: "192.0.2.3", Remaining: 60, Since: since, Pattern: "portscan", Technique: "fin", Reason: "above the trigger", Evidence: "26 different ports inside the window, 25 let pass"},
+		{Name: "2001:db8:0:1::/64", Remaining: 86400, Since: since, Drops: 4711, Pattern: "portscan",
+			Technique: "syn", Reason: "above the trigger", Known: "censys", Evidence: "list censys"},
+		{Name: "192.0.2.3", Remaining: 60, Since: since, Pattern: "portscan", Technique: "fin",
+			Reason: "above the trigger", Evidence: "26 different ports, 25 let pass"},
 	}); err != nil {
 		t.Fatal(err)
 	}
 	want := `SOURCE             REMAINING  SINCE                DROPS  WHAT          WHY
 192.0.2.1          59m54s     2026-11-22 12:00:00      0  -             e?[31mvil?x
 2001:db8:0:1::/64  1d         2026-11-22 12:00:00   4711  portscan syn  above the trigger (censys)
-192.0.2.3          1m         2026-11-22 12:00:00      0  portscan fin  26 different ports inside the window, 25 let pass
+192.0.2.3          1m         2026-11-22 12:00:00      0  portscan fin  26 different ports, 25 let pass
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
@@ -50,7 +52,10 @@ func TestAllowed(t *testing.T) {
 		`SOURCE     REMAINING  SINCE                WHY
 192.0.2.1  for good   2026-11-22 12:00:00  a?b
 192.0.2.2  1h         2026-11-22 12:00:00  -
-`: {{Name: "192.0.2.1", Since: since, Reason: "a\x1bb"}, {Name: "192.0.2.2", Since: since, Expires: since, Remaining: 3600}},
+`: {
+			{Name: "192.0.2.1", Since: since, Reason: "a\x1bb"},
+			{Name: "192.0.2.2", Since: since, Expires: since, Remaining: 3600},
+		},
 	} {
 		var b strings.Builder
 		if err := Allowed(&b, list); err != nil || b.String() != want {
@@ -72,7 +77,9 @@ func TestStreamBlocks(t *testing.T) {
 		{0, nil, nil, "[]\n"},
 		{0, nil, broken, ""},
 		{2, nil, nil, "[\n" + items[0] + ",\n" + items[1] + "\n]\n"},
-		{3, func(b *control.Block) bool { return b.Name != "192.0.2.2" }, nil, "[\n" + items[0] + ",\n" + items[2] + "\n]\n"},
+		{3, func(b *control.Block) bool {
+			return b.Name != "192.0.2.2"
+		}, nil, "[\n" + items[0] + ",\n" + items[2] + "\n]\n"},
 		{1, nil, broken, "[\n" + items[0] + "\n"},
 	} {
 		var b strings.Builder

@@ -45,7 +45,8 @@ func Outcomes(to io.Writer, r control.Request, list []control.Outcome, done, kep
 			failed = append(failed, errors.New(o.Error))
 		case o.Kept:
 			if stay++; stay <= tellEach {
-				fmt.Fprintf(out, "%s is %s %s already: that stays\n", show.Clean(o.Name), kept, until(o.Expires))
+				fmt.Fprintf(out, "%s is %s %s already: that stays\n", show.Clean(o.Name), kept,
+					until(o.Expires))
 			}
 		default:
 			if n++; len(list) <= tellEach {
@@ -90,7 +91,8 @@ func Doubts(list, connected []string, session string) string {
 	case n > 3:
 		connected = append(connected[:3:3], fmt.Sprintf("%d more", n-3))
 	}
-	return fmt.Sprintf("this host has connections with %s, and the block ends them", strings.Join(connected, ", "))
+	return fmt.Sprintf("this host has connections with %s, and the block ends them",
+		strings.Join(connected, ", "))
 }
 
 // Confirm asks whether to block all the same. It returns an error unless the answer is

@@ -17,9 +17,12 @@ func TestDoubts(t *testing.T) {
 		session, want   string
 	}{
 		{[]string{"192.0.2.9/32"}, nil, "198.51.100.7 50000 192.0.2.2 22", ""},
-		{[]string{"192.0.2.9/32", "198.51.100.0/24"}, nil, "198.51.100.7 50000 192.0.2.2 22", "198.51.100.7 is where your own SSH session comes from"},
-		{[]string{"2001:db8::/32"}, nil, "2001:db8::7%eth0 50000 2001:db8::2 22", "2001:db8::7%eth0 is where"},
-		{[]string{"192.0.2.9/32"}, []string{"192.0.2.9"}, "", "this host has connections with 192.0.2.9, and the block ends them"},
+		{[]string{"192.0.2.9/32", "198.51.100.0/24"}, nil, "198.51.100.7 50000 192.0.2.2 22",
+			"198.51.100.7 is where your own SSH session comes from"},
+		{[]string{"2001:db8::/32"}, nil, "2001:db8::7%eth0 50000 2001:db8::2 22",
+			"2001:db8::7%eth0 is where"},
+		{[]string{"192.0.2.9/32"}, []string{"192.0.2.9"}, "",
+			"this host has connections with 192.0.2.9, and the block ends them"},
 		{[]string{"192.0.2.0/24"}, []string{"a", "b", "c", "d", "e"}, "nonsense", "a, b, c, 2 more, and"},
 	} {
 		got := Doubts(x.list, x.connected, x.session)
@@ -30,9 +33,11 @@ func TestDoubts(t *testing.T) {
 }
 
 func TestConfirm(t *testing.T) {
-	for answer, ok := range map[string]bool{"y\n": true, " Yes \n": true, "n\n": false, "\n": false, "": false, "yess\n": false} {
+	for answer, ok := range map[string]bool{"y\n": true, " Yes \n": true, "n\n": false, "\n": false,
+		"": false, "yess\n": false} {
 		var out bytes.Buffer
-		if err := Confirm(strings.NewReader(answer), &out, "it\x1b[31m is you"); (err == nil) != ok || out.String() != "picket: it?[31m is you. Block all the same? [y/N] " {
+		if err := Confirm(strings.NewReader(answer), &out, "it\x1b[31m is you"); (err == nil) != ok ||
+			out.String() != "picket: it?[31m is you. Block all the same? [y/N] " {
 			t.Errorf("%q: %v, %q", answer, err, &out)
 		}
 	}
@@ -42,12 +47,14 @@ func TestConfirm(t *testing.T) {
 // either case, and no word of them reaches the terminal as it is.
 func TestOutcomes(t *testing.T) {
 	few := []control.Outcome{
-		{Name: "192.0.2.1\x1b"}, {Name: "192.0.2.2", Kept: true}, {Name: "192.0.2.3", Error: "no \"address\""},
+		{Name: "192.0.2.1\x1b"}, {Name: "192.0.2.2", Kept: true},
+		{Name: "192.0.2.3", Error: "no \"address\""},
 		{Name: "192.0.2.4", Kept: true, Expires: time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)},
 	}
 	var many []control.Outcome
 	for range tellEach + 1 {
-		many = append(many, control.Outcome{Name: "192.0.2.1"}, control.Outcome{Name: "192.0.2.2", Kept: true}, control.Outcome{Error: "bad"})
+		many = append(many, control.Outcome{Name: "192.0.2.1"},
+			control.Outcome{Name: "192.0.2.2", Kept: true}, control.Outcome{Error: "bad"})
 	}
 	for _, x := range []struct {
 		length string
@@ -55,8 +62,11 @@ func TestOutcomes(t *testing.T) {
 		want   []string
 		failed int
 	}{
-		{"1h", few, []string{"blocked 192.0.2.1? for 1h\n", "192.0.2.2 is blocked for good already: that stays\n", "192.0.2.4 is blocked until 2026-11-22 12:00:00 already"}, 1},
-		{"forever", many, []string{"blocked 101 sources for ever\n", "101 sources in all are blocked for longer already\n"}, 101},
+		{"1h", few, []string{"blocked 192.0.2.1? for 1h\n",
+			"192.0.2.2 is blocked for good already: that stays\n",
+			"192.0.2.4 is blocked until 2026-11-22 12:00:00 already"}, 1},
+		{"forever", many, []string{"blocked 101 sources for ever\n",
+			"101 sources in all are blocked for longer already\n"}, 101},
 		{"", nil, nil, 0},
 	} {
 		var b strings.Builder

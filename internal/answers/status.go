@@ -37,24 +37,27 @@ func Status(out io.Writer, s control.Status, width int) error {
 	for _, list := range slices.Sorted(maps.Keys(s.Known)) {
 		row("  from list "+list, "%d", s.Known[list])
 	}
-	row("sources", "%d known, %d forgotten to make room, traces of %d kept for slow scans", s.Sources, s.Evicted, s.Traces)
+	row("sources", "%d known, %d forgotten to make room, traces of %d kept for slow scans", s.Sources,
+		s.Evicted, s.Traces)
 	if s.Flooding {
-		row("flood", "more new sources come than can be real: who is not proven is spared, unless it stands out")
+		row("flood", "more new sources come than can be real: "+
+			"who is not proven is spared, unless it stands out")
 	} else {
 		row("flood", "none")
 	}
 	if s.Evidence.Capacity > 0 {
-		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity, show.Plural(s.Evidence.Sources, "source"))
+		row("evidence", "%d of %d probes, of %s", s.Evidence.Probes, s.Evidence.Capacity,
+			show.Plural(s.Evidence.Sources, "source"))
 	} else {
 		row("evidence", "none is kept (evidence.memory = \"0\")")
 	}
 	row("blocks", "%d in force", s.Blocks)
 	if t := s.Trial; t != nil {
-		row("trial", "since %s: %s would have been answered, %d of %d unwanted probes (%s) kept off; \"picket blocks --trial\" lists them",
-			show.Stamp(t.Since), show.Plural(t.Sources, "source"), t.Kept, t.Unwanted, t.Share())
+		row("trial", "%s; \"picket blocks --trial\" lists them", Trial(t))
 	}
 	if s.Reaction.Count > 0 {
-		row("reaction", "median %d µs, 99 %% within %d µs, of the last %d blocks", s.Reaction.P50, s.Reaction.P99, s.Reaction.Count)
+		row("reaction", "median %d µs, 99 %% within %d µs, of the last %d blocks", s.Reaction.P50,
+			s.Reaction.P99, s.Reaction.Count)
 	}
 	if s.Untold > 0 {
 		row("events", "%d left out to spare the journal", s.Untold)

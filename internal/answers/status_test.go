@@ -11,11 +11,14 @@ import (
 
 func TestStatus(t *testing.T) {
 	s := control.Status{
-		Version: "1.0", Kernel: "6.18", Pid: 7, Uptime: 3661, Config: "/etc/picket/picket.toml", Group: 5, Buffer: 8 << 20,
-		Modes: map[string][]string{"tcp": {"classic", "stealth"}}, Probes: 180, Lost: 1, Garbage: 2,
-		Sources: 3, Evicted: 4, Traces: 5, Blocks: 2, Untold: 6, Reasons: map[string]uint64{"below the trigger": 178},
-		Known: map[string]uint64{"censys": 9}, Flooding: true,
-		Evidence: control.Evidence{Probes: 30, Capacity: 31000, Sources: 1}, Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321},
+		Version: "1.0", Kernel: "6.18", Pid: 7, Uptime: 3661, Config: "/etc/picket/picket.toml", Group: 5,
+		Buffer: 8 << 20,
+		Modes:  map[string][]string{"tcp": {"classic", "stealth"}}, Probes: 180, Lost: 1, Garbage: 2,
+		Sources: 3, Evicted: 4, Traces: 5, Blocks: 2, Untold: 6,
+		Reasons: map[string]uint64{"below the trigger": 178},
+		Known:   map[string]uint64{"censys": 9}, Flooding: true,
+		Evidence: control.Evidence{Probes: 30, Capacity: 31000, Sources: 1},
+		Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321},
 	}
 	const want = `picket               1.0, process 7, up 1h1m1s, blocking
 configuration        /etc/picket/picket.toml
@@ -39,7 +42,8 @@ events               6 left out to spare the journal
 	if err := Status(&out, control.Status{DryRun: true}, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"dry run", "\nflood          none\n", `none is kept (evidence.memory = "0")`} {
+	for _, want := range []string{"dry run", "\nflood          none\n",
+		`none is kept (evidence.memory = "0")`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, &out)
 		}
@@ -54,7 +58,8 @@ events               6 left out to spare the journal
 			t.Errorf("more than 40 columns: %q", line)
 		}
 	}
-	if got := strings.Join(strings.Fields(out.String()), " "); got != strings.Join(strings.Fields(want), " ") {
+	if got := strings.Join(strings.Fields(out.String()), " "); got != strings.Join(strings.Fields(want),
+		" ") {
 		t.Errorf("a word is broken:\n%s", &out)
 	}
 }

@@ -154,7 +154,8 @@ func (s *scene) parse(toml string) *config.Config {
 // block has a source blocked; it is proven if so.
 func (s *scene) block(source string, proven bool) *Block {
 	p := netip.MustParsePrefix(source)
-	ev := event.Event{Event: "block", Time: time.Now(), Source: event.SourceName(p), Proven: proven, Action: "block", Protocol: "tcp", Port: 23}
+	ev := event.Event{Event: "block", Time: time.Now(), Source: event.SourceName(p), Proven: proven,
+		Action: "block", Protocol: "tcp", Port: 23}
 	return s.put(&Block{Source: p, Event: ev})
 }
 
@@ -218,8 +219,10 @@ func (s *scene) wantTold(what string) {
 func TestBesideABlock(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
 		proven, other := s.block("192.0.2.7/32", true), s.block("192.0.2.8/32", false)
-		ordered := s.put(&Block{Source: netip.MustParsePrefix("198.51.100.0/24"), Maker: event.ByHand, Event: event.Event{Event: "block", Source: "198.51.100.0/24"}})
-		s.put(&Block{Source: netip.MustParsePrefix("192.0.2.7/32"), Renewed: true, Commanded: true, Event: proven.Event})
+		ordered := s.put(&Block{Source: netip.MustParsePrefix("198.51.100.0/24"), Maker: event.ByHand,
+			Event: event.Event{Event: "block", Source: "198.51.100.0/24"}})
+		s.put(&Block{Source: netip.MustParsePrefix("192.0.2.7/32"), Renewed: true, Commanded: true,
+			Event: proven.Event})
 		s.settled()
 		s.wantRoutes("192.0.2.7/32", "198.51.100.0/24")
 		s.count("deny", "ALL: ", 3)
@@ -294,7 +297,8 @@ func TestReopen(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
 		s.block("192.0.2.7/32", true)
 		s.settled()
-		if err := errors.Join(os.Remove(s.dir+"/deny"), os.Rename(s.dir+"/history", s.dir+"/old"), s.shelf.Clear()); err != nil {
+		if err := errors.Join(os.Remove(s.dir+"/deny"), os.Rename(s.dir+"/history", s.dir+"/old"),
+			s.shelf.Clear()); err != nil {
 			t.Fatal(err)
 		}
 		s.Reopen()
@@ -310,11 +314,14 @@ func TestReopen(t *testing.T) {
 // Bounds stay as they were, and are told of by name.
 func TestFixed(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
-		c := s.parse(strings.Replace(everything, "[run]\n", "[run]\nqueue = 7\n", 1) + "[resolve]\nenable = true\nkeep = \"1m\"\n")
-		if got, want := s.Fixed(c), "run.timeout, run.parallel, run.queue and the bounds of [resolve]"; got != want {
+		c := s.parse(strings.Replace(everything, "[run]\n", "[run]\nqueue = 7\n", 1) +
+			"[resolve]\nenable = true\nkeep = \"1m\"\n")
+		if got, want := s.Fixed(c), "run.timeout, run.parallel, run.queue and the bounds of "+
+			"[resolve]"; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
-		if was := s.config.Load(); c.Run.Queue != was.Run.Queue || c.Resolve.Keep != was.Resolve.Keep || !c.Resolve.Enable {
+		if was := s.config.Load(); c.Run.Queue != was.Run.Queue || c.Resolve.Keep != was.Resolve.Keep ||
+			!c.Resolve.Enable {
 			t.Errorf("%+v, %+v", c.Run, c.Resolve)
 		}
 		if got := s.Fixed(s.parse(everything)); got != "" {
@@ -335,7 +342,8 @@ func TestCommands(t *testing.T) {
 		if s.Before(b, func() {}) {
 			t.Error("the command comes after the block")
 		}
-		s.Configure(s.parse(strings.Replace(everything, "[run]\n", "[run]\nwhen = \"before\"\nevery = true\n", 1)))
+		s.Configure(s.parse(strings.Replace(everything, "[run]\n", "[run]\nwhen = \"before\"\nevery = true\n",
+			1)))
 		done := make(chan bool, 1)
 		if !s.Before(b, func() { done <- true }) || !s.Every() {
 			t.Error("the command comes before the block")
@@ -375,7 +383,8 @@ func TestRemove(t *testing.T) {
 		var out strings.Builder
 		two := []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("192.0.2.8/32")}
 		c := s.parse(everything)
-		if err := s.remove(&out, c, two); err != nil || !strings.HasPrefix(out.String(), "removed 1 routes of table ") || !Ends(c) {
+		if err := s.remove(&out, c, two); err != nil ||
+			!strings.HasPrefix(out.String(), "removed 1 routes of table ") || !Ends(c) {
 			t.Errorf("%v, %q", err, out.String())
 		}
 		s.wantRoutes()

@@ -31,7 +31,8 @@ func TestCountTellsOfNamesNotLookedUp(t *testing.T) {
 	r.count(nil)
 	r.count(nil) // once is enough
 	j.Close()
-	if got, want := l.Take(), []string{"2 names were not looked up: too many questions wait already"}; !slices.Equal(got, want) {
+	if got, want := l.Take(), []string{"2 names were not looked up: too many questions wait " +
+		"already"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -43,12 +44,14 @@ func TestCutOutputIsToldAsSuch(t *testing.T) {
 		want string
 	}{
 		{false, "command for block of 192.0.2.1: exit status 1; it said: no | such"},
-		{true, "command for block of 192.0.2.1: exit status 1; it said: no | such (and more, which is cut off)"},
+		{true, "command for block of 192.0.2.1: exit status 1; it said: no | such (and more, which is cut " +
+			"off)"},
 	} {
 		l := &journaltest.Log{From: "command for"}
 		j := journal.NewLines(l)
 		failed := event.Event{Event: "block", Source: "192.0.2.1"}
-		newCommands(config.Default(), j).result(hook.Result{Event: failed, Err: errors.New("exit status 1"), Output: "no\nsuch", Cut: x.cut})
+		newCommands(config.Default(), j).result(hook.Result{Event: failed, Err: errors.New("exit status 1"),
+			Output: "no\nsuch", Cut: x.cut})
 		j.Close()
 		if got := l.Take(); !slices.Equal(got, []string{x.want}) {
 			t.Errorf("got %q, want %q", got, x.want)
@@ -66,9 +69,10 @@ func TestNameIsLookedUp(t *testing.T) {
 	j := journal.NewLines(new(journaltest.Log))
 	defer j.Close()
 	r := newHistory(c, j)
-	r.names = resolve.New(resolve.Config{Resolver: &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return nil, errors.New("no network in this test")
-	}}})
+	r.names = resolve.New(resolve.Config{Resolver: &net.Resolver{PreferGo: true,
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("no network in this test")
+		}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.names.Run(ctx) }()

@@ -28,7 +28,8 @@ type records struct {
 
 func newHistory(c *config.Config, j *journal.Writer) *records {
 	names := resolve.Config{
-		Confirm: c.Resolve.Confirm, Timeout: time.Duration(c.Resolve.Timeout), TTL: time.Duration(c.Resolve.Keep),
+		Confirm: c.Resolve.Confirm, Timeout: time.Duration(c.Resolve.Timeout),
+		TTL: time.Duration(c.Resolve.Keep),
 	}
 	return &records{journal: j, recorder: newRecorder(j), names: resolve.New(names)}
 }
@@ -99,7 +100,8 @@ func (r *records) record(c *config.Config, ev event.Event, address netip.Addr) {
 
 func (r *records) count(*config.Config) {
 	if n := r.recorder.queue.Shed(); n != r.missed {
-		r.journal.Notice("", "history: %d lines were not written: the disk is slower than they come", n-r.missed)
+		r.journal.Notice("", "history: %d lines were not written: the disk is slower than they come",
+			n-r.missed)
 		r.missed = n
 	}
 	if n := r.names.Dropped(); n != r.unasked {

@@ -60,12 +60,16 @@ func TestKeeperEmptiesWhatFailedAtFirst(t *testing.T) {
 			"a fails", told, "a fails", "a clear", "a close", over}},
 		{"kept so far", brittle{name: "old", fails: 1}, brittle{name: "a"}, true, false, []string{
 			"old fails", told, "old clear", "old close", "a replace [192.0.2.1/32]", over, "a close"}},
-		{"kept so far, and no longer wanted", brittle{name: "old", fails: 1}, brittle{name: "a", fails: 1}, false, false, []string{
-			"old fails", told, "old clear", "old close", "a fails", "a clear", "a close", over}},
+		{"kept so far, and no longer wanted", brittle{name: "old", fails: 1}, brittle{name: "a", fails: 1},
+			false, false, []string{
+				"old fails", told, "old clear", "old close", "a fails", "a clear", "a close", over}},
 		{"another is wanted since", brittle{name: "old", fails: 1}, brittle{name: "a"}, true, true, []string{
-			"old fails", told, "a close", "old clear", "old close", "b replace [192.0.2.1/32]", over, "b close"}},
-		{"picket stops before it worked", brittle{name: "old", fails: 1 << 20}, brittle{name: "a"}, true, false, []string{
-			"old fails", told, "old fails", "old fails", "old fails", "old fails", "old close", "a close"}},
+			"old fails", told, "a close", "old clear", "old close", "b replace [192.0.2.1/32]", over,
+			"b close"}},
+		{"picket stops before it worked", brittle{name: "old", fails: 1 << 20}, brittle{name: "a"}, true,
+			false, []string{
+				"old fails", told, "old fails", "old fails", "old fails", "old fails", "old close",
+				"a close"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -39,7 +39,8 @@ func newRecorder(j *journal.Writer) *recorder {
 		queue:   queue.New[history.Record](recordQueue),
 		history: logFile{trouble: journal.NewTrouble(j, "history")},
 		blocked: logFile{
-			trouble: journal.NewTrouble(j, "file of blocked sources"), empty: true, format: history.PortSentry1,
+			trouble: journal.NewTrouble(j, "file of blocked sources"), empty: true,
+			format: history.PortSentry1,
 		},
 	}
 }

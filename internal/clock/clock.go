@@ -36,7 +36,8 @@ func Watch(ctx context.Context, stepped func()) error {
 	for {
 		var failed error
 		if err := raw.Control(func(fd uintptr) {
-			failed = unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil)
+			failed = unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never,
+				nil)
 		}); err != nil && ctx.Err() != nil {
 			return nil
 		}

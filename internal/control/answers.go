@@ -35,7 +35,7 @@ type Status struct {
 	Buffer   int                 `json:"receive_buffer"`
 	Reaction Reaction            `json:"reaction_us"`
 	Trial    *Trial              `json:"trial,omitempty"` // in a dry run
-	Rules    map[string]uint64   `json:"rules"`           // what the kernel's rules counted, by the names in the ruleset
+	Rules    map[string]uint64   `json:"rules"`           // what the kernel's rules counted, by name
 }
 
 // Evidence is how full the memory is that "explain" takes single probes from.
@@ -93,8 +93,9 @@ type Block struct {
 func BlockOf(ev *event.Event, source netip.Prefix, response string, since, until time.Time) Block {
 	return Block{
 		Source: source, Name: event.SourceName(source), Response: response, Since: since, Expires: until,
-		Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Proven: ev.Proven,
-		Known: ev.Known, Country: ev.Country,
+		Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique,
+		Proven: ev.Proven,
+		Known:  ev.Known, Country: ev.Country,
 	}
 }
 

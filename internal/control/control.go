@@ -333,7 +333,8 @@ func send(path string, req Request) (net.Conn, error) {
 		return nil, ErrPermission
 	case err != nil:
 		// With another RUNTIME_DIRECTORY one may run all the same.
-		return nil, fmt.Errorf("%w: nobody answers at %s; start it with \"systemctl start picket\" or \"picket run\"",
+		return nil, fmt.Errorf("%w: nobody answers at %s; "+
+			"start it with \"systemctl start picket\" or \"picket run\"",
 			ErrNotRunning, path)
 	}
 	_ = c.SetDeadline(time.Now().Add(callTimeout))

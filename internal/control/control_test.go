@@ -15,7 +15,8 @@ import (
 )
 
 // served starts a daemon that answers by handle, and returns its socket.
-func served(t *testing.T, ctx context.Context, handle func(Request) (any, error)) (path string, ended <-chan error) {
+func served(t *testing.T, ctx context.Context, handle func(Request) (any, error)) (path string,
+	ended <-chan error) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "control.sock")
 	l, err := Listen(path)
@@ -32,7 +33,8 @@ func served(t *testing.T, ctx context.Context, handle func(Request) (any, error)
 func TestCall(t *testing.T) {
 	list := make([]Block, 3000)
 	for i := range list {
-		list[i] = Block{Name: strings.Repeat("x", i%100), Drops: uint64(i), Since: time.Unix(int64(i), 0).UTC()}
+		list[i] = Block{Name: strings.Repeat("x", i%100), Drops: uint64(i),
+			Since: time.Unix(int64(i), 0).UTC()}
 	}
 	path, _ := served(t, t.Context(), func(r Request) (any, error) {
 		switch r.Command {
@@ -129,7 +131,8 @@ func TestEach(t *testing.T) {
 		{"list", "[1 2 3]", false}, {"breaks", "[1 2 3]", true},
 	} {
 		var got []int
-		err := Each(path, Request{Command: c.command}, func(n *int) error { got = append(got, *n); return nil })
+		err := Each(path, Request{Command: c.command},
+			func(n *int) error { got = append(got, *n); return nil })
 		if fmt.Sprint(got) != c.want || (err != nil) != c.fails {
 			t.Errorf("%s: %v, %v", c.command, got, err)
 		}

@@ -35,7 +35,9 @@ func TestAllow(t *testing.T) {
 		r.told(1, "192.0.2.9 is allowed by command for 2h: a test")
 		r.probes("192.0.2.9", 1000, 40)
 		r.wants()
-		r.asks(control.Request{Command: "block", Source: "198.51.100.7", For: "1h"}, `198.51.100.0/24 is protected (allowed by command: a test). To block it all the same, "picket unallow 198.51.100.0/24" first`)
+		r.asks(control.Request{Command: "block", Source: "198.51.100.7", For: "1h"},
+			"198.51.100.0/24 is protected (allowed by command: a test). "+
+				"To block it all the same, \"picket unallow 198.51.100.0/24\" first")
 		// What is shorter changes nothing, what is longer does.
 		out := r.asks(allow("1h", "192.0.2.9"), "").([]*control.Outcome)
 		if !out[0].Kept || time.Until(out[0].Expires) != 2*time.Hour {
@@ -46,7 +48,8 @@ func TestAllow(t *testing.T) {
 			t.Errorf("%+v", out)
 		}
 		list := r.asks(control.Request{Command: "allowed"}, "").([]control.Allowed)
-		if len(list) != 2 || list[0].Name != "192.0.2.9" || list[0].Remaining != 7200 || list[1].Remaining != 0 || list[1].Reason != "a test" {
+		if len(list) != 2 || list[0].Name != "192.0.2.9" || list[0].Remaining != 7200 ||
+			list[1].Remaining != 0 || list[1].Reason != "a test" {
 			t.Errorf("%+v", list)
 		}
 		time.Sleep(2*time.Hour - time.Second)
@@ -75,7 +78,8 @@ func TestUnallow(t *testing.T) {
 		if out[0].Error != "" || out[1].Error == "" || out[2].Error != "" {
 			t.Errorf("one that is wrong keeps others from being allowed: %+v", out)
 		}
-		r.asks(unallow("198.51.100.7"), `is allowed as part of 198.51.100.0/24: "picket unallow 198.51.100.0/24" ends that`)
+		r.asks(unallow("198.51.100.7"),
+			`is allowed as part of 198.51.100.0/24: "picket unallow 198.51.100.0/24" ends that`)
 		r.asks(unallow("203.0.113.7"), "is not allowed by command")
 		r.asks(unallow("192.0.2.9"), "")
 		r.told(1, "192.0.2.9 is no longer allowed by command")

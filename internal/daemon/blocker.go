@@ -266,7 +266,8 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	}
 	if len(list) > tellEach {
 		reason = fmt.Sprintf("%d sources, %s", len(list), reason)
-		b.journal.Event(event.Event{Event: "unblock", Time: now, Action: "none", Reason: reason, Drops: drops})
+		b.journal.Event(event.Event{Event: "unblock", Time: now, Action: "none", Reason: reason,
+			Drops: drops})
 	}
 	return len(list) + b.callOff(func(w netip.Prefix) bool { return !p.IsValid() || w == p }), nil
 }
@@ -361,7 +362,8 @@ func (b *blocker) reconfigure(c *config.Config, els *nft.Elements, rules *engine
 		if !rules.Protected.Covers(e.Source) && (e.Maker.Ordered() || !rules.Spared(e.Source)) {
 			continue
 		}
-		if _, err := b.unblock(e.Source, "the address is protected now, or of a list that is not blocked"); err != nil {
+		if _, err := b.unblock(e.Source, "the address is protected now, or of a list "+
+			"that is not blocked"); err != nil {
 			return err
 		}
 	}

@@ -54,9 +54,11 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 		works = works[:0]
 		for _, o := range part {
 			w := &handWork{blockWork{
-				Ref: ledger.Ref{Response: engine.Block, Source: o.source}, length: time.Duration(length), maker: event.ByHand,
+				Ref: ledger.Ref{Response: engine.Block, Source: o.source}, length: time.Duration(length),
+				maker:  event.ByHand,
 				untold: len(list) > tellEach, event: event.Event{
-					Event: "block", Time: now, Source: event.SourceName(o.source), Action: "block", For: event.Seconds(length),
+					Event: "block", Time: now, Source: event.SourceName(o.source), Action: "block",
+					For:    event.Seconds(length),
 					Reason: r.Reason, Config: event.HandConfig,
 				},
 			}, o.outcome}

@@ -23,7 +23,8 @@ func TestManyByHand(t *testing.T) {
 		k.refused[prefix("192.0.2.8/32")] = true
 	}
 	running(t, plain, friends, func(r *run) {
-		block := control.Request{Command: "block", For: "1h", Sources: []string{"192.0.2.7", "192.0.2.1", "nobody", "192.0.2.8", "192.0.2.9", "192.0.2.7/32"}}
+		block := control.Request{Command: "block", For: "1h",
+			Sources: []string{"192.0.2.7", "192.0.2.1", "nobody", "192.0.2.8", "192.0.2.9", "192.0.2.7/32"}}
 		out := r.asks(block, "").([]*control.Outcome)
 		r.wants("192.0.2.7/32", "192.0.2.9/32")
 		for i, wrong := range []bool{false, true, true, true, false} {
@@ -34,7 +35,8 @@ func TestManyByHand(t *testing.T) {
 		if len(out) != 5 {
 			t.Errorf("%d outcomes", len(out))
 		}
-		out = r.asks(control.Request{Command: "unblock", Sources: []string{"192.0.2.7", "192.0.2.6"}}, "").([]*control.Outcome)
+		out = r.asks(control.Request{Command: "unblock", Sources: []string{"192.0.2.7", "192.0.2.6"}},
+			"").([]*control.Outcome)
 		if out[0].Error != "" || out[1].Error == "" {
 			t.Errorf("%+v, %+v", out[0], out[1])
 		}
@@ -46,7 +48,8 @@ func TestManyByHand(t *testing.T) {
 func TestNeverShorter(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		block := func(length string) *control.Outcome {
-			return r.asks(control.Request{Command: "block", Source: "192.0.2.9", For: length}, "").([]*control.Outcome)[0]
+			return r.asks(control.Request{Command: "block", Source: "192.0.2.9", For: length},
+				"").([]*control.Outcome)[0]
 		}
 		block("2h")
 		if o := block("1h"); !o.Kept || time.Until(o.Expires) != 2*time.Hour {
@@ -76,7 +79,8 @@ func TestTenThousandByHand(t *testing.T) {
 			t.Errorf("%d are blocked", n)
 		}
 		r.told(1, "10000 sources are blocked by hand for 1h: a list")
-		if out := r.asks(control.Request{Command: "unblock", Sources: q.Sources}, "").([]*control.Outcome); len(out) != 10_000 || out[9999].Error != "" {
+		if out := r.asks(control.Request{Command: "unblock", Sources: q.Sources},
+			"").([]*control.Outcome); len(out) != 10_000 || out[9999].Error != "" {
 			t.Errorf("%d outcomes", len(out))
 		}
 		r.wants()
@@ -86,9 +90,11 @@ func TestTenThousandByHand(t *testing.T) {
 func TestPeersAmong(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		r.kernel.with(func() {
-			r.kernel.peers = []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7")}
+			r.kernel.peers = []netip.Addr{netip.MustParseAddr("192.0.2.7"),
+				netip.MustParseAddr("2001:db8::7")}
 		})
-		got := r.asks(control.Request{Command: "connected", Sources: []string{"192.0.2.8", "192.0.2.0/24", "2001:db8::7"}}, "")
+		got := r.asks(control.Request{Command: "connected",
+			Sources: []string{"192.0.2.8", "192.0.2.0/24", "2001:db8::7"}}, "")
 		if fmt.Sprint(got) != "[192.0.2.0/24 2001:db8::7]" {
 			t.Error(got)
 		}
@@ -98,9 +104,11 @@ func TestPeersAmong(t *testing.T) {
 // A block that waited for others ends when its order says, in the kernel too.
 func TestBlockByHandEndsAsTold(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
-		w := &handWork{blockWork{Ref: ledger.Ref{Response: engine.Block, Source: prefix("192.0.2.7/32")}, length: time.Hour}, new(control.Outcome)}
+		w := &handWork{blockWork{Ref: ledger.Ref{Response: engine.Block, Source: prefix("192.0.2.7/32")},
+			length: time.Hour}, new(control.Outcome)}
 		ordered := time.Now().Add(-time.Minute)
-		if err := r.orders.byHand(context.Background(), []*handWork{w}, ordered); err != nil || w.outcome.Error != "" {
+		if err := r.orders.byHand(context.Background(), []*handWork{w}, ordered); err != nil ||
+			w.outcome.Error != "" {
 			t.Fatal(err, w.outcome.Error)
 		}
 		r.kernel.with(func() {

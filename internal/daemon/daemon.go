@@ -89,7 +89,8 @@ type daemon struct {
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	d := &daemon{
 		options: o, system: s, started: time.Now(), journal: j,
-		docket: newDocket(), forwarded: newForwarded(), orders: newOrders(), quit: make(chan struct{}, 1), remembered: make(chan struct{}),
+		docket: newDocket(), forwarded: newForwarded(), orders: newOrders(),
+		quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		unanswered: journal.NewTrouble(j, "who is connected is not spared"),
 	}
 	d.allowances = allowed.New(d.allow, j)

@@ -121,7 +121,8 @@ type tally struct {
 
 func (d *docket) tally(ctx context.Context) (tally, error) {
 	return ask(ctx, d.put, func(j *judge) (tally, error) {
-		return tally{j.engine.Stats(), j.engine.Lists(), j.evidence.Stats(), j.engine.Flooding(time.Now())}, nil
+		return tally{j.engine.Stats(), j.engine.Lists(), j.evidence.Stats(),
+			j.engine.Flooding(time.Now())}, nil
 	})
 }
 
@@ -163,7 +164,9 @@ func (d *docket) memory(ctx context.Context) (engine.Memory, error) {
 }
 
 // nextPart appends the next part of what the engine knows.
-func (d *docket) nextPart(ctx context.Context, m *engine.Memory, to []byte) (part []byte, more bool, err error) {
+func (d *docket) nextPart(
+	ctx context.Context, m *engine.Memory, to []byte,
+) (part []byte, more bool, err error) {
 	err = d.do(ctx, func(*judge) { part, more = m.Next(to) })
 	return part, more, err
 }

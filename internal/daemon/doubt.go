@@ -15,8 +15,8 @@ import (
 // a connection with this host a moment ago: the connection may be younger than
 // what the engine knows. It reports whether it did; settle decides then.
 func (b *blocker) doubt(w *blockWork) bool {
-	if w.Response != engine.Block || w.event.Proven || w.commanded || w.maker.Ordered() || !w.doubted.IsZero() ||
-		!b.config.Ignore.Connected {
+	if w.Response != engine.Block || w.event.Proven || w.commanded || w.maker.Ordered() ||
+		!w.doubted.IsZero() || !b.config.Ignore.Connected {
 		return false
 	}
 	if w.Source.IsSingleIP() {

@@ -70,8 +70,10 @@ type kernel struct {
 func newKernel() *kernel {
 	return &kernel{
 		stepped: make(chan struct{}),
-		blocks:  map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{}, connected: map[netip.Addr]bool{},
-		others: map[ledger.Ref]nft.Block{}, refused: map[netip.Prefix]bool{}, changed: make(chan string), hosts: make(chan error),
+		blocks:  map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{},
+		connected: map[netip.Addr]bool{},
+		others:    map[ledger.Ref]nft.Block{}, refused: map[netip.Prefix]bool{}, changed: make(chan string),
+		hosts: make(chan error),
 	}
 }
 
@@ -197,7 +199,8 @@ func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) 
 		if k.refused[b.Source] {
 			return errors.New("refused")
 		}
-		if end, there := k.ends[b.Source]; b.Response == nft.Blocked && there && time.Now().Before(end) && !renew(b.Response, b.Source) {
+		if end, there := k.ends[b.Source]; b.Response == nft.Blocked && there && time.Now().Before(end) &&
+			!renew(b.Response, b.Source) {
 			return syscall.EEXIST
 		}
 	}
@@ -440,7 +443,8 @@ func write(t *testing.T, path, text string) {
 }
 
 func begin(t *testing.T, path string, prepare func(*kernel)) *run {
-	r := &run{kernel: newKernel(), t: t, log: new(journaltest.Log), hangup: make(chan os.Signal, 1), end: make(chan os.Signal, 1), result: make(chan error, 1)}
+	r := &run{kernel: newKernel(), t: t, log: new(journaltest.Log), hangup: make(chan os.Signal, 1),
+		end: make(chan os.Signal, 1), result: make(chan error, 1)}
 	if prepare != nil {
 		prepare(r.kernel)
 	}
@@ -508,7 +512,11 @@ func (r *run) asks(q control.Request, words string) any {
 	}
 	if stream, ok := out.(control.Stream); ok {
 		list := []control.Block{}
-		if err := stream(func(b any) error { list = append(list, *b.(*control.Block)); return nil }); err != nil {
+		if err := stream(func(b any) error {
+			list = append(list,
+				*b.(*control.Block))
+			return nil
+		}); err != nil {
 			r.t.Errorf("%+v: %v", q, err)
 		}
 		return list
@@ -526,8 +534,10 @@ func (r *run) probes(source string, first, n int) {
 func (r *run) send(source string, first, n int) {
 	for i := range n {
 		r.emit(probe.Probe{
-			At: time.Now().UnixNano(), Source: netip.MustParseAddr(source), Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000,
-			Port: uint16(first + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.SYN, Mode: probe.Advanced,
+			At: time.Now().UnixNano(), Source: netip.MustParseAddr(source),
+			Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000,
+			Port: uint16(first + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.SYN,
+			Mode: probe.Advanced,
 		}, make([]byte, 40))
 	}
 }

@@ -35,7 +35,8 @@ func (d *daemon) watchFlows() task.Task {
 // a source that has proven itself a scanner, since somebody else may share its
 // address. Harden ends that.
 func (b *blocker) spares(w *blockWork) bool {
-	return w.Response == engine.Block && b.config.Block.Style == engine.Graded && w.event.Proven && !w.maker.Ordered()
+	return w.Response == engine.Block && b.config.Block.Style == engine.Graded && w.event.Proven &&
+		!w.maker.Ordered()
 }
 
 // spared returns the sources that were blocked and have flows that go on.

@@ -155,7 +155,7 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 			seen.Action = engine.Log // as it is in truth
 		}
 	}
-	if p.Sent != probe.SentNotYet || d.Action != engine.None { // of a connection that began there is more to come
+	if p.Sent != probe.SentNotYet || d.Action != engine.None { // a connection that began is told of later
 		j.evidence.Add(j.engine.SourceOf(p.Source), &p, &seen, raw)
 	}
 	if d.Release {

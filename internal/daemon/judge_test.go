@@ -50,7 +50,8 @@ func TestProbePathDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations for two probes", n)
 	}
-	if kept, total := j.evidence.Of(netip.PrefixFrom(source, 32)); len(kept) != evidence.PerSource || total < 40_000 {
+	if kept, total := j.evidence.Of(netip.PrefixFrom(source, 32)); len(kept) != evidence.PerSource ||
+		total < 40_000 {
 		t.Errorf("%d kept of %d", len(kept), total)
 	}
 }
@@ -75,7 +76,8 @@ func TestTransit(t *testing.T) {
 		if err := j.docket.do(ctx, func(j *judge) {
 			kept, _ := j.evidence.Of(netip.PrefixFrom(source, 32))
 			for _, k := range kept {
-				if got := binary.BigEndian.Uint64(k.Raw); int64(got) != k.Probe.At || len(k.Raw) != 60+int((k.Probe.At-at)/int64(rare))%60 {
+				if got := binary.BigEndian.Uint64(k.Raw); int64(got) != k.Probe.At ||
+					len(k.Raw) != 60+int((k.Probe.At-at)/int64(rare))%60 {
 					t.Errorf("the probe of %d has %d bytes, of %d", k.Probe.At-at, len(k.Raw), int64(got)-at)
 				}
 			}
@@ -88,7 +90,8 @@ func TestTransit(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	j.docket.probe(lateAnswer(source, at), bytes.Repeat([]byte{1}, 4096)) // returns, with nobody there to read
+	j.docket.probe(lateAnswer(source, at), bytes.Repeat([]byte{1},
+		4096)) // returns, with nobody there to read
 }
 
 func BenchmarkProbePath(b *testing.B) {
@@ -98,6 +101,7 @@ func BenchmarkProbePath(b *testing.B) {
 	go func() { _ = j.run(ctx) }()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		j.docket.probe(lateAnswer(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), at+int64(i)*int64(rare)), raw)
+		j.docket.probe(lateAnswer(netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), at+int64(i)*int64(rare)),
+			raw)
 	}
 }

@@ -39,7 +39,8 @@ const queueLength = 8192
 
 func newOrders() *orders {
 	return &orders{
-		queue: make(chan work, queueLength), ended: make(chan struct{}), look: make(chan struct{}, 1), book: ledger.New(),
+		queue: make(chan work, queueLength), ended: make(chan struct{}), look: make(chan struct{}, 1),
+		book: ledger.New(),
 	}
 }
 
@@ -53,7 +54,8 @@ func (o *orders) block(w *blockWork) bool { return o.offer(work{block: w}) }
 // full, the kernel's set may be too, and says so.
 func (o *orders) makeRoom(old ledger.Ref, next netip.Prefix) {
 	o.offer(work{do: func(b *blocker) {
-		if err := b.endOne(old, "it makes room for "+event.SourceName(next)+", with as many blocks as configured"); err != nil {
+		why := "it makes room for " + event.SourceName(next) + ", with as many blocks as configured"
+		if err := b.endOne(old, why); err != nil {
 			b.journal.Notice("", "%v", err)
 		}
 	}})
@@ -103,7 +105,9 @@ func (o *orders) bySince(ctx context.Context) ([]ledger.Dated, error) {
 
 // rows tells of those of a list that are in force still.
 func (o *orders) rows(ctx context.Context, list []ledger.Dated) (rows ledger.Rows, err error) {
-	return ask(ctx, o.put, func(b *blocker) (ledger.Rows, error) { return b.book.Rows(list, time.Now()), nil })
+	return ask(ctx, o.put, func(b *blocker) (ledger.Rows, error) {
+		return b.book.Rows(list, time.Now()), nil
+	})
 }
 
 // dropped notes what the kernel has counted of the blocks.

@@ -172,12 +172,14 @@ func isLonger(x *nft.Block, left time.Duration) bool {
 func (b *blocker) shorten(list []nft.Block, by string) {
 	for part := range slices.Chunk(list, batch) {
 		if err := b.table.Block(part, func(nft.Response, netip.Prefix) bool { return true }); err != nil {
-			b.journal.Notice("", "%d blocks that were made to last by %s could not be put right: %v", len(part), by, err)
+			b.journal.Notice("", "%d blocks that were made to last by %s could not be put right: %v",
+				len(part), by, err)
 			return
 		}
 	}
 	if len(list) > 0 {
-		b.journal.Notice("", "%d blocks, the first of %s, were made to last longer by %s: they end when they would have",
+		b.journal.Notice("", "%d blocks, the first of %s, were made to last longer by %s: "+
+			"they end when they would have",
 			len(list), event.SourceName(list[0].Source), cmp.Or(by, "somebody"))
 	}
 }
@@ -185,7 +187,8 @@ func (b *blocker) shorten(list []nft.Block, by string) {
 // find books a response that the kernel has, of an earlier run or by somebody.
 func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Time) {
 	ev := event.Event{
-		Event: "block", Time: now, Source: event.SourceName(r.Source), Action: r.Response.String(), For: event.Seconds(left),
+		Event: "block", Time: now, Source: event.SourceName(r.Source), Action: r.Response.String(),
+		For:    event.Seconds(left),
 		Reason: "from an earlier run",
 	}
 	if by == "" {

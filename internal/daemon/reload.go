@@ -34,10 +34,12 @@ func (d *daemon) reload(ctx context.Context) {
 // fix has c keep what a run cannot change, and tells of it.
 func (d *daemon) fix(c *config.Config) {
 	was := d.current()
-	if c.NFLOG != was.NFLOG || c.Memory != was.Memory || c.Detect.Sources != was.Detect.Sources || c.Evidence != was.Evidence {
+	if c.NFLOG != was.NFLOG || c.Memory != was.Memory || c.Detect.Sources != was.Detect.Sources ||
+		c.Evidence != was.Evidence {
 		d.journal.Notice("", "nflog.group, nflog.snaplen, memory, detect.sources and evidence.memory "+
 			"change only with a restart: the old ones stay")
-		c.NFLOG, c.Memory, c.Detect.Sources, c.Evidence = was.NFLOG, was.Memory, was.Detect.Sources, was.Evidence
+		c.NFLOG, c.Memory = was.NFLOG, was.Memory
+		c.Detect.Sources, c.Evidence = was.Detect.Sources, was.Evidence
 	}
 	if keys := d.actions.Fixed(c); keys != "" {
 		d.journal.Notice("", "%s change only with a restart: the old ones stay", keys)

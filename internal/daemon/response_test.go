@@ -74,7 +74,8 @@ func TestFriendInBlockedNetwork(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		r.asks(control.Request{Command: "block", Source: "198.51.100.0/24", For: "1h"}, "")
 		r.asks(control.Request{Command: "block", Source: "198.51.100.7", For: "1h"}, "")
-		write(t, r.options.Path, strings.ReplaceAll(plain, "DIR", t.TempDir())+"[ignore]\naddresses = [\"198.51.100.7\"]\n")
+		write(t, r.options.Path, strings.ReplaceAll(plain, "DIR",
+			t.TempDir())+"[ignore]\naddresses = [\"198.51.100.7\"]\n")
 		r.hangup <- syscall.SIGHUP
 		r.wants("198.51.100.0/24")
 		r.asks(control.Request{Command: "block", Source: "198.51.100.7", For: "1h"}, "must not be blocked")
@@ -114,7 +115,8 @@ func TestOperatorIsNotFenced(t *testing.T) {
 	running(t, graded, func(k *kernel) { k.operators = []netip.Addr{operator} }, func(r *run) {
 		time.Sleep(time.Second)
 		r.kernel.with(func() {
-			if !slices.Contains(r.kernel.elements.Operators, operator) || !slices.Contains(r.kernel.elements.LoginPorts, 22) {
+			if !slices.Contains(r.kernel.elements.Operators, operator) ||
+				!slices.Contains(r.kernel.elements.LoginPorts, 22) {
 				t.Errorf("in the sets: %v, %v", r.kernel.elements.Operators, r.kernel.elements.LoginPorts)
 			}
 		})
@@ -130,7 +132,8 @@ func TestOperatorIsNotFenced(t *testing.T) {
 // connect is a completed connection to a trap port.
 func connect(source netip.Addr, port uint16) probe.Probe {
 	return probe.Probe{
-		At: time.Now().UnixNano(), Source: source, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Port: port,
+		At: time.Now().UnixNano(), Source: source, Destination: netip.MustParseAddr("192.0.2.2"),
+		SourcePort: 40000, Port: port,
 		Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.Connect, Mode: probe.Classic,
 	}
 }

@@ -43,7 +43,8 @@ func TestProbesToBlockToEnd(t *testing.T) {
 			t.Errorf("%+v", sources)
 		}
 		x := r.asks(control.Request{Command: "explain", Source: "192.0.2.9"}, "").(*control.Explanation)
-		if x.State != "blocked" || len(x.Blocks) != 1 || x.Blocks[0].Drops != 7 || x.Blocks[0].ByHand || len(x.Probes) == 0 {
+		if x.State != "blocked" || len(x.Blocks) != 1 || x.Blocks[0].Drops != 7 || x.Blocks[0].ByHand ||
+			len(x.Probes) == 0 {
 			t.Errorf("%+v", x)
 		}
 		time.Sleep(time.Hour)
@@ -83,18 +84,22 @@ func TestByHand(t *testing.T) {
 		r.asks(block("nobody", "1h"), "no address or prefix")
 		r.asks(block("192.0.2.9", "for ever"), "duration")
 		r.wants("192.0.2.9/32", "198.51.100.0/24")
-		if x := r.asks(control.Request{Command: "explain", Source: "192.0.2.9"}, "").(*control.Explanation); !x.Blocks[0].ByHand {
+		if x := r.asks(control.Request{Command: "explain", Source: "192.0.2.9"},
+			"").(*control.Explanation); !x.Blocks[0].ByHand {
 			t.Errorf("%+v", x)
 		}
 		r.kernel.with(func() { r.refused[prefix("203.0.113.1/32")] = true })
 		r.asks(block("203.0.113.1", "1h"), "refused")
-		unblock := func(source string) control.Request { return control.Request{Command: "unblock", Source: source} }
+		unblock := func(source string) control.Request {
+			return control.Request{Command: "unblock", Source: source}
+		}
 		r.asks(unblock("198.51.100.7"), "is blocked as part of 198.51.100.0/24")
 		r.asks(unblock("203.0.113.7"), "is not blocked")
 		r.asks(unblock("nobody"), "no address or prefix")
 		r.asks(control.Request{Command: "explain", Source: "nobody"}, "no address or prefix")
 		r.asks(control.Request{Command: "dance"}, "unknown command")
-		if out := r.asks(unblock("198.51.100.0/24"), "").([]*control.Outcome); len(out) != 1 || out[0].Name != "198.51.100.0/24" {
+		if out := r.asks(unblock("198.51.100.0/24"), "").([]*control.Outcome); len(out) != 1 ||
+			out[0].Name != "198.51.100.0/24" {
 			t.Error(out)
 		}
 		r.wants("192.0.2.9/32")
@@ -113,7 +118,8 @@ func TestUnblockingIsNeverLost(t *testing.T) {
 		r.probes("198.51.100.1", 1000, 1)
 		time.Sleep(time.Hour) // a packet of somebody blocked is none on its way any more
 		r.log.Take()
-		if got := r.asks(control.Request{Command: "unblock", All: true}, "").([]*control.Outcome); len(got) != n {
+		if got := r.asks(control.Request{Command: "unblock", All: true},
+			"").([]*control.Outcome); len(got) != n {
 			t.Errorf("%d ended, want %d", len(got), n)
 		}
 		for i := range n {
@@ -203,12 +209,14 @@ func TestTableChanged(t *testing.T) {
 		r.changed <- "somebody"
 		r.wants("192.0.2.8/32", "192.0.2.9/32", "198.51.100.1/32")
 		lines := strings.Join(r.log.Take(), "\n")
-		for _, want := range []string{`"deleted from the set by somebody"`, `"added to the set by somebody"`} {
+		for _, want := range []string{`"deleted from the set by somebody"`,
+			`"added to the set by somebody"`} {
 			if !strings.Contains(lines, want) {
 				t.Errorf("lacks %s:\n%s", want, lines)
 			}
 		}
-		if x := r.asks(control.Request{Command: "explain", Source: "198.51.100.1"}, "").(*control.Explanation); !x.Blocks[0].ByHand {
+		if x := r.asks(control.Request{Command: "explain", Source: "198.51.100.1"},
+			"").(*control.Explanation); !x.Blocks[0].ByHand {
 			t.Errorf("somebody ordered this block: %+v", x.Blocks)
 		}
 		r.kernel.with(func() { r.failing = errors.New("no memory") })
@@ -228,7 +236,8 @@ func TestElementThatIsMadeToLast(t *testing.T) {
 		r.kernel.with(func() { r.ends[prefix("192.0.2.7/32")] = time.Now().Add(1000 * time.Hour) })
 		r.changed <- "nft"
 		r.wants("192.0.2.7/32", "192.0.2.8/32")
-		r.told(1, "1 blocks, the first of 192.0.2.7, were made to last longer by nft: they end when they would have")
+		r.told(1, "1 blocks, the first of 192.0.2.7, were made to last longer by nft: they end when they "+
+			"would have")
 		time.Sleep(time.Hour + time.Second)
 		r.wants("192.0.2.8/32")
 	})
@@ -247,7 +256,9 @@ func TestListThatIsNotTrue(t *testing.T) {
 		}
 		r.kernel.with(func() {
 			r.distort = func(list []nft.Block) []nft.Block {
-				list = slices.DeleteFunc(list, func(b nft.Block) bool { return b.Source == prefix("203.0.113.1/32") })
+				list = slices.DeleteFunc(list, func(b nft.Block) bool {
+					return b.Source == prefix("203.0.113.1/32")
+				})
 				return append(list, nft.Block{Source: prefix("203.0.113.9/32"), For: time.Hour})
 			}
 		})
@@ -303,7 +314,8 @@ func TestBlocksOutliveARun(t *testing.T) {
 		})
 		r.wants("192.0.2.7/32", "192.0.2.9/32", "198.51.100.1/32")
 		lines := strings.Join(r.log.Take(), "\n")
-		if !strings.Contains(lines, "3 blocks in force") || !strings.Contains(lines, "event=unblock source=192.0.2.8") {
+		if !strings.Contains(lines, "3 blocks in force") ||
+			!strings.Contains(lines, "event=unblock source=192.0.2.8") {
 			t.Error(lines)
 		}
 		x = r.asks(control.Request{Command: "explain", Source: "198.51.100.1"}, "").(*control.Explanation)
@@ -330,7 +342,8 @@ func TestManyBlocksArePutBack(t *testing.T) {
 			book := ledger.New()
 			for i := range many {
 				source := netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), 32)
-				book.Enter(ledger.Ref{Response: engine.Block, Source: source}, later, later.Add(time.Hour), event.Event{})
+				book.Enter(ledger.Ref{Response: engine.Block, Source: source}, later, later.Add(time.Hour),
+					event.Event{})
 			}
 			e, err := engine.New(engine.Config{Sources: 16}, 1)
 			if err != nil {
@@ -371,11 +384,13 @@ func TestReload(t *testing.T) {
 		reload("nonsense = 1\n")
 		r.told(1, "the configuration was not changed")
 		r.wants("192.0.2.7/32", "192.0.2.9/32")
-		reload("[ignore]\naddresses = [\"192.0.2.7\"]\n[nflog]\ngroup = 77\n[run]\nqueue = 5\n[resolve]\nkeep = \"1m\"\n")
+		reload("[ignore]\naddresses = [\"192.0.2.7\"]\n[nflog]\ngroup = 77\n[run]\nqueue = " +
+			"5\n[resolve]\nkeep = \"1m\"\n")
 		r.wants("192.0.2.9/32")
 		lines := strings.Join(r.log.Take(), "\n")
 		for _, want := range []string{
-			"the configuration was read again", "nflog.group, nflog.snaplen", "event=unblock source=192.0.2.7",
+			"the configuration was read again", "nflog.group, nflog.snaplen",
+			"event=unblock source=192.0.2.7",
 			"run.timeout, run.parallel, run.queue and the bounds of [resolve] change only with a restart",
 		} {
 			if !strings.Contains(lines, want) {
@@ -400,7 +415,10 @@ func TestHostChanges(t *testing.T) {
 		r.hosts <- errors.New("too much at once")
 		time.Sleep(2 * rewatch)
 		r.told(1, "the host's addresses and routes: too much at once")
-		r.kernel.with(func() { r.kernel.friends = []host.Friend{{Prefix: prefix("192.0.2.7/32"), Why: "own address"}} })
+		r.kernel.with(func() {
+			r.kernel.friends = []host.Friend{{Prefix: prefix("192.0.2.7/32"),
+				Why: "own address"}}
+		})
 		r.hosts <- nil
 		r.wants()
 		r.told(1, "in order again")
@@ -456,7 +474,8 @@ func TestRunEnds(t *testing.T) {
 				synctest.Wait()
 				select {
 				case err := <-r.result:
-					if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+					if x.want == "" && err != nil || x.want != "" &&
+						(err == nil || !strings.Contains(err.Error(), x.want)) {
 						t.Errorf("%v, want %q", err, x.want)
 					}
 					r.result <- err

@@ -77,11 +77,14 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Version: d.options.Version, Kernel: kernelRelease(), Pid: os.Getpid(),
 		Uptime: int64(time.Since(d.started) / time.Second),
 		Config: cmp.Or(c.File, "embedded default"), DryRun: c.DryRun, Group: c.NFLOG.Group,
-		Modes:  map[string][]string{"tcp": c.TCP.Modes.Names(), "udp": c.UDP.Modes.Names(), "ip": c.IP.Modes.Names()},
+		Modes: map[string][]string{"tcp": c.TCP.Modes.Names(), "udp": c.UDP.Modes.Names(),
+			"ip": c.IP.Modes.Names()},
 		Probes: e.Probes, Lost: r.Lost, Garbage: r.Garbage,
-		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.flooding, Blocks: d.orders.blocks(),
-		Evidence: control.Evidence{Probes: e.evidence.Probes, Capacity: e.evidence.Capacity, Sources: e.evidence.Sources},
-		Untold:   e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists,
+		Sources: e.Sources, Evicted: e.Evicted, Traces: e.Traces, Flooding: e.flooding,
+		Blocks: d.orders.blocks(),
+		Evidence: control.Evidence{Probes: e.evidence.Probes, Capacity: e.evidence.Capacity,
+			Sources: e.evidence.Sources},
+		Untold: e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists,
 		Buffer: d.reader.Buffer(), Reaction: reaction, Rules: rules,
 	}
 	if s.Trial, err = d.docket.trial(ctx, time.Now(), false); err != nil {
@@ -113,7 +116,8 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 		list = append(list, control.Source{
 			Name: event.SourceName(s.Prefix), Probes: s.Probes, Ports: s.Ports, Targets: s.Targets,
 			Pattern: s.Pattern.String(), Tool: s.Tool.String(),
-			Proven: s.Proven, Blocked: s.Blocked && !c.DryRun, Offences: s.Offences, First: s.First, Last: s.Last,
+			Proven: s.Proven, Blocked: s.Blocked && !c.DryRun, Offences: s.Offences, First: s.First,
+			Last:    s.Last,
 			Country: ev.Country, ASN: ev.ASN, Network: ev.Network,
 		})
 	}

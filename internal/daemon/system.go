@@ -84,8 +84,9 @@ type hostState interface {
 // machine is the system that picket runs on.
 func machine() *system {
 	return &system{
-		checkKernel: checkKernel, claim: nflog.Claim, clock: clock.Watch, openTable: openTable, openReader: openReader,
-		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
+		checkKernel: checkKernel, claim: nflog.Claim, clock: clock.Watch, openTable: openTable,
+		openReader: openReader,
+		routes:     beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
 		elsewhere: host.Elsewhere, networks: host.Networks, asker: openAsker,
 	}

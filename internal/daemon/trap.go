@@ -65,9 +65,10 @@ func (d *daemon) watchTrap() task.Task {
 		}
 		n, err := d.orders.counters(ctx)
 		if err == nil && way.Cut(n["lured"], n["trapped"]) { // who watches the table tells of an error
-			d.journal.Notice("", "connections to the trap are dropped by another firewall behind it, so none is completed and nobody "+
-				"proves himself. Allow TCP port %d, which answers nothing but what picket leads there: "+
-				"\"ufw allow %[1]d/tcp\", \"firewall-cmd --permanent --add-port=%[1]d/tcp\", or in nftables, before its drop, "+
+			d.journal.Notice("", "connections to the trap are dropped by another firewall behind it, so "+
+				"none is completed and nobody proves himself. Allow TCP port %d, which answers nothing but "+
+				"what picket leads there: \"ufw allow %[1]d/tcp\", "+
+				"\"firewall-cmd --permanent --add-port=%[1]d/tcp\", or in nftables, before its drop, "+
 				"\"ct status dnat tcp dport %[1]d accept\"", port)
 		}
 	})
@@ -97,7 +98,8 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 		_ = d.docket.observe(ctx, p, c.Data) // it fails when picket stops
 	})
 	if err != nil && ctx.Err() == nil {
-		d.journal.Notice("", "the trap ended, connections to classic ports are not completed any more: %v", err)
+		d.journal.Notice("", "the trap ended, connections to classic ports are not completed any more: %v",
+			err)
 	}
 	return nil
 }

@@ -65,7 +65,8 @@ func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.arming = arming{time.Now(), time.AfterFunc(time.Duration(length), func() { d.rollBack(ctx) })}
-	d.journal.Notice("", "armed for %s: the trial goes on then, unless \"picket arm --confirm\" comes before", length)
+	d.journal.Notice("", "armed for %s: the trial goes on then, unless \"picket arm --confirm\" comes before",
+		length)
 	return nil, nil
 }
 

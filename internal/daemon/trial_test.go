@@ -20,7 +20,8 @@ func TestTrialTellsWhatItWouldDo(t *testing.T) {
 		r.probes("203.0.113.9", 1000, 100)
 		r.wants()
 		lines := strings.Join(r.log.Take(), "\n")
-		for what, times := range map[string]int{"event=block": 0, "event=trial source=203.0.113.9": 1, "would=block": 1, "action=log for_s=300": 1} {
+		for what, times := range map[string]int{"event=block": 0, "event=trial source=203.0.113.9": 1,
+			"would=block": 1, "action=log for_s=300": 1} {
 			if n := strings.Count(lines, what); n != times {
 				t.Errorf("%q was told %d times, want %d:\n%s", what, n, times, lines)
 			}
@@ -29,7 +30,8 @@ func TestTrialTellsWhatItWouldDo(t *testing.T) {
 		if trial.Sources != 1 || trial.Unwanted != 100 || trial.Kept != 74 || len(trial.Blocks) != 1 {
 			t.Errorf("%+v, want 26 of 100 let pass", trial)
 		}
-		if b := trial.Blocks[0]; b.Name != "203.0.113.9" || b.Drops != 74 || b.Response != "block" || b.Evidence == "" || b.Remaining < 290 {
+		if b := trial.Blocks[0]; b.Name != "203.0.113.9" || b.Drops != 74 || b.Response != "block" ||
+			b.Evidence == "" || b.Remaining < 290 {
 			t.Errorf("%+v", b)
 		}
 		s := r.asks(control.Request{Command: "status"}, "").(*control.Status)
@@ -39,7 +41,8 @@ func TestTrialTellsWhatItWouldDo(t *testing.T) {
 		time.Sleep(time.Hour + time.Minute)
 		synctest.Wait()
 		r.told(1, "drops=74") // the hour's sum
-		if trial := r.asks(control.Request{Command: "trial"}, "").(*control.Trial); len(trial.Blocks) != 0 || trial.Kept != 74 {
+		if trial := r.asks(control.Request{Command: "trial"}, "").(*control.Trial); len(trial.Blocks) != 0 ||
+			trial.Kept != 74 {
 			t.Errorf("after the hour: %+v", trial)
 		}
 	})

@@ -79,7 +79,8 @@ func (k *Kept) Event() event.Event {
 		Event: "block", Time: k.Since, Source: event.SourceName(k.Source),
 		Action: k.Ref().Response.String(), For: event.Seconds(k.Until.Sub(k.Since)),
 		Reason: k.Reason, Evidence: k.Evidence, Pattern: k.Pattern, Technique: k.Technique, Tool: k.Tool,
-		Proven: k.Proven, Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known, Country: k.Country,
+		Proven: k.Proven, Protocol: k.Protocol, Port: k.Port, Mode: k.Mode, Config: k.Config, Known: k.Known,
+		Country: k.Country,
 	}
 }
 

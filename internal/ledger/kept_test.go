@@ -71,8 +71,10 @@ func full(t *testing.T, now time.Time) (*Book, *Contents) {
 	t.Helper()
 	b := New()
 	ev := event.Event{
-		Event: "block", Time: now, Source: "192.0.2.9", For: 3600, Reason: "above the trigger", Evidence: "26 ports",
-		Pattern: "portscan", Technique: "syn", Tool: "nmap", Proven: true, Protocol: "tcp", Port: 23, Mode: "advanced",
+		Event: "block", Time: now, Source: "192.0.2.9", For: 3600, Reason: "above the trigger",
+		Evidence: "26 ports",
+		Pattern:  "portscan", Technique: "syn", Tool: "nmap", Proven: true, Protocol: "tcp", Port: 23,
+		Mode:   "advanced",
 		Config: "tcp.trigger.advanced = 25", Known: "mine", Country: "NL",
 	}
 	for _, response := range responses {
@@ -117,7 +119,11 @@ func TestWriteRead(t *testing.T) {
 	}
 	for e := range book.All() {
 		got := again.Get(e.Ref())
-		if diff := cmp.Diff(e.Block(), got.Block(), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(e.Block(), got.Block(),
+			cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a,
+				b netip.Addr) bool {
+				return a == b
+			})); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -130,13 +136,18 @@ func TestWriteRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	if err := Read(bytes.NewReader(file.Bytes()), func([]Kept) error { return broken }, nil); !errors.Is(err, broken) {
+	if err := Read(bytes.NewReader(file.Bytes()), func([]Kept) error {
+		return broken
+	}, nil); !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	if err := Read(bytes.NewReader(file.Bytes()), func([]Kept) error { return nil }, func([]byte) error { return broken }); !errors.Is(err, broken) {
+	if err := Read(bytes.NewReader(file.Bytes()), func([]Kept) error { return nil }, func([]byte) error {
+		return broken
+	}); !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	if err := Read(bytes.NewReader(file.Bytes()[:file.Len()/2]), func([]Kept) error { return nil }, func([]byte) error { return nil }); err == nil {
+	if err := Read(bytes.NewReader(file.Bytes()[:file.Len()/2]), func([]Kept) error { return nil },
+		func([]byte) error { return nil }); err == nil {
 		t.Error("half a file is read")
 	}
 }
@@ -147,7 +158,11 @@ func TestWriteFails(t *testing.T) {
 	for name, breaks := range map[string]func(*Contents){
 		"entries": func(c *Contents) { c.Entries = func() ([]*Entry, error) { return nil, broken } },
 		"keep":    func(c *Contents) { c.Keep = func([]*Entry) ([]Kept, error) { return nil, broken } },
-		"memory":  func(c *Contents) { c.Memory = func() (engine.Memory, error) { return engine.Memory{}, broken } },
+		"memory": func(c *Contents) {
+			c.Memory = func() (engine.Memory, error) {
+				return engine.Memory{}, broken
+			}
+		},
 		"next": func(c *Contents) {
 			c.Next = func(*engine.Memory, []byte) ([]byte, bool, error) { return nil, false, broken }
 		},

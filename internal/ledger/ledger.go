@@ -34,11 +34,13 @@ type Ref struct {
 }
 
 // responses are what the engine orders and the kernel knows, by both names.
-var responses = [nft.Responses]engine.Action{nft.Blocked: engine.Block, nft.Fenced: engine.Fence, nft.Dark: engine.Dark}
+var responses = [nft.Responses]engine.Action{nft.Blocked: engine.Block, nft.Fenced: engine.Fence,
+	nft.Dark: engine.Dark}
 
 // InKernel returns what the kernel is to do for so long.
 func (r Ref) InKernel(left time.Duration) nft.Block {
-	return nft.Block{Response: nft.Response(slices.Index(responses[:], r.Response)), Source: r.Source, For: left}
+	return nft.Block{Response: nft.Response(slices.Index(responses[:], r.Response)), Source: r.Source,
+		For: left}
 }
 
 // Of returns what the kernel does by b.
@@ -98,7 +100,8 @@ func (e *Entry) tell(ev *event.Event) {
 	e.at, e.evidence = ev.Time.UnixNano(), unique.Make(ev.Evidence)
 	e.told = unique.Make(told{
 		reason: ev.Reason, pattern: ev.Pattern, technique: ev.Technique, tool: ev.Tool, protocol: ev.Protocol,
-		mode: ev.Mode, config: ev.Config, known: ev.Known, country: ev.Country, port: ev.Port, proven: ev.Proven,
+		mode: ev.Mode, config: ev.Config, known: ev.Known, country: ev.Country, port: ev.Port,
+		proven: ev.Proven,
 	})
 }
 
@@ -108,7 +111,8 @@ func (e *Entry) Event() event.Event {
 	return event.Event{
 		Event: "block", Time: time.Unix(0, e.at), Source: event.SourceName(e.Source),
 		Action: e.Response.String(), For: event.Seconds(e.Until.Sub(e.Since)),
-		Reason: w.reason, Evidence: e.evidence.Value(), Pattern: w.pattern, Technique: w.technique, Tool: w.tool,
+		Reason: w.reason, Evidence: e.evidence.Value(), Pattern: w.pattern, Technique: w.technique,
+		Tool:   w.tool,
 		Proven: w.proven, Protocol: w.protocol, Port: w.port, Mode: w.mode, Config: w.config, Known: w.known,
 		Country: w.country,
 	}

@@ -18,7 +18,8 @@ func TestTrapWay(t *testing.T) {
 	for i, x := range []struct {
 		led, reached uint64
 		cut          bool
-	}{{0, 0, false}, {3, 3, false}, {3, 3, false}, {5, 4, false}, {6, 4, true}, {6, 4, false}, {1, 0, false}} {
+	}{{0, 0, false}, {3, 3, false}, {3, 3, false}, {5, 4, false}, {6, 4, true}, {6, 4, false}, {1, 0,
+		false}} {
 		if got := w.Cut(x.led, x.reached); got != x.cut {
 			t.Errorf("%d: %d led, %d came: cut %v, want %v", i, x.led, x.reached, got, x.cut)
 		}
@@ -37,7 +38,8 @@ func TestPeers(t *testing.T) {
 	for i, x := range []struct {
 		now     []netip.Addr
 		changed bool
-	}{{nil, false}, {addrs("192.0.2.7", "2001:db8::7"), true}, {addrs("192.0.2.7", "2001:db8::7"), false}, {nil, true}} {
+	}{{nil, false}, {addrs("192.0.2.7", "2001:db8::7"), true}, {addrs("192.0.2.7", "2001:db8::7"),
+		false}, {nil, true}} {
 		if got := p.Seen(x.now); got != x.changed {
 			t.Errorf("%d: changed %v", i, got)
 		}
@@ -53,7 +55,8 @@ func TestPeers(t *testing.T) {
 // a resolver may have drawn is told when it stays; one that was closed begins anew.
 func TestServices(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
-	ssh, wireguard, drawn := host.Service{Protocol: 6, Port: 22}, host.Service{Protocol: 17, Port: 51820}, host.Service{Protocol: 17, Port: 40000}
+	ssh, wireguard, drawn := host.Service{Protocol: 6, Port: 22}, host.Service{Protocol: 17,
+		Port: 51820}, host.Service{Protocol: 17, Port: 40000}
 	s := NewServices(32768)
 	for i, x := range []struct {
 		after time.Duration
@@ -111,8 +114,10 @@ func TestServedLately(t *testing.T) {
 }
 
 func TestEnded(t *testing.T) {
-	sources := []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:0:1::/64")}
-	flows := map[netip.Addr]bool{netip.MustParseAddr("2001:db8:0:1::9"): true, netip.MustParseAddr("192.0.2.8"): true}
+	sources := []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"),
+		netip.MustParsePrefix("2001:db8:0:1::/64")}
+	flows := map[netip.Addr]bool{netip.MustParseAddr("2001:db8:0:1::9"): true,
+		netip.MustParseAddr("192.0.2.8"): true}
 	if got := Ended(sources, flows); !slices.Equal(got, sources[:1]) {
 		t.Errorf("%v", got)
 	}

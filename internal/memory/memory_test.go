@@ -45,7 +45,8 @@ func TestCeiling(t *testing.T) {
 	t.Cleanup(func() { debug.SetMemoryLimit(was) })
 	c := Ceiling{base: 1 << 40, blocks: -1}
 	for _, step := range []struct{ blocks, room int }{
-		{0, room}, {1, room}, {room, room}, {room + 1, 2*room + 1}, {room, 2*room + 1}, {0, room}, {100_000, 100_000 + room},
+		{0, room}, {1, room}, {room, room}, {room + 1, 2*room + 1}, {room, 2*room + 1}, {0, room},
+		{100_000, 100_000 + room},
 	} {
 		c.Fits(step.blocks)
 		if got, want := debug.SetMemoryLimit(-1), int64(1<<40+step.room*blockMemory); got != want {

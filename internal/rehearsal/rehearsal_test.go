@@ -28,7 +28,8 @@ func order(response engine.Action, source string, length time.Duration) *engine.
 func TestRehearsal(t *testing.T) {
 	r := New(start)
 	note := func(d *engine.Decision) {
-		r.Note(from(d.Source.Addr().String(), 0), d, &event.Event{Source: event.SourceName(d.Source), Reason: "a test"})
+		r.Note(from(d.Source.Addr().String(), 0), d,
+			&event.Event{Source: event.SourceName(d.Source), Reason: "a test"})
 	}
 	note(order(engine.Block, "192.0.2.9/32", time.Hour))
 	note(order(engine.Block, "2001:db8:0:1::/64", time.Hour))
@@ -73,7 +74,8 @@ func TestNews(t *testing.T) {
 	r.Wants(engine.AboveTrigger)
 	r.Blocks(from("192.0.2.9", time.Second))
 	ev, ok := r.News(start)
-	if want := "1 of 2 unwanted probes would have been kept off, 50.0 % in this trial"; !ok || ev.Reason != want || ev.Probes != 2 || ev.Drops != 1 {
+	if want := "1 of 2 unwanted probes would have been kept off, 50.0 % in this trial"; !ok ||
+		ev.Reason != want || ev.Probes != 2 || ev.Drops != 1 {
 		t.Errorf("%v: %+v, want %s", ok, ev, want)
 	}
 	if ev, ok := r.News(start); ok {
@@ -87,7 +89,8 @@ func TestBound(t *testing.T) {
 	r := New(start)
 	for i := range most + 1 {
 		source := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
-		r.Note(from("192.0.2.9", 0), &engine.Decision{Action: engine.Block, Source: source, For: time.Minute}, &event.Event{})
+		r.Note(from("192.0.2.9", 0), &engine.Decision{Action: engine.Block, Source: source, For: time.Minute},
+			&event.Event{})
 	}
 	if n := len(r.Rows(start)); n != most {
 		t.Errorf("%d are described", n)

@@ -33,7 +33,9 @@ import (
 func All(
 	out io.Writer, warn func(format string, args ...any), c *config.Config, faults error,
 ) error {
-	r := remover{out: out, warn: warn, systemctl: systemctl, open: func(c nft.Config) (table, error) { return nft.Open(c) }}
+	r := remover{out: out, warn: warn, systemctl: systemctl, open: func(c nft.Config) (table, error) {
+		return nft.Open(c)
+	}}
 	return errors.Join(faults, r.all(c))
 }
 
@@ -59,7 +61,8 @@ func (r *remover) all(c *config.Config) error {
 	}
 	r.closeSockets()
 	blocks, err := r.removeTable(c)
-	return errors.Join(err, beside.Remove(r.out, c, blocks), ledger.File().Forget(), allowed.File().Forget(), lookout.File().Forget())
+	return errors.Join(err, beside.Remove(r.out, c, blocks), ledger.File().Forget(), allowed.File().Forget(),
+		lookout.File().Forget())
 }
 
 // errNoSystemd is of a machine that does without.

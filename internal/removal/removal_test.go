@@ -146,8 +146,10 @@ func TestClosesSockets(t *testing.T) {
 		warned       bool
 	}{
 		{errNoSystemd, nil, []string{"--quiet is-active picket.socket picket-trap.socket"}, false},
-		{nil, nil, []string{"--quiet is-active picket.socket picket-trap.socket", "stop picket.socket picket-trap.socket"}, false},
-		{nil, errors.New("busy"), []string{"--quiet is-active picket.socket picket-trap.socket", "stop picket.socket picket-trap.socket"}, true},
+		{nil, nil, []string{"--quiet is-active picket.socket picket-trap.socket",
+			"stop picket.socket picket-trap.socket"}, false},
+		{nil, errors.New("busy"), []string{"--quiet is-active picket.socket picket-trap.socket",
+			"stop picket.socket picket-trap.socket"}, true},
 	} {
 		r, _, warned := begin(t, new(fake))
 		t.Setenv("RUNTIME_DIRECTORY", "")

@@ -22,7 +22,9 @@ func TestSaverTellsOfEachFailure(t *testing.T) {
 		var changes, saved atomic.Uint64
 		var full atomic.Bool
 		told := make(chan error, 100)
-		go new(Saver).Run(ctx, func(context.Context) (Changes, error) { return Changes{Soon: changes.Load()}, nil }, func() error {
+		go new(Saver).Run(ctx, func(context.Context) (Changes, error) {
+			return Changes{Soon: changes.Load()}, nil
+		}, func() error {
 			if full.Load() {
 				return errors.New("disk full")
 			}

@@ -142,9 +142,11 @@ func (f File) Load(read func(io.Reader) error) (found bool, err error) {
 	}
 	aside, failed := setAside(f.Path)
 	if failed != nil {
-		return false, fmt.Errorf("load state %s: %w; %w could not be done: %w", f.Path, err, ErrSetAside, failed)
+		return false, fmt.Errorf("load state %s: %w; %w could not be done: %w", f.Path, err, ErrSetAside,
+			failed)
 	}
-	return false, fmt.Errorf("load state %s: %w; it is %w as %s, and picket goes on without", f.Path, err, ErrSetAside, aside)
+	return false, fmt.Errorf("load state %s: %w; it is %w as %s, and picket goes on without", f.Path, err,
+		ErrSetAside, aside)
 }
 
 func (f File) load(read func(io.Reader) error) error {
@@ -188,7 +190,8 @@ func (f File) verify(in io.Reader, size int64) error {
 	var version int
 	var length int64
 	var sum uint32
-	if _, err := fmt.Sscanf(string(line), "picket %s version %d length %d crc32c %x\n", &kind, &version, &length, &sum); err != nil {
+	if _, err := fmt.Sscanf(string(line), "picket %s version %d length %d crc32c %x\n", &kind, &version,
+		&length, &sum); err != nil {
 		return fmt.Errorf("not a state file of picket: it begins %.20q", line)
 	}
 	if kind != f.Kind {

@@ -64,7 +64,11 @@ func TestSaveFails(t *testing.T) {
 	f := file(t)
 	save(t, f, "old")
 	trouble := errors.New("trouble")
-	err := f.Save(func(w io.Writer) error { _, err := io.WriteString(w, "new"); return errors.Join(err, trouble) })
+	err := f.Save(func(w io.Writer) error {
+		_,
+			err := io.WriteString(w, "new")
+		return errors.Join(err, trouble)
+	})
 	if !errors.Is(err, trouble) || !strings.Contains(err.Error(), f.Path) {
 		t.Errorf("got %v", err)
 	}
@@ -115,9 +119,12 @@ func TestSetAside(t *testing.T) {
 		{"grown", write(append(bytes.Clone(good), 'x')), "cut off or grown"},
 		{"a bit flipped", write(flipped), "damaged: checksum"},
 		{"zeroes, as after a power cut", write(make([]byte, 200)), "not a state file of picket"},
-		{"foreign", write([]byte(strings.Repeat("<html>\x1b[2J", 30))), `not a state file of picket: it begins "<html>\x1b[2J<html>\x1b[2J"`},
-		{"of another kind", func(t *testing.T, f File) { f.Kind = "history"; save(t, f, "x") }, `it holds "history", not "state"`},
-		{"of a later version", func(t *testing.T, f File) { f.Version++; save(t, f, "x") }, "version 4 of its contents, where this picket reads 3"},
+		{"foreign", write([]byte(strings.Repeat("<html>\x1b[2J", 30))),
+			`not a state file of picket: it begins "<html>\x1b[2J<html>\x1b[2J"`},
+		{"of another kind", func(t *testing.T, f File) { f.Kind = "history"; save(t, f, "x") },
+			`it holds "history", not "state"`},
+		{"of a later version", func(t *testing.T, f File) { f.Version++; save(t, f, "x") },
+			"version 4 of its contents, where this picket reads 3"},
 		{"a directory", func(t *testing.T, f File) {
 			if err := os.Mkdir(f.Path, 0o700); err != nil {
 				t.Fatal(err)
@@ -134,7 +141,8 @@ func TestSetAside(t *testing.T) {
 			}
 		}, "not a regular file"},
 		{"contents refused", func(t *testing.T, f File) { save(t, f, "refuse me") }, "contents: refused"},
-		{"contents refused for a file", func(t *testing.T, f File) { save(t, f, "no file") }, "contents: file does not exist"},
+		{"contents refused for a file", func(t *testing.T, f File) { save(t, f, "no file") },
+			"contents: file does not exist"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -207,7 +215,8 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		save(t, s, got)
-		if again, err := os.ReadFile(s.Path); err != nil || len(again) != len(b) || !bytes.HasSuffix(b, []byte(got)) {
+		if again, err := os.ReadFile(s.Path); err != nil || len(again) != len(b) ||
+			!bytes.HasSuffix(b, []byte(got)) {
 			t.Errorf("%q was accepted as %q", b, got)
 		}
 	})
@@ -227,7 +236,8 @@ func BenchmarkHundredThousandBlocks(b *testing.B) {
 	f := file(b)
 	blocks := make([]block, 100_000)
 	for i := range blocks {
-		blocks[i] = block{Source: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)}), 32),
+		blocks[i] = block{Source: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8),
+			byte(i)}), 32),
 			Since: time.Unix(int64(i), 0), Expires: time.Unix(int64(i)+600, 0),
 			Reason: fmt.Sprintf("probe %d", i), Pattern: "portscan", Technique: "syn"}
 	}

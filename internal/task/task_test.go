@@ -35,7 +35,8 @@ func TestGroup(t *testing.T) {
 	var g Group
 	g.Stop() // nothing runs yet
 	failed := make(chan error, 1)
-	g.Start(t.Context(), func(err error) { failed <- err }, patient, New("brief", func(context.Context) error { return errors.New("broken") }))
+	g.Start(t.Context(), func(err error) { failed <- err }, patient,
+		New("brief", func(context.Context) error { return errors.New("broken") }))
 	g.Wait(t.Context())
 	if err := <-failed; err.Error() != "broken" {
 		t.Error(err)
@@ -59,7 +60,8 @@ func TestEvery(t *testing.T) {
 		for takes, want := range map[time.Duration]int{0: 7, time.Second: 6, 2 * time.Second: 3} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Millisecond)
 			n := 0
-			if err := Every("look", 10*time.Second, 10, func(context.Context) { n++; time.Sleep(takes) }).Run(ctx); err != nil || n != want {
+			if err := Every("look", 10*time.Second, 10,
+				func(context.Context) { n++; time.Sleep(takes) }).Run(ctx); err != nil || n != want {
 				t.Errorf("%v each: %v, done %d times in a minute, want %d", takes, err, n, want)
 			}
 			cancel()
