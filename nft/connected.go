@@ -5,6 +5,8 @@ package nft
 import (
 	"fmt"
 	"net/netip"
+
+	"picket/nft/internal/elem"
 )
 
 // Connected reports whether a, or another address of its IPv6 /64, had a
@@ -16,9 +18,9 @@ func (t *Table) Connected(a netip.Addr) (bool, error) {
 		clear(key[8:])
 	}
 	is := false
-	err := t.question.put(0, "connected"+familyOf(a), key)
+	err := t.question.Put(0, "connected"+familyOf(a), key)
 	if err == nil {
-		err = t.question.ask(1, func(_ uint32, e *element) { is = e != nil })
+		err = t.question.Ask(1, func(_ uint32, e *elem.Element) { is = e != nil })
 	}
 	if err != nil {
 		return false, fmt.Errorf("ask whether %s was connected: %w", a, err)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"picket/nft/internal/elem"
 )
 
 // Starts and ends make the same prefixes in whichever order the kernel has them,
@@ -33,7 +35,7 @@ func TestIntervals(t *testing.T) {
 			})
 			for _, e := range order {
 				a := netip.MustParseAddr(e.address)
-				if err := next(&element{key: a.AsSlice(), end: e.end}); err != nil {
+				if err := next(&elem.Element{Key: a.AsSlice(), End: e.end}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"net/netip"
 
-	"golang.org/x/sys/unix"
+	"picket/nft/internal/elem"
 )
 
 // Served asks the kernel which ports behind this host have answered of late. Make
 // one with [OpenServed]; it belongs to one goroutine, not the one of a [Table].
-type Served struct{ question *question }
+type Served struct{ question *elem.Question }
 
 // OpenServed opens a socket in the calling thread's network namespace. It needs
 // CAP_NET_ADMIN.
 func OpenServed() (*Served, error) {
-	q, err := newQuestion()
+	q, err := elem.NewQuestion(Name)
 	if err != nil {
 		return nil, explain("open nftables", err)
 	}
@@ -24,14 +24,14 @@ func OpenServed() (*Served, error) {
 }
 
 // Close ends it.
-func (s *Served) Close() error { return unix.Close(s.question.socket) }
+func (s *Served) Close() error { return s.question.Close() }
 
 // Has reports whether a port has answered within the last [LatelyTime].
 func (s *Served) Has(protocol uint8, at netip.AddrPort) (is bool, err error) {
 	key := append(at.Addr().AsSlice(), protocol, 0, 0, 0)
 	key = append(append(key, be16(at.Port())...), 0, 0) // each field takes four bytes
-	if err = s.question.put(0, "served"+familyOf(at.Addr()), key); err == nil {
-		err = s.question.ask(1, func(_ uint32, e *element) { is = e != nil })
+	if err = s.question.Put(0, "served"+familyOf(at.Addr()), key); err == nil {
+		err = s.question.Ask(1, func(_ uint32, e *elem.Element) { is = e != nil })
 	}
 	if err != nil {
 		return false, fmt.Errorf("ask whether %s is served: %w", at, err)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"picket/internal/modules"
+	"picket/nft/internal/elem"
 )
 
 // Errors that a caller may want to tell apart.
@@ -39,7 +40,7 @@ type Table struct {
 	table *nftables.Table
 	sets  map[string]*nftables.Set
 
-	question *question
+	question *elem.Question
 	listed   []netip.Prefix // what the sets of lists hold,
 	loaded   bool           // if that is known
 }
@@ -55,7 +56,7 @@ func Open(c Config) (*Table, error) {
 	for _, s := range sets() {
 		t.sets[s.name] = s.netlink(t.table)
 	}
-	if t.question, err = newQuestion(); err != nil {
+	if t.question, err = elem.NewQuestion(Name); err != nil {
 		return nil, errors.Join(explain("open nftables", err), conn.CloseLasting())
 	}
 	return t, nil
@@ -63,7 +64,7 @@ func Open(c Config) (*Table, error) {
 
 // Close ends the connection and leaves the table as it is.
 func (t *Table) Close() error {
-	return errors.Join(t.conn.CloseLasting(), unix.Close(t.question.socket))
+	return errors.Join(t.conn.CloseLasting(), t.question.Close())
 }
 
 // State is what Inspect found.

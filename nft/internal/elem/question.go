@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+
+package elem
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Question asks the kernel for single elements. There is one before each block on
+// evidence that could be forged, so its messages are made once and it takes two
+// system calls: 5 µs, where the library takes 20. Many at once take 1 µs each. It is
+// for one goroutine.
+type Question struct {
+	table    string
+	socket   int
+	messages map[string][]byte // by set; the last bytes of each are the key
+	sent     []byte
+	answer   [1024]byte
+}
+
+// NewQuestion returns a question about the sets of a table of the family inet.
+func NewQuestion(table string) (q *Question, err error) {
+	q = &Question{table: table, messages: map[string][]byte{}}
+	kind := unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	q.socket, err = unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_NETFILTER)
+	return q, err
+}
+
+// Close ends the socket.
+func (q *Question) Close() error { return unix.Close(q.socket) }
+
+// request returns a message that asks for an element with a key of so many bytes.
+func request(table, set string, key int) ([]byte, error) {
+	e := netlink.NewAttributeEncoder()
+	e.String(unix.NFTA_SET_ELEM_LIST_TABLE, table)
+	e.String(unix.NFTA_SET_ELEM_LIST_SET, set)
+	e.Nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, func(e *netlink.AttributeEncoder) error {
+		e.Nested(unix.NFTA_LIST_ELEM, func(e *netlink.AttributeEncoder) error {
+			e.Nested(unix.NFTA_SET_ELEM_KEY, func(e *netlink.AttributeEncoder) error {
+				e.Bytes(unix.NFTA_DATA_VALUE, make([]byte, key))
+				return nil
+			})
+			return nil
+		})
+		return nil
+	})
+	attrs, err := e.Encode()
+	if err != nil {
+		return nil, err
+	}
+	body := append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, attrs...)
+	m := netlink.Message{Header: netlink.Header{
+		Length: uint32(unix.NLMSG_HDRLEN + len(body)),
+		Type:   unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM, Flags: netlink.Request,
+	}, Data: body}
+	return m.MarshalBinary()
+}
+
+// Put has the next question be about a key of a set too; its answer bears the
+// number.
+func (q *Question) Put(number uint32, set string, key []byte) error {
+	message := q.messages[set]
+	if message == nil {
+		var err error
+		if message, err = request(q.table, set, len(key)); err != nil {
+			return err
+		}
+		q.messages[set] = message
+	}
+	copy(message[len(message)-len(key):], key)
+	binary.NativeEndian.PutUint32(message[8:], number)
+	q.sent = append(q.sent, message...) // of a length that the next may follow
+	return nil
+}
+
+// Ask sends what was put, n questions, and has f see the answers: the element, nil
+// if there is none. The kernel answers while it is asked
+// (net/netfilter/nfnetlink.c), so the answers are there to be read.
+func (q *Question) Ask(n int, f func(number uint32, e *Element)) error {
+	defer func() { q.sent = q.sent[:0] }()
+	if err := unix.Sendto(q.socket, q.sent, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	var failed error
+	for range n { // all, or the next question would get what is left
+		length, err := unix.Read(q.socket, q.answer[:])
+		if err != nil {
+			return err
+		}
+		if length < unix.NLMSG_HDRLEN {
+			return errors.New("short answer")
+		}
+		number := binary.NativeEndian.Uint32(q.answer[8:])
+		_, err = listed(q.answer[:length], func(e *Element) error { f(number, e); return nil })
+		if errors.Is(err, unix.ENOENT) {
+			f(number, nil)
+			err = nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
