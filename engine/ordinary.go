@@ -49,12 +49,12 @@ func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
 	switch {
 	case p.Technique != probe.UDP && p.Technique != probe.ACK && p.Technique != probe.Maimon:
 		return 0
+	case p.Technique == probe.UDP && probe.Discovered(p) && probe.MadeOf(p) == 0 && e.neighbour(p, source, target):
+		why, most = Discovery, neighboursMost // before late answers, whose ports are counted: each search has one
 	case e.lateAnswer(p):
 		why = LateAnswer
 	case p.Technique == probe.UDP && probe.Traced(p):
 		why = Traceroute
-	case p.Technique == probe.UDP && probe.Discovered(p) && probe.MadeOf(p) == 0 && e.neighbour(p, source, target):
-		why, most = Discovery, neighboursMost
 	default:
 		return 0
 	}

@@ -92,6 +92,12 @@ func TestLetBe(t *testing.T) {
 				l.wait(2 * time.Minute)
 			}
 		}},
+		{"a program that searches for devices from a port of its own each time, every three seconds", func(l *life) {
+			for search := range 200 {
+				udp(l, "192.0.2.30", 1900, 33000+search*11, 300)
+				l.wait(3 * time.Second)
+			}
+		}},
 		{"resolvers and time servers that answer late", func(l *life) {
 			for i := range 200 {
 				udp(l, fmt.Sprintf("198.51.100.%d", 1+i%3), 53, 32768+i*131%28000, 100)

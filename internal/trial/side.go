@@ -48,7 +48,9 @@ type reacted struct {
 }
 
 func newSide(c *config.Config, rules replay.Rules) (*side, error) {
-	e, err := engine.New(c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, trapping(c)), 0)
+	ec := c.Engine(slices.Concat(c.Ignore.Addresses, rules.Local), 0, trapping(c))
+	ec.OnLink = engine.NewPrefixes(links(rules.Local)...)
+	e, err := engine.New(ec, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +58,17 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 		config: c, engine: e, tell: func(event.Event) {}, reacted: map[netip.Prefix]*reacted{},
 		seen: map[string]int{}, waiting: make([]probe.Probe, 0, 32), door: make([]bool, 0, 32),
 	}, nil
+}
+
+// links returns the IPv6 links that watched addresses are on: the /64 of each
+// (RFC 4291, 2.5.4). A capture does not say more of them.
+func links(local []netip.Prefix) (out []netip.Prefix) {
+	for _, p := range local {
+		if p.Addr().Is6() && p.Bits() >= 64 {
+			out = append(out, netip.PrefixFrom(p.Addr(), 64).Masked())
+		}
+	}
+	return out
 }
 
 // queue judges a packet of a capture, together with those before and behind
