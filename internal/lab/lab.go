@@ -125,6 +125,20 @@ func (l *Lab) AddContainer() (*Host, error) {
 	return h, nil
 }
 
+// AddNeighbour adds a host to the wire of the two, with an address of each family.
+func (l *Lab) AddNeighbour(role string, v4, v6 netip.Addr) (*Host, error) {
+	h, err := l.newHost(role)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Attacker.IP("link add link eth0 name near type macvlan mode bridge", "link set near netns "+h.Name+" name eth0"); err != nil {
+		return nil, err
+	}
+	h.V4, h.V6 = v4, v6
+	return h, h.IP(fmt.Sprintf("addr add %s/24 dev eth0", v4), fmt.Sprintf("addr add %s/64 dev eth0", v6), "link set eth0 up",
+		"route add default dev eth0")
+}
+
 // newHost makes one namespace.
 func (l *Lab) newHost(role string) (*Host, error) {
 	ns, err := l.group.Add(role)

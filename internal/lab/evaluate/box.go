@@ -9,16 +9,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"picket/internal/lab"
 )
 
 // peerPackages are Debian's. psad does not start without iptables.
 var peerPackages = []string{"portsentry", "psad", "scanlogd", "fail2ban", "iptables"}
 
-// fetchPeers unpacks the peers and what they depend on into root. Nothing is
+// lifePackages are those of the programs that ordinary life is made of.
+var lifePackages = []string{"avahi-daemon", "minissdpd", "systemd-resolved", "aria2", "sip-tester", "chrony"}
+
+// fetchPackages unpacks packages and what they depend on into root. Nothing is
 // installed and no service started: the machine stays as it was.
-func fetchPeers(ctx context.Context, root string) error {
+func fetchPackages(ctx context.Context, root string, names []string) error {
 	cache := root + ".cache"
 	defer os.RemoveAll(cache)
 	for _, d := range []string{filepath.Join(cache, "archives", "partial"), root} {
@@ -29,7 +35,7 @@ func fetchPeers(ctx context.Context, root string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	get := func() ([]byte, error) {
-		args := append([]string{"-o", "Dir::Cache=" + cache, "-o", "DPkg::Lock::Timeout=120", "-y", "--no-install-recommends", "--download-only", "--reinstall", "install"}, peerPackages...)
+		args := append([]string{"-o", "Dir::Cache=" + cache, "-o", "DPkg::Lock::Timeout=120", "-y", "--no-install-recommends", "--download-only", "--reinstall", "install"}, names...)
 		return exec.CommandContext(ctx, "apt-get", args...).CombinedOutput()
 	}
 	out, err := get()
@@ -49,6 +55,9 @@ func fetchPeers(ctx context.Context, root string) error {
 			return fmt.Errorf("dpkg-deb -x %s: %w: %s", filepath.Base(p), err, out)
 		}
 	}
+	if !slices.Contains(names, "iptables") {
+		return nil
+	}
 	// Installed, they would be alternatives.
 	for _, name := range []string{"iptables", "ip6tables"} {
 		if err := os.Symlink(name+"-nft", filepath.Join(root, "usr/sbin", name)); err != nil {
@@ -58,13 +67,14 @@ func fetchPeers(ctx context.Context, root string) error {
 	return nil
 }
 
-// A box is the file system that a peer sees: the machine's with the unpacked
+// A box is the file system that a program sees: the machine's with the unpacked
 // packages over it, and /etc, /var, /run and /dev of its own.
 type box struct {
 	root string // of the unpacked packages
 	dir  string
 	site *site
-	said stamped // what the peer said to syslog, and the programs on their output
+	host *lab.Host // where its programs run
+	said stamped   // what the peer said to syslog, and the programs on their output
 	log  *net.UnixConn
 }
 
@@ -78,10 +88,15 @@ mount --bind "$dir/dev" /dev
 mount --bind "$dir/run" /run
 exec "$@"`
 
-// open makes the box. Files are those of its own /etc, by name.
+// open makes the box of a peer, on the server. Files are those of its own /etc, by name.
 func (b *box) open(s *site, files map[string]string) error {
-	b.site, b.dir = s, filepath.Join(s.Dir(), "box")
-	for _, d := range []string{"etc", "work", "dev", "run/scanlogd/empty", "run/fail2ban", "run/psad", "var/log/psad", "var/lib/psad", "var/lib/portsentry", "var/lib/fail2ban", "var/tmp"} {
+	return b.openOn(s, s.Target, "box", files)
+}
+
+// openOn makes a box on a host, in a folder of that name.
+func (b *box) openOn(s *site, h *lab.Host, name string, files map[string]string) error {
+	b.site, b.host, b.dir = s, h, filepath.Join(s.Dir(), name)
+	for _, d := range []string{"etc", "work", "dev", "run/scanlogd/empty", "run/systemd", "run/fail2ban", "run/psad", "var/log/psad", "var/lib/psad", "var/lib/portsentry", "var/lib/fail2ban", "var/tmp"} {
 		if err := os.MkdirAll(filepath.Join(b.dir, d), 0o755); err != nil {
 			return err
 		}
@@ -98,7 +113,14 @@ func (b *box) open(s *site, files map[string]string) error {
 	if err != nil {
 		return err
 	}
-	files["passwd"] = string(passwd) + "scanlogd:x:990:65534::/run/scanlogd:/usr/sbin/nologin\n"
+	for i, user := range []string{"scanlogd", "systemd-resolve", "_chrony", "avahi"} {
+		passwd = fmt.Appendf(passwd, "%s:x:%d:65534::/run/%s:/usr/sbin/nologin\n", user, 990+i, user)
+	}
+	group, err := os.ReadFile("/etc/group")
+	if err != nil {
+		return err
+	}
+	files["passwd"], files["group"] = string(passwd), string(group)+"avahi:x:993:\n"
 	for name, text := range files {
 		name = filepath.Join(b.dir, "etc", name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -134,10 +156,24 @@ func (b *box) syslog() (err error) {
 	return nil
 }
 
+// command makes a command that runs in the box.
+func (b *box) command(ctx context.Context, argv ...string) *exec.Cmd {
+	args := append([]string{"-c", inBox, "picket-evaluate", b.root, b.dir}, argv...)
+	return b.host.Command(ctx, "sh", args...)
+}
+
+// output runs a program in the box to its end and returns what it said.
+func (b *box) output(ctx context.Context, argv ...string) (string, error) {
+	out, err := b.command(ctx, argv...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", argv[0], err, out)
+	}
+	return string(out), nil
+}
+
 // run starts a program in the box. It ends with the lab.
 func (b *box) run(argv ...string) error {
-	args := append([]string{"-c", inBox, "picket-evaluate", b.root, b.dir}, argv...)
-	cmd := b.site.Target.Command(context.Background(), "sh", args...)
+	cmd := b.command(context.Background(), argv...)
 	cmd.Stdout, cmd.Stderr = &b.said, &b.said
 	if err := cmd.Start(); err != nil {
 		return err

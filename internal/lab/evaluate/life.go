@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"picket/internal/lab"
 )
 
 // A scene is something that ordinary people and programs do to a server. It
@@ -20,6 +22,7 @@ type scene struct {
 	name string
 	act  func(*actor) error
 	near bool // they are neighbours of the server
+	host bool // and the first is a host of its own, to run a program on
 }
 
 // scenes returns ordinary life. The order gives each its addresses: see
@@ -58,6 +61,12 @@ func scenes() []scene {
 		{name: "a page with links to wrong ports", act: links},
 		{name: "monitoring of two dozen services", act: widely},
 		{name: "lwIP, W5500, tcptraceroute", act: devices},
+		{name: "avahi answers searches", act: avahi, near: true, host: true},
+		{name: "minissdpd answers searches", act: minissdpd, near: true, host: true},
+		{name: "systemd-resolved answers searches", act: resolved, near: true, host: true},
+		{name: "aria2 loses a BitTorrent peer", act: aria2},
+		{name: "sipp loses an exchange in the midst of calls", act: sipp},
+		{name: "chrony loses its time server", act: chrony},
 	}
 }
 
@@ -66,7 +75,9 @@ type actor struct {
 	*site
 	ctx   context.Context // of the whole run
 	scene int
-	near  bool      // the innocents are neighbours of the server
+	near  bool // the innocents are neighbours of the server
+	host  *lab.Host
+	root  string    // of unpacked packages
 	until time.Time // what is not done by then is left out
 }
 
@@ -96,7 +107,7 @@ func (a *actor) both(i int, f func(src, dst netip.Addr) error) error {
 }
 
 // playLife plays all scenes side by side, as life does. A scene that cannot be played is an error.
-func playLife(ctx context.Context, s *site, conntrack bool) error {
+func playLife(ctx context.Context, s *site, root string, conntrack bool) error {
 	if conntrack {
 		// What takes five days in life takes seconds here.
 		if err := s.Target.Sysctl(
@@ -112,8 +123,17 @@ func playLife(ctx context.Context, s *site, conntrack bool) error {
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, sc := range all {
+		a := &actor{site: s, ctx: ctx, scene: i, near: sc.near, root: root}
+		if sc.host {
+			v4, v6 := a.who(0)
+			var err error
+			if a.host, err = s.AddNeighbour(fmt.Sprintf("near%d", i), v4, v6); err != nil {
+				return err
+			}
+		}
 		wg.Go(func() {
-			if err := sc.act(&actor{site: s, ctx: ctx, scene: i, near: sc.near, until: time.Now().Add(lifeLimit)}); err != nil {
+			a.until = time.Now().Add(lifeLimit)
+			if err := sc.act(a); err != nil {
 				errs[i] = fmt.Errorf("%s: %w", sc.name, err)
 			}
 		})

@@ -6,13 +6,14 @@
 //
 //	go -C internal/lab run ./evaluate -picket bin/picket -readme README.md
 //
-// It does three things. Each tool (picket on its default configuration, and
+// It does four things. Each tool (picket on its default configuration, and
 // Debian's portsentry, psad, scanlogd and fail2ban) gets a lab of its own, in
 // which the same real scanners and the same ordinary clients come by. What the
 // clients did there is captured, copied with other addresses, ports, sequence
 // numbers and times to more than a million packets, and run through `picket
 // replay`; so is a real scan whose packets are spread to the pace of nmap's -T1
-// and -T0. And probes are forged in the name of those a host cannot do without.
+// and -T0. Probes are forged in the name of those a host cannot do without. And
+// what the firewall of a real host logged goes through picket, psad and fail2ban.
 //
 // It refuses to print a figure that it did not measure: what was not run is "-".
 //
@@ -90,13 +91,15 @@ func evaluate(ctx context.Context, o options) (err error) {
 		return err
 	}
 	p := newProgress(os.Stderr)
-	root := filepath.Join(dir, "peers")
+	root := filepath.Join(dir, "packages")
 	defer os.RemoveAll(root)
+	packages := lifePackages
 	if slices.ContainsFunc(o.tools, func(t string) bool { return t != "picket" }) {
-		p.say("fetch the peers from Debian")
-		if err := fetchPeers(ctx, root); err != nil {
-			return err
-		}
+		packages = slices.Concat(packages, peerPackages)
+	}
+	p.say("fetch the programs of ordinary life, and the peers, from Debian")
+	if err := fetchPackages(ctx, root, packages); err != nil {
+		return err
 	}
 	r := &report{began: time.Now(), command: o.command, results: map[string]*result{}}
 	if err := runTools(ctx, o, dir, root, p, r); err != nil {
@@ -106,6 +109,9 @@ func evaluate(ctx context.Context, o options) (err error) {
 		if err := captureTime(ctx, o, dir, live, p, r); err != nil {
 			return err
 		}
+	}
+	if r.host, err = measureHost(ctx, o, root, p); err != nil {
+		return fmt.Errorf("a real host: %w", err)
 	}
 	r.took = time.Since(r.began)
 	if err := r.print(os.Stdout); err != nil {
@@ -140,7 +146,7 @@ func runTools(ctx context.Context, o options, dir, root string, p *progress, r *
 		r.results[name] = res
 		r.order = append(r.order, name)
 		wg.Go(func() {
-			if err := measure(ctx, t, dir, p, res); err != nil {
+			if err := measure(ctx, t, dir, root, p, res); err != nil {
 				fail(fmt.Errorf("%s: %w", name, err)) // only the first one counts
 			}
 		})

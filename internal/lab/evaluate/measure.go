@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -42,7 +43,7 @@ type finding struct {
 }
 
 // measure runs one tool through everything.
-func measure(ctx context.Context, t tool, dir string, p *progress, res *result) error {
+func measure(ctx context.Context, t tool, dir, root string, p *progress, res *result) error {
 	say := func(format string, args ...any) { p.say(res.tool+": "+format, args...) }
 	res.capture = filepath.Join(dir, res.tool+".pcap")
 	s, err := newSite(res.capture)
@@ -54,7 +55,7 @@ func measure(ctx context.Context, t tool, dir string, p *progress, res *result) 
 		return err
 	}
 	say("ordinary life")
-	if err := playLife(ctx, s, res.tool == "picket"); err != nil {
+	if err := playLife(ctx, s, root, res.tool == "picket"); err != nil {
 		return err
 	}
 	pause(ctx, t.settle())
@@ -144,6 +145,9 @@ func (res *result) judge(t tool, all []sighting) error {
 	if err != nil {
 		return err
 	}
+	if err := played(arrivals); err != nil {
+		return err
+	}
 	pk, _ := t.(*picketTool)
 	for _, r := range res.runs {
 		f := &finding{run: r}
@@ -173,6 +177,24 @@ func (res *result) judge(t tool, all []sighting) error {
 	}
 	return nil
 }
+
+// played is an error if nobody came by in a scene: it says nothing then.
+func played(arrivals map[netip.Addr][]time.Time) error {
+	came := map[int]bool{}
+	for src := range arrivals {
+		if n, _, ok := innocentOf(src); ok {
+			came[(n-1)/perScene] = true
+		}
+	}
+	for i, sc := range scenes() {
+		if !came[i] {
+			return fmt.Errorf("%s: %w", sc.name, errNobodyCame)
+		}
+	}
+	return nil
+}
+
+var errNobodyCame = errors.New("nobody came by")
 
 // manySources looks for the event of a pattern that more than one source makes.
 func (p *picketTool) manySources(f *finding, arrivals map[netip.Addr][]time.Time) {

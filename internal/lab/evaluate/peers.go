@@ -136,18 +136,27 @@ var psadLine = regexp.MustCompile(`psad: scan detected(?: \([^)]*\):)? ([0-9a-f.
 
 func (p *psad) settle() time.Duration { return 12 * time.Second } // it looks every five seconds
 
-func (p *psad) start(s *site) error {
-	shipped, err := os.ReadFile(filepath.Join(p.root, "etc/psad/psad.conf"))
+// psadConf returns the configuration of psad that is unpacked in root.
+func psadConf(root, home string) (string, error) {
+	shipped, err := os.ReadFile(filepath.Join(root, "etc/psad/psad.conf"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	conf := string(shipped)
 	for key, value := range map[string]string{
-		"HOSTNAME": "server", "HOME_NET": "192.0.2.0/24", "IFCFGTYPE": "iproute2", "AUTO_DETECT_JOURNALCTL": "N",
+		"HOSTNAME": "server", "HOME_NET": home, "IFCFGTYPE": "iproute2", "AUTO_DETECT_JOURNALCTL": "N",
 		"IPT_SYSLOG_FILE": "/var/log/firewall.log", "ALERTING_METHODS": "noemail", "ENABLE_WHOIS_LOOKUPS": "N",
 		"ENABLE_DNS_LOOKUPS": "N", "ENABLE_FW_LOGGING_CHECK": "N",
 	} {
 		conf = regexp.MustCompile(`(?m)^`+key+`(\s+).*$`).ReplaceAllString(conf, key+"${1}"+value+";")
+	}
+	return conf, nil
+}
+
+func (p *psad) start(s *site) error {
+	conf, err := psadConf(p.root, "192.0.2.0/24")
+	if err != nil {
+		return err
 	}
 	if err := p.open(s, map[string]string{"psad/psad.conf": conf}); err != nil {
 		return err

@@ -117,8 +117,10 @@ func (s *site) addresses() error {
 	for n := 1; n <= innocents; n++ {
 		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", innocent4(n)), fmt.Sprintf("addr add %s/128 dev eth0", innocent6(n)))
 	}
-	for n := 1; n <= len(scenes())*perScene; n++ {
-		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", neighbour4(n)), fmt.Sprintf("addr add %s/128 dev eth0", neighbour6(n)))
+	for i, sc := range scenes() {
+		for n := i*perScene + 1; sc.near && !sc.host && n <= (i+1)*perScene; n++ {
+			far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", neighbour4(n)), fmt.Sprintf("addr add %s/128 dev eth0", neighbour6(n)))
+		}
 	}
 	far = append(far, "route add 224.0.0.0/4 dev eth0")
 	for n := 1; n <= targets; n++ {

@@ -24,6 +24,7 @@ type report struct {
 	life    *lifeResult
 	slow    []*finding
 	flood   *flood
+	host    *realHost
 }
 
 // A lifeResult is what picket made of the copies of ordinary life.
@@ -45,6 +46,9 @@ func (r *report) print(out io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "Measured on %s with `%s` (%s, %d CPUs, %s).\n\n", r.began.UTC().Format(time.DateOnly), r.command, r.took.Round(time.Second), runtime.NumCPU(), kernel())
 	r.summary(&b)
+	if r.host != nil {
+		r.host.print(&b)
+	}
 	b.WriteString("\n<details><summary>Each scan</summary>\n\n")
 	r.scanTable(&b)
 	b.WriteString("</details>\n\n<details><summary>Each part of ordinary life</summary>\n\n")
@@ -291,6 +295,9 @@ func (r *report) verdict() error {
 		for _, x := range r.life.examples {
 			fault("  %s", x)
 		}
+	}
+	if h := r.host; h != nil && h.all[0].packets*100 < 80*h.packets {
+		fault("of a real host's packets only %d of %d are kept off", h.all[0].packets, h.packets)
 	}
 	var all []*finding
 	for _, f := range pk.scans {
