@@ -182,6 +182,9 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 		return
 	}
 	s, since, again := e.recall(p, k, now, d)
+	if since > retransmitted {
+		s.recent = [3]uint32{}
+	}
 	flow := flowOf(p, target, e.sources.seed)
 	if !p.Unread && s.repeated(fingerprint(flow, source)) && above == 0 {
 		if s.again++; s.again == 0 {
@@ -214,6 +217,9 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	g := glance{fresh, again, d.Targets, since}
 	if e.scored() {
 		e.weigh(p, s, source, target, g, d)
+	}
+	if fresh {
+		s.setSourcePort(p.SourcePort)
 	}
 	e.name(p, s, slot, g, now8, d)
 	if above == OverBudget && d.Inside < manyRepeats && !e.telling(s, suspectAt) {

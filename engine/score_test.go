@@ -54,6 +54,18 @@ func TestDark(t *testing.T) {
 	w.goesDark(w.send(likeTool(probe.ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour)
 }
 
+// A scanner that makes the same packet each time, as those with one source port and
+// a sequence number made of what they ask, is seen again when it comes again.
+func TestSamePacketHoursLater(t *testing.T) {
+	w := newWorld(t, weighed())
+	again := func() Decision { return w.send(likeTool(probe.ZMap), sport(40000), seq(7), port(80)) }
+	w.goesDark(again(), "198.51.100.7/32", 24*time.Hour)
+	w.wait(2 * time.Minute)
+	w.spares(again(), Retransmission)
+	w.wait(25 * time.Hour)
+	w.goesDark(again(), "198.51.100.7/32", 7*24*time.Hour)
+}
+
 // No single thing that an ordinary system sends is enough, and of what many such
 // ask for it takes much.
 func TestOneProbeIsNoScan(t *testing.T) {
@@ -252,7 +264,7 @@ func TestObservations(t *testing.T) {
 			t.Errorf("%s is enough by itself", o)
 		}
 	}
-	if probe.MadeRequest > madeMask || probe.Observations > 32 {
+	if probe.MadeMixed > madeMask || probe.Observations > 32 {
 		t.Error("a bit set is too small")
 	}
 	if darkTime(darkAt) != darkHours || darkTime(darkLongAt) != darkDay || darkTime(darkLongest) != darkWeek {

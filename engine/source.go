@@ -5,6 +5,7 @@ package engine
 import (
 	"encoding/binary"
 	"math/bits"
+	"time"
 
 	"picket/internal/probe"
 )
@@ -89,6 +90,12 @@ func stampOf(units int64) uint8 { return uint8(uint64(units)%127) + 1 }
 
 // since returns how many units passed from stamp to now, if fewer than 127 did.
 func since(stamp, now uint8) int { return (int(now&^shown) - int(stamp&^shown) + 127) % 127 }
+
+// retransmitted is how long after a probe its copies come: Linux sends a SYN for the
+// last time 64 s after the one before (tcp(7), tcp_syn_retries). A scanner that has
+// one source port, and makes its sequence numbers of what it asks, comes again with
+// the same packet hours later.
+const retransmitted = int64(5 * time.Minute)
 
 // repeated reports whether the probe with this fingerprint is one of the
 // latest, and remembers it if not. RFC 9293, 3.8.1: a retransmission bears the

@@ -17,6 +17,9 @@ func (s *source) certain() bool {
 // recognise notes what a probe of a new port looks like.
 func (s *source) recognise(p *probe.Probe) {
 	t := probe.ToolOf(p)
+	if t == probe.NoTool && s.ports > 1 && s.samePort(p) {
+		t = probe.ToolOfOnePort(p)
+	}
 	switch {
 	case t == s.tool:
 		if s.agreed < 255 {

@@ -68,7 +68,6 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g gl
 		if s.ports > 1 && s.samePort(p) {
 			add(probe.SamePort)
 		}
-		s.setSourcePort(p.SourcePort)
 		if s.marks&markPart == 0 && e.networks.Others(s.Key, e.clock.now) > 0 {
 			s.marks |= markPart
 			add(probe.Sibling)

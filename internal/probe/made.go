@@ -31,6 +31,9 @@ func MadeOf(p *Probe) Observation {
 	case SYN:
 		return madeSYN(p)
 	case UDP:
+		if zmapUDP(p) {
+			return MadeRaw
+		}
 		if head := uint16(28); p.Destination.Is4() && p.Length == head || !p.Destination.Is4() && p.Length == head+20 {
 			return MadeEmpty
 		}
@@ -83,6 +86,8 @@ func madeSYN(p *Probe) Observation {
 		return 0
 	case p.TTL > farTTL && p.Options != OptionsMSS:
 		return MadeFar
+	case p.TTL <= 64 && p.Options == OptionsWindows && p.SourcePort < lwipPort:
+		return MadeMixed
 	}
 	return MadeOdd
 }

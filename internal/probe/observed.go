@@ -37,6 +37,7 @@ const (
 	MadeFar
 	MadeEmpty
 	MadeRequest
+	MadeMixed
 
 	// What it asks for, once for each port.
 	AsksBait
@@ -69,7 +70,7 @@ var weighs = [Observations]struct {
 	decibans int8
 	says     string
 }{
-	MadeRaw:     {42, "a SYN that no client's system sends"},
+	MadeRaw:     {42, "a packet that no client's system sends"},
 	MadeFlags:   {32, "flags that no system sends to begin anything"},
 	MadeBare:    {22, "a SYN without any option"},
 	MadeShort:   {13, "a SYN with MSS alone and a window of Linux or Windows"},
@@ -77,6 +78,7 @@ var weighs = [Observations]struct {
 	MadeFar:     {11, "a SYN of an ordinary system from a TTL that it does not begin with"},
 	MadeEmpty:   {8, "a datagram with nothing in it"},
 	MadeRequest: {12, "a request that only scanners make"},
+	MadeMixed:   {13, "a SYN with the options of Windows and the TTL of other systems"},
 
 	AsksBait:     {15, "a port that bots look for and nobody mistypes"},
 	AsksSought:   {5, "a port that scanners seek more than clients do"},

@@ -17,9 +17,17 @@ const (
 	Unicornscan
 	Hping
 	Nping
-	Linux // ordinary systems from here on
+	Linux // ordinary systems, to BSD
 	Windows
 	BSD
+	ScanSSH // these came later: what an engine remembers has the numbers
+	Packit
+	Mausezahn
+	Netwox
+	Scapy
+	IPv6Toolkit
+
+	Tools = int(IPv6Toolkit) + 1 // how many there are
 )
 
 // String returns the tool as events spell it, and "" for none and for ordinary
@@ -40,6 +48,18 @@ func (t Tool) String() string {
 		return "hping3"
 	case Nping:
 		return "nping"
+	case ScanSSH:
+		return "scanssh"
+	case Packit:
+		return "packit"
+	case Mausezahn:
+		return "mausezahn"
+	case Netwox:
+		return "netwox"
+	case Scapy:
+		return "scapy"
+	case IPv6Toolkit:
+		return "ipv6toolkit"
 	}
 	return ""
 }
@@ -60,7 +80,7 @@ func (t Tool) Describe() string {
 }
 
 // Ordinary reports whether anybody's browser sends such packets.
-func (t Tool) Ordinary() bool { return t >= Linux }
+func (t Tool) Ordinary() bool { return t >= Linux && t <= BSD }
 
 // Option lists as they stand in Probe.Options: kinds in order, the first in the
 // highest byte (RFC 9293, 3.2: 1 no operation, 2 MSS; RFC 7323: 3 window scale,
@@ -76,12 +96,18 @@ const (
 
 // ToolOf tells by one packet which tool it looks like. The marks were measured
 // with the tools themselves where it says so (nmap and nping 7.93, masscan
-// 1.3.2, zmap 2.1.1, hping3 of Debian 12: testdata/tools.txt).
+// 1.3.2, zmap 2.1.1, hping3 of Debian 12: testdata/tools.txt). None rests on one
+// field that a client may have by chance.
 func ToolOf(p *Probe) Tool {
-	if p.Protocol != ProtocolTCP {
+	v4 := p.Destination.Is4()
+	switch {
+	case p.Protocol == ProtocolUDP && zmapUDP(p):
+		return ZMap
+	case p.Protocol == ProtocolUDP && v4 && p.SourcePort == 53 && !p.DontFrag && MadeOf(p) == MadeEmpty:
+		return Nping // no resolver says nothing; measured
+	case p.Protocol != ProtocolTCP:
 		return NoTool
 	}
-	v4 := p.Destination.Is4()
 	if v4 && p.Technique == SYN && p.Options == 0 {
 		// Mirai: the sequence number is the destination (mirai/bot/scanner.c:
 		// tcph->seq = iph->daddr).
@@ -103,18 +129,77 @@ func ToolOf(p *Probe) Tool {
 		return ZMap
 	case p.Window == 1024 && nmapShape(p):
 		return Nmap
-	case p.Technique == SYN && p.Window == 512 && p.Options == 0 && p.Ack != 0:
-		// hping3: a SYN with an acknowledgement number; measured.
+	case p.Technique == SYN && v4 && p.Options == 0:
+		if t := plainSYN(p); t != NoTool {
+			return t
+		}
+	case p.Technique == SYN && p.Seq == 42 && p.Ack == 42 && p.Window == 10000:
+		return Mausezahn // measured
+	case v4 && p.Window == 512 && p.Options == 0 && (p.Technique == ACK || p.Ack != 0 && p.Flags&FlagACK == 0):
+		// hping3: an acknowledgement number without its flag, or a bare one; measured.
 		return Hping
-	case p.Technique == SYN && p.Window == 1480 && p.Options == 0:
-		// nping, of nmap's package (nping/nping.h: DEFAULT_TCP_WINDOW_SIZE); measured.
-		return Nping
-	case p.Technique == SYN && p.TTL > 200 && (p.Window == 4128 && p.Options == OptionsMSS || p.Window == 12345 && p.Options == 0):
-		// unicornscan's default, a Cisco router, and its p0f sendsyn
-		// (src/scan_progs/init_packet.c, cases 0 and 3).
+	case !v4 && p.Technique == SYN && p.Options == 0 && p.TTL > 200 && p.Window%256 == 0 && p.Window > 1024:
+		// ipv6toolkit's tcp6 draws a window; measured.
+		return IPv6Toolkit
+	case p.Technique == SYN && p.TTL > 200 && p.Window == 4128 && p.Options == OptionsMSS:
+		// unicornscan's default, a Cisco router (src/scan_progs/init_packet.c, case 0).
 		return Unicornscan
 	}
+	if p.Technique == SYN && p.DontFrag && p.Options == 0 && p.Window == 32768 {
+		return ScanSSH // measured
+	}
 	return systemOf(p)
+}
+
+// plainSYN names what sends an IPv4 SYN without options or DF, by its window and
+// another mark; no system sends such SYNs. Measured, but for unicornscan.
+func plainSYN(p *Probe) Tool {
+	switch p.Window {
+	case 512:
+		if p.Ack != 0 {
+			return Hping // an acknowledgement number without its flag
+		}
+	case 1480:
+		return Nping // of nmap's package: nping/nping.h, DEFAULT_TCP_WINDOW_SIZE
+	case 1500:
+		if p.TTL > 64 && p.TTL <= farTTL {
+			return Netwox
+		}
+	case 8192:
+		if p.Seq == 0 && p.SourcePort == 20 {
+			return Scapy
+		}
+	case 12345:
+		if p.TTL > 200 {
+			return Unicornscan // its p0f sendsyn: src/scan_progs/init_packet.c, case 3
+		}
+	case windowZMap:
+		if p.TTL > 64 && p.TTL <= farTTL {
+			return Packit
+		}
+	}
+	return NoTool
+}
+
+// zmapUDP reports whether a datagram has zmap's IP ID and TTL; until 4.1.0, and in
+// who took its ID over (src/probe_modules/packet.c, make_ip_header).
+func zmapUDP(p *Probe) bool {
+	return p.Destination.Is4() && p.ID == 54321 && p.TTL > farTTL && !p.DontFrag
+}
+
+// ToolOfOnePort tells by a packet which tool it looks like that asks another port
+// from the source port it asked the last from. By themselves such packets are too
+// little to be named by.
+func ToolOfOnePort(p *Probe) Tool {
+	switch {
+	case p.DontFrag || !p.Destination.Is4():
+	case p.Technique == SYN && p.Options == OptionsMSS && p.MSS == 1460 && p.Window%1024 == 0 && p.Window/1024-1 < 4:
+		// nmap with a TTL of the user's, or an old one, which draws one of four windows.
+		return Nmap
+	case p.Technique == UDP && p.TTL > 200 && MadeOf(p) == MadeEmpty:
+		return Masscan // where it has no payload for a port; measured
+	}
+	return NoTool
 }
 
 // masscanID reports whether the IP ID is what masscan makes it: destination,

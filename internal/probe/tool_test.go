@@ -23,6 +23,9 @@ func TestTools(t *testing.T) {
 		"nmap-sS": probe.Nmap, "nmap-sF": probe.Nmap, "nmap-sX": probe.Nmap, "nmap-sA": probe.Nmap, "nmap-6": probe.Nmap,
 		"nmap-D": probe.Nmap, "nmap-sT": probe.Linux, "nping": probe.Nping,
 		"masscan": probe.Masscan, "masscan6": probe.Masscan, "zmap": probe.ZMap, "hping": probe.Hping,
+		"zmap-udp": probe.ZMap, "nping-udp": probe.Nping, "hping-F": probe.Hping, "hping-N": probe.Hping, "hping-X": probe.Hping, "hping-A": probe.Hping,
+		"scanssh": probe.ScanSSH, "packit": probe.Packit, "mausezahn": probe.Mausezahn, "netwox": probe.Netwox, "scapy": probe.Scapy,
+		"tcp6": probe.IPv6Toolkit, "masscan-udp": probe.NoTool, // by one packet: see engine's TestToolsOfOnePort
 	}
 	seen := map[string]int{}
 	for line := range strings.Lines(string(text)) {

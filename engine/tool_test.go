@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"picket/internal/probe"
+)
+
+// What one packet is too little for is named by the source port that several share;
+// and whoever has a port for each connection, as every system has, is not.
+func TestToolsOfOnePort(t *testing.T) {
+	nmap := func(window uint16, ttl uint8) option {
+		return func(p *probe.Probe) {
+			look(p, probe.Nmap)
+			p.Window, p.TTL = window, ttl
+		}
+	}
+	empty := func(p *probe.Probe) {
+		p.Technique = probe.UDP
+		shape(p)
+		p.Length, p.TTL, p.DontFrag = 28, 247, false
+	}
+	for _, x := range []struct {
+		who  string
+		make option
+		want probe.Tool
+	}{
+		{"nmap --ttl 64", nmap(1024, 64), probe.Nmap},
+		{"an old nmap", nmap(3072, 47), probe.Nmap},
+		{"nmap with another window", nmap(5120, 47), probe.NoTool},
+		{"masscan over UDP", empty, probe.Masscan},
+	} {
+		for _, one := range []bool{true, false} {
+			w, d, want := newWorld(t, weighed()), Decision{}, x.want
+			for i := range 6 {
+				from := sport(51000)
+				if !one {
+					from, want = sport(51000+7*i), probe.NoTool
+				}
+				d = w.send(x.make, from, port(7000+i))
+				w.wait(time.Second)
+			}
+			if d.Tool != want {
+				t.Errorf("%s, from one port %v: %v, want %v", x.who, one, d.Tool, want)
+			}
+		}
+	}
+}
+
+// nmap is nmap after its user has connected by hand, or by -sT.
+func TestNmapAfterConnect(t *testing.T) {
+	w := newWorld(t, weighed())
+	for i := range 6 {
+		w.send(port(8000 + i))
+	}
+	w.send(port(1), mode(probe.Classic), is(probe.Connect))
+	d := Decision{}
+	for i := range 4 {
+		d = w.send(likeTool(probe.Nmap), sport(40000), port(9000+i))
+	}
+	if d.Tool != probe.Nmap {
+		t.Errorf("%v", d.Tool)
+	}
+}
