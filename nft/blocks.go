@@ -167,11 +167,13 @@ func (t *Table) Forget(ps []netip.Prefix) error {
 
 func (t *Table) queueForget(p netip.Prefix) {
 	family, address := familyOf(p.Addr()), p.Masked().Addr().AsSlice()
-	for _, name := range []string{"held", "quiet", "holds", "others"} {
+	for _, name := range []string{"held", "quiet", "holds", "others", "led"} {
 		t.queueDelete(name+family, address)
 	}
-	for _, class := range []byte{4, 17} { // see the field class
-		t.queueDelete("ports"+family, append(slices.Clone(address), class, 0, 0, 0))
+	for _, class := range []byte{4, 17} { // see the fields class and classUnder
+		for _, n := range t.triggers {
+			t.queueDelete("ports"+family, append(slices.Clone(address), class^triggerBits(n), 0, 0, 0))
+		}
 	}
 }
 
@@ -194,7 +196,7 @@ func (t *Table) UnblockAll() error {
 
 // countSets are what the rules count, and what follows from it.
 var countSets = []string{
-	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "linked", "quiet_links", "told",
+	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "led", "linked", "quiet_links", "told",
 }
 
 // A Service is a port that somebody listens on, or did lately.
@@ -216,9 +218,12 @@ func (t *Table) Serve(list []Service) error {
 	return explain("tell what is served", t.conn.Flush())
 }
 
-// Release ends the holds of addresses.
+// Release ends the holds of addresses. It sorts them: the kernel refuses a transaction
+// that adds and deletes one element more than some sixteen times
+// (lib/rhashtable.c: elasticity).
 func (t *Table) Release(addrs []netip.Addr) error {
-	for _, a := range addrs {
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	for _, a := range slices.Compact(addrs) {
 		t.queueDelete("held"+familyOf(a), a.AsSlice())
 		if a.Is6() {
 			p, _ := a.Prefix(t.cfg.prefix6()) // an address is in it

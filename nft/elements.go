@@ -35,6 +35,7 @@ type Elements struct {
 	TriggerIP                []Trigger // of IP protocol numbers
 	DoorTCP                  []Range   // served ports that a SYN no client sends does not open
 	Ignored                  []netip.Prefix
+	Known                    []netip.Prefix // by lists that are told of or counted, and let be
 	Listed                   []netip.Prefix // by lists that are dropped; see [Listable]. It must not be changed later
 	Links                    []netip.Prefix // IPv6, of the host's links, whose addresses are sources each
 	Elsewhere                []netip.Prefix // addresses of this host that others serve (IPVS)
@@ -60,6 +61,7 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 	prefixes := map[string][]netip.Prefix{
 		"ignored4": e.Ignored, "ignored6": e.Ignored, "links6": e.Links,
 		"elsewhere4": e.Elsewhere, "elsewhere6": e.Elsewhere, "behind4": e.Behind, "behind6": e.Behind,
+		"known4": e.Known, "known6": e.Known,
 	}
 	if r, ok := ports[name]; ok {
 		return rangeElements(r, 2), true
@@ -102,6 +104,15 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		return triggerElements(e.TriggerIP, "others", 1), true
 	}
 	return nil, false
+}
+
+// triggers returns the triggers by which ports are counted, each once.
+func (e *Elements) triggers() (out []uint32) {
+	for _, t := range slices.Concat(e.TriggerTCP, e.TriggerUDP) {
+		out = append(out, uint32(min(t.Ports, MaxTrigger)))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func nonzero(n uint16) []uint16 {

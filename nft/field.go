@@ -56,8 +56,36 @@ var (
 		return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register}}
 	}}
 	// class is 4 for TCP and SCTP, and 17 for UDP: their numbers are 6, 132 and 17.
-	class = masked(proto, "21", []byte{0x15})
+	class = masked(proto, "21", []byte{classMask})
 )
+
+// classMask has the bits by which classes differ.
+const classMask = 0x15
+
+// classUnder is the class and the trigger that a count is for. The bits that classes
+// do not have are five, as those of a trigger are.
+func classUnder(n uint32) field {
+	f := class
+	mark := triggerBits(n)
+	f.text += fmt.Sprintf(" ^ %d", mark)
+	f.load = func(register uint32) []expr.Any {
+		exprs := class.load(register)
+		exprs[len(exprs)-1].(*expr.Bitwise).Xor = []byte{mark}
+		return exprs
+	}
+	return f
+}
+
+// triggerBits spreads a trigger over the bits that classes do not have.
+func triggerBits(n uint32) (mark byte) {
+	for bit := range 8 {
+		if classMask>>bit&1 == 0 {
+			mark |= byte(n&1) << bit
+			n >>= 1
+		}
+	}
+	return mark
+}
 
 func sport(name string, number byte) field {
 	return payload(name+" sport", expr.PayloadBaseTransportHeader, 0, 2, protocol(number))

@@ -60,6 +60,7 @@ func darkChains(c Config) []chain {
 				one(notLocal, jump("widely")),
 				one(translated, accept),
 				friends(),
+				addresses("known", accept),
 				one(in("elsewhere4", daddr4), accept),
 				one(in("elsewhere6", daddr6), accept),
 			),

@@ -13,12 +13,13 @@ func sightChains(c Config) []chain {
 	return []chain{
 		sight(c, "sight", "the first packet of a source to a port counts, all others have lanes of their "+
 			"own. When the set is full, whoever is new is not counted, and gets no answer "+
-			"either: see silent", "first_port"),
+			"either: see silent. Whom the operator knows and lets be is told of and not counted", "first_port"),
 		{
 			name: "sight_kind",
 			why:  "of a protocol without ports the protocol is the port",
 			rules: list(
 				own(c, "quiet", goTo("hushed")),
+				addresses("known", goTo("hushed")),
 				each(c, func(s source) []part {
 					return []part{once("kinds"+s.family, s.of, proto), goTo("first_kind")}
 				}),
@@ -50,23 +51,6 @@ func sightChains(c Config) []chain {
 			rules: list(
 				one(jump("tell")),
 				one(through(proto, "trigger_ip")),
-			),
-		},
-		{
-			name: "full_ports",
-			why:  "who cannot be counted is not answered",
-			rules: list(
-				each(c, func(s source) []part {
-					return []part{notIn("ports"+s.family, s.of, class), count("full_ports"), drop}
-				}),
-			),
-		},
-		{
-			name: "full_others",
-			rules: list(
-				each(c, func(s source) []part {
-					return []part{notIn("others"+s.family, s.of), count("full_others"), drop}
-				}),
 			),
 		},
 		{
@@ -102,6 +86,7 @@ func sightChains(c Config) []chain {
 func sight(c Config, name, why, first string) chain {
 	return chain{name: name, why: why, rules: list(
 		own(c, "quiet", goTo("hushed")),
+		addresses("known", goTo("hushed")),
 		each(c, func(s source) []part {
 			return []part{once("sight"+s.family, s.of, proto, thDport), goTo(first)}
 		}),
@@ -120,22 +105,20 @@ func own(c Config, set string, then ...part) []rule {
 
 // triggerChains count the ports of a source, a chain for each trigger there may
 // be: a limit stands in a rule, and the configuration in the maps that lead here.
-// The key has the class of the protocol, since the rule that makes an element
-// decides about its limit.
+// The key has the class of the protocol and the trigger, since the rule that makes an
+// element decides about its limit: where stealth and advanced have triggers of their
+// own, a source has a count under each. Who cannot be counted is not answered.
 func triggerChains(c Config) (out []chain) {
+	counting := func(name string, n uint32, set string, also ...field) chain {
+		of := func(s source) []field { return append([]field{s.of}, also...) }
+		return chain{name: name, rules: list(
+			each(c, func(s source) []part { return []part{beyond(n, set+s.family, of(s)...), goTo("passed")} }),
+			each(c, func(s source) []part { return []part{notIn(set+s.family, of(s)...), count("full_" + set), drop} }),
+		)}
+	}
 	for n := uint32(1); n <= MaxTrigger; n++ {
-		out = append(out,
-			chain{name: countChain("ports", int(n)), rules: list(
-				each(c, func(s source) []part {
-					return []part{beyond(n, "ports"+s.family, s.of, class), goTo("passed")}
-				}),
-				one(goTo("full_ports")),
-			)},
-			chain{name: countChain("others", int(n)), rules: list(
-				each(c, func(s source) []part { return []part{beyond(n, "others"+s.family, s.of), goTo("passed")} }),
-				one(goTo("full_others")),
-			)},
-		)
+		out = append(out, counting(countChain("ports", int(n)), n, "ports", classUnder(n)),
+			counting(countChain("others", int(n)), n, "others"))
 	}
 	return out
 }

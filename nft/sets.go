@@ -158,6 +158,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("outgoing", address, time.Minute)
 	return append(all,
 		set{name: "ignored" + family, key: address, interval: true},
+		set{name: "known" + family, key: address, interval: true},
 		set{name: "elsewhere" + family, key: address, interval: true},
 		set{name: "behind" + family, key: address, interval: true},
 		set{name: "operators" + family, key: address},

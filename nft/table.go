@@ -41,6 +41,7 @@ type Table struct {
 	sets  map[string]*nftables.Set
 
 	question *elem.Question
+	triggers []uint32       // by which ports are counted
 	listed   []netip.Prefix // what the sets of lists hold,
 	loaded   bool           // if that is known
 }
@@ -153,7 +154,7 @@ func (t *Table) fill(what string, e *Elements) error {
 		t.loaded = false
 		return explain(what, err)
 	}
-	t.listed, t.loaded = e.Listed, true
+	t.listed, t.loaded, t.triggers = e.Listed, true, e.triggers()
 	return nil
 }
 

@@ -211,6 +211,7 @@ func (c *Config) Elements() *nft.Elements {
 		TriggerIP:  c.IP.protocolTriggers(c.DryRun),
 		AdvancedIP: subtract(c.IP.ports(probe.Advanced), c.IP.Exclude),
 		Ignored:    c.Ignore.Addresses,
+		Known:      c.letBe(),
 		Trusted:    c.Ignore.Interfaces,
 		DoorTCP:    c.Door.ports(c.DryRun),
 		Published:  c.Forward.Judges(),

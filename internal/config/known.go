@@ -101,6 +101,16 @@ func (c *Config) ListOf(a netip.Addr) (Known, bool) {
 	return Known{}, false
 }
 
+// letBe returns the sources of lists that are told of or counted, and nothing more.
+func (c *Config) letBe() (out []netip.Prefix) {
+	for _, k := range c.Known {
+		if k.Policy < PolicyBlock {
+			out = append(out, k.Addresses...)
+		}
+	}
+	return out
+}
+
 // known returns the lists for the engine.
 func (c *Config) known() (out []engine.Known) {
 	for _, k := range c.Known {

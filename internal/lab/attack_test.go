@@ -391,3 +391,45 @@ func answeredPort(b []byte) string {
 	}
 	return ""
 }
+
+// TestTwoTriggers: where stealth and advanced have triggers of their own, each holds
+// exactly, whichever ports a source asks first; the lower one is not that of the
+// ports of the other mode.
+func TestTwoTriggers(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: "[tcp]\nmodes = [\"stealth\", \"advanced\"]\n" +
+		"trigger = { stealth = 5, advanced = 25 }\nstealth = \"1-100\"\nadvanced = \"1-1000\"\n[detect]\nscore = \"log\"\n"})
+	scan := func(a attackers, from, to uint16) (out []packet) {
+		for p := from; p <= to; p++ {
+			out = append(out, clientSYN(a.own, a.dst, 40000+p, p))
+		}
+		return out
+	}
+	for i, x := range []struct {
+		name  string
+		scan  func(a attackers) []packet
+		want  int
+		whole bool // and nothing is done about the source
+	}{
+		{"stealth", func(a attackers) []packet { return scan(a, 1, 100) }, 5, false},
+		{"advanced, then stealth", func(a attackers) []packet {
+			return append(scan(a, 101, 110), scan(a, 1, 100)...)
+		}, 15, false},
+		{"advanced", func(a attackers) []packet { return scan(a, 101, 1000) }, 25, false},
+		{"few of both", func(a attackers) []packet {
+			return append(scan(a, 1, 3), scan(a, 101, 110)...)
+		}, 13, true},
+	} {
+		for name, f := range families(l, i+1) {
+			t.Run(x.name+"/"+name, func(t *testing.T) {
+				n := answersTo(t, l, func() { pour(t, l.Attacker, x.scan(attackers{own: f[0], dst: f[1]})) })
+				if n != x.want {
+					t.Errorf("%d ports answered, want %d", n, x.want)
+				}
+				if x.whole {
+					untouched(t, d, f[0])
+				}
+			})
+		}
+	}
+}
