@@ -59,7 +59,7 @@ func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 		}
 		return
 	}
-	if e.newcomers.on && d.Within < floodPorts && d.Targets < floodPorts {
+	if e.newcomers.On && d.Within < floodPorts && d.Targets < floodPorts {
 		return
 	}
 	length := darkTime(d.Score)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"picket/engine/internal/crowd"
 	"picket/internal/probe"
 )
 
@@ -138,7 +139,7 @@ func (d *Decision) Evidence() string {
 		switch {
 		case d.NewPattern && d.Source.IsValid():
 			return fmt.Sprintf("more than %d answers of %s within a day to what this host never sent: somebody forges this host's address to it",
-				victimAnswers, strings.TrimSuffix(d.Source.String(), "/32"))
+				crowd.VictimAnswers, strings.TrimSuffix(d.Source.String(), "/32"))
 		case d.NewPattern:
 			return fmt.Sprintf("%d answers in seconds to what this host never sent: somebody forges its address", d.Probes)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"picket/engine/internal/book"
+	"picket/engine/internal/crowd"
 	"picket/internal/probe"
 )
 
@@ -23,19 +24,19 @@ type Engine struct {
 	sources     *table
 	traces      *traces
 	blocks      blocks
-	decoys      decoys
-	distributed distributed
-	answers     answers
+	decoys      crowd.Decoys
+	distributed crowd.Clusters
+	answers     crowd.Answers
 	links       links
-	newcomers   surge      // sources never seen before
-	scatter     surge      // answers to what we never sent
-	victims     victims    // and whose they are
-	tell        book.Pace  // events that are not reactions
-	tellPattern book.Pace  // and of these the names of patterns
-	unproven    book.Rates // blocks of unproven sources
-	fences      book.Rates // and fences
-	darks       book.Pace  // sources that went dark
-	darkNets    book.Pace  // and networks
+	newcomers   crowd.Surge   // sources never seen before
+	scatter     crowd.Surge   // answers to what we never sent
+	victims     crowd.Victims // and whose they are
+	tell        book.Pace     // events that are not reactions
+	tellPattern book.Pace     // and of these the names of patterns
+	unproven    book.Rates    // blocks of unproven sources
+	fences      book.Rates    // and fences
+	darks       book.Pace     // sources that went dark
+	darkNets    book.Pace     // and networks
 	networks    book.Networks
 	ordinary    ordinary
 	stats       Stats
@@ -151,8 +152,8 @@ func (e *Engine) reset(at int64) {
 	e.sources.clear()
 	e.traces.clear()
 	e.blocks.init(e.sources.seed)
-	e.decoys, e.distributed, e.answers, e.links, e.victims = decoys{}, distributed{}, answers{}, links{}, victims{}
-	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = surge{}, surge{}, book.Pace{}, book.Pace{}, book.Rates{}, book.Rates{}
+	e.decoys, e.distributed, e.answers, e.links, e.victims = crowd.Decoys{}, crowd.Clusters{}, crowd.Answers{}, links{}, crowd.Victims{}
+	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = crowd.Surge{}, crowd.Surge{}, book.Pace{}, book.Pace{}, book.Rates{}, book.Rates{}
 	e.darks, e.darkNets = book.Pace{}, book.Pace{}
 	e.networks, e.ordinary = book.NewNetworks(e.sources.seed), ordinary{seed: e.sources.seed}
 	e.clock = clock{}
@@ -252,10 +253,10 @@ func (e *Engine) alone(p *probe.Probe, k, source, target probe.Key) (above, ordi
 	if ordinary != LateAnswer {
 		return 0, ordinary
 	}
-	switch e.answers.see(k, p, e.clock.now, e.cfg.Window, e.sources.seed) {
-	case lateExcused:
+	switch e.answers.See(k, p, e.clock.now, e.cfg.Window, e.sources.seed) {
+	case crowd.Excused:
 		return 0, LateAnswer
-	case lateTooMany:
+	case crowd.TooMany:
 		return AboveAnswers, 0
 	}
 	return 0, 0
@@ -293,6 +294,13 @@ func (e *Engine) scored() bool { return e.cfg.Style == Graded && e.cfg.Score == 
 // source, then the second, fourth, eighth ..., a new pattern, every reaction;
 // but not what was on its way when its source was blocked, since the journal has
 // the block after the kernel does.
+// What a journal can bear of all sources together: ten probes and ten patterns a
+// second, over bursts of a hundred.
+const (
+	tellEach  = int64(time.Second / 10)
+	tellBurst = int64(10 * time.Second)
+)
+
 // All that is told only, the reaction of a log action too, is told as fast as
 // the journal can bear; blocks and commands are bounded by themselves, and what
 // many sources do together is said once.
@@ -311,15 +319,15 @@ func (e *Engine) told(s *source, d *Decision) {
 // compare looks whether other sources sent the same packet. If so, the port
 // says nothing about any of them: one scans, and it cannot be told which.
 func (e *Engine) compare(p *probe.Probe, flow uint64, s *source, slot int, now int64, d *Decision) {
-	c := e.decoys.see(p, flow, s.Key, slot, now)
-	if c.copies == 0 {
+	c := e.decoys.See(p, flow, s.Key, slot, now)
+	if c.Copies == 0 {
 		return
 	}
-	d.Sources = c.copies + 1
+	d.Sources = c.Copies + 1
 	s.copied |= 1 << slot
 	s.flags |= decoyed
-	if first := e.sources.peek(c.first); first != nil && first.portAt(int(c.slot)) == p.Port && first.stamp[c.slot] != 0 {
-		first.copied |= 1 << c.slot
+	if first := e.sources.peek(c.First); first != nil && first.portAt(int(c.Slot)) == p.Port && first.stamp[c.Slot] != 0 {
+		first.copied |= 1 << c.Slot
 		first.flags |= decoyed
 	}
 }
@@ -336,6 +344,6 @@ func (e *Engine) Stats() Stats {
 // Flooding reports whether, at a time, more new sources come than can be real.
 func (e *Engine) Flooding(at time.Time) bool {
 	s := e.newcomers
-	s.turn(e.clock.inside(at.UnixNano()), e.cfg.Flood)
-	return s.on
+	s.Turn(e.clock.inside(at.UnixNano()), e.cfg.Flood)
+	return s.On
 }

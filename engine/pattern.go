@@ -5,6 +5,7 @@ package engine
 import (
 	"time"
 
+	"picket/engine/internal/crowd"
 	"picket/internal/probe"
 )
 
@@ -66,9 +67,10 @@ func (e *Engine) name(p *probe.Probe, s *source, slot int, g glance, now8 uint8,
 		pattern = e.pattern(s, g, now8, d)
 	}
 	// A scanner that was named for its score may still be one of many.
-	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= distributedShare && !e.newcomers.on &&
+	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= crowd.Share && !e.newcomers.On &&
 		!e.peer(p) {
-		if part, news, sources, ports := e.distributed.see(p, s, slot, int64(e.cfg.Window), e.clock.now); part {
+		m := crowd.Member{Key: s.Key, Ports: int(s.live), Class: s.classAt(slot), Ordinary: s.tool.Ordinary()}
+		if part, news, sources, ports := e.distributed.See(p, m, int64(e.cfg.Window), e.clock.now); part {
 			pattern = Distributed
 			d.Sources, d.Shared = sources, ports
 			if news && !d.NewPattern {
@@ -77,7 +79,7 @@ func (e *Engine) name(p *probe.Probe, s *source, slot int, g glance, now8 uint8,
 		}
 	}
 	if fresh && s.live == patternAt && !e.peer(p) {
-		e.distributed.scanner(p, int64(e.cfg.Window), e.clock.now)
+		e.distributed.Scanner(p, int64(e.cfg.Window), e.clock.now)
 	}
 	s.named = pattern
 	if d.NewPattern {

@@ -152,7 +152,7 @@ func (e *Engine) spare(p *probe.Probe, action Action, d *Decision) Reason {
 		return IsConnected
 	case d.Reason == KnownFirst: // to forge one of these gains nothing
 		return 0
-	case e.newcomers.on && d.Inside < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
+	case e.newcomers.On && d.Inside < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
 		// Forgers of random sources do not come back to one of them ten times.
 		return InFlood
 	case !e.unproven.Allow(e.SourceOf(p.Source), e.sources.seed, now, minute/int64(e.cfg.UnprovenRate), minute):

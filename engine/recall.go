@@ -69,8 +69,8 @@ func (e *Engine) admit(p *probe.Probe, k probe.Key, now int64, d *Decision) *sou
 		return s
 	}
 	s.first, s.last, s.half = uint32(now/int64(time.Second)), now, e.halfOf(now)
-	if e.newcomers.add(now, e.cfg.Flood) {
-		d.Pattern, d.NewPattern, d.Sources = Flood, true, e.newcomers.count
+	if e.newcomers.Add(now, e.cfg.Flood) {
+		d.Pattern, d.NewPattern, d.Sources = Flood, true, e.newcomers.Count
 	}
 	return s
 }

@@ -20,7 +20,7 @@ var allowed = map[string][]string{
 	"internal/daemon":     {"engine", "nflog", "nft", "internal/allowed", "internal/behind", "internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/journal", "internal/ledger", "internal/lookout", "internal/memory", "internal/probe", "internal/rehearsal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
 	"internal/ledger":     {"engine", "nft", "internal/beside", "internal/control", "internal/event", "internal/memory", "internal/state"},
 	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
-	"engine":              {"engine/internal/book", "internal/probe"},
+	"engine":              {"engine/internal/book", "engine/internal/crowd", "internal/probe"},
 	"nft":                 {"nft/internal/elem", "internal/modules"},
 	"nflog":               {"internal/modules", "internal/packet", "internal/probe"},
 	"internal/packet":     {"internal/probe"},
@@ -54,7 +54,8 @@ var allowed = map[string][]string{
 	"internal/answers":   {"internal/config", "internal/control", "internal/event", "internal/show"},
 
 	// What the engine remembers.
-	"engine/internal/book": {"internal/probe"},
+	"engine/internal/book":  {"internal/probe"},
+	"engine/internal/crowd": {"internal/probe"},
 
 	// The lab, a module of its own, drives the program from outside.
 	"internal/lab":          {"internal/netns"},
@@ -71,7 +72,7 @@ var allowed = map[string][]string{
 var pure = []string{"cmp", "container/heap", "encoding/binary", "errors", "fmt", "math", "math/bits", "net/netip", "slices", "sort", "strconv", "strings", "time", "iter", "maps", "go4.org/netipx"}
 
 // thinkers are the engine and its rooms.
-var thinkers = []string{"engine", "engine/internal/book", "internal/probe"}
+var thinkers = []string{"engine", "engine/internal/book", "engine/internal/crowd", "internal/probe"}
 
 func TestImportsRunOneWay(t *testing.T) {
 	seen := 0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package crowd
 
 import (
 	"math/bits"
@@ -9,13 +9,13 @@ import (
 	"picket/internal/probe"
 )
 
-// answers counts, of each source, to how many different ports it sent what looks
+// Answers counts, of each source, to how many different ports it sent what looks
 // like an answer that came late. A service answers late a few times; a scanner can
 // send from its port to every port that this host uses for connections of its own.
 //
 // It is a small table of buckets. In a full one, the source of a single port goes
 // first; if there is none, who is not in it is judged as anybody.
-type answers struct {
+type Answers struct {
 	by [1 << 8]answerer
 }
 
@@ -34,15 +34,17 @@ const (
 	lateSegments = 48
 )
 
-// The ways to see a late answer.
+// A View is how to see a late answer.
+type View int
+
 const (
-	lateExcused = iota // it is what it looks like
-	lateJudged         // it is judged as any probe
-	lateTooMany        // it is one of too many
+	Excused View = iota // it is what it looks like
+	Judged              // it is judged as any probe
+	TooMany             // it is one of too many
 )
 
-// see books a late answer and tells how to see it.
-func (a *answers) see(k probe.Key, p *probe.Probe, now int64, window time.Duration, seed uint64) int {
+// See books a late answer and tells how to see it.
+func (a *Answers) See(k probe.Key, p *probe.Probe, now int64, window time.Duration, seed uint64) View {
 	h := k.Mix(seed)
 	bucket := a.by[h%uint64(len(a.by)/4)*4:][:4]
 	place := -1
@@ -57,7 +59,7 @@ func (a *answers) see(k probe.Key, p *probe.Probe, now int64, window time.Durati
 		}
 	}
 	if place < 0 {
-		return lateJudged
+		return Judged
 	}
 	x := &bucket[place]
 	if x.Key != k || now-x.since > int64(window) {
@@ -69,7 +71,7 @@ func (a *answers) see(k probe.Key, p *probe.Probe, now int64, window time.Durati
 		most = lateSegments
 	}
 	if bits.OnesCount64(x.ports) > most {
-		return lateTooMany
+		return TooMany
 	}
-	return lateExcused
+	return Excused
 }

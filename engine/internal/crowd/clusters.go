@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package crowd
 
 import (
 	"math/bits"
@@ -9,13 +9,13 @@ import (
 	"picket/internal/probe"
 )
 
-// distributed finds scans that many sources share: it looks at ports and not
+// Clusters finds scans that many sources share: it looks at ports and not
 // at sources. Probes whose packets look the same (window, options, length,
 // DF) make a cluster. What tells one scan of many sources from many strangers
 // with one tool is how the ports are shared out: a scan asks each port about
 // once, strangers ask the same few ports again and again.
-type distributed struct {
-	clusters [1 << 6]cluster
+type Clusters struct {
+	by [1 << 6]cluster
 }
 
 // A cluster is what sources whose packets look the same probed lately.
@@ -40,8 +40,10 @@ const (
 	scatteredPorts     = 32 // hardly one of them twice,
 	scatteredTime      = int64(20 * time.Second)
 	severalScans       = 4 // sources that scan ports by themselves, each its own; of datagrams twice as many
-	distributedShare   = 4 // ports of one source that count; a scanner of more is found by itself
 )
+
+// Share is how many ports of one source count: a scanner of more is found by itself.
+const Share = 4
 
 // lookOf folds what the packets of one tool have in common.
 func lookOf(p *probe.Probe) uint32 {
@@ -55,25 +57,33 @@ func lookOf(p *probe.Probe) uint32 {
 	return uint32(h*probe.Golden>>32) | 1
 }
 
-// see counts a port that is new to its source, and reports whether the source
+// A Member is who sent a probe, as far as its cluster goes.
+type Member struct {
+	probe.Key
+	Ports    int   // that it asked, this one included
+	Class    uint8 // of the port, 0 to 3
+	Ordinary bool  // its packets are such as an ordinary system sends
+}
+
+// See counts a port that is new to its source, and reports whether the source
 // takes part in a distributed scan, whether that is news, and of how many
-// sources and ports it is.
-func (d *distributed) see(p *probe.Probe, s *source, slot int, window, now int64) (part, news bool, sources, ports int) {
+// sources and ports it is. Window and now are nanoseconds.
+func (d *Clusters) See(p *probe.Probe, m Member, window, now int64) (part, news bool, sources, ports int) {
 	c := d.find(lookOf(p), window, now, true)
 	if c == nil {
 		return // the place belongs to another that is busy
 	}
 	c.pairs++
-	if s.live == 2 {
+	if m.Ports == 2 {
 		c.several++
 	}
-	setBit(&c.sources, (s.Hi^s.Lo)*probe.Golden)
-	setBit(&c.ports, (uint64(p.Port)<<2|uint64(s.classAt(slot)))*probe.Golden)
+	setBit(&c.sources, (m.Hi^m.Lo)*probe.Golden)
+	setBit(&c.ports, (uint64(p.Port)<<2|uint64(m.Class))*probe.Golden)
 	sources, ports = countBits(&c.sources), countBits(&c.ports)
 	scale, scans := 1, severalScans
 	if p.Protocol != probe.ProtocolTCP {
 		scale, scans = 2, 2*severalScans
-	} else if s.tool.Ordinary() {
+	} else if m.Ordinary {
 		scale = 2
 	}
 	alone := int(c.pairs)*4 <= ports*5 // hardly a port was asked twice
@@ -92,8 +102,8 @@ func (d *distributed) see(p *probe.Probe, s *source, slot int, window, now int64
 
 // find returns the cluster of packets that look so, or nil. If it may begin, one
 // begins in a place that is free or whose own has ended.
-func (d *distributed) find(look uint32, window, now int64, begin bool) *cluster {
-	c := &d.clusters[look>>1%uint32(len(d.clusters))]
+func (d *Clusters) find(look uint32, window, now int64, begin bool) *cluster {
+	c := &d.by[look>>1%uint32(len(d.by))]
 	if c.look != look || now-c.last > window || now-c.since > 4*window {
 		if !begin || c.look != look && c.look != 0 && now-c.last < window/8 {
 			return nil
@@ -104,8 +114,8 @@ func (d *distributed) find(look uint32, window, now int64, begin bool) *cluster 
 	return c
 }
 
-// scanner counts a source that scans ports by itself.
-func (d *distributed) scanner(p *probe.Probe, window, now int64) {
+// Scanner counts a source that scans ports by itself.
+func (d *Clusters) Scanner(p *probe.Probe, window, now int64) {
 	if c := d.find(lookOf(p), window, now, false); c != nil {
 		c.scans++
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package engine
+package crowd
 
 import (
 	"time"
@@ -8,7 +8,7 @@ import (
 	"picket/internal/probe"
 )
 
-// decoys finds packets that differ in nothing but their source: nmap -D sends
+// Decoys finds packets that differ in nothing but their source: nmap -D sends
 // each probe once more for each decoy, with one source port and one sequence
 // number for all (nmap's send_tcp_raw_decoys), within microseconds. Two
 // strangers agree on both by chance once in 2^48 probes.
@@ -16,7 +16,7 @@ import (
 // It is a small table of the latest probes by what copies of them share. One
 // place holds one probe; a probe that finds its place taken by an older one
 // takes it.
-type decoys struct {
+type Decoys struct {
 	sent [1 << 9]sending
 }
 
@@ -29,22 +29,22 @@ type sending struct {
 	slot   uint8 // of the port in its record
 }
 
-// copied is what see says of a probe.
-type copied struct {
-	first  probe.Key // who sent it first
-	slot   uint8     // of the port in its record
-	copies int       // how many copies came so far; 0 means that the probe is none
+// Copied is what [Decoys.See] says of a probe.
+type Copied struct {
+	First  probe.Key // who sent it first
+	Slot   uint8     // of the port in its record
+	Copies int       // how many copies came so far; 0 means that the probe is none
 }
 
 // decoyTime is how long after a probe its copies count as such.
 const decoyTime = uint32(time.Second / time.Millisecond)
 
-// see tells whether a probe is a copy of one that another source sent.
-func (d *decoys) see(p *probe.Probe, flow uint64, from probe.Key, slot int, now int64) copied {
+// See tells whether a probe is a copy of one that another source sent.
+func (d *Decoys) See(p *probe.Probe, flow uint64, from probe.Key, slot int, now int64) Copied {
 	// A datagram and a segment without a sequence number have only their ports
 	// to be told by. Well-known and equal ones are no coincidence: NTP, SIP.
 	if p.Seq == 0 && (p.SourcePort < 1024 || p.SourcePort == p.Port) || p.Technique == probe.Connect {
-		return copied{}
+		return Copied{}
 	}
 	place := flow
 	if p.Seq == 0 {
@@ -56,11 +56,11 @@ func (d *decoys) see(p *probe.Probe, flow uint64, from probe.Key, slot int, now 
 	ms := uint32(now / int64(time.Millisecond))
 	if x.flow != uint32(flow>>32) || ms-x.at > decoyTime {
 		*x = sending{flow: uint32(flow >> 32), at: ms, first: from, slot: uint8(slot)}
-		return copied{}
+		return Copied{}
 	}
 	if x.first == from {
-		return copied{}
+		return Copied{}
 	}
 	x.copies = min(x.copies+1, 1<<15)
-	return copied{first: x.first, slot: x.slot, copies: int(x.copies)}
+	return Copied{First: x.first, Slot: x.slot, Copies: int(x.copies)}
 }
