@@ -294,10 +294,10 @@ func (c *Config) check() error {
 
 // policy returns the policy for a protocol.
 func (c *Config) policy(protocol uint8) *Policy {
-	switch protocol {
-	case probe.ProtocolTCP, probe.ProtocolSCTP:
+	switch probe.SectionOf(protocol) {
+	case probe.SectionTCP:
 		return &c.TCP
-	case probe.ProtocolUDP:
+	case probe.SectionUDP:
 		return &c.UDP
 	}
 	return &c.IP

@@ -270,24 +270,29 @@ func (p *Protocol) protocolTriggers(dryRun bool) (out []nft.Trigger) {
 	if p.Action != engine.Block || dryRun {
 		return nil
 	}
-	ported := []nft.Range{{From: probe.ProtocolTCP, To: probe.ProtocolTCP},
-		{From: probe.ProtocolUDP, To: probe.ProtocolUDP}, {From: probe.ProtocolSCTP, To: probe.ProtocolSCTP}}
+	var ported []nft.Range
+	for n := range uint16(256) {
+		if probe.Ported(uint8(n)) {
+			ported = append(ported, nft.Range{From: n, To: n})
+		}
+	}
 	for _, r := range subtract(subtract(nft.Merge(p.ports(probe.Advanced)), p.Exclude), ported) {
 		out = append(out, nft.Trigger{Range: r, Ports: p.Trigger[probe.Advanced]})
 	}
 	return out
 }
 
+// Section returns the section that holds for a protocol.
+func (c *Config) Section(protocol uint8) *Protocol {
+	sections := [...]*Protocol{probe.SectionTCP: &c.TCP, probe.SectionUDP: &c.UDP, probe.SectionIP: &c.IP}
+	return sections[probe.SectionOf(protocol)]
+}
+
 // Mode returns the mode that watches a port of a protocol in the kernel's rules,
 // or 0.
 func (c *Config) Mode(protocol uint8, port uint16) probe.Mode {
-	p := &c.IP
-	switch protocol {
-	case probe.ProtocolTCP, probe.ProtocolSCTP:
-		p = &c.TCP
-	case probe.ProtocolUDP:
-		p = &c.UDP
-	case probe.ProtocolICMP, probe.ProtocolICMPv6:
+	p := c.Section(protocol)
+	if protocol == probe.ProtocolICMP || protocol == probe.ProtocolICMPv6 {
 		port = uint16(protocol)
 	}
 	switch {

@@ -187,8 +187,7 @@ func (w *forwardWatch) answered(p *probe.Probe) (bool, error) {
 		w.asker = a
 	}
 	from, to := netip.AddrPortFrom(p.Source, 0), netip.AddrPortFrom(p.Destination, 0)
-	switch p.Protocol {
-	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
+	if probe.Ported(p.Protocol) {
 		from, to = netip.AddrPortFrom(p.Source, p.SourcePort), netip.AddrPortFrom(p.Destination, p.Port)
 		served, err := w.asker.Served(p.Protocol, to)
 		if served || err != nil {

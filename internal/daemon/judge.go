@@ -162,7 +162,7 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 		j.orders.release(p.Source)
 	}
 	if d.Reason == engine.AlreadyReacted {
-		if _, s := describe.Section(j.config, p.Protocol); s.Action == engine.Run && j.actions.Every() {
+		if j.config.Section(p.Protocol).Action == engine.Run && j.actions.Every() {
 			j.actions.Again(j.event(&p, &d))
 		}
 	}

@@ -59,23 +59,12 @@ func Pattern(p *probe.Probe, ev event.Event, d *engine.Decision) event.Event {
 	return ev
 }
 
-// Section returns the section of c for a protocol, and its name.
-func Section(c *config.Config, protocol uint8) (name string, s *config.Protocol) {
-	switch protocol {
-	case probe.ProtocolTCP, probe.ProtocolSCTP:
-		return "tcp", &c.TCP
-	case probe.ProtocolUDP:
-		return "udp", &c.UDP
-	}
-	return "ip", &c.IP
-}
-
 // Trigger names the trigger that a decision was made by: "tcp.trigger.stealth = 0".
 func Trigger(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	if d.Lowered {
 		return fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
 	}
-	name, _ := Section(c, p.Protocol)
+	name := probe.SectionOf(p.Protocol).String()
 	mode := p.Mode
 	if p.Technique == probe.Connect && c.TCP.Trigger[mode] < d.Trigger {
 		mode = probe.Advanced // a connection that proves nothing counts as any other probe

@@ -79,7 +79,7 @@ func (x *explainer) sayWatched() {
 		}
 	}
 	if !blocks && !x.facts.Config.DryRun && x.List == nil {
-		name, s := describe.Section(x.facts.Config, last.Probe.Protocol)
+		name, s := probe.SectionOf(last.Probe.Protocol), x.facts.Config.Section(last.Probe.Protocol)
 		x.why("%s.action = %q: nobody is blocked for it.", name, s.Action)
 		x.change("With %s.action = \"block\", who is above a limit is blocked.", name)
 	}
@@ -169,7 +169,7 @@ func (x *explainer) changeLimits() {
 
 // sectionBlocks reports whether who is above a limit for a protocol is blocked.
 func (x *explainer) sectionBlocks(protocol uint8) bool {
-	_, s := describe.Section(x.facts.Config, protocol)
+	s := x.facts.Config.Section(protocol)
 	return !x.facts.Config.DryRun && s.Action == engine.Block
 }
 

@@ -211,14 +211,14 @@ func (p *Packet) embedded6(b []byte) {
 
 // ports reads what tells flows between two addresses apart.
 func (f *Flow) ports(b []byte) {
-	switch f.Protocol {
-	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
+	switch {
+	case probe.Ported(f.Protocol):
 		if len(b) >= 4 {
 			f.SourcePort = binary.BigEndian.Uint16(b)
 			f.Port = binary.BigEndian.Uint16(b[2:])
 			f.HasPorts = true
 		}
-	case probe.ProtocolICMP, probe.ProtocolICMPv6:
+	case f.Protocol == probe.ProtocolICMP, f.Protocol == probe.ProtocolICMPv6:
 		if len(b) >= 6 && icmpQuery(f.Protocol, b[0]) {
 			f.SourcePort = binary.BigEndian.Uint16(b[4:])
 			f.HasPorts = true

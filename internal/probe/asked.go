@@ -11,10 +11,10 @@ package probe
 // programs' own manuals give them: what a client, a monitoring system or a
 // neighbour may look for. They are generous, since what is not in them says little.
 func Asks(p *Probe, neighbour bool) Observation {
-	switch p.Protocol {
-	case ProtocolTCP, ProtocolSCTP:
+	switch SectionOf(p.Protocol) {
+	case SectionTCP:
 		return asksTCP(p, neighbour)
-	case ProtocolUDP:
+	case SectionUDP:
 		return asksUDP(p, neighbour)
 	}
 	return AsksProtocol

@@ -209,13 +209,13 @@ func halves(a netip.Addr) (uint64, uint64) {
 // flowOf finds key and direction of p's flow. ok is false for packets that
 // belong to none: ICMP that is neither query nor reply, and packets without ports.
 func flowOf(p *packet.Packet, k *flowKey) (swapped, ok bool) {
-	switch p.Protocol {
-	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
+	switch {
+	case probe.Ported(p.Protocol):
 		if p.Has&packet.HasPorts == 0 {
 			return false, false
 		}
 		return makeKey(k, p.Source, p.Destination, p.SourcePort, p.Port, p.Protocol), true
-	case probe.ProtocolICMP, probe.ProtocolICMPv6:
+	case p.Protocol == probe.ProtocolICMP, p.Protocol == probe.ProtocolICMPv6:
 		if p.Has&packet.HasIdentifier == 0 {
 			return false, false
 		}
@@ -231,10 +231,10 @@ func (t *flows) aboutKnown(p *packet.Packet, at int64) bool {
 	}
 	e := &p.Embedded
 	var sport, port uint16
-	switch e.Protocol {
-	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
+	switch {
+	case probe.Ported(e.Protocol):
 		sport, port = e.SourcePort, e.Port
-	case probe.ProtocolICMP, probe.ProtocolICMPv6:
+	case e.Protocol == probe.ProtocolICMP, e.Protocol == probe.ProtocolICMPv6:
 		sport, port = e.SourcePort, e.SourcePort
 	}
 	var k flowKey

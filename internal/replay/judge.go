@@ -226,12 +226,13 @@ func (r *run) subnetBroadcast(a netip.Addr) bool {
 // aim returns the port that p is aimed at as [Rules.Mode] takes it. Of ICMP
 // only those types are probes that package nft's chain mirror_icmp mirrors.
 func aim(p *packet.Packet) (number uint16, v Verdict) {
-	switch p.Protocol {
-	case probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP:
+	if probe.Ported(p.Protocol) {
 		if p.Has&packet.HasPorts == 0 {
 			return 0, Cut
 		}
 		return p.Port, Probe
+	}
+	switch p.Protocol {
 	case probe.ProtocolICMP:
 		if !p.V6() {
 			return uint16(p.Type)<<8 | uint16(p.Code), icmp4(p)

@@ -80,7 +80,7 @@ func describePacket(rec *replay.Record) packetLine {
 		line.Port, line.SourcePort = p.Port, p.SourcePort
 	case line.Protocol == "ip":
 		line.Port = uint16(p.Protocol)
-	case p.Has&packet.HasKind != 0 && line.Protocol != "tcp" && line.Protocol != "udp" && line.Protocol != "sctp":
+	case p.Has&packet.HasKind != 0 && !probe.Ported(p.Protocol):
 		line.Port = uint16(p.Type)<<8 | uint16(p.Code)
 	}
 	return line

@@ -23,11 +23,17 @@ func ParseRules(local, open []string) (r replay.Rules, err error) {
 		}
 		r.Local = append(r.Local, p)
 	}
+	var ported []string
+	for n := range 256 {
+		if probe.Ported(uint8(n)) {
+			ported = append(ported, probe.ProtocolName(uint8(n)))
+		}
+	}
 	served := map[string]bool{}
 	for _, s := range open {
 		protocol, port, _ := strings.Cut(s, "/")
 		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
+		if err != nil || !slices.Contains(ported, protocol) {
 			return r, fmt.Errorf("--open: %q is no port: want tcp/22 or udp/53", s)
 		}
 		served[probe.PortName(protocol, uint16(n))] = true
