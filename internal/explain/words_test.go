@@ -30,7 +30,7 @@ func TestDecision(t *testing.T) {
 		{p, engine.Decision{Reason: engine.KnownIgnored, Known: "censys"}, "not judged: it is in the list censys"},
 		{p, engine.Decision{Reason: engine.KnownFirst, Action: engine.Block, For: time.Minute, Known: "censys"}, "blocked for 1m: it is in the list censys, whose first probe is reacted to"},
 		{p, engine.Decision{Reason: engine.AboveScore, Action: engine.Dark, For: 24 * time.Hour, Score: 57, Observed: 1<<probe.MadeRaw | 1<<probe.AsksBait},
-			"dark for 1d: its source scans: score 57 of 30; +42: a SYN that no client's system sends; +15: a port that bots look for and nobody mistypes"},
+			"dark for 1d: its source scans: score 57 of 30; +42: a packet that no client's system sends; +15: a port that bots look for and nobody mistypes"},
 		{p, engine.Decision{Reason: engine.BelowTrigger, Within: 2, Trigger: 25, Score: 9, Observed: 1 << probe.AsksOther},
 			"port 2 of the 25 that are let pass; score 9 of 30; +4: a port of no common service"},
 		{p, engine.Decision{Reason: engine.AboveTrigger, Action: engine.Fence, For: 10 * time.Minute, Within: 26, Trigger: 25}, "fenced for 10m: 26 different ports inside the window, 25 let pass"},
