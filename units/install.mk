@@ -62,7 +62,7 @@ install: build
 	install -m 644 -t "$$d$(SHAREDIR)/doc/picket" README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE; \
 	install -D -m 644 -t "$$d$(SHAREDIR)/doc/picket/docs" docs/*.md; \
 	install -m 644 LICENSE "$$d$(SHAREDIR)/doc/picket/copyright"; \
-	install -D -m 644 -t "$$d$(SHAREDIR)/picket" units/package/defaults-*.toml; \
+	install -D -m 644 -t "$$d$(SHAREDIR)/picket" units/package/defaults-*.toml units/package/package.sh; \
 	install -d "$$d$(SYSCONFDIR)/picket/picket.d"
 	@[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || { \
 		v=$$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p'); \
