@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/evidence":   {"engine", "internal/probe", "internal/show"},
 	"internal/history":    {"internal/event", "internal/probe"},
 	"internal/hook":       {"internal/event", "internal/queue", "internal/show"},
-	"internal/report":     {"internal/event", "internal/show"},
+	"internal/report":     {"internal/event", "internal/journalfile", "internal/show"},
 	"internal/notify":     {"internal/event", "internal/show"},
 	"internal/allowed":    {"internal/addresses", "internal/config", "internal/control", "internal/event", "internal/journal", "internal/state"},
 	"internal/control":    {"internal/addresses", "internal/event"},

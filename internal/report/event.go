@@ -102,6 +102,11 @@ func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error)
 	if journal && ev.Event == "" {
 		return event.Event{}, nil // "picket check" at a reload, for one
 	}
+	return sift(ev)
+}
+
+// sift returns a good event, none for one of picket's other lines, or what is wrong.
+func sift(ev event.Event) (event.Event, error) {
 	switch ev.Event {
 	case "probe", "pattern", "block", "unblock", "expire", "ignore", "infection", "lost", "notice", "trial":
 		clean(&ev)

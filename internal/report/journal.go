@@ -15,11 +15,19 @@ import (
 	"picket/internal/show"
 )
 
-// Journal reads the events of the journal, by journalctl, from one time to
-// another; the zero to is the end of the journal. A few later ones may be among
-// them. Anybody may write an entry that looks like picket's; the fields that
-// begin with an underscore are journald's own word.
+// Journal reads the events of the journal from one time to another; the zero to is the
+// end of the journal. A few later ones may be among them. Anybody may write an entry that
+// looks like picket's; the fields that begin with an underscore are journald's own word.
+//
+// It reads journald's files and, where it cannot, asks journalctl. One of the
+// administrator's own, first on the PATH, is asked in any case.
 func Journal(ctx context.Context, from, to time.Time, each func(event.Event)) error {
+	if own, err := exec.LookPath("journalctl"); err == nil &&
+		(own == "/usr/bin/journalctl" || own == "/bin/journalctl") {
+		if err := journalFiles(ctx, "/", from, to, each); !errors.Is(err, errNoFiles) {
+			return err
+		}
+	}
 	period := []string{fmt.Sprintf("--since=@%d", from.Unix())}
 	if !to.IsZero() {
 		period = append(period, fmt.Sprintf("--until=@%d", to.Add(late).Unix()))
@@ -39,7 +47,7 @@ func journalctl(ctx context.Context, each func(event.Event), period ...string) e
 	const fields = "PICKET_EVENT,PICKET_TIME,PICKET_SOURCE,PICKET_PROTOCOL,PICKET_PORT," +
 		"PICKET_TECHNIQUE,PICKET_PATTERN,PICKET_TOOL,PICKET_PROVEN,PICKET_PROBES,PICKET_PORTS_SEEN," +
 		"PICKET_PORTS,PICKET_ACTION,PICKET_WOULD,PICKET_REASON,PICKET_COUNTRY,PICKET_ASN,PICKET_NETWORK," +
-		"PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S,PICKET_DROPS"
+		"PICKET_KNOWN,PICKET_EVIDENCE,PICKET_FOR_S,PICKET_DROPS,PICKET_RESPONSE"
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	args := append([]string{"--no-pager", "--quiet", "--output=json", "--output-fields=" + fields}, period...)
