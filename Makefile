@@ -22,7 +22,7 @@ CHECKS ?= ../shared/checks
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
 KERN_TOOLS  := $(LAB_TOOLS) qemu-system-x86 kmod util-linux dpkg tar
-TEST_TOOLS  := $(KERN_TOOLS) masscan zmap gcc libc6-dev git procps iputils-ping \
+TEST_TOOLS  := $(KERN_TOOLS) masscan zmap pnscan gcc libc6-dev git procps iputils-ping \
 	systemd systemd-sysv systemd-container systemd-journal-remote dbus man-db python3 tcpd curl msmtp rpm alsa-utils chromium-headless-shell tmux tshark prometheus apt-utils gpg
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl

@@ -48,7 +48,7 @@ func TestPatterns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{"impossible flags": true, "What can be forged, and what cannot": true, "State": true}
+	want := map[string]bool{"impossible flags": true, "What can be forged, and what cannot": true, "State": true, "Invitation": true}
 	techniques, patterns := map[string]bool{"impossible flags": true}, map[string]bool{}
 	for technique := probe.Technique(0); ; technique++ {
 		name := technique.String()

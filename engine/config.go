@@ -81,6 +81,9 @@ func (s Style) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (s Style) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// Ports is a closed range of ports.
+type Ports struct{ From, To uint16 }
+
 // MaxSlow is the highest Config.Slow: what is kept of a source that was
 // forgotten holds that many ports.
 const MaxSlow = traceSlots
@@ -154,6 +157,11 @@ type Config struct {
 	// not judged, the completed connection is. Without one, the SYN is all
 	// there will be.
 	Trap bool
+
+	// Invited is the TCP ports from which probes of suspicious sources are led to
+	// that listener: a connection completed there is none to a trap port, and proves
+	// together with as many as the trigger. Nil is none.
+	Invited []Ports
 
 	// Protected is never blocked.
 	Protected Prefixes

@@ -5,6 +5,7 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ type Decision struct {
 	Ports   int    // distinct ports inside the slow window, of all kinds, at most 32
 	Sources int    // of a decoy scan the senders of this packet, of a distributed one those that share, of a flood the newcomers
 	Shared  int    // the ports that the sources of a distributed scan share
+
+	Connections int // to different ports inside the window that the source completed, of a proof those that are it
+	Invited     int // and those of them that were led to the trap from a port that is none
 
 	Neighbours int // ports like Within that all addresses of an IPv6 link asked; 0 for who is no neighbour
 }
@@ -157,6 +161,8 @@ func (d *Decision) Evidence() string {
 		return d.Weighed()
 	case d.Pattern == Flood:
 		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
+	case d.Reason == AboveTrigger && d.Proven:
+		return d.proof()
 	case d.Reason == AboveCopies:
 		return fmt.Sprintf("%s inside the window, %d let pass; others sent its packets to %d of them too", ports(d.Within+d.Copied, "different port"), d.Trigger, d.Copied)
 	case d.Reason == AboveLink:
@@ -181,6 +187,34 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("%s %s this host, %s", count(d.Targets, "address"), where, ports(d.Within, "different port"))
 	}
 	return fmt.Sprintf("%s inside the window, %d let pass", ports(d.Within, "different port"), d.Trigger)
+}
+
+// proof says in words what a proof rests on.
+func (d *Decision) proof() string {
+	text := "proven: completed " + words(d.Connections) + " connection"
+	if d.Connections != 1 {
+		text += "s"
+	}
+	switch {
+	case d.Invited == d.Connections:
+		text += " to different ports that nobody serves"
+	case d.Invited > 0:
+		text += " to different ports that nobody serves, traps among them"
+	case d.Connections == 1:
+		text += " to a trap"
+	default:
+		text += " to different traps"
+	}
+	return fmt.Sprintf("%s; %s inside the window, %d let pass", text, ports(d.Within, "different port"), d.Trigger)
+}
+
+// words writes a number as people do.
+func words(n int) string {
+	few := [...]string{"no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
+	if n < len(few) {
+		return few[n]
+	}
+	return strconv.Itoa(n)
 }
 
 // Weighed says in words what the probe added to the score of its source, "" if

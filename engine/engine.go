@@ -204,7 +204,8 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	}
 	now8 := stampOf(now >> e.unit)
 	slot, fresh := e.note(p, s, now8, d)
-	if d.Proven && e.cfg.Style == Graded && s.connected() <= d.Trigger {
+	proof := d.Proven && e.proves(p, pol, s, d)
+	if d.Proven && e.cfg.Style == Graded && !proof {
 		d.Trigger = max(d.Trigger, pol.Trigger[probe.Advanced]) // the other ports are not the trap's
 	}
 	if d.Lowered = s.certain() && e.cfg.ToolTrigger < d.Trigger; d.Lowered {
@@ -226,12 +227,15 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	if above == OverBudget && d.Inside < manyRepeats && !e.telling(s, suspectAt) {
 		above = 0
 	}
-	if d.Reason = e.exceeded(s, d, fresh); !d.Reason.above() && above != 0 {
+	switch d.Reason = e.exceeded(s, d, fresh); {
+	case proof:
+		d.Reason = AboveTrigger
+	case !d.Reason.above() && above != 0:
 		d.Reason = above
 	}
 	action := known.byList(pol.Action, d)
 	if d.Reason.above() {
-		d.Proven = d.Proven && (d.Reason == KnownFirst || d.Reason == AboveTrigger && s.connected() > d.Trigger)
+		d.Proven = d.Proven && (d.Reason == KnownFirst || proof)
 		d.Pattern = e.nameReaction(s, d)
 		e.react(p, k, s, action, d)
 	}

@@ -233,15 +233,6 @@ func (s *source) inside() (slots uint32) {
 	return slots
 }
 
-// connected counts the ports inside the window whose latest probe was a
-// completed connection.
-func (s *source) connected() (n int) {
-	for _, t := range s.stamp {
-		n += int(t >> 7)
-	}
-	return n
-}
-
 // all counts the ports that only this source was seen to probe, in the window
 // or before.
 func (s *source) all() int { return int(s.used) - bits.OnesCount32(s.copied) }

@@ -34,7 +34,7 @@ type glance struct {
 
 // weigh adds to the score of a source what one probe shows.
 func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g glance, d *Decision) {
-	trap := p.Technique == probe.Connect && p.Sent.Proves() && s.marks&markTrap == 0
+	trap := p.Technique == probe.Connect && p.Sent.Proves() && s.marks&markTrap == 0 && !e.cfg.invites(p.Port)
 	if most := int(s.asked & aimedMost); !g.fresh && !g.again && !trap && g.targets <= most {
 		return // as most probes are
 	}

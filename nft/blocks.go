@@ -167,7 +167,7 @@ func (t *Table) Forget(ps []netip.Prefix) error {
 
 func (t *Table) queueForget(p netip.Prefix) {
 	family, address := familyOf(p.Addr()), p.Masked().Addr().AsSlice()
-	for _, name := range []string{"held", "quiet", "holds", "others", "led"} {
+	for _, name := range []string{"held", "quiet", "holds", "others", "led", "invited"} {
 		t.queueDelete(name+family, address)
 	}
 	for _, class := range []byte{4, 17} { // see the fields class and classUnder
@@ -197,6 +197,7 @@ func (t *Table) UnblockAll() error {
 // countSets are what the rules count, and what follows from it.
 var countSets = []string{
 	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "led", "linked", "quiet_links", "told",
+	"invited", "invited_ports",
 }
 
 // A Service is a port that somebody listens on, or did lately.

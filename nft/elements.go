@@ -46,6 +46,7 @@ type Elements struct {
 	LoginPorts               []uint16       // where they log in, though blocked
 	Trusted                  []string       // interfaces
 	TrapPort                 uint16         // where the trap listens; 0 for none
+	Invite                   bool           // suspicious sources are led there from any port that nobody serves
 }
 
 // elements returns the wanted elements of a set, and whether it is one that
@@ -83,6 +84,11 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		return els, true
 	case "trap_listener":
 		return portElements(nonzero(e.TrapPort)), true
+	case "inviting":
+		if e.Invite && e.TrapPort != 0 {
+			els = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}}}
+		}
+		return els, true
 	case "trap_port":
 		if e.TrapPort != 0 {
 			els = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}, Val: be16(e.TrapPort)}}

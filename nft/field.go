@@ -247,8 +247,11 @@ func renew(set string, fields ...field) part { return put(set, true, nil, fields
 // once continues with the first packet of these fields within the set's timeout:
 // a limit of one packet a week lets one pass. It must be add and not renew, or the
 // timeout would never come, and a set that is full ends the rule.
-func once(set string, fields ...field) part {
-	return put(set, false, &rate{packets: 1, unit: expr.LimitTimeWeek, burst: 1}, fields...)
+func once(set string, fields ...field) part { return atMost(1, set, fields...) }
+
+// atMost is once for the first n packets.
+func atMost(n uint32, set string, fields ...field) part {
+	return put(set, false, &rate{packets: 1, unit: expr.LimitTimeWeek, burst: n}, fields...)
 }
 
 // beyond continues with the packets of these fields after the first n within the

@@ -57,6 +57,9 @@ func blockChains(c Config) []chain {
 				one(in("ignored6", saddr6), accept),
 				one(in("operators6", saddr6), accept),
 				one(in("classic_tcp", tcpDport), accept),
+				each(c, func(s source) []part {
+					return []part{in("invited_ports"+s.family, s.of, tcpDport), accept}
+				}),
 				each(c, func(s source) []part { return []part{faster(20, 40, "begun"+s.family, s.of), goTo("enough")} }),
 				each(c, func(s source) []part { return []part{notIn("begun"+s.family, s.of), count("full_begun")} }),
 			),

@@ -65,11 +65,14 @@ func fenceChains(c Config) []chain {
 	}
 }
 
-// free are nearly all packets: those of sources that are in none of the sets. What
-// is not found there is not counted there either.
-func free(c Config) []rule {
+// free are nearly all packets: those of sources that are in none of the sets.
+func free(c Config) []rule { return outside(c, "held", "fence", spareSet) }
+
+// outside accepts what is of sources that are in none of the sets. An element that
+// is looked for like this does not count the packet.
+func outside(c Config, sets ...string) []rule {
 	var four, six []part
-	for _, set := range []string{"held", "fence", spareSet} {
+	for _, set := range sets {
 		four = append(four, notIn(set+"4", saddr4))
 		six = append(six, notIn(set+"6", saddr6), notIn(set+"6", prefixOf(saddr6, c.prefix6())))
 	}

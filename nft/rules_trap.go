@@ -4,7 +4,19 @@ package nft
 
 import "github.com/google/nftables"
 
-// trapChains lead new connections to classic ports to the trap's listener.
+// What invitation does at most: to so many ports one source is led within
+// [InviteTime], so often to each, and so often in a second all sources are together
+// (after a burst of invitesAtOnce). Whoever sends SYNs in the name of another host
+// has it answered no more often; the trap answers a SYN twice at most.
+const (
+	InvitePorts   = 40 // more than any trigger, so that whoever connects to all of them is proven
+	InviteEach    = 6
+	InviteRate    = 100
+	invitesAtOnce = 500
+)
+
+// trapChains lead new connections to the trap's listener: those to classic ports,
+// and those of suspicious sources to any port that nobody serves.
 func trapChains(c Config) []chain {
 	return []chain{
 		{
@@ -19,9 +31,12 @@ func trapChains(c Config) []chain {
 				one(served, accept),
 				one(jump("sight")),
 				sources(c, "quiet", jump("crude")),
-				one(count("lured")),
-				one(isTCP, redirect),
+				one(goTo("lead")),
 			),
+		},
+		{
+			name:  "lead",
+			rules: list(one(count("lured")), one(isTCP, redirect)),
 		},
 		{
 			name: "crude",
@@ -37,8 +52,74 @@ func trapChains(c Config) []chain {
 			name: "trap",
 			why: "new connections to classic ports go to the trap listener. After everybody's " +
 				"dstnat: a published port is not a trap",
-			rules: list(one(in("classic_tcp", tcpDport), opening, goTo("lure"))),
+			rules: list(
+				one(in("classic_tcp", tcpDport), opening, goTo("lure")),
+				one(in("inviting", proto), opening, goTo("invite")),
+			),
 		}, nftables.ChainTypeNAT, nftables.ChainHookPrerouting, -90, "prerouting priority dstnat + 10"),
+		{
+			name: "invite",
+			why: "of who is dark or fenced, what asks for a port that is watched and that nobody serves, " +
+				"nor did lately. Whatever is not led goes on and is dropped behind the user's chains",
+			rules: list(
+				one(loopback, accept),
+				outside(c, "dark", "fence"),
+				friends(),
+				one(notLocal, accept),
+				one(served, accept),
+				one(in("lately", proto, thDport), accept),
+				one(in("trap_listener", tcpDport), accept),
+				one(in("elsewhere4", daddr4), accept),
+				one(in("elsewhere6", daddr6), accept),
+				one(in("stealth_tcp", tcpDport), goTo("invite_port")),
+				one(in("excluded_tcp", tcpDport), accept),
+				one(in("advanced_tcp", tcpDport), goTo("invite_port")),
+			),
+		},
+		{
+			name: "invite_port",
+			why: "a port once led stays led: a scan is told the same when it comes again, and whoever " +
+				"begins with a raw SYN is met when he connects",
+			rules: list(
+				each(c, func(s source) []part {
+					return []part{
+						notIn("invited_ports"+s.family, s.of, tcpDport),
+						beyond(InvitePorts, "invited"+s.family, s.of), count("uninvited"), accept,
+					}
+				}),
+				each(c, func(s source) []part {
+					return []part{
+						notIn("invited_ports"+s.family, s.of, tcpDport),
+						notIn("invited"+s.family, s.of), count("full_invited"), accept,
+					}
+				}),
+				each(c, func(s source) []part {
+					return []part{atMost(InviteEach, "invited_ports"+s.family, s.of, tcpDport), goTo("invited")}
+				}),
+				each(c, func(s source) []part {
+					return []part{
+						notIn("invited_ports"+s.family, s.of, tcpDport), count("full_invited_ports"), accept,
+					}
+				}),
+				one(count("uninvited")),
+			),
+		},
+		{
+			name: "invited",
+			rules: list(
+				one(limit(InviteRate, invitesAtOnce), goTo("welcome")),
+				one(count("uninvited")),
+			),
+		},
+		{
+			name: "welcome",
+			why:  "it is mirrored here, where its port is still the one that was dialled",
+			rules: list(
+				one(jump("sight")),
+				one(count("invited")),
+				one(goTo("lead")),
+			),
+		},
 		{
 			name: "undialled",
 			why: "the trap listener's own port is no service: who dials it directly finds it as " +

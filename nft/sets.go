@@ -36,6 +36,9 @@ const (
 	// quiet for as long.
 	CountTime = 10 * time.Minute
 
+	// InviteTime is how long a port stays one of those that a source is led to.
+	InviteTime = time.Hour
+
 	// LatelyTime is how long a port that is served no more is no probe's target.
 	LatelyTime = time.Hour
 )
@@ -102,6 +105,7 @@ func sets() (all []set) {
 		set{name: "lately", key: concat(protoKey, portKey), timeout: true, size: sizeSources, expire: LatelyTime},
 		set{name: "login_ports", key: portKey},
 		set{name: "trusted", key: nftables.TypeIFName},
+		set{name: "inviting", key: protoKey},
 		set{name: "trap_listener", key: portKey},
 		set{name: "trap_port", key: protoKey, value: &portKey},
 		set{name: "trigger_tcp", key: portKey, value: &verdicts, interval: true},
@@ -147,6 +151,8 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("over", address, time.Minute)
 	filled("late", address, time.Minute)
 	filled("led", address, CountTime)
+	filled("invited", address, InviteTime)
+	filled("invited_ports", concat(address, portKey), InviteTime)
 	filled("connected", address, PeerTime)
 	filled("peers", concat(address, portKey, portKey), 24*time.Hour)
 	filled("answered", concat(address, portKey, portKey), time.Hour)

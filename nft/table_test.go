@@ -31,7 +31,7 @@ func testElements() *Elements {
 		Operators: []netip.Addr{netip.MustParseAddr("192.0.2.77")}, Links: []netip.Prefix{prefix("2001:db8:1::/64")}, Elsewhere: []netip.Prefix{prefix("192.0.2.8/32")},
 		Ignored: []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"), prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
 		Behind:  []netip.Prefix{prefix("198.51.100.128/25"), prefix("2001:db8:2::/64")}, Published: true, Egress: true,
-		TrapPort: 4711,
+		TrapPort: 4711, Invite: true,
 	}
 }
 
@@ -368,7 +368,8 @@ func TestQuiet(t *testing.T) {
 	if err := tab.Quiet(false); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"set inet picket guarded_tcp", "map inet picket trigger_tcp", "set inet picket held4", "map inet picket trap_port"} {
+	for _, s := range []string{"set inet picket guarded_tcp", "map inet picket trigger_tcp", "set inet picket held4", "map inet picket trap_port",
+		"set inet picket inviting"} {
 		if out := run(t, "", "sh", "-c", "nft list "+s); strings.Contains(out, "elements") {
 			t.Errorf("not empty: %s", out)
 		}

@@ -19,6 +19,7 @@ func TestStatus(t *testing.T) {
 		Known:   map[string]uint64{"censys": 9}, Flooding: true,
 		Evidence: control.Evidence{Probes: 30, Capacity: 31000, Sources: 1},
 		Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321},
+		Rules:    map[string]uint64{"invited": 40, "uninvited": 7},
 	}
 	const want = `picket               1.0, process 7, up 1h1m1s, blocking
 configuration        /etc/picket/picket.toml
@@ -31,6 +32,7 @@ sources              3 known, 4 forgotten to make room, traces of 5 kept for slo
 flood                more new sources come than can be real: who is not proven is spared, unless it stands out
 evidence             30 of 31000 probes, of 1 source
 blocks               2 in force
+invited              40 connections to the trap from other ports, 7 more were beyond a limit
 reaction             median 210 µs, 99 % within 4321 µs, of the last 9 blocks
 events               6 left out to spare the journal
 `

@@ -188,6 +188,7 @@ func (c *Config) Engine(protected []netip.Prefix, ephemeral uint16, trap bool) e
 		For: c.Block.For, UnprovenFor: c.Block.UnprovenFor, UnprovenRate: c.Block.UnprovenRate,
 		Memory: time.Duration(c.Block.Memory), Blocks: c.Block.Max, Known: c.known(),
 		Score: c.Detect.Score, Decoys: c.Detect.Decoys, Distributed: c.Detect.Shared, Style: c.Block.Style,
+		Invited: c.invited(),
 	}
 }
 
@@ -216,6 +217,7 @@ func (c *Config) Elements() *nft.Elements {
 		DoorTCP:    c.Door.ports(c.DryRun),
 		Published:  c.Forward.Judges(),
 		Egress:     c.Forward.Egress == EgressLog,
+		Invite:     c.invites(),
 	}
 	if !c.DryRun {
 		e.Listed = c.listed

@@ -145,6 +145,10 @@ func (c *Config) weigh(top *section) {
 		}
 		watched += len(p.ports(probe.Classic)) + len(p.ports(probe.Stealth)) + len(left)
 	}
+	if c.Trap.Invite == InviteScored && !c.scores() {
+		top.warn("trap.invite", `has nobody to lead to the trap: whom it leads is dark or fenced, `+
+			`which takes block.style = "graded" and tcp.action = "block"`)
+	}
 	if watched == 0 {
 		top.d.unfit = append(top.d.unfit, top.about("tcp.modes",
 			"and those of [udp] and [ip] watch nothing: want a mode with ports in one of them; to block "+

@@ -24,10 +24,10 @@ func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
 	}
 	if len(passed) > 0 {
 		d.trap = trap.New(cfg, passed...)
-	} else if d.config.TCP.Modes.Has(probe.Classic) {
+	} else if d.config.Traps() {
 		t, err := trap.Listen(ctx, c.Port, cfg)
 		if err != nil {
-			d.journal.Notice("", "classic mode without its trap, connections will not be completed: %v", err)
+			d.journal.Notice("", "the trap does not listen, connections will not be completed: %v", err)
 			return
 		}
 		d.trap = t
@@ -45,10 +45,10 @@ func (d *daemon) listenerPort() uint16 {
 	return 0
 }
 
-// trapPort is where the table redirects classic ports to, 0 for nowhere. It
-// looks at the configuration: d.mu is held, or nobody else is there yet.
+// trapPort is where the table redirects to, 0 for nowhere. It looks at the
+// configuration: d.mu is held, or nobody else is there yet.
 func (d *daemon) trapPort() uint16 {
-	if !d.config.TCP.Modes.Has(probe.Classic) {
+	if !d.config.Traps() {
 		return 0
 	}
 	return d.listenerPort()
@@ -82,13 +82,13 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 	port := d.listenerPort()
 	err := d.trap.Serve(ctx, func(c trap.Connection) {
 		if c.Destination.Port() == port {
-			return // dialled directly: no port of classic mode
+			return // dialled directly: led here from no port
 		}
 		p := probe.Probe{
 			At: c.At.UnixNano(), Source: c.Source.Addr(), Destination: c.Destination.Addr(),
 			SourcePort: c.Source.Port(), Port: c.Destination.Port(),
-			Protocol: probe.ProtocolTCP, Mode: probe.Classic, Technique: probe.Connect, Flags: probe.FlagSYN,
-			Sent: probe.BeganWith(c.Head),
+			Protocol: probe.ProtocolTCP, Mode: d.current().Connected(c.Destination.Port()), Technique: probe.Connect,
+			Flags: probe.FlagSYN, Sent: probe.BeganWith(c.Head),
 		}
 		if c.Open {
 			p.Sent = probe.SentNotYet

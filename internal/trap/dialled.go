@@ -16,6 +16,21 @@ import (
 // netfilter_ipv6/ip6_tables.h): the destination before a redirection.
 const originalDestination = 80
 
+// answerOnce has the kernel repeat a SYN+ACK that nobody acknowledges once, and not
+// five times: the SYN may have been sent in another's name, to have him answered.
+// (reqsk_timer_handler in net/ipv4/inet_connection_sock.c takes TCP_SYNCNT for that,
+// if it is set, and net.ipv4.tcp_synack_retries if not.)
+func answerOnce(l net.Listener) {
+	sc, ok := l.(syscall.Conn)
+	if !ok {
+		return
+	}
+	if raw, err := sc.SyscallConn(); err == nil {
+		// Where the kernel refuses, it repeats as often as for any service.
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, 1) })
+	}
+}
+
 // dialled returns the address and port that the peer of c asked for. Of a
 // connection that was not redirected these are the local ones.
 func dialled(c net.Conn) netip.AddrPort {

@@ -106,6 +106,9 @@ func New(c Config, listeners ...net.Listener) *Trap {
 	if c.Time == 0 {
 		c.Time = DefaultTime
 	}
+	for _, l := range listeners {
+		answerOnce(l)
+	}
 	return &Trap{config: c, listeners: listeners, slots: make(chan struct{}, c.Connections)}
 }
 

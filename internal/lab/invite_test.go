@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"picket/internal/netns"
+)
+
+// inviting is the default with invitation.
+const inviting = "[trap]\ninvite = \"scored\"\n"
+
+// The trigger of the default: as many completed connections prove.
+const invitedTrigger = 25
+
+// A visit is a scanner that completes connections sooner or later, as it speaks
+// from one address.
+type visit struct {
+	name  string
+	only4 bool
+	scan  func(s *scanner, a aim)
+}
+
+// A scanner runs until it is done or blocked.
+type scanner struct {
+	ctx context.Context
+	*testing.T
+	*Lab
+}
+
+// run runs a program, whatever becomes of it: one that is blocked may end as it likes.
+func (s *scanner) run(argv ...string) string {
+	out, err := netns.Output(s.Attacker.Command(s.ctx, argv[0], argv[1:]...))
+	if err != nil && s.ctx.Err() == nil {
+		s.Log(err)
+	}
+	return out
+}
+
+// line is a scanner of one program.
+func line(command func(a aim) []string) func(*scanner, aim) {
+	return func(s *scanner, a aim) { s.run(command(a)...) }
+}
+
+func invitedNmap(options ...string) func(a aim) []string {
+	return func(a aim) []string {
+		args := []string{
+			"nmap", "-n", "-Pn", "-T4", "--max-retries", "1", "--min-rate", "300", "-p", a.ports,
+			"-e", a.dev, "-S", a.src.String(),
+		}
+		if a.dst.Is6() {
+			args = append(args, "-6")
+		}
+		return append(append(args, options...), a.dst.String())
+	}
+}
+
+// openPorts reads the ports that nmap found open.
+func openPorts(grepable string) (out []uint16) {
+	for word := range strings.FieldsSeq(grepable) {
+		if port, _, is := strings.Cut(word, "/open/tcp"); is {
+			n, _ := strconv.ParseUint(port, 10, 16)
+			out = append(out, uint16(n))
+		}
+	}
+	return out
+}
+
+// grab connects to ports, a few at a time, and reads what they say first.
+func (s *scanner) grab(a aim, ports []uint16) {
+	var group sync.WaitGroup
+	slots := make(chan struct{}, 8)
+	for _, p := range ports {
+		if s.ctx.Err() != nil {
+			break
+		}
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			c, err := s.Attacker.Dial("tcp", a.src, netip.AddrPortFrom(a.dst, p), time.Second)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			c.SetReadDeadline(time.Now().Add(time.Second))
+			io.ReadAll(io.LimitReader(c, 64)) // a banner, or none
+		})
+	}
+	group.Wait()
+}
+
+// zmapAndGrab scans one port after the other, and asks what was found for a banner.
+func zmapAndGrab(s *scanner, a aim) {
+	const each = `for p in $(seq 1 120); do
+		( zmap -q -o - -b /dev/null -c 1 -r 1000 -i "$1" -G "$2" -S "$3" -p $p "$4" 2>/dev/null | sed "s/.*/$p/" ) &
+		[ $((p % 20)) -ne 0 ] || wait
+	done; wait; true`
+	out := s.run("sh", "-c", each, "zmap", a.dev, a.mac, a.src.String(), a.dst.String())
+	var found []uint16
+	for _, word := range strings.Fields(out) {
+		n, _ := strconv.ParseUint(word, 10, 16)
+		found = append(found, uint16(n))
+	}
+	s.grab(a, found)
+}
+
+func visits() []visit {
+	return []visit{
+		{name: "nmap -sT", scan: line(invitedNmap("-sT"))},
+		{name: "nmap -sV", scan: line(invitedNmap("-sV"))},
+		{name: "nmap -sS, then -sV", scan: func(s *scanner, a aim) {
+			out := s.run(invitedNmap("-sS", "-oG", "-")(a)...)
+			var list []string
+			for _, p := range openPorts(out) {
+				list = append(list, strconv.Itoa(int(p)))
+			}
+			if len(list) < invitedTrigger {
+				s.Errorf("the half-open scan found %d ports open: %s", len(list), out)
+				return
+			}
+			a.ports = strings.Join(list, ",")
+			s.run(invitedNmap("-sV")(a)...)
+		}},
+		{name: "zmap, then a banner grab", only4: true, scan: zmapAndGrab},
+		{name: "pnscan", only4: true, scan: line(func(a aim) []string {
+			return []string{"pnscan", "-n50", "-t2000", a.dst.String(), "1:300"}
+		})},
+	}
+}
+
+// provenBlock waits until a source is blocked, which fences and the dark do not
+// count for, and returns the line that tells of it.
+func provenBlock(d *Daemon, source netip.Addr, wait time.Duration) (string, error) {
+	return d.WaitEvent(wait, "source="+sourceName(source)+" ", "action=block ", "proven=true")
+}
+
+// sourceName is how events call who is blocked: by the address alone.
+func sourceName(a netip.Addr) string { return a.String() }
+
+// completedIn reads how many connections a proof rests on.
+func completedIn(t *testing.T, line string) int {
+	t.Helper()
+	_, rest, found := strings.Cut(line, "proven: completed ")
+	word, _, _ := strings.Cut(rest, " ")
+	if n := slices.Index([]string{"no", "one", "two", "three"}, word); n >= 0 {
+		return n
+	}
+	n, err := strconv.Atoi(word)
+	if !found || err != nil {
+		t.Fatalf("no proof in %s", line)
+	}
+	return n
+}
+
+// TestInvitation: whoever scans by connecting, at once or in a second phase, is led
+// to the trap, and proven by no more connections than the trigger and two.
+func TestInvitation(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 8080)
+	mac, err := l.Target.Run("cat", "/sys/class/net/"+l.Target.Dev+"/address")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, l.Target, Options{Config: inviting})
+	for i, v := range visits() {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			if v.only4 && family == "IPv6" {
+				continue
+			}
+			t.Run(v.name+" "+family, func(t *testing.T) {
+				a := aim{Source4(i + 1), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), "1-400"}
+				if family == "IPv6" {
+					a.src, a.dst = Source6(i+1), l.Target.V6
+				}
+				// What connect() takes as its source.
+				if err := l.Attacker.IP(fmt.Sprintf("route replace %s dev eth0 src %s", a.dst, a.src)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := d.Cmd("unblock", "--all"); err != nil {
+					t.Fatal(err)
+				}
+				ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+				done := make(chan struct{})
+				go func() { defer close(done); v.scan(&scanner{ctx, t, l}, a) }()
+				defer func() { stop(); <-done }()
+				line, err := provenBlock(d, a.src, 50*time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := completedIn(t, line); n > invitedTrigger+2 {
+					t.Errorf("%d connections until it was proven, want %d at most", n, invitedTrigger+2)
+				}
+				t.Log(line)
+			})
+		}
+	}
+}
+
+// rawSYN is a SYN as nmap writes it, by which alone a source goes dark.
+func rawSYN(src, dst netip.Addr, from, to uint16) packet {
+	b := make([]byte, 24)
+	binary.BigEndian.PutUint16(b[0:], from)
+	binary.BigEndian.PutUint16(b[2:], to)
+	binary.BigEndian.PutUint32(b[4:], 99+uint32(from)<<8+uint32(to))
+	b[12], b[13] = 6<<4, syn
+	binary.BigEndian.PutUint16(b[14:], 1024)
+	copy(b[20:], []byte{2, 4, 5, 0xb4})
+	binary.BigEndian.PutUint16(b[16:], upperChecksum(src, dst, unix.IPPROTO_TCP, b))
+	return ipPacket(src, dst, unix.IPPROTO_TCP, b)
+}
+
+// forged is a scan of some ports in the name of a source: by one it is dark, by 26
+// fenced, and from so many fewer than forty it is led later.
+func forged(src, dst netip.Addr, ports uint16) (out []packet) {
+	for p := range ports {
+		out = append(out, rawSYN(src, dst, 40000+p, 2001+p))
+	}
+	return out
+}
+
+// waitScored waits until a source is dark, and fenced if so many ports were asked for.
+func waitScored(t *testing.T, d *Daemon, source string, ports uint16) {
+	t.Helper()
+	for _, action := range []string{"action=dark", "action=fence"}[:1+ports/26] {
+		if _, err := d.WaitEvent(5*time.Second, "source="+source+" ", action); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestInvitedInnocents: who was scored by forged packets and asks for services that
+// are not here finds the trap, and is never proven: a client of SMB, a mail program,
+// a monitor of ten ports, each of which comes again.
+func TestInvitedInnocents(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: inviting})
+	innocents := []struct {
+		name   string
+		scored uint16 // ports that somebody asked for in its name
+		ports  []uint16
+		say    string
+	}{
+		{"a client of SMB", 26, []uint16{445, 139}, "\x00\x00\x00\x2f\xffSMB"},
+		{"a mail program", 26, []uint16{143, 110, 587, 993, 995, 465, 25}, ""},
+		{"a monitor", 26, []uint16{21, 22, 25, 80, 110, 143, 389, 443, 3306, 5432}, ""},
+		{"a browser that a page leads about", 1, pages(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n"},
+		{"the same by TLS", 1, pages(), "\x16\x03\x01\x02\x00\x01"},
+	}
+	var group sync.WaitGroup
+	for i, x := range innocents {
+		for _, v6 := range []bool{false, true} {
+			src, dst, source := Source4(i+1), l.Target.V4, Source4(i+1).String()
+			if v6 {
+				src, dst = Source6(i+1), l.Target.V6
+				source = fmt.Sprintf("2001:db8:0:%d::/64", 11+i)
+			}
+			pour(t, l.Attacker, forged(src, dst, x.scored))
+			group.Go(func() {
+				waitScored(t, d, source, x.scored)
+				led := 0
+				for range 3 {
+					for _, p := range x.ports {
+						c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, p), 300*time.Millisecond)
+						if err != nil {
+							continue
+						}
+						led++
+						io.WriteString(c, x.say)
+						c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+						c.Read(make([]byte, 1))
+						c.Close()
+					}
+				}
+				if led < 2 {
+					t.Errorf("%s, %s: led %d times: nothing was tried", x.name, src, led)
+				}
+			})
+		}
+	}
+	group.Wait()
+	if t.Failed() {
+		return
+	}
+	// A witness, whose proof comes behind all of these.
+	if _, err := l.Attacker.Run("nmap", "-n", "-Pn", "-sT", "-T4", "--max-retries", "1", "--min-rate", "300",
+		"-p", "1-300", "192.0.2.2"); err != nil {
+		t.Log(err)
+	}
+	if _, err := provenBlock(d, l.Attacker.V4, 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range d.Events() {
+		if containsAll(line, []string{"action=block "}) && !strings.Contains(line, "source=192.0.2.1 ") {
+			t.Errorf("proven: %s", line)
+		}
+	}
+}
+
+// pages are ports that a page can have a browser ask for.
+func pages() (out []uint16) {
+	for p := uint16(8001); p <= 8040; p++ {
+		out = append(out, p)
+	}
+	return out
+}
+
+// TestInvitationReflectsLittle: a million SYNs in the names of live hosts prove
+// nobody, and have nobody answered more often than rules_trap.go says; of what they
+// cost connection tracking, that is the bound too.
+func TestInvitationReflectsLittle(t *testing.T) {
+	const names, most = 20, 40 * 6 * 2
+	l := newLab(t)
+	if err := l.Attacker.NFT(`table inet lab {
+		set answered4 { type ipv4_addr; size 1000; flags dynamic; counter; }
+		set answered6 { type ipv6_addr; size 1000; flags dynamic; counter; }
+		chain in { type filter hook input priority 0;
+			tcp flags & (syn | ack) == syn | ack add @answered4 { ip daddr }
+			tcp flags & (syn | ack) == syn | ack add @answered6 { ip6 daddr }
+		}
+	}`); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, l.Target, Options{Config: inviting})
+	began := time.Now()
+	for round := range 20 {
+		var packets []packet
+		for i := range 50_000 {
+			src, dst := Source4(1+i%names), l.Target.V4
+			if i%2 == 1 {
+				src, dst = Source6(1+i%names), l.Target.V6
+			}
+			from, to := uint16(1024+(i*13+round*7)%60000), uint16(1+(i*31+round)%9973)
+			packets = append(packets, rawSYN(src, dst, from, to))
+		}
+		pour(t, l.Attacker, packets)
+	}
+	took := time.Since(began)
+	tracked, err := l.Target.Run("cat", "/proc/sys/net/netfilter/nf_conntrack_count")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, _ := strconv.Atoi(strings.TrimSpace(tracked))
+	if entries > 500+100*int(took/time.Second+1)+200 {
+		t.Errorf("%d entries in connection tracking after %v", entries, took)
+	}
+	time.Sleep(2 * time.Second) // for an answer that is repeated
+	hosts, all := 0, 0
+	for _, set := range []string{"answered4", "answered6"} {
+		out, err := l.Attacker.Run("nft", "-j", "list", "set", "inet", "lab", set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range packetsCounted.FindAllStringSubmatch(out, -1) {
+			n, _ := strconv.Atoi(m[1])
+			hosts, all = hosts+1, all+n
+			if n > most {
+				t.Errorf("a host was answered %d times, want %d at most", n, most)
+			}
+		}
+	}
+	if hosts == 0 {
+		t.Error("nobody was answered: nothing was tried")
+	}
+	t.Logf("a million SYNs in %v: %d hosts answered %d times in all, %d entries tracked", took, hosts, all, entries)
+	for _, line := range d.Events() {
+		if strings.Contains(line, "proven=true") {
+			t.Errorf("proven: %s", line)
+		}
+	}
+}
+
+var packetsCounted = regexp.MustCompile(`"counter": \{"packets": (\d+)`)
+
+// TestServiceTakesItsPortBack: a port from which a source is led to the trap is a
+// service's again with the first SYN after it has started, by the same four numbers too.
+func TestServiceTakesItsPortBack(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: inviting})
+	for _, x := range []struct {
+		src, dst netip.Addr
+		source   string
+		port     uint16
+	}{{Source4(1), l.Target.V4, Source4(1).String(), 8080}, {Source6(1), l.Target.V6, "2001:db8:0:11::/64", 8081}} {
+		// One raw SYN: dark, and not fenced from services.
+		pour(t, l.Attacker, []packet{rawSYN(x.src, x.dst, 40001, 2001)})
+		if _, err := d.WaitEvent(5*time.Second, "source="+x.source+" ", "action=dark"); err != nil {
+			t.Fatal(err)
+		}
+		read := func() string {
+			dialer := net.Dialer{Timeout: time.Second, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(x.src, 45000))}
+			var c net.Conn
+			err := l.Attacker.Do(func() (err error) {
+				c, err = dialer.Dial("tcp", netip.AddrPortFrom(x.dst, x.port).String())
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			b, _ := io.ReadAll(c)
+			return string(b)
+		}
+		if got := read(); got != "" {
+			t.Errorf("%s: the trap said %q", x.src, got)
+		}
+		s, err := l.Target.Listen("tcp", x.port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); got != "picket lab\n" {
+			t.Errorf("%s: the service said %q", x.src, got)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAnswersOnce: to a host that neither acknowledges nor resets the SYN+ACK that
+// somebody had it sent, it is repeated once, and not five times as a service's is.
+func TestAnswersOnce(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	if err := l.Attacker.NFT(`table inet lab {
+		set answered { type inet_service; size 1000; flags dynamic; counter; }
+		chain in { type filter hook input priority 0;
+			tcp flags & (syn | ack) == syn | ack add @answered { tcp sport }
+		}
+		chain out { type filter hook output priority 0; tcp flags & rst == rst drop; }
+	}`); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, l.Target, Options{Config: inviting})
+	pour(t, l.Attacker, []packet{rawSYN(Source4(1), l.Target.V4, 40001, 2001)})
+	if _, err := d.WaitEvent(5*time.Second, "source="+Source4(1).String()+" ", "action=dark"); err != nil {
+		t.Fatal(err)
+	}
+	pour(t, l.Attacker, []packet{
+		rawSYN(Source4(1), l.Target.V4, 40002, 2002), // led
+		clientSYN(Source4(2), l.Target.V4, 40003, 80),
+	})
+	answers := func() (trap, service int) {
+		out, err := l.Attacker.Run("nft", "list", "set", "inet", "lab", "answered")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(\d+) counter packets (\d+)`).FindAllStringSubmatch(out, -1) {
+			n, _ := strconv.Atoi(m[2])
+			if m[1] == "80" {
+				service = n
+			} else if m[1] == "2002" {
+				trap = n
+			}
+		}
+		return trap, service
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(pollEvery) { // repeated after 1, 3 and 7 s
+		trap, service := answers()
+		if service >= 4 {
+			if trap != 2 {
+				t.Errorf("the trap answered %d times, want 2", trap)
+			}
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the trap answered %d times, a service %d", trap, service)
+		}
+	}
+}
