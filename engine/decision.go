@@ -27,6 +27,9 @@ type Decision struct {
 	// mostly it is not valid.
 	Instead netip.Prefix
 
+	// Refused says of a SYN that waited for [Engine.Doubt] that it is to be dropped.
+	Refused bool
+
 	// Tell asks for an event: the first probe of a source and then the
 	// second, fourth, eighth ... is told, and every reaction; and of all
 	// sources together no more than a journal can bear.
@@ -100,10 +103,12 @@ const (
 	KnownIgnored          // in a list of known sources that are not judged
 	KnownFirst            // in a list of known sources that are reacted to at once
 	Full                  // as many blocks, or fences, as configured
+	LetIn                 // a SYN to a service, with nothing against it
+	Turned                // a SYN to a service, of a source that scans
 )
 
 // Reasons is how many values a table indexed by Reason needs.
-const Reasons = int(Full) + 1
+const Reasons = int(Turned) + 1
 
 var reasonNames = [Reasons]string{
 	Backscatter: "backscatter", LateAnswer: "late answer", Traceroute: "a traceroute", Discovery: "a neighbour's answer to a search", Retransmission: "retransmission",
@@ -118,6 +123,7 @@ var reasonNames = [Reasons]string{
 	AboveScore: "what it sends is what scanners send", PartOfNetwork: "one of several scanners of a network", AlreadyDark: "already dark",
 	AlreadyBlocked: "already blocked", AlreadyFenced: "already fenced",
 	FencedLately: "not proven, and fenced already in this hour", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
+	LetIn: "let in to a service", Turned: "turned away from a service: what it sends is what scanners send",
 }
 
 // limits are the reasons that say that a source is above one.
@@ -154,6 +160,8 @@ func (d *Decision) Evidence() string {
 		return ""
 	}
 	switch {
+	case d.Reason == LetIn || d.Reason == Turned || d.Refused:
+		return d.Weighed()
 	case (d.Reason == AboveScore || d.Reason == PartOfNetwork || d.Reason == AlreadyDark) && (!d.NewPattern || d.Pattern == PortScan):
 		if d.NewPattern {
 			return ports(d.Inside, "different port") + " inside the window; " + d.Weighed()

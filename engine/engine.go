@@ -54,6 +54,7 @@ type Stats struct {
 	Blocks  int             // in force by the engine's books
 	Fences  int             // likewise
 	Untold  uint64          // events left out to spare the journal
+	Doubts  uint64          // calls of Doubt
 }
 
 // New returns an engine for a configuration. The seed makes the places of

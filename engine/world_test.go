@@ -86,6 +86,11 @@ func look(p *probe.Probe, t probe.Tool) {
 // options, and returns what the engine decides.
 func (w *world) send(options ...option) Decision {
 	w.Helper()
+	return w.Observe(w.make(options...))
+}
+
+// make makes the probe that send sends.
+func (w *world) make(options ...option) probe.Probe {
 	w.seq += 0x9e3779b9
 	p := probe.Probe{
 		At: w.at.UnixNano(), Source: netip.MustParseAddr("198.51.100.7"), Destination: w.to, SourcePort: 40000 + uint16(w.seq>>20),
@@ -95,7 +100,7 @@ func (w *world) send(options ...option) Decision {
 	for _, o := range options {
 		o(&p)
 	}
-	return w.Observe(p)
+	return p
 }
 
 // wait lets time pass.

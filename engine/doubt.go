@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+
+package engine
+
+import "picket/internal/probe"
+
+// certainAt is the score at which an ordinary SYN is turned away too: one visitor
+// in a million comes to it. It takes a dozen ports that scanners seek and nobody
+// serves here, or four that bots look for.
+const certainAt = 60
+
+// Doubt judges a SYN to a port that is served, which waits for the answer:
+// Decision.Refused says that it is not to arrive, and the action, None or Fence,
+// what is done about its source beside that.
+//
+// A visit to a service is no probe. It counts no port, makes no record, and whatever
+// is not known to scan is let in. What is asked is whether the source has shown
+// enough before, at ports that nobody serves, together with how this very packet is
+// made. A packet that a client's system may have sent is turned away only with a
+// fence, which an hour has one of: somebody else may have sent the rest in its name.
+func (e *Engine) Doubt(p probe.Probe) (d Decision) {
+	e.stats.Doubts++
+	if !e.clock.advance(p.At) {
+		e.reset(p.At)
+	}
+	d.Reason = LetIn
+	if !e.scored() || e.cfg.TCP.Action != Block || e.exempt(&p, &d) {
+		return d
+	}
+	k, now := e.keyOf(p.Source), e.clock.now
+	s := e.sources.peek(k)
+	odd := e.weighVisit(&p, k, s, &d)
+	if d.Score < darkAt || !odd && d.Score < certainAt {
+		return d
+	}
+	d.Reason, d.Refused = Turned, true
+	switch _, _, fenced := e.covering(Fence, p.Source, now); {
+	case fenced:
+		d.Reason = AlreadyFenced // it waited when the fence was made
+	case s == nil, s.flags&decoyed != 0, e.newcomers.On:
+		// Of one packet, of what others sent too and in a flood it is not known who it is.
+		d.Refused = odd
+	default:
+		e.fence(&p, k, s, now, &d)
+		d.Refused = odd || d.Action == Fence
+	}
+	if !d.Refused {
+		d.Reason = LetIn
+	}
+	d.Tell = d.Refused && (d.Action == Fence || e.tell.Allow(now, tellEach, tellBurst))
+	return d
+}
+
+// exempt reports whether a source is not asked, whatever it sends.
+func (e *Engine) exempt(p *probe.Probe, d *Decision) bool {
+	switch {
+	case e.cfg.Protected.Contains(p.Source):
+		d.Reason = IsProtected
+	case e.cfg.Operators.Contains(p.Source):
+		d.Reason = IsOperator
+	case e.connected.Contains(p.Source):
+		d.Reason = IsConnected
+	case e.cfg.known(p.Source) != nil: // the list says what becomes of it
+	default:
+		return false
+	}
+	return true
+}
+
+// weighVisit weighs a SYN to a service with what is known of its source, s unless it
+// is nil, and reports whether the packet itself is one that clients do not send.
+func (e *Engine) weighVisit(p *probe.Probe, k probe.Key, s *source, d *Decision) (odd bool) {
+	add := func(o probe.Observation) {
+		d.Observed |= 1 << o
+		d.Score += o.Decibans()
+	}
+	made, before := probe.MadeOf(p), probe.Observation(0)
+	if s != nil {
+		before = probe.Observation(s.marks & madeMask)
+		d.Score, d.Probes, d.Pattern, d.Tool = int(s.score), s.probes, s.named, s.tool
+		d.Within, d.Inside = int(s.live), int(s.live)
+	}
+	if made.Decibans() > before.Decibans() {
+		d.Score -= before.Decibans()
+		add(made)
+	}
+	if s != nil && s.ports > 0 && s.samePort(p) {
+		add(probe.SamePort)
+		odd = true
+	}
+	if (s == nil || s.marks&markPart == 0) && e.networks.Others(k, e.clock.now) > 0 {
+		add(probe.Sibling)
+	}
+	return odd || made != 0
+}
