@@ -34,6 +34,7 @@ type Elements struct {
 	TriggerTCP, TriggerUDP   []Trigger // SCTP goes with TCP
 	TriggerIP                []Trigger // of IP protocol numbers
 	DoorTCP                  []Range   // served ports that a SYN no client sends does not open
+	InlineTCP                []Range   // served ports at which a SYN may have to wait for a verdict
 	Ignored                  []netip.Prefix
 	Known                    []netip.Prefix // by lists that are told of or counted, and let be
 	Listed                   []netip.Prefix // by lists that are dropped; see [Listable]. It must not be changed later
@@ -58,6 +59,7 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		"advanced_tcp": e.AdvancedTCP, "advanced_udp": e.AdvancedUDP,
 		"excluded_tcp": e.ExcludedTCP, "excluded_udp": e.ExcludedUDP,
 		"guarded_tcp": ranges(e.TriggerTCP), "guarded_udp": ranges(e.TriggerUDP), "door_tcp": e.DoorTCP,
+		"inline_tcp": e.InlineTCP,
 	}
 	prefixes := map[string][]netip.Prefix{
 		"ignored4": e.Ignored, "ignored6": e.Ignored, "links6": e.Links,

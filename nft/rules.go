@@ -10,7 +10,7 @@ import (
 func chains(c Config) (all []chain) {
 	for _, of := range []func(Config) []chain{
 		blockChains, listedChains, trapChains, mirrorChains, sightChains, triggerChains, laneChains,
-		doorChains, fenceChains, behindChains, learnChains, darkChains,
+		doorChains, doubtChains, fenceChains, behindChains, learnChains, darkChains,
 	} {
 		all = append(all, of(c)...)
 	}

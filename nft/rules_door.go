@@ -24,9 +24,10 @@ func doorChains(Config) []chain {
 		{
 			name: "served",
 			why: "what a socket takes is no probe. The door's ports are those that a crude packet " +
-				"does not open",
+				"does not open; at those of the inline verdict a SYN that leaves a doubt waits for it",
 			rules: list(
-				one(in("door_tcp", tcpDport), opening, goTo("door")),
+				one(in("door_tcp", tcpDport), opening, jump("door")),
+				one(in("inline_tcp", tcpDport), opening, goTo("doubt")),
 				one(accept),
 			),
 		},

@@ -39,6 +39,14 @@ const (
 	// InviteTime is how long a port stays one of those that a source is led to.
 	InviteTime = time.Hour
 
+	// DoubtTime is how long the rules remember that the first SYN of a connection
+	// was held: Linux gives up after its sixth, the last 63 s after the first.
+	DoubtTime = 65 * time.Second
+
+	// waitTime is how long copies of a held SYN are dropped. No system sends a SYN
+	// again so soon: RFC 6298, 2.1, has it wait for a second.
+	waitTime = 250 * time.Millisecond
+
 	// LatelyTime is how long a port that is served no more is no probe's target.
 	LatelyTime = time.Hour
 )
@@ -94,7 +102,7 @@ func sets() (all []set) {
 	filled("told", concat(protoKey, portKey), sizeTold, CountTime)
 	for _, name := range []string{
 		"classic_tcp", "classic_udp", "stealth_tcp", "stealth_udp", "advanced_tcp", "advanced_udp",
-		"excluded_tcp", "excluded_udp", "guarded_tcp", "guarded_udp", "door_tcp",
+		"excluded_tcp", "excluded_udp", "guarded_tcp", "guarded_udp", "door_tcp", "inline_tcp",
 	} {
 		all = append(all, set{name: name, key: portKey, interval: true})
 	}
@@ -157,6 +165,8 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("peers", concat(address, portKey, portKey), 24*time.Hour)
 	filled("answered", concat(address, portKey, portKey), time.Hour)
 	filled("asked", concat(address, protoKey, portKey), CountTime)
+	filled("doubted", concat(address, portKey, portKey), DoubtTime)
+	filled("waiting", concat(address, portKey, portKey), waitTime)
 	filled("sought", concat(address, protoKey, portKey), CountTime)
 	filled("served", concat(address, protoKey, portKey), LatelyTime)
 	filled("serves", address, LatelyTime)
@@ -169,6 +179,14 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 		set{name: "behind" + family, key: address, interval: true},
 		set{name: "operators" + family, key: address},
 	)
+}
+
+// seconds is a time as nft reads it.
+func seconds(t time.Duration) string {
+	if t%time.Second != 0 {
+		return fmt.Sprintf("%dms", t.Milliseconds())
+	}
+	return fmt.Sprintf("%ds", int(t.Seconds()))
 }
 
 // netlink returns the set as the library wants it.
@@ -210,7 +228,7 @@ func (s set) text() string {
 		b.WriteString("\t\tcounter\n")
 	}
 	if s.expire > 0 {
-		fmt.Fprintf(&b, "\t\ttimeout %ds\n", int(s.expire.Seconds()))
+		fmt.Fprintf(&b, "\t\ttimeout %s\n", seconds(s.expire))
 	}
 	b.WriteString("\t}\n")
 	return b.String()

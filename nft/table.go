@@ -237,12 +237,12 @@ func (t *Table) Filled() (bool, error) {
 }
 
 // Quiet empties the sets that act without the daemon: triggers, so that
-// nobody is held whom nobody judges, the door, and the trap's port, unless somebody else
+// nobody is held whom nobody judges, the door, the inline verdict, and the trap's port, unless somebody else
 // keeps the trap's listener open. Blocks stay.
 func (t *Table) Quiet(keepTrap bool) error {
 	names := []string{"trigger_tcp", "trigger_udp", "trigger_ip", "guarded_tcp", "guarded_udp", "door_tcp",
-		"held4", "held6", "quiet4", "quiet6", "quiet_links6", "behind4", "behind6", "published", "egress",
-		"trigger_behind_tcp", "trigger_behind_udp", "inviting"}
+		"inline_tcp", "held4", "held6", "quiet4", "quiet6", "quiet_links6", "behind4", "behind6", "published",
+		"egress", "trigger_behind_tcp", "trigger_behind_udp", "inviting"}
 	if !keepTrap {
 		names = append(names, "trap_port", "trap_listener")
 	}
@@ -271,9 +271,13 @@ func (t *Table) Counters() (map[string]uint64, error) {
 	return out, nil
 }
 
-// Remove takes the table out of the kernel, blocks included. It is no error
-// if there is none; it fails with [ErrForeign] if it is somebody else's.
+// Remove takes the table out of the kernel, blocks included, and that of the queue.
+// It is no error if there is none; it fails with [ErrForeign] if it is somebody
+// else's.
 func (t *Table) Remove() (removed bool, err error) {
+	if err := t.Unqueue(); err != nil && !errors.Is(err, ErrForeignQueue) {
+		return false, err
+	}
 	state, err := t.Inspect()
 	switch {
 	case err != nil || state == Absent:

@@ -67,7 +67,7 @@ func (w *Watcher) Run(changed func(by string)) error {
 func (w *Watcher) Close() { _ = w.conn.SetReadDeadline(time.Unix(1, 0)) }
 
 // author returns who ended a transaction that is not ours and that touched our
-// table. Each ends with a message NFT_MSG_NEWGEN that bears, like those before
+// tables. Each ends with a message NFT_MSG_NEWGEN that bears, like those before
 // it, the port of the socket it came from (nf_tables_gen_notify in
 // net/netfilter/nf_tables_api.c).
 func (w *Watcher) author(m netlink.Message) (string, bool) {
@@ -82,7 +82,7 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 	ad.ByteOrder = binary.BigEndian
 	if kind&0xff != unix.NFT_MSG_NEWGEN {
 		// Whatever the message is of, its first attribute names the table.
-		w.touched = w.touched || ad.Next() && ad.Type() == unix.NFTA_TABLE_NAME && ad.String() == Name
+		w.touched = w.touched || ad.Next() && ad.Type() == unix.NFTA_TABLE_NAME && ourTable(ad.String())
 		return "", false
 	}
 	var pid uint32
@@ -99,6 +99,8 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 	w.touched = false
 	return fmt.Sprintf("%s[%d]", printable(name), pid), touched && ad.Err() == nil
 }
+
+func ourTable(name string) bool { return name == Name || name == QueueName }
 
 // printable keeps a process's name from speaking to a terminal.
 func printable(s string) string {

@@ -25,6 +25,9 @@ func Rules() []string {
 // Log is the module of an NFLOG group.
 func Log() []string { return []string{"nfnetlink_log"} }
 
+// Queue is the modules of an NFQUEUE and of the rule that leads there.
+func Queue() []string { return []string{"nfnetlink_queue", "nft_queue"} }
+
 // missing returns the names that are not loaded, and whether they are surely not
 // built into the kernel either: a container often lacks the kernel's files. A kernel
 // without modules has all it will ever have.

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+
+package nft
+
+import (
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// doubtChains lead SYNs to ports that are served to the queue, if the rules cannot
+// say by themselves that a client sends them. All that is ordinary passes: who is
+// connected, who is logged in, and who sends the SYN of a current system and asked
+// for nothing that nobody serves. (Friends never come this way.)
+//
+// A packet is led to the queue by a number that it bears from here on, since the
+// rule that queues is in a table of its own: see [Table.Queue].
+func doubtChains(c Config) []chain {
+	doubtful := goTo("doubtful")
+	return []chain{
+		{
+			name: "doubt",
+			why: "whose SYN waits for the inline verdict: one that has no options but a segment size, one " +
+				"that may be fragmented, one that acknowledges something, and that of a source that asked " +
+				"lately for a port that nobody serves. A packet near its last hop is a traceroute's",
+			rules: list(
+				one(in("connected4", saddr4), accept),
+				one(in("connected6", link6), accept),
+				addresses("operators", accept),
+				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
+				one(compare(hopLimit, expr.CmpOpLt, nearHops+1), accept),
+				one(words(5), doubtful),
+				one(words(6), doubtful),
+				one(mayFragment, doubtful),
+				one(acknowledging, doubtful),
+				each(c, func(s source) []part { return []part{in("ports"+s.family, s.of, class), doubtful} }),
+				one(accept),
+			),
+		},
+		{
+			name: "doubtful",
+			why: "a connection's first SYN waits, and its copies end while it may; a later one passes, so " +
+				"that nobody is kept out by a reader that is stopped. What is too much for the reader passes",
+			rules: list(
+				each2(func(f string, a field) []part {
+					return []part{in("waiting"+f, a, thSport, thDport), count("kept_copies"), drop}
+				}),
+				each2(func(f string, a field) []part {
+					return []part{in("doubted"+f, a, thSport, thDport), count("inline_later"), accept}
+				}),
+				one(limit(inlineRate, inlineBurst), goTo("inline")),
+				one(count("inline_excess")),
+			),
+		},
+		{
+			name: "inline",
+			why:  "the sets have room for all that the limit lets come here",
+			rules: list(
+				each2(func(f string, a field) []part {
+					tuple := []field{a, thSport, thDport}
+					return []part{add("doubted"+f, tuple...), add("waiting"+f, tuple...), count("inline_held"), called}
+				}),
+			),
+		},
+	}
+}
+
+const (
+	// nearHops is what a traceroute's packets arrive with, who asks hop after hop.
+	nearHops = 5
+
+	// inlineRate is how many packets a second the queue gets, and inlineBurst how
+	// many at once: no more than it holds. Their tuples fit into the sets.
+	inlineRate, inlineBurst = 1000, 100
+
+	// inlineCall is the number that a packet bears on its way to the queue. It is a
+	// traffic class, of which a host makes nothing for what is delivered to it.
+	inlineCall = 0x7069636b
+)
+
+// called gives a packet the number by which the queue's table knows it.
+var called = part{text: "meta priority set 7069:636b", exprs: []expr.Any{
+	&expr.Immediate{Register: 1, Data: native(inlineCall)},
+	&expr.Meta{Key: expr.MetaKeyPRIORITY, SourceRegister: true, Register: 1},
+}}
+
+// acknowledging is a packet whose acknowledgement number is not 0.
+var acknowledging = func() part {
+	p := equals(payload("tcp ackseq", expr.PayloadBaseTransportHeader, 8, 4, protocol(unix.IPPROTO_TCP)),
+		"!= 0", []byte{0, 0, 0, 0})
+	p.exprs[len(p.exprs)-1].(*expr.Cmp).Op = expr.CmpOpNeq
+	return p
+}()
+
+// each2 makes a rule for IPv4 and one for IPv6, about the address that sends.
+func each2(parts func(family string, address field) []part) []rule {
+	return []rule{on(parts("4", saddr4)...), on(parts("6", saddr6)...)}
+}
