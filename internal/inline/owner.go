@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+
+package inline
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A waiting is a packet that the kernel holds.
+type waiting struct {
+	id    uint32
+	since time.Time
+	said  answer
+}
+
+// own tells the kernel what becomes of the packets: by their answers, or by their
+// age. It owns the list of those that wait.
+func (q *Queue) own() {
+	defer q.ended.Done()
+	var held []waiting
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if len(held) > 0 {
+			timer.Reset(time.Until(held[0].since.Add(Age)))
+		}
+		select {
+		case n := <-q.news:
+			held = note(held, n)
+			for len(q.news) > 0 {
+				held = note(held, <-q.news)
+			}
+		case <-timer.C:
+		case <-q.over:
+			for i := range held {
+				if held[i].said == 0 {
+					held[i].said = let
+				}
+			}
+			q.settle(held)
+			return
+		}
+		q.stats.aged.Add(uint64(age(held, time.Now())))
+		held = q.settle(held)
+	}
+}
+
+// note enters a packet, or the answer for one.
+func note(held []waiting, n news) []waiting {
+	if !n.since.IsZero() {
+		return append(held, waiting{n.id, n.since, n.said})
+	}
+	i := slices.IndexFunc(held, func(w waiting) bool { return w.id == n.id })
+	if i >= 0 && held[i].said == 0 {
+		held[i].said = n.said
+	}
+	return held
+}
+
+// age lets those pass that have waited too long, and returns how many these are.
+func age(held []waiting, now time.Time) (n int) {
+	for i := range held {
+		if now.Sub(held[i].since) < Age {
+			break
+		}
+		if held[i].said == 0 {
+			held[i].said = let
+			n++
+		}
+	}
+	return n
+}
+
+// settle tells the kernel of all that is answered, and returns what is not.
+func (q *Queue) settle(held []waiting) []waiting { return settled(held, q.tell) }
+
+// settled calls tell for all that is answered, and returns what is not, and what
+// waits behind it. The first packets go in batches: one message says what becomes of
+// a packet and of all that came before it.
+func settled(held []waiting, tell func(kind uint16, said answer, id uint32, n int)) []waiting {
+	for len(held) > 0 && held[0].said != 0 {
+		said, n := held[0].said, 1
+		for n < len(held) && held[n].said == said {
+			n++
+		}
+		switch {
+		case said == done:
+		case n == 1:
+			tell(messageVerdict, said, held[0].id, 1)
+		default:
+			tell(messageBatch, said, held[n-1].id, n)
+		}
+		held = slices.Delete(held, 0, n) // a few dozen at most follow it
+	}
+	for i := range held {
+		if w := &held[i]; w.said == let || w.said == refused {
+			tell(messageVerdict, w.said, w.id, 1)
+			w.said = done
+		}
+	}
+	return held
+}
+
+// tell tells the kernel what becomes of n packets, of which id is the last.
+func (q *Queue) tell(kind uint16, said answer, id uint32, n int) {
+	verdict := uint32(accept)
+	if said == refused {
+		verdict = drop
+		q.stats.refused.Add(uint64(n))
+	} else {
+		q.stats.let.Add(uint64(n))
+	}
+	q.verdict(kind, verdict, id)
+}
+
+// verdict sends a verdict. The kernel does at once what follows from it, for an
+// accepted SYN up to the answer to it.
+func (q *Queue) verdict(kind uint16, verdict, id uint32) {
+	var b [verdictLength]byte
+	putVerdict(&b, kind, q.number, verdict, id)
+	if err := q.send(b[:]); err != nil {
+		q.stats.errors.Add(1)
+	}
+}
+
+func (q *Queue) send(b []byte) error {
+	_, err := q.conn.Sendmsg(context.Background(), b, nil, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}, 0)
+	return err
+}

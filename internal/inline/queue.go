@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+
+package inline
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mdlayher/socket"
+	"golang.org/x/sys/unix"
+
+	"picket/internal/modules"
+	"picket/internal/probe"
+)
+
+const (
+	// Length is how many packets the kernel holds at once; what comes beyond them
+	// passes unjudged.
+	Length = 128
+
+	// Age is how long a packet waits at most before it is let pass unjudged.
+	Age = 20 * time.Millisecond
+
+	// Snaplen is how many bytes of a packet are copied: the headers of a SYN are
+	// at most 120 of IPv4.
+	Snaplen = 128
+)
+
+// ErrTaken means that another process reads the queue.
+var ErrTaken = errors.New("another process reads the queue")
+
+// A Held is a SYN that waits for [Held.Answer], for [Age] at most.
+type Held struct {
+	ID    uint32                     // the kernel's number
+	Since time.Time                  // when it was read
+	Probe probe.Probe                // its mode means nothing
+	Reply func(id uint32, pass bool) // where the answer goes; any goroutine may call it, and it never waits
+}
+
+// Answer says what becomes of the packet. Any goroutine may call it, it never waits,
+// and an answer that comes too late changes nothing.
+func (h *Held) Answer(pass bool) { h.Reply(h.ID, pass) }
+
+// Stats counts what became of the packets that were read.
+type Stats struct {
+	Held    uint64 // read
+	Let     uint64 // let pass by an answer, or because no SYN could be read
+	Refused uint64 // dropped by an answer
+	Aged    uint64 // let pass because no answer came in time
+	Errors  uint64 // verdicts that the kernel would not take
+}
+
+// A Queue is bound to an NFQUEUE. Make one with [Open].
+type Queue struct {
+	conn   *socket.Conn
+	number uint16
+	emit   func(h Held, raw []byte) bool
+	fail   func(error)
+	reply  func(id uint32, pass bool)
+	news   chan news
+	over   chan struct{} // closed by Close
+	ended  sync.WaitGroup
+	once   sync.Once
+	stats  struct{ held, let, refused, aged, errors atomic.Uint64 }
+}
+
+// news is a packet that came, or the answer for one.
+type news struct {
+	id    uint32
+	since time.Time // zero for an answer
+	said  answer
+}
+
+// An answer says what becomes of a packet. The zero answer is none yet.
+type answer uint8
+
+const (
+	let answer = 1 + iota
+	refused
+	done // the kernel was told
+)
+
+// Open binds a queue in the calling thread's network namespace and begins to read
+// it. emit is called for each SYN, with the bytes of its packet that are its own
+// only until it returns, one at a time, in a goroutine of the queue's; it must not
+// block, and false lets the packet pass. fail is called from there when reading
+// ends for another reason than Close. The errors are [ErrTaken] and
+// the kernel's.
+func Open(number uint16, emit func(h Held, raw []byte) bool, fail func(error)) (*Queue, error) {
+	conn, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", nil)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", modules.Explain(err, modules.Queue()))
+	}
+	q := &Queue{
+		conn: conn, number: number, emit: emit, fail: fail,
+		news: make(chan news, 8*Length), over: make(chan struct{}),
+	}
+	if err := q.bind(); err != nil {
+		return nil, errors.Join(fmt.Errorf("bind NFQUEUE %d: %w", number, err), conn.Close())
+	}
+	q.reply = q.answer
+	q.ended.Add(2)
+	go q.read()
+	go q.own()
+	return q, nil
+}
+
+func (q *Queue) bind() error {
+	if err := q.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	// A socket whose buffer is full is a queue that is full: the kernel lets what
+	// comes pass, and there is nothing to be told.
+	if err := q.conn.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1); err != nil {
+		return err
+	}
+	if err := q.send(configuration(q.number)); err != nil {
+		return err
+	}
+	// The answer may stand behind a packet: that one is let pass by its age, in
+	// the kernel's own hands until then.
+	b := make([]byte, datagram)
+	_ = q.conn.SetReadDeadline(time.Now().Add(time.Second))
+	defer q.conn.SetReadDeadline(time.Time{})
+	var early []uint32
+	for {
+		n, _, _, _, err := q.conn.Recvmsg(context.Background(), b, nil, 0)
+		if err != nil {
+			return err
+		}
+		kind, body := next(b[:n])
+		switch {
+		case kind == messagePacket && len(body) >= 4:
+			if m := read(body[4:]); m.numbered {
+				early = append(early, m.id)
+			}
+		case kind == unix.NLMSG_ERROR && len(body) >= 4:
+			if code := int32(binary.NativeEndian.Uint32(body)); code != 0 {
+				return explain(unix.Errno(-code))
+			}
+			for _, id := range early {
+				q.verdict(messageVerdict, accept, id)
+			}
+			return nil
+		}
+	}
+}
+
+// datagram holds a message: the kernel sends one packet in each.
+const datagram = 4096
+
+// next returns the kind and the body of the first message of a datagram.
+func next(b []byte) (kind uint16, body []byte) {
+	if len(b) < unix.SizeofNlMsghdr {
+		return 0, nil
+	}
+	length := int(binary.NativeEndian.Uint32(b))
+	if length < unix.SizeofNlMsghdr || length > len(b) {
+		return 0, nil
+	}
+	return binary.NativeEndian.Uint16(b[4:]), b[unix.SizeofNlMsghdr:length]
+}
+
+// explain tells what the kernel's refusals of a bind mean: EPERM that the queue is
+// somebody else's (net/netfilter/nfnetlink_queue.c, nfqnl_recv_config).
+func explain(err unix.Errno) error {
+	if err == unix.EPERM || err == unix.EBUSY {
+		return ErrTaken
+	}
+	return modules.Explain(err, modules.Queue())
+}
+
+// answer says what becomes of a packet that waits.
+func (q *Queue) answer(id uint32, pass bool) {
+	n := news{id: id, said: refused}
+	if pass {
+		n.said = let
+	}
+	select {
+	case q.news <- n:
+	default: // it is let pass by its age
+	}
+}
+
+// Number returns the queue's.
+func (q *Queue) Number() uint16 { return q.number }
+
+// Stats returns the counters; any goroutine may call it.
+func (q *Queue) Stats() Stats {
+	s := &q.stats
+	return Stats{s.held.Load(), s.let.Load(), s.refused.Load(), s.aged.Load(), s.errors.Load()}
+}
+
+// Close lets everything pass that waits, and unbinds the queue.
+func (q *Queue) Close() {
+	q.once.Do(func() { close(q.over) })
+	_ = q.conn.SetReadDeadline(time.Unix(1, 0))
+	q.ended.Wait()
+	_ = q.conn.Close()
+}
+
+// read reads packets until Close.
+func (q *Queue) read() {
+	defer q.ended.Done()
+	b := make([]byte, datagram)
+	for {
+		n, _, _, _, err := q.conn.Recvmsg(context.Background(), b, nil, 0)
+		select {
+		case <-q.over:
+			return
+		default:
+		}
+		if err != nil {
+			q.fail(fmt.Errorf("read NFQUEUE %d: %w", q.number, err))
+			return
+		}
+		if kind, body := next(b[:n]); kind == messagePacket && len(body) >= 4 {
+			q.take(body[4:])
+		}
+	}
+}
+
+// take hands on a packet. Its arrival is news before any answer for it can be.
+func (q *Queue) take(body []byte) {
+	m := read(body)
+	if !m.numbered {
+		return
+	}
+	q.stats.held.Add(1)
+	now := time.Now()
+	n := news{id: m.id, since: now}
+	p, ok := m.syn(now)
+	if !ok {
+		n.said = let
+	}
+	select {
+	case q.news <- n: // the owner waits for nobody
+	case <-q.over:
+		return
+	}
+	if ok && !q.emit(Held{ID: m.id, Since: now, Probe: p, Reply: q.reply}, m.payload) {
+		q.answer(m.id, true)
+	}
+}
