@@ -58,6 +58,16 @@ func Status(out io.Writer, s control.Status, width int) error {
 	if t := s.Trial; t != nil {
 		row("trial", "%s; \"picket blocks --trial\" lists them", Trial(t))
 	}
+	switch i := s.Inline; {
+	case i == nil:
+	case i.Off != "":
+		row("inline", "off, every SYN to a service passes at once: %s", i.Off)
+	default:
+		row("inline", "NFQUEUE %d (%s): %d SYNs waited, %d let in, %d of them unjudged in time; "+
+			"%d turned away", i.Queue, i.By, i.Held, i.Let, i.Aged, i.Refused)
+		row("  passed by", "%d sent again, %d above the limit; copies dropped: %d", s.Rules["inline_later"],
+			s.Rules["inline_excess"], s.Rules["kept_copies"])
+	}
 	if s.Reaction.Count > 0 {
 		row("reaction", "median %d µs, 99 %% within %d µs, of the last %d blocks", s.Reaction.P50,
 			s.Reaction.P99, s.Reaction.Count)

@@ -35,6 +35,7 @@ type Config struct {
 	Block   Block    `json:"block"`
 	Trap    Trap     `json:"trap"`
 	Door    Door     `json:"door"`
+	Inline  Inline   `json:"inline"`
 	Forward Forward  `json:"forward"`
 
 	Evidence Evidence `json:"evidence"`
@@ -215,6 +216,7 @@ func (c *Config) Elements() *nft.Elements {
 		Known:      c.letBe(),
 		Trusted:    c.Ignore.Interfaces,
 		DoorTCP:    c.Door.ports(c.DryRun),
+		InlineTCP:  c.InlinePorts(),
 		Published:  c.Forward.Judges(),
 		Egress:     c.Forward.Egress == EgressLog,
 		Invite:     c.invites(),

@@ -44,7 +44,7 @@ func collect(d *document, asked map[string]bool) {
 	top := d.top()
 	sections := map[string]func(*section){
 		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read,
-		"trap": c.Trap.read, "door": c.Door.read,
+		"trap": c.Trap.read, "door": c.Door.read, "inline": c.Inline.read,
 		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read,
 		"resolve": c.Resolve.read, "origin": c.Origin.read,
 		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) },

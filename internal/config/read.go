@@ -32,6 +32,7 @@ func (c *Config) read(d *document) Faults {
 	c.Block.read(top.section("block"))
 	c.Trap.read(top.section("trap"))
 	c.Door.read(top.section("door"))
+	c.Inline.read(top.section("inline"))
 	c.Forward.read(top.section("forward"))
 	c.Evidence.read(top.section("evidence"))
 	c.readActions(top)
@@ -40,6 +41,7 @@ func (c *Config) read(d *document) Faults {
 	top.end()
 	c.fit()
 	c.weigh(top)
+	c.checkInline(top)
 	c.Warnings, c.unfit = d.sorted(slices.Concat(d.warnings, d.unfit)), d.unfit
 	return d.sorted(d.faults)
 }

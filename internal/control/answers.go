@@ -34,8 +34,21 @@ type Status struct {
 	Known    map[string]uint64   `json:"known,omitempty"` // probes by the operator's lists
 	Buffer   int                 `json:"receive_buffer"`
 	Reaction Reaction            `json:"reaction_us"`
-	Trial    *Trial              `json:"trial,omitempty"` // in a dry run
-	Rules    map[string]uint64   `json:"rules"`           // what the kernel's rules counted, by name
+	Inline   *Inline             `json:"inline,omitempty"` // if it is wanted
+	Trial    *Trial              `json:"trial,omitempty"`  // in a dry run
+	Rules    map[string]uint64   `json:"rules"`            // what the kernel's rules counted, by name
+}
+
+// Inline is how the inline verdict stands, and how many SYNs waited for it.
+type Inline struct {
+	Off     string `json:"off,omitempty"` // why there is none, though it is wanted
+	Queue   uint16 `json:"queue"`         // number of the NFQUEUE
+	By      string `json:"by"`            // the kernel's expression: nft_queue or xt_NFQUEUE
+	Held    uint64 `json:"held"`          // waited
+	Let     uint64 `json:"let"`           // of these, let pass
+	Refused uint64 `json:"refused"`       // turned away
+	Aged    uint64 `json:"aged"`          // let pass because no verdict came in time
+	Errors  uint64 `json:"errors"`        // verdicts that the kernel would not take
 }
 
 // Evidence is how full the memory is that "explain" takes single probes from.

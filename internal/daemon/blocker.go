@@ -28,6 +28,7 @@ type blocker struct {
 	wanted  *nft.Elements // what the sets must hold
 	actions *beside.Set
 	journal *journal.Writer
+	queued  uint16              // the NFQUEUE that packets are led to, 0 for none
 	lost    func(...ledger.Ref) // tells the judge of responses that are not in force
 	waiting map[netip.Prefix]*blockWork
 	doubted []*blockWork   // that wait until it is known who is connected
@@ -48,6 +49,7 @@ type blockWork struct {
 	commanded bool       // the command has run
 	untold    bool       // it is told of with others
 	doubted   time.Time  // since when it waits, or did, see doubt
+	visit     *visit     // that led to it and waits for it; nil for none
 }
 
 // tellEach is how many blocks ended by one command are told one by one.
@@ -188,6 +190,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 
 // blocked books a block that the kernel has acknowledged, and tells of it.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
+	w.turnAway(now)
 	ev, maker := w.event, w.maker
 	if old := b.book.Get(w.Ref); w.renew && old != nil {
 		ev, maker = old.Event(), old.Maker // why it was blocked, not how its loss was noticed

@@ -73,6 +73,8 @@ type daemon struct {
 	claim     io.Closer // of the network namespace
 	watcher   watcher
 	trap      *trap.Trap
+	inline    inlineState
+	fail      func(error) // ends the run
 
 	passedTrap bool          // the trap's listener is systemd's, and stays open without us
 	lost       bool          // the kernel has none of the blocks of an earlier run
@@ -89,6 +91,7 @@ type daemon struct {
 func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	d := &daemon{
 		options: o, system: s, started: time.Now(), journal: j,
+		inline: inlineState{kind: leftover},
 		docket: newDocket(), forwarded: newForwarded(), orders: newOrders(),
 		quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		unanswered: journal.NewTrouble(j, "who is connected is not spared"),
@@ -140,7 +143,8 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer d.close()
-	j, b, err := d.open(passed, func(err error) { cancel(err) })
+	d.fail = func(err error) { cancel(err) }
+	j, b, err := d.open(passed)
 	if err != nil {
 		control.Refuse(d.control, err)
 		return err
@@ -209,7 +213,7 @@ func (d *daemon) wait(ctx context.Context, reload, end <-chan os.Signal) error {
 // step fails: the socket that only one daemon can have, the group, and only
 // then the rules: what they mirror while nobody has bound the group is lost.
 // The owners it returns have begun nothing.
-func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *blocker, err error) {
+func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) {
 	if err := d.system.checkKernel(); err != nil {
 		return nil, nil, err
 	}
@@ -244,9 +248,10 @@ func (d *daemon) open(passed systemd.Sockets, fail func(error)) (j *judge, b *bl
 		err = foreign(found)
 	}
 	if err == nil {
-		err = d.openReader(passed.NFLOG, fail)
+		err = d.openReader(passed.NFLOG)
 	}
 	if err == nil {
+		d.bindInline()
 		err = d.install(b, found)
 	}
 	if err != nil {
@@ -300,6 +305,12 @@ func (d *daemon) install(b *blocker, found nft.State) (err error) {
 	if adopted {
 		d.journal.Notice("", "table inet %s was there, complete: its sets were filled", nft.Name)
 	}
+	if d.leadInline(b.lead) {
+		b.wanted = d.elements()
+		if err := b.table.Fill(b.wanted); err != nil {
+			return err
+		}
+	}
 	d.lost = fresh
 	d.actions.Start()
 	return nil
@@ -310,6 +321,7 @@ func (d *daemon) close() {
 	if d.reader != nil {
 		d.reader.Close()
 	}
+	d.closeInline()
 	if d.watcher != nil {
 		d.watcher.Close()
 	}
@@ -396,5 +408,8 @@ func (d *daemon) elements() *nft.Elements {
 	e.Links, _ = d.system.links() // engineConfig tells of its error
 	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.system.loginPorts(), d.elsewhere
 	e.Behind = d.networks()
+	if d.inline.queue == nil {
+		e.InlineTCP = nil // nobody would judge them
+	}
 	return e
 }

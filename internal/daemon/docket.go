@@ -13,6 +13,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/evidence"
 	"picket/internal/explain"
+	"picket/internal/inline"
 	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/internal/show"
@@ -21,6 +22,7 @@ import (
 // A docket is what waits for the judge: its door. Any goroutine may use it.
 type docket struct {
 	probes  chan mirrored
+	visits  chan visit // that wait for their verdict
 	asked   chan func(*judge)
 	ended   chan struct{} // closed when the judge has ended
 	sender  sync.Mutex    // for transit: one probe is queued at a time
@@ -38,7 +40,8 @@ const probeQueue = 8192
 func newDocket() *docket {
 	return &docket{
 		probes: make(chan mirrored, probeQueue), asked: make(chan func(*judge), 64),
-		ended: make(chan struct{}), word: make(chan struct{}, 1),
+		visits: make(chan visit, inline.Length),
+		ended:  make(chan struct{}), word: make(chan struct{}, 1),
 	}
 }
 
@@ -53,6 +56,19 @@ func (d *docket) probe(p probe.Probe, raw []byte) {
 	case d.probes <- mirrored{p, d.transit.put(raw)}:
 		d.transit.sent()
 	case <-d.ended:
+	}
+}
+
+// visit queues a SYN to a service, with the bytes of its packet; false means that
+// the judge does not keep up. It never waits.
+func (d *docket) visit(h inline.Held, raw []byte) bool {
+	v := visit{Held: h}
+	v.size = copy(v.raw[:], raw)
+	select {
+	case d.visits <- v:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"picket/internal/beside"
 	"picket/internal/control"
 	"picket/internal/host"
+	"picket/internal/inline"
 	"picket/internal/journal"
 	"picket/internal/journal/journaltest"
 	"picket/internal/ledger"
@@ -60,6 +61,13 @@ type kernel struct {
 	distort   func([]nft.Block) []nft.Block // the list of the blocks, as it is read
 	quiet     int
 
+	noQueue  error // of the NFQUEUE's socket
+	noRule   error // of the rule that leads there
+	queued   uint16
+	bound    int // queues
+	visit    func(inline.Held, []byte) bool
+	verdicts map[uint32]bool
+
 	emit    func(probe.Probe, []byte)
 	lost    uint64
 	refusal error // of a stored socket
@@ -72,7 +80,8 @@ func newKernel() *kernel {
 		stepped: make(chan struct{}),
 		blocks:  map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{},
 		connected: map[netip.Addr]bool{},
-		others:    map[ledger.Ref]nft.Block{}, refused: map[netip.Prefix]bool{}, changed: make(chan string),
+		others:    map[ledger.Ref]nft.Block{}, refused: map[netip.Prefix]bool{},
+		verdicts: map[uint32]bool{}, changed: make(chan string),
 		hosts: make(chan error),
 	}
 }
@@ -95,6 +104,16 @@ func (k *kernel) system() *system {
 		openReader: func(_ nflog.Config, emit func(probe.Probe, []byte), _ func(error)) (reader, error) {
 			k.emit = emit
 			return fakeReader{k}, nil
+		},
+		openQueue: func(_ uint16, emit func(inline.Held, []byte) bool, _ func(error)) (queue, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if k.noQueue != nil {
+				return nil, k.noQueue
+			}
+			k.visit = emit
+			k.bound++
+			return fakeQueue{k}, nil
 		},
 		routes: func(route.Config) (beside.RouteTable, error) { return nil, errors.New("no routes here") },
 		host:   fakeHost{k},
@@ -328,6 +347,39 @@ func (k *kernel) Connected(a netip.Addr) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.connected[a], k.failing
+}
+
+func (k *kernel) Queue(number uint16) (nft.QueueKind, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.noRule != nil {
+		return "", k.noRule
+	}
+	k.queued = number
+	return nft.QueueNative, nil
+}
+
+func (k *kernel) Unqueue() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.queued = 0
+	return k.failing
+}
+
+func (k *kernel) Queued() (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.queued != 0, k.failing
+}
+
+type fakeQueue struct{ *kernel }
+
+func (q fakeQueue) Stats() inline.Stats { return inline.Stats{Held: 9, Let: 7, Refused: 2, Aged: 1} }
+
+func (q fakeQueue) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bound--
 }
 
 type fakeWatcher struct {

@@ -67,6 +67,9 @@ func (j *judge) run(ctx context.Context) error {
 				j.forget()
 			}
 			j.batch(m)
+		case v := <-j.docket.visits:
+			j.ahead()
+			j.visit(&v)
 		case f := <-j.docket.asked:
 			f(j)
 		}
@@ -173,7 +176,7 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	ev.Data = data
 	answered := d.Action.Drops() && j.mock == nil
 	if answered {
-		j.respond(&p, &d, ev)
+		j.respond(&p, &d, ev, nil)
 	} else if d.Action.Drops() {
 		j.mock.Note(&p, &d, &ev)
 	}
@@ -192,15 +195,17 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	}
 }
 
-// respond hands a source over to be blocked, fenced or left in the dark. A fence
-// and what the kernel holds a source by itself are ten minutes in an hour together.
-func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event) {
+// respond hands a source over to be blocked, fenced or left in the dark, with the
+// visit that waits for that, if one does. A fence and what the kernel holds a source by
+// itself are ten minutes in an hour together.
+func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event, held *visit) {
 	if d.Instead.IsValid() {
 		j.orders.makeRoom(ledger.Ref{Response: d.Action, Source: d.Instead}, d.Source)
 	}
 	w := &blockWork{
 		Ref: ledger.Ref{Response: d.Action, Source: d.Source}, address: p.Source, length: d.For, event: ev,
 		seen: time.Unix(0, p.At), renew: d.Reason == engine.LostBlock,
+		visit: held,
 	}
 	if d.Action == engine.Fence {
 		w.length -= nft.HoldsTime

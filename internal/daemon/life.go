@@ -22,7 +22,7 @@ const beat = 15 * time.Second
 
 // openReader binds the group, or goes on with the socket of an earlier process,
 // and has systemd keep a copy: what is mirrored while no picket runs waits there.
-func (d *daemon) openReader(stored []*os.File, fail func(error)) (err error) {
+func (d *daemon) openReader(stored []*os.File) (err error) {
 	c := d.config.Reader()
 	c.Beat, c.Alive = beat, d.alive
 	if interval, err := systemd.Watchdog(); err != nil {
@@ -39,7 +39,7 @@ func (d *daemon) openReader(stored []*os.File, fail func(error)) (err error) {
 			_ = systemd.Forget(f.Name()) // of another group: if it stays, it does no harm
 		}
 	}
-	if d.reader, err = d.system.openReader(c, d.mirror, fail); err != nil {
+	if d.reader, err = d.system.openReader(c, d.mirror, d.fail); err != nil {
 		return err
 	}
 	if c.Stored != nil {

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -261,9 +262,25 @@ func (o *orders) clockSet(ctx context.Context) ([]inForce, error) {
 	})
 }
 
+// lead leads packets to an NFQUEUE, or with 0 to none any more.
+func (o *orders) lead(ctx context.Context, number uint16) (nft.QueueKind, error) {
+	return ask(ctx, o.put, func(b *blocker) (nft.QueueKind, error) { return b.lead(number) })
+}
+
+// refill has the sets hold something else.
+func (o *orders) refill(ctx context.Context, els *nft.Elements) error {
+	return o.do(ctx, func(b *blocker) error {
+		b.wanted = els
+		return b.table.Fill(els)
+	})
+}
+
 // quiet empties what must not act without a judge.
 func (o *orders) quiet(ctx context.Context, keepTrap bool) error {
-	return o.do(ctx, func(b *blocker) error { return b.table.Quiet(keepTrap) })
+	return o.do(ctx, func(b *blocker) error {
+		_, err := b.lead(0)
+		return errors.Join(err, b.table.Quiet(keepTrap))
+	})
 }
 
 // facts adds to f the blocks of the source, or of a part of it.

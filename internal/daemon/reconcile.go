@@ -213,6 +213,9 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if whole, err = b.table.Verify(); err == nil && whole {
 		whole, err = b.table.Filled()
 	}
+	if err == nil {
+		err = b.requeue(by)
+	}
 	if whole || err != nil {
 		return whole, err
 	}

@@ -94,6 +94,7 @@ func (d *daemon) put(ctx context.Context, c *config.Config) error {
 
 // push hands configuration and friends to the owners and the actions.
 func (d *daemon) push(ctx context.Context) error {
+	d.bindInline()
 	rules, els, c := d.engineConfig(), d.elements(), d.config
 	if err := d.docket.reconfigure(ctx, c, rules); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (d *daemon) push(ctx context.Context) error {
 		return err
 	}
 	d.actions.Configure(c)
-	return nil
+	return d.pushInline(ctx)
 }
 
 // watchHost follows the host's addresses, gateways and resolvers.

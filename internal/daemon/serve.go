@@ -85,7 +85,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 		Evidence: control.Evidence{Probes: e.evidence.Probes, Capacity: e.evidence.Capacity,
 			Sources: e.evidence.Sources},
 		Untold: e.Untold + d.journal.Dropped(), Reasons: map[string]uint64{}, Known: e.lists,
-		Buffer: d.reader.Buffer(), Reaction: reaction, Rules: rules,
+		Buffer: d.reader.Buffer(), Reaction: reaction, Rules: rules, Inline: d.reportInline(),
 	}
 	if s.Trial, err = d.docket.trial(ctx, time.Now(), false); err != nil {
 		return nil, err

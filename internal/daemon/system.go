@@ -11,6 +11,7 @@ import (
 	"picket/internal/beside"
 	"picket/internal/clock"
 	"picket/internal/host"
+	"picket/internal/inline"
 	"picket/internal/probe"
 	"picket/nflog"
 	"picket/nft"
@@ -22,6 +23,7 @@ type system struct {
 	claim       func() (io.Closer, error) // the network namespace
 	clock       func(ctx context.Context, stepped func()) error
 	openTable   func(nft.Config) (table, error)
+	openQueue   func(number uint16, emit func(inline.Held, []byte) bool, fail func(error)) (queue, error)
 	openReader  func(nflog.Config, func(probe.Probe, []byte), func(error)) (reader, error)
 	routes      beside.RouteOpener
 	host        hostState
@@ -58,6 +60,10 @@ type table interface {
 	Each(func(*nft.Block) error) error
 	Look([]nft.Block) error
 	Connected(netip.Addr) (bool, error)
+
+	Queue(number uint16) (nft.QueueKind, error)
+	Unqueue() error
+	Queued() (bool, error)
 }
 
 // A watcher is what a run needs of an [nft.Watcher].
@@ -75,6 +81,12 @@ type reader interface {
 	Close()
 }
 
+// A queue is what a run needs of an [inline.Queue].
+type queue interface {
+	Stats() inline.Stats
+	Close()
+}
+
 // A hostState is what a run needs of a [host.Host].
 type hostState interface {
 	Friends(host.Wanted) ([]host.Friend, error)
@@ -85,8 +97,8 @@ type hostState interface {
 func machine() *system {
 	return &system{
 		checkKernel: checkKernel, claim: nflog.Claim, clock: clock.Watch, openTable: openTable,
-		openReader: openReader,
-		routes:     beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
+		openReader: openReader, openQueue: openQueue,
+		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
 		elsewhere: host.Elsewhere, networks: host.Networks, asker: openAsker,
 	}
@@ -118,6 +130,14 @@ func (t kernelTable) Watch() (watcher, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+func openQueue(number uint16, emit func(inline.Held, []byte) bool, fail func(error)) (queue, error) {
+	q, err := inline.Open(number, emit, fail)
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
 }
 
 func openReader(c nflog.Config, emit func(probe.Probe, []byte), fail func(error)) (reader, error) {

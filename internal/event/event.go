@@ -41,7 +41,8 @@ type Event struct {
 	// At the end of a response, the ended one: dark, fence, block.
 	Response string  `json:"response,omitempty"`
 	For      Seconds `json:"for_s,omitempty"`
-	Drops    uint64  `json:"drops,omitempty"` // packets dropped by a block, at its end
+	Held     uint32  `json:"held_us,omitempty"` // the wait of a SYN for the inline verdict
+	Drops    uint64  `json:"drops,omitempty"`   // packets dropped by a block, at its end
 	Reason   string  `json:"reason,omitempty"`
 	// The basis of the reason: "26 different ports inside the window, 25 let pass".
 	Evidence string `json:"evidence,omitempty"`

@@ -41,6 +41,7 @@ var Fields = [...]Field{
 	{"drops", func(e *Event) any { return &e.Drops }},
 	{"first", func(e *Event) any { return &e.First }},
 	{"flags", func(e *Event) any { return &e.Flags }},
+	{"held_us", func(e *Event) any { return &e.Held }},
 	{"interface", func(e *Event) any { return &e.Interface }},
 	{"known", func(e *Event) any { return &e.Known }},
 	{"last", func(e *Event) any { return &e.Last }},

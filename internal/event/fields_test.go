@@ -25,7 +25,7 @@ var full = Event{
 	Action: "block", Would: "fence", Response: "fence",
 	For: Seconds(36500 * 24 * time.Hour), Reason: "above the trigger",
 	Evidence: "6 ports", Country: "NL",
-	ASN: 64496, Network: "Example Networks", Known: "mine", Data: "GET /", Drops: 1<<64 - 1,
+	ASN: 64496, Network: "Example Networks", Known: "mine", Data: "GET /", Drops: 1<<64 - 1, Held: 200,
 	Config: "tcp.trigger.stealth = 1",
 }
 

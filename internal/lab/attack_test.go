@@ -325,7 +325,11 @@ func pour(t testing.TB, h *Host, packets []packet) {
 
 // answersTo counts the ports with any answer of the target's, by TCP, UDP, SCTP or ICMP,
 // while f runs and a moment longer.
-func answersTo(t testing.TB, l *Lab, f func()) int {
+func answersTo(t testing.TB, l *Lab, f func()) int { return answered(t, l, f, answeredPort) }
+
+// answered counts what of tells apart of the frames from the target, "" being none, while
+// f runs and a moment longer.
+func answered(t testing.TB, l *Lab, f func(), of func(frame []byte) string) int {
 	t.Helper()
 	var fd int
 	err := l.Attacker.Do(func() (err error) {
@@ -358,7 +362,7 @@ func answersTo(t testing.TB, l *Lab, f func()) int {
 		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
 			continue
 		}
-		if p := answeredPort(b[:n]); p != "" {
+		if p := of(b[:n]); p != "" {
 			ports[p] = true
 		}
 	}

@@ -84,6 +84,17 @@ var metrics = []metric{
 		func(s *control.Status) float64 { return float64(s.Sources) }),
 	counter("sources_forgotten_total", "Sources forgotten to make room.",
 		func(s *control.Status) float64 { return float64(s.Evicted) }),
+	gauge("inline_up", "1 if SYNs in doubt wait for a verdict.",
+		func(s *control.Status) float64 { return truth(s.Inline != nil && s.Inline.Off == "") }),
+	family("inline_syns_total", "SYNs to services that waited for a verdict, by its outcome.",
+		prometheus.CounterValue,
+		func(s *control.Status, add func(float64, ...string)) {
+			if i := s.Inline; i != nil {
+				add(float64(i.Let-i.Aged), "let")
+				add(float64(i.Aged), "unjudged")
+				add(float64(i.Refused), "refused")
+			}
+		}, "verdict"),
 	gauge("blocked_sources", "Responses in force.",
 		func(s *control.Status) float64 { return float64(s.Blocks) }),
 	counter("events_untold_total", "Events left out to spare the journal.",

@@ -56,6 +56,9 @@ func (v *View) counters(out io.Writer) {
 			v.at.Sub(v.before.at))), "0"))
 	}
 	fmt.Fprintf(out, ", lost %d   sources %d   blocks %d", s.Lost, s.Sources, s.Blocks)
+	if i := s.Inline; i != nil && i.Off == "" {
+		fmt.Fprintf(out, "   inline %d, %d turned away", i.Held, i.Refused)
+	}
 	if s.Reaction.Count > 0 {
 		fmt.Fprintf(out, "   reaction %s, 99 %% in %s", micro(s.Reaction.P50), micro(s.Reaction.P99))
 	}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"picket/engine"
+	"picket/nft"
+)
+
+// Inline is the section of that name: which SYNs wait until they are judged.
+type Inline struct {
+	Ports InlinePorts `json:"ports"`
+}
+
+// InlinePorts says at which ports SYNs wait. The zero InlinePorts is InlineNone.
+type InlinePorts uint8
+
+// The ports.
+const (
+	InlineNone InlinePorts = iota // none
+	InlineOpen                    // those that are served
+)
+
+// String returns the ports as configuration spells them.
+func (p InlinePorts) String() string {
+	if p == InlineOpen {
+		return "open"
+	}
+	return ""
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (p InlinePorts) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+func (i *Inline) read(s *section) {
+	choice(s, "ports", &i.Ports, InlineNone, InlineOpen)
+	s.end()
+}
+
+// Inlined reports whether SYNs are to wait for a verdict: a dry run keeps nobody off.
+func (c *Config) Inlined() bool { return c.Inline.Ports == InlineOpen && !c.DryRun }
+
+// checkInline tells of an inline verdict that could never be given.
+func (c *Config) checkInline(top *section) {
+	need := ""
+	switch {
+	case c.Inline.Ports == InlineNone:
+		return
+	case c.Block.Style != engine.Graded:
+		need = `block.style = "graded"`
+	case c.Detect.Score != engine.Dark:
+		need = `detect.score = "dark"`
+	case c.TCP.Action != engine.Block:
+		need = `tcp.action = "block"`
+	default:
+		return
+	}
+	top.fault("inline.ports", `is "open", and would turn nobody away: it goes by the score, and needs `+need)
+}
+
+// InlinePorts returns the ports at which SYNs may have to wait.
+func (c *Config) InlinePorts() []nft.Range {
+	if !c.Inlined() {
+		return nil
+	}
+	return []nft.Range{{From: 1, To: 65535}}
+}

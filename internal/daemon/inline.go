@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"picket/internal/control"
+	"picket/internal/inline"
+	"picket/internal/journal"
+	"picket/nft"
+)
+
+// An inlineState is how the inline verdict stands: the queue is bound, or why it is
+// not though it is wanted. The daemon's mutex guards it.
+//
+// The queue has the number of the NFLOG group, which is picket's alone. Its socket is
+// never given to systemd to keep: a queue that is bound and not read holds what
+// comes, where one that nobody has bound lets it pass.
+type inlineState struct {
+	queue queue
+	why   string
+	kind  nft.QueueKind // by what packets are led there; "" if none are
+}
+
+// leftover is the kind before it is known what an earlier run has left.
+const leftover nft.QueueKind = "unknown"
+
+// bindInline binds the queue if it is wanted and is not bound, and gives it up if it
+// is not wanted. Where there is none to be had, nothing else is lost.
+func (d *daemon) bindInline() {
+	switch on := d.config.Inlined(); {
+	case on && d.inline.queue == nil:
+		q, err := d.system.openQueue(d.config.NFLOG.Group, d.docket.visit, d.fail)
+		if err != nil {
+			d.noInline(err)
+			return
+		}
+		d.inline.queue, d.inline.why = q, ""
+	case !on:
+		d.closeInline()
+		d.inline.why = ""
+	}
+}
+
+// leadInline has lead, which does it for a number and undoes it for 0, lead packets
+// to the queue. It reports whether the sets are to be filled anew, since nothing
+// leads there.
+func (d *daemon) leadInline(lead func(number uint16) (nft.QueueKind, error)) (refill bool) {
+	var err error
+	switch s := &d.inline; {
+	case s.queue == nil && s.kind != "":
+		s.kind = ""
+		if _, err := lead(0); err != nil && !errors.Is(err, nft.ErrForeignQueue) &&
+			!errors.Is(err, errStopping) {
+			d.journal.Notice("", "%v", err)
+		}
+	case s.queue != nil && (s.kind == "" || s.kind == leftover):
+		if s.kind, err = lead(d.config.NFLOG.Group); err != nil {
+			d.noInline(err)
+			return true
+		}
+		d.journal.Notice("", "the inline verdict is on: a SYN in doubt waits in NFQUEUE %d, by %s, "+
+			"for %d ms at most", d.config.NFLOG.Group, s.kind, inline.Age.Milliseconds())
+	}
+	return false
+}
+
+// noInline gives up the inline verdict, and says why.
+func (d *daemon) noInline(err error) {
+	d.closeInline()
+	d.inline.why = err.Error()
+	d.journal.Notice("", "the inline verdict is off, and every SYN to a service passes at once: %v", err)
+}
+
+func (d *daemon) closeInline() {
+	if d.inline.queue != nil {
+		d.inline.queue.Close()
+		d.inline.queue = nil
+	}
+}
+
+// reportInline tells how the inline verdict stands, nil if none is wanted.
+func (d *daemon) reportInline() *control.Inline {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inline.queue == nil {
+		if d.inline.why == "" {
+			return nil
+		}
+		return &control.Inline{Off: d.inline.why}
+	}
+	s := d.inline.queue.Stats()
+	return &control.Inline{
+		Queue: d.config.NFLOG.Group, By: string(d.inline.kind),
+		Held: s.Held, Let: s.Let, Refused: s.Refused, Aged: s.Aged, Errors: s.Errors,
+	}
+}
+
+// pushInline is leadInline for a reload.
+func (d *daemon) pushInline(ctx context.Context) error {
+	if !d.leadInline(func(n uint16) (nft.QueueKind, error) { return d.orders.lead(ctx, n) }) {
+		return nil
+	}
+	return d.orders.refill(ctx, d.elements())
+}
+
+// lead leads packets to an NFQUEUE, or with 0 to none any more.
+func (b *blocker) lead(number uint16) (kind nft.QueueKind, err error) {
+	b.queued = 0
+	if number == 0 {
+		return "", b.table.Unqueue()
+	}
+	if kind, err = b.table.Queue(number); err == nil {
+		b.queued = number
+	}
+	return kind, err
+}
+
+// requeue leads packets to the queue again if somebody has taken that away.
+func (b *blocker) requeue(by string) error {
+	if b.queued == 0 {
+		return nil
+	}
+	there, err := b.table.Queued()
+	if err != nil || there {
+		return err
+	}
+	if _, err := b.table.Queue(b.queued); err != nil {
+		return fmt.Errorf("the inline verdict is off: %w", err)
+	}
+	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back",
+		nft.QueueName, by)
+	return nil
+}

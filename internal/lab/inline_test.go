@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const inlineConfig = "[inline]\nports = \"open\"\n"
+
+// crudeSYN is a SYN without options, with a source port for each port.
+func crudeSYN(src, dst netip.Addr, from, to uint16) packet {
+	m := made{window: 512, ttl: 64, v6: dst.Is6(), from: from}
+	p := m.bytes(src, dst, uint32(from)<<16)
+	b := p[len(p)-20:]
+	b[2], b[3] = byte(to>>8), byte(to)
+	sum := upperChecksum(src, dst, 6, append(slices.Clone(b[:16]), 0, 0, b[18], b[19]))
+	b[16], b[17] = byte(sum>>8), byte(sum)
+	return p
+}
+
+// oddStack makes a host's own connections begin with a segment size and no other
+// option, as small stacks do: each of its SYNs waits.
+func oddStack(t testing.TB, h *Host) {
+	t.Helper()
+	if err := h.Sysctl("net/ipv4/tcp_timestamps", "0", "net/ipv4/tcp_sack", "0",
+		"net/ipv4/tcp_window_scaling", "0"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inlineStatus is what a daemon says of the inline verdict.
+type inlineStatus struct {
+	Pid    int `json:"pid"`
+	Inline struct {
+		Off                              string
+		By                               string
+		Held, Let, Refused, Aged, Errors uint64
+	} `json:"inline"`
+	Rules map[string]uint64 `json:"rules"`
+}
+
+func inlineOf(t testing.TB, d *Daemon) (s inlineStatus) {
+	t.Helper()
+	out, err := d.Cmd("status", "--json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// openTold counts the ports from which a SYN+ACK went to the attacker while f ran.
+func openTold(t testing.TB, l *Lab, f func()) int {
+	return answered(t, l, f, func(b []byte) string {
+		if port := answeredPort(b); strings.HasPrefix(port, "6/") {
+			upper := b[14+20:]
+			if b[12] == 0x86 {
+				upper = b[14+40:]
+			}
+			if len(upper) >= 14 && upper[13]&(syn|ack) == syn|ack {
+				return port
+			}
+		}
+		return ""
+	})
+}
+
+// TestInlineVerdict: a scanner with a packet that the door has no rule for learns
+// nothing of services, by one SYN or two; a stranger with the same packet and an
+// ordinary client are answered. It runs with CAP_NET_ADMIN alone.
+func TestInlineVerdict(t *testing.T) {
+	l := newLab(t)
+	for _, port := range []uint16{22, 80, 443} {
+		listen(t, l.Target, "tcp", port)
+	}
+	d := start(t, l.Target, Options{Config: inlineConfig, User: 65534})
+	if s := inlineOf(t, d); s.Inline.By == "" {
+		t.Fatalf("the inline verdict is off: %+v", s)
+	}
+	for i, dst := range []netip.Addr{l.Target.V4, l.Target.V6} {
+		src, stranger := Source4(1), Source4(2)
+		if dst.Is6() {
+			src, stranger = Source6(1), Source6(2)
+		}
+		if n := openTold(t, l, func() { send(t, l.Attacker, crudeSYN(stranger, dst, 3000, 80)) }); n != 1 {
+			t.Errorf("a stranger was told %d open ports, want 1", n)
+		}
+		for n, port := range []uint16{23, 2323, 5555} {
+			send(t, l.Attacker, crudeSYN(src, dst, uint16(2000+n), port))
+		}
+		time.Sleep(50 * time.Millisecond)
+		n := openTold(t, l, func() {
+			for n, port := range []uint16{22, 80, 443} {
+				p := crudeSYN(src, dst, uint16(4000+n), port)
+				send(t, l.Attacker, p, p)
+			}
+		})
+		if n != 0 {
+			t.Errorf("%v: a scanner was told %d open ports", dst, n)
+		}
+		if _, err := d.WaitEvent(5*time.Second, "action=fence", "held inline for ", "held_us="); err != nil {
+			t.Error(err)
+		}
+		s := inlineOf(t, d)
+		if s.Inline.Refused < uint64(1+i) || s.Inline.Errors != 0 || s.Inline.Aged != 0 {
+			t.Errorf("%+v", s)
+		}
+		out, err := d.Cmd("explain", src.String())
+		if err != nil || !strings.Contains(out, "turned away from a service") {
+			t.Errorf("explain: %v\n%s", err, out)
+		}
+		if !l.Attacker.Reaches(stranger, netip.AddrPortFrom(dst, 80), time.Second) {
+			t.Error("a client does not get in")
+		}
+	}
+}
+
+// crowd gives the attacker n addresses that nobody has seen, half of either family: of
+// who was connected just now no SYN waits.
+func crowd(t testing.TB, l *Lab, n int) (all []netip.Addr) {
+	t.Helper()
+	if err := l.Attacker.IP("route add local 198.51.100.0/24 dev lo", "route add local 203.0.113.0/24 dev lo",
+		"route add local 2001:db8:0:8000::/49 dev lo"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Attacker.Sysctl("net/ipv6/ip_nonlocal_bind", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Target.IP("route add 198.51.100.0/24 via 192.0.2.1", "route add 203.0.113.0/24 via 192.0.2.1",
+		"route add 2001:db8:0:8000::/49 via fe80::1 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		a := netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i/2%254)})
+		switch {
+		case i%2 == 1:
+			a = netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", 0x8000+i))
+		case i/2 >= 254:
+			a = netip.AddrFrom4([4]byte{203, 0, 113, byte(1 + i/2%254)})
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// connect dials a port from each of some addresses, so many at once, and returns how
+// long each took in order of time; it fails the test for who does not get in.
+func connect(t testing.TB, l *Lab, port uint16, from []netip.Addr, atOnce int) (took []time.Duration) {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	work := make(chan netip.Addr, len(from))
+	for _, a := range from {
+		work <- a
+	}
+	close(work)
+	for range atOnce {
+		wg.Go(func() {
+			for a := range work {
+				to := netip.AddrPortFrom(l.Target.V4, port)
+				if a.Is6() {
+					to = netip.AddrPortFrom(l.Target.V6, port)
+				}
+				began := time.Now()
+				c, err := l.Attacker.Dial("tcp", a, to, 10*time.Second)
+				mu.Lock()
+				if took = append(took, time.Since(began)); err != nil {
+					t.Errorf("from %v: %v", a, err)
+				} else {
+					c.Close()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	return took
+}
+
+// retransmitted is when a client's first retransmission has connected: its SYN goes out
+// again after a second (net/ipv4/tcp_timer.c, TCP_TIMEOUT_INIT), and the machine is busy.
+const retransmitted = 1900 * time.Millisecond
+
+// TestInlineFailsOpen: whatever becomes of the daemon while SYNs wait, every
+// connection succeeds, at the latest by its first retransmission.
+func TestInlineFailsOpen(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		do   func(t *testing.T, d *Daemon, pid int)
+	}{
+		{"judged", func(*testing.T, *Daemon, int) {}},
+		{"stopped", func(t *testing.T, d *Daemon, pid int) {
+			signal(t, pid, syscall.SIGSTOP)
+			t.Cleanup(func() { signal(t, pid, syscall.SIGCONT) })
+		}},
+		{"killed", func(t *testing.T, d *Daemon, pid int) {
+			time.AfterFunc(100*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+		}},
+		{"killed with SYNs held", func(t *testing.T, d *Daemon, pid int) {
+			signal(t, pid, syscall.SIGSTOP)
+			time.AfterFunc(300*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+		}},
+		{"ended", func(t *testing.T, d *Daemon, pid int) {
+			time.AfterFunc(100*time.Millisecond, func() { _ = syscall.Kill(pid, syscall.SIGTERM) })
+		}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			l := newLab(t)
+			listen(t, l.Target, "tcp", 80)
+			oddStack(t, l.Attacker)
+			d := begin(t, l.Target, Options{Config: inlineConfig})
+			t.Cleanup(d.Kill)
+			s := inlineOf(t, d)
+			x.do(t, d, s.Pid)
+			took := connect(t, l, 80, crowd(t, l, 1000), 10)
+			if most := took[len(took)-1]; most > retransmitted {
+				t.Errorf("the slowest took %v", most)
+			}
+			t.Logf("median %v, 99 %% %v, most %v", took[500], took[990], took[999])
+			if x.name == "judged" {
+				if s = inlineOf(t, d); s.Inline.Held+s.Rules["inline_excess"] < 990 || s.Inline.Held < 100 ||
+					s.Inline.Refused != 0 {
+					t.Errorf("%+v", s)
+				}
+			}
+		})
+	}
+}
+
+func signal(t testing.TB, pid int, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(pid, s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestInlineFlood: a flood of SYNs that would have to wait passes beyond the limit,
+// and keeps neither ordinary clients nor odd ones.
+func TestInlineFlood(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: inlineConfig})
+	var flood []packet
+	for i := range 60000 {
+		flood = append(flood, crudeSYN(Source4(3+i%20), l.Target.V4, uint16(1024+i), 80))
+	}
+	all := crowd(t, l, 200)
+	var wg sync.WaitGroup
+	wg.Go(func() { pour(t, l.Attacker, flood) })
+	ordinary := connect(t, l, 80, all[:100], 1)
+	oddStack(t, l.Attacker)
+	odd := connect(t, l, 80, all[100:], 1)
+	wg.Wait()
+	if most := max(ordinary[99], odd[99]); most > retransmitted {
+		t.Errorf("the slowest took %v", most)
+	}
+	s := inlineOf(t, d)
+	if s.Rules["inline_excess"] == 0 || s.Inline.Held == 0 || s.Rules["full_doubted"] != 0 {
+		t.Errorf("%+v", s)
+	}
+	t.Logf("ordinary %v, odd %v at most; %d held, %d passed, %d unjudged", ordinary[99], odd[99],
+		s.Inline.Held, s.Rules["inline_excess"], s.Inline.Aged)
+}
+
+// TestInlineForgedCopy: whoever sends a SYN in a client's name and from its port has
+// the client's own taken for a copy, and its next one pass.
+func TestInlineForgedCopy(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: inlineConfig})
+	src := Source4(1)
+	p := crudeSYN(src, l.Target.V4, 3000, 80)
+	if n := openTold(t, l, func() { send(t, l.Attacker, p) }); n != 1 {
+		t.Errorf("the forged SYN: %d answers", n)
+	}
+	if n := openTold(t, l, func() { send(t, l.Attacker, p, p, p) }); n != 1 { // half a second later
+		t.Errorf("the client's next ones: %d answers", n)
+	}
+	send(t, l.Attacker, crudeSYN(src, l.Target.V4, 3001, 80), crudeSYN(src, l.Target.V4, 3001, 80))
+	s := inlineOf(t, d)
+	if s.Rules["kept_copies"] != 1 || s.Rules["inline_later"] == 0 {
+		t.Errorf("%+v", s.Rules)
+	}
+}
+
+// scanners are what scans 1,000 ports at full speed.
+func scanners(l *Lab) map[string]func(i int) (v6 bool, argv []string) {
+	ports := "1-1000"
+	mac := func() string {
+		out, _ := l.Target.Run("cat", "/sys/class/net/eth0/address")
+		return strings.TrimSpace(out)
+	}
+	nmap := func(i int, v6 bool) []string {
+		src, to := Source4(i), l.Target.V4
+		args := []string{"nmap", "-n", "-Pn", "-sS", "-T5", "--min-rate", "5000", "-p" + ports,
+			"-e", l.Attacker.Dev}
+		if v6 {
+			src, to = Source6(i), l.Target.V6
+			args = append(args, "-6")
+		} else {
+			args = append(args, "--send-ip")
+		}
+		return append(args, "-S", src.String(), to.String())
+	}
+	fast := func(i int, v6 bool) []string {
+		src, to := Source4(i), l.Target.V4
+		if v6 {
+			src, to = Source6(i), l.Target.V6
+		}
+		return []string{"sh", "-c", `timeout 3 "$@"; true`, "masscan", "masscan", to.String(), "-p" + ports,
+			"--rate", "5000", "--wait", "0", "--adapter", l.Attacker.Dev, "--adapter-ip", src.String(),
+			"--router-mac", mac()}
+	}
+	return map[string]func(int) (bool, []string){
+		"nmap":          func(i int) (bool, []string) { return false, nmap(i, false) },
+		"nmap, IPv6":    func(i int) (bool, []string) { return true, nmap(i, true) },
+		"masscan":       func(i int) (bool, []string) { return false, fast(i, false) },
+		"masscan, IPv6": func(i int) (bool, []string) { return true, fast(i, true) },
+		"zmap": func(i int) (bool, []string) {
+			const each = `for p in 21 22 23 25 53 80 110 111 135 139 143 443 445 993; do ` +
+				`zmap -q -o /dev/null -b /dev/null -c 0 -r 5000 -i "$1" -G "$2" -S "$3" -p $p "$4"; ` +
+				`done; true`
+			return false, []string{"sh", "-c", each, "zmap", l.Attacker.Dev, mac(), Source4(i).String(),
+				l.Target.V4.String()}
+		},
+		"hping3": func(i int) (bool, []string) {
+			return false, []string{"sh", "-c",
+				`timeout 20 hping3 -q -S -i u200 -c 1000 -p ++1 -a "$1" "$2"; true`, "hping3", Source4(i).String(), l.Target.V4.String()}
+		},
+	}
+}
+
+// services are the open ports of the scans.
+var services = []uint16{22, 80, 143, 443, 993}
+
+// scanServices has a scanner scan n times, each from a source of its own, and returns
+// how many open ports each was told.
+func scanServices(t testing.TB, name, config string, n int) (told []int) {
+	l := newLab(t)
+	for _, port := range services {
+		listen(t, l.Target, "tcp", port)
+	}
+	d := start(t, l.Target, Options{Config: config})
+	argv := scanners(l)[name]
+	for i := 1; i <= n; i++ {
+		_, args := argv(i)
+		told = append(told, openTold(t, l, func() {
+			if out, err := l.Attacker.Run(args[0], args[1:]...); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, out)
+			}
+		}))
+	}
+	s := inlineOf(t, d)
+	t.Logf("%s: open ports told %v; refused at the door %d, inline %d of %d", name, told,
+		s.Rules["kept_door"], s.Inline.Refused, s.Inline.Held)
+	return told
+}
+
+// TestScanOfServices: with the door and the inline verdict a scan at full speed learns
+// of no service; with the inline verdict alone likewise.
+func TestScanOfServices(t *testing.T) {
+	for _, name := range []string{"nmap", "nmap, IPv6", "masscan", "masscan, IPv6", "zmap"} {
+		for _, config := range []string{inlineConfig, inlineConfig + "[door]\nraw = \"log\"\n"} {
+			if told := scanServices(t, name, config, 1); slices.Max(told) != 0 {
+				t.Errorf("%s, %s: told %v", name, strconv.Quote(config), told)
+			}
+		}
+	}
+}
+
+// BenchmarkInlineScans scans twenty times with each tool.
+func BenchmarkInlineScans(b *testing.B) {
+	for _, name := range []string{"nmap", "nmap, IPv6", "masscan", "masscan, IPv6", "zmap", "hping3"} {
+		for _, config := range []string{inlineConfig, "", inlineConfig + "[door]\nraw = \"log\"\n"} {
+			b.Run(fmt.Sprintf("%s/%q", name, config), func(b *testing.B) {
+				for range b.N {
+					told := scanServices(b, name, config, 20)
+					runs := 0
+					for _, n := range told {
+						if n > 0 {
+							runs++
+						}
+					}
+					b.ReportMetric(float64(slices.Max(told)), "max-told")
+					b.ReportMetric(float64(runs), "runs-told-any")
+					b.ReportMetric(0, "ns/op")
+				}
+			})
+		}
+	}
+}
