@@ -339,7 +339,7 @@ func TestBackscatterIsNobodysFault(t *testing.T) {
 		}
 		w.wait(10 * time.Millisecond)
 	}
-	if told != 2 { // that it is much, and whose it is
+	if told != 1 {
 		t.Errorf("much backscatter was told %d times", told)
 	}
 	if n := w.Stats().Sources; n != 0 {

@@ -15,11 +15,10 @@ const muchBackscatter = 100
 // scattered counts an answer to what this host never sent.
 func (e *Engine) scattered(from netip.Addr, now int64, d *Decision) {
 	d.Reason = Backscatter
-	d.NewPattern = e.scatter.Add(now, muchBackscatter)
-	if d.NewPattern {
-		d.Probes = uint32(e.scatter.Count)
+	if e.scatter.Add(now, muchBackscatter) {
+		d.NewPattern, d.Probes = true, uint32(e.scatter.Count)
 	}
-	if e.victims.See(e.keyOf(from), now, e.sources.seed) && !d.NewPattern {
+	if e.victims.See(e.keyOf(from), now, e.sources.seed) {
 		d.NewPattern, d.Probes, d.Source = true, crowd.VictimAnswers+1, e.SourceOf(from)
 	}
 	if d.NewPattern {

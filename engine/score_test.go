@@ -215,6 +215,35 @@ func TestFastAfterSlow(t *testing.T) {
 	t.Error("no pattern")
 }
 
+// Nor is it called a slow scan for what its source asked minutes before, unless
+// that and the first probe of the fast ones are five ports, minutes apart.
+func TestFastAfterSlowInTheDark(t *testing.T) {
+	for slow := range 12 {
+		w := newWorld(t, weighed())
+		named := NoPattern
+		for i := range slow {
+			if d := w.send(likeTool(probe.Nmap), port(1000+i)); d.NewPattern {
+				named = d.Pattern
+			}
+			w.wait(time.Minute)
+		}
+		w.wait(time.Minute)
+		if want := map[bool]Pattern{true: SlowScan}[slow >= patternAt]; named != want {
+			t.Errorf("%d slow probes are named %q", slow, named)
+		}
+		for i := range 20 {
+			if d := w.send(likeTool(probe.Nmap), port(2000+i)); d.NewPattern {
+				named = d.Pattern
+				break
+			}
+			w.wait(10 * time.Millisecond)
+		}
+		if slow != patternAt-1 && named != PortScan {
+			t.Errorf("after %d slow probes a %v", slow, named)
+		}
+	}
+}
+
 // Connections speak for a peer, a good deal and not for ever.
 func TestFriendsCredit(t *testing.T) {
 	w := newWorld(t, weighed())

@@ -17,10 +17,11 @@ func (s *source) certain() bool {
 // recognise notes what a probe of a new port looks like.
 func (s *source) recognise(p *probe.Probe) {
 	t := probe.ToolOf(p)
-	if t == probe.NoTool && s.ports > 1 && s.samePort(p) {
+	if t == probe.NoTool && s.ports > 1 && s.fromPort(p.SourcePort) {
 		t = probe.ToolOfOnePort(p)
 	}
 	switch {
+	case t.Ordinary() && s.certain(): // its user connects by hand, or has the tool do it: nmap -sV
 	case t == s.tool:
 		if s.agreed < 255 {
 			s.agreed++

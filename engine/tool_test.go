@@ -31,6 +31,10 @@ func TestToolsOfOnePort(t *testing.T) {
 		{"nmap --ttl 64", nmap(1024, 64), probe.Nmap},
 		{"an old nmap", nmap(3072, 47), probe.Nmap},
 		{"nmap with another window", nmap(5120, 47), probe.NoTool},
+		{"an old nmap -sF", func(p *probe.Probe) {
+			look(p, probe.Nmap)
+			p.Technique, p.Flags, p.Options, p.MSS, p.Window = probe.FIN, probe.FlagFIN, 0, 0, 4096
+		}, probe.Nmap},
 		{"masscan over UDP", empty, probe.Masscan},
 	} {
 		for _, one := range []bool{true, false} {
@@ -63,5 +67,11 @@ func TestNmapAfterConnect(t *testing.T) {
 	}
 	if d.Tool != probe.Nmap {
 		t.Errorf("%v", d.Tool)
+	}
+	for i := range 6 { // and by a second connect, to what was open
+		d = w.send(port(8000 + i%2*500))
+	}
+	if d.Tool != probe.Nmap {
+		t.Errorf("after another: %v", d.Tool)
 	}
 }

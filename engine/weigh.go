@@ -89,10 +89,14 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g gl
 // the one before. A stack takes another for each connection, a raw scanner one for
 // all. A socket sends all its datagrams from one, to the ports of its peers.
 func (s *source) samePort(p *probe.Probe) bool {
-	if p.SourcePort < 1024 || s.asked>>4 != p.SourcePort&0xfff {
+	if !s.fromPort(p.SourcePort) {
 		return false
 	}
 	return p.Technique == probe.SYN || p.Technique == probe.UDP && (p.Port < 1024 || probe.MadeOf(p) == probe.MadeEmpty)
 }
+
+// fromPort reports whether the probe of a new port before this one had that source
+// port, by the bits that are kept of it.
+func (s *source) fromPort(port uint16) bool { return port >= 1024 && s.asked>>4 == port&0xfff }
 
 func (s *source) setSourcePort(port uint16) { s.asked = s.asked&aimedMost | port<<4 }

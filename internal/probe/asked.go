@@ -37,6 +37,8 @@ func asksTCP(p *Probe, neighbour bool) Observation {
 	switch {
 	case commonTCP(p.Port):
 		return 0
+	case p.Port >= 32768 && neighbour:
+		return 0 // a device tells a program that has ended of its events: UPnP Device Architecture 1.1, 4
 	case p.Port >= 32768 || p.SourcePort == 20: // ip_local_port_range; FTP's data come from port 20
 		return AsksHigh
 	}

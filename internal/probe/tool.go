@@ -191,13 +191,22 @@ func zmapUDP(p *Probe) bool {
 // from the source port it asked the last from. By themselves such packets are too
 // little to be named by.
 func ToolOfOnePort(p *Probe) Tool {
-	switch {
-	case p.DontFrag || !p.Destination.Is4():
-	case p.Technique == SYN && p.Options == OptionsMSS && p.MSS == 1460 && p.Window%1024 == 0 && p.Window/1024-1 < 4:
-		// nmap with a TTL of the user's, or an old one, which draws one of four windows.
-		return Nmap
-	case p.Technique == UDP && p.TTL > 200 && MadeOf(p) == MadeEmpty:
-		return Masscan // where it has no payload for a port; measured
+	if p.DontFrag || !p.Destination.Is4() {
+		return NoTool
+	}
+	switch p.Technique {
+	case UDP:
+		if p.TTL > 200 && MadeOf(p) == MadeEmpty {
+			return Masscan // where it has no payload for a port; measured
+		}
+	case SYN, ACK, Maimon, FIN, Null, Xmas:
+		shaped := p.Options == 0
+		if p.Technique == SYN {
+			shaped = p.Options == OptionsMSS && p.MSS == 1460
+		}
+		if shaped && p.Window%1024 == 0 && p.Window/1024-1 < 4 {
+			return Nmap // with a TTL of its user's, or an old one, which draws one of four windows
+		}
 	}
 	return NoTool
 }

@@ -11,7 +11,7 @@ import (
 // VictimAnswers is how many answers of one address within a day make a victim of
 // it, however slowly they come: an attack on it goes on in our name. A connection
 // that is forgotten here ends with a few.
-const VictimAnswers = 250
+const VictimAnswers = 100
 
 // Victims finds the addresses that most answers come from. Each place has a
 // candidate, which every answer of another in that place takes one from (Boyer and
