@@ -329,11 +329,18 @@ func (e *Engine) compare(p *probe.Probe, flow uint64, s *source, slot int, now i
 		return
 	}
 	d.Sources = c.Copies + 1
+	// Of a game or a service of its own port, many have one source port: a datagram's
+	// copies are a decoy's from the second port on.
+	alone := p.Seq == 0 && s.copied&^(1<<slot) == 0
 	s.copied |= 1 << slot
-	s.flags |= decoyed
+	if !alone {
+		s.flags |= decoyed
+	}
 	if first := e.sources.peek(c.First); first != nil && first.portAt(int(c.Slot)) == p.Port && first.stamp[c.Slot] != 0 {
 		first.copied |= 1 << c.Slot
-		first.flags |= decoyed
+		if !alone {
+			first.flags |= decoyed
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type life struct {
 	sent     int
 	mirrored int
 	hostile  bool // it is none, and may be answered
+	style    engine.Style
 }
 
 func newLife(t *testing.T, c *config.Config, style engine.Style) *life {
@@ -36,7 +37,7 @@ func newLife(t *testing.T, c *config.Config, style engine.Style) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &life{T: t, e: e, c: c, r: rand.New(rand.NewPCG(3, 4)), at: time.Unix(1_800_000_000, 0)}
+	return &life{T: t, e: e, c: c, style: style, r: rand.New(rand.NewPCG(3, 4)), at: time.Unix(1_800_000_000, 0)}
 }
 
 var systems = [...]probe.Probe{
@@ -81,7 +82,10 @@ func (l *life) packet(p probe.Probe, src, dst string, sport, port int) (d engine
 		return d // no rule mirrors it
 	}
 	l.mirrored++
-	if d = l.e.Observe(p); d.Action != engine.None && !l.hostile {
+	if d = l.e.Observe(p); d.NewPattern && !d.Pattern.Shared() && l.style == engine.Graded && !l.hostile {
+		l.Errorf("%s: called a %v after %v: %s", src, d.Pattern, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Evidence())
+	}
+	if d.Action != engine.None && !l.hostile {
 		l.Errorf("%s: %v for %s from %d to %d after %v: %s, %s", src, d.Action, p.Technique, p.SourcePort, port, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Reason, d.Evidence())
 	}
 	return d

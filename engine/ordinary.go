@@ -16,7 +16,7 @@ import (
 // nobody gets a fresh one by pushing out another, and all begin anew each hour.
 type ordinary struct {
 	hour int64
-	n    [1 << 10]uint8
+	n    [1 << 10]uint16
 	seed uint64
 }
 
@@ -25,15 +25,16 @@ const (
 	// resolver's late answers, a traceroute.
 	strangersMost = 200
 
-	// neighboursMost is the same for a neighbour: a browser searches the link for
-	// devices every two minutes, and each device answers a search some times.
-	neighboursMost = 250
+	// neighboursMost is the same for a neighbour: browsers and players search the link
+	// for devices every two minutes, from several ports, and each device answers a
+	// search some times.
+	neighboursMost = 1000
 )
 
 // allow reports whether one packet more of a source may be let be.
-func (o *ordinary) allow(k probe.Key, most uint8, now int64) bool {
+func (o *ordinary) allow(k probe.Key, most uint16, now int64) bool {
 	if hour := now / int64(time.Hour); hour != o.hour {
-		o.hour, o.n = hour, [1 << 10]uint8{}
+		o.hour, o.n = hour, [1 << 10]uint16{}
 	}
 	n := &o.n[k.Mix(o.seed)%uint64(len(o.n))]
 	if *n >= most {
@@ -45,7 +46,7 @@ func (o *ordinary) allow(k probe.Key, most uint8, now int64) bool {
 
 // letBe returns why a probe is let be, or 0.
 func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
-	why, most := Reason(0), uint8(strangersMost)
+	why, most := Reason(0), uint16(strangersMost)
 	switch {
 	case p.Technique != probe.UDP && p.Technique != probe.ACK && p.Technique != probe.Maimon:
 		return 0

@@ -65,6 +65,12 @@ func TestOddStacks(t *testing.T) {
 	}
 }
 
+// withSYN makes a system's packet a SYN.
+func withSYN(p probe.Probe) probe.Probe {
+	p.Technique, p.Protocol, p.Flags = probe.SYN, probe.ProtocolTCP, probe.FlagSYN
+	return p
+}
+
 // TestLetBe: what comes by because there is a network and a host on it is let
 // be, with every port watched.
 func TestLetBe(t *testing.T) {
@@ -136,6 +142,51 @@ func TestLetBe(t *testing.T) {
 					udp(l, fmt.Sprintf("203.0.113.%d", 1+peer), 50000+peer, 30000+2*peer+second%2, 1100)
 				}
 				l.wait(time.Second)
+			}
+		}},
+		{"ten calls of one exchange to one that starts again", func(l *life) {
+			for range 50 {
+				for call := range 10 {
+					udp(l, "198.51.100.120", 30000+4*call, 12000+4*call, 172)
+					udp(l, "198.51.100.120", 30001+4*call, 12001+4*call, 80)
+				}
+				udp(l, "198.51.100.120", 5060, 5060, 500)
+				l.wait(time.Second)
+			}
+		}},
+		{"players of a game that ended, who have one source port", func(l *life) {
+			for i := range 600 {
+				udp(l, fmt.Sprintf("198.51.100.%d", 1+i%60), 27005, 27015, 60)
+				l.wait(20 * time.Millisecond)
+			}
+		}},
+		{"clients of an FTP server in passive mode that starts again", func(l *life) {
+			for client := range 40 {
+				for file := range 3 {
+					l.packet(withSYN(systems[1]), fmt.Sprintf("203.0.113.%d", 1+client), us, 0, 50000+client*7%100+file*300)
+				}
+				l.wait(time.Second)
+			}
+		}},
+		{"a monitoring system that asks for Telnet, every five minutes", func(l *life) {
+			for range 3 * 24 * 12 {
+				l.send("198.51.100.63", us, probe.SYN, 0, 23)
+				l.wait(5 * time.Minute)
+			}
+		}},
+		{"one that asks for what Prometheus asks, every quarter of a minute", func(l *life) {
+			for range 100 {
+				for _, port := range []int{9090, 9093, 9100, 9104, 9113, 9114, 9115, 9117, 9121, 9182, 9187, 9200, 9256, 9308, 8080, 3000} {
+					l.send("198.51.100.64", us, probe.SYN, 0, port)
+				}
+				l.wait(15 * time.Second)
+			}
+		}},
+		{"a developer on the same link", func(l *life) {
+			for _, port := range []int{2375, 2376, 5000, 5173, 4200, 8080, 3000, 9229, 6443, 5555} {
+				for range 5 {
+					l.send("192.0.2.90", us, probe.SYN, 0, port)
+				}
 			}
 		}},
 		{"connections from before a reboot, of clients and of this host's own", func(l *life) {
@@ -216,8 +267,10 @@ func TestLetBe(t *testing.T) {
 			}
 		}},
 		{"an FTP client in passive mode, one in active mode", func(l *life) {
-			for i := range 8 {
-				l.send("198.51.100.84", us, probe.SYN, 0, 50000+i*13)
+			for i := range 20 {
+				if i < 8 {
+					l.send("198.51.100.84", us, probe.SYN, 0, 50000+i*13)
+				}
 				l.send("198.51.100.85", us, probe.SYN, 20, 40000+i*17)
 				l.wait(time.Second)
 			}

@@ -135,17 +135,24 @@ func (e *Engine) portsAt(s *source, usually, few int) int {
 
 // peer reports whether a probe is like what the peers of a program that has ended
 // send: calls, games, file sharing. Those are many, each with a few ports of ours.
-// A datagram with something in it to a port above the well-known ones is so.
+// A datagram with something in it to a port above the well-known ones is so, and a
+// SYN of an ordinary system to a port from which FTP servers take theirs for data.
 func (e *Engine) peer(p *probe.Probe) bool {
-	return e.scored() && p.Technique == probe.UDP && p.Port >= 1024 && probe.MadeOf(p) == 0
+	switch {
+	case !e.scored():
+		return false
+	case p.Technique == probe.UDP:
+		return p.Port >= 1024 && probe.MadeOf(p) == 0
+	}
+	return p.Technique == probe.SYN && p.Port >= 30000 && probe.ToolOf(p).Ordinary()
 }
 
 // telling reports whether a score is reached, or nothing is weighed.
 func (e *Engine) telling(s *source, score int8) bool { return !e.scored() || s.score >= score }
 
 // manyServices is how many distinct ports make a pattern whatever they are: a
-// monitoring system comes to two dozen.
-const manyServices = 25
+// monitoring system comes to two dozen, and some datagrams.
+const manyServices = 30
 
 // manyRepeats is how many distinct ports a source must ask before it counts that it
 // sends more than the kernel mirrors, if nothing else speaks against it: the

@@ -103,7 +103,7 @@ func (e *Engine) age(s *source, now int64) {
 		s.kept, s.half = 0, half
 		// How its packets are made is weighed anew, as the ports are that went.
 		s.score /= 2
-		s.marks &^= madeMask | markPeer
+		s.marks &^= madeMask | markPeer | markAgain
 		if s.used == 0 {
 			s.forget()
 		}

@@ -10,6 +10,7 @@ const (
 	markDark  = 1 << 4 // it was in the dark
 	markPart  = 1 << 5 // Sibling was weighed
 	markPeer  = 1 << 6 // IsFriend was weighed
+	markAgain = 1 << 7 // ComesAgain was weighed
 	markTrap  = 1 << 7 // AsksTrap was weighed
 	aimedMost = 1<<4 - 1
 )
@@ -18,7 +19,7 @@ const (
 const (
 	scoreFloor   = -20
 	scoreCeiling = 70
-	suspectAt    = 15 // one ordinary visitor in 30: what it does may be called by a name
+	suspectAt    = 16 // one ordinary visitor in 40: what it does may be called by a name
 	darkAt       = 30 // one in a thousand: dark for hours
 	darkLongAt   = 40 // one in ten thousand: for a day
 	darkLongest  = 50 // one in a hundred thousand: for a week
@@ -72,7 +73,8 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g gl
 			s.marks |= markPart
 			add(probe.Sibling)
 		}
-	} else if g.again && probe.Asks(p, false) == probe.AsksBait {
+	} else if g.again && s.marks&markAgain == 0 && probe.Asks(p, false) == probe.AsksBait {
+		s.marks |= markAgain
 		add(probe.ComesAgain)
 	}
 	if most := int(s.asked & aimedMost); g.targets > most {

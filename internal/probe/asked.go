@@ -22,9 +22,12 @@ func Asks(p *Probe, neighbour bool) Observation {
 
 func asksTCP(p *Probe, neighbour bool) Observation {
 	switch p.Port {
-	case 23, 2323, 23231, 60023, // Mirai and its children: mirai/bot/scanner.c
-		5555, 7547, 37215, 52869, 8728, // Android's debugger, TR-069, Huawei, Realtek, MikroTik
-		2375, 11211: // Docker, memcached: nobody offers them to the world
+	case 23, 2323, 23231, 60023, 37215, 52869: // Mirai and its children: mirai/bot/scanner.c; Huawei, Realtek
+		return AsksBait
+	case 5555, 7547, 8728, 2375, 11211: // Android's debugger, TR-069, MikroTik, Docker, memcached: nobody offers them to the world
+		if neighbour {
+			return AsksSought
+		}
 		return AsksBait
 	case 445:
 		if neighbour {
@@ -39,7 +42,9 @@ func asksTCP(p *Probe, neighbour bool) Observation {
 		return 0
 	case p.Port >= 32768 && neighbour:
 		return 0 // a device tells a program that has ended of its events: UPnP Device Architecture 1.1, 4
-	case p.Port >= 32768 || p.SourcePort == 20: // ip_local_port_range; FTP's data come from port 20
+	case p.SourcePort == 20 && p.Port >= 1024:
+		return 0 // FTP's data
+	case p.Port >= 32768: // ip_local_port_range
 		return AsksHigh
 	}
 	return AsksOther
@@ -54,18 +59,18 @@ func commonTCP(port uint16) bool {
 		return true
 	case 222, 2022, 2200, 2222, 8022, 22222, 10022: // an administrator's other port for SSH
 		return true
-	case 81, 82, 591, 3000, 4443, 5000, 5001, 7001, 7080, 7443, 8000, 8001, 8008, 8009, 8080, 8081, 8082, 8088, 8090, 8181, 8443,
+	case 81, 82, 591, 3000, 3001, 4200, 4443, 5000, 5001, 5173, 7001, 7080, 7443, 8000, 8001, 8006, 8008, 8009, 8080, 8081, 8082, 8088, 8090, 8181, 8443,
 		8444, 8800, 8880, 8888, 9000, 9001, 9080, 9090, 9091, 9443, 10000, 10443: // the web, by hand or by mistake
 		return true
 	case 1194, 1352, 1414, 1521, 1720, 1883, 2049, 2181, 2379, 2380, 2404, 2947, 3260, 3268, 3269, 3306, 3478, 3493, 3690, 4369, 4505, 4506,
 		5044, 5222, 5223, 5269, 5280, 5349, 5353, 5357, 5358, 5432, 5433, 5601, 5666, 5667, 5671, 5672, 5938, 5984, 5985, 5986, 6000, 6432,
 		6443, 6514, 6556, 6667, 6697, 8086, 8089, 8123, 8125, 8140, 8161, 8200, 8300, 8301, 8500, 8883, 9042, 9092, 9093, 9100, 9104, 9115,
-		9187, 9200, 9300, 9418, 9999, 10050, 10051, 10250, 11434, 12489, 15672, 19999, 20048, 24007, 25565, 32400, 33060, 50000, 61613, 61616:
+		9187, 9200, 9229, 9300, 9418, 9999, 10050, 10051, 10250, 11434, 12489, 15672, 19999, 20048, 24007, 25565, 32400, 33060, 50000, 61613, 61616:
 		return true // servers of the machine room, and what looks after them
-	case 4662, 6346, 6881, 6882, 6883, 6884, 6885, 6886, 6887, 6888, 6889, 8333, 9333, 27015, 27036, 30303, 51413:
-		return true // peers, games, coins
+	case 4190, 4662, 6346, 6881, 6882, 6883, 6884, 6885, 6886, 6887, 6888, 6889, 8333, 9333, 27015, 27036, 30303, 51413:
+		return true // sieve, peers, games, coins
 	}
-	return false
+	return port >= 9100 && port < 9500 // what Prometheus asks: its wiki, "Default port allocations"
 }
 
 func asksUDP(p *Probe, neighbour bool) Observation {
@@ -84,8 +89,8 @@ func asksUDP(p *Probe, neighbour bool) Observation {
 		51413, 51820, 64738, 7, 9:
 		return 0
 	}
-	if p.Port >= 32768 {
-		return 0
+	if p.Port >= 10000 && MadeOf(p) == 0 || p.Port >= 32768 {
+		return 0 // the streams of a call begin at 10000, or 16384
 	}
 	if p.Port >= 1024 {
 		return AsksHigh

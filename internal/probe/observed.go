@@ -89,7 +89,7 @@ var weighs = [Observations]struct {
 
 	SamePort:      {10, "another port from the same source port"},
 	MoreAddresses: {4, "one more of this host's addresses"},
-	ComesAgain:    {6, "the same bait in another hour"},
+	ComesAgain:    {7, "the same bait in another hour"},
 	ComesBack:     {10, "again after it was kept in the dark"},
 	Sibling:       {8, "neighbours of it scan"},
 	IsFriend:      {-20, "this host has a connection with it"},
