@@ -278,7 +278,7 @@ func (e *Engine) note(p *probe.Probe, s *source, now8 uint8, d *Decision) (slot 
 	d.Tool = s.tool
 	if d.Proven = p.Technique == probe.Connect && p.Sent.Proves(); d.Proven {
 		s.flags |= proven
-		s.stamp[slot] |= shown
+		s.stamp[slot] = now8 | shown
 	}
 	return slot, fresh
 }

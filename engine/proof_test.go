@@ -5,6 +5,7 @@ package engine
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"picket/internal/probe"
 )
@@ -120,4 +121,35 @@ func TestInvitedConnectionsAreFewer(t *testing.T) {
 		w.send(led(300, probe.SentOther)...)
 		w.blocks(w.send(led(301, probe.SentOther)...))
 	})
+}
+
+// TestNobodyTakesAProof: the connection's own SYN, which may be read after it, and
+// what others send to its port in the name of the source neither take a proof nor
+// prolong it.
+func TestNobodyTakesAProof(t *testing.T) {
+	w := newWorld(t, inviting())
+	for i := range 24 {
+		w.send(led(300+i, probe.SentNothing)...)
+		w.send(port(300 + i))
+		w.send(led(300+i, probe.SentNotYet)...)
+	}
+	w.wait(9 * time.Minute)
+	for i := range 24 {
+		w.send(port(300 + i))
+	}
+	w.blocks(w.send(led(900, probe.SentNothing)...))
+
+	w = newWorld(t, inviting())
+	for i := range 24 {
+		w.send(led(300+i, probe.SentNothing)...)
+	}
+	for range 2 {
+		w.wait(6 * time.Minute)
+		for i := range 24 {
+			w.send(port(300 + i))
+		}
+	}
+	if d := w.send(led(900, probe.SentNothing)...); d.Action == Block {
+		t.Errorf("a proof of %d connections, all but one of them past", d.Connections)
+	}
 }

@@ -80,8 +80,8 @@ func class(protocol uint8) uint8 {
 
 var classNames = [...]string{"tcp", "udp", "sctp", "ip"}
 
-// shown marks the stamp of a port whose latest probe was a completed connection:
-// nobody forged that one.
+// shown marks the stamp of a port to which a connection was completed, then: nobody
+// forged that one.
 const shown = 1 << 7
 
 // stampOf folds a number of units of time into the seven bits that a slot has for
@@ -177,7 +177,9 @@ func (s *source) noteIn(slot int, port uint16, class uint8, now uint8) (at int, 
 	if s.stamp[slot] == 0 {
 		s.live++
 	}
-	s.stamp[slot] = now
+	if s.stamp[slot]&shown == 0 { // or what others send in its name would take a proof, or prolong it
+		s.stamp[slot] = now
+	}
 	s.kept |= 1 << slot
 	s.copied &^= 1 << slot
 	return slot, fresh
