@@ -4,9 +4,9 @@ package engine
 
 import "picket/internal/probe"
 
-// leastInvited is how many ports a source must have been led from at least, whatever
+// LeastInvited is how many ports a source must have been led from at least, whatever
 // the trigger, before its connections prove anything: one may be a mistake.
-const leastInvited = 2
+const LeastInvited = 2
 
 // proves reports whether the connections alone that a source completed show that it
 // scans: to more trap ports than their trigger, or to as many ports as the trigger
@@ -36,7 +36,7 @@ func (e *Engine) proves(p *probe.Probe, pol *Policy, s *source, d *Decision) boo
 	if p.Mode == probe.Stealth {
 		most = pol.Trigger[probe.Stealth]
 	}
-	return d.Invited > 0 && d.Connections >= max(most, leastInvited)
+	return d.Invited > 0 && d.Connections >= max(most, LeastInvited)
 }
 
 // invites reports whether a completed connection to a port is one that was led

@@ -219,7 +219,7 @@ func (c *Config) Elements() *nft.Elements {
 		InlineTCP:  c.InlinePorts(),
 		Published:  c.Forward.Judges(),
 		Egress:     c.Forward.Egress == EgressLog,
-		Invite:     c.invites(),
+		Invite:     c.Invites(),
 	}
 	if !c.DryRun {
 		e.Listed = c.listed

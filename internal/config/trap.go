@@ -49,9 +49,9 @@ func (t *Trap) read(s *section) {
 	s.end()
 }
 
-// invites reports whether anybody is led to the trap: who is dark or fenced, which
+// Invites reports whether anybody is led to the trap: who is dark or fenced, which
 // nobody is in style block, where nothing is blocked, or in a dry run.
-func (c *Config) invites() bool {
+func (c *Config) Invites() bool {
 	return c.Trap.Invite == InviteScored && !c.DryRun && c.scores()
 }
 
@@ -77,7 +77,7 @@ func (c *Config) Connected(port uint16) probe.Mode {
 
 // invited returns the ports from which probes are led to the trap, classic ones left out.
 func (c *Config) invited() (out []engine.Ports) {
-	if !c.invites() {
+	if !c.Invites() {
 		return nil
 	}
 	advanced := subtract(c.TCP.ports(probe.Advanced), c.TCP.Exclude)

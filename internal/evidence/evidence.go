@@ -116,6 +116,7 @@ type record struct {
 	within, ports        uint8
 	copied, inside       uint8
 	neighbours, targets  uint8
+	connections, invited uint8
 	sent                 probe.Sent
 	is                   uint8
 }
@@ -236,6 +237,7 @@ func (s *Store) fill(r int32, p *probe.Probe, d *engine.Decision, raw []byte) {
 		action: d.Action, reason: d.Reason, pattern: d.Pattern, tool: d.Tool,
 		trigger: clip8(d.Trigger), within: clip8(d.Within), ports: clip8(d.Ports), targets: clip8(d.Targets),
 		copied: clip8(d.Copied), inside: clip8(d.Inside), neighbours: clip8(d.Neighbours), sent: p.Sent,
+		connections: clip8(d.Connections), invited: clip8(d.Invited),
 		score: int8(min(max(d.Score, -128), 127)), observed: d.Observed,
 	}
 	if d.Source.IsValid() {
@@ -266,6 +268,7 @@ func (s *Store) read(r int32) Probe {
 			Tool: x.tool, Proven: x.is&isProven != 0, Probes: x.probes, Within: int(x.within),
 			Targets: int(x.targets), Ports: int(x.ports), Sources: int(x.sources), Shared: int(x.shared),
 			Copied: int(x.copied), Inside: int(x.inside), Neighbours: int(x.neighbours),
+			Connections: int(x.connections), Invited: int(x.invited),
 			Score: int(x.score), Observed: x.observed,
 		},
 		Raw: append([]byte(nil), s.raw[int(r)*s.snap:][:x.size]...),

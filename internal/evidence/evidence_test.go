@@ -39,7 +39,7 @@ func TestWhatIsKept(t *testing.T) {
 		d := engine.Decision{
 			Action: engine.Block, Reason: engine.AboveTrigger, Source: netip.PrefixFrom(p.Source, p.Source.BitLen()), For: 5 * time.Minute,
 			Score: 57, Observed: 1 << probe.MadeRaw, Offence: 2, Trigger: 25, Lowered: true, Pattern: engine.PortScan, NewPattern: true, Tool: 2, Proven: true,
-			Probes: 70_000, Within: 26, Targets: 3, Ports: 32, Sources: 300, Shared: 5,
+			Probes: 70_000, Within: 26, Targets: 3, Ports: 32, Sources: 300, Shared: 5, Connections: 25, Invited: 24,
 		}
 		s := New(1<<20, 64)
 		raw := []byte("\x45some bytes")

@@ -233,6 +233,10 @@ func TestBlocked(t *testing.T) {
 	d := engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, Within: 26, Trigger: 25, Offence: 2, For: time.Hour, Source: netip.MustParsePrefix("192.0.2.7/32")}
 	known := d
 	known.Reason, known.Known = engine.KnownFirst, "mine"
+	proven := d
+	proven.Proven, proven.Connections = true, 2
+	invited := facts(t, "192.0.2.7")
+	invited.Config.Trap.Invite = config.InviteScored
 	in := func(at time.Time) control.InForce {
 		return control.InForce{
 			Block:  control.Block{Name: "192.0.2.7", Source: d.Source, Response: "block", Since: at, Expires: at.Add(time.Hour), Remaining: 3540, Technique: "syn", Reason: "above the trigger"},
@@ -260,6 +264,10 @@ func TestBlocked(t *testing.T) {
 			[]string{"In the dark since 2026-11-22 11:59:00 for 1h: ", "services answer it"}},
 		{"fenced", facts(t, "192.0.2.7"), func(b *control.InForce) { b.Response = "fence" },
 			"192.0.2.7 is fenced for another 59m", []string{"ten minutes in an hour at most", "flows that are known go on"}},
+		{"its proof is kept", facts(t, "192.0.2.7", proven), func(b *control.InForce) { b.Proven = true },
+			"", []string{"Proven: completed two connections to different traps; 26 different ports"}},
+		{"fenced, and invited", invited, func(b *control.InForce) { b.Response = "fence" },
+			"", []string{`Its connections to ports that nobody serves are led to the trap (trap.invite = "scored").`}},
 		{"by hand", facts(t, "192.0.2.7"), func(b *control.InForce) { b.ByHand, b.Reason = true, "abuse report 4711." },
 			"", []string{"Blocked by hand at 2026-11-22 11:59:00: abuse report 4711."}},
 		{"of an earlier run", facts(t, "192.0.2.7"), func(b *control.InForce) { b.Technique = "" },

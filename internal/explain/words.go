@@ -189,10 +189,12 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	case engine.Dark.String():
 		x.why("In the dark since %s for %s: what it sends to ports that nobody serves is dropped, services answer it.",
 			since, length)
+		x.sayInvited()
 		return
 	case engine.Fence.String():
 		x.why("Fenced since %s for %s: flows that are known go on, all else that it sends is dropped. "+
 			"The address may be forged, so this is ten minutes in an hour at most.", since, length)
+		x.sayInvited()
 		return
 	}
 	key, trust := "block.unproven_for", "the address may be forged"
@@ -207,6 +209,18 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 		offence = fmt.Sprintf("its %s block, and ", show.Ordinal(x.Known.Offences))
 	}
 	x.why("Blocked since %s for %s: %s%s (%s).", since, length, offence, trust, key)
+}
+
+// sayInvited says what a source that is dark or fenced is led to, and what follows.
+func (x *explainer) sayInvited() {
+	c := x.facts.Config
+	if !c.Invites() {
+		return
+	}
+	x.why("Its connections to ports that nobody serves are led to the trap (trap.invite = %q).", c.Trap.Invite)
+	x.change("Connections to %d such ports within %s, or to %s, prove that it scans: then it is blocked.",
+		max(c.TCP.Trigger[probe.Advanced], engine.LeastInvited), c.Detect.Window,
+		show.Plural(c.TCP.Trigger[probe.Classic]+1, "trap port"))
 }
 
 func patternPrefix(p string) string {

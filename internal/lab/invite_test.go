@@ -483,3 +483,42 @@ func TestAnswersOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestInvitedAreQuoted: the event of a proof says what the visitor sent first, in
+// quotes and cleaned, and "picket explain" and "picket blocks" say what proved it.
+func TestInvitedAreQuoted(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: inviting})
+	src := Source4(1)
+	pour(t, l.Attacker, []packet{rawSYN(src, l.Target.V4, 40001, 2001)})
+	if _, err := d.WaitEvent(5*time.Second, "source="+src.String()+" ", "action=dark"); err != nil {
+		t.Fatal(err)
+	}
+	for p := range uint16(invitedTrigger) {
+		c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(l.Target.V4, 3001+p), time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "USER \x1b[2Jroot\r\n")
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		c.Read(make([]byte, 1)) // the trap hangs up when it has read that
+		c.Close()
+	}
+	line, err := provenBlock(d, src, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const proof = "completed 25 connections to different ports that nobody serves"
+	if !containsAll(line, []string{"data=", "USER", "root", "proven: " + proof}) || strings.Contains(line, "\x1b") {
+		t.Errorf("told as %q", line)
+	}
+	for _, command := range [][]string{{"explain", src.String()}, {"blocks"}} {
+		out, err := d.Cmd(command...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), proof) {
+			t.Errorf("picket %s says\n%s", strings.Join(command, " "), out)
+		}
+	}
+}
