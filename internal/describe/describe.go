@@ -25,8 +25,9 @@ func Event(c *config.Config, e *engine.Engine, p *probe.Probe, d *engine.Decisio
 		Protocol: probe.ProtocolName(p.Protocol), Port: p.Port, SourcePort: p.SourcePort,
 		Mode: p.Mode.String(), Technique: p.Technique.String(),
 		Pattern: d.Pattern.String(), Tool: d.Tool.String(), Proven: d.Proven, Probes: d.Probes,
-		Action: d.Action.String(), For: event.Seconds(d.For), Reason: d.Reason.String(), Evidence: d.Evidence(),
-		Known: d.Known, Config: Setting(c, p, d),
+		Action: d.Action.String(), For: event.Seconds(d.For), Reason: d.Reason.String(),
+		Evidence: d.Evidence(),
+		Known:    d.Known, Config: Setting(c, p, d),
 	}
 	if p.Protocol == probe.ProtocolTCP {
 		ev.Flags = probe.FlagNames(p.Flags)
@@ -53,7 +54,8 @@ func Event(c *config.Config, e *engine.Engine, p *probe.Probe, d *engine.Decisio
 func Pattern(p *probe.Probe, ev event.Event, d *engine.Decision) event.Event {
 	ev.Source = p.Source.String()
 	if d.Pattern.Shared() { // by many sources: this one is not it
-		ev = event.Event{Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Evidence: ev.Evidence, Config: ev.Config}
+		ev = event.Event{Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Evidence: ev.Evidence,
+			Config: ev.Config}
 	}
 	ev.Event, ev.Action, ev.For, ev.Reason, ev.Evidence = "pattern", engine.None.String(), 0, ev.Evidence, ""
 	return ev
@@ -79,7 +81,8 @@ func Setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 		return ""
 	}
 	for _, k := range c.Known {
-		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Reason == engine.KnownIgnored || d.Action == engine.Log) {
+		if k.Name == d.Known && (d.Reason == engine.KnownFirst || d.Reason == engine.KnownIgnored ||
+			d.Action == engine.Log) {
 			s = fmt.Sprintf("known.%s.policy = %q", k.Name, k.Policy)
 		}
 	}
@@ -110,7 +113,8 @@ func setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 		return fmt.Sprintf("ignore.connected = %v", c.Ignore.Connected)
 	case d.Reason == engine.Full:
 		return fmt.Sprintf("block.max = %d", c.Block.Max)
-	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Traceroute, d.Reason == engine.Discovery, d.Reason == engine.Handshake:
+	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Traceroute,
+		d.Reason == engine.Discovery, d.Reason == engine.Handshake:
 		return "" // nothing that could be set makes more of them
 	}
 	return Trigger(c, p, d)

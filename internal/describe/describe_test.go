@@ -29,7 +29,8 @@ func synTo(port uint16) probe.Probe {
 	return probe.Probe{
 		At:     time.Date(2026, 11, 22, 12, 0, int(port), 0, time.UTC).UnixNano(),
 		Source: netip.MustParseAddr("203.0.113.9"), Destination: netip.MustParseAddr("192.0.2.2"),
-		Protocol: probe.ProtocolTCP, SourcePort: 4711, Port: port, Flags: probe.FlagSYN, Technique: probe.SYN, Mode: probe.Stealth,
+		Protocol: probe.ProtocolTCP, SourcePort: 4711, Port: port, Flags: probe.FlagSYN, Technique: probe.SYN,
+		Mode: probe.Stealth,
 	}
 }
 
@@ -51,23 +52,30 @@ addresses = ["203.0.113.9"]`
 		{"", udp, engine.Decision{Reason: engine.BelowTrigger, Trigger: 3}, "udp.trigger.stealth = 3"},
 		{"", sctp, engine.Decision{Reason: engine.BelowTrigger, Trigger: 3}, "tcp.trigger.stealth = 3"},
 		{"", other, engine.Decision{Reason: engine.BelowTrigger, Trigger: 3}, "ip.trigger.stealth = 3"},
-		{"", p, engine.Decision{Reason: engine.AboveTrigger, Trigger: 5, Lowered: true}, "detect.tool_trigger = 5"},
-		{"dry_run = true", p, engine.Decision{Reason: engine.AboveTrigger}, "tcp.trigger.stealth = 0, dry_run = true"},
+		{"", p, engine.Decision{Reason: engine.AboveTrigger, Trigger: 5, Lowered: true},
+			"detect.tool_trigger = 5"},
+		{"dry_run = true", p, engine.Decision{Reason: engine.AboveTrigger},
+			"tcp.trigger.stealth = 0, dry_run = true"},
 		{"[detect]\nsweep = 7", p, engine.Decision{Reason: engine.AboveSweep}, "detect.sweep = 7"},
-		{"[detect]\nslow = 12\nslow_window = \"2d\"", p, engine.Decision{Reason: engine.AboveSlow}, `detect.slow = 12, detect.slow_window = "2d"`},
+		{"[detect]\nslow = 12\nslow_window = \"2d\"", p, engine.Decision{Reason: engine.AboveSlow},
+			`detect.slow = 12, detect.slow_window = "2d"`},
 		{"", p, engine.Decision{Reason: engine.PartOfScan}, `detect.distributed = "log"`},
 		{"", p, engine.Decision{Reason: engine.IsDecoy}, `detect.decoys = "log"`},
 		{"[detect]\nflood = 123", p, engine.Decision{Reason: engine.InFlood}, "detect.flood = 123"},
-		{"[detect]\nflood = 123", p, engine.Decision{Reason: engine.Backscatter, Pattern: engine.Flood}, "detect.flood = 123"},
-		{"[block]\nunproven_rate = 17", p, engine.Decision{Reason: engine.TooMany}, "block.unproven_rate = 17"},
+		{"[detect]\nflood = 123", p, engine.Decision{Reason: engine.Backscatter, Pattern: engine.Flood},
+			"detect.flood = 123"},
+		{"[block]\nunproven_rate = 17", p, engine.Decision{Reason: engine.TooMany},
+			"block.unproven_rate = 17"},
 		{"", p, engine.Decision{Reason: engine.IsConnected}, "ignore.connected = true"},
 		{"[block]\nmax = 1234", p, engine.Decision{Reason: engine.Full}, "block.max = 1234"},
 		{"dry_run = true", p, engine.Decision{Reason: engine.Backscatter}, ""},
 		{"", p, engine.Decision{Reason: engine.LateAnswer}, ""},
 		{"", p, engine.Decision{Reason: engine.Handshake}, ""},
-		{list, p, engine.Decision{Reason: engine.AboveTrigger, Known: "mine", Action: engine.Log}, `known.mine.policy = "log"`},
+		{list, p, engine.Decision{Reason: engine.AboveTrigger, Known: "mine", Action: engine.Log},
+			`known.mine.policy = "log"`},
 		{list, p, engine.Decision{Reason: engine.KnownFirst, Known: "mine"}, `known.mine.policy = "log"`},
-		{list, p, engine.Decision{Reason: engine.BelowTrigger, Known: "mine", Trigger: 25}, "tcp.trigger.stealth = 25"},
+		{list, p, engine.Decision{Reason: engine.BelowTrigger, Known: "mine", Trigger: 25},
+			"tcp.trigger.stealth = 25"},
 	} {
 		if got := Setting(parse(t, test.text), &test.p, &test.d); got != test.want {
 			t.Errorf("%v with %q: got %q, want %q", test.d.Reason, test.text, got, test.want)
@@ -92,12 +100,16 @@ func TestEvent(t *testing.T) {
 	d = e.Observe(p)
 	got := Event(c, e, &p, &d)
 	want := event.Event{
-		Event: "block", Time: time.Unix(0, p.At), Source: "203.0.113.9", Destination: p.Destination, Protocol: "tcp", Port: 25, SourcePort: 4711,
-		Mode: "stealth", Technique: "syn", Flags: "syn", Probes: 2, PortsSeen: 2, TargetsSeen: 1, Ports: []string{"tcp/23", "tcp/25"},
+		Event: "block", Time: time.Unix(0, p.At), Source: "203.0.113.9", Destination: p.Destination,
+		Protocol: "tcp", Port: 25, SourcePort: 4711,
+		Mode: "stealth", Technique: "syn", Flags: "syn", Probes: 2, PortsSeen: 2, TargetsSeen: 1,
+		Ports: []string{"tcp/23", "tcp/25"},
 		First: time.Unix(0, first.At), Last: time.Unix(0, p.At), Action: "fence", For: event.Seconds(d.For),
-		Reason: "above the trigger", Evidence: "2 different ports inside the window, 1 let pass", Config: "tcp.trigger.stealth = 1",
+		Reason: "above the trigger", Evidence: "2 different ports inside the window, 1 let pass",
+		Config: "tcp.trigger.stealth = 1",
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.IgnoreFields(event.Event{}, "Pattern")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.IgnoreFields(event.Event{},
+		"Pattern")); diff != "" {
 		t.Error(diff)
 	}
 	if d.For == 0 {
@@ -124,8 +136,10 @@ func TestSparedIsIgnored(t *testing.T) {
 // together names none of them.
 func TestPattern(t *testing.T) {
 	ev := event.Event{
-		Event: "block", Time: time.Unix(1, 0), Source: "203.0.113.0/24", Protocol: "tcp", Port: 23, Pattern: "portscan", Tool: "nmap", Proven: true,
-		Action: "block", For: 5, Reason: "above the trigger", Evidence: "2 ports", Config: "tcp.trigger.stealth = 1",
+		Event: "block", Time: time.Unix(1, 0), Source: "203.0.113.0/24", Protocol: "tcp", Port: 23,
+		Pattern: "portscan", Tool: "nmap", Proven: true,
+		Action: "block", For: 5, Reason: "above the trigger", Evidence: "2 ports",
+		Config: "tcp.trigger.stealth = 1",
 	}
 	p := synTo(23)
 	alone := Pattern(&p, ev, &engine.Decision{Pattern: engine.PortScan})
@@ -136,7 +150,8 @@ func TestPattern(t *testing.T) {
 		t.Error(diff)
 	}
 	together := Pattern(&p, ev, &engine.Decision{Pattern: engine.Distributed})
-	want = event.Event{Event: "pattern", Time: ev.Time, Pattern: "portscan", Tool: "nmap", Action: "none", Reason: "2 ports", Config: ev.Config}
+	want = event.Event{Event: "pattern", Time: ev.Time, Pattern: "portscan", Tool: "nmap", Action: "none",
+		Reason: "2 ports", Config: ev.Config}
 	if diff := cmp.Diff(want, together, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)
 	}

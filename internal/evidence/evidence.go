@@ -143,7 +143,8 @@ func New(memory, snaplen int) *Store {
 	for 2*buckets <= 2*n {
 		buckets *= 2
 	}
-	s.raw, s.records, s.entries, s.buckets = make([]byte, n*snaplen), make([]record, n), make([]entry, n), make([]int32, buckets)
+	s.raw, s.records, s.entries, s.buckets = make([]byte, n*snaplen), make([]record, n), make([]entry, n),
+		make([]int32, buckets)
 	for i := range s.buckets {
 		s.buckets[i] = none
 	}
@@ -230,7 +231,8 @@ func (s *Store) fill(r int32, p *probe.Probe, d *engine.Decision, raw []byte) {
 	size := copy(s.raw[int(r)*s.snap:int(r+1)*s.snap], raw)
 	*x = record{
 		at: p.At, source: p.Source.As16(), target: p.Destination.As16(), next: next,
-		seconds: uint32(min((d.For+time.Second-1)/time.Second, 1<<32-1)), probes: d.Probes, iface: p.Interface,
+		seconds: uint32(min((d.For+time.Second-1)/time.Second, 1<<32-1)), probes: d.Probes,
+		iface:     p.Interface,
 		technique: p.Technique, sourcePort: p.SourcePort, port: p.Port, length: p.Length, size: uint16(size),
 		offence: clip16(d.Offence), sources: clip16(d.Sources), shared: clip16(d.Shared),
 		protocol: p.Protocol, flags: p.Flags, ttl: p.TTL, mode: p.Mode,
@@ -257,15 +259,19 @@ func (s *Store) read(r int32) Probe {
 	x := &s.records[r]
 	p := Probe{
 		Probe: probe.Probe{
-			At: x.at, Source: netip.AddrFrom16(x.source).Unmap(), Destination: netip.AddrFrom16(x.target).Unmap(),
-			SourcePort: x.sourcePort, Port: x.port, Protocol: x.protocol, Mode: x.mode, Technique: x.technique,
-			Flags: x.flags, TTL: x.ttl, Length: x.length, Interface: x.iface,
+			At: x.at, Source: netip.AddrFrom16(x.source).Unmap(),
+			Destination: netip.AddrFrom16(x.target).Unmap(),
+			SourcePort:  x.sourcePort, Port: x.port, Protocol: x.protocol, Mode: x.mode,
+			Technique: x.technique,
+			Flags:     x.flags, TTL: x.ttl, Length: x.length, Interface: x.iface,
 			Sent: x.sent, Unread: x.is&isUnread != 0, Over: x.is&isOver != 0,
 		},
 		Decision: engine.Decision{
-			Action: x.action, Reason: x.reason, For: time.Duration(x.seconds) * time.Second, Offence: int(x.offence),
-			Trigger: int(x.trigger), Lowered: x.is&isLowered != 0, Pattern: x.pattern, NewPattern: x.is&isNew != 0,
-			Tool: x.tool, Proven: x.is&isProven != 0, Probes: x.probes, Within: int(x.within),
+			Action: x.action, Reason: x.reason, For: time.Duration(x.seconds) * time.Second,
+			Offence: int(x.offence),
+			Trigger: int(x.trigger), Lowered: x.is&isLowered != 0, Pattern: x.pattern,
+			NewPattern: x.is&isNew != 0,
+			Tool:       x.tool, Proven: x.is&isProven != 0, Probes: x.probes, Within: int(x.within),
 			Targets: int(x.targets), Ports: int(x.ports), Sources: int(x.sources), Shared: int(x.shared),
 			Copied: int(x.copied), Inside: int(x.inside), Neighbours: int(x.neighbours),
 			Connections: int(x.connections), Invited: int(x.invited),

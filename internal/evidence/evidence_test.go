@@ -24,8 +24,10 @@ func source(i int) netip.Prefix { return netip.PrefixFrom(addr(i), 32) }
 
 func probeOf(i int, at int64) *probe.Probe {
 	return &probe.Probe{
-		At: at, Source: addr(i), Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Port: uint16(at),
-		Protocol: probe.ProtocolTCP, Mode: probe.Stealth, Technique: probe.SYN, Flags: probe.FlagSYN, TTL: 64, Length: 44, Interface: 3,
+		At: at, Source: addr(i), Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000,
+		Port:     uint16(at),
+		Protocol: probe.ProtocolTCP, Mode: probe.Stealth, Technique: probe.SYN, Flags: probe.FlagSYN, TTL: 64,
+		Length: 44, Interface: 3,
 	}
 }
 
@@ -34,12 +36,16 @@ var below = &engine.Decision{Reason: engine.BelowTrigger, Trigger: 25, Probes: 1
 func TestWhatIsKept(t *testing.T) {
 	for _, p := range []probe.Probe{
 		*probeOf(1, time.Now().UnixNano()),
-		{At: 5, Source: netip.MustParseAddr("2001:db8::7"), Destination: netip.MustParseAddr("2001:db8::2"), Port: 53, Protocol: probe.ProtocolUDP, Mode: probe.Advanced, Technique: probe.UDP},
+		{At: 5, Source: netip.MustParseAddr("2001:db8::7"), Destination: netip.MustParseAddr("2001:db8::2"),
+			Port: 53, Protocol: probe.ProtocolUDP, Mode: probe.Advanced, Technique: probe.UDP},
 	} {
 		d := engine.Decision{
-			Action: engine.Block, Reason: engine.AboveTrigger, Source: netip.PrefixFrom(p.Source, p.Source.BitLen()), For: 5 * time.Minute,
-			Score: 57, Observed: 1 << probe.MadeRaw, Offence: 2, Trigger: 25, Lowered: true, Pattern: engine.PortScan, NewPattern: true, Tool: 2, Proven: true,
-			Probes: 70_000, Within: 26, Targets: 3, Ports: 32, Sources: 300, Shared: 5, Connections: 25, Invited: 24,
+			Action: engine.Block, Reason: engine.AboveTrigger, Source: netip.PrefixFrom(p.Source,
+				p.Source.BitLen()), For: 5 * time.Minute,
+			Score: 57, Observed: 1 << probe.MadeRaw, Offence: 2, Trigger: 25, Lowered: true,
+			Pattern: engine.PortScan, NewPattern: true, Tool: 2, Proven: true,
+			Probes: 70_000, Within: 26, Targets: 3, Ports: 32, Sources: 300, Shared: 5, Connections: 25,
+			Invited: 24,
 		}
 		s := New(1<<20, 64)
 		raw := []byte("\x45some bytes")
@@ -47,7 +53,8 @@ func TestWhatIsKept(t *testing.T) {
 		raw[0] = 'x' // it is the caller's again
 		got, total := s.Of(d.Source)
 		want := []Probe{{Probe: p, Decision: d, Raw: []byte("\x45some bytes")}}
-		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" || total != 1 {
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" ||
+			total != 1 {
 			t.Errorf("total %d (-want +got):\n%s", total, diff)
 		}
 		s.Add(d.Source, &p, &d, make([]byte, 1000))
@@ -69,7 +76,8 @@ func TestTailIsCounted(t *testing.T) {
 		s.Add(source(2), probeOf(2, 1000), &engine.Decision{Reason: engine.AlreadyBlocked}, nil)
 	}
 	got, total := s.Of(source(1))
-	if len(got) != PerSource || got[0].Probe.At != 40-PerSource || got[PerSource-1].Probe.At != 39 || total != 240 {
+	if len(got) != PerSource || got[0].Probe.At != 40-PerSource || got[PerSource-1].Probe.At != 39 ||
+		total != 240 {
 		t.Errorf("%d kept, of %d: %+v", len(got), total, got)
 	}
 	if got, total := s.Of(source(2)); got != nil || total != 0 {
@@ -81,7 +89,8 @@ func TestTailIsCounted(t *testing.T) {
 // block nor a scan that is under way.
 func TestFloodLeavesTheRest(t *testing.T) {
 	s := New(1<<20, 128)
-	blocked := &engine.Decision{Action: engine.Block, Reason: engine.AboveTrigger, Source: source(1), For: time.Minute}
+	blocked := &engine.Decision{Action: engine.Block, Reason: engine.AboveTrigger, Source: source(1),
+		For: time.Minute}
 	for i := range 30 {
 		s.Add(source(1), probeOf(1, int64(i)), below, nil)
 		s.Add(source(2), probeOf(2, int64(i)), below, nil)

@@ -63,7 +63,8 @@ func section(program, comment string) []byte {
 
 func device() []byte {
 	body := order.AppendUint16(order.AppendUint16(nil, linkRaw), 0)
-	body = order.AppendUint32(body, 0)                                        // what is kept of a packet has no common limit
+	// what is kept of a packet has no common limit
+	body = order.AppendUint32(body, 0)
 	return block(blockInterface, end(option(body, optResolution, []byte{9}))) // nanoseconds
 }
 

@@ -13,8 +13,10 @@ import (
 )
 
 var packets = []Packet{
-	{At: 1_700_000_000_123_456_789, Data: ip("192.0.2.1", 40), Length: 40, Comment: "syn to tcp/22, stealth: port 1 of the 25"},
-	{At: 1_700_000_001_000_000_001, Data: ip("192.0.2.2", 37), Length: 1500, Comment: "zwei\n\x1b[31mred\x00\xff\u00fc"},
+	{At: 1_700_000_000_123_456_789, Data: ip("192.0.2.1", 40), Length: 40,
+		Comment: "syn to tcp/22, stealth: port 1 of the 25"},
+	{At: 1_700_000_001_000_000_001, Data: ip("192.0.2.2", 37), Length: 1500,
+		Comment: "zwei\n\x1b[31mred\x00\xff\u00fc"},
 	{At: -1, Data: append([]byte{0x60}, make([]byte, 39)...), Comment: strings.Repeat("\u00fc", 40_000)},
 }
 
@@ -40,7 +42,8 @@ func TestTshark(t *testing.T) {
 	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(tshark, "-r", file, "-T", "fields", "-E", "separator=|", "-e", "frame.time_epoch", "-e", "ip.src", "-e", "frame.len", "-e", "frame.cap_len", "-e", "frame.comment", "-e", "tcp.dstport")
+	cmd := exec.Command(tshark, "-r", file, "-T", "fields", "-E", "separator=|", "-e", "frame.time_epoch",
+		"-e", "ip.src", "-e", "frame.len", "-e", "frame.cap_len", "-e", "frame.comment", "-e", "tcp.dstport")
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()
@@ -55,11 +58,13 @@ func TestTshark(t *testing.T) {
 	}
 	for i := range want {
 		if i >= len(got) || got[i] != want[i] {
-			t.Errorf("packet %d\ngot  %.200q\nwant %.200q", i+1, strings.Join(got[min(i, len(got)):], "\n"), want[i])
+			t.Errorf("packet %d\ngot  %.200q\nwant %.200q", i+1, strings.Join(got[min(i, len(got)):], "\n"),
+				want[i])
 		}
 	}
 	info, err := exec.Command("capinfos", "-c", "-E", "-k", file).CombinedOutput()
-	if err != nil || !strings.Contains(string(info), "Raw IP") || !strings.Contains(string(info), "why it is blocked") || !strings.Contains(string(info), "3") {
+	if err != nil || !strings.Contains(string(info), "Raw IP") || !strings.Contains(string(info),
+		"why it is blocked") || !strings.Contains(string(info), "3") {
 		t.Errorf("%v\n%s", err, info)
 	}
 }

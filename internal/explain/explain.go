@@ -97,13 +97,15 @@ type explainer struct {
 func Explain(f *Facts) *control.Explanation {
 	x := &explainer{&control.Explanation{
 		Source: event.SourceName(f.Source), Why: []string{}, Change: []string{},
-		Protected: []control.Protection{}, Connected: f.Connected, Blocks: f.Blocks, Probes: []control.KeptProbe{}, Since: f.Since,
+		Protected: []control.Protection{}, Connected: f.Connected, Blocks: f.Blocks,
+		Probes: []control.KeptProbe{}, Since: f.Since,
 	}, f}
 	if x.Blocks == nil {
 		x.Blocks = []control.InForce{}
 	}
 	for _, p := range f.Protected {
-		x.Protected = append(x.Protected, control.Protection{Prefix: event.SourceName(p.Prefix), Why: p.Why, Config: protectedBy(p.Why)})
+		x.Protected = append(x.Protected, control.Protection{Prefix: event.SourceName(p.Prefix), Why: p.Why,
+			Config: protectedBy(p.Why)})
 	}
 	if k, ok := f.Config.ListOf(f.Asked.Addr()); ok && f.Asked.IsSingleIP() {
 		x.List = &control.List{Name: k.Name, Policy: k.Policy.String()}
@@ -113,8 +115,10 @@ func Explain(f *Facts) *control.Explanation {
 	x.Country, x.ASN, x.Network = ev.Country, ev.ASN, ev.Network
 	if s := f.Seen; s != nil {
 		x.Known = &control.Known{
-			First: s.First, Last: s.Last, Probes: s.Probes, Repeated: s.Repeated, PortsAll: s.Ports, Targets: s.Targets,
-			Ports: s.List, Tool: s.Tool.String(), Pattern: s.Pattern.String(), Proven: s.Proven, Offences: s.Offences,
+			First: s.First, Last: s.Last, Probes: s.Probes, Repeated: s.Repeated, PortsAll: s.Ports,
+			Targets: s.Targets,
+			Ports:   s.List, Tool: s.Tool.String(), Pattern: s.Pattern.String(), Proven: s.Proven,
+			Offences: s.Offences,
 		}
 	}
 	for i := range f.Kept {
@@ -131,10 +135,13 @@ func (f *Facts) told(k *evidence.Probe) control.KeptProbe {
 	}
 	p, d := &k.Probe, &k.Decision
 	out := control.KeptProbe{
-		Time: time.Unix(0, p.At), Source: p.Source, Destination: p.Destination, Protocol: probe.ProtocolName(p.Protocol),
-		Port: p.Port, SourcePort: p.SourcePort, Mode: p.Mode.String(), Technique: p.Technique.String(),
-		Interface: f.Interfaces[p.Interface], Pattern: d.Pattern.String(), NewPattern: d.NewPattern, Tool: d.Tool.String(),
-		Proven: d.Proven, Action: d.Action.String(), For: int64(d.For / time.Second), Reason: d.Reason.String(),
+		Time: time.Unix(0, p.At), Source: p.Source, Destination: p.Destination,
+		Protocol: probe.ProtocolName(p.Protocol),
+		Port:     p.Port, SourcePort: p.SourcePort, Mode: p.Mode.String(), Technique: p.Technique.String(),
+		Interface: f.Interfaces[p.Interface], Pattern: d.Pattern.String(), NewPattern: d.NewPattern,
+		Tool:   d.Tool.String(),
+		Proven: d.Proven, Action: d.Action.String(), For: int64(d.For / time.Second),
+		Reason:   d.Reason.String(),
 		Decision: Decision(p, d), Config: describe.Setting(f.Config, p, d), Length: int(p.Length),
 	}
 	if d.Action == engine.Block && !d.Proven && f.Connected && len(f.Blocks) == 0 {
@@ -165,7 +172,8 @@ func (x *explainer) say() {
 	case x.Known != nil:
 		x.State = "watched"
 		x.Summary = fmt.Sprintf("%s is not blocked.", x.name())
-		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).", show.Seconds(x.facts.Now.Sub(x.Known.Last)), x.facts.Config.Evidence.Memory)
+		x.why("Its last probe was %s ago; the probes themselves are no longer kept (evidence.memory = %q).",
+			show.Seconds(x.facts.Now.Sub(x.Known.Last)), x.facts.Config.Evidence.Memory)
 		x.changeLimits()
 	default:
 		x.sayUnknown()
@@ -177,10 +185,12 @@ func (x *explainer) say() {
 		x.why("Blocked inside it: %s.", names(x.Blocks))
 	}
 	if x.Connected && x.State != "spared" && x.State != "protected" {
-		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked (ignore.connected = true).")
+		x.why("It has a TCP connection with this host now, so nothing unproven gets it blocked " +
+			"(ignore.connected = true).")
 	}
 	if x.facts.Asked.IsSingleIP() && x.Source != x.name() && x.Known != nil {
-		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source, x.facts.Config.Detect.IPv6Prefix)
+		x.why("picket counts all of %s as one source (detect.ipv6_prefix = %d).", x.Source,
+			x.facts.Config.Detect.IPv6Prefix)
 	}
 	if x.facts.Config.DryRun {
 		x.why("dry_run = true: nobody is blocked from now on.")

@@ -33,7 +33,8 @@ func SavePcap(file, program string, x *control.Explanation) (missing string, err
 	case n == 0:
 		return fmt.Sprintf("%s: no packet of %s is kept", file, x.Source), nil
 	case n < len(x.Probes):
-		return fmt.Sprintf("%s: %d of %d probes are connections that the trap completed, and no single packet shows one",
+		return fmt.Sprintf("%s: %d of %d probes are connections that the trap completed, and no single "+
+			"packet shows one",
 			file, len(x.Probes)-n, len(x.Probes)), nil
 	}
 	return "", nil
@@ -43,7 +44,8 @@ func SavePcap(file, program string, x *control.Explanation) (missing string, err
 func packets(x *control.Explanation) (out []evidence.Packet) {
 	for i := range x.Probes {
 		if p := &x.Probes[i]; len(p.Packet) > 0 {
-			out = append(out, evidence.Packet{At: p.Time.UnixNano(), Data: p.Packet, Length: p.Length, Comment: comment(p)})
+			out = append(out, evidence.Packet{At: p.Time.UnixNano(), Data: p.Packet, Length: p.Length,
+				Comment: comment(p)})
 		}
 	}
 	return out

@@ -50,7 +50,8 @@ func Print(to io.Writer, x *control.Explanation, width int) error {
 }
 
 func seen(k *control.Known) []string {
-	lines := []string{fmt.Sprintf("%s of %s at %s of this host, %s", show.Plural(k.Probes, "probe"), show.Plural(k.PortsAll, "port"),
+	lines := []string{fmt.Sprintf("%s of %s at %s of this host, %s", show.Plural(k.Probes, "probe"),
+		show.Plural(k.PortsAll, "port"),
 		show.Plural(k.Targets, "address"), span(k.First, k.Last))}
 	if k.Repeated > 0 {
 		lines[0] += fmt.Sprintf("; and %s of them", show.Plural(k.Repeated, "repeat"))
@@ -143,7 +144,8 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 		if p.Data != "" {
 			texts = append(texts, sent(p.Data))
 		}
-		l.Add(texts, p.Time.Local().Format(clock), from, to, probe.PortName(p.Protocol, p.Port), p.Technique+", "+p.Mode)
+		l.Add(texts, p.Time.Local().Format(clock), from, to, probe.PortName(p.Protocol, p.Port),
+			p.Technique+", "+p.Mode)
 	}
 	l.Print(out, width)
 }

@@ -32,41 +32,54 @@ func (x *explainer) sayWatched() {
 		x.State = "spared"
 	case engine.IsConnected:
 		x.State = "spared"
-		x.why("%s, but none of it is proven, and it had a TCP connection with this host: anybody can send such packets in its name (ignore.connected = true).", upper(d.Evidence()))
-		x.change("It is blocked by its next probe once that connection has ended, or by anything that proves its address, such as a connection to a trap port.")
+		x.why("%s, but none of it is proven, and it had a TCP connection with this host: anybody can send "+
+			"such packets in its name (ignore.connected = true).", upper(d.Evidence()))
+		x.change("It is blocked by its next probe once that connection has ended, or by anything that " +
+			"proves its address, such as a connection to a trap port.")
 	case engine.IsOperator:
 		x.State = "spared"
 		x.why("%s, but none of it is proven, and the operator is logged in from there.", upper(d.Evidence()))
 	case engine.FencedLately:
 		x.State = "spared"
-		x.why("%s; but it is not proven, and it was fenced for ten minutes of this hour already, which anybody can bring about who sends packets in its name.", upper(d.Evidence()))
+		x.why("%s; but it is not proven, and it was fenced for ten minutes of this hour already, which "+
+			"anybody can bring about who sends packets in its name.", upper(d.Evidence()))
 		x.change("It is fenced again in the next hour if it goes on, and blocked once it has proven itself.")
 	case engine.InFlood:
 		x.State = "spared"
-		x.why("Not proven, and in a flood of sources that were never seen before; only who probes ten ports or addresses stands out of it (detect.flood = %d).", x.facts.Config.Detect.Flood)
-		x.change("It is blocked by its next probe once it stands out or the flood is over, or by a connection to a trap port, which proves its address.")
+		x.why("Not proven, and in a flood of sources that were never seen before; only who probes ten "+
+			"ports or addresses stands out of it (detect.flood = %d).", x.facts.Config.Detect.Flood)
+		x.change("It is blocked by its next probe once it stands out or the flood is over, or by a " +
+			"connection to a trap port, which proves its address.")
 	case engine.TooMany:
 		x.State = "spared"
-		x.why("%s; but it is not proven, and as many of those were blocked lately as may be in a minute (block.unproven_rate = %d).", upper(d.Evidence()), x.facts.Config.Block.UnprovenRate)
+		x.why("%s; but it is not proven, and as many of those were blocked lately as may be in a minute "+
+			"(block.unproven_rate = %d).", upper(d.Evidence()), x.facts.Config.Block.UnprovenRate)
 		x.change("Its next probe may get it blocked.")
 	case engine.IsDecoy:
 		x.State = "spared"
-		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()), x.facts.Config.Detect.Decoys)
+		x.why("%s: at most one of them is real (detect.decoys = %q).", upper(d.Evidence()),
+			x.facts.Config.Detect.Decoys)
 		if blocks {
-			x.change("It is blocked for what it does alone: by connections to %s (tcp.trigger.classic = %d), or at %s that the others do not probe (%s).",
-				show.Plural(x.facts.Config.TCP.Trigger[probe.Classic]+1, "trap port"), x.facts.Config.TCP.Trigger[probe.Classic],
+			x.change("It is blocked for what it does alone: by connections to %s (tcp.trigger.classic = "+
+				"%d), or at %s that the others do not probe (%s).",
+				show.Plural(x.facts.Config.TCP.Trigger[probe.Classic]+1, "trap port"),
+				x.facts.Config.TCP.Trigger[probe.Classic],
 				show.Plural(d.Trigger+1, "port"), x.triggerOf(last))
-			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are blocked.")
+			x.change("With detect.decoys = \"block\", what others sent too counts, and all of them are " +
+				"blocked.")
 		}
 	case engine.Full:
 		x.State = "spared"
-		x.why("%s, and there are as many blocks as may be (block.max = %d).", upper(d.Evidence()), x.facts.Config.Block.Max)
+		x.why("%s, and there are as many blocks as may be (block.max = %d).", upper(d.Evidence()),
+			x.facts.Config.Block.Max)
 		x.change("Its next probe gets it blocked, once another block has ended.")
 	case engine.Backscatter:
-		x.why("What it sent answers what this host never sent: somebody forges this host's address. That is held against nobody.")
+		x.why("What it sent answers what this host never sent: somebody forges this host's address. That " +
+			"is held against nobody.")
 		x.changeLimits()
 	case engine.LateAnswer:
-		x.why("What it sent answers what this host asked, later than connection tracking waits. That is held against nobody.")
+		x.why("What it sent answers what this host asked, later than connection tracking waits. That is " +
+			"held against nobody.")
 		x.changeLimits()
 	case engine.Handshake:
 		x.why("It begins a connection to a trap port; the connection counts, not its first packet.")
@@ -108,14 +121,20 @@ func (x *explainer) sayReacted(k *evidence.Probe) {
 		x.why("%s (%s). That was told at %s.", upper(why), x.setting(k), show.Stamp(at))
 	case d.Action == engine.Run:
 		x.why("%s (%s). For that the command was run at %s.", upper(why), x.setting(k), show.Stamp(at))
-	case d.Source.IsValid() && !(d.Source.Bits() <= x.facts.Asked.Bits() && d.Source.Contains(x.facts.Asked.Addr())):
-		x.why("%s, which is of the same source, was blocked at %s: %s.", event.SourceName(d.Source), show.Stamp(at), why)
-		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.", x.Source)
+	case d.Source.IsValid() && !(d.Source.Bits() <= x.facts.Asked.Bits() &&
+		d.Source.Contains(x.facts.Asked.Addr())):
+		x.why("%s, which is of the same source, was blocked at %s: %s.", event.SourceName(d.Source),
+			show.Stamp(at), why)
+		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.",
+			x.Source)
 	case end.After(x.facts.Now):
-		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, or because the kernel refused it. The journal says which.", show.Stamp(at), config.Duration(d.For))
+		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, "+
+			"or because the kernel refused it. The journal says which.", show.Stamp(at),
+			config.Duration(d.For))
 		x.sayEnded(d, why)
 	default:
-		x.why("It was blocked at %s for %s, which has ended, and has sent no probe since.", show.Stamp(at), config.Duration(d.For))
+		x.why("It was blocked at %s for %s, which has ended, and has sent no probe since.", show.Stamp(at),
+			config.Duration(d.For))
 		x.sayEnded(d, why)
 	}
 }
@@ -145,17 +164,21 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 	idle := x.facts.Now.Sub(time.Unix(0, last.Probe.At))
 	ended := idle > time.Duration(c.Window)
 	if ended {
-		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).", show.Seconds(idle), c.Window)
+		x.why("Its last probe was %s ago: nothing of it is inside the window any more (detect.window = %q).",
+			show.Seconds(idle), c.Window)
 	} else {
-		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).", show.Plural(d.Within, "different port"), c.Window, d.Trigger, name)
+		x.why("It has probed %s inside the window of %s, and %d are let pass (%s).",
+			show.Plural(d.Within, "different port"), c.Window, d.Trigger, name)
 	}
 	switch {
 	case !blocks || x.List != nil && x.List.Policy != config.PolicyBlock.String():
 	case ended:
 		x.change("It is blocked at %d different ports within %s (%s).", d.Trigger+1, c.Window, name)
 	default:
-		x.change("It is blocked at %s within %s (%s), at %s of this host (detect.sweep = %d), or at %s in %s (detect.slow = %d).",
-			show.Plural(max(1, d.Trigger+1-d.Within), "more port"), c.Window, name, show.Plural(max(1, c.Sweep+1-d.Targets), "more address"), c.Sweep,
+		x.change("It is blocked at %s within %s (%s), at %s of this host (detect.sweep = %d), or at %s in "+
+			"%s (detect.slow = %d).",
+			show.Plural(max(1, d.Trigger+1-d.Within), "more port"), c.Window, name,
+			show.Plural(max(1, c.Sweep+1-d.Targets), "more address"), c.Sweep,
 			show.Plural(c.Slow+1, "port"), c.SlowWindow, c.Slow)
 	}
 }
@@ -163,7 +186,8 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 // changeLimits says what gets somebody blocked who is near no limit.
 func (x *explainer) changeLimits() {
 	if x.List == nil {
-		x.change("It is blocked when its probes are above a limit: tcp.trigger, udp.trigger, ip.trigger, detect.sweep or detect.slow.")
+		x.change("It is blocked when its probes are above a limit: tcp.trigger, udp.trigger, ip.trigger, " +
+			"detect.sweep or detect.slow.")
 	}
 }
 

@@ -142,7 +142,8 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		of = " as part of " + b.Name
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
-	x.Summary = fmt.Sprintf("%s is %s%s for another %s, until %s.", x.name(), responseName(b), of, left, show.Stamp(b.Expires))
+	x.Summary = fmt.Sprintf("%s is %s%s for another %s, until %s.", x.name(), responseName(b), of, left,
+		show.Stamp(b.Expires))
 	k := x.reaction(b)
 	switch {
 	case b.ByHand:
@@ -152,9 +153,11 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	case k != nil:
 		x.why("%s%s (%s).", patternPrefix(b.Pattern), grounds(&k.Probe, &k.Decision), b.Config)
 	case b.Technique == "":
-		x.why("The kernel has the block from an earlier run of picket; the journal of %s says why.", show.Stamp(b.Since))
+		x.why("The kernel has the block from an earlier run of picket; the journal of %s says why.",
+			show.Stamp(b.Since))
 	default:
-		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique, probe.PortName(b.Protocol, b.Port), b.Reason, b.Config)
+		x.why("%s%s probe of %s, %s (%s).", patternPrefix(b.Pattern), b.Technique,
+			probe.PortName(b.Protocol, b.Port), b.Reason, b.Config)
 	}
 	if !b.ByHand && b.Technique != "" {
 		x.sayLength(b, k)
@@ -187,7 +190,8 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	since, length := show.Stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second))
 	switch b.Response {
 	case engine.Dark.String():
-		x.why("In the dark since %s for %s: what it sends to ports that nobody serves is dropped, services answer it.",
+		x.why("In the dark since %s for %s: what it sends to ports that nobody serves is dropped, services "+
+			"answer it.",
 			since, length)
 		x.sayInvited()
 		return
@@ -235,7 +239,8 @@ func patternPrefix(p string) string {
 // that of a block which is over, or of another address of the same prefix.
 func (x *explainer) reaction(b *control.InForce) *evidence.Probe {
 	for i := len(x.facts.Kept) - 1; i >= 0; i-- {
-		if d := &x.facts.Kept[i].Decision; d.Action.String() == b.Response && d.Reason != engine.LostBlock && d.Source == b.Source {
+		if d := &x.facts.Kept[i].Decision; d.Action.String() == b.Response && d.Reason != engine.LostBlock &&
+			d.Source == b.Source {
 			return &x.facts.Kept[i]
 		}
 	}
@@ -249,13 +254,16 @@ func (x *explainer) sayProtected() {
 	case within == x.facts.Asked:
 		x.Summary = fmt.Sprintf("%s is protected and never blocked: %s.", x.name(), f.Why)
 	case within.Bits() < x.facts.Asked.Bits():
-		x.Summary = fmt.Sprintf("%s is protected and never blocked: it is in %s, %s.", x.name(), f.Prefix, f.Why)
+		x.Summary = fmt.Sprintf("%s is protected and never blocked: it is in %s, %s.", x.name(), f.Prefix,
+			f.Why)
 	default:
-		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.name(), f.Prefix, f.Why)
+		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.name(),
+			f.Prefix, f.Why)
 		x.why("What else is in it is judged like anybody: ask for an address.")
 	}
 	if len(x.Why) == 0 {
-		x.why("The kernel does not hand packets of protected addresses to picket, so nothing is known of what they send.")
+		x.why("The kernel does not hand packets of protected addresses to picket, so nothing is known of " +
+			"what they send.")
 	}
 	for _, f := range x.Protected {
 		if f.Config == "" {
@@ -268,9 +276,11 @@ func (x *explainer) sayProtected() {
 
 // sayList tells of the list of known sources.
 func (x *explainer) sayList() {
-	does := map[string]string{"ignore": "its probes are counted and not judged", "log": "it is told of and never blocked", "block": "it is blocked at its first probe",
+	does := map[string]string{"ignore": "its probes are counted and not judged",
+		"log": "it is told of and never blocked", "block": "it is blocked at its first probe",
 		"drop": "whatever it sends is dropped before any service"}
-	x.why("It is in your list %s: %s (known.%s.policy = %q).", x.List.Name, does[x.List.Policy], x.List.Name, x.List.Policy)
+	x.why("It is in your list %s: %s (known.%s.policy = %q).", x.List.Name, does[x.List.Policy], x.List.Name,
+		x.List.Policy)
 	if x.State != "blocked" {
 		x.change("Taken off the list %s, it is judged like anybody.", x.List.Name)
 	}
@@ -279,9 +289,11 @@ func (x *explainer) sayList() {
 func (x *explainer) sayUnknown() {
 	x.State = "unknown"
 	x.Summary = fmt.Sprintf("%s is not blocked: no probe of it is known.", x.name())
-	x.why("A probe is a packet to a port that picket watches and that nothing listens on; \"picket check --json\" lists the ports.")
+	x.why("A probe is a packet to a port that picket watches and that nothing listens on; \"picket check " +
+		"--json\" lists the ports.")
 	if x.facts.Forgotten > 0 {
-		x.why("It may have been forgotten: %d sources were, to make room (detect.sources = %d).", x.facts.Forgotten, x.facts.Config.Detect.Sources)
+		x.why("It may have been forgotten: %d sources were, to make room (detect.sources = %d).",
+			x.facts.Forgotten, x.facts.Config.Detect.Sources)
 	}
 	x.changeLimits()
 }
@@ -297,7 +309,8 @@ func (x *explainer) sayMany() {
 		x.State = "watched"
 		var list []string
 		for _, s := range x.facts.Inside[:min(len(x.facts.Inside), mostInside)] {
-			list = append(list, fmt.Sprintf("%s (%s)", event.SourceName(s.Prefix), show.Plural(s.Probes, "probe")))
+			list = append(list, fmt.Sprintf("%s (%s)", event.SourceName(s.Prefix),
+				show.Plural(s.Probes, "probe")))
 		}
 		if n := len(x.facts.Inside) - len(list); n > 0 {
 			list = append(list, fmt.Sprintf("and %d more", n))

@@ -30,7 +30,8 @@ func unhex(t testing.TB, s string) []byte {
 // describe is one line that shows all of p.
 func describe(p Packet) string {
 	var w strings.Builder
-	fmt.Fprintf(&w, "has=%08b %v > %v proto=%d len=%d ttl=%d id=%d df=%t", p.Has, p.Source, p.Destination, p.Protocol, p.Length, p.TTL, p.ID, p.DontFrag)
+	fmt.Fprintf(&w, "has=%08b %v > %v proto=%d len=%d ttl=%d id=%d df=%t", p.Has, p.Source, p.Destination,
+		p.Protocol, p.Length, p.TTL, p.ID, p.DontFrag)
 	if p.Fragment() {
 		fmt.Fprintf(&w, " frag=%d@%d more=%t at=%d", p.FragmentID, p.Offset, p.More, p.FragmentAt)
 	}
@@ -38,7 +39,8 @@ func describe(p Packet) string {
 		fmt.Fprintf(&w, " ports=%d>%d", p.SourcePort, p.Port)
 	}
 	if p.Protocol == probe.ProtocolTCP {
-		fmt.Fprintf(&w, " %s seq=%d ack=%d win=%d opt=%016x mss=%d", probe.FlagNames(p.Flags), p.Seq, p.Ack, p.Window, p.Options, p.MSS)
+		fmt.Fprintf(&w, " %s seq=%d ack=%d win=%d opt=%016x mss=%d", probe.FlagNames(p.Flags), p.Seq, p.Ack,
+			p.Window, p.Options, p.MSS)
 	}
 	if p.Protocol == probe.ProtocolSCTP {
 		fmt.Fprintf(&w, " chunk=%d tag=%d", p.Chunk, p.Tag)
@@ -47,7 +49,8 @@ func describe(p Packet) string {
 		fmt.Fprintf(&w, " icmp=%d/%d id=%d", p.Type, p.Code, p.Identifier)
 	}
 	if e := p.Embedded; p.Has&HasEmbedded != 0 {
-		fmt.Fprintf(&w, " quotes %d %v:%d > %v:%d ports=%t", e.Protocol, e.Source, e.SourcePort, e.Destination, e.Port, e.HasPorts)
+		fmt.Fprintf(&w, " quotes %d %v:%d > %v:%d ports=%t", e.Protocol, e.Source, e.SourcePort,
+			e.Destination, e.Port, e.HasPorts)
 	}
 	fmt.Fprintf(&w, " payload=%d", len(p.Payload))
 	return w.String()
@@ -84,7 +87,8 @@ var update = flag.Bool("update", false, "write golden files anew")
 // ip4 and ip6 put a header of 192.0.2.2 > 192.0.2.1 or 2001:db8::2 > 2001:db8::1 before rest.
 func ip4(protocol uint8, rest ...byte) []byte {
 	n := 20 + len(rest)
-	return append([]byte{0x45, 0, byte(n >> 8), byte(n), 0x12, 0x34, 0x40, 0, 64, protocol, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1}, rest...)
+	return append([]byte{0x45, 0, byte(n >> 8), byte(n), 0x12, 0x34, 0x40, 0, 64, protocol, 0, 0, 192, 0, 2,
+		2, 192, 0, 2, 1}, rest...)
 }
 
 func ip6(next uint8, rest ...byte) []byte {
@@ -104,8 +108,14 @@ func syn() []byte {
 // TestShapes decodes packets that no tool at hand sends.
 func TestShapes(t *testing.T) {
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-	ext := func(next, units byte) []byte { return append([]byte{next, units}, make([]byte, 6+8*int(units))...) }
-	frag := func(next byte, word uint16) []byte { return []byte{next, 0, byte(word >> 8), byte(word), 0, 0, 0, 9} }
+	ext := func(next, units byte) []byte {
+		return append([]byte{next, units},
+			make([]byte, 6+8*int(units))...)
+	}
+	frag := func(next byte, word uint16) []byte {
+		return []byte{next, 0, byte(word >> 8), byte(word), 0, 0, 0,
+			9}
+	}
 	tcp := HasAddresses | HasProtocol | HasPorts | HasKind | HasTransport | HasOptions
 	tests := []struct {
 		name     string
@@ -121,38 +131,57 @@ func TestShapes(t *testing.T) {
 		{"19 bytes of IPv4", ip4(6)[:19], Short, 0, 0, 0, 0},
 		{"39 bytes of IPv6", ip6(6)[:39], Short, 0, 0, 0, 0},
 		{"IPv4 header of 16 bytes", append([]byte{0x44}, ip4(6)[1:]...), Header, 0, 0, 0, 0},
-		{"IPv4 total length below its header", append([]byte{0x45, 0, 0, 19}, ip4(6)[4:]...), Header, 0, 0, 0, 0},
+		{"IPv4 total length below its header", append([]byte{0x45, 0, 0, 19}, ip4(6)[4:]...), Header, 0, 0, 0,
+			0},
 		{"IPv4 alone", ip4(6), OK, HasAddresses | HasProtocol, 6, 0, 0},
-		{"length 0, as the card gets it", append([]byte{0x45, 0, 0, 0}, ip4(6, syn()...)[4:]...), OK, tcp, 6, 23, 0},
+		{"length 0, as the card gets it", append([]byte{0x45, 0, 0, 0}, ip4(6, syn()...)[4:]...), OK, tcp, 6,
+			23, 0},
 		{"Ethernet padding", append(ip4(6, syn()...), 0, 0, 0, 0, 0, 0), OK, tcp, 6, 23, 0},
-		{"TCP header of 12 bytes", ip4(6, append(syn()[:12:12], 0x30, 2, 4, 0, 0, 0, 0, 0)...), OK, tcp &^ HasOptions, 6, 23, 0},
-		{"TCP header beyond the packet", ip4(6, append(syn()[:12:12], 0xf0, 2, 4, 0, 0, 0, 0, 0)...), OK, tcp &^ HasOptions, 6, 23, 0},
-		{"ICMPv6 over IPv4 is a protocol like any", ip4(58, 1, 2, 3, 4), OK, HasAddresses | HasProtocol | HasKind | HasTransport, 58, 0, 4},
-		{"ICMP over IPv6 likewise", ip6(1, 8, 0, 3, 4), OK, HasAddresses | HasProtocol | HasKind | HasTransport, 1, 0, 4},
+		{"TCP header of 12 bytes", ip4(6, append(syn()[:12:12], 0x30, 2, 4, 0, 0, 0, 0, 0)...), OK,
+			tcp &^ HasOptions, 6, 23, 0},
+		{"TCP header beyond the packet", ip4(6, append(syn()[:12:12], 0xf0, 2, 4, 0, 0, 0, 0, 0)...), OK,
+			tcp &^ HasOptions, 6, 23, 0},
+		{"ICMPv6 over IPv4 is a protocol like any", ip4(58, 1, 2, 3, 4), OK,
+			HasAddresses | HasProtocol | HasKind | HasTransport, 58, 0, 4},
+		{"ICMP over IPv6 likewise", ip6(1, 8, 0, 3, 4), OK,
+			HasAddresses | HasProtocol | HasKind | HasTransport, 1, 0, 4},
 		{"IPv6 hop-by-hop", ip6(0, join(ext(6, 0), syn())...), OK, tcp, 6, 23, 0},
 		{"IPv6 options of 16 bytes", ip6(60, join(ext(6, 1), syn())...), OK, tcp, 6, 23, 0},
-		{"IPv6 hop-by-hop, routing, options", ip6(0, join(ext(43, 0), ext(60, 0), ext(6, 0), syn())...), OK, tcp, 6, 23, 0},
+		{"IPv6 hop-by-hop, routing, options", ip6(0, join(ext(43, 0), ext(60, 0), ext(6, 0), syn())...), OK,
+			tcp, 6, 23, 0},
 		{"IPv6 AH of 24 bytes", ip6(51, join([]byte{6, 4}, make([]byte, 22), syn())...), OK, tcp, 6, 23, 0},
 		{"IPv6 atomic fragment", ip6(44, join(frag(6, 0), syn())...), OK, tcp, 6, 23, 0},
-		{"IPv6 first fragment of 8 bytes", ip6(44, join(frag(6, 1), syn()[:8])...), OK, HasAddresses | HasProtocol | HasPorts, 6, 23, 0},
-		{"IPv6 later fragment", ip6(44, join(frag(6, 8), syn()[8:])...), OK, HasAddresses | HasProtocol, 6, 0, 12},
-		{"IPv6 later fragment of options", ip6(44, join(frag(60, 8), syn()[8:])...), OK, HasAddresses | HasProtocol, 60, 0, 12},
-		{"IPv6 mobility is an upper layer", ip6(135, 59, 0, 0, 0, 0, 0, 0, 0), OK, HasAddresses | HasProtocol | HasKind | HasTransport, 135, 0, 8},
+		{"IPv6 first fragment of 8 bytes", ip6(44, join(frag(6, 1), syn()[:8])...), OK,
+			HasAddresses | HasProtocol | HasPorts, 6, 23, 0},
+		{"IPv6 later fragment", ip6(44, join(frag(6, 8), syn()[8:])...), OK, HasAddresses | HasProtocol, 6, 0,
+			12},
+		{"IPv6 later fragment of options", ip6(44, join(frag(60, 8), syn()[8:])...), OK,
+			HasAddresses | HasProtocol, 60, 0, 12},
+		{"IPv6 mobility is an upper layer", ip6(135, 59, 0, 0, 0, 0, 0, 0, 0), OK,
+			HasAddresses | HasProtocol | HasKind | HasTransport, 135, 0, 8},
 		{"IPv6 no next header", ip6(59), OK, HasAddresses | HasProtocol | HasKind | HasTransport, 59, 0, 0},
 		{"IPv6 option header beyond the end", ip6(60, ext(6, 0)[:4]...), Extension, HasAddresses, 0, 0, 0},
-		{"IPv6 option header longer than the packet", ip6(60, append([]byte{6, 9}, syn()...)...), Extension, HasAddresses | HasProtocol, 6, 0, 0},
-		{"IPv6 option header cut off", ip6(60, append([]byte{6, 30}, make([]byte, 400)...)...)[:128], OK, HasAddresses | HasProtocol, 6, 0, 0},
-		{"IPv6 sixteen headers", ip6(60, join(bytes.Repeat(ext(60, 0), 15), ext(6, 0), syn())...), OK, tcp, 6, 23, 0},
-		{"IPv6 seventeen headers", ip6(60, join(bytes.Repeat(ext(60, 0), 16), ext(6, 0), syn())...), TooMany, HasAddresses, 0, 0, 0},
-		{"IPv6 mapped source", append(append(ip6(6)[:8:8], unhexMapped...), ip6(6, syn()...)[24:]...), Mapped, 0, 0, 0, 0},
+		{"IPv6 option header longer than the packet", ip6(60, append([]byte{6, 9}, syn()...)...), Extension,
+			HasAddresses | HasProtocol, 6, 0, 0},
+		{"IPv6 option header cut off", ip6(60, append([]byte{6, 30}, make([]byte, 400)...)...)[:128], OK,
+			HasAddresses | HasProtocol, 6, 0, 0},
+		{"IPv6 sixteen headers", ip6(60, join(bytes.Repeat(ext(60, 0), 15), ext(6, 0), syn())...), OK, tcp, 6,
+			23, 0},
+		{"IPv6 seventeen headers", ip6(60, join(bytes.Repeat(ext(60, 0), 16), ext(6, 0), syn())...), TooMany,
+			HasAddresses, 0, 0, 0},
+		{"IPv6 mapped source", append(append(ip6(6)[:8:8], unhexMapped...), ip6(6, syn()...)[24:]...), Mapped,
+			0, 0, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := Packet{Port: 9, Options: 9, Payload: []byte{1}} // Decode overwrites all of it
 			r := Decode(tt.b, &p)
-			if r != tt.reason || p.Has != tt.has || p.Protocol != tt.protocol || p.Port != tt.port || len(p.Payload) != tt.payload {
-				t.Errorf("got %v has=%08b protocol=%d port=%d payload=%d\nwant %v has=%08b protocol=%d port=%d payload=%d",
-					r, p.Has, p.Protocol, p.Port, len(p.Payload), tt.reason, tt.has, tt.protocol, tt.port, tt.payload)
+			if r != tt.reason || p.Has != tt.has || p.Protocol != tt.protocol || p.Port != tt.port ||
+				len(p.Payload) != tt.payload {
+				t.Errorf("got %v has=%08b protocol=%d port=%d payload=%d\n"+
+					"want %v has=%08b protocol=%d port=%d payload=%d",
+					r, p.Has, p.Protocol, p.Port, len(p.Payload), tt.reason, tt.has, tt.protocol, tt.port,
+					tt.payload)
 			}
 			if r == Mapped && p.Source.IsValid() {
 				t.Errorf("a mapped address came through: %v", p.Source)
@@ -172,7 +201,8 @@ func TestOptions(t *testing.T) {
 		mss  uint16
 	}{
 		{"nmap", []byte{2, 4, 5, 0xb4}, 2 << 56, 1460},
-		{"Linux", []byte{2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 10}, 0x0204080103 << 24, 1460},
+		{"Linux", []byte{2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 10}, 0x0204080103 << 24,
+			1460},
 		{"ends at EOL", []byte{1, 0, 2, 4}, 1 << 56, 0},
 		{"eight at most", []byte{1, 1, 1, 1, 1, 1, 1, 4, 2, 3, 3, 1}, 0x0101010101010104, 0},
 		{"length 0", []byte{1, 2, 0, 0}, 1 << 56, 0},
@@ -187,7 +217,8 @@ func TestOptions(t *testing.T) {
 			var p Packet
 			Decode(ip4(6, append(b, tt.list...)...), &p)
 			if p.Options != tt.want || p.MSS != tt.mss || p.Has&HasOptions == 0 {
-				t.Errorf("got %016x mss %d has %b, want %016x mss %d", p.Options, p.MSS, p.Has, tt.want, tt.mss)
+				t.Errorf("got %016x mss %d has %b, want %016x mss %d", p.Options, p.MSS, p.Has, tt.want,
+					tt.mss)
 			}
 		})
 	}

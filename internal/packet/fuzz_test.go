@@ -102,7 +102,8 @@ func checkSound(t *testing.T, b []byte, p *Packet) {
 		}
 	}
 	if p.Has&HasAddresses != 0 {
-		if !p.Source.IsValid() || p.Source.Is4In6() || p.Destination.Is4In6() || p.Source.Zone() != "" || p.Source.Is4() != p.Destination.Is4() {
+		if !p.Source.IsValid() || p.Source.Is4In6() || p.Destination.Is4In6() || p.Source.Zone() != "" ||
+			p.Source.Is4() != p.Destination.Is4() {
 			t.Fatalf("addresses %v > %v", p.Source, p.Destination)
 		}
 	} else if p.Has != 0 || p.Source.IsValid() {

@@ -23,14 +23,17 @@ type Has uint8
 
 // The parts. Each says which fields of [Packet] are valid.
 const (
-	HasAddresses  Has = 1 << iota // Source, Destination, TTL, Length, and of IPv4 ID, DontFrag and the fragment's fields
-	HasProtocol                   // Protocol; of IPv6 the fragment's fields
-	HasPorts                      // SourcePort and Port of TCP, UDP and SCTP
-	HasKind                       // what tells packets of one protocol apart: TCP Flags, Seq, Ack; SCTP Chunk; ICMP Type and Code
-	HasTransport                  // the fixed transport header is whole: TCP Window, SCTP Tag, ICMP Identifier; Payload may follow
-	HasOptions                    // the TCP option list is whole: Options and MSS
-	HasEmbedded                   // Embedded, the flow that an ICMP error quotes
-	HasIdentifier                 // Identifier, of ICMP queries and their replies
+	// Source, Destination, TTL, Length, and of IPv4 ID, DontFrag and the fragment's fields
+	HasAddresses Has = 1 << iota
+	HasProtocol      // Protocol; of IPv6 the fragment's fields
+	HasPorts         // SourcePort and Port of TCP, UDP and SCTP
+	// what tells packets of one protocol apart: TCP Flags, Seq, Ack; SCTP Chunk; ICMP Type and Code
+	HasKind
+	// the fixed transport header is whole: TCP Window, SCTP Tag, ICMP Identifier; Payload may follow
+	HasTransport
+	HasOptions    // the TCP option list is whole: Options and MSS
+	HasEmbedded   // Embedded, the flow that an ICMP error quotes
+	HasIdentifier // Identifier, of ICMP queries and their replies
 )
 
 // A Packet is what [Decode] found. Fields whose part is not in Has are zero,
@@ -39,31 +42,36 @@ const (
 type Packet struct {
 	Source      netip.Addr // without a zone, never IPv4-mapped
 	Destination netip.Addr // likewise
-	Payload     []byte     // what follows the transport header, or the IP headers if the protocol has none known here; as far as captured
-	Embedded    Flow       // what an ICMP error is about
-	Options     uint64     // TCP option kinds in order, the first in the highest byte, at most eight; NOP (1) counts, EOL (0) ends
-	Seq         uint32     // TCP sequence number
-	Ack         uint32     // TCP acknowledgement number
-	Tag         uint32     // SCTP initiate tag of an INIT or INIT ACK chunk, else the verification tag
-	Length      uint32     // bytes of the IP packet on the wire; 0 if the header does not say (offloaded or jumbo)
-	FragmentID  uint32     // IPv4 or IPv6 identification of a fragment
-	SourcePort  uint16
-	Port        uint16 // destination port
-	ID          uint16 // IPv4 identification
-	Window      uint16 // TCP window, not scaled
-	MSS         uint16 // TCP maximum segment size option, 0 without one
-	Identifier  uint16 // ICMP identifier (RFC 792, RFC 4443)
-	Offset      uint16 // bytes of the original packet before this fragment's data
-	FragmentAt  uint16 // where the fragment's data begins in the decoded bytes
-	Has         Has
-	Protocol    uint8 // IANA number of the upper-layer protocol; of a later IPv6 fragment, of the first header in it
-	TTL         uint8 // IPv4 time to live, IPv6 hop limit
-	Flags       uint8 // TCP flags
-	Chunk       uint8 // SCTP type of the first chunk
-	Type        uint8 // ICMP type
-	Code        uint8 // ICMP code
-	DontFrag    bool  // IPv4 don't-fragment bit
-	More        bool  // another fragment follows
+	// what follows the transport header, or the IP headers if the protocol has none known here; as far as
+	// captured
+	Payload  []byte
+	Embedded Flow // what an ICMP error is about
+	// TCP option kinds in order, the first in the highest byte, at most eight; NOP (1) counts, EOL (0) ends
+	Options uint64
+	Seq     uint32 // TCP sequence number
+	Ack     uint32 // TCP acknowledgement number
+	Tag     uint32 // SCTP initiate tag of an INIT or INIT ACK chunk, else the verification tag
+	// bytes of the IP packet on the wire; 0 if the header does not say (offloaded or jumbo)
+	Length     uint32
+	FragmentID uint32 // IPv4 or IPv6 identification of a fragment
+	SourcePort uint16
+	Port       uint16 // destination port
+	ID         uint16 // IPv4 identification
+	Window     uint16 // TCP window, not scaled
+	MSS        uint16 // TCP maximum segment size option, 0 without one
+	Identifier uint16 // ICMP identifier (RFC 792, RFC 4443)
+	Offset     uint16 // bytes of the original packet before this fragment's data
+	FragmentAt uint16 // where the fragment's data begins in the decoded bytes
+	Has        Has
+	// IANA number of the upper-layer protocol; of a later IPv6 fragment, of the first header in it
+	Protocol uint8
+	TTL      uint8 // IPv4 time to live, IPv6 hop limit
+	Flags    uint8 // TCP flags
+	Chunk    uint8 // SCTP type of the first chunk
+	Type     uint8 // ICMP type
+	Code     uint8 // ICMP code
+	DontFrag bool  // IPv4 don't-fragment bit
+	More     bool  // another fragment follows
 }
 
 // A Flow is one direction of a conversation, as an ICMP error quotes it: the

@@ -57,7 +57,8 @@ func TestProbeSamples(t *testing.T) {
 		Decode(unhex(t, s.hex), &p)
 		got, ok := p.Probe(probe.Advanced, 1, 2)
 		if !ok || got.Technique != w.technique || got.Port != w.port {
-			t.Errorf("%s: got %v port %#x %t, want %v port %#x", s.name, got.Technique, got.Port, ok, w.technique, w.port)
+			t.Errorf("%s: got %v port %#x %t, want %v port %#x", s.name, got.Technique, got.Port, ok,
+				w.technique, w.port)
 		}
 	}
 	for name := range want {

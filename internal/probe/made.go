@@ -34,7 +34,8 @@ func MadeOf(p *Probe) Observation {
 		if zmapUDP(p) {
 			return MadeRaw
 		}
-		if head := uint16(28); p.Destination.Is4() && p.Length == head || !p.Destination.Is4() && p.Length == head+20 {
+		if head := uint16(28); p.Destination.Is4() && p.Length == head || !p.Destination.Is4() &&
+			p.Length == head+20 {
 			return MadeEmpty
 		}
 		return 0

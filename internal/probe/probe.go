@@ -85,7 +85,8 @@ func BeganWith(b []byte) Sent {
 	for method < len(b) && b[method] >= 'A' && b[method] <= 'Z' {
 		method++
 	}
-	if method >= 3 && len(b) > method+1 && b[method] == ' ' && (b[method+1] == '/' || b[method+1] == '*' || b[method+1] == 'h') {
+	if method >= 3 && len(b) > method+1 && b[method] == ' ' && (b[method+1] == '/' || b[method+1] == '*' ||
+		b[method+1] == 'h') {
 		return SentHTTP // a method, and a path, an asterisk or an http URI
 	}
 	return SentOther

@@ -122,7 +122,8 @@ func ToolOf(p *Probe) Tool {
 	case !v4 && p.Window == 1024 && p.TTL > 200 && p.Technique == SYN && p.Options == 0:
 		// masscan over IPv6 has no IP ID to bear its mark; measured.
 		return Masscan
-	case p.Technique == SYN && p.Window == 65535 && p.TTL > 200 && (p.ID == 54321 || p.Options == 0 || p.Options == OptionsMSS || p.Options == OptionsWindows):
+	case p.Technique == SYN && p.Window == 65535 && p.TTL > 200 && (p.ID == 54321 || p.Options == 0 ||
+		p.Options == OptionsMSS || p.Options == OptionsWindows):
 		// zmap: ID 54321 until 4.1.0, measured; any ID since, and the options of
 		// Windows since 4.1.1, but still a TTL of 255 and no DF (zmap
 		// src/probe_modules/packet.c, make_ip_header and make_tcp_header).
@@ -135,7 +136,8 @@ func ToolOf(p *Probe) Tool {
 		}
 	case p.Technique == SYN && p.Seq == 42 && p.Ack == 42 && p.Window == 10000:
 		return Mausezahn // measured
-	case v4 && p.Window == 512 && p.Options == 0 && (p.Technique == ACK || p.Ack != 0 && p.Flags&FlagACK == 0):
+	case v4 && p.Window == 512 && p.Options == 0 && (p.Technique == ACK || p.Ack != 0 &&
+		p.Flags&FlagACK == 0):
 		// hping3: an acknowledgement number without its flag, or a bare one; measured.
 		return Hping
 	case !v4 && p.Technique == SYN && p.Options == 0 && p.TTL > 200 && p.Window%256 == 0 && p.Window > 1024:
@@ -248,7 +250,8 @@ func systemOf(p *Probe) Tool {
 		return Linux
 	case p.TTL > 64 && p.TTL <= 128 && (p.Options == OptionsWindows || p.Options == OptionsLinux):
 		return Windows // with timestamps, which an administrator may turn on, it looks as Linux does
-	case p.TTL <= 64 && (p.Options == OptionsMacOS || p.Options&^0xff == OptionsMacOS&^0xff || p.Options == OptionsFreeBSD || p.Options == OptionsOpenBSD):
+	case p.TTL <= 64 && (p.Options == OptionsMacOS || p.Options&^0xff == OptionsMacOS&^0xff ||
+		p.Options == OptionsFreeBSD || p.Options == OptionsOpenBSD):
 		return BSD
 	}
 	return NoTool

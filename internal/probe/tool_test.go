@@ -20,12 +20,16 @@ func TestTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]probe.Tool{
-		"nmap-sS": probe.Nmap, "nmap-sF": probe.Nmap, "nmap-sX": probe.Nmap, "nmap-sA": probe.Nmap, "nmap-6": probe.Nmap,
+		"nmap-sS": probe.Nmap, "nmap-sF": probe.Nmap, "nmap-sX": probe.Nmap, "nmap-sA": probe.Nmap,
+		"nmap-6": probe.Nmap,
 		"nmap-D": probe.Nmap, "nmap-sT": probe.Linux, "nping": probe.Nping,
 		"masscan": probe.Masscan, "masscan6": probe.Masscan, "zmap": probe.ZMap, "hping": probe.Hping,
-		"zmap-udp": probe.ZMap, "nping-udp": probe.Nping, "hping-F": probe.Hping, "hping-N": probe.Hping, "hping-X": probe.Hping, "hping-A": probe.Hping,
-		"scanssh": probe.ScanSSH, "packit": probe.Packit, "mausezahn": probe.Mausezahn, "netwox": probe.Netwox, "scapy": probe.Scapy,
-		"tcp6": probe.IPv6Toolkit, "masscan-udp": probe.NoTool, // by one packet: see engine's TestToolsOfOnePort
+		"zmap-udp": probe.ZMap, "nping-udp": probe.Nping, "hping-F": probe.Hping, "hping-N": probe.Hping,
+		"hping-X": probe.Hping, "hping-A": probe.Hping,
+		"scanssh": probe.ScanSSH, "packit": probe.Packit, "mausezahn": probe.Mausezahn,
+		"netwox": probe.Netwox, "scapy": probe.Scapy,
+		// by one packet: see engine's TestToolsOfOnePort
+		"tcp6": probe.IPv6Toolkit, "masscan-udp": probe.NoTool,
 	}
 	seen := map[string]int{}
 	for line := range strings.Lines(string(text)) {
@@ -62,8 +66,10 @@ func TestTools(t *testing.T) {
 func TestToolMarks(t *testing.T) {
 	syn := func(change func(*probe.Probe)) probe.Probe {
 		p := probe.Probe{
-			Source: netip.MustParseAddr("198.51.100.7"), Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Port: 23,
-			Protocol: probe.ProtocolTCP, Technique: probe.SYN, Flags: probe.FlagSYN, Seq: 0x12345678, ID: 4711, TTL: 50,
+			Source: netip.MustParseAddr("198.51.100.7"), Destination: netip.MustParseAddr("192.0.2.2"),
+			SourcePort: 40000, Port: 23,
+			Protocol: probe.ProtocolTCP, Technique: probe.SYN, Flags: probe.FlagSYN, Seq: 0x12345678,
+			ID: 4711, TTL: 50,
 		}
 		change(&p)
 		return p
@@ -73,13 +79,22 @@ func TestToolMarks(t *testing.T) {
 		p    probe.Probe
 		want probe.Tool
 	}{
-		{"Mirai, sequence number = destination", syn(func(p *probe.Probe) { p.Seq, p.Window = 0xc0000202, 23456 }), probe.Mirai},
+		{"Mirai, sequence number = destination", syn(func(p *probe.Probe) {
+			p.Seq, p.Window = 0xc0000202,
+				23456
+		}), probe.Mirai},
 		{"masscan since 2023, with an MSS", syn(func(p *probe.Probe) {
 			p.Seq, p.Window, p.TTL, p.Options, p.MSS = 0x11112222, 1024, 240, 0x02<<56, 1460
 			p.ID = uint16((0xc0000202 ^ 23 ^ 0x11112222) & 0xffff)
 		}), probe.Masscan},
-		{"zmap since 4.1.1, any ID, options of Windows", syn(func(p *probe.Probe) { p.Window, p.TTL, p.Options, p.MSS = 65535, 245, 0x020103010104<<16, 1460 }), probe.ZMap},
-		{"unicornscan's default", syn(func(p *probe.Probe) { p.Window, p.TTL, p.Options, p.MSS = 4128, 246, 0x02<<56, 1460 }), probe.Unicornscan},
+		{"zmap since 4.1.1, any ID, options of Windows", syn(func(p *probe.Probe) {
+			p.Window, p.TTL,
+				p.Options, p.MSS = 65535, 245, 0x020103010104<<16, 1460
+		}), probe.ZMap},
+		{"unicornscan's default", syn(func(p *probe.Probe) {
+			p.Window, p.TTL, p.Options, p.MSS = 4128, 246,
+				0x02<<56, 1460
+		}), probe.Unicornscan},
 		{"Windows 10", syn(func(p *probe.Probe) {
 			p.Window, p.TTL, p.Options, p.MSS, p.DontFrag = 64240, 116, 0x020103010104<<16, 1460, true
 		}), probe.Windows},
@@ -89,8 +104,14 @@ func TestToolMarks(t *testing.T) {
 		{"FreeBSD", syn(func(p *probe.Probe) {
 			p.Window, p.TTL, p.Options, p.MSS, p.DontFrag = 65535, 54, 0x0201030408<<24, 1460, true
 		}), probe.BSD},
-		{"a small device with a small window", syn(func(p *probe.Probe) { p.Window, p.TTL, p.Options, p.MSS = 1024, 120, 0x02<<56, 536 }), probe.NoTool},
-		{"a datagram", syn(func(p *probe.Probe) { p.Protocol, p.Technique, p.Window = probe.ProtocolUDP, probe.UDP, 1024 }), probe.NoTool},
+		{"a small device with a small window", syn(func(p *probe.Probe) {
+			p.Window, p.TTL, p.Options,
+				p.MSS = 1024, 120, 0x02<<56, 536
+		}), probe.NoTool},
+		{"a datagram", syn(func(p *probe.Probe) {
+			p.Protocol, p.Technique, p.Window = probe.ProtocolUDP,
+				probe.UDP, 1024
+		}), probe.NoTool},
 	} {
 		if got := probe.ToolOf(&x.p); got != x.want {
 			t.Errorf("%s: taken for %s, want %s", x.name, got.Describe(), x.want.Describe())

@@ -30,7 +30,8 @@ func pcapHeader(link uint32) []byte {
 }
 
 func pcapRecord(b []byte, at int64, data []byte) []byte {
-	for _, v := range [...]uint32{uint32(at / 1e9), uint32(at % 1e9 / 1000), uint32(len(data)), uint32(len(data))} {
+	for _, v := range [...]uint32{uint32(at / 1e9), uint32(at % 1e9 / 1000), uint32(len(data)),
+		uint32(len(data))} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	return append(b, data...)
@@ -56,7 +57,8 @@ func ports(sport, port uint16) []byte {
 
 // tcp is a segment with flags and no options.
 func tcp(source, dest string, sport, port uint16, flags byte) []byte {
-	return ip(source, dest, 6, append(ports(sport, port), 0, 0, 0, 7, 0, 0, 0, 0, 0x50, flags, 4, 0, 0, 0, 0, 0))
+	return ip(source, dest, 6, append(ports(sport, port), 0, 0, 0, 7, 0, 0, 0, 0, 0x50, flags, 4, 0, 0, 0, 0,
+		0))
 }
 
 func udp(source, dest string, sport, port uint16) []byte {

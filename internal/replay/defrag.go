@@ -60,7 +60,8 @@ func newDefragmenter() *defragmenter {
 // returns the packet's first bytes, valid until the next call, else nil.
 func (d *defragmenter) add(p *packet.Packet, b []byte, at int64) []byte {
 	length := int(p.Length) - int(p.FragmentAt)
-	if p.Length == 0 || length <= 0 || p.More && length%8 != 0 || int(p.Offset)+length > 65535 || int(p.FragmentAt) > len(b) {
+	if p.Length == 0 || length <= 0 || p.More && length%8 != 0 || int(p.Offset)+length > 65535 ||
+		int(p.FragmentAt) > len(b) {
 		return nil // the kernel drops these (RFC 8200, 4.5)
 	}
 	g := d.slot(p, at)

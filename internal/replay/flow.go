@@ -63,7 +63,8 @@ func folded(ack uint32) uint64 { return uint64(ack^ack>>16) & 0xffff << 8 }
 // for a flow that is not there is what a flood makes us do.
 type flow struct {
 	state uint64 // the flags and the check above; the other 40 bits name the flow
-	order uint32 // the lowest goes first: whether replied, then the number of the last packet; 0 for a free place
+	// the lowest goes first: whether replied, then the number of the last packet; 0 for a free place
+	order uint32
 	last  uint32 // time of the last packet, in seconds since the Unix epoch, modulo 2^32
 }
 

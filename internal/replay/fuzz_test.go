@@ -60,13 +60,15 @@ func walk(t *testing.T, b []byte) (total int) {
 			break
 		}
 		if len(rec.data) > maxPacket || r.offset <= last || r.packets != n || !knownLink(rec.link) {
-			t.Fatalf("packet %d of %d bytes, link type %d, ends at %d after %d", n, len(rec.data), rec.link, r.offset, last)
+			t.Fatalf("packet %d of %d bytes, link type %d, ends at %d after %d", n, len(rec.data), rec.link,
+				r.offset, last)
 		}
 		last = r.offset
 		total += len(rec.data)
 	}
 	var e *Error
-	if err != io.EOF && (!errors.As(err, &e) || e.File != "fuzz" || e.Packet == 0 && (e.Offset != 0 || total != 0) || e.Offset < 0 || e.Err == nil) {
+	if err != io.EOF && (!errors.As(err, &e) || e.File != "fuzz" || e.Packet == 0 && (e.Offset != 0 ||
+		total != 0) || e.Offset < 0 || e.Err == nil) {
 		t.Fatalf("error without a place: %v", err)
 	}
 	return total
@@ -87,20 +89,24 @@ func FuzzRun(f *testing.F) {
 			if r.Verdict != Probe {
 				return
 			}
-			watched := slices.ContainsFunc(rules.Local, func(p netip.Prefix) bool { return p.Contains(r.Probe.Destination) })
+			watched := slices.ContainsFunc(rules.Local,
+				func(p netip.Prefix) bool { return p.Contains(r.Probe.Destination) })
 			// Only the kernel's word, NFLOG's prefix, makes a probe of what goes elsewhere.
-			if r.Probe.Mode == 0 || !r.Probe.Source.IsValid() || !watched && !zipped(b) && !bytes.Contains(b, []byte(r.Probe.Mode.String())) {
+			if r.Probe.Mode == 0 || !r.Probe.Source.IsValid() || !watched && !zipped(b) && !bytes.Contains(b,
+				[]byte(r.Probe.Mode.String())) {
 				t.Fatalf("probe %+v", r.Probe)
 			}
 		})
-		Run(context.Background(), []Source{Memory("fuzz", b)}, rules, func(r *Record) { again = append(again, r.Verdict) })
+		Run(context.Background(), []Source{Memory("fuzz", b)}, rules,
+			func(r *Record) { again = append(again, r.Verdict) })
 		if !bytes.Equal(verdictBytes(first), verdictBytes(again)) || sum.Packets != uint64(len(first)) {
 			t.Fatal("two replays differ")
 		}
 		if sum.Connected > sum.Asked {
 			t.Fatalf("%d connections of %d were completed", sum.Connected, sum.Asked)
 		}
-		both, _ := Run(context.Background(), []Source{Memory("one", b), Memory("two", b)}, rules, func(*Record) {})
+		both, _ := Run(context.Background(), []Source{Memory("one", b), Memory("two", b)}, rules,
+			func(*Record) {})
 		if both.Packets != 2*sum.Packets || both.First != sum.First || both.Last != sum.Last {
 			t.Fatalf("two copies: %+v, of one %+v", both, sum)
 		}

@@ -162,7 +162,8 @@ func (r *run) connected(p *packet.Packet) {
 	r.sum.Connected++
 	r.rec.Probe = probe.Probe{
 		At: r.rec.At, Source: p.Source, Destination: p.Destination, SourcePort: p.SourcePort, Port: p.Port,
-		Protocol: p.Protocol, Mode: probe.Classic, Technique: probe.Connect, Flags: probe.FlagSYN, Interface: r.frame.index,
+		Protocol: p.Protocol, Mode: probe.Classic, Technique: probe.Connect, Flags: probe.FlagSYN,
+		Interface: r.frame.index,
 	}
 }
 
@@ -252,7 +253,8 @@ func icmp4(p *packet.Packet) Verdict {
 	switch p.Type {
 	case 8:
 		return Echo
-	case 3, 11, 12, 13, 15, 17: // unreachable, time exceeded, parameter problem; timestamp, information, address mask request
+	// unreachable, time exceeded, parameter problem; timestamp, information, address mask request
+	case 3, 11, 12, 13, 15, 17:
 		return Probe
 	}
 	return Housekeeping

@@ -27,7 +27,8 @@ const (
 
 func knownLink(link uint16) bool {
 	switch link {
-	case linkNull, linkEthernet, linkRaw12, linkRaw14, linkRaw, linkLoop, linkCooked, linkIPv4, linkIPv6, linkNFLOG, linkCooked2:
+	case linkNull, linkEthernet, linkRaw12, linkRaw14, linkRaw, linkLoop, linkCooked, linkIPv4, linkIPv6,
+		linkNFLOG, linkCooked2:
 		return true
 	}
 	return false

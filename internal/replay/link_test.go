@@ -34,16 +34,25 @@ func TestLinks(t *testing.T) {
 		{"Ethernet", linkEthernet, with(macs+"\x08\x00", packet), "advanced syn 23"},
 		{"Ethernet, IPv6", linkEthernet, with(macs+"\x86\xdd", packet6), "advanced syn 23"},
 		{"Ethernet, 802.1Q", linkEthernet, with(macs+"\x81\x00\x00\x07\x08\x00", packet), "advanced syn 23"},
-		{"Ethernet, QinQ", linkEthernet, with(macs+"\x88\xa8\x00\x07\x81\x00\x00\x07\x86\xdd", packet6), "advanced syn 23"},
+		{"Ethernet, QinQ", linkEthernet, with(macs+"\x88\xa8\x00\x07\x81\x00\x00\x07\x86\xdd", packet6),
+			"advanced syn 23"},
 		{"Ethernet, tag cut off", linkEthernet, with(macs + "\x81\x00\x00"), "not-ip"},
-		{"Ethernet, five tags", linkEthernet, with(macs+strings.Repeat("\x81\x00\x00\x07", 5)+"\x08\x00", packet), "not-ip"},
-		{"Ethernet, PPPoE", linkEthernet, with(macs+"\x88\x64\x11\x00\x00\x07\x00\x2a\x00\x21", packet), "advanced syn 23"},
-		{"Ethernet, 802.1Q, PPPoE, IPv6", linkEthernet, with(macs+"\x81\x00\x00\x07\x88\x64\x11\x00\x00\x07\x00\x3e\x00\x57", packet6), "advanced syn 23"},
-		{"Ethernet, PPPoE, LCP", linkEthernet, with(macs+"\x88\x64\x11\x00\x00\x07\x00\x2a\xc0\x21", packet), "not-ip"},
+		{"Ethernet, five tags", linkEthernet, with(macs+strings.Repeat("\x81\x00\x00\x07", 5)+"\x08\x00",
+			packet), "not-ip"},
+		{"Ethernet, PPPoE", linkEthernet, with(macs+"\x88\x64\x11\x00\x00\x07\x00\x2a\x00\x21", packet),
+			"advanced syn 23"},
+		{"Ethernet, 802.1Q, PPPoE, IPv6", linkEthernet,
+			with(macs+"\x81\x00\x00\x07\x88\x64\x11\x00\x00\x07\x00\x3e\x00\x57", packet6),
+			"advanced syn 23"},
+		{"Ethernet, PPPoE, LCP", linkEthernet, with(macs+"\x88\x64\x11\x00\x00\x07\x00\x2a\xc0\x21", packet),
+			"not-ip"},
 		{"Ethernet, PPPoE cut off", linkEthernet, with(macs + "\x88\x64\x11\x00\x00\x07\x00"), "not-ip"},
 		{"Ethernet, MPLS", linkEthernet, with(macs+"\x88\x47\x00\x01\x01\x40", packet), "advanced syn 23"},
-		{"Ethernet, MPLS, three labels, IPv6", linkEthernet, with(macs+"\x88\x47\x00\x01\x00\x40\x00\x01\x00\x40\x00\x01\x01\x40", packet6), "advanced syn 23"},
-		{"Ethernet, MPLS without a bottom", linkEthernet, with(macs+"\x88\x47", bytes.Repeat([]byte{0, 1, 0, 64}, 20)), "not-ip"},
+		{"Ethernet, MPLS, three labels, IPv6", linkEthernet,
+			with(macs+"\x88\x47\x00\x01\x00\x40\x00\x01\x00\x40\x00\x01\x01\x40", packet6),
+			"advanced syn 23"},
+		{"Ethernet, MPLS without a bottom", linkEthernet, with(macs+"\x88\x47",
+			bytes.Repeat([]byte{0, 1, 0, 64}, 20)), "not-ip"},
 		{"Ethernet, ARP", linkEthernet, with(macs + "\x08\x06\x00\x01"), "not-ip"},
 		{"Ethernet, cut off", linkEthernet, []byte(macs), "not-ip"},
 		{"Ethernet, to a group", linkEthernet, with("\x01"+macs[1:]+"\x08\x00", packet), "broadcast"},
@@ -57,19 +66,29 @@ func TestLinks(t *testing.T) {
 		{"OpenBSD loopback", linkLoop, with("\x00\x00\x00\x18", packet6), "advanced syn 23"},
 		{"BSD loopback, AppleTalk", linkNull, with("\x10\x00\x00\x00", packet), "not-ip"},
 		{"cooked", linkCooked, with("\x00\x00\x00\x01\x00\x06abcdefgh\x08\x00", packet), "advanced syn 23"},
-		{"cooked, broadcast", linkCooked, with("\x00\x01\x00\x01\x00\x06abcdefgh\x08\x00", packet), "broadcast"},
-		{"cooked, to another host", linkCooked, with("\x00\x03\x00\x01\x00\x06abcdefgh\x08\x00", packet), "foreign"},
+		{"cooked, broadcast", linkCooked, with("\x00\x01\x00\x01\x00\x06abcdefgh\x08\x00", packet),
+			"broadcast"},
+		{"cooked, to another host", linkCooked, with("\x00\x03\x00\x01\x00\x06abcdefgh\x08\x00", packet),
+			"foreign"},
 		{"cooked, outgoing", linkCooked, with("\x00\x04\x00\x01\x00\x06abcdefgh\x08\x00", packet), "own"},
 		{"cooked, loopback", linkCooked, with("\x00\x00\x03\x04\x00\x06abcdefgh\x08\x00", packet), "own"},
-		{"cooked 2, loopback", linkCooked2, with("\x08\x00\x00\x00\x00\x00\x00\x01\x03\x04\x00\x06abcdefgh", packet), "own"},
+		{"cooked 2, loopback", linkCooked2, with("\x08\x00\x00\x00\x00\x00\x00\x01\x03\x04\x00\x06abcdefgh",
+			packet), "own"},
 		{"cooked, cut off", linkCooked, []byte("\x00\x00\x00\x01"), "not-ip"},
-		{"cooked 2", linkCooked2, with("\x86\xdd\x00\x00\x00\x00\x00\x02\x00\x01\x00\x06abcdefgh", packet6), "advanced syn 23"},
-		{"cooked 2, outgoing", linkCooked2, with("\x08\x00\x00\x00\x00\x00\x00\x02\x00\x01\x04\x06abcdefgh", packet), "own"},
-		{"NFLOG, classic", linkNFLOG, nflog(attribute(10, []byte("classic\x00")...), attribute(9, packet...)), "classic syn 23"},
-		{"NFLOG, the slow lane", linkNFLOG, nflog(attribute(10, []byte("stealth bulk\x00")...), attribute(9, packet...)), "stealth syn 23"},
-		{"NFLOG, payload first", linkNFLOG, nflog(attribute(9, packet6...), attribute(10, []byte("advanced\x00")...)), "advanced syn 23"},
-		{"NFLOG, somebody's rule", linkNFLOG, nflog(attribute(10, []byte("DROP: \x00")...), attribute(9, packet...)), "advanced syn 23"},
-		{"NFLOG, attributes of the network's order flag", linkNFLOG, nflog(attribute(0x8000|9, packet...), time), "advanced syn 23"},
+		{"cooked 2", linkCooked2, with("\x86\xdd\x00\x00\x00\x00\x00\x02\x00\x01\x00\x06abcdefgh", packet6),
+			"advanced syn 23"},
+		{"cooked 2, outgoing", linkCooked2, with("\x08\x00\x00\x00\x00\x00\x00\x02\x00\x01\x04\x06abcdefgh",
+			packet), "own"},
+		{"NFLOG, classic", linkNFLOG, nflog(attribute(10, []byte("classic\x00")...), attribute(9, packet...)),
+			"classic syn 23"},
+		{"NFLOG, the slow lane", linkNFLOG, nflog(attribute(10, []byte("stealth bulk\x00")...),
+			attribute(9, packet...)), "stealth syn 23"},
+		{"NFLOG, payload first", linkNFLOG, nflog(attribute(9, packet6...),
+			attribute(10, []byte("advanced\x00")...)), "advanced syn 23"},
+		{"NFLOG, somebody's rule", linkNFLOG, nflog(attribute(10, []byte("DROP: \x00")...),
+			attribute(9, packet...)), "advanced syn 23"},
+		{"NFLOG, attributes of the network's order flag", linkNFLOG, nflog(attribute(0x8000|9, packet...),
+			time), "advanced syn 23"},
 		{"NFLOG, no payload", linkNFLOG, nflog(time), "not-ip"},
 		{"NFLOG, attribute of 0 bytes", linkNFLOG, nflog([]byte{0, 0, 9, 0, 1, 2, 3, 4}), "not-ip"},
 		{"NFLOG, payload beyond the end", linkNFLOG, nflog(attribute(9, packet...)[:40]), "advanced syn 23"},
@@ -87,14 +106,17 @@ func TestLinks(t *testing.T) {
 // TestFrameFields: what cooked and NFLOG frames tell besides the packet.
 func TestFrameFields(t *testing.T) {
 	var f frame
-	f.unwrap(&record{link: linkCooked2, data: append([]byte("\x08\x00\x00\x00\x00\x00\x01\x02\x00\x01\x00\x06abcdefgh"), 0x45)})
+	f.unwrap(&record{link: linkCooked2,
+		data: append([]byte("\x08\x00\x00\x00\x00\x00\x01\x02\x00\x01\x00\x06abcdefgh"), 0x45)})
 	if f.index != 0x102 || len(f.ip) != 1 {
 		t.Errorf("cooked: %+v", f)
 	}
-	b := bytes.Join([][]byte{{2, 0, 0, 5}, attribute(10, []byte("advanced bulk\x00")...), attribute(4, 0, 0, 0, 7),
+	b := bytes.Join([][]byte{{2, 0, 0, 5}, attribute(10, []byte("advanced bulk\x00")...),
+		attribute(4, 0, 0, 0, 7),
 		attribute(3, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 5), attribute(9, 1, 2, 3)}, nil)
 	f.unwrap(&record{link: linkNFLOG, data: b, little: true})
-	if f.index != 7 || f.at != 9_000_005_000 || f.mode != probe.Advanced || !bytes.Equal(f.ip, []byte{1, 2, 3}) {
+	if f.index != 7 || f.at != 9_000_005_000 || f.mode != probe.Advanced ||
+		!bytes.Equal(f.ip, []byte{1, 2, 3}) {
 		t.Errorf("NFLOG: %+v", f)
 	}
 	if stamp(1<<33, 0) != 0 || stamp(1, 1e6) != 0 {

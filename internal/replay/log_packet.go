@@ -170,7 +170,8 @@ func (p *logPacket) word(word string) {
 
 // logFlags are TCP's flags as the log names them; ACK is also a number's name.
 var logFlags = map[string]uint8{
-	"FIN": probe.FlagFIN, "SYN": probe.FlagSYN, "RST": probe.FlagRST, "PSH": probe.FlagPSH, "URG": probe.FlagURG, "ECE": 0x40, "CWR": 0x80,
+	"FIN": probe.FlagFIN, "SYN": probe.FlagSYN, "RST": probe.FlagRST, "PSH": probe.FlagPSH,
+	"URG": probe.FlagURG, "ECE": 0x40, "CWR": 0x80,
 }
 
 // protocolNumber reads PROTO=, a name for the protocols that the log takes apart
@@ -200,7 +201,8 @@ func protocolNumber(s string) (uint8, bool) {
 func (p *logPacket) header(rest int) []byte {
 	if p.source.Is6() {
 		length := max(int(p.length)-40, rest)
-		b := []byte{0x60 | byte(p.tos>>4), byte(p.tos << 4), 0, 0, byte(length >> 8), byte(length), p.protocol, byte(p.ttl)}
+		b := []byte{0x60 | byte(p.tos>>4), byte(p.tos << 4), 0, 0, byte(length >> 8), byte(length),
+			p.protocol, byte(p.ttl)}
 		return append(append(b, p.source.AsSlice()...), p.dest.AsSlice()...)
 	}
 	length := max(int(p.length), 20+rest)
@@ -212,7 +214,8 @@ func (p *logPacket) header(rest int) []byte {
 		fragment |= 0x2000
 	}
 	b := []byte{
-		0x45, byte(p.tos), byte(length >> 8), byte(length), byte(p.id >> 8), byte(p.id), byte(fragment >> 8), byte(fragment),
+		0x45, byte(p.tos), byte(length >> 8), byte(length), byte(p.id >> 8), byte(p.id), byte(fragment >> 8),
+		byte(fragment),
 		byte(p.ttl), p.protocol, 0, 0,
 	}
 	return append(append(b, p.source.AsSlice()...), p.dest.AsSlice()...)
@@ -222,7 +225,8 @@ func (p *logPacket) header(rest int) []byte {
 func (p *logPacket) transport() []byte {
 	switch {
 	case p.protocol == probe.ProtocolICMP || p.protocol == probe.ProtocolICMPv6:
-		return []byte{byte(p.kind), byte(p.code), 0, 0, byte(p.identifier >> 8), byte(p.identifier), byte(p.sequence >> 8), byte(p.sequence)}
+		return []byte{byte(p.kind), byte(p.code), 0, 0, byte(p.identifier >> 8), byte(p.identifier),
+			byte(p.sequence >> 8), byte(p.sequence)}
 	case !p.hasPorts:
 		return nil
 	}
@@ -261,7 +265,8 @@ func (p *logPacket) tcp(b []byte) []byte {
 	options = options[:min(len(options), 40)&^3]
 	b = binary.BigEndian.AppendUint32(b, uint32(p.seq))
 	b = binary.BigEndian.AppendUint32(b, uint32(p.ack))
-	b = append(b, byte(5+len(options)/4)<<4, p.flags, byte(p.window>>8), byte(p.window), 0, 0, byte(p.urgent>>8), byte(p.urgent))
+	b = append(b, byte(5+len(options)/4)<<4, p.flags, byte(p.window>>8), byte(p.window), 0, 0,
+		byte(p.urgent>>8), byte(p.urgent))
 	return append(b, options...)
 }
 
@@ -278,10 +283,13 @@ func (p *logPacket) usualOptions() []byte {
 		return nil
 	}
 	const (
-		mss       = "\x02\x04\x05\xb4"
-		windows   = mss + "\x01\x03\x03\x08\x01\x01\x04\x02"                                 // 12 bytes: Windows, without timestamps
-		linux     = mss + "\x04\x02\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x00\x01\x03\x03\x07" // 20 bytes: Linux
-		sackAlone = mss + "\x01\x01\x04\x02"                                                 // 8 bytes: Windows XP
+		mss = "\x02\x04\x05\xb4"
+		// 12 bytes: Windows, without timestamps
+		windows = mss + "\x01\x03\x03\x08\x01\x01\x04\x02"
+		// 20 bytes: Linux
+		linux = mss + "\x04\x02\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x00\x01\x03\x03\x07"
+		// 8 bytes: Windows XP
+		sackAlone = mss + "\x01\x01\x04\x02"
 	)
 	switch n {
 	case len(sackAlone):

@@ -15,7 +15,8 @@ import (
 const maxOpen = 64
 
 // errOverlap says that more captures overlap than are read at once.
-var errOverlap = fmt.Errorf("more than %d captures overlap in time here: put some of them together with mergecap(1)", maxOpen)
+var errOverlap = fmt.Errorf("more than %d captures overlap in time here: put some of them together with "+
+	"mergecap(1)", maxOpen)
 
 // A tape is a capture that is being read: its reader, and the packet that is
 // next.

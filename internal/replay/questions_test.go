@@ -15,10 +15,12 @@ import (
 func TestQuestions(t *testing.T) {
 	us, them := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("198.51.100.53")
 	ask := func(protocol uint8, port uint16) *packet.Packet {
-		return &packet.Packet{Source: us, Destination: them, Protocol: protocol, SourcePort: 40000, Port: port, Flags: probe.FlagSYN, Has: packet.HasPorts}
+		return &packet.Packet{Source: us, Destination: them, Protocol: protocol, SourcePort: 40000,
+			Port: port, Flags: probe.FlagSYN, Has: packet.HasPorts}
 	}
 	answer := func(protocol uint8, from, to uint16) *packet.Packet {
-		return &packet.Packet{Source: them, Destination: us, Protocol: protocol, SourcePort: from, Port: to, Flags: probe.FlagACK, Has: packet.HasPorts}
+		return &packet.Packet{Source: them, Destination: us, Protocol: protocol, SourcePort: from, Port: to,
+			Flags: probe.FlagACK, Has: packet.HasPorts}
 	}
 	q, at := newQuestions(), int64(1e18)
 	q.note(ask(probe.ProtocolUDP, 53), at)
@@ -38,7 +40,8 @@ func TestQuestions(t *testing.T) {
 	if !q.answers(answer(probe.ProtocolTCP, 443, 40000), at+1e9) {
 		t.Error("none more after a second")
 	}
-	for _, p := range []*packet.Packet{answer(probe.ProtocolUDP, 54, 40000), answer(probe.ProtocolTCP, 53, 40000), answer(probe.ProtocolTCP, 80, 40000)} {
+	for _, p := range []*packet.Packet{answer(probe.ProtocolUDP, 54, 40000),
+		answer(probe.ProtocolTCP, 53, 40000), answer(probe.ProtocolTCP, 80, 40000)} {
 		if q.answers(p, at) {
 			t.Errorf("port %d of protocol %d was never asked", p.SourcePort, p.Protocol)
 		}

@@ -29,9 +29,10 @@ var (
 // [ErrFormat], [ErrTruncated], [ErrCorrupt], [ErrLinkType] or what the file
 // system said.
 type Error struct {
-	File   string
-	Packet uint64 // number of the packet that could not be read, from 1, as Wireshark counts; 0 for the file as a whole
-	Offset int64  // byte at which its record begins, after decompression
+	File string
+	// number of the packet that could not be read, from 1, as Wireshark counts; 0 for the file as a whole
+	Packet uint64
+	Offset int64 // byte at which its record begins, after decompression
 	Err    error
 }
 
@@ -151,7 +152,8 @@ func (r *reader) cause(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return ErrTruncated
-	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, new(flate.CorruptInputError)):
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err,
+		new(flate.CorruptInputError)):
 		return fmt.Errorf("%w: %v", ErrCorrupt, err)
 	}
 	return err
@@ -242,9 +244,11 @@ func (r *reader) nextPcap(rec *record) error {
 	}
 	var seconds, fraction, captured uint32
 	if r.little {
-		seconds, fraction, captured = binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:]), binary.LittleEndian.Uint32(head[8:])
+		seconds, fraction, captured = binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:]),
+			binary.LittleEndian.Uint32(head[8:])
 	} else {
-		seconds, fraction, captured = binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:]), binary.BigEndian.Uint32(head[8:])
+		seconds, fraction, captured = binary.BigEndian.Uint32(head), binary.BigEndian.Uint32(head[4:]),
+			binary.BigEndian.Uint32(head[8:])
 	}
 	if captured > maxPacket {
 		return fmt.Errorf("%w: a packet of %d bytes", ErrCorrupt, captured)

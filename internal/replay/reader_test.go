@@ -177,16 +177,23 @@ func TestBadFiles(t *testing.T) {
 		{"text", []byte("192.0.2.1 > 192.0.2.2\n"), ErrFormat, 0, 0},
 		{"pcap version 3", patch("syn4.pcap", 4, 3), ErrFormat, 0, 0},
 		{"link type 147", patch("syn4.pcap", 20, 147), ErrLinkType, 0, 0},
-		{"second packet of 4 GiB", patch("syn4.pcap", second+8, 0xff, 0xff, 0xff, 0xff), ErrCorrupt, 2, int64(second)},
+		{"second packet of 4 GiB", patch("syn4.pcap", second+8, 0xff, 0xff, 0xff, 0xff), ErrCorrupt, 2,
+			int64(second)},
 		{"pcapng byte order", patch("syn6.pcapng", 8, 9), ErrCorrupt, 1, 0},
 		{"pcapng version 2", patch("syn6.pcapng", 12, 2), ErrFormat, 1, 0},
-		{"interface description of 4 bytes", patch("syn6.pcapng", section+4, 4), ErrCorrupt, 1, int64(section)},
-		{"interface of link type 147", patch("syn6.pcapng", section+8, 147), ErrLinkType, 1, firstPacket(files["syn6.pcapng"])},
-		{"packet of interface 9", patch("syn6.pcapng", int(firstPacket(files["syn6.pcapng"]))+8, 9), ErrCorrupt, 1, firstPacket(files["syn6.pcapng"])},
-		{"packet longer than its block", patch("syn6.pcapng", int(firstPacket(files["syn6.pcapng"]))+20, 0xff), ErrCorrupt, 1, firstPacket(files["syn6.pcapng"])},
-		{"block that ends otherwise", patch("syn6.pcapng", int(firstPacket(files["syn6.pcapng"]))+4, 0x44), ErrCorrupt, 1, firstPacket(files["syn6.pcapng"])},
+		{"interface description of 4 bytes", patch("syn6.pcapng", section+4, 4), ErrCorrupt, 1,
+			int64(section)},
+		{"interface of link type 147", patch("syn6.pcapng", section+8, 147), ErrLinkType, 1,
+			firstPacket(files["syn6.pcapng"])},
+		{"packet of interface 9", patch("syn6.pcapng", int(firstPacket(files["syn6.pcapng"]))+8, 9),
+			ErrCorrupt, 1, firstPacket(files["syn6.pcapng"])},
+		{"packet longer than its block", patch("syn6.pcapng", int(firstPacket(files["syn6.pcapng"]))+20,
+			0xff), ErrCorrupt, 1, firstPacket(files["syn6.pcapng"])},
+		{"block that ends otherwise", patch("syn6.pcapng", int(firstPacket(files["syn6.pcapng"]))+4, 0x44),
+			ErrCorrupt, 1, firstPacket(files["syn6.pcapng"])},
 		{"gzip cut short", zipped[:len(zipped)-20], ErrTruncated, 0, -1},
-		{"gzip checksum", append(bytes.Clone(zipped[:len(zipped)-8]), 1, 2, 3, 4, 5, 6, 7, 8), ErrCorrupt, 0, -1},
+		{"gzip checksum", append(bytes.Clone(zipped[:len(zipped)-8]), 1, 2, 3, 4, 5, 6, 7, 8), ErrCorrupt, 0,
+			-1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -220,7 +227,8 @@ func TestHostileLengths(t *testing.T) {
 		b := binary.LittleEndian.AppendUint32(nil, kind)
 		return append(binary.LittleEndian.AppendUint32(b, size), body...)
 	}
-	section := []byte{0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 28, 0, 0, 0}
+	section := []byte{0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255,
+		255, 255, 255, 255, 255, 28, 0, 0, 0}
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
 	z.Write(section)

@@ -58,15 +58,16 @@ type Record struct {
 
 // A Summary counts what a run read.
 type Summary struct {
-	Files     int
-	Packets   uint64
-	Verdicts  [Verdicts]uint64 // packets by verdict
-	Open      int              // ports that answered
-	Learned   bool             // the first pass learned all there was; false if it met MaxLearned, and then probes may be none
-	Asked     uint64           // connections to the trap that were asked for
-	Connected uint64           // and those of them that were completed in the capture
-	First     int64            // earliest packet, nanoseconds since the Unix epoch; 0 without packets
-	Last      int64            // latest packet
+	Files    int
+	Packets  uint64
+	Verdicts [Verdicts]uint64 // packets by verdict
+	Open     int              // ports that answered
+	// the first pass learned all there was; false if it met MaxLearned, and then probes may be none
+	Learned   bool
+	Asked     uint64 // connections to the trap that were asked for
+	Connected uint64 // and those of them that were completed in the capture
+	First     int64  // earliest packet, nanoseconds since the Unix epoch; 0 without packets
+	Last      int64  // latest packet
 }
 
 // Probes is how many probes there were.
@@ -86,7 +87,10 @@ func File(name string) Source {
 
 // Memory is a capture in memory.
 func Memory(name string, b []byte) Source {
-	return Source{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
+	return Source{Name: name, Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(b)),
+			nil
+	}}
 }
 
 // Run replays sources as if their packets were in one capture, sorted by time,
@@ -97,7 +101,8 @@ func Memory(name string, b []byte) Source {
 // read of it counts, the others are replayed, and its *[Error] is in the error,
 // joined to those of the rest.
 func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record)) (Summary, error) {
-	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned(), questions: newQuestions()}
+	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned(),
+		questions: newQuestions()}
 	tapes := byTime(sources)
 	// What is wrong with a source is told by the second pass, which gets as far.
 	r.each(ctx, tapes, r.learn, func(error) {})

@@ -68,9 +68,10 @@ func TestCaptures(t *testing.T) {
 	scan := func(technique string) string { return one(technique, 20, 21, 22, 23, 24, 25) }
 	closed := func(technique string) string { return one(technique, 20, 21, 23, 24, 25) }
 	want := map[string]string{
-		"syn":        closed("syn") + "; 1 established; 1 open; 6 own",
-		"connect":    closed("syn") + "; 1 open; 2 established; 6 own",
-		"fin":        scan("fin") + "; 5 own", // an open port is silent, so nothing in the capture shows that it is
+		"syn":     closed("syn") + "; 1 established; 1 open; 6 own",
+		"connect": closed("syn") + "; 1 open; 2 established; 6 own",
+		// an open port is silent, so nothing in the capture shows that it is
+		"fin":        scan("fin") + "; 5 own",
 		"null":       scan("null") + "; 5 own",
 		"xmas":       scan("xmas") + "; 5 own",
 		"ack":        scan("ack") + "; 6 own",
@@ -152,20 +153,23 @@ func TestRecord(t *testing.T) {
 		}
 		return 0
 	}
-	sum, err := Run(context.Background(), []Source{testdata("nflog.pcap"), testdata("sll2.pcap")}, Rules{Mode: mode}, func(r *Record) {
-		if r.Verdict == Probe && r.File == filepath.Join("testdata", "sll2.pcap") {
-			got = *r
-			got.Raw = bytes.Clone(r.Raw)
-		}
-	})
+	sum, err := Run(context.Background(), []Source{testdata("nflog.pcap"), testdata("sll2.pcap")},
+		Rules{Mode: mode}, func(r *Record) {
+			if r.Verdict == Probe && r.File == filepath.Join("testdata", "sll2.pcap") {
+				got = *r
+				got.Raw = bytes.Clone(r.Raw)
+			}
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Probe.Port != 21 || got.Probe.Mode != probe.Stealth || got.Probe.Interface == 0 || got.Probe.At != got.At ||
+	if got.Probe.Port != 21 || got.Probe.Mode != probe.Stealth || got.Probe.Interface == 0 ||
+		got.Probe.At != got.At ||
 		got.Number == 0 || len(got.Raw) != 44 || got.Packet == nil || got.Probe.MSS != 1460 {
 		t.Errorf("got %+v", got)
 	}
-	if sum.Files != 2 || sum.Verdicts[Unmonitored] != 2 || sum.Open != 1 || sum.First == 0 || sum.Last < sum.First {
+	if sum.Files != 2 || sum.Verdicts[Unmonitored] != 2 || sum.Open != 1 || sum.First == 0 ||
+		sum.Last < sum.First {
 		t.Errorf("summary %+v", sum)
 	}
 }
@@ -215,13 +219,15 @@ func TestMerge(t *testing.T) {
 	}
 	last, numbers := int64(0), map[string]uint64{}
 	var got []string
-	sum, err := Run(context.Background(), []Source{Memory("third", pcap(linkRaw, third...)), Memory("even", pcap(linkRaw, even...)), Memory("odd", pcap(linkRaw, odd...))}, Rules{}, func(r *Record) {
-		got = append(got, fmt.Sprintf("%s %s %d", r.Probe.Mode, r.Probe.Technique, r.Probe.Port))
-		if numbers[r.File]++; r.At < last || r.Number != numbers[r.File] {
-			t.Errorf("packet %d of %s at %d after %d", r.Number, r.File, r.At, last)
-		}
-		last = r.At
-	})
+	sum, err := Run(context.Background(), []Source{Memory("third", pcap(linkRaw, third...)),
+		Memory("even", pcap(linkRaw, even...)), Memory("odd", pcap(linkRaw, odd...))}, Rules{},
+		func(r *Record) {
+			got = append(got, fmt.Sprintf("%s %s %d", r.Probe.Mode, r.Probe.Technique, r.Probe.Port))
+			if numbers[r.File]++; r.At < last || r.Number != numbers[r.File] {
+				t.Errorf("packet %d of %s at %d after %d", r.Number, r.File, r.At, last)
+			}
+			last = r.At
+		})
 	if d := cmp.Diff(want, got); d != "" || err != nil || sum.Files != 3 || len(numbers) != 3 {
 		t.Errorf("%v: %+v (-one file +three):\n%s", err, sum, d)
 	}
@@ -241,15 +247,18 @@ func TestMergeBound(t *testing.T) {
 	}
 	for i := range int64(maxOpen + 3) {
 		name := fmt.Sprint(i)
-		overlap = append(overlap, counted(name, pcap(linkRaw, sent{i, tcp(them, us, 5, 23, syn)}, sent{1000 + i, tcp(them, us, 5, 23, syn)})))
-		follow = append(follow, counted(name, pcap(linkRaw, sent{2 * i, tcp(them, us, 5, 23, syn)}, sent{2*i + 1, tcp(them, us, 5, 23, syn)})))
+		overlap = append(overlap, counted(name, pcap(linkRaw, sent{i, tcp(them, us, 5, 23, syn)},
+			sent{1000 + i, tcp(them, us, 5, 23, syn)})))
+		follow = append(follow, counted(name, pcap(linkRaw, sent{2 * i, tcp(them, us, 5, 23, syn)},
+			sent{2*i + 1, tcp(them, us, 5, 23, syn)})))
 	}
 	_, sum, err := verdicts(t, Rules{}, follow...)
 	if err != nil || sum.Packets != 2*(maxOpen+3) || most > 2 || open != 0 {
 		t.Errorf("%d packets, %d open at once, %d at the end: %v", sum.Packets, most, open, err)
 	}
 	_, sum, err = verdicts(t, Rules{}, overlap...)
-	if err == nil || sum.Packets != 2*maxOpen || most > maxOpen || open != 0 || strings.Count(err.Error(), "mergecap") != 3 {
+	if err == nil || sum.Packets != 2*maxOpen || most > maxOpen || open != 0 ||
+		strings.Count(err.Error(), "mergecap") != 3 {
 		t.Errorf("%d packets, %d open at once, %d at the end: %v", sum.Packets, most, open, err)
 	}
 }
@@ -265,12 +274,14 @@ func (c closing) Close() error { c.closed(); return nil }
 func TestFaults(t *testing.T) {
 	b := captures(t)["syn4.pcap"]
 	cut := b[:len(b)-1]
-	got, sum, err := verdicts(t, Rules{Local: host()}, File("testdata/none.pcap"), Memory("cut", cut), Memory("text", []byte("hello")), Memory("whole", captures(t)["dig6.pcap"]))
+	got, sum, err := verdicts(t, Rules{Local: host()}, File("testdata/none.pcap"), Memory("cut", cut),
+		Memory("text", []byte("hello")), Memory("whole", captures(t)["dig6.pcap"]))
 	if !errors.Is(err, fs.ErrNotExist) || !errors.Is(err, ErrTruncated) || !errors.Is(err, ErrFormat) {
 		t.Errorf("error %v", err)
 	}
 	var e *Error
-	if !errors.As(err, &e) || e.File != "cut" || !strings.Contains(err.Error(), `read "cut": packet 13 at byte `) {
+	if !errors.As(err, &e) || e.File != "cut" || !strings.Contains(err.Error(),
+		`read "cut": packet 13 at byte `) {
 		t.Errorf("error %v", err)
 	}
 	if len(got) != 12+2 || sum.Packets != 14 {

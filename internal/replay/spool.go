@@ -55,7 +55,11 @@ func spool(name string, from io.Reader) (Source, error) {
 	}
 	if err != nil {
 		f.Close() // nil is allowed
-		return Source{}, whole(name, fmt.Errorf("after %d bytes, which are kept in %s to be read twice ($TMPDIR names another folder): %w", size, folder, bare(err)))
+		return Source{}, whole(name, fmt.Errorf("after %d bytes, which are kept in %s to be read twice "+
+			"($TMPDIR names another folder): %w", size, folder, bare(err)))
 	}
-	return Source{Name: name, Open: func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(f, 0, size)), nil }}, nil
+	return Source{Name: name, Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(io.NewSectionReader(f,
+			0, size)), nil
+	}}, nil
 }

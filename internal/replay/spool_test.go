@@ -58,11 +58,13 @@ func TestPipeFaults(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	_, err = spool("-", io.MultiReader(strings.NewReader("capture"), iotest.ErrReader(unix.ENOSPC)))
-	if !errors.Is(err, unix.ENOSPC) || !strings.HasPrefix(err.Error(), `read "-": after 7 bytes, which are kept in `) {
+	if !errors.Is(err, unix.ENOSPC) || !strings.HasPrefix(err.Error(),
+		`read "-": after 7 bytes, which are kept in `) {
 		t.Errorf("a full disk: %v", err)
 	}
 	t.Setenv("TMPDIR", "/nowhere")
-	if _, err = spool("-", strings.NewReader("")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "kept in /nowhere") {
+	if _, err = spool("-", strings.NewReader("")); !errors.Is(err, fs.ErrNotExist) ||
+		!strings.Contains(err.Error(), "kept in /nowhere") {
 		t.Errorf("no folder: %v", err)
 	}
 }

@@ -123,11 +123,13 @@ const handshake = probe.FlagFIN | probe.FlagSYN | probe.FlagRST | probe.FlagACK
 // completes reports whether p, from the end that began, is the third packet of
 // the handshake, whether or not it bears data or ends the connection at once.
 func (f *flow) completes(p *packet.Packet) bool {
-	return f.is(flowOffered) && p.Flags&(probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagACK && f.state&flowCheck == folded(p.Ack)
+	return f.is(flowOffered) && p.Flags&(probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagACK &&
+		f.state&flowCheck == folded(p.Ack)
 }
 
 // begin makes p the first packet of the flow at f, unless nothing can come of it.
-func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at int64, known *learned) relation {
+func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at int64,
+	known *learned) relation {
 	what := fresh
 	switch p.Protocol {
 	case probe.ProtocolTCP:

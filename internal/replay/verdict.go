@@ -30,7 +30,8 @@ const (
 func (v Verdict) String() string {
 	names := [...]string{
 		Probe: "probe", NotIP: "not-ip", Garbage: "garbage", Cut: "cut", Fragment: "fragment", Own: "own",
-		Broadcast: "broadcast", Foreign: "foreign", Answer: "answer", Established: "established", Related: "related", Late: "late",
+		Broadcast: "broadcast", Foreign: "foreign", Answer: "answer", Established: "established",
+		Related: "related", Late: "late",
 		Echo: "echo", Housekeeping: "housekeeping", Open: "open", Unmonitored: "unmonitored",
 	}
 	if int(v) < len(names) {
@@ -42,13 +43,17 @@ func (v Verdict) String() string {
 // Why says in words why a packet with this verdict is a probe or is none.
 func (v Verdict) Why() string {
 	words := [...]string{
-		Probe: "to a watched port that serves nobody", NotIP: "no IP packet", Garbage: "no IP packet that a host would take",
-		Cut: "too little of it was captured", Fragment: "a piece of a packet that is not whole yet, or never was",
-		Own: "sent by the watched hosts", Broadcast: "to many hosts", Foreign: "to a host that is not watched",
-		Answer: "answers an earlier packet of its flow", Established: "of a connection that was answered",
+		Probe: "to a watched port that serves nobody", NotIP: "no IP packet",
+		Garbage: "no IP packet that a host would take",
+		Cut:     "too little of it was captured", Fragment: "a piece of a packet that is not whole yet, or " +
+			"never was",
+		Own: "sent by the watched hosts", Broadcast: "to many hosts",
+		Foreign: "to a host that is not watched",
+		Answer:  "answers an earlier packet of its flow", Established: "of a connection that was answered",
 		Late:    "from an address and port that a watched host asked, late",
-		Related: "an ICMP error about a flow that is known", Echo: "a ping", Housekeeping: "ICMP that only hosts and routers need",
-		Open: "to a port that serves somebody", Unmonitored: "to a port that no mode watches",
+		Related: "an ICMP error about a flow that is known", Echo: "a ping",
+		Housekeeping: "ICMP that only hosts and routers need",
+		Open:         "to a port that serves somebody", Unmonitored: "to a port that no mode watches",
 	}
 	if int(v) < len(words) {
 		return words[v]

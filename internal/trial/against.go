@@ -47,7 +47,8 @@ type compared struct {
 
 // Against prints what the captures would have been otherwise with
 // another configuration. A dry run counts as none: this is one.
-func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules, sources []replay.Source, asJSON bool) error {
+func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules,
+	sources []replay.Source, asJSON bool) error {
 	x := comparison{sources: map[netip.Prefix]*compared{}}
 	configs := [2]*config.Config{c, other}
 	for i, c := range configs {
@@ -91,7 +92,8 @@ func (x *comparison) as(i int, rec *replay.Record) (probe.Mode, replay.Verdict) 
 		return 0, replay.Established
 	case rec.Answered && !trapped:
 		return 0, replay.Open
-	case trapped && mode != probe.Stealth && p.Flags&(probe.FlagFIN|probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagSYN:
+	case trapped && mode != probe.Stealth &&
+		p.Flags&(probe.FlagFIN|probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagSYN:
 		return probe.Classic, replay.Probe
 	case mode == 0:
 		return 0, replay.Unmonitored
@@ -169,12 +171,15 @@ func (y *compared) add(i int, ev event.Event, d *engine.Decision) {
 // A difference is one source that the two configurations treat differently,
 // with the keys of its JSON form.
 type difference struct {
-	Event     string       `json:"event"`                 // "difference"
-	Change    string       `json:"change"`                // blocked, spared, or, blocked by both: earlier, later, wider, narrower, longer, shorter
-	Source    string       `json:"source"`                // address, or IPv6 prefix; the blocks may be of parts of it
-	This      *event.Event `json:"this,omitempty"`        // the first block of this configuration
-	Other     *event.Event `json:"other,omitempty"`       // that of the other one
-	ThisWide  *event.Event `json:"this_widest,omitempty"` // its first block of the widest extent, if that is wider than the first
+	Event string `json:"event"` // "difference"
+	// blocked, spared, or, blocked by both: earlier, later, wider, narrower, longer, shorter
+	Change string `json:"change"`
+	// address, or IPv6 prefix; the blocks may be of parts of it
+	Source string       `json:"source"`
+	This   *event.Event `json:"this,omitempty"`  // the first block of this configuration
+	Other  *event.Event `json:"other,omitempty"` // that of the other one
+	// its first block of the widest extent, if that is wider than the first
+	ThisWide  *event.Event `json:"this_widest,omitempty"`
 	OtherWide *event.Event `json:"other_widest,omitempty"`
 	ThisWhy   string       `json:"this_why"`
 	OtherWhy  string       `json:"other_why"`
@@ -204,7 +209,8 @@ func (y *compared) change() string {
 	if y.block[1] == nil {
 		return "spared"
 	}
-	names := [...][3]string{{"earlier", "", "later"}, {"wider", "", "narrower"}, {"earlier", "", "later"}, {"shorter", "", "longer"}}
+	names := [...][3]string{{"earlier", "", "later"}, {"wider", "", "narrower"}, {"earlier", "", "later"},
+		{"shorter", "", "longer"}}
 	for i, other := range [...]int{
 		y.block[1].Time.Compare(y.block[0].Time), cmp.Compare(y.bits[1], y.bits[0]),
 		y.widest[1].Time.Compare(y.widest[0].Time), cmp.Compare(y.whole[1], y.whole[0]),
@@ -229,14 +235,17 @@ func (x *comparison) differences() (list []difference) {
 	for _, y := range x.sources {
 		if change := y.change(); change != "" {
 			list = append(list, difference{
-				Event: "difference", Change: change, Source: event.SourceName(y.source), This: y.block[0], Other: y.block[1],
-				ThisWide: y.wide(0), OtherWide: y.wide(1), times: y.times, ThisWhy: y.why[0], OtherWhy: y.why[1],
-				ThisFor: int64(y.whole[0] / time.Second), OtherFor: int64(y.whole[1] / time.Second),
+				Event: "difference", Change: change, Source: event.SourceName(y.source), This: y.block[0],
+				Other:    y.block[1],
+				ThisWide: y.wide(0), OtherWide: y.wide(1), times: y.times, ThisWhy: y.why[0],
+				OtherWhy: y.why[1],
+				ThisFor:  int64(y.whole[0] / time.Second), OtherFor: int64(y.whole[1] / time.Second),
 			})
 		}
 	}
 	slices.SortFunc(list, func(a, b difference) int {
-		return cmp.Or(rank(a.Change)-rank(b.Change), a.at().Compare(b.at()), strings.Compare(a.Source, b.Source))
+		return cmp.Or(rank(a.Change)-rank(b.Change), a.at().Compare(b.at()),
+			strings.Compare(a.Source, b.Source))
 	})
 	return list
 }
@@ -273,8 +282,10 @@ func (x *comparison) result(i int, sum *replay.Summary, took time.Duration) repl
 	return x.sides[i].result(&mine, took)
 }
 
-func (x *comparison) encode(enc *json.Encoder, list []difference, sum *replay.Summary, took time.Duration) error {
-	r := againstResult{Changes: map[string]int{}, More: x.more, replayResult: x.result(0, sum, took), Other: x.result(1, sum, took)}
+func (x *comparison) encode(enc *json.Encoder, list []difference, sum *replay.Summary,
+	took time.Duration) error {
+	r := againstResult{Changes: map[string]int{}, More: x.more, replayResult: x.result(0, sum, took),
+		Other: x.result(1, sum, took)}
 	for _, d := range list {
 		r.Changes[d.Change]++
 		if err := enc.Encode(d); err != nil {
@@ -289,7 +300,8 @@ func (x *comparison) print(out io.Writer, list []difference, sum *replay.Summary
 	t := show.Table{Head: []string{"PROBES", "DROPPED", "BLOCKED", "CONFIGURATION"}}
 	for i, s := range x.sides {
 		name := [...]string{"this", "other"}[i]
-		t.Add(strconv.FormatUint(s.engine.Stats().Probes, 10), strconv.FormatUint(s.kept.all(), 10), strconv.Itoa(x.blocked(i)),
+		t.Add(strconv.FormatUint(s.engine.Stats().Probes, 10), strconv.FormatUint(s.kept.all(), 10),
+			strconv.Itoa(x.blocked(i)),
 			name+": "+cmp.Or(s.config.File, "embedded default"))
 	}
 	fmt.Fprintln(out)
@@ -341,7 +353,8 @@ func (d *difference) print(out io.Writer) {
 	d.printSide(out, "other", d.Other, d.OtherWide, d.OtherWhy, d.OtherFor, d.times[1])
 }
 
-func (d *difference) printSide(out io.Writer, name string, first, widest *event.Event, why string, whole int64, times int) {
+func (d *difference) printSide(out io.Writer, name string, first, widest *event.Event, why string,
+	whole int64, times int) {
 	if first == nil {
 		fmt.Fprintf(out, "    %-5s let be: %s\n", name, cmp.Or(why, "nothing of it was judged"))
 		return
@@ -353,7 +366,8 @@ func (d *difference) printSide(out io.Writer, name string, first, widest *event.
 	if times > 1 {
 		often = fmt.Sprintf(", %d times", times)
 	}
-	fmt.Fprintf(out, "    %-5s blocked%s at %s%s, for %s in all (%s): %s\n", name, part, microseconds(first.Time), often,
+	fmt.Fprintf(out, "    %-5s blocked%s at %s%s, for %s in all (%s): %s\n", name, part,
+		microseconds(first.Time), often,
 		config.Duration(time.Duration(whole)*time.Second), first.Config, why)
 	if widest != nil {
 		fmt.Fprintf(out, "          and %s at %s\n", widest.Source, microseconds(widest.Time))

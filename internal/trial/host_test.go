@@ -32,16 +32,18 @@ func summaryOf(t *testing.T, text string, open ...uint16) (x struct {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := replay.Rules{Local: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/32")}, Open: func(protocol uint8, port uint16) bool {
-		for _, o := range open {
-			if protocol == probe.ProtocolTCP && port == o {
-				return true
+	rules := replay.Rules{Local: []netip.Prefix{netip.MustParsePrefix("192.0.2.2/32")},
+		Open: func(protocol uint8, port uint16) bool {
+			for _, o := range open {
+				if protocol == probe.ProtocolTCP && port == o {
+					return true
+				}
 			}
-		}
-		return false
-	}}
+			return false
+		}}
 	var out strings.Builder
-	if err := Run(context.Background(), &out, c, rules, []replay.Source{log}, Options{JSON: true}); err != nil {
+	if err := Run(context.Background(), &out, c, rules, []replay.Source{log},
+		Options{JSON: true}); err != nil {
 		t.Fatal(err)
 	}
 	text = strings.TrimSpace(out.String())
@@ -57,18 +59,21 @@ func summaryOf(t *testing.T, text string, open ...uint16) (x struct {
 func TestRealHost(t *testing.T) {
 	const graded = "[block]\nstyle = \"graded\"\n"
 	x := summaryOf(t, graded)
-	if x.Packets != 8351 || x.Dropped*100 < x.Packets*80 || x.Dropped != x.Dark+x.Fence+x.Block+x.Door || x.Door != 0 {
+	if x.Packets != 8351 || x.Dropped*100 < x.Packets*80 || x.Dropped != x.Dark+x.Fence+x.Block+x.Door ||
+		x.Door != 0 {
 		t.Errorf("%+v: want 8,351 packets, and 80 %% of them dropped", x)
 	}
 	if x.Unwanted < 8300 || x.Limit*1000 < x.Unwanted*860 || x.Limit*1000 > x.Unwanted*866 {
 		t.Errorf("%+v: want a limit of 86.3 %%", x)
 	}
-	t.Logf("kept off %.1f %%, limit %.1f %%", 100*float64(x.Dropped)/float64(x.Packets), 100*float64(x.Limit)/float64(x.Unwanted))
+	t.Logf("kept off %.1f %%, limit %.1f %%", 100*float64(x.Dropped)/float64(x.Packets),
+		100*float64(x.Limit)/float64(x.Unwanted))
 	x = summaryOf(t, graded, 22, 80, 443)
 	if x.Door*100 < 255*20 {
 		t.Errorf("%d of 255 refused at the door, want a fifth", x.Door)
 	}
-	if y := summaryOf(t, graded+"[door]\nraw = \"log\"\n", 22, 80, 443); y.Door != 0 || y.Dropped != x.Dropped-x.Door {
+	if y := summaryOf(t, graded+"[door]\nraw = \"log\"\n", 22, 80, 443); y.Door != 0 ||
+		y.Dropped != x.Dropped-x.Door {
 		t.Errorf("%+v: a door that only logs refuses", y)
 	}
 	if y := summaryOf(t, "[block]\nstyle = \"block\"\n"); y.Dark+y.Fence != 0 {

@@ -47,7 +47,8 @@ func (k *kept) unwanted(p *probe.Probe) {
 // ordinary reports whether a probe was let be for a reason that is no fault of
 // its source.
 func ordinary(r engine.Reason) bool {
-	return r == engine.Backscatter || r == engine.LateAnswer || r == engine.Traceroute || r == engine.Discovery
+	return r == engine.Backscatter || r == engine.LateAnswer || r == engine.Traceroute ||
+		r == engine.Discovery
 }
 
 // drop counts a probe that the kernel keeps off, and reports whether it does.

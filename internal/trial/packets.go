@@ -129,6 +129,7 @@ func (l packetLine) print(out io.Writer, width int) int {
 	if l.Action != "" && l.Action != engine.None.String() {
 		what += ", " + l.Action
 	}
-	fmt.Fprintf(out, "%7d  %s  %-*s  %s: %s\n", l.Number, l.Time.Format("01-02 15:04:05.000000"), width, flow, what, l.Why)
+	fmt.Fprintf(out, "%7d  %s  %-*s  %s: %s\n", l.Number, l.Time.Format("01-02 15:04:05.000000"), width, flow,
+		what, l.Why)
 	return width
 }

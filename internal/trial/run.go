@@ -22,7 +22,8 @@ type Options struct {
 
 // Run runs captures through one configuration and prints what it does. The error
 // joins the faults of the captures, which do not end it.
-func Run(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rules, sources []replay.Source, o Options) error {
+func Run(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rules, sources []replay.Source,
+	o Options) error {
 	s, err := newSide(c, rules)
 	if err != nil {
 		return err

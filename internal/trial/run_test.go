@@ -20,7 +20,8 @@ func ran(t *testing.T, text string, b []byte, o Options) string {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := Run(context.Background(), &out, c, replay.Rules{}, []replay.Source{replay.Memory("m", b)}, o); err != nil {
+	if err := Run(context.Background(), &out, c, replay.Rules{}, []replay.Source{replay.Memory("m", b)},
+		o); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -33,8 +34,10 @@ func TestRunSummary(t *testing.T) {
 	got := ran(t, strict, newCapture().scan(forger+1, 9).b, Options{})
 	for _, want := range []string{
 		"9 packets in 1 file, over 8µs from 2023-11-14 22:13:20",
-		"\n        9  probe  to a watched port that serves nobody\n", "\n        5  of a blocked source\n", "\n        3  not above the trigger\n",
-		"\n      9  -        unwanted: ", "\n      5  55.6 %   of these kept off by picket: dark 0, fence 0, block 5\n",
+		"\n        9  probe  to a watched port that serves nobody\n", "\n        5  of a blocked source\n",
+		"\n        3  not above the trigger\n",
+		"\n      9  -        unwanted: ", "\n      5  55.6 %   of these kept off by picket: dark 0, fence " +
+			"0, block 5\n",
 		"\nof all sources 0 went dark, 0 were fenced, 1 blocked\n",
 		"\nSOURCE       ACTION  FOR  ", "\n203.0.113.1  block   5m   ",
 	} {
@@ -42,10 +45,12 @@ func TestRunSummary(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	if got := ran(t, blocking, newCapture().scan(forger+1, 2).b, Options{}); !strings.HasSuffix(got, "\nnobody would have been blocked\n") {
+	if got := ran(t, blocking, newCapture().scan(forger+1, 2).b, Options{}); !strings.HasSuffix(got,
+		"\nnobody would have been blocked\n") {
 		t.Error(got)
 	}
-	if got := ran(t, "", newCapture().b, Options{}); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "0 packets in 1 file, read in ") {
+	if got := ran(t, "", newCapture().b, Options{}); strings.Count(got, "\n") != 1 ||
+		!strings.HasPrefix(got, "0 packets in 1 file, read in ") {
 		t.Errorf("an empty capture: %q", got)
 	}
 }
@@ -89,9 +94,12 @@ func TestRunPackets(t *testing.T) {
 	c.other(forger+5, 17, []byte{0, 9, 0, 53, 0, 8, 0, 0}) // UDP
 	got := ran(t, strict, c.b, Options{Packets: true})
 	for _, want := range []string{
-		"\"m\"\n      1  ", "  203.0.113.1 > 192.0.2.1 tcp/1  probe syn: not above the trigger: 1 different port inside the window, 3 let pass\n",
-		" tcp/4  probe syn portscan, block: above the trigger: 4 different ports", " tcp/5  probe syn: of a blocked source: the kernel would have dropped it\n",
-		"203.0.113.2 > 192.0.2.1 ip/47 ", "203.0.113.3 > 192.0.2.1 icmp/2048 ", "203.0.113.5 > 192.0.2.1 udp/53 ",
+		"\"m\"\n      1  ", "  203.0.113.1 > 192.0.2.1 tcp/1  probe syn: not above the trigger: 1 " +
+			"different port inside the window, 3 let pass\n",
+		" tcp/4  probe syn portscan, block: above the trigger: 4 different ports",
+		" tcp/5  probe syn: of a blocked source: the kernel would have dropped it\n",
+		"203.0.113.2 > 192.0.2.1 ip/47 ", "203.0.113.3 > 192.0.2.1 icmp/2048 ",
+		"203.0.113.5 > 192.0.2.1 udp/53 ",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -121,7 +129,8 @@ func TestTrapOfOneSide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := config.Parse("one.toml", []byte("[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"22\""))
+	one, err := config.Parse("one.toml",
+		[]byte("[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"22\""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,11 +140,13 @@ func TestTrapOfOneSide(t *testing.T) {
 	}
 	rules := replay.Rules{TrapAnswers: true}
 	var out strings.Builder
-	if err := Against(context.Background(), &out, one, two, rules, []replay.Source{capture}, false); err != nil {
+	if err := Against(context.Background(), &out, one, two, rules, []replay.Source{capture},
+		false); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\nspared by the other configuration:\n  192.0.2.2 connect\n", "    this  blocked at ", "    other let be: not above the trigger: 1 different port inside the window, 25 let pass\n",
+		"\nspared by the other configuration:\n  192.0.2.2 connect\n", "    this  blocked at ",
+		"    other let be: not above the trigger: 1 different port inside the window, 25 let pass\n",
 		"\nof 1 connection to ports of classic mode 1 was completed in the capture",
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -24,9 +24,11 @@ func TestNeighboursAreSourcesEach(t *testing.T) {
 		innocent := true
 		for i := range 12 * 100 {
 			p := probe.Probe{
-				At: 1_800_000_000e9 + int64(i)*1e9, Source: netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", 16+i%12)),
-				Destination: netip.MustParseAddr("2001:db8::2"), SourcePort: 1900, Port: uint16(33000 + 7*i), Protocol: probe.ProtocolUDP,
-				Mode: probe.Advanced, Technique: probe.UDP, TTL: 64, Length: 348,
+				At: 1_800_000_000e9 + int64(i)*1e9, Source: netip.MustParseAddr(fmt.Sprintf("2001:db8::%x",
+					16+i%12)),
+				Destination: netip.MustParseAddr("2001:db8::2"), SourcePort: 1900, Port: uint16(33000 + 7*i),
+				Protocol: probe.ProtocolUDP,
+				Mode:     probe.Advanced, Technique: probe.UDP, TTL: 64, Length: 348,
 			}
 			d, _ := s.observe(&p)
 			innocent = innocent && d.Action == engine.None

@@ -27,10 +27,11 @@ type replayResult struct {
 	Probes  uint64 `json:"probes"`
 	Dropped uint64 `json:"dropped"` // all that was kept off
 	kept
-	Sources  int               `json:"sources"`
-	Blocked  int               `json:"blocked"` // sources
-	Open     int               `json:"open_ports"`
-	Learned  bool              `json:"learned_all"`      // false: more ports answered than are remembered, or more connections began before
+	Sources int `json:"sources"`
+	Blocked int `json:"blocked"` // sources
+	Open    int `json:"open_ports"`
+	// false: more ports answered than are remembered, or more connections began before
+	Learned  bool              `json:"learned_all"`
 	Asked    uint64            `json:"trap_syns"`        // connections to classic ports that were asked for
 	Trapped  uint64            `json:"trap_connections"` // and those that were completed
 	First    time.Time         `json:"first,omitzero"`
@@ -44,7 +45,8 @@ type replayResult struct {
 func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	e := s.engine.Stats()
 	out := replayResult{
-		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.kept.all(), kept: s.kept, Sources: e.Sources, Blocked: s.blocked,
+		Event: "summary", Files: sum.Files, Packets: sum.Packets, Probes: sum.Probes(), Dropped: s.kept.all(),
+		kept: s.kept, Sources: e.Sources, Blocked: s.blocked,
 		Open: sum.Open, Learned: sum.Learned, Asked: sum.Asked, Trapped: sum.Connected, Took: took.Seconds(),
 		Verdicts: map[string]uint64{}, Reasons: map[string]uint64{}, Patterns: s.seen,
 	}
@@ -100,7 +102,8 @@ func (s *side) print(out io.Writer, r replayResult) {
 func heading(r replayResult) string {
 	text := fmt.Sprintf("%s in %s", show.Plural(r.Packets, "packet"), show.Plural(r.Files, "file"))
 	if r.Packets > 0 {
-		text += fmt.Sprintf(", over %s from %s", show.Stretch(r.Last.Sub(r.First)), r.First.Format(time.DateTime))
+		text += fmt.Sprintf(", over %s from %s", show.Stretch(r.Last.Sub(r.First)),
+			r.First.Format(time.DateTime))
 	}
 	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
 }
@@ -108,8 +111,10 @@ func heading(r replayResult) string {
 // printLearned warns of a capture that was too much for the first pass.
 func printLearned(out io.Writer, r replayResult) {
 	if !r.Learned {
-		fmt.Fprintf(out, "\nmore than %d ports answered, or more connections than that began before the capture:\n"+
-			"what was sent to the others counts as probes here, though on the host it would be none\n", replay.MaxLearned)
+		fmt.Fprintf(out, "\nmore than %d ports answered, or more connections than that began before the "+
+			"capture:\n"+
+			"what was sent to the others counts as probes here, though on the host it would be none\n",
+			replay.MaxLearned)
 	}
 }
 
@@ -123,7 +128,8 @@ func printTrapped(out io.Writer, r replayResult) {
 	if r.Trapped == 1 {
 		were = "was"
 	}
-	fmt.Fprintf(out, "\nof %s to ports of classic mode %d %s completed in the capture; only those count, as on the host\n",
+	fmt.Fprintf(out, "\nof %s to ports of classic mode %d %s completed in the capture; only those count, "+
+		"as on the host\n",
 		show.Plural(r.Asked, "connection"), r.Trapped, were)
 }
 
@@ -136,7 +142,8 @@ func (s *side) printReacted(out io.Writer) {
 		fmt.Fprintln(out, "\nnobody would have been blocked")
 		return
 	}
-	t := show.Table{Head: []string{"SOURCE", "ACTION", "FOR", "TIMES", "PROBES", "PORTS", "PATTERN", "TECHNIQUE", "TOOL", "PROVEN", "REACTED", "KNOWN", "FROM"}}
+	t := show.Table{Head: []string{"SOURCE", "ACTION", "FOR", "TIMES", "PROBES", "PORTS", "PATTERN",
+		"TECHNIQUE", "TOOL", "PROVEN", "REACTED", "KNOWN", "FROM"}}
 	list := s.order
 	if len(list) > mostListed {
 		list = slices.SortedStableFunc(slices.Values(list), func(a, b *reacted) int {
@@ -145,8 +152,10 @@ func (s *side) printReacted(out io.Writer) {
 	}
 	for _, x := range list {
 		ev := x.last
-		t.Add(ev.Source, ev.Action, config.Duration(ev.For).String(), strconv.Itoa(x.times), strconv.FormatUint(uint64(ev.Probes), 10), strconv.FormatUint(uint64(ev.PortsSeen), 10),
-			ev.Pattern, ev.Technique, ev.Tool, map[bool]string{true: "yes", false: "no"}[ev.Proven], x.first.Time.UTC().Format("2006-01-02 15:04:05.000"),
+		t.Add(ev.Source, ev.Action, config.Duration(ev.For).String(), strconv.Itoa(x.times),
+			strconv.FormatUint(uint64(ev.Probes), 10), strconv.FormatUint(uint64(ev.PortsSeen), 10),
+			ev.Pattern, ev.Technique, ev.Tool, map[bool]string{true: "yes", false: "no"}[ev.Proven],
+			x.first.Time.UTC().Format("2006-01-02 15:04:05.000"),
 			ev.Known, show.Origin(ev.Country, ev.ASN, ev.Network))
 	}
 	fmt.Fprintln(out)
@@ -155,7 +164,8 @@ func (s *side) printReacted(out io.Writer) {
 		fmt.Fprintf(out, "not listed: %s with fewer probes; --json has them all\n", show.Plural(n, "source"))
 	}
 	if s.more > 0 {
-		fmt.Fprintf(out, "not listed: %s to sources beyond the first %d\n", show.Plural(s.more, "reaction"), maxReacted)
+		fmt.Fprintf(out, "not listed: %s to sources beyond the first %d\n", show.Plural(s.more, "reaction"),
+			maxReacted)
 	}
 }
 

@@ -117,7 +117,8 @@ func benchmarkReplay(b *testing.B, c *capture) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("bench", c.b)}, rules, s.queue)
+		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("bench", c.b)}, rules,
+			s.queue)
 		s.flush()
 		if err != nil || sum.Packets != uint64(c.n) || s.engine.Stats().Probes == 0 {
 			b.Fatal(err, sum)
@@ -159,19 +160,24 @@ func TestAgainst(t *testing.T) {
 		c.tcp(forger+3, server, 41000, 4000, syn)
 		c.at += 1e6
 	}
-	this, err := config.Parse("this.toml", []byte("dry_run = true\n"+blocking+"[tcp]\nadvanced = \"1-1023\"\n"))
+	this, err := config.Parse("this.toml",
+		[]byte("dry_run = true\n"+blocking+"[tcp]\nadvanced = \"1-1023\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := config.Parse("other.toml", []byte(blocking+"[tcp]\ntrigger = { stealth = 3, advanced = 0 }\nadvanced = \"4-5000\"\n"))
+	other, err := config.Parse("other.toml",
+		[]byte(blocking+"[tcp]\ntrigger = { stealth = 3, advanced = 0 }\nadvanced = \"4-5000\"\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := differencesOf(t, this, other, c)
 	want := map[string]string{
-		"203.0.113.1 blocked": "not above the trigger: 10 different ports inside the window, 25 let pass; above the trigger: 2 different ports inside the window, 0 let pass",
-		"203.0.113.2 earlier": "above the trigger: 26 different ports inside the window, 25 let pass; above the trigger: 2 different ports inside the window, 0 let pass",
-		"203.0.113.3 blocked": "its ports are not watched; above the trigger: 1 different port inside the window, 0 let pass",
+		"203.0.113.1 blocked": "not above the trigger: 10 different ports inside the window, 25 let pass; " +
+			"above the trigger: 2 different ports inside the window, 0 let pass",
+		"203.0.113.2 earlier": "above the trigger: 26 different ports inside the window, 25 let pass; " +
+			"above the trigger: 2 different ports inside the window, 0 let pass",
+		"203.0.113.3 blocked": "its ports are not watched; above the trigger: 1 different port inside the " +
+			"window, 0 let pass",
 	}
 	for k, w := range want {
 		if got[k] != w {
@@ -223,7 +229,8 @@ func TestAgainstPrefix(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := Against(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, false); err != nil {
+	if err := Against(context.Background(), &out, this, other, replay.Rules{},
+		[]replay.Source{replay.Memory("m", c.b)}, false); err != nil {
 		t.Fatal(err)
 	}
 	_, list, _ := strings.Cut(out.String(), "other: other.toml\n")
@@ -242,18 +249,22 @@ blocked earlier by the other configuration:
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", c.b)}, replay.Rules{}, s.queue)
+	sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", c.b)}, replay.Rules{},
+		s.queue)
 	s.flush()
-	if r := s.result(&sum, 0); err != nil || r.Sources != 1 || r.Blocked != 1 || s.order[0].times != 3 || s.order[0].last.Source != "2001:db8:1:1::/64" {
+	if r := s.result(&sum, 0); err != nil || r.Sources != 1 || r.Blocked != 1 || s.order[0].times != 3 ||
+		s.order[0].last.Source != "2001:db8:1:1::/64" {
 		t.Errorf("%v: %d sources, %d of them blocked: %+v", err, r.Sources, r.Blocked, s.order[0])
 	}
 }
 
 // TestAgainstNothing: no verdict is given on nothing.
 func TestAgainstNothing(t *testing.T) {
-	for text, c := range map[string]*capture{"nothing was read, so there is nothing to compare": newCapture(), "neither would have blocked anybody": newCapture().scan(forger, 2)} {
+	for text, c := range map[string]*capture{"nothing was read, so there is nothing to compare": newCapture(),
+		"neither would have blocked anybody": newCapture().scan(forger, 2)} {
 		var out strings.Builder
-		if err := Against(context.Background(), &out, config.Default(), config.Default(), replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, false); err != nil {
+		if err := Against(context.Background(), &out, config.Default(), config.Default(), replay.Rules{},
+			[]replay.Source{replay.Memory("m", c.b)}, false); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.HasSuffix(out.String(), "\n\n"+text+"\n") {
@@ -278,7 +289,8 @@ func TestBlockedAreBlocked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m", newCapture().scan(forger+1, 99).scan(forger+2, 99).b)}, replay.Rules{}, s.queue)
+		sum, err := replay.Run(context.Background(), []replay.Source{replay.Memory("m",
+			newCapture().scan(forger+1, 99).scan(forger+2, 99).b)}, replay.Rules{}, s.queue)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -311,12 +323,14 @@ func TestTooManyServices(t *testing.T) {
 		var one, two strings.Builder
 		r := s.result(&sum, 0)
 		s.print(&one, r)
-		if err := Against(context.Background(), &two, config.Default(), config.Default(), replay.Rules{}, sources, false); err != nil {
+		if err := Against(context.Background(), &two, config.Default(), config.Default(), replay.Rules{},
+			sources, false); err != nil {
 			t.Fatal(err)
 		}
 		full := n > replay.MaxLearned
 		const warning = "\nmore than 65536 ports answered, "
-		if r.Learned == full || strings.Contains(one.String(), warning) != full || strings.Contains(two.String(), warning) != full {
+		if r.Learned == full || strings.Contains(one.String(), warning) != full ||
+			strings.Contains(two.String(), warning) != full {
 			t.Errorf("%d answered: learned %v\n%s\n%s", n, r.Learned, &one, &two)
 		}
 	}
@@ -325,7 +339,8 @@ func TestTooManyServices(t *testing.T) {
 func differencesOf(t *testing.T, this, other *config.Config, c *capture) map[string]string {
 	t.Helper()
 	var out strings.Builder
-	err := Against(context.Background(), &out, this, other, replay.Rules{}, []replay.Source{replay.Memory("m", c.b)}, true)
+	err := Against(context.Background(), &out, this, other, replay.Rules{},
+		[]replay.Source{replay.Memory("m", c.b)}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

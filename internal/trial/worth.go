@@ -27,7 +27,8 @@ func (s *side) printWorth(out io.Writer) {
 		row(kept, k.Unwanted, "of these kept off by picket: dark %d, fence %d, block %d", k.Dark,
 			k.Fence-k.fencedBefore, k.Block-(k.Before-k.fencedBefore))
 		row(k.Limit, k.Unwanted, "if every source were kept off from its second packet on")
-		row(k.Unwanted, k.Unwanted, "by a firewall that drops by default; it tells nobody, and guards no open port")
+		row(k.Unwanted, k.Unwanted, "by a firewall that drops by default; it tells nobody, and guards no "+
+			"open port")
 	}
 	if k.Served > 0 {
 		row(k.Served, 0, "to ports that are served, beginning something")

@@ -35,7 +35,8 @@ func fetchPackages(ctx context.Context, root string, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	get := func() ([]byte, error) {
-		args := append([]string{"-o", "Dir::Cache=" + cache, "-o", "DPkg::Lock::Timeout=120", "-y", "--no-install-recommends", "--download-only", "--reinstall", "install"}, names...)
+		args := append([]string{"-o", "Dir::Cache=" + cache, "-o", "DPkg::Lock::Timeout=120", "-y",
+			"--no-install-recommends", "--download-only", "--reinstall", "install"}, names...)
 		return exec.CommandContext(ctx, "apt-get", args...).CombinedOutput()
 	}
 	out, err := get()
@@ -96,7 +97,8 @@ func (b *box) open(s *site, files map[string]string) error {
 // openOn makes a box on a host, in a folder of that name.
 func (b *box) openOn(s *site, h *lab.Host, name string, files map[string]string) error {
 	b.site, b.host, b.dir = s, h, filepath.Join(s.Dir(), name)
-	for _, d := range []string{"etc", "work", "dev", "run/scanlogd/empty", "run/systemd", "run/fail2ban", "run/psad", "var/log/psad", "var/lib/psad", "var/lib/portsentry", "var/lib/fail2ban", "var/tmp"} {
+	for _, d := range []string{"etc", "work", "dev", "run/scanlogd/empty", "run/systemd", "run/fail2ban",
+		"run/psad", "var/log/psad", "var/lib/psad", "var/lib/portsentry", "var/lib/fail2ban", "var/tmp"} {
 		if err := os.MkdirAll(filepath.Join(b.dir, d), 0o755); err != nil {
 			return err
 		}
@@ -104,8 +106,10 @@ func (b *box) openOn(s *site, h *lab.Host, name string, files map[string]string)
 	if err := os.Symlink("/run", filepath.Join(b.dir, "var/run")); err != nil {
 		return err
 	}
-	for _, dev := range [][]string{{"null", "c", "1", "3"}, {"zero", "c", "1", "5"}, {"urandom", "c", "1", "9"}} {
-		if out, err := exec.Command("mknod", append([]string{"-m", "666", filepath.Join(b.dir, "dev", dev[0])}, dev[1:]...)...).CombinedOutput(); err != nil {
+	for _, dev := range [][]string{{"null", "c", "1", "3"}, {"zero", "c", "1", "5"},
+		{"urandom", "c", "1", "9"}} {
+		if out, err := exec.Command("mknod", append([]string{"-m", "666", filepath.Join(b.dir, "dev",
+			dev[0])}, dev[1:]...)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("mknod: %w: %s", err, out)
 		}
 	}
@@ -135,7 +139,8 @@ func (b *box) openOn(s *site, h *lab.Host, name string, files map[string]string)
 
 // syslog collects what is said to the box's /dev/log.
 func (b *box) syslog() (err error) {
-	b.log, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(b.dir, "dev", "log"), Net: "unixgram"})
+	b.log, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(b.dir, "dev", "log"),
+		Net: "unixgram"})
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,8 @@ func createCapture(name string) (*writer, error) {
 
 func (w *writer) write(at time.Time, length int, frame []byte) error {
 	w.n++
-	return w.pcap.WritePacket(gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(frame), Length: max(length, len(frame))}, frame)
+	return w.pcap.WritePacket(gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(frame),
+		Length: max(length, len(frame))}, frame)
 }
 
 func (w *writer) close() error { return errors.Join(w.buf.Flush(), w.file.Close()) }

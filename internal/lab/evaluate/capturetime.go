@@ -70,7 +70,8 @@ func replay(ctx context.Context, picket string, files ...string) (*replayed, err
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	began := time.Now()
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("picket %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+		return nil, fmt.Errorf("picket %s: %w: %s", strings.Join(args, " "), err,
+			strings.TrimSpace(stderr.String()))
 	}
 	r := &replayed{took: time.Since(began)}
 	for d := json.NewDecoder(&stdout); ; {
@@ -117,7 +118,8 @@ func captureTime(ctx context.Context, o options, dir string, live *result, p *pr
 }
 
 // lifeInReplay copies the live life and replays it.
-func lifeInReplay(ctx context.Context, o options, dir string, all []captured, live *result, p *progress, r *report) error {
+func lifeInReplay(ctx context.Context, o options, dir string, all []captured, live *result, p *progress,
+	r *report) error {
 	var life []captured
 	for _, c := range all {
 		if c.at.After(live.lifeEnds) {
@@ -148,7 +150,9 @@ func lifeInReplay(ctx context.Context, o options, dir string, all []captured, li
 	if err != nil {
 		return err
 	}
-	r.life = &lifeResult{packets: got.packets, captured: len(life), took: got.took, sources: countSources(life) * copies, blocked: map[string]int{}, darkened: map[string]int{}, accused: map[string]int{}}
+	r.life = &lifeResult{packets: got.packets, captured: len(life), took: got.took,
+		sources: countSources(life) * copies, blocked: map[string]int{}, darkened: map[string]int{},
+		accused: map[string]int{}}
 	names := scenes()
 	for _, e := range got.events {
 		src, err := sourceOf(e.Source)
@@ -165,13 +169,16 @@ func lifeInReplay(ctx context.Context, o options, dir string, all []captured, li
 		case e.Event == "block":
 			r.life.blocked[scene]++
 			if len(r.life.examples) < 40 {
-				r.life.examples = append(r.life.examples, fmt.Sprintf("%s: %s %s, %s port %d, after %d probes", scene, e.Source, e.words(), e.Reason, e.Port, e.Probes))
+				r.life.examples = append(r.life.examples,
+					fmt.Sprintf("%s: %s %s, %s port %d, after %d probes", scene, e.Source, e.words(),
+						e.Reason, e.Port, e.Probes))
 			}
 		default:
 			r.life.accused[scene]++
 		}
 	}
-	p.say("picket replay: %d packets in %.1f s, %d blocked", got.packets, got.took.Seconds(), sumOf(r.life.blocked))
+	p.say("picket replay: %d packets in %.1f s, %d blocked", got.packets, got.took.Seconds(),
+		sumOf(r.life.blocked))
 	return nil
 }
 
@@ -195,11 +202,13 @@ func countSources(life []captured) int {
 
 // slowInReplay spreads the live scan nmap -sS to the pace of -T1 and -T0
 // (nmap's documentation: 15 s and 5 minutes between probes).
-func slowInReplay(ctx context.Context, o options, dir string, all []captured, live *result, p *progress, r *report) error {
+func slowInReplay(ctx context.Context, o options, dir string, all []captured, live *result, p *progress,
+	r *report) error {
 	for _, pace := range []struct {
 		name  string
 		every time.Duration
-	}{{"nmap -sS at the pace of -T1, 15 s", 15 * time.Second}, {"nmap -sS at the pace of -T0, 5 min", 5 * time.Minute}} {
+	}{{"nmap -sS at the pace of -T1, 15 s", 15 * time.Second}, {"nmap -sS at the pace of -T0, 5 min",
+		5 * time.Minute}} {
 		for _, run := range live.runs {
 			if run.name != "nmap -sS" {
 				continue
@@ -269,7 +278,8 @@ const forgedSources = 1_000_000
 
 // floodInReplay takes a SYN of hping3's flood and sends it from a million
 // addresses, with the live scan nmap -sS in the midst of it.
-func floodInReplay(ctx context.Context, o options, dir string, all []captured, live *result, p *progress, r *report) error {
+func floodInReplay(ctx context.Context, o options, dir string, all []captured, live *result, p *progress,
+	r *report) error {
 	var scanner netip.Addr
 	for _, run := range live.runs {
 		if run.name == "nmap -sS" && run.family == "4" {
@@ -284,7 +294,8 @@ func floodInReplay(ctx context.Context, o options, dir string, all []captured, l
 		switch {
 		case src == scanner:
 			scanned = append(scanned, c)
-		case ip[0] == 0x45 && ip[9] == 6 && len(ip) >= 40 && ip[33] == 2 && binary.BigEndian.Uint16(ip[34:]) == 512 && src.As4()[0] != 198:
+		case ip[0] == 0x45 && ip[9] == 6 && len(ip) >= 40 && ip[33] == 2 &&
+			binary.BigEndian.Uint16(ip[34:]) == 512 && src.As4()[0] != 198:
 			forged = c.frame // window 512: hping3's
 		}
 	}
@@ -309,7 +320,8 @@ func floodInReplay(ctx context.Context, o options, dir string, all []captured, l
 		}
 	}
 	r.flood = f
-	p.say("picket replay: flood of %d forged sources in %.1f s: %d fenced or blocked, %d dark, scanner found: %v, named: %v",
+	p.say("picket replay: flood of %d forged sources in %.1f s: %d fenced or blocked, %d dark, scanner "+
+		"found: %v, named: %v",
 		forgedSources, got.took.Seconds(), f.blocks, f.dark, f.found, f.named)
 	return nil
 }
@@ -339,7 +351,8 @@ func writeFlood(forged []byte, scanned []captured, name string) error {
 		ipSum.replace(ip[12:16], binary.BigEndian.AppendUint32(nil, 10<<24|uint32(i)*7919%(1<<24)))
 		tcpSum := ipSum
 		ipSum.store(ip[10:12])
-		tcpSum.replace(ip[20:24], binary.BigEndian.AppendUint32(nil, uint32(1024+r.IntN(60000))<<16|uint32(1+r.IntN(1023))))
+		tcpSum.replace(ip[20:24], binary.BigEndian.AppendUint32(nil,
+			uint32(1024+r.IntN(60000))<<16|uint32(1+r.IntN(1023))))
 		tcpSum.replace(ip[24:28], binary.BigEndian.AppendUint32(nil, r.Uint32()))
 		tcpSum.store(ip[36:38])
 		if err := w.write(at, len(frame), frame); err != nil {

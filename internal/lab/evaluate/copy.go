@@ -25,7 +25,8 @@ type copier struct {
 // newCopier returns the i-th copy's. Two of three keep the pace of the
 // original; every third is ten times as slow.
 func newCopier(i int, r *rand.Rand, day time.Time) *copier {
-	c := &copier{copy: i, ports: uint16(r.IntN(20000)), far: r.Uint32(), near: r.Uint32(), id: uint16(r.Uint32()), stretch: 1}
+	c := &copier{copy: i, ports: uint16(r.IntN(20000)), far: r.Uint32(), near: r.Uint32(),
+		id: uint16(r.Uint32()), stretch: 1}
 	if i%3 == 2 {
 		c.stretch = 10
 	}

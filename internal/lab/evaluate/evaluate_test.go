@@ -21,18 +21,21 @@ import (
 func built(t *testing.T, all ...gopacket.SerializableLayer) []byte {
 	t.Helper()
 	b := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...); err != nil {
+	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+		all...); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
 }
 
 func ip4(src, dst netip.Addr, protocol layers.IPProtocol) *layers.IPv4 {
-	return &layers.IPv4{Version: 4, TTL: 64, Id: 7, Protocol: protocol, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	return &layers.IPv4{Version: 4, TTL: 64, Id: 7, Protocol: protocol, SrcIP: src.AsSlice(),
+		DstIP: dst.AsSlice()}
 }
 
 func ip6(src, dst netip.Addr, protocol layers.IPProtocol) *layers.IPv6 {
-	return &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: protocol, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	return &layers.IPv6{Version: 6, HopLimit: 64, NextHeader: protocol, SrcIP: src.AsSlice(),
+		DstIP: dst.AsSlice()}
 }
 
 // A copy has other addresses, ports and sequence numbers, the same payload,
@@ -47,7 +50,8 @@ func TestRewriteKeepsChecksums(t *testing.T) {
 		for name, make := range map[string]func() []byte{
 			"IPv4 TCP to the server": func() []byte {
 				ip := ip4(innocent4(3), server4, layers.IPProtocolTCP)
-				tcp := &layers.TCP{SrcPort: layers.TCPPort(port), DstPort: 443, Seq: r.Uint32(), Ack: r.Uint32(), ACK: true}
+				tcp := &layers.TCP{SrcPort: layers.TCPPort(port), DstPort: 443, Seq: r.Uint32(),
+					Ack: r.Uint32(), ACK: true}
 				tcp.SetNetworkLayerForChecksum(ip)
 				return built(t, ip, tcp, payload)
 			},
@@ -140,7 +144,8 @@ func TestRewriteQuotedPacket(t *testing.T) {
 
 func TestFields(t *testing.T) {
 	got := fields(`event=block source=192.0.2.9 pattern=portscan tool="" reason="above the \"trigger\" port=1" probes=11`)
-	want := map[string]string{"event": "block", "source": "192.0.2.9", "pattern": "portscan", "tool": "", "reason": `above the "trigger" port=1`, "probes": "11"}
+	want := map[string]string{"event": "block", "source": "192.0.2.9", "pattern": "portscan", "tool": "",
+		"reason": `above the "trigger" port=1`, "probes": "11"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -149,15 +154,23 @@ func TestFields(t *testing.T) {
 // The peers' own words, as they said them.
 func TestPeersLines(t *testing.T) {
 	for _, test := range []struct{ name, line, source string }{
-		{"portsentry", "<37>Nov 23 02:00:00 portsentry[9]: attackalert: TCP SYN/Normal scan from host: 198.51.100.1/198.51.100.1 to TCP port: 11", "198.51.100.1"},
+		{"portsentry", "<37>Nov 23 02:00:00 portsentry[9]: attackalert: TCP SYN/Normal scan from host: " +
+			"198.51.100.1/198.51.100.1 to TCP port: 11", "198.51.100.1"},
 		{"portsentry", `<37>Nov 23 02:00:00 portsentry[9]: attackalert: Host 198.51.100.1 has been blocked via dropped route using command: "/bin/true 198.51.100.1"`, "198.51.100.1"},
-		{"scanlogd", "<29>Nov 23 02:00:00 scanlogd: 198.51.100.1:60000 to 192.0.2.2 ports 1, 2, 3, ..., fSrpauxy, TOS 00 @02:00:00", "198.51.100.1"},
-		{"scanlogd", "<29>Nov 23 02:00:00 scanlogd: 198.51.100.1 to 192.0.2.2 ports 1, 2, 3, ..., fSrpauxy, TOS 00 @02:00:00", "198.51.100.1"},
-		{"psad", "<190>Nov 23 02:54:43 psad: scan detected (Nmap -sT or -sS scan): 198.51.100.1 -> 192.0.2.2 tcp: [1-100] flags: SYN tcp pkts: 97 DL: 2 total scan dsts: 1", "198.51.100.1"},
+		{"scanlogd", "<29>Nov 23 02:00:00 scanlogd: 198.51.100.1:60000 to 192.0.2.2 ports 1, 2, 3, ..., " +
+			"fSrpauxy, TOS 00 @02:00:00", "198.51.100.1"},
+		{"scanlogd", "<29>Nov 23 02:00:00 scanlogd: 198.51.100.1 to 192.0.2.2 ports 1, 2, 3, ..., " +
+			"fSrpauxy, TOS 00 @02:00:00", "198.51.100.1"},
+		{"psad", "<190>Nov 23 02:54:43 psad: scan detected (Nmap -sT or -sS scan): 198.51.100.1 -> " +
+			"192.0.2.2 tcp: [1-100] flags: SYN tcp pkts: 97 DL: 2 total scan dsts: 1", "198.51.100.1"},
 		{"psad", "<190>Nov 23 02:54:58 psad: scan detected 198.51.100.9 -> 192.0.2.2 DL: 2 total scan dsts: 1", "198.51.100.9"},
-		{"psad", "<190>Nov 23 02:56:39 psad: scan detected (Nmap -sT or -sS scan): 2001:0db8:000a:0014:0000:0000:0000:0001 -> 2001:0db8:0000:0000:0000:0000:0000:0002 tcp: [1-100]", "2001:db8:a:14::1"},
-		{"fail2ban", "2026-11-23 02:00:00,000 fail2ban.actions [9]: NOTICE  [scan] Ban 198.51.100.1", "198.51.100.1"},
-		{"fail2ban", "2026-11-23 02:00:00,000 fail2ban.filter [9]: INFO    [scan] Found 198.51.100.1 - 2026-11-23 02:00:00", ""},
+		{"psad", "<190>Nov 23 02:56:39 psad: scan detected (Nmap -sT or -sS scan): " +
+			"2001:0db8:000a:0014:0000:0000:0000:0001 -> 2001:0db8:0000:0000:0000:0000:0000:0002 tcp: [1-100]",
+			"2001:db8:a:14::1"},
+		{"fail2ban", "2026-11-23 02:00:00,000 fail2ban.actions [9]: NOTICE  [scan] Ban 198.51.100.1",
+			"198.51.100.1"},
+		{"fail2ban", "2026-11-23 02:00:00,000 fail2ban.filter [9]: INFO    [scan] Found 198.51.100.1 - " +
+			"2026-11-23 02:00:00", ""},
 		{"psad", "<190>Nov 23 02:50:59 psad: starting up psad version 2.4.6", ""},
 	} {
 		made, ok := toolNamed(test.name, "", "")
@@ -197,16 +210,21 @@ func TestPeersLines(t *testing.T) {
 func TestLogLine(t *testing.T) {
 	at := time.Date(2026, 11, 3, 4, 5, 6, 7000, time.UTC)
 	ip := ip4(scanner4(1), netip.MustParseAddr("192.0.2.2"), layers.IPProtocolTCP)
-	tcp := &layers.TCP{SrcPort: 4000, DstPort: 21, SYN: true, Window: 1024, Options: []layers.TCPOption{{OptionType: 2, OptionLength: 4, OptionData: []byte{5, 0xb4}}}}
+	tcp := &layers.TCP{SrcPort: 4000, DstPort: 21, SYN: true, Window: 1024,
+		Options: []layers.TCPOption{{OptionType: 2, OptionLength: 4, OptionData: []byte{5, 0xb4}}}}
 	tcp.SetNetworkLayerForChecksum(ip)
 	got := logLine(at, "DROP ", built(t, ip, tcp))
-	const want = "Nov  3 04:05:06 server kernel: [678706.000007] DROP IN=eth0 OUT= MAC=02:00:00:00:00:02:02:00:00:00:00:01:08:00 " +
-		"SRC=198.19.1.1 DST=192.0.2.2 LEN=44 TOS=0x00 PREC=0x00 TTL=64 ID=7 PROTO=TCP SPT=4000 DPT=21 WINDOW=1024 RES=0x00 SYN URGP=0 OPT (020405B4) \n"
+	const want = "Nov  3 04:05:06 server kernel: [678706.000007] DROP IN=eth0 OUT= " +
+		"MAC=02:00:00:00:00:02:02:00:00:00:00:01:08:00 " +
+		"SRC=198.19.1.1 DST=192.0.2.2 LEN=44 TOS=0x00 PREC=0x00 TTL=64 ID=7 PROTO=TCP SPT=4000 DPT=21 " +
+		"WINDOW=1024 RES=0x00 SYN URGP=0 OPT (020405B4) \n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	ip6 := ip6(scanner6(1), netip.MustParseAddr("2001:db8::2"), 99)
-	if got := logLine(at, "", built(t, ip6)); !strings.Contains(got, "SRC=2001:0db8:000a:0100:0000:0000:0000:0001 ") || !strings.HasSuffix(got, "HOPLIMIT=64 FLOWLBL=0 PROTO=99 \n") {
+	if got := logLine(at, "", built(t, ip6)); !strings.Contains(got,
+		"SRC=2001:0db8:000a:0100:0000:0000:0000:0001 ") || !strings.HasSuffix(got,
+		"HOPLIMIT=64 FLOWLBL=0 PROTO=99 \n") {
 		t.Errorf("got %q", got)
 	}
 	for n := range 60 { // cut anywhere
@@ -250,7 +268,8 @@ func TestMultiply(t *testing.T) {
 func TestRenew(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "README.md")
 	r := &report{began: time.Unix(0, 0), command: "make evaluate", results: map[string]*result{}}
-	if err := os.WriteFile(name, []byte("before\n"+tableBegins+"\nold\n"+tableEnds+"\nafter\n"), 0o644); err != nil {
+	if err := os.WriteFile(name, []byte("before\n"+tableBegins+"\nold\n"+tableEnds+"\nafter\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // a second time changes nothing
@@ -263,7 +282,8 @@ func TestRenew(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(b)
-	if strings.Contains(got, "old") || !strings.HasPrefix(got, "before\n") || !strings.HasSuffix(got, tableEnds+"\nafter\n") || strings.Count(got, "| scan |") != 1 {
+	if strings.Contains(got, "old") || !strings.HasPrefix(got, "before\n") ||
+		!strings.HasSuffix(got, tableEnds+"\nafter\n") || strings.Count(got, "| scan |") != 1 {
 		t.Errorf("got\n%s", got)
 	}
 	if err := os.WriteFile(name, []byte("no markers"), 0o644); err != nil {
@@ -281,7 +301,8 @@ func TestVerdict(t *testing.T) {
 		return &report{
 			life: &lifeResult{packets: wantPackets, blocked: map[string]int{}},
 			results: map[string]*result{"picket": {
-				scans: map[string]*finding{"x": f}, blocked: map[string]bool{}, flood: &flood{named: true, found: true}}},
+				scans: map[string]*finding{"x": f}, blocked: map[string]bool{},
+				flood: &flood{named: true, found: true}}},
 		}
 	}
 	if err := good().verdict(); err != nil {

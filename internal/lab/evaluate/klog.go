@@ -32,7 +32,8 @@ func (s *site) kernelLog(group uint16, name string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	var nf *nflog.Nflog
 	err = s.Target.Do(func() (err error) {
-		if nf, err = nflog.Open(&nflog.Config{Group: group, Copymode: nflog.CopyPacket, Bufsize: 128}); err != nil {
+		if nf, err = nflog.Open(&nflog.Config{Group: group, Copymode: nflog.CopyPacket,
+			Bufsize: 128}); err != nil {
 			return err
 		}
 		if err := nf.SetOption(netlink.NoENOBUFS, true); err != nil {
@@ -70,7 +71,8 @@ func (c closing) Close() error { return c() }
 // logLine returns a packet as syslog has it from the kernel.
 func logLine(at time.Time, prefix string, p []byte) string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s server kernel: [%d.%06d] %sIN=eth0 OUT= MAC=02:00:00:00:00:02:02:00:00:00:00:01:08:00 ",
+	fmt.Fprintf(&b, "%s server kernel: [%d.%06d] %sIN=eth0 OUT= "+
+		"MAC=02:00:00:00:00:02:02:00:00:00:00:01:08:00 ",
 		at.Format(time.Stamp), at.Unix()%1e6, at.Nanosecond()/1000, prefix)
 	logIP(&b, p)
 	b.WriteByte('\n')
@@ -82,7 +84,8 @@ func logIP(b *bytes.Buffer, p []byte) {
 	case len(p) >= 20 && p[0]>>4 == 4:
 		src, dst := ends(p)
 		word := binary.BigEndian.Uint16(p[6:])
-		fmt.Fprintf(b, "SRC=%s DST=%s LEN=%d TOS=0x%02X PREC=0x%02X TTL=%d ID=%d ", src, dst, binary.BigEndian.Uint16(p[2:]), p[1]&0x1e, p[1]&0xe0, p[8], binary.BigEndian.Uint16(p[4:]))
+		fmt.Fprintf(b, "SRC=%s DST=%s LEN=%d TOS=0x%02X PREC=0x%02X TTL=%d ID=%d ", src, dst,
+			binary.BigEndian.Uint16(p[2:]), p[1]&0x1e, p[1]&0xe0, p[8], binary.BigEndian.Uint16(p[4:]))
 		if word&0x4000 != 0 {
 			b.WriteString("DF ")
 		}
@@ -92,7 +95,8 @@ func logIP(b *bytes.Buffer, p []byte) {
 	case len(p) >= 40 && p[0]>>4 == 6:
 		src, dst := ends(p)
 		first := binary.BigEndian.Uint32(p)
-		fmt.Fprintf(b, "SRC=%s DST=%s LEN=%d TC=%d HOPLIMIT=%d FLOWLBL=%d ", long(src), long(dst), int(binary.BigEndian.Uint16(p[4:]))+40, first>>20&0xff, p[7], first&0xfffff)
+		fmt.Fprintf(b, "SRC=%s DST=%s LEN=%d TC=%d HOPLIMIT=%d FLOWLBL=%d ", long(src), long(dst),
+			int(binary.BigEndian.Uint16(p[4:]))+40, first>>20&0xff, p[7], first&0xfffff)
 		logTransport(b, p[6], p[40:])
 	}
 }
@@ -104,7 +108,8 @@ func logTransport(b *bytes.Buffer, protocol byte, p []byte) {
 	port := func(at int) uint16 { return binary.BigEndian.Uint16(p[at:]) }
 	switch {
 	case protocol == 6 && len(p) >= 20:
-		fmt.Fprintf(b, "PROTO=TCP SPT=%d DPT=%d WINDOW=%d RES=0x%02x ", port(0), port(2), port(14), p[12]&0x0f<<2|p[13]>>6)
+		fmt.Fprintf(b, "PROTO=TCP SPT=%d DPT=%d WINDOW=%d RES=0x%02x ", port(0), port(2), port(14),
+			p[12]&0x0f<<2|p[13]>>6)
 		for i, name := range []string{"CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN"} {
 			if p[13]&(0x80>>i) != 0 {
 				b.WriteString(name + " ")

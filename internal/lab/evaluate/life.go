@@ -111,10 +111,14 @@ func playLife(ctx context.Context, s *site, root string, conntrack bool) error {
 	if conntrack {
 		// What takes five days in life takes seconds here.
 		if err := s.Target.Sysctl(
-			"net/netfilter/nf_conntrack_tcp_timeout_established", "3", "net/netfilter/nf_conntrack_tcp_timeout_close", "1",
-			"net/netfilter/nf_conntrack_tcp_timeout_fin_wait", "1", "net/netfilter/nf_conntrack_tcp_timeout_close_wait", "1",
-			"net/netfilter/nf_conntrack_tcp_timeout_last_ack", "1", "net/netfilter/nf_conntrack_tcp_timeout_time_wait", "1",
-			"net/netfilter/nf_conntrack_udp_timeout", "1", "net/netfilter/nf_conntrack_udp_timeout_stream", "1",
+			"net/netfilter/nf_conntrack_tcp_timeout_established", "3",
+			"net/netfilter/nf_conntrack_tcp_timeout_close", "1",
+			"net/netfilter/nf_conntrack_tcp_timeout_fin_wait", "1",
+			"net/netfilter/nf_conntrack_tcp_timeout_close_wait", "1",
+			"net/netfilter/nf_conntrack_tcp_timeout_last_ack", "1",
+			"net/netfilter/nf_conntrack_tcp_timeout_time_wait", "1",
+			"net/netfilter/nf_conntrack_udp_timeout", "1", "net/netfilter/nf_conntrack_udp_timeout_stream",
+			"1",
 			"net/netfilter/nf_conntrack_icmp_timeout", "1", "net/ipv4/tcp_fin_timeout", "1"); err != nil {
 			return err
 		}
@@ -182,7 +186,8 @@ func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
 			to = netip.AddrPortFrom(to.Addr().WithZone(strconv.Itoa(i.Index)), to.Port())
 		}
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))
-		for end := time.Now().Add(time.Second); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
+		for end := time.Now().Add(time.Second); errors.Is(err, syscall.EADDRINUSE) &&
+			time.Now().Before(end); {
 			// A process that is being started still has the last one.
 			time.Sleep(time.Millisecond)
 			c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))

@@ -20,18 +20,23 @@ func browsers(a *actor) error {
 		v4, v6 := a.who(i)
 		hosts := fmt.Sprintf("%s,[%s]", a.Target.V4, a.Target.V6)
 		for round := range 15 {
-			for _, url := range []string{"http://www.example:80/", "http://www.example:443/", "http://www.example:81/"} {
+			for _, url := range []string{"http://www.example:80/", "http://www.example:443/",
+				"http://www.example:81/"} {
 				name := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")
 				source := v4.String()
 				if round%2 == 1 {
 					source = v6.String()
 				}
-				if err := a.run("curl", "-s", "-o", "/dev/null", "-m", "3", "--happy-eyeballs-timeout-ms", "50",
+				if err := a.run("curl", "-s", "-o", "/dev/null", "-m", "3", "--happy-eyeballs-timeout-ms",
+					"50",
 					"--interface", source, "--resolve", name+":"+hosts, url, url+"a", url+"b"); err != nil {
 					return err
 				}
 			}
-			if err := a.both(i, func(src, dst netip.Addr) error { return a.ask(src, dst, 443, 1, make([]byte, 1200)) }); err != nil {
+			if err := a.both(i, func(src, dst netip.Addr) error {
+				return a.ask(src, dst, 443, 1,
+					make([]byte, 1200))
+			}); err != nil {
 				return err
 			}
 			time.Sleep(200 * time.Millisecond)
@@ -46,7 +51,10 @@ func retries(a *actor) error {
 		if err := a.both(0, func(src, dst netip.Addr) error { return a.knock(src, dst, 143) }); err != nil {
 			return err
 		}
-		if err := a.both(1, func(src, dst netip.Addr) error { return a.knock(src, dst, 993, 993) }); err != nil {
+		if err := a.both(1, func(src, dst netip.Addr) error {
+			return a.knock(src, dst, 993,
+				993)
+		}); err != nil {
 			return err
 		}
 		time.Sleep(250 * time.Millisecond)
@@ -55,9 +63,11 @@ func retries(a *actor) error {
 }
 
 func traceroutes(a *actor) error {
-	for i, how := range [][]string{{"-U"}, {}, {"-I"}, {"-T", "-p", "80"}, {"-T", "-p", "443"}, {"-T", "-p", "179"}, {"-U", "-p", "53"}, {"-U", "-p", "123"}} {
+	for i, how := range [][]string{{"-U"}, {}, {"-I"}, {"-T", "-p", "80"}, {"-T", "-p", "443"},
+		{"-T", "-p", "179"}, {"-U", "-p", "53"}, {"-U", "-p", "123"}} {
 		err := a.both(i, func(src, dst netip.Addr) error {
-			argv := append([]string{"traceroute", "-n", "-w", "1", "-q", "3", "-m", "5", "-s", src.String()}, how...)
+			argv := append([]string{"traceroute", "-n", "-w", "1", "-q", "3", "-m", "5", "-s", src.String()},
+				how...)
 			return a.run(append(argv, dst.String())...)
 		})
 		if err != nil {
@@ -73,7 +83,8 @@ func pings(a *actor) error {
 			return a.run("ping", "-n", "-q", "-c", "40", "-i", "0.2", "-I", src.String(), dst.String())
 		}),
 		a.both(1, func(src, dst netip.Addr) error {
-			return a.run("ping", "-n", "-q", "-c", "20", "-i", "0.2", "-s", "4000", "-I", src.String(), dst.String())
+			return a.run("ping", "-n", "-q", "-c", "20", "-i", "0.2", "-s", "4000", "-I", src.String(),
+				dst.String())
 		}))
 }
 
@@ -106,12 +117,14 @@ func ntp(a *actor) error {
 func monitoring(a *actor) error {
 	for range 20 {
 		if err := a.both(0, func(src, dst netip.Addr) error {
-			return errors.Join(a.knock(src, dst, 22, 25, 80, 443, 110, 143, 389, 636), a.ask(src, dst, 53, 1, []byte("query")), a.ask(src, dst, 123, 1, make([]byte, 48)))
+			return errors.Join(a.knock(src, dst, 22, 25, 80, 443, 110, 143, 389, 636),
+				a.ask(src, dst, 53, 1, []byte("query")), a.ask(src, dst, 123, 1, make([]byte, 48)))
 		}); err != nil {
 			return err
 		}
 		if err := a.both(1, func(src, dst netip.Addr) error {
-			return errors.Join(a.knock(src, dst, 21, 110, 143, 389, 465, 587, 636, 873), a.ask(src, dst, 123, 1, make([]byte, 48)), a.ask(src, dst, 88, 1, make([]byte, 48)))
+			return errors.Join(a.knock(src, dst, 21, 110, 143, 389, 465, 587, 636, 873),
+				a.ask(src, dst, 123, 1, make([]byte, 48)), a.ask(src, dst, 88, 1, make([]byte, 48)))
 		}); err != nil {
 			return err
 		}
@@ -182,7 +195,8 @@ func autoconfig(a *actor) error {
 func printer(a *actor) error {
 	for i := range perScene {
 		if err := a.both(i, func(src, dst netip.Addr) error {
-			return errors.Join(a.ask(src, dst, 161, 2, []byte("\x30\x26")), a.knock(src, dst, 631, 80, 515, 9100, 443))
+			return errors.Join(a.ask(src, dst, 161, 2, []byte("\x30\x26")),
+				a.knock(src, dst, 631, 80, 515, 9100, 443))
 		}); err != nil {
 			return err
 		}
@@ -197,7 +211,8 @@ func nfsClient(a *actor) error {
 	for range 3 {
 		for i := range perScene {
 			if err := a.both(i, func(src, dst netip.Addr) error {
-				return errors.Join(a.ask(src, dst, 111, 2, make([]byte, 56)), a.knock(src, dst, 111, 2049, 20048))
+				return errors.Join(a.ask(src, dst, 111, 2, make([]byte, 56)),
+					a.knock(src, dst, 111, 2049, 20048))
 			}); err != nil {
 				return err
 			}
@@ -210,11 +225,15 @@ func nfsClient(a *actor) error {
 // domainMember takes the server for a file server, then for a domain controller.
 func domainMember(a *actor) error {
 	for range 3 {
-		if err := a.both(0, func(src, dst netip.Addr) error { return a.knock(src, dst, 445, 139, 80) }); err != nil {
+		if err := a.both(0, func(src, dst netip.Addr) error {
+			return a.knock(src, dst, 445, 139,
+				80)
+		}); err != nil {
 			return err
 		}
 		if err := a.both(1, func(src, dst netip.Addr) error {
-			return errors.Join(a.ask(src, dst, 389, 2, make([]byte, 40)), a.ask(src, dst, 88, 1, make([]byte, 200)),
+			return errors.Join(a.ask(src, dst, 389, 2, make([]byte, 40)), a.ask(src, dst, 88, 1,
+				make([]byte, 200)),
 				a.knock(src, dst, 135, 445, 389, 88, 464))
 		}); err != nil {
 			return err

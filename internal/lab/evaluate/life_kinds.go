@@ -17,7 +17,8 @@ func (a *actor) bursts(n int, i int, from uint16, payload int, to ...uint16) err
 	return a.both(i, func(src, dst netip.Addr) error {
 		for range n {
 			for _, port := range to {
-				if err := a.datagram(addrPort(src, from), addrPort(dst, port), make([]byte, payload)); err != nil {
+				if err := a.datagram(addrPort(src, from), addrPort(dst, port),
+					make([]byte, payload)); err != nil {
 					return err
 				}
 			}
@@ -50,7 +51,10 @@ func torrent(a *actor) error {
 			if err := a.bursts(1, i, 6881, 60, 51413, 6881); err != nil {
 				return err
 			}
-			if err := a.both(i, func(src, dst netip.Addr) error { return a.knock(src, dst, 51413) }); err != nil {
+			if err := a.both(i, func(src, dst netip.Addr) error {
+				return a.knock(src, dst,
+					51413)
+			}); err != nil {
 				return err
 			}
 		}
@@ -84,7 +88,10 @@ func calls(a *actor) error {
 func links(a *actor) error {
 	for range 5 {
 		for i := range perScene {
-			if err := a.both(i, func(src, dst netip.Addr) error { return a.knock(src, dst, 8080, 8080, 3000, 81, 9999) }); err != nil {
+			if err := a.both(i, func(src, dst netip.Addr) error {
+				return a.knock(src, dst, 8080, 8080, 3000,
+					81, 9999)
+			}); err != nil {
 				return err
 			}
 		}
@@ -98,7 +105,8 @@ func links(a *actor) error {
 func widely(a *actor) error {
 	for range 5 {
 		if err := a.both(0, func(src, dst netip.Addr) error {
-			return a.knock(src, dst, 21, 53, 88, 110, 143, 389, 465, 587, 636, 993, 995, 1883, 2049, 3306, 5432, 5666, 5672, 6379, 8080, 8443, 9100, 10050)
+			return a.knock(src, dst, 21, 53, 88, 110, 143, 389, 465, 587, 636, 993, 995, 1883, 2049, 3306,
+				5432, 5666, 5672, 6379, 8080, 8443, 9100, 10050)
 		}); err != nil {
 			return err
 		}
@@ -114,11 +122,13 @@ func devices(a *actor) error {
 	v4, _ := a.who(0)
 	other, _ := a.who(1)
 	syn := func(src netip.Addr, port uint16, more ...string) error {
-		return a.run(append([]string{"hping3", "-q", "-n", "-I", "eth0", "-a", src.String(), "-S", "-L", "0", "-p", strconv.Itoa(int(port)),
+		return a.run(append([]string{"hping3", "-q", "-n", "-I", "eth0", "-a", src.String(), "-S", "-L", "0",
+			"-p", strconv.Itoa(int(port)),
 			"-c", "8", "-i", "u200000", a.Target.V4.String()}, more...)...)
 	}
 	for _, port := range []uint16{8883, 80, 443} {
-		if err := syn(v4, port, "-w", "5840", "--tcp-mss", "1460", "-t", "255", "-s", fmt.Sprint(49153+port%1000)); err != nil {
+		if err := syn(v4, port, "-w", "5840", "--tcp-mss", "1460", "-t", "255", "-s",
+			fmt.Sprint(49153+port%1000)); err != nil {
 			return err
 		}
 		if err := syn(other, port, "-w", "1024", "--tcp-mss", "1460", "-t", "128", "-y"); err != nil {

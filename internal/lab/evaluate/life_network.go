@@ -40,7 +40,8 @@ func dhcp(a *actor) error {
 	discover := make([]byte, 300)
 	copy(discover, "\x01\x01\x06\x00\x12\x34\x56\x78")
 	copy(discover[236:], "\x63\x82\x53\x63\x35\x01\x01\xff")
-	if err := a.broadcasts(8, 68, discover, "255.255.255.255:67", "192.0.2.255:67", "[ff02::1:2]:547"); err != nil {
+	if err := a.broadcasts(8, 68, discover, "255.255.255.255:67", "192.0.2.255:67",
+		"[ff02::1:2]:547"); err != nil {
 		return err
 	}
 	v4, v6 := a.who(0)
@@ -65,7 +66,8 @@ func multicastDNS(a *actor) error {
 }
 
 func ssdp(a *actor) error {
-	search := []byte("M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 2\r\nST: ssdp:all\r\n\r\n")
+	search := []byte("M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\n" +
+		"MX: 2\r\nST: ssdp:all\r\n\r\n")
 	return errors.Join(a.broadcasts(20, 0, search, "239.255.255.250:1900", "[ff02::c]:1900"),
 		a.both(0, func(src, dst netip.Addr) error { return a.ask(src, dst, 1900, 5, search) }))
 }
@@ -74,7 +76,8 @@ func ssdp(a *actor) error {
 // that a Windows host sends to whoever it has talked to.
 func netbios(a *actor) error {
 	query := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\x00\x00\x21\x00\x01")
-	return errors.Join(a.broadcasts(20, 137, query, "192.0.2.255:137"), a.broadcasts(10, 138, query, "192.0.2.255:138"),
+	return errors.Join(a.broadcasts(20, 137, query, "192.0.2.255:137"), a.broadcasts(10, 138, query,
+		"192.0.2.255:138"),
 		a.both(0, func(src, dst netip.Addr) error {
 			return errors.Join(a.ask(src, dst, 137, 5, query), a.ask(src, dst, 138, 2, query))
 		}))
@@ -84,7 +87,8 @@ func netbios(a *actor) error {
 func datagrams(a *actor) error {
 	return errors.Join(
 		a.both(0, func(src, dst netip.Addr) error {
-			return errors.Join(a.ask(src, dst, 161, 5, []byte("\x30\x26\x02\x01\x01")), a.ask(src, dst, 162, 3, []byte("\x30\x26")),
+			return errors.Join(a.ask(src, dst, 161, 5, []byte("\x30\x26\x02\x01\x01")),
+				a.ask(src, dst, 162, 3, []byte("\x30\x26")),
 				a.ask(src, dst, 514, 20, []byte("<13>Jan  1 00:00:00 switch link up")))
 		}),
 		a.broadcasts(5, 520, make([]byte, 24), "192.0.2.255:520", "224.0.0.9:520", "[ff02::9]:521"),
@@ -96,8 +100,10 @@ func datagrams(a *actor) error {
 // themselves, whose other end does not know yet.
 func tunnels(a *actor) error {
 	if err := a.both(0, func(src, dst netip.Addr) error {
-		return errors.Join(a.ask(src, dst, 500, 10, make([]byte, 300)), a.ask(src, dst, 4500, 5, make([]byte, 120)),
-			a.ask(src, dst, 1194, 5, make([]byte, 54)), a.ask(src, dst, 51820, 5, make([]byte, 148)), a.knock(src, dst, 1723))
+		return errors.Join(a.ask(src, dst, 500, 10, make([]byte, 300)), a.ask(src, dst, 4500, 5,
+			make([]byte, 120)),
+			a.ask(src, dst, 1194, 5, make([]byte, 54)), a.ask(src, dst, 51820, 5, make([]byte, 148)),
+			a.knock(src, dst, 1723))
 	}); err != nil {
 		return err
 	}
@@ -184,12 +190,17 @@ func ftp(a *actor) error {
 					return err
 				}
 				var data net.Listener
-				if err := a.Target.Do(func() (err error) { data, err = net.Listen("tcp", addrPort(dst, 0).String()); return err }); err != nil {
+				if err := a.Target.Do(func() (err error) {
+					data, err = net.Listen("tcp",
+						addrPort(dst, 0).String())
+					return err
+				}); err != nil {
 					return err
 				}
 				port := uint16(data.Addr().(*net.TCPAddr).Port)
 				err := a.Attacker.Do(func() error {
-					d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(addrPort(src, 20)), Timeout: 2 * time.Second}
+					d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(addrPort(src, 20)),
+						Timeout: 2 * time.Second}
 					c, err := d.Dial("tcp", addrPort(dst, port).String())
 					if err != nil {
 						return nil // port 20 waits for the last connection's end
@@ -219,6 +230,8 @@ func backscatter(a *actor) error {
 	other, _ := a.who(1)
 	dst := a.Target.V4.String()
 	return errors.Join(
-		a.run("hping3", "-q", "-n", "-I", "eth0", "-a", v4.String(), "-s", "80", "-k", "-S", "-A", "-p", "++1", "-c", "200", "-i", "u20000", dst),
-		a.run("hping3", "-q", "-n", "-I", "eth0", "-a", other.String(), "-s", "443", "-k", "-R", "-A", "-p", "++1", "-c", "200", "-i", "u20000", dst))
+		a.run("hping3", "-q", "-n", "-I", "eth0", "-a", v4.String(), "-s", "80", "-k", "-S", "-A", "-p",
+			"++1", "-c", "200", "-i", "u20000", dst),
+		a.run("hping3", "-q", "-n", "-I", "eth0", "-a", other.String(), "-s", "443", "-k", "-R", "-A", "-p",
+			"++1", "-c", "200", "-i", "u20000", dst))
 }

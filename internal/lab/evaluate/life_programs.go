@@ -135,7 +135,8 @@ func avahi(a *actor) error {
 
 // minissdpd answers searches in the name of a device (UPnP Device Architecture 1.1, 1.3.3).
 func minissdpd(a *actor) error {
-	p, err := a.start(a.host, "minissdpd", nil, "/usr/sbin/minissdpd", "-d", "-6", "-i", "eth0", "-s", "/run/ssdp", "-p", "/run/pid")
+	p, err := a.start(a.host, "minissdpd", nil, "/usr/sbin/minissdpd", "-d", "-6", "-i", "eth0", "-s",
+		"/run/ssdp", "-p", "/run/pid")
 	if err != nil {
 		return err
 	}
@@ -150,7 +151,8 @@ func minissdpd(a *actor) error {
 	defer device.Close()
 	kind := "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
 	said := []byte{4} // a service of its own: its protocol's SUBMIT
-	for _, s := range []string{kind, "uuid:1::" + kind, "Debian UPnP/1.1", "http://" + a.host.V4.String() + ":5000/rootDesc.xml"} {
+	for _, s := range []string{kind, "uuid:1::" + kind, "Debian UPnP/1.1", "http://" + a.host.V4.String() +
+		":5000/rootDesc.xml"} {
 		said = append(append(said, byte(len(s))), s...)
 	}
 	if _, err := device.Write(said); err != nil {
@@ -158,7 +160,8 @@ func minissdpd(a *actor) error {
 	}
 	search := "M-SEARCH * HTTP/1.1\r\nHOST: %s\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n"
 	const group4, group6 = "239.255.255.250:1900", "[ff02::c]:1900"
-	return errors.Join(a.searches(p, fmt.Appendf(nil, search, group4), group4), a.searches(p, fmt.Appendf(nil, search, group6), group6))
+	return errors.Join(a.searches(p, fmt.Appendf(nil, search, group4), group4),
+		a.searches(p, fmt.Appendf(nil, search, group6), group6))
 }
 
 // resolved answers for its host's name by LLMNR (RFC 4795).
@@ -187,11 +190,16 @@ func aria2(a *actor) error {
 	first, _ := a.who(0)
 	tracker := netip.AddrPortFrom(first, 6969)
 	var l net.Listener
-	if err := a.Attacker.Do(func() (err error) { l, err = net.Listen("tcp", tracker.String()); return err }); err != nil {
+	if err := a.Attacker.Do(func() (err error) {
+		l, err = net.Listen("tcp",
+			tracker.String())
+		return err
+	}); err != nil {
 		return err
 	}
 	peers := string(append(a.Target.V4.AsSlice(), 0xc8, 0xd5)) // BEP 23: address and port
-	web := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	web := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
 		fmt.Fprintf(w, "d8:intervali2e5:peers6:%se", peers)
 	})}
 	defer web.Close()
@@ -199,14 +207,17 @@ func aria2(a *actor) error {
 	data := bytes.Repeat([]byte("picket"), 1<<20)
 	torrent := torrentOf(data, fmt.Sprintf("http://%s/announce", tracker))
 	client := func(h *lab.Host, name string, more ...string) (*program, error) {
-		return a.start(h, name, map[string]string{"file.torrent": torrent}, append([]string{"/usr/bin/aria2c", "--no-conf", "--enable-dht=true",
-			"--dht-file-path=/run/dht", "--bt-tracker-interval=2", "/etc/file.torrent"}, more...)...)
+		return a.start(h, name, map[string]string{"file.torrent": torrent},
+			append([]string{"/usr/bin/aria2c", "--no-conf", "--enable-dht=true",
+				"--dht-file-path=/run/dht", "--bt-tracker-interval=2", "/etc/file.torrent"}, more...)...)
 	}
 	seeds := filepath.Join(a.Dir(), "seed", "var") // its /var
-	if err := errors.Join(os.MkdirAll(seeds, 0o755), os.WriteFile(filepath.Join(seeds, "file"), data, 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(seeds, 0o755), os.WriteFile(filepath.Join(seeds, "file"), data,
+		0o644)); err != nil {
 		return err
 	}
-	seed, err := client(a.Target, "seed", "-d", "/var", "--seed-ratio=0", "--check-integrity=true", "--listen-port="+port, "--dht-listen-port="+port)
+	seed, err := client(a.Target, "seed", "-d", "/var", "--seed-ratio=0", "--check-integrity=true",
+		"--listen-port="+port, "--dht-listen-port="+port)
 	if err != nil {
 		return err
 	}
@@ -214,7 +225,8 @@ func aria2(a *actor) error {
 	pause(a.ctx, 2*time.Second)
 	for i := range perScene {
 		v4, _ := a.who(i)
-		p, err := client(a.Attacker, fmt.Sprintf("leech%d", i), "-d", "/var", "--interface="+v4.String(), "--listen-port=6881", "--dht-listen-port=6881",
+		p, err := client(a.Attacker, fmt.Sprintf("leech%d", i), "-d", "/var", "--interface="+v4.String(),
+			"--listen-port=6881", "--dht-listen-port=6881",
 			"--dht-entry-point="+a.Target.V4.String()+":"+port, "--max-overall-download-limit=40K")
 		if err != nil {
 			return err
@@ -238,14 +250,16 @@ func torrentOf(data []byte, tracker string) string {
 		sum := sha1.Sum(data[at:min(at+piece, len(data))])
 		sums = append(sums, sum[:]...)
 	}
-	return fmt.Sprintf("d8:announce%d:%s4:infod6:lengthi%de4:name4:file12:piece lengthi%de6:pieces%d:%see", len(tracker), tracker, len(data), piece, len(sums), sums)
+	return fmt.Sprintf("d8:announce%d:%s4:infod6:lengthi%de4:name4:file12:piece lengthi%de6:pieces%d:%see",
+		len(tracker), tracker, len(data), piece, len(sums), sums)
 }
 
 // sipp is two telephone exchanges that call one on the server, which ends: INVITEs
 // go on, and so do the streams of calls.
 func sipp(a *actor) error {
 	server := a.Target.V4.String()
-	uas, err := a.start(a.Target, "uas", nil, "/usr/bin/sipp", "-sn", "uas", "-i", server, "-p", "5060", "-mi", server, "-mp", "16000", "-rtp_echo", "-nostdin")
+	uas, err := a.start(a.Target, "uas", nil, "/usr/bin/sipp", "-sn", "uas", "-i", server, "-p", "5060",
+		"-mi", server, "-mp", "16000", "-rtp_echo", "-nostdin")
 	if err != nil {
 		return err
 	}
@@ -253,8 +267,10 @@ func sipp(a *actor) error {
 	pause(a.ctx, time.Second)
 	for i := range perScene {
 		v4, _ := a.who(i)
-		p, err := a.start(a.Attacker, fmt.Sprintf("uac%d", i), nil, "sh", "-c", `ln -s /usr/share/sip-tester pcap && exec "$0" "$@"`,
-			"/usr/bin/sipp", "-sn", "uac_pcap", server+":5060", "-i", v4.String(), "-mi", v4.String(), "-p", "5070", "-r", "2", "-m", "20", "-nostdin")
+		p, err := a.start(a.Attacker, fmt.Sprintf("uac%d", i), nil, "sh", "-c",
+			`ln -s /usr/share/sip-tester pcap && exec "$0" "$@"`,
+			"/usr/bin/sipp", "-sn", "uac_pcap", server+":5060", "-i", v4.String(), "-mi", v4.String(), "-p",
+			"5070", "-r", "2", "-m", "20", "-nostdin")
 		if err != nil {
 			return err
 		}
@@ -283,7 +299,8 @@ func chrony(a *actor) error {
 	for i := range perScene {
 		v4, v6 := a.who(i)
 		p, err := a.start(a.Attacker, fmt.Sprintf("ntp%d", i), conf(fmt.Sprintf(
-			"server %s iburst minpoll -2 maxpoll 0\nserver %s iburst minpoll -2 maxpoll 0\nbindacqaddress %s\nbindacqaddress %s\n",
+			"server %s iburst minpoll -2 maxpoll 0\nserver %s iburst minpoll -2 maxpoll 0\n"+
+				"bindacqaddress %s\nbindacqaddress %s\n",
 			a.Target.V4, a.Target.V6, v4, v6)), argv...)
 		if err != nil {
 			return err

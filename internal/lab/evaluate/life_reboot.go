@@ -24,7 +24,8 @@ func (a *actor) silently(h *lab.Host, table string, far netip.Addr, f func()) er
 	if h == a.Attacker {
 		direction = "saddr"
 	}
-	if err := h.NFT(fmt.Sprintf("table inet %s { chain out { type filter hook output priority -400\n %s %s %s meta l4proto tcp drop\n}\n}", table, family, direction, far)); err != nil {
+	if err := h.NFT(fmt.Sprintf("table inet %s { chain out { type filter hook output priority -400\n"+
+		" %s %s %s meta l4proto tcp drop\n}\n}", table, family, direction, far)); err != nil {
 		return err
 	}
 	f()
@@ -111,7 +112,8 @@ func rebootedPeer(a *actor) error {
 				return err
 			}
 			time.Sleep(300 * time.Millisecond)
-			if err := a.silently(a.Attacker, fmt.Sprintf("reboot%d", port), src, func() { reset(conns) }); err != nil {
+			if err := a.silently(a.Attacker, fmt.Sprintf("reboot%d", port), src,
+				func() { reset(conns) }); err != nil {
 				return err
 			}
 			pause(a.ctx, 4*time.Second)

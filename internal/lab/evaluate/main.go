@@ -54,7 +54,8 @@ func run() int {
 	flag.StringVar(&o.picket, "picket", "bin/picket", "the `program` to measure")
 	flag.StringVar(&o.readme, "readme", "", "`file` whose table, between its markers, is to be renewed")
 	flag.StringVar(&tools, "tools", "picket,portsentry,psad,scanlogd,fail2ban", "`names` of those to run")
-	flag.IntVar(&o.copies, "copies", 0, "how `many` times ordinary life is copied; 0 for as many as make 1,000,000 packets")
+	flag.IntVar(&o.copies, "copies", 0, "how `many` times ordinary life is copied; 0 for as many as make "+
+		"1,000,000 packets")
 	flag.StringVar(&o.keep, "keep", "", "`folder` to leave the captures in, to reproduce a fault")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -168,5 +169,6 @@ func (p *progress) say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := time.Since(p.began).Round(time.Second)
-	fmt.Fprintf(p.out, "%02d:%02d %s\n", int(at.Minutes()), int(at.Seconds())%60, fmt.Sprintf(format, args...))
+	fmt.Fprintf(p.out, "%02d:%02d %s\n", int(at.Minutes()), int(at.Seconds())%60,
+		fmt.Sprintf(format, args...))
 }

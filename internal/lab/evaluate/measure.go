@@ -103,7 +103,8 @@ func pause(ctx context.Context, d time.Duration) {
 
 // judge turns sightings and the capture into findings.
 func (res *result) judge(t tool, all []sighting) error {
-	res.scans, res.accused, res.blocked, res.darkened = map[string]*finding{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	res.scans, res.accused, res.blocked, res.darkened = map[string]*finding{}, map[string]bool{},
+		map[string]bool{}, map[string]bool{}
 	names := scenes()
 	for _, x := range all {
 		n, _, ok := innocentOf(x.source.Addr())
@@ -125,7 +126,9 @@ func (res *result) judge(t tool, all []sighting) error {
 	}
 	for who, a := range protected() {
 		switch {
-		case slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && !x.fenced && x.source.Contains(a) }):
+		case slices.ContainsFunc(all, func(x sighting) bool {
+			return x.blocked && !x.fenced && x.source.Contains(a)
+		}):
 			res.forged = append(res.forged, who)
 		case slices.ContainsFunc(all, func(x sighting) bool { return x.fenced && x.source.Contains(a) }):
 			res.fenced[0]++
@@ -135,7 +138,9 @@ func (res *result) judge(t tool, all []sighting) error {
 	for _, d := range decoyList() {
 		a := netip.MustParseAddr(d)
 		switch {
-		case slices.ContainsFunc(all, func(x sighting) bool { return x.blocked && !x.fenced && x.source.Contains(a) }):
+		case slices.ContainsFunc(all, func(x sighting) bool {
+			return x.blocked && !x.fenced && x.source.Contains(a)
+		}):
 			res.decoys++
 		case slices.ContainsFunc(all, func(x sighting) bool { return x.fenced && x.source.Contains(a) }):
 			res.fenced[1]++
@@ -204,7 +209,8 @@ func (p *picketTool) manySources(f *finding, arrivals map[netip.Addr][]time.Time
 				continue
 			}
 			src, err := sourceOf(ev["source"])
-			known := err == nil && (slices.ContainsFunc(f.run.sources, src.Contains) || slices.Contains(decoyList(), src.Addr().String()))
+			known := err == nil && (slices.ContainsFunc(f.run.sources, src.Contains) ||
+				slices.Contains(decoyList(), src.Addr().String()))
 			sameFamily := err == nil && src.Addr().Is4() == (f.run.family == "4")
 			if err == nil && (!known || !sameFamily) {
 				continue
@@ -277,7 +283,8 @@ func forge(ctx context.Context, s *site) error {
 			a.dst = s.Target.V6
 		}
 		for _, how := range []string{"-sS", "-sF", "-sU"} {
-			if err := s.scan(ctx, nmapAt("--min-rate", "200", "--max-retries", "0", "-p", "1-40", how)(a)); err != nil {
+			if err := s.scan(ctx, nmapAt("--min-rate", "200", "--max-retries", "0", "-p", "1-40",
+				how)(a)); err != nil {
 				return fmt.Errorf("forge %s: %w", who, err)
 			}
 		}
@@ -315,7 +322,8 @@ func floodLive(ctx context.Context, s *site, pk *picketTool) (*flood, error) {
 	before := len(pk.events("block"))
 	done := make(chan error, 1)
 	go func() {
-		done <- s.scan(ctx, []string{"hping3", "-q", "-n", "-I", "eth0", "-S", "-p", "++1", "--rand-source", "-i", "u20", "-c", fmt.Sprint(floodPackets), s.Target.V4.String()})
+		done <- s.scan(ctx, []string{"hping3", "-q", "-n", "-I", "eth0", "-S", "-p", "++1", "--rand-source",
+			"-i", "u20", "-c", fmt.Sprint(floodPackets), s.Target.V4.String()})
 	}()
 	time.Sleep(time.Second)
 	if err := s.scan(ctx, nmap("-sS")(aim{src: hidden, dst: s.Target.V4})); err != nil {

@@ -22,7 +22,8 @@ func sighted(lines []stampedLine, re *regexp.Regexp, blocked func(string) bool) 
 		if err != nil {
 			continue
 		}
-		all = append(all, sighting{at: l.at, source: netip.PrefixFrom(a, a.BitLen()), blocked: blocked(l.text), words: l.text})
+		all = append(all, sighting{at: l.at, source: netip.PrefixFrom(a, a.BitLen()),
+			blocked: blocked(l.text), words: l.text})
 	}
 	return all
 }
@@ -54,14 +55,17 @@ func (p *portsentry) start(s *site) error {
 	}
 	var conf strings.Builder
 	for line := range strings.Lines(string(shipped)) {
-		if key, _, _ := strings.Cut(line, "="); key != "BLOCK_TCP" && key != "BLOCK_UDP" && key != "KILL_ROUTE" && key != "KILL_HOSTS_DENY" && key != "IGNORE_FILE" {
+		if key, _, _ := strings.Cut(line, "="); key != "BLOCK_TCP" && key != "BLOCK_UDP" &&
+			key != "KILL_ROUTE" && key != "KILL_HOSTS_DENY" && key != "IGNORE_FILE" {
 			conf.WriteString(line)
 		}
 	}
-	conf.WriteString("BLOCK_TCP=\"1\"\nBLOCK_UDP=\"1\"\nKILL_ROUTE=\"/bin/true $TARGET$\"\nIGNORE_FILE=\"/etc/portsentry/portsentry.ignore\"\n")
+	conf.WriteString("BLOCK_TCP=\"1\"\nBLOCK_UDP=\"1\"\nKILL_ROUTE=\"/bin/true $TARGET$\"\n" +
+		"IGNORE_FILE=\"/etc/portsentry/portsentry.ignore\"\n")
 	if err := p.open(s, map[string]string{
-		"portsentry/portsentry.conf":   conf.String(),
-		"portsentry/portsentry.ignore": "127.0.0.1/32\n0.0.0.0\n192.0.2.2/32\n", // its own addresses, as Debian's script adds them
+		"portsentry/portsentry.conf": conf.String(),
+		// its own addresses, as Debian's script adds them
+		"portsentry/portsentry.ignore": "127.0.0.1/32\n0.0.0.0\n192.0.2.2/32\n",
 	}); err != nil {
 		return err
 	}
@@ -70,11 +74,15 @@ func (p *portsentry) start(s *site) error {
 			return err
 		}
 	}
-	return p.wait("portsentry", func() bool { return strings.Count(p.said.String(), "now active and listening") == 2 })
+	return p.wait("portsentry", func() bool {
+		return strings.Count(p.said.String(), "now active and listening") == 2
+	})
 }
 
 func (p *portsentry) sightings() ([]sighting, error) {
-	return sighted(p.said.all(), portsentryLine, func(l string) bool { return strings.Contains(l, "has been blocked") }), nil
+	return sighted(p.said.all(), portsentryLine, func(l string) bool {
+		return strings.Contains(l, "has been blocked")
+	}), nil
 }
 
 func (p *portsentry) label(sc *scan, words []string) bool {
@@ -104,14 +112,17 @@ func (p *scanlogd) start(s *site) error {
 	}
 	// It says nothing when it is ready: it is once it has forked.
 	return p.wait("scanlogd", func() bool {
-		out, err := s.Target.Run("sh", "-c", "grep -l scanlogd $(ip netns pids "+s.Target.Name+" | sed 's|.*|/proc/&/comm|') 2>/dev/null | wc -l")
+		out, err := s.Target.Run("sh", "-c",
+			"grep -l scanlogd $(ip netns pids "+s.Target.Name+" | sed 's|.*|/proc/&/comm|') 2>/dev/null | "+
+				"wc -l")
 		return err == nil && strings.TrimSpace(out) == "1" && len(p.sockets()) > 0
 	})
 }
 
 // sockets lists the server's raw sockets.
 func (p *scanlogd) sockets() string {
-	out, err := p.site.Target.Run("sh", "-c", "tail -n +2 /proc/net/raw /proc/net/packet | grep -v '^$' | grep -v ==")
+	out, err := p.site.Target.Run("sh", "-c", "tail -n +2 /proc/net/raw /proc/net/packet | grep -v '^$' | "+
+		"grep -v ==")
 	if err != nil {
 		return ""
 	}
@@ -145,8 +156,9 @@ func psadConf(root, home string) (string, error) {
 	conf := string(shipped)
 	for key, value := range map[string]string{
 		"HOSTNAME": "server", "HOME_NET": home, "IFCFGTYPE": "iproute2", "AUTO_DETECT_JOURNALCTL": "N",
-		"IPT_SYSLOG_FILE": "/var/log/firewall.log", "ALERTING_METHODS": "noemail", "ENABLE_WHOIS_LOOKUPS": "N",
-		"ENABLE_DNS_LOOKUPS": "N", "ENABLE_FW_LOGGING_CHECK": "N",
+		"IPT_SYSLOG_FILE": "/var/log/firewall.log", "ALERTING_METHODS": "noemail",
+		"ENABLE_WHOIS_LOOKUPS": "N",
+		"ENABLE_DNS_LOOKUPS":   "N", "ENABLE_FW_LOGGING_CHECK": "N",
 	} {
 		conf = regexp.MustCompile(`(?m)^`+key+`(\s+).*$`).ReplaceAllString(conf, key+"${1}"+value+";")
 	}
@@ -191,8 +203,10 @@ func (p *fail2ban) settle() time.Duration { return 3 * time.Second }
 
 func (p *fail2ban) start(s *site) error {
 	if err := p.open(s, map[string]string{
-		"fail2ban/filter.d/scan.conf": "[Definition]\nfailregex = DROP \\s*IN=\\S* OUT=\\S* (?:MAC=\\S* )?SRC=<HOST> .*PROTO=\nignoreregex =\n",
-		"fail2ban/jail.local":         "[DEFAULT]\nbackend = polling\n[sshd]\nenabled = false\n[scan]\nenabled = true\nfilter = scan\nlogpath = /var/log/firewall.log\naction = \n",
+		"fail2ban/filter.d/scan.conf": "[Definition]\nfailregex = DROP \\s*IN=\\S* OUT=\\S* (?:MAC=\\S* " +
+			")?SRC=<HOST> .*PROTO=\nignoreregex =\n",
+		"fail2ban/jail.local": "[DEFAULT]\nbackend = polling\n[sshd]\nenabled = false\n[scan]\n" +
+			"enabled = true\nfilter = scan\nlogpath = /var/log/firewall.log\naction = \n",
 	}); err != nil {
 		return err
 	}
@@ -202,7 +216,8 @@ func (p *fail2ban) start(s *site) error {
 	if err := p.firewall(); err != nil {
 		return err
 	}
-	if err := p.run("/usr/bin/fail2ban-server", "-f", "--logtarget", "STDOUT", "-s", "/run/fail2ban/s", "-p", "/run/fail2ban/p", "start"); err != nil {
+	if err := p.run("/usr/bin/fail2ban-server", "-f", "--logtarget", "STDOUT", "-s", "/run/fail2ban/s", "-p",
+		"/run/fail2ban/p", "start"); err != nil {
 		return err
 	}
 	return p.wait("fail2ban", func() bool { return p.heard("Jail 'scan' started") })

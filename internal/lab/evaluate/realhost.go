@@ -85,7 +85,8 @@ func readHostLog(name string) (all []logged, err error) {
 func kernelLines(all []logged, prefix string) []byte {
 	var b bytes.Buffer
 	for _, l := range all {
-		fmt.Fprintf(&b, "%s server kernel: [%d.000000] %s IN=eth0 OUT= MAC=02:00:00:00:00:02:02:00:00:00:00:01:08:00 %s\n",
+		fmt.Fprintf(&b, "%s server kernel: [%d.000000] %s IN=eth0 OUT= "+
+			"MAC=02:00:00:00:00:02:02:00:00:00:00:01:08:00 %s\n",
 			l.at.Format(time.Stamp), l.at.Unix()%1e6, prefix, l.words)
 	}
 	return b.Bytes()
@@ -173,7 +174,8 @@ func (h *realHost) psad(ctx context.Context, b *box, all []logged) error {
 	}
 	for name, text := range map[string]string{"etc/psad/psad.conf": conf, "var/log/host.log": ""} {
 		name = filepath.Join(b.dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text),
+			0o644)); err != nil {
 			return err
 		}
 	}
@@ -182,7 +184,8 @@ func (h *realHost) psad(ctx context.Context, b *box, all []logged) error {
 		who           string
 		every, memory time.Duration // in life it looks every five seconds
 	}{
-		{"psad (`psad -A`), if it blocks from danger level 2 on; as it is shipped it blocks nobody", 30 * time.Minute, time.Hour},
+		{"psad (`psad -A`), if it blocks from danger level 2 on; as it is shipped it blocks nobody",
+			30 * time.Minute, time.Hour},
 		{"psad, if it forgets nothing besides, and blocks for good", 2 * time.Hour, always},
 	} {
 		kept, until := 0, map[string]time.Time{}
@@ -218,10 +221,12 @@ func (b *box) psadAt(ctx context.Context, lines []logged, level int) (found []st
 	if len(lines) == 0 {
 		return nil, nil
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, "var/log/host.log"), kernelLines(lines, "DROP"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(b.dir, "var/log/host.log"), kernelLines(lines, "DROP"),
+		0o644); err != nil {
 		return nil, err
 	}
-	said, err := b.output(ctx, "/usr/sbin/psad", "-A", "-m", "/var/log/host.log", "--no-ipt-errors", "-c", "/etc/psad/psad.conf")
+	said, err := b.output(ctx, "/usr/sbin/psad", "-A", "-m", "/var/log/host.log", "--no-ipt-errors", "-c",
+		"/etc/psad/psad.conf")
 	if err != nil {
 		return nil, err
 	}
@@ -299,8 +304,10 @@ func (h *realHost) fail2ban(ctx context.Context, b *box, all []logged) error {
 
 // print writes the section of the README.
 func (h *realHost) print(b *bytes.Buffer) {
-	fmt.Fprintf(b, "\n**A real host.** What the firewall of a host on the internet logged in two days, %d packets, three lines a minute at most\n"+
-		"(`internal/trial/testdata/host-a.log.gz`), through picket and through those peers that read such lines:\n\n", h.packets)
+	fmt.Fprintf(b, "\n**A real host.** What the firewall of a host on the internet logged in two days, %d "+
+		"packets, three lines a minute at most\n"+
+		"(`internal/trial/testdata/host-a.log.gz`), through picket and through those peers that read such "+
+		"lines:\n\n", h.packets)
 	b.WriteString("| kept off | packets | of all |\n|---|---|---|\n")
 	row := func(who string, n int) {
 		fmt.Fprintf(b, "| %s | %d | %.1f %% |\n", who, n, 100*float64(n)/float64(h.packets))
@@ -310,6 +317,7 @@ func (h *realHost) print(b *bytes.Buffer) {
 	}
 	row("every source from its second packet on: the limit of all that remembers sources", h.limit)
 	row("a firewall that drops by default", h.packets)
-	fmt.Fprintf(b, "\nIf the host served 22, 80 and 443, %d of the %d packets there (%.1f %%) would be refused at the door.\n",
+	fmt.Fprintf(b, "\nIf the host served 22, 80 and 443, %d of the %d packets there (%.1f %%) would be "+
+		"refused at the door.\n",
 		h.door, h.served, 100*float64(h.door)/float64(max(1, h.served)))
 }

@@ -49,7 +49,8 @@ const scanPorts = "1-100"
 // nmap returns the command of an nmap scan at the common pace, which a delay
 // keeps better than a rate: nmap fills up a rate in bursts.
 func nmap(options ...string) func(aim) []string {
-	return nmapAt(append([]string{"--scan-delay", "20ms", "--max-scan-delay", "20ms", "--max-retries", "0"}, options...)...)
+	return nmapAt(append([]string{"--scan-delay", "20ms", "--max-scan-delay", "20ms", "--max-retries", "0"},
+		options...)...)
 }
 
 // nmapAt is nmap at its own pace. -n and -Pn leave only the scan itself.
@@ -75,32 +76,56 @@ func nmapAt(options ...string) func(aim) []string {
 // scans returns the rows of the table.
 func scans() []scan {
 	return []scan{
-		{name: "nmap -sS", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sS")},
+		{name: "nmap -sS", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal",
+			scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sS")},
 		// A SYN, until a connection to a trap port is completed.
-		{name: "nmap -sT", pattern: "portscan", technique: "connect", orElse: "syn", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sT")},
-		{name: "nmap -sF", pattern: "portscan", technique: "fin", tool: "nmap", portsentry: "FIN scan", scanlogd: "Fsrpau", psad: "flags: FIN", command: nmap("-sF")},
-		{name: "nmap -sN", pattern: "portscan", technique: "null", tool: "nmap", portsentry: "NULL scan", scanlogd: "fsrpau", psad: "flags: NULL", command: nmap("-sN")},
-		{name: "nmap -sX", pattern: "portscan", technique: "xmas", tool: "nmap", portsentry: "XMAS scan", scanlogd: "FsrPaU", psad: "flags: URG PSH FIN", command: nmap("-sX")},
-		{name: "nmap -sA", pattern: "portscan", technique: "ack", tool: "nmap", scanlogd: "fsrpAu", psad: "flags: ACK", command: nmap("-sA")},
-		{name: "nmap -sM", pattern: "portscan", technique: "maimon", tool: "nmap", scanlogd: "FsrpAu", psad: "flags: ACK FIN", command: nmap("-sM")},
-		{name: "nmap -sW", pattern: "portscan", technique: "ack", tool: "nmap", scanlogd: "fsrpAu", psad: "flags: ACK", command: nmap("-sW")},
-		{name: "nmap -sU", pattern: "portscan", technique: "udp", tool: "", portsentry: "UDP scan", psad: "udp pkts", command: nmap("-sU")},
+		{name: "nmap -sT", pattern: "portscan", technique: "connect", orElse: "syn", portsentry: "SYN/Normal",
+			scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sT")},
+		{name: "nmap -sF", pattern: "portscan", technique: "fin", tool: "nmap", portsentry: "FIN scan",
+			scanlogd: "Fsrpau", psad: "flags: FIN", command: nmap("-sF")},
+		{name: "nmap -sN", pattern: "portscan", technique: "null", tool: "nmap", portsentry: "NULL scan",
+			scanlogd: "fsrpau", psad: "flags: NULL", command: nmap("-sN")},
+		{name: "nmap -sX", pattern: "portscan", technique: "xmas", tool: "nmap", portsentry: "XMAS scan",
+			scanlogd: "FsrPaU", psad: "flags: URG PSH FIN", command: nmap("-sX")},
+		{name: "nmap -sA", pattern: "portscan", technique: "ack", tool: "nmap", scanlogd: "fsrpAu",
+			psad: "flags: ACK", command: nmap("-sA")},
+		{name: "nmap -sM", pattern: "portscan", technique: "maimon", tool: "nmap", scanlogd: "FsrpAu",
+			psad: "flags: ACK FIN", command: nmap("-sM")},
+		{name: "nmap -sW", pattern: "portscan", technique: "ack", tool: "nmap", scanlogd: "fsrpAu",
+			psad: "flags: ACK", command: nmap("-sW")},
+		{name: "nmap -sU", pattern: "portscan", technique: "udp", tool: "", portsentry: "UDP scan",
+			psad: "udp pkts", command: nmap("-sU")},
 		{name: "nmap -sY", pattern: "portscan", technique: "sctp-init", command: nmap("-sY")},
 		{name: "nmap -sZ", pattern: "portscan", technique: "sctp-cookie-echo", command: nmap("-sZ")},
-		{name: "nmap -sO", pattern: "portscan", technique: "ip-proto", psad: "IP protocol", command: nmap("-sO", "-p", "3,5,7-16,99,150-199")},
-		{name: "nmap --scanflags SYNFIN", pattern: "portscan", technique: "syn-fin", tool: "nmap", portsentry: "SYN: 1 FIN: 1", scanlogd: "FSrpau", psad: "flags: SYN FIN", command: nmap("-sS", "--scanflags", "SYNFIN")},
-		{name: "nmap -sS -f", only: "4", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sS", "-f")},
-		{name: "nmap -sS -T2", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T2")},
-		{name: "nmap -sS -T3", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T3")},
-		{name: "nmap -sS -T4", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T4")},
-		{name: "nmap -sS -T5", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T5")},
-		{name: "nmap -sI (idle scan)", only: "4", pattern: "portscan", technique: "syn", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: idle},
-		{name: "nmap -D, 10 decoys", only: "4", pattern: "decoy", technique: "syn", tool: "nmap", sources: 11, event: "decoy", command: decoys},
-		{name: "20 sources, 5 ports each", pattern: "distributed", technique: "syn", tool: "nmap", sources: 20, event: "distributed", command: distributed},
-		{name: "one port of 15 addresses", only: "4", pattern: "sweep", technique: "syn", tool: "nmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: sweep},
-		{name: "masscan", pattern: "portscan", technique: "syn", tool: "masscan", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "Masscan", command: masscan},
-		{name: "zmap", only: "4", pattern: "portscan", technique: "syn", tool: "zmap", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: zmap},
-		{name: "hping3 -S --scan", only: "4", pattern: "portscan", technique: "syn", tool: "hping3", portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: hping},
+		{name: "nmap -sO", pattern: "portscan", technique: "ip-proto", psad: "IP protocol",
+			command: nmap("-sO", "-p", "3,5,7-16,99,150-199")},
+		{name: "nmap --scanflags SYNFIN", pattern: "portscan", technique: "syn-fin", tool: "nmap",
+			portsentry: "SYN: 1 FIN: 1", scanlogd: "FSrpau", psad: "flags: SYN FIN",
+			command: nmap("-sS", "--scanflags", "SYNFIN")},
+		{name: "nmap -sS -f", only: "4", pattern: "portscan", technique: "syn", tool: "nmap",
+			portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: nmap("-sS", "-f")},
+		{name: "nmap -sS -T2", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal",
+			scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T2")},
+		{name: "nmap -sS -T3", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal",
+			scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T3")},
+		{name: "nmap -sS -T4", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal",
+			scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T4")},
+		{name: "nmap -sS -T5", pattern: "portscan", technique: "syn", tool: "nmap", portsentry: "SYN/Normal",
+			scanlogd: "fSrpau", psad: "flags: SYN", command: nmapAt("-sS", "-T5")},
+		{name: "nmap -sI (idle scan)", only: "4", pattern: "portscan", technique: "syn",
+			portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: idle},
+		{name: "nmap -D, 10 decoys", only: "4", pattern: "decoy", technique: "syn", tool: "nmap", sources: 11,
+			event: "decoy", command: decoys},
+		{name: "20 sources, 5 ports each", pattern: "distributed", technique: "syn", tool: "nmap",
+			sources: 20, event: "distributed", command: distributed},
+		{name: "one port of 15 addresses", only: "4", pattern: "sweep", technique: "syn", tool: "nmap",
+			portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: sweep},
+		{name: "masscan", pattern: "portscan", technique: "syn", tool: "masscan", portsentry: "SYN/Normal",
+			scanlogd: "fSrpau", psad: "Masscan", command: masscan},
+		{name: "zmap", only: "4", pattern: "portscan", technique: "syn", tool: "zmap",
+			portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: zmap},
+		{name: "hping3 -S --scan", only: "4", pattern: "portscan", technique: "syn", tool: "hping3",
+			portsentry: "SYN/Normal", scanlogd: "fSrpau", psad: "flags: SYN", command: hping},
 	}
 }
 
@@ -109,7 +134,8 @@ func masscan(a aim) []string {
 	if a.dst.Is6() {
 		router = "--router-mac-ipv6"
 	}
-	return []string{"masscan", a.dst.String(), "-p" + scanPorts, "--rate", pace, "--wait", "0", "-e", "eth0", "--source-ip", a.src.String(), router, a.mac}
+	return []string{"masscan", a.dst.String(), "-p" + scanPorts, "--rate", pace, "--wait", "0", "-e", "eth0",
+		"--source-ip", a.src.String(), router, a.mac}
 }
 
 // zmap scans one port a run, so it runs for each.
@@ -119,7 +145,8 @@ func zmap(a aim) []string {
 }
 
 func hping(a aim) []string {
-	return []string{"hping3", "-q", "-n", "-a", a.src.String(), "-S", "-p", "++1", "-I", "eth0", "-c", "100", "-i", "u20000", a.dst.String()}
+	return []string{"hping3", "-q", "-n", "-a", a.src.String(), "-S", "-p", "++1", "-I", "eth0", "-c", "100",
+		"-i", "u20000", a.dst.String()}
 }
 
 // decoys are ten addresses that nobody has, and the scanner among them.
@@ -166,7 +193,8 @@ func sweep(a aim) []string {
 func idle(a aim) []string {
 	// Through two interfaces, so none is named. nmap asks the zombie after each
 	// few probes.
-	return []string{"nmap", "-n", "-Pn", "--send-ip", "-sI", zombie.String() + ":80", "-p", "1-60", "--max-retries", "1", a.dst.String()}
+	return []string{"nmap", "-n", "-Pn", "--send-ip", "-sI", zombie.String() + ":80", "-p", "1-60",
+		"--max-retries", "1", a.dst.String()}
 }
 
 // A scanRun is one scan in one family, as it was made.
@@ -183,7 +211,8 @@ const gap = 4 * time.Second
 
 // runScans makes all scans, one begun after the other, and waits for their
 // end. After every fourth it rests.
-func runScans(ctx context.Context, s *site, rest time.Duration, say func(string, ...any)) ([]*scanRun, error) {
+func runScans(ctx context.Context, s *site, rest time.Duration, say func(string, ...any)) ([]*scanRun,
+	error) {
 	if err := s.raiseZombie(); err != nil {
 		return nil, err
 	}

@@ -112,14 +112,17 @@ func newSite(capture string) (s *site, err error) {
 func (s *site) addresses() error {
 	var far, near []string
 	for n := 1; n <= scanners; n++ {
-		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", scanner4(n)), fmt.Sprintf("addr add %s/128 dev eth0", scanner6(n)))
+		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", scanner4(n)),
+			fmt.Sprintf("addr add %s/128 dev eth0", scanner6(n)))
 	}
 	for n := 1; n <= innocents; n++ {
-		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", innocent4(n)), fmt.Sprintf("addr add %s/128 dev eth0", innocent6(n)))
+		far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", innocent4(n)),
+			fmt.Sprintf("addr add %s/128 dev eth0", innocent6(n)))
 	}
 	for i, sc := range scenes() {
 		for n := i*perScene + 1; sc.near && !sc.host && n <= (i+1)*perScene; n++ {
-			far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", neighbour4(n)), fmt.Sprintf("addr add %s/128 dev eth0", neighbour6(n)))
+			far = append(far, fmt.Sprintf("addr add %s/32 dev eth0", neighbour4(n)),
+				fmt.Sprintf("addr add %s/128 dev eth0", neighbour6(n)))
 		}
 	}
 	far = append(far, "route add 224.0.0.0/4 dev eth0")
@@ -155,10 +158,15 @@ func (s *site) serve() error {
 	page := []byte(strings.Repeat("picket evaluates. ", 256))
 	for _, port := range []string{":80", ":443"} {
 		var l net.Listener
-		if err := s.Target.Do(func() (err error) { l, err = net.Listen("tcp", port); return err }); err != nil {
+		if err := s.Target.Do(func() (err error) {
+			l, err = net.Listen("tcp",
+				port)
+			return err
+		}); err != nil {
 			return err
 		}
-		web := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })}
+		web := &http.Server{ReadHeaderTimeout: time.Minute,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(page) })}
 		s.closeLater(web)
 		go web.Serve(l) // ends when closed
 	}
@@ -222,7 +230,8 @@ func (o *holder) Close() error {
 
 // startCapture has tcpdump write what passes the server's end of the wire.
 func (s *site) startCapture() error {
-	s.tcpdump = s.Target.Command(context.Background(), "tcpdump", "-i", "eth0", "-n", "-U", "-s", "192", "-B", "32768", "-Z", "root", "-w", s.capture)
+	s.tcpdump = s.Target.Command(context.Background(), "tcpdump", "-i", "eth0", "-n", "-U", "-s", "192", "-B",
+		"32768", "-Z", "root", "-w", s.capture)
 	stderr, err := s.tcpdump.StderrPipe()
 	if err != nil {
 		return err

@@ -44,7 +44,8 @@ const (
 // print writes the table as Markdown.
 func (r *report) print(out io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Measured on %s with `%s` (%s, %d CPUs, %s).\n\n", r.began.UTC().Format(time.DateOnly), r.command, r.took.Round(time.Second), runtime.NumCPU(), kernel())
+	fmt.Fprintf(&b, "Measured on %s with `%s` (%s, %d CPUs, %s).\n\n", r.began.UTC().Format(time.DateOnly),
+		r.command, r.took.Round(time.Second), runtime.NumCPU(), kernel())
 	r.summary(&b)
 	if r.host != nil {
 		r.host.print(&b)
@@ -68,12 +69,19 @@ func kernel() string {
 
 // summary is the table of those who have a minute.
 func (r *report) summary(b *bytes.Buffer) {
-	fmt.Fprintf(b, "| live, each in a namespace of its own |%s\n|---|%s\n", cells(r.order, func(t string) string { return t }), strings.Repeat("---|", len(r.order)))
+	fmt.Fprintf(b, "| live, each in a namespace of its own |%s\n|---|%s\n",
+		cells(r.order, func(t string) string { return t }), strings.Repeat("---|", len(r.order)))
 	row := func(name string, f func(*result) string) {
 		fmt.Fprintf(b, "| %s |%s\n", name, cells(r.order, func(t string) string { return f(r.results[t]) }))
 	}
-	row("scans seen", func(x *result) string { n, _, _, of := x.count(); return fmt.Sprintf("%d of %d", n, of) })
-	row("named right", func(x *result) string { _, n, _, of := x.count(); return fmt.Sprintf("%d of %d", n, of) })
+	row("scans seen", func(x *result) string {
+		n, _, _, of := x.count()
+		return fmt.Sprintf("%d of %d", n, of)
+	})
+	row("named right", func(x *result) string {
+		_, n, _, of := x.count()
+		return fmt.Sprintf("%d of %d", n, of)
+	})
 	row("packets of a scan until then, median", func(x *result) string {
 		_, _, after, _ := x.count()
 		if len(after) == 0 {
@@ -96,28 +104,41 @@ func (r *report) summary(b *bytes.Buffer) {
 		return fmt.Sprint(blocks[len(blocks)/2])
 	})
 	of := len(scenes())
-	row("ordinary life: parts in which an innocent was fenced or blocked", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.blocked), of) })
-	row("ordinary life: parts in which one was kept in the dark", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.darkened), of) })
-	row("ordinary life: parts in which one was called a scanner", func(x *result) string { return fmt.Sprintf("%d of %d", len(x.accused), of) })
+	row("ordinary life: parts in which an innocent was fenced or blocked", func(x *result) string {
+		return fmt.Sprintf("%d of %d", len(x.blocked), of)
+	})
+	row("ordinary life: parts in which one was kept in the dark", func(x *result) string {
+		return fmt.Sprintf("%d of %d", len(x.darkened), of)
+	})
+	row("ordinary life: parts in which one was called a scanner", func(x *result) string {
+		return fmt.Sprintf("%d of %d", len(x.accused), of)
+	})
 	row("forged: gateway, resolver and connected peer blocked", func(x *result) string {
 		return fmt.Sprintf("%d of %d%s", len(x.forged), len(protected()), andFenced(x.fenced[0]))
 	})
 	row("forged: decoys of nmap -D blocked", func(x *result) string {
 		return fmt.Sprintf("%d of %d%s", x.decoys, len(decoyList()), andFenced(x.fenced[1]))
 	})
-	b.WriteString("\nportsentry is Debian's 1.2 in its advanced modes with blocking on; psad and scanlogd are as Debian ships them, and block\n" +
-		"nobody; fail2ban has a jail for what a firewall logs. psad and fail2ban read a log in the kernel's format.\n")
+	b.WriteString("\nportsentry is Debian's 1.2 in its advanced modes with blocking on; psad and scanlogd " +
+		"are as Debian ships them, and block\n" +
+		"nobody; fail2ban has a jail for what a firewall logs. psad and fail2ban read a log in the " +
+		"kernel's format.\n")
 	if r.life != nil {
-		fmt.Fprintf(b, "\nIn capture time (`picket replay`): of %d packets of ordinary life, %d captured ones copied to %d sources over a day, **%d innocents\nwere fenced or blocked**, %d kept in the dark.\n",
+		fmt.Fprintf(b, "\nIn capture time (`picket replay`): of %d packets of ordinary life, %d captured "+
+			"ones copied to %d sources over a day, **%d innocents\n"+
+			"were fenced or blocked**, %d kept in the dark.\n",
 			r.life.packets, r.life.captured, r.life.sources, sumOf(r.life.blocked), sumOf(r.life.darkened))
 	}
 	for _, f := range r.slow {
 		fmt.Fprintf(b, "%s, IPv%s: %s.\n", f.run.name, f.run.family, f.sentence())
 	}
 	if pk := r.results["picket"]; pk != nil && pk.flood != nil && r.flood != nil {
-		fmt.Fprintf(b, "A flood of forged sources with one true scanner in it: live, of %d packets, %d sources were fenced or blocked, %d kept in the\n"+
-			"dark before it was known as a flood, and the scanner was %s; in capture time, of %d, %d, %d and %s.\n", pk.flood.packets, pk.flood.blocks,
-			pk.flood.dark, found(pk.flood.found), r.flood.packets, r.flood.blocks, r.flood.dark, found(r.flood.found))
+		fmt.Fprintf(b, "A flood of forged sources with one true scanner in it: live, of %d packets, %d "+
+			"sources were fenced or blocked, %d kept in the\n"+
+			"dark before it was known as a flood, and the scanner was %s; in capture time, of %d, %d, %d "+
+			"and %s.\n", pk.flood.packets, pk.flood.blocks,
+			pk.flood.dark, found(pk.flood.found), r.flood.packets, r.flood.blocks, r.flood.dark,
+			found(r.flood.found))
 	}
 }
 
@@ -150,8 +171,12 @@ func (res *result) count() (seen, right int, after []int, of int) {
 
 // scanTable has a row for each scan and a column for each tool.
 func (r *report) scanTable(b *bytes.Buffer) {
-	b.WriteString("Each cell: how many packets of the scan had come by when the tool spoke of it, `*` if it named it right; for picket then\nhow many when it was answered: kept in the dark, fenced or blocked. `no`: not seen. `-`: not run. Scans at 50 probes a second unless they say otherwise.\n\n")
-	fmt.Fprintf(b, "| scan | IP |%s\n|---|---|%s\n", cells(r.order, func(t string) string { return t }), strings.Repeat("---|", len(r.order)))
+	b.WriteString("Each cell: how many packets of the scan had come by when the tool spoke of it, `*` if " +
+		"it named it right; for picket then\nhow many when it was answered: kept in the dark, fenced or " +
+		"blocked. `no`: not seen. `-`: not run. Scans at 50 probes a second unless they say " +
+		"otherwise.\n\n")
+	fmt.Fprintf(b, "| scan | IP |%s\n|---|---|%s\n", cells(r.order, func(t string) string { return t }),
+		strings.Repeat("---|", len(r.order)))
 	for _, sc := range scans() {
 		for _, family := range []string{"4", "6"} {
 			if sc.only != "" && sc.only != family {
@@ -208,12 +233,14 @@ func (f *finding) sentence() string {
 
 // lifeTable has a row for each part of ordinary life.
 func (r *report) lifeTable(b *bytes.Buffer) {
-	b.WriteString("Ordinary life: `blocked` if one of those who live it was blocked (by portsentry and fail2ban: would be, were its action on),\n`accused` if it was only called a scanner.\n\n")
+	b.WriteString("Ordinary life: `blocked` if one of those who live it was blocked (by portsentry and " +
+		"fail2ban: would be, were its action on),\n`accused` if it was only called a scanner.\n\n")
 	replayed := ""
 	if r.life != nil {
 		replayed = fmt.Sprintf(" picket, %d packets |", r.life.packets)
 	}
-	fmt.Fprintf(b, "| ordinary life |%s%s\n|---|%s%s\n", replayed, cells(r.order, func(t string) string { return t }),
+	fmt.Fprintf(b, "| ordinary life |%s%s\n|---|%s%s\n", replayed,
+		cells(r.order, func(t string) string { return t }),
 		strings.Repeat("---|", strings.Count(replayed, "|")), strings.Repeat("---|", len(r.order)))
 	for _, sc := range scenes() {
 		copied := ""
@@ -303,7 +330,9 @@ func (r *report) verdict() error {
 	for _, f := range pk.scans {
 		all = append(all, f)
 	}
-	slices.SortFunc(all, func(a, b *finding) int { return strings.Compare(a.run.name+a.run.family, b.run.name+b.run.family) })
+	slices.SortFunc(all, func(a, b *finding) int {
+		return strings.Compare(a.run.name+a.run.family, b.run.name+b.run.family)
+	})
 	for _, f := range append(all, r.slow...) {
 		want := strings.TrimSpace(f.run.pattern + " " + f.run.technique + " " + f.run.tool)
 		switch {
@@ -312,7 +341,8 @@ func (r *report) verdict() error {
 		case !f.told:
 			fault("missed %s, IPv%s", f.run.name, f.run.family)
 		case !f.right:
-			fault("misnamed %s, IPv%s: want %q, said %q", f.run.name, f.run.family, want, slices.Compact(f.words))
+			fault("misnamed %s, IPv%s: want %q, said %q", f.run.name, f.run.family, want,
+				slices.Compact(f.words))
 		}
 	}
 	for _, f := range []*flood{pk.flood, r.flood} {

@@ -98,7 +98,8 @@ func (p *picketTool) sightings() ([]sighting, error) {
 		}
 		network := source.Bits() < 32 || source.Addr().Is6() && source.Bits() < 64
 		block, fence, dark := f["event"] == "block", f["action"] == "fence", f["action"] == "dark"
-		all = append(all, sighting{at, source, block && !dark, block && fence, block && dark, network, strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
+		all = append(all, sighting{at, source, block && !dark, block && fence, block && dark, network,
+			strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
 	}
 	// A response is told once the kernel has it, a name at once.
 	slices.SortStableFunc(all, func(a, b sighting) int { return a.at.Compare(b.at) })

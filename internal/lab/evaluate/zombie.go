@@ -42,7 +42,8 @@ func (s *site) raiseZombie() error {
 	s.closeLater(tun)
 	go answerAsZombie(tun)
 	if err := ipBatch(s.Attacker, []string{
-		"link set zombie up", "addr add 198.51.100.249/32 dev zombie", fmt.Sprintf("route add %s dev zombie", zombie)}); err != nil {
+		"link set zombie up", "addr add 198.51.100.249/32 dev zombie", fmt.Sprintf("route add %s dev zombie",
+			zombie)}); err != nil {
 		return err
 	}
 	if err := s.Attacker.Sysctl("net/ipv4/ip_forward", "1"); err != nil {
