@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"internal/inline":     {"internal/modules", "internal/packet", "internal/probe"},
 	"nflog":               {"internal/modules", "internal/packet", "internal/probe"},
 	"internal/packet":     {"internal/probe"},
-	"internal/behind":     {"internal/probe"},
+	"internal/behind":     {"nft", "internal/host", "internal/probe"},
 	"internal/replay":     {"internal/packet", "internal/probe"},
 	"internal/config":     {"engine", "nft", "nflog", "examples", "internal/addresses", "internal/history", "internal/hook", "internal/hostsdeny", "internal/portsentry", "internal/probe", "internal/route", "internal/origin", "internal/event", "internal/notify"},
 	"internal/journal":    {"internal/event", "internal/probe", "internal/queue", "internal/show"},

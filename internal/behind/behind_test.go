@@ -63,7 +63,8 @@ func TestDevicesThatScan(t *testing.T) {
 				at := start.Add(time.Duration(i) * 5 * time.Second)
 				if s, is := d.Asked(inside, to(i), i%50 == 0, at); is {
 					told = append(told, i)
-					if s.Asked != mostUnanswered+1 || s.Evidence() == "" || (s.Port == 0) != s.Target.IsValid() {
+					if s.Asked != mostUnanswered+1 || s.Evidence() == "" ||
+						(s.Port == 0) != s.Target.IsValid() {
 						t.Errorf("%+v", s)
 					}
 				}
@@ -93,7 +94,8 @@ func TestDevicesThatDoNot(t *testing.T) {
 			return is
 		},
 		"who meets a dead address each minute": func(d *Devices, i int, now time.Time) bool {
-			_, is := d.Asked(inside, netip.AddrPortFrom(target(i), 443), false, start.Add(time.Duration(i)*time.Minute))
+			_, is := d.Asked(inside, netip.AddrPortFrom(target(i), 443), false,
+				start.Add(time.Duration(i)*time.Minute))
 			return is
 		},
 	} {

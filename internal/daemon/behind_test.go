@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"picket/internal/behind"
@@ -32,9 +31,11 @@ func (f *fakeAsker) Close() error { return nil }
 func (r *run) forward(n int, outward bool) {
 	for i := range n {
 		p := probe.Probe{
-			At: time.Now().UnixNano(), Source: netip.MustParseAddr("203.0.113.9"), Destination: netip.MustParseAddr("198.51.100.2"),
-			SourcePort: 40000, Port: uint16(1 + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.SYN,
-			Mode: probe.Advanced, Behind: true, Outward: outward,
+			At: time.Now().UnixNano(), Source: netip.MustParseAddr("203.0.113.9"),
+			Destination: netip.MustParseAddr("198.51.100.2"),
+			SourcePort:  40000, Port: uint16(1 + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN,
+			Technique: probe.SYN,
+			Mode:      probe.Advanced, Behind: true, Outward: outward,
 		}
 		if outward {
 			p.Source, p.Destination = p.Destination, p.Source
@@ -83,25 +84,6 @@ func TestInfection(t *testing.T) {
 	})
 }
 
-// What comes faster than it can be asked for is counted, and holds nobody up.
-func TestForwardedFlood(t *testing.T) {
-	running(t, plain, func(k *kernel) {
-		k.asker, k.counts = &fakeAsker{flow: host.Tracked{Known: true, Replied: true}}, map[string]uint64{}
-	}, func(r *run) {
-		for range 2 * waitingRoom / 100 {
-			r.forward(100, false)
-			synctest.Wait()
-		}
-		if n := r.forwarded.shed.Load(); n < waitingRoom/2 || n > waitingRoom {
-			t.Errorf("%d of %d were left", n, 2*waitingRoom/100*100)
-		}
-		s, err := r.status(r.t.Context())
-		if err != nil || s.Rules["unlogged_forwarded"] != r.forwarded.shed.Load() {
-			t.Errorf("%v, %v", s, err)
-		}
-	})
-}
-
 // What is behind this host is found by the configuration's words.
 func TestNetworks(t *testing.T) {
 	for text, want := range map[string]string{
@@ -113,7 +95,8 @@ func TestNetworks(t *testing.T) {
 	} {
 		running(t, plain+"[forward]\n"+text+"\n", func(k *kernel) {
 			k.networks = []host.Network{
-				{Prefix: prefix("198.51.100.0/24"), Interface: "docker0", Container: true}, {Prefix: prefix("203.0.113.0/24"), Interface: "lan0"},
+				{Prefix: prefix("198.51.100.0/24"), Interface: "docker0", Container: true},
+				{Prefix: prefix("203.0.113.0/24"), Interface: "lan0"},
 			}
 		}, func(r *run) {
 			var got []string

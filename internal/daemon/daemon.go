@@ -19,6 +19,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/allowed"
+	"picket/internal/behind"
 	"picket/internal/beside"
 	"picket/internal/config"
 	"picket/internal/control"
@@ -64,7 +65,7 @@ type daemon struct {
 	allowed   allowed.List   // friends by command, in force
 
 	docket    *docket // the judge's
-	forwarded *forwarded
+	forwarded *behind.Watch
 	orders    *orders // the blocker's
 	actions   *beside.Set
 	peers     lookout.Peers // of the task peers
@@ -92,7 +93,7 @@ func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	d := &daemon{
 		options: o, system: s, started: time.Now(), journal: j,
 		inline: inlineState{kind: leftover},
-		docket: newDocket(), forwarded: newForwarded(), orders: newOrders(),
+		docket: newDocket(), forwarded: behind.NewWatch(), orders: newOrders(),
 		quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		unanswered: journal.NewTrouble(j, "who is connected is not spared"),
 	}

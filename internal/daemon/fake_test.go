@@ -19,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"picket/internal/behind"
 	"picket/internal/beside"
 	"picket/internal/control"
 	"picket/internal/host"
@@ -49,7 +50,7 @@ type kernel struct {
 	served    []nft.Service // that the kernel was told of
 	operators []netip.Addr
 	networks  []host.Network
-	asker     asker
+	asker     behind.Asker
 	connected map[netip.Addr]bool // by the set connected4/6
 	peers     []netip.Addr        // by the sockets
 	released  []netip.Addr
@@ -136,7 +137,7 @@ func (k *kernel) system() *system {
 		},
 		elsewhere:  func() []netip.Prefix { return nil },
 		networks:   func() ([]host.Network, error) { return k.networks, nil },
-		asker:      func() (asker, error) { return k.asker, nil },
+		asker:      func() (behind.Asker, error) { return k.asker, nil },
 		loginPorts: func() []uint16 { return []uint16{22} },
 	}
 }

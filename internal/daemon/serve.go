@@ -68,7 +68,7 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := d.forwarded.shed.Load(); n > 0 {
+	if n := d.forwarded.Shed(); n > 0 {
 		rules["unlogged_forwarded"] = n
 	}
 	c := d.current()

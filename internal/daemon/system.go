@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"picket/internal/behind"
 	"picket/internal/beside"
 	"picket/internal/clock"
 	"picket/internal/host"
@@ -35,7 +36,7 @@ type system struct {
 	loginPorts  func() []uint16
 	elsewhere   func() []netip.Prefix
 	networks    func() ([]host.Network, error)
-	asker       func() (asker, error)
+	asker       func() (behind.Asker, error)
 }
 
 // A table is what a run needs of an [nft.Table].
@@ -100,7 +101,7 @@ func machine() *system {
 		openReader: openReader, openQueue: openQueue,
 		routes: beside.OpenRoutes, host: new(host.Host), peers: host.Peers, links: host.OnLink,
 		flows: host.Flows, services: host.Services, operators: host.Operators, loginPorts: host.LoginPorts,
-		elsewhere: host.Elsewhere, networks: host.Networks, asker: openAsker,
+		elsewhere: host.Elsewhere, networks: host.Networks, asker: behind.OpenKernel,
 	}
 }
 

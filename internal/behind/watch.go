@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+
+package behind
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"picket/internal/host"
+	"picket/internal/probe"
+	"picket/nft"
+)
+
+// An Asker knows whether what was forwarded was answered.
+type Asker interface {
+	// Served reports whether a port behind this host answered of late.
+	Served(protocol uint8, at netip.AddrPort) (bool, error)
+	// Flow returns what connection tracking knows of the flow of a packet.
+	Flow(protocol uint8, from, to netip.AddrPort) (host.Tracked, error)
+	Close() error
+}
+
+// kernel is the asker that is not of a test.
+type kernel struct {
+	*host.Tracker
+	served *nft.Served
+}
+
+// OpenKernel returns an asker that asks the kernel. It needs CAP_NET_ADMIN.
+func OpenKernel() (Asker, error) {
+	t, err := host.OpenTracker()
+	if err != nil {
+		return nil, err
+	}
+	s, err := nft.OpenServed()
+	if err != nil {
+		_ = t.Close()
+		return nil, err
+	}
+	return kernel{t, s}, nil
+}
+
+func (k kernel) Served(protocol uint8, at netip.AddrPort) (bool, error) {
+	return k.served.Has(protocol, at)
+}
+
+func (k kernel) Close() error {
+	_ = k.served.Close()
+	return k.Tracker.Close()
+}
+
+// Bounds: so many may be on their way to the watch, and so many wait there for their
+// answer: more than the rules mirror of ordinary scans in that time. Who comes when
+// it is full is not judged.
+const (
+	queue       = 512
+	waitingRoom = 8192
+)
+
+// A Watch has what was forwarded judged once it is known whether it was answered.
+// Set its fields before the first call. Put is for the goroutine that reads, Run for
+// another one.
+type Watch struct {
+	Open    func() (Asker, error)     // when there is something to ask
+	Snaplen int                       // bytes that are kept of a packet
+	Judge   func(probe.Probe, []byte) // gets what nobody answered
+	Scans   func(*probe.Probe, Scan)  // gets who scans outwards from behind this host
+	Trouble func(error)               // hears how each question ended
+
+	arrived chan arrival
+	spare   chan []byte // for the bytes of packets, as many as can be on their way
+	shed    atomic.Uint64
+	room    *Room // made when something comes: a plain host has none
+	devices Devices
+	asker   Asker
+}
+
+type arrival struct {
+	probe probe.Probe
+	raw   []byte
+}
+
+// NewWatch returns a watch without its fields.
+func NewWatch() *Watch {
+	return &Watch{arrived: make(chan arrival, queue), spare: make(chan []byte, queue)}
+}
+
+// Shed is how many probes there was no room for. Any goroutine may ask.
+func (w *Watch) Shed() uint64 { return w.shed.Load() }
+
+// Put hands a probe over. It never waits: a flood has its probes counted and left.
+func (w *Watch) Put(p probe.Probe, raw []byte) {
+	var b []byte
+	select {
+	case b = <-w.spare:
+	default: // the first of so many
+	}
+	select {
+	case w.arrived <- arrival{p, append(b[:0], raw...)}:
+	default:
+		w.shed.Add(1)
+	}
+}
+
+// Run judges until ctx ends.
+func (w *Watch) Run(ctx context.Context) error {
+	defer w.close()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if due, ok := w.next(); ok {
+			timer.Reset(time.Until(due))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-w.arrived:
+			if !w.take(&m) {
+				w.shed.Add(1)
+			}
+			select {
+			case w.spare <- m.raw:
+			default: // there are enough
+			}
+		case <-timer.C:
+		}
+		for due, ok := w.next(); ok && !time.Now().Before(due); due, ok = w.next() {
+			w.judge()
+		}
+	}
+}
+
+func (w *Watch) next() (due time.Time, ok bool) {
+	if w.room == nil {
+		return due, false
+	}
+	return w.room.Next()
+}
+
+// take has a probe wait, and reports whether there was room.
+func (w *Watch) take(m *arrival) bool {
+	if w.room == nil {
+		w.room = NewRoom(waitingRoom, w.Snaplen)
+	}
+	if w.room.Full() {
+		return false
+	}
+	w.room.Add(&m.probe, m.raw, time.Now())
+	return true
+}
+
+// judge judges who waits longest.
+func (w *Watch) judge() {
+	p, raw := w.room.Leave()
+	answered, err := w.answered(p)
+	w.Trouble(err)
+	switch {
+	case err != nil: // nobody is accused of what is not known
+	case p.Outward:
+		w.outward(p, answered)
+	case !answered:
+		w.Judge(*p, raw)
+	}
+}
+
+// answered reports whether a packet was answered, or may yet be: a published port is
+// a service, and may be slow.
+func (w *Watch) answered(p *probe.Probe) (bool, error) {
+	if w.asker == nil {
+		a, err := w.Open()
+		if err != nil {
+			return false, err
+		}
+		w.asker = a
+	}
+	from, to := netip.AddrPortFrom(p.Source, 0), netip.AddrPortFrom(p.Destination, 0)
+	if probe.Ported(p.Protocol) {
+		from, to = netip.AddrPortFrom(p.Source, p.SourcePort), netip.AddrPortFrom(p.Destination, p.Port)
+		served, err := w.asker.Served(p.Protocol, to)
+		if served || err != nil {
+			return served, err
+		}
+	}
+	f, err := w.asker.Flow(p.Protocol, from, to)
+	return f.Replied || f.Known && f.Published, err
+}
+
+// outward books what a device behind this host asks of others.
+func (w *Watch) outward(p *probe.Probe, answered bool) {
+	to := netip.AddrPortFrom(p.Destination, p.Port)
+	if s, is := w.devices.Asked(p.Source, to, answered, time.Unix(0, p.At)); is {
+		w.Scans(p, s)
+	}
+}
+
+func (w *Watch) close() {
+	if w.asker != nil {
+		_ = w.asker.Close()
+	}
+}

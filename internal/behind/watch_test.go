@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+
+package behind
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"picket/internal/host"
+	"picket/internal/probe"
+)
+
+// A fake is an asker that knows what a test says.
+type fake struct {
+	served bool
+	flow   host.Tracked
+	err    error
+	closed bool
+}
+
+func (f *fake) Served(uint8, netip.AddrPort) (bool, error) { return f.served, f.err }
+func (f *fake) Flow(uint8, netip.AddrPort, netip.AddrPort) (host.Tracked, error) {
+	return f.flow, f.err
+}
+func (f *fake) Close() error { f.closed = true; return nil }
+
+// What comes faster than it can be asked for is counted and holds nobody up; what
+// nobody answered is judged, with its bytes, when that is known.
+func TestWatch(t *testing.T) {
+	for name, x := range map[string]struct {
+		asker fake
+		n     int
+		is    bool
+	}{
+		"nobody answers": {fake{flow: host.Tracked{Known: true}}, 10, true},
+		"it is served":   {fake{served: true}, 10, false},
+		"no answer":      {fake{err: errors.New("no")}, 10, false},
+		"a flood":        {fake{flow: host.Tracked{Replied: true}}, 2 * waitingRoom, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			judged, troubles := 0, 0
+			w := NewWatch()
+			w.Open, w.Snaplen = func() (Asker, error) { return &x.asker, nil }, 40
+			w.Judge = func(p probe.Probe, raw []byte) {
+				if judged++; len(raw) != 40 || raw[0] != byte(p.Port) {
+					t.Errorf("%s: port %d has the bytes %v", name, p.Port, raw)
+				}
+			}
+			w.Trouble = func(err error) {
+				if err != nil {
+					troubles++
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- w.Run(ctx) }()
+			for i := range x.n {
+				if i%100 == 0 {
+					synctest.Wait()
+				}
+				raw := make([]byte, 64)
+				raw[0] = byte(i)
+				w.Put(probe.Probe{Source: start4, Destination: inside, Port: uint16(i),
+					Protocol: probe.ProtocolTCP}, raw)
+			}
+			time.Sleep(Patience - time.Millisecond)
+			if judged > 0 {
+				t.Errorf("%s: judged before it can be known", name)
+			}
+			time.Sleep(2 * time.Millisecond)
+			if want := x.n; x.is && judged != want || !x.is && judged != 0 {
+				t.Errorf("%s: %d judged", name, judged)
+			}
+			if want := uint64(max(0, x.n-waitingRoom)); w.Shed() != want {
+				t.Errorf("%s: %d of %d were left, want %d", name, w.Shed(), x.n, want)
+			}
+			if (troubles > 0) != (x.asker.err != nil) {
+				t.Errorf("%s: told of %d troubles", name, troubles)
+			}
+			cancel()
+			if err := <-ended; err != nil || !x.asker.closed {
+				t.Errorf("%s: %v, closed %v", name, err, x.asker.closed)
+			}
+		})
+	}
+}
+
+var start4 = netip.MustParseAddr("203.0.113.9")
+
+// A device that scans from behind this host is told of, and not judged.
+func TestWatchOutward(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		scans := 0
+		w := NewWatch()
+		w.Open, w.Snaplen = func() (Asker, error) { return new(fake), nil }, 40
+		w.Judge = func(probe.Probe, []byte) { t.Error("judged") }
+		w.Scans = func(p *probe.Probe, s Scan) {
+			if scans++; p.Source != inside || s.Asked != mostUnanswered+1 {
+				t.Errorf("%v, %+v", p.Source, s)
+			}
+		}
+		w.Trouble = func(error) {}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- w.Run(ctx) }()
+		for i := range 100 {
+			w.Put(probe.Probe{At: time.Now().UnixNano(), Source: inside, Destination: target(i), Port: 23,
+				Outward: true}, nil)
+		}
+		time.Sleep(time.Second)
+		cancel()
+		if err := <-ended; err != nil || scans != 1 {
+			t.Errorf("%v, told of %d scans", err, scans)
+		}
+	})
+}
