@@ -31,7 +31,8 @@ func replayCommand() *cobra.Command {
 			"name the ports that serve somebody with --open.\n\n" +
 			"In classic mode a completed connection to the trap counts, and a SYN alone does not.\n" +
 			"A capture has such connections only if the trap was there to answer: say so with\n" +
-			"--trap, and name with --open which classic ports were services all the same.\n\n" +
+			"--trap, and name with --open which classic ports were services all the same; with\n" +
+			"trap.invite, every service.\n\n" +
 			"With --against the captures go through a second configuration too, and what is\n" +
 			"printed is who would be blocked more and who spared by that one, and why.",
 		Example: "  picket replay --local 192.0.2.0/24 monday.pcapng tuesday.pcapng.gz\n" +

@@ -127,10 +127,13 @@ func (r *run) verdict(g *glimpse) Verdict {
 	if v != Probe {
 		return v
 	}
-	served, trapped := r.open(p)
+	served, trapped, invited := r.open(p)
 	switch {
 	case relation == joined && trapped:
-		r.connected(p)
+		r.connected(p, probe.Classic)
+		return Probe
+	case relation == joined && invited:
+		r.connected(p, r.rules.Mode(p.Protocol, p.Port))
 		return Probe
 	case relation == joined:
 		return Established
@@ -158,11 +161,13 @@ func (r *run) verdict(g *glimpse) Verdict {
 }
 
 // connected makes the probe that the trap makes of a connection to it.
-func (r *run) connected(p *packet.Packet) {
-	r.sum.Connected++
+func (r *run) connected(p *packet.Packet, mode probe.Mode) {
+	if mode == probe.Classic {
+		r.sum.Connected++
+	}
 	r.rec.Probe = probe.Probe{
 		At: r.rec.At, Source: p.Source, Destination: p.Destination, SourcePort: p.SourcePort, Port: p.Port,
-		Protocol: p.Protocol, Mode: probe.Classic, Technique: probe.Connect, Flags: probe.FlagSYN,
+		Protocol: p.Protocol, Mode: mode, Technique: probe.Connect, Flags: probe.FlagSYN,
 		Interface: r.frame.index,
 	}
 }
@@ -274,17 +279,20 @@ func icmp6(p *packet.Packet) Verdict {
 }
 
 // open reports whether p goes to a port that serves somebody, or else to one
-// whose connections the trap takes. A port that answers may be either, if the
-// trap was there to answer.
-func (r *run) open(p *packet.Packet) (served, trapped bool) {
+// whose connections the trap takes, a trap's or one from which it was led there. A
+// port that answers may be either, if the trap was there to answer.
+func (r *run) open(p *packet.Packet) (served, trapped, invited bool) {
 	if p.Has&packet.HasPorts == 0 {
-		return false, false
+		return false, false, false
 	}
 	if r.rules.Open != nil && r.rules.Open(p.Protocol, p.Port) {
-		return true, false
+		return true, false, false
 	}
 	trapped = p.Protocol == probe.ProtocolTCP && r.rules.Trap != nil && r.rules.Trap(p.Port)
 	r.rec.Answered = r.known.answered(p)
-	served = r.rec.Answered && !(trapped && r.rules.TrapAnswers)
-	return served, trapped && !served
+	if r.rules.TrapAnswers && !trapped && r.rules.Invited != nil {
+		invited = p.Protocol == probe.ProtocolTCP && r.rules.Invited(p.Port)
+	}
+	served = r.rec.Answered && !(trapped && r.rules.TrapAnswers) && !invited
+	return served, trapped && !served, invited
 }

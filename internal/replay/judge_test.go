@@ -139,12 +139,14 @@ func TestTrap(t *testing.T) {
 			return probe.Advanced
 		},
 		Trap:        func(port uint16) bool { return port == 1 || port == 7 || port == 5000 },
+		Invited:     func(port uint16) bool { return port >= 600 && port <= 1023 },
 		TrapAnswers: true,
 	}
 	const six, other = "2001:db8::1", "2001:db8:ffff::7"
 	first := func(port uint16) []byte { return numbered(tcp(them, us, 5, port, syn), 100, 0) }
 	second := func(port uint16) []byte { return numbered(tcp(us, them, port, 5, syn|ack), 0xffffffff, 101) }
 	third := func(port uint16, flags byte) []byte { return numbered(tcp(them, us, 5, port, flags), 101, 0) }
+	declared := func(_ uint8, port uint16) bool { return port == 700 }
 	opened := func(_ uint8, port uint16) bool { return port == 1 }
 	tests := []struct {
 		name             string
@@ -190,6 +192,10 @@ func TestTrap(t *testing.T) {
 			[]sent{{0, first(1)}, {1, second(1)}, {2, third(1, ack)}}},
 		{"a service", "open, own, established", 0, 0, nil, []sent{{0, first(25)}, {1, second(25)},
 			{2, third(25, ack)}}},
+		{"a port from which sources are led to it", "advanced syn 700, own, advanced connect 700", 0, 0, nil, []sent{
+			{0, first(700)}, {1, second(700)}, {2, third(700, ack)}}},
+		{"a service there that is declared", "open, own, established", 0, 0, declared, []sent{
+			{0, first(700)}, {1, second(700)}, {2, third(700, ack)}}},
 	}
 	t.Run("without a trap to answer it is a service", func(t *testing.T) {
 		rules := rules

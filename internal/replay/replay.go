@@ -30,6 +30,10 @@ type Rules struct {
 	// Mode says stealth, and the ACK that completes it is one of the technique
 	// Connect; other packets to the port are Mode's. Nil is none.
 	Trap func(port uint16) bool
+	// Invited reports whether sources may be led to the trap from a TCP port that is
+	// none of Trap's: with TrapAnswers, what answers there and Open does not know is
+	// the trap too. Nil is none.
+	Invited func(port uint16) bool
 	// TrapAnswers says that the trap was there when the capture was made: what
 	// answers at a port of Trap, and Open does not know, is the trap and no
 	// service.

@@ -29,6 +29,7 @@ import (
 type comparison struct {
 	sides     [2]*side
 	lists     [2]*lists
+	answers   bool // the trap was there when the captures were made
 	sources   map[netip.Prefix]*compared
 	unwatched [2][replay.Verdicts]uint64 // probes of the other one alone, by what they are to this one
 	more      uint64                     // blocks of sources beyond maxReacted
@@ -49,7 +50,7 @@ type compared struct {
 // another configuration. A dry run counts as none: this is one.
 func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules,
 	sources []replay.Source, asJSON bool) error {
-	x := comparison{sources: map[netip.Prefix]*compared{}}
+	x := comparison{sources: map[netip.Prefix]*compared{}, answers: rules.TrapAnswers}
 	configs := [2]*config.Config{c, other}
 	for i, c := range configs {
 		c.DryRun = false
@@ -63,6 +64,7 @@ func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules 
 		return cmp.Or(x.lists[0].mode(protocol, port), x.lists[1].mode(protocol, port))
 	}
 	rules.Trap = func(port uint16) bool { return x.lists[0].trapped(port) || x.lists[1].trapped(port) }
+	rules.Invited = func(port uint16) bool { return x.lists[0].invited(port) || x.lists[1].invited(port) }
 	began := time.Now()
 	sum, faults := replay.Run(ctx, sources, rules, x.packet)
 	took := time.Since(began)
@@ -88,9 +90,11 @@ func (x *comparison) as(i int, rec *replay.Record) (probe.Mode, replay.Verdict) 
 	switch {
 	case p.Technique == probe.Connect && trapped:
 		return probe.Classic, replay.Probe
+	case p.Technique == probe.Connect && l.invited(p.Port):
+		return mode, replay.Probe
 	case p.Technique == probe.Connect:
 		return 0, replay.Established
-	case rec.Answered && !trapped:
+	case rec.Answered && !trapped && !(x.answers && l.invited(p.Port)):
 		return 0, replay.Open
 	case trapped && mode != probe.Stealth &&
 		p.Flags&(probe.FlagFIN|probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagSYN:

@@ -39,7 +39,9 @@ func newLists(c *config.Config) *lists {
 func trapping(c *config.Config) bool { return c.TCP.Modes.Has(probe.Classic) }
 
 // rules puts the lists into the rules of a replay.
-func (l *lists) rules(r *replay.Rules) { r.Mode, r.Trap = l.mode, l.trapped }
+func (l *lists) rules(r *replay.Rules) {
+	r.Mode, r.Trap, r.Invited = l.mode, l.trapped, l.invited
+}
 
 // mode returns the mode that mirrors a packet to a port, but for a connection to the trap.
 func (l *lists) mode(protocol uint8, port uint16) probe.Mode {
@@ -48,6 +50,11 @@ func (l *lists) mode(protocol uint8, port uint16) probe.Mode {
 
 // trapped reports whether connections to a TCP port are the trap's.
 func (l *lists) trapped(port uint16) bool { return l.at(probe.ProtocolTCP, port)&listTrapped != 0 }
+
+// invited reports whether sources may be led to the trap from a TCP port.
+func (l *lists) invited(port uint16) bool {
+	return l.bare.Invites() && !l.trapped(port) && l.mode(probe.ProtocolTCP, port) != 0
+}
 
 func (l *lists) at(protocol uint8, port uint16) uint8 {
 	i := 0
