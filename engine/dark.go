@@ -74,7 +74,8 @@ func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 		length = darkTime(d.Score)
 	}
 	if whole, ok := e.networkDue(p, s, now); ok && by != whole {
-		if _, known := e.blocks.get(Dark, whole, now); !known && e.darkNets.Allow(now, minute/darkNetworkRate, minute) {
+		if _, known := e.blocks.get(Dark, whole, now); !known && e.darkNets.Allow(now, minute/darkNetworkRate,
+			minute) {
 			by, b, dark, length = whole, book.Block{}, false, darkDay
 		}
 	}
@@ -125,7 +126,8 @@ func (e *Engine) networkDue(p *probe.Probe, s *source, now int64) (whole netip.P
 		return whole, false
 	}
 	whole = book.PrefixOfNetwork(p.Source)
-	if whole.Contains(p.Destination) || e.cfg.OnLink.Overlaps(whole) || e.cfg.Spared(whole) || e.cfg.Operators.Overlaps(whole) || e.connected.Overlaps(whole) {
+	if whole.Contains(p.Destination) || e.cfg.OnLink.Overlaps(whole) || e.cfg.Spared(whole) ||
+		e.cfg.Operators.Overlaps(whole) || e.connected.Overlaps(whole) {
 		return whole, false
 	}
 	return whole, true

@@ -15,7 +15,7 @@ import (
 
 // A Decision is what to do about one probe, and why.
 type Decision struct {
-	Action  Action        // what to do, of all that is due and not in force the strongest; None for most probes
+	Action  Action        // the strongest of what is due and not in force; None for most probes
 	Reason  Reason        // why
 	Source  netip.Prefix  // whom it is about: the address, or the prefix around it; with None only a victim's
 	For     time.Duration // how long the response or the reaction lasts; 0 with None
@@ -42,8 +42,8 @@ type Decision struct {
 	Pattern    Pattern        // what the source's probes are together, so far
 	NewPattern bool           // and whether this probe made it so
 	Tool       probe.Tool     // what sends such packets
-	Proven     bool           // the probe is a completed connection; of a reaction: such connections alone are above the trigger
-	Score      int            // decibans for the source's being a scanner, this probe included; 0 if nothing is weighed
+	Proven     bool           // the probe, or what a reaction rests on, is completed connections
+	Score      int            // decibans for a scanner, this probe included; 0 if nothing is weighed
 	Observed   probe.Observed // what of it this probe showed
 	Known      string         // the list of Config.Known that the source is in
 	Behind     bool           // the probe went to a network behind this host
@@ -51,15 +51,15 @@ type Decision struct {
 	// The evidence. Ports that other sources probed with the same packet are
 	// left out, unless decoys are to be blocked.
 	Probes  uint32 // of the source, without retransmissions
-	Within  int    // distinct ports inside the window that the trigger is for: of TCP with SCTP, of UDP, or of the rest
+	Within  int    // distinct ports of its kind inside the window: TCP with SCTP, UDP, or the rest
 	Copied  int    // and besides these, ports that others probed with the same packet
 	Inside  int    // distinct ports inside the window, of all kinds
 	Targets int    // distinct addresses of ours inside the window and the one before, at least
 	Ports   int    // distinct ports inside the slow window, of all kinds, at most 32
-	Sources int    // of a decoy scan the senders of this packet, of a distributed one those that share, of a flood the newcomers
+	Sources int    // senders of a decoy's packet, those that share a scan, newcomers of a flood
 	Shared  int    // the ports that the sources of a distributed scan share
 
-	Connections int // to different ports inside the window that the source completed, of a proof those that are it
+	Connections int // completed ones to different ports inside the window; of a proof its own
 	Invited     int // and those of them that were led to the trap from a port that is none
 
 	Neighbours int // ports like Within that all addresses of an IPv6 link asked; 0 for who is no neighbour
@@ -81,10 +81,10 @@ const (
 	AboveTrigger          // more than the trigger's ports
 	AboveSweep            // more addresses of ours than one is let ask
 	AboveSlow             // more ports over days than one is let ask
-	AboveCopies           // more than the trigger's ports, counting those that others sent the same packets to
+	AboveCopies           // more than the trigger's ports, with those that others asked alike
 	AboveLink             // several addresses of one link asked more ports together than they are let
 	AboveAnswers          // more late answers than a service sends
-	OverBudget            // the kernel says so: above its count of ports, or more packets than it mirrors of one source
+	OverBudget            // the kernel counted more ports, or more packets, than one source may send
 	PartOfScan            // part of a distributed scan
 	IsDecoy               // several sources sent this packet: at most one of them is real
 	IsProtected           // own, gateway, resolver or ignored address
@@ -111,24 +111,45 @@ const (
 const Reasons = int(Turned) + 1
 
 var reasonNames = [Reasons]string{
-	Backscatter: "backscatter", LateAnswer: "late answer", Traceroute: "a traceroute", Discovery: "a neighbour's answer to a search", Retransmission: "retransmission",
-	Handshake: "handshake under way", BelowTrigger: "not above the trigger", AboveTrigger: "above the trigger",
-	AboveSweep: "above the limit of a sweep", AboveSlow: "above the limit of a slow scan",
-	AboveCopies: "above the trigger with what others sent too", IsOperator: "not proven, and the operator is logged in from there",
-	AboveLink: "above the limit of a link", AboveAnswers: "above the limit of late answers", OverBudget: "above what the rules let one source have",
-	PartOfScan: "part of a distributed scan", IsDecoy: "one of several senders of the same packet",
-	IsProtected: "protected address", IsConnected: "connected peer, not proven",
-	InFlood: "not proven, in a flood of new sources", TooMany: "not proven, and many of those were blocked lately",
-	KnownIgnored: "in a list that is ignored", KnownFirst: "in a list that is blocked at once",
-	AboveScore: "what it sends is what scanners send", PartOfNetwork: "one of several scanners of a network", AlreadyDark: "already dark",
-	AlreadyBlocked: "already blocked", AlreadyFenced: "already fenced",
-	FencedLately: "not proven, and fenced already in this hour", AlreadyReacted: "already reacted to", LostBlock: "block was lost, renewed", Full: "as many blocks as configured",
-	LetIn: "let in to a service", Turned: "turned away from a service: what it sends is what scanners send",
+	Backscatter:    "backscatter",
+	LateAnswer:     "late answer",
+	Traceroute:     "a traceroute",
+	Discovery:      "a neighbour's answer to a search",
+	Retransmission: "retransmission",
+	Handshake:      "handshake under way",
+	BelowTrigger:   "not above the trigger",
+	AboveTrigger:   "above the trigger",
+	AboveSweep:     "above the limit of a sweep",
+	AboveSlow:      "above the limit of a slow scan",
+	AboveCopies:    "above the trigger with what others sent too",
+	IsOperator:     "not proven, and the operator is logged in from there",
+	AboveLink:      "above the limit of a link",
+	AboveAnswers:   "above the limit of late answers",
+	OverBudget:     "above what the rules let one source have",
+	PartOfScan:     "part of a distributed scan",
+	IsDecoy:        "one of several senders of the same packet",
+	IsProtected:    "protected address",
+	IsConnected:    "connected peer, not proven",
+	InFlood:        "not proven, in a flood of new sources",
+	TooMany:        "not proven, and many of those were blocked lately",
+	KnownIgnored:   "in a list that is ignored",
+	KnownFirst:     "in a list that is blocked at once",
+	AboveScore:     "what it sends is what scanners send",
+	PartOfNetwork:  "one of several scanners of a network",
+	AlreadyDark:    "already dark",
+	AlreadyBlocked: "already blocked",
+	AlreadyFenced:  "already fenced",
+	FencedLately:   "not proven, and fenced already in this hour",
+	AlreadyReacted: "already reacted to",
+	LostBlock:      "block was lost, renewed",
+	Full:           "as many blocks as configured",
+	LetIn:          "let in to a service",
+	Turned:         "turned away from a service: what it sends is what scanners send",
 }
 
 // limits are the reasons that say that a source is above one.
-const limits = 1<<AboveTrigger | 1<<AboveSweep | 1<<AboveSlow | 1<<AboveCopies | 1<<AboveLink | 1<<AboveAnswers | 1<<OverBudget |
-	1<<PartOfScan | 1<<KnownFirst
+const limits = 1<<AboveTrigger | 1<<AboveSweep | 1<<AboveSlow | 1<<AboveCopies | 1<<AboveLink |
+	1<<AboveAnswers | 1<<OverBudget | 1<<PartOfScan | 1<<KnownFirst
 
 // above reports whether r says that a source is above a limit.
 func (r Reason) above() bool { return uint64(limits)>>r&1 == 1 }
@@ -148,10 +169,12 @@ func (d *Decision) Evidence() string {
 	case Backscatter:
 		switch {
 		case d.NewPattern && d.Source.IsValid():
-			return fmt.Sprintf("more than %d answers of %s within a day to what this host never sent: somebody forges this host's address to it",
+			return fmt.Sprintf("more than %d answers of %s within a day to what this host never sent: "+
+				"somebody forges this host's address to it",
 				crowd.VictimAnswers, strings.TrimSuffix(d.Source.String(), "/32"))
 		case d.NewPattern:
-			return fmt.Sprintf("%d answers in seconds to what this host never sent: somebody forges its address", d.Probes)
+			return fmt.Sprintf("%d answers in seconds to what this host never sent: somebody forges its "+
+				"address", d.Probes)
 		}
 		return ""
 	case KnownIgnored, KnownFirst:
@@ -162,37 +185,46 @@ func (d *Decision) Evidence() string {
 	switch {
 	case d.Reason == LetIn || d.Reason == Turned || d.Refused:
 		return d.Weighed()
-	case (d.Reason == AboveScore || d.Reason == PartOfNetwork || d.Reason == AlreadyDark) && (!d.NewPattern || d.Pattern == PortScan):
+	case (d.Reason == AboveScore || d.Reason == PartOfNetwork || d.Reason == AlreadyDark) &&
+		(!d.NewPattern || d.Pattern == PortScan):
 		if d.NewPattern {
 			return ports(d.Inside, "different port") + " inside the window; " + d.Weighed()
 		}
 		return d.Weighed()
 	case d.Pattern == Flood:
-		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven ones are not blocked unless they stand out", d.Sources)
+		return fmt.Sprintf("%d sources in seconds that were never seen before: until that ends, unproven "+
+			"ones are not blocked unless they stand out", d.Sources)
 	case d.Reason == AboveTrigger && d.Proven:
 		return d.proof()
 	case d.Reason == AboveCopies:
-		return fmt.Sprintf("%s inside the window, %d let pass; others sent its packets to %d of them too", ports(d.Within+d.Copied, "different port"), d.Trigger, d.Copied)
+		return fmt.Sprintf("%s inside the window, %d let pass; others sent its packets to %d of them too",
+			ports(d.Within+d.Copied, "different port"), d.Trigger, d.Copied)
 	case d.Reason == AboveLink:
-		return fmt.Sprintf("%s from the addresses of its link, %d of them its own", ports(d.Neighbours, "different port"), d.Within+d.Copied)
+		return fmt.Sprintf("%s from the addresses of its link, %d of them its own",
+			ports(d.Neighbours, "different port"), d.Within+d.Copied)
 	case d.Reason == AboveAnswers:
-		return "what look like late answers went to more different ports inside the window than a service is late at"
+		return "what look like late answers went to more different ports inside the window than a service " +
+			"is late at"
 	case d.Reason == OverBudget:
-		return fmt.Sprintf("more ports or packets than the rules let one source have; %s inside the window", ports(d.Within, "different port"))
+		return fmt.Sprintf("more ports or packets than the rules let one source have; %s inside the window",
+			ports(d.Within, "different port"))
 	case d.Pattern == Distributed && d.Sources > 0:
 		return fmt.Sprintf("%d sources with the same kind of packet share %d ports", d.Sources, d.Shared)
 	case d.Pattern == Decoy && d.Sources == 0:
 		return fmt.Sprintf("others sent its packets too; %s of its own", ports(d.Within, "port"))
 	case d.Sources > 1:
-		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources, ports(d.Within, "port"))
+		return fmt.Sprintf("%d sources sent the same packet; %s of its own", d.Sources,
+			ports(d.Within, "port"))
 	case (d.Reason == AboveSlow || d.Pattern == SlowScan) && d.Ports > d.Inside:
-		return fmt.Sprintf("%s over days, %d of them inside the window", ports(d.Ports, "different port"), d.Inside)
+		return fmt.Sprintf("%s over days, %d of them inside the window", ports(d.Ports, "different port"),
+			d.Inside)
 	case d.Reason == AboveSweep || d.Pattern == Sweep:
 		where := "of"
 		if d.Behind {
 			where = "of or behind"
 		}
-		return fmt.Sprintf("%s %s this host, %s", count(d.Targets, "address"), where, ports(d.Within, "different port"))
+		return fmt.Sprintf("%s %s this host, %s", count(d.Targets, "address"), where,
+			ports(d.Within, "different port"))
 	}
 	return fmt.Sprintf("%s inside the window, %d let pass", ports(d.Within, "different port"), d.Trigger)
 }
@@ -213,7 +245,8 @@ func (d *Decision) proof() string {
 	default:
 		text += " to different traps"
 	}
-	return fmt.Sprintf("%s; %s inside the window, %d let pass", text, ports(d.Within, "different port"), d.Trigger)
+	return fmt.Sprintf("%s; %s inside the window, %d let pass", text, ports(d.Within, "different port"),
+		d.Trigger)
 }
 
 // words writes a number as people do.

@@ -153,8 +153,10 @@ func (e *Engine) reset(at int64) {
 	e.sources.clear()
 	e.traces.clear()
 	e.blocks.init(e.sources.seed)
-	e.decoys, e.distributed, e.answers, e.links, e.victims = crowd.Decoys{}, crowd.Clusters{}, crowd.Answers{}, links{}, crowd.Victims{}
-	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = crowd.Surge{}, crowd.Surge{}, book.Pace{}, book.Pace{}, book.Rates{}, book.Rates{}
+	e.decoys, e.distributed, e.answers, e.links, e.victims = crowd.Decoys{}, crowd.Clusters{},
+		crowd.Answers{}, links{}, crowd.Victims{}
+	e.newcomers, e.scatter, e.tell, e.tellPattern, e.unproven, e.fences = crowd.Surge{}, crowd.Surge{},
+		book.Pace{}, book.Pace{}, book.Rates{}, book.Rates{}
 	e.darks, e.darkNets = book.Pace{}, book.Pace{}
 	e.networks, e.ordinary = book.NewNetworks(e.sources.seed), ordinary{seed: e.sources.seed}
 	e.clock = clock{}
@@ -196,7 +198,8 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 		return
 	}
 	d.Reason, d.Probes, d.Trigger = BelowTrigger, s.probes+1, pol.trigger(p)
-	if d.Probes > s.probes && p.Sent != probe.SentNotYet { // such a connection is the next probe, once more is known
+	// such a connection is the next probe, once more is known
+	if d.Probes > s.probes && p.Sent != probe.SentNotYet {
 		s.probes = d.Probes
 	}
 	if e.cfg.Trap && p.Mode == probe.Classic && p.Technique == probe.SYN && above == 0 {
@@ -315,7 +318,8 @@ func (e *Engine) told(s *source, d *Decision) {
 	if d.NewPattern {
 		pace = &e.tellPattern // first probes of forged sources must not silence a scan's name
 	}
-	if d.Tell && d.Action <= Log && !(d.NewPattern && d.Pattern.Shared()) && !pace.Allow(s.last, tellEach, tellBurst) {
+	if d.Tell && d.Action <= Log && !(d.NewPattern && d.Pattern.Shared()) &&
+		!pace.Allow(s.last, tellEach, tellBurst) {
 		d.Tell, d.NewPattern = false, false
 		e.stats.Untold++
 	}
@@ -336,7 +340,8 @@ func (e *Engine) compare(p *probe.Probe, flow uint64, s *source, slot int, now i
 	if !alone {
 		s.flags |= decoyed
 	}
-	if first := e.sources.peek(c.First); first != nil && first.portAt(int(c.Slot)) == p.Port && first.stamp[c.Slot] != 0 {
+	if first := e.sources.peek(c.First); first != nil && first.portAt(int(c.Slot)) == p.Port &&
+		first.stamp[c.Slot] != 0 {
 		first.copied |= 1 << c.Slot
 		if !alone {
 			first.flags |= decoyed

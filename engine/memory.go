@@ -106,7 +106,8 @@ func (m *Memory) Next(b []byte) (part []byte, more bool) {
 		case at < 0:
 			t := m.at - buckets
 			for i := range bucketSize {
-				if x := &e.traces.all[t*bucketSize+i]; e.traces.tags[t].at(i) != 0 && int(x.used) >= m.traces {
+				if x := &e.traces.all[t*bucketSize+i]; e.traces.tags[t].at(i) != 0 &&
+					int(x.used) >= m.traces {
 					b = x.append(append(b, traceRecord))
 				}
 			}
@@ -247,7 +248,8 @@ func (s *source) append(b []byte) []byte {
 	b = le.AppendUint32(b, s.probes)
 	b = le.AppendUint32(b, s.copied)
 	b = le.AppendUint32(b, s.kept)
-	b = append(b, s.half, s.flags, s.used, s.next, s.turn, s.live, byte(s.named), byte(s.tool), s.agreed, s.seen)
+	b = append(b, s.half, s.flags, s.used, s.next, s.turn, s.live, byte(s.named), byte(s.tool), s.agreed,
+		s.seen)
 	b = le.AppendUint16(b, s.hosts)
 	for _, p := range s.port {
 		b = le.AppendUint64(b, p)

@@ -50,8 +50,10 @@ func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
 	switch {
 	case p.Technique != probe.UDP && p.Technique != probe.ACK && p.Technique != probe.Maimon:
 		return 0
-	case p.Technique == probe.UDP && probe.Discovered(p) && probe.MadeOf(p) == 0 && e.neighbour(p, source, target):
-		why, most = Discovery, neighboursMost // before late answers, whose ports are counted: each search has one
+	case p.Technique == probe.UDP && probe.Discovered(p) && probe.MadeOf(p) == 0 &&
+		e.neighbour(p, source, target):
+		// before late answers, whose ports are counted: each search has one
+		why, most = Discovery, neighboursMost
 	case e.lateAnswer(p):
 		why = LateAnswer
 	case p.Technique == probe.UDP && probe.Traced(p):

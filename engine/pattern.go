@@ -67,7 +67,8 @@ func (e *Engine) name(p *probe.Probe, s *source, slot int, g glance, now8 uint8,
 		pattern = e.pattern(s, g, now8, d)
 	}
 	// A scanner that was named for its score may still be one of many.
-	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) && s.live <= crowd.Share && !e.newcomers.On &&
+	if fresh && (pattern == NoPattern || pattern == PortScan && s.live < patternAt) &&
+		s.live <= crowd.Share && !e.newcomers.On &&
 		!e.peer(p) {
 		m := crowd.Member{Key: s.Key, Ports: int(s.live), Class: s.classAt(slot), Ordinary: s.tool.Ordinary()}
 		if part, news, sources, ports := e.distributed.See(p, m, int64(e.cfg.Window), e.clock.now); part {

@@ -45,10 +45,12 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 		d.Reason = IsOperator
 		return
 	}
-	if action == Block && e.cfg.Style == Graded && !d.Proven && (d.Reason != KnownFirst || e.connected.Contains(p.Source)) {
+	if action == Block && e.cfg.Style == Graded && !d.Proven && (d.Reason != KnownFirst ||
+		e.connected.Contains(p.Source)) {
 		action = Fence // to forge one of a list that is blocked at once gains nothing
 		if d.Reason == AboveSweep && e.scored() && !p.Behind {
-			return // a proxy asks all addresses whose service is down: the dark costs it nothing once that is back
+			// a proxy asks all addresses whose service is down: the dark costs it nothing once that is back
+			return
 		}
 	}
 	if e.inForce(p, action, now, d) {
@@ -71,7 +73,8 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 		d.Reason, d.For, d.Offence, d.Source = Full, 0, 0, netip.Prefix{}
 		return
 	}
-	e.blocks.offenders.Note(k, book.Offence{Count: uint32(d.Offence), Block: now + int64(d.For), Until: now + int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
+	e.blocks.offenders.Note(k, book.Offence{Count: uint32(d.Offence), Block: now + int64(d.For), Until: now +
+		int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
 	d.Action = action
 	if action == Block && !d.Proven {
 		s.flags |= answered
@@ -155,7 +158,8 @@ func (e *Engine) spare(p *probe.Probe, action Action, d *Decision) Reason {
 	case e.newcomers.On && d.Inside < floodPorts && d.Targets < floodPorts && d.Ports < floodPorts:
 		// Forgers of random sources do not come back to one of them ten times.
 		return InFlood
-	case !e.unproven.Allow(e.SourceOf(p.Source), e.sources.seed, now, minute/int64(e.cfg.UnprovenRate), minute):
+	case !e.unproven.Allow(e.SourceOf(p.Source), e.sources.seed, now, minute/int64(e.cfg.UnprovenRate),
+		minute):
 		return TooMany
 	}
 	return 0

@@ -35,7 +35,8 @@ func (e *Engine) prefixOf(a netip.Addr) int {
 
 // recall returns the record of a source, as it is by now, how many nanoseconds ago
 // the source was seen last, and whether that was in another hour.
-func (e *Engine) recall(p *probe.Probe, k probe.Key, now int64, d *Decision) (s *source, since int64, again bool) {
+func (e *Engine) recall(p *probe.Probe, k probe.Key, now int64, d *Decision) (s *source, since int64,
+	again bool) {
 	s = e.sources.find(k)
 	if s == nil {
 		s = e.admit(p, k, now, d)

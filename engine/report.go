@@ -52,7 +52,8 @@ func (e *Engine) Describe(a netip.Addr) (src Source, ok bool) {
 		First:  e.clock.outside(int64(s.first) * int64(time.Second)), Last: e.clock.outside(s.last),
 		Probes: s.probes, Repeated: uint32(s.again),
 		Ports: uint32(s.ports), Targets: s.aims(), Tool: s.tool, Pattern: s.named,
-		Proven: s.flags&proven != 0, Offences: e.blocks.offenders.Count(k, e.clock.now), Blocked: blocked, Fenced: fenced,
+		Proven: s.flags&proven != 0, Offences: e.blocks.offenders.Count(k, e.clock.now), Blocked: blocked,
+		Fenced: fenced,
 	}
 	for i := range int(s.used) {
 		slot := s.ith(i)

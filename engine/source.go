@@ -44,9 +44,9 @@ type source struct {
 
 	port [portSlots / 4]uint64 // distinct ports, four a word; see portAt
 
-	stamp     [portSlots]uint8 // when each was probed last, see stampOf, | shown; 0 is outside the window
+	stamp     [portSlots]uint8 // when each was asked last, see stampOf, | shown; 0 is outside the window
 	protocols uint64           // two bits a slot: see class
-	targets   [2]uint64        // bit sets over a hash of the destinations: of this window and of the one before
+	targets   [2]uint64        // bit sets over a hash of the destinations: this window, the one before
 	first     uint32           // when the first probe came, seconds since the epoch, by the engine's time
 	ports     uint16           // distinct ports seen; one that 32 others followed counts again
 	again     uint16           // retransmissions, at most 65535 are counted
@@ -308,7 +308,8 @@ func (s *source) aims() int { return bits.OnesCount64(s.targets[0] | s.targets[1
 // that all its probes look like one; that of Mirai is the address itself.
 func flowOf(p *probe.Probe, to probe.Key, seed uint64) uint64 {
 	h := uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq) ^ uint64(p.Sent)<<44
-	hi, lo := bits.Mul64(h^seed^0xa0761d6478bd642f, to.Hi*0xd6e8feb86659fd93+to.Lo*probe.Golden+uint64(p.Protocol)<<8+uint64(p.Technique)^bits.RotateLeft64(seed, 32))
+	aim := to.Hi*0xd6e8feb86659fd93 + to.Lo*probe.Golden + uint64(p.Protocol)<<8 + uint64(p.Technique)
+	hi, lo := bits.Mul64(h^seed^0xa0761d6478bd642f, aim^bits.RotateLeft64(seed, 32))
 	return hi ^ lo
 }
 

@@ -11,7 +11,8 @@ const certainAfter = 3
 // certain reports whether a source is known to use a tool. Unicornscan never
 // is: it pretends to be a router, and a router may be what it seems.
 func (s *source) certain() bool {
-	return s.agreed >= certainAfter && s.tool != probe.NoTool && s.tool != probe.Unicornscan && !s.tool.Ordinary()
+	return s.agreed >= certainAfter && s.tool != probe.NoTool && s.tool != probe.Unicornscan &&
+		!s.tool.Ordinary()
 }
 
 // recognise notes what a probe of a new port looks like.

@@ -52,7 +52,8 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g gl
 		add(probe.IsFriend)
 	}
 	if g.fresh || g.again {
-		if o, before := probe.MadeOf(p), probe.Observation(s.marks&madeMask); o.Decibans() > before.Decibans() {
+		if o, before := probe.MadeOf(p),
+			probe.Observation(s.marks&madeMask); o.Decibans() > before.Decibans() {
 			score -= before.Decibans()
 			s.marks = s.marks&^madeMask | uint8(o)
 			add(o)
@@ -94,7 +95,8 @@ func (s *source) samePort(p *probe.Probe) bool {
 	if !s.fromPort(p.SourcePort) {
 		return false
 	}
-	return p.Technique == probe.SYN || p.Technique == probe.UDP && (p.Port < 1024 || probe.MadeOf(p) == probe.MadeEmpty)
+	return p.Technique == probe.SYN || p.Technique == probe.UDP &&
+		(p.Port < 1024 || probe.MadeOf(p) == probe.MadeEmpty)
 }
 
 // fromPort reports whether the probe of a new port before this one had that source
