@@ -30,7 +30,7 @@ EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcp
 # The lab is a Go module of its own: the product's go.mod holds none of its needs.
 LAB := internal/lab
 
-.PHONY: help build run test demo bench compare evaluate kernels fuzz lint check deps clean
+.PHONY: help build run test demo bench compare evaluate kernels soak fuzz lint check deps clean
 
 help:
 	@echo 'make build   bin/picket, static'
@@ -41,6 +41,7 @@ help:
 	@echo 'make compare PortSentry 1.2 and picket on the same scans, as tables (root)'
 	@echo 'make evaluate   scans, ordinary life and peers: the table of the README, within 15 minutes (root)'
 	@echo 'make kernels   the same on the kernels of Debian, each booted in an emulated machine (root)'
+	@echo 'make soak    what happens to a daemon, at random, for SOAK=$(SOAK) (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
 	@echo 'make lint    gofmt, vet, staticcheck'
 	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
@@ -116,6 +117,14 @@ kernels: root go
 	@mkdir -p bin; echo 'a minute or two for each of $(KERNELS); the whole log is bin/kernels.log'
 	@PICKET_KERNELS='$(KERNELS)' $(GO) test -C $(LAB) -buildvcs=false -count=1 -timeout 30m -v ./kernels 2>&1 | \
 		tee bin/kernels.log | grep -E '^ok|FAIL|vmlinuz'
+
+# At random, by a seed that it prints: SEED=... does the same once more.
+SOAK ?= 10m
+soak: root go
+	@$(call install,$(LAB_TOOLS) util-linux)
+	@echo 'a soak of $(SOAK); the whole log is bin/soak.log'; mkdir -p bin
+	@SOAK=$(SOAK) $(GO) test -C $(LAB) -buildvcs=false -count=1 -timeout 24h -run '^TestSoak$$' -v . 2>&1 | \
+		tee bin/soak.log | grep -E 'SEED|peak|^ok|FAIL|^ +soak_test.go:[0-9]+: [^ ]'
 
 fuzz: go
 	@for m in . $(LAB); do for p in $$($(GO) list -C $$m ./...); do \

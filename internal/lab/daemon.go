@@ -87,12 +87,14 @@ func Start(h *Host, o Options) (*Daemon, error) {
 }
 
 // Again starts a daemon that has ended once more, with its folders and its
-// configuration, and returns it as [Start] does.
-func (d *Daemon) Again() (*Daemon, error) {
+// configuration, through a program if one is named, and returns it as [Start] does.
+func (d *Daemon) Again(through ...string) (*Daemon, error) {
 	next := &Daemon{
 		host: d.host, binary: d.binary, dir: d.dir, config: d.config, options: d.options, ended: make(chan struct{}),
 	}
-	return next.begin(d.options)
+	o := d.options
+	o.Through = through
+	return next.begin(o)
 }
 
 // begin starts the process and waits until it answers.
@@ -207,6 +209,7 @@ func (d *Daemon) Cmd(args ...string) (string, error) {
 // A Block is one entry of "picket blocks --json".
 type Block struct {
 	Source    string    `json:"source"` // address or prefix
+	Response  string    `json:"response"`
 	Expires   time.Time `json:"expires"`
 	Remaining float64   `json:"remaining_s"`
 	Since     time.Time `json:"since"`
