@@ -61,11 +61,12 @@ type Set struct {
 	commands *commands
 	actions  []action
 	group    task.Group
+	busy     *task.Bell // there may be something to count
 }
 
 // New returns the actions as c says. They tell in j, and ask book.
 func New(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *Set {
-	s := &Set{journal: j, commands: newCommands(c, j)}
+	s := &Set{journal: j, busy: task.NewBell(), commands: newCommands(c, j)}
 	s.actions = []action{
 		newRoutes(c, open, book, j),
 		newDeny(book, j),
@@ -136,6 +137,7 @@ func (s *Set) Fixed(c *config.Config) string {
 
 // Blocked does what stands beside a block that the kernel has acknowledged.
 func (s *Set) Blocked(b *Block) {
+	s.busy.Ring()
 	if c := s.config.Load(); !c.DryRun {
 		for _, a := range s.actions {
 			a.blocked(c, b)
@@ -145,6 +147,7 @@ func (s *Set) Blocked(b *Block) {
 
 // Ended undoes it. Ev tells of the end.
 func (s *Set) Ended(b *Block, ev event.Event) {
+	s.busy.Ring()
 	c := s.config.Load()
 	for _, a := range s.actions {
 		a.ended(c, b, ev)
@@ -153,6 +156,7 @@ func (s *Set) Ended(b *Block, ev event.Event) {
 
 // Decided does what a decision without a block asks for.
 func (s *Set) Decided(ev event.Event) {
+	s.busy.Ring()
 	if c := s.config.Load(); !c.DryRun {
 		for _, a := range s.actions {
 			a.decided(c, ev)
@@ -163,6 +167,7 @@ func (s *Set) Decided(ev event.Event) {
 // Before has the command run ahead of a block, if that is what is wanted. Done
 // is called when it has ended, from another goroutine.
 func (s *Set) Before(b *Block, done func()) bool {
+	s.busy.Ring()
 	c := s.config.Load()
 	return !c.DryRun && s.commands.before(c, b, done)
 }
@@ -175,26 +180,27 @@ func (s *Set) Every() bool {
 }
 
 // Again runs the command for a further probe.
-func (s *Set) Again(ev event.Event) { s.commands.again(ev) }
+func (s *Set) Again(ev event.Event) {
+	s.busy.Ring()
+	s.commands.again(ev)
+}
 
-// countEvery is how often it is told what was left out.
+// countEvery is how often it is told at most what was left out.
 const countEvery = 10 * time.Second
 
 func (s *Set) count(ctx context.Context) error {
-	tick := time.NewTicker(countEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+	for more := true; more; {
+		if more = s.busy.Wait(ctx); more {
+			select {
+			case <-time.After(countEvery):
+			case <-ctx.Done():
+			}
 		}
 		for _, a := range s.actions {
 			a.count(s.config.Load())
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
+	return nil
 }
 
 // Remove undoes what a run that has ended left beside its blocks, and writes to

@@ -18,6 +18,7 @@ import (
 // mirror hands a probe to who judges it: what was forwarded takes a moment, and waits
 // elsewhere.
 func (d *daemon) mirror(p probe.Probe, raw []byte) {
+	d.bells.probe()
 	if p.Behind {
 		d.forwarded.Put(p, raw)
 		return

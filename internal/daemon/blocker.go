@@ -33,6 +33,8 @@ type blocker struct {
 	waiting map[netip.Prefix]*blockWork
 	doubted []*blockWork   // that wait until it is known who is connected
 	recent  []netip.Prefix // unproven blocks since the look before the last
+	looked  time.Time      // when it was last asked who is connected
+	bells   bells
 	speed   speed
 }
 
@@ -60,10 +62,11 @@ const batch = 500
 
 func newBlocker(
 	t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...ledger.Ref),
+	bells bells,
 ) *blocker {
 	return &blocker{
 		orders: o, table: t, book: o.book, config: c, journal: j, lost: lost,
-		actions: a, waiting: map[netip.Prefix]*blockWork{},
+		actions: a, waiting: map[netip.Prefix]*blockWork{}, bells: bells, looked: time.Now(),
 	}
 }
 
@@ -72,6 +75,7 @@ func (b *blocker) run(ctx context.Context) error {
 	defer close(b.orders.ended)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	var changes uint64
 	for {
 		if e := b.book.Next(); e != nil {
 			timer.Reset(time.Until(e.Until))
@@ -83,6 +87,11 @@ func (b *blocker) run(ctx context.Context) error {
 			b.expire(time.Now())
 		case w := <-b.orders.queue:
 			b.work(w)
+		}
+		if n := b.book.Changes(); n != changes {
+			changes = n
+			b.bells.state.Ring()
+			b.bells.drops.Ring()
 		}
 	}
 }
@@ -196,7 +205,9 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		ev, maker = old.Event(), old.Maker // why it was blocked, not how its loss was noticed
 	}
 	e := b.book.Enter(w.Ref, now, now.Add(w.length), ev)
-	e.Spared = b.spares(w)
+	if e.Spared = b.spares(w); e.Spared {
+		b.bells.flows.Ring()
+	}
 	e.Maker, e.Commanded = maker, e.Commanded || w.commanded
 	if w.Response == engine.Block {
 		b.standBeside(e, beside.Block{Event: ev, Address: w.address, Renewed: w.renew})
@@ -213,6 +224,7 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 	}
 	if w.Response == engine.Block && !ev.Proven && !maker.Ordered() {
 		b.recent = append(b.recent, w.Source)
+		b.bells.peers.Ring()
 	}
 }
 

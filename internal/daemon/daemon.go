@@ -64,6 +64,7 @@ type daemon struct {
 	elsewhere []netip.Prefix // addresses of this host that others serve
 	allowed   allowed.List   // friends by command, in force
 
+	bells     bells
 	docket    *docket // the judge's
 	forwarded *behind.Watch
 	orders    *orders // the blocker's
@@ -93,7 +94,7 @@ func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
 	d := &daemon{
 		options: o, system: s, started: time.Now(), journal: j,
 		inline: inlineState{kind: leftover},
-		docket: newDocket(), forwarded: behind.NewWatch(), orders: newOrders(),
+		docket: newDocket(), forwarded: behind.NewWatch(), orders: newOrders(), bells: newBells(),
 		quit: make(chan struct{}, 1), remembered: make(chan struct{}),
 		unanswered: journal.NewTrouble(j, "who is connected is not spared"),
 	}
@@ -184,7 +185,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 		d.watchLoss(),
 		task.New("clock", d.watchClock),
 		task.New("allowances", d.allowances.Watch),
-		task.Every("drops", dropsEvery, dropsShare, d.watchDrops),
+		task.When("drops", d.bells.drops, dropsEvery, dropsShare, d.watchDrops),
 		task.New("end of the start", memory.GiveBack),
 		task.Every("trial teller", time.Hour, 1, d.tellTrial),
 		task.Later("memory of earlier runs", d.remember),
@@ -240,7 +241,7 @@ func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) 
 	j = newJudge(d.config, e, d.docket, d.orders, d.journal)
 	d.actions = beside.New(d.config, d.system.routes, d.orders, d.journal)
 	j.actions = d.actions
-	b = newBlocker(table, d.orders, d.config, d.actions, d.journal, d.docket.unblocked)
+	b = newBlocker(table, d.orders, d.config, d.actions, d.journal, d.docket.unblocked, d.bells)
 	d.lookAtPeers() // before the first probe, which may wait in a stored socket
 	e.SetConnected(d.peers.Set)
 	// Nobody may be between us and the table before it is known to be ours.

@@ -9,17 +9,21 @@ import (
 
 	"picket/engine"
 	"picket/internal/ledger"
+	"picket/nft"
 )
 
 // doubt puts a block off that rests on what could be forged, if its source had
 // a connection with this host a moment ago: the connection may be younger than
-// what the engine knows. It reports whether it did; settle decides then.
+// what the engine knows. Where it was not asked for longer than the kernel remembers,
+// because nobody probed, any response is put off. It reports whether it did; settle
+// decides then.
 func (b *blocker) doubt(w *blockWork) bool {
-	if w.Response != engine.Block || w.event.Proven || w.commanded || w.maker.Ordered() ||
+	late := time.Since(b.looked) > nft.PeerTime
+	if w.Response != engine.Block && !late || w.event.Proven || w.commanded || w.maker.Ordered() ||
 		!w.doubted.IsZero() || !b.config.Ignore.Connected {
 		return false
 	}
-	if w.Source.IsSingleIP() {
+	if w.Source.IsSingleIP() && !late {
 		connected, err := b.table.Connected(w.Source.Addr())
 		if err != nil {
 			b.journal.Notice("", "%v", err)
@@ -28,7 +32,7 @@ func (b *blocker) doubt(w *blockWork) bool {
 			return false
 		}
 	}
-	if slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.Source == w.Source }) {
+	if slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.Ref == w.Ref }) {
 		return true // its packets go on arriving
 	}
 	w.doubted = time.Now()
@@ -45,6 +49,7 @@ func (b *blocker) doubt(w *blockWork) bool {
 // look before the last: connection tracking may not have known their connections
 // ("notrack").
 func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
+	b.looked = looked
 	var blocks []*blockWork
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
 		switch {
@@ -70,6 +75,9 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 		_, err = b.unblock(p, "this host has a connection with it, and the probes may be forged")
 		return err == nil
 	})
+	if len(b.recent) > 0 {
+		b.bells.peers.Ring()
+	}
 	return err
 }
 

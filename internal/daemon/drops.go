@@ -21,6 +21,7 @@ const (
 // people who ask for them.
 func (d *daemon) watchDrops(ctx context.Context) {
 	if d.orders.blocks() > 0 {
+		d.bells.drops.Ring()
 		_ = d.readDrops(ctx)
 	}
 }

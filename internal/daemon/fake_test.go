@@ -102,9 +102,20 @@ func (k *kernel) system() *system {
 		},
 		claim:     func() (io.Closer, error) { return io.NopCloser(nil), nil },
 		openTable: func(nft.Config) (table, error) { return k, nil },
-		openReader: func(_ nflog.Config, emit func(probe.Probe, []byte), _ func(error)) (reader, error) {
+		openReader: func(c nflog.Config, emit func(probe.Probe, []byte), _ func(error)) (reader, error) {
 			k.emit = emit
-			return fakeReader{k}, nil
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				for beat := time.NewTicker(c.Beat); ; {
+					select {
+					case <-beat.C:
+						c.Alive()
+					case <-ctx.Done():
+						return
+					}
+				}
+			}()
+			return fakeReader{k, cancel}, nil
 		},
 		openQueue: func(_ uint16, emit func(inline.Held, []byte) bool, _ func(error)) (queue, error) {
 			k.mu.Lock()
@@ -405,12 +416,15 @@ func (w *fakeWatcher) Run(changed func(string)) error {
 
 func (w *fakeWatcher) Close() { w.once.Do(func() { close(w.closed) }) }
 
-type fakeReader struct{ *kernel }
+type fakeReader struct {
+	*kernel
+	close func()
+}
 
 func (r fakeReader) SyscallConn() (syscall.RawConn, error) { return nil, errors.New("no socket") }
 func (r fakeReader) Buffer() int                           { return 64 << 20 }
 func (r fakeReader) Refused() error                        { return r.refusal }
-func (r fakeReader) Close()                                {}
+func (r fakeReader) Close()                                { r.close() }
 func (r fakeReader) Stats() nflog.Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,9 +18,10 @@ import (
 // watchFlows ends what a block let live: a flow from before it.
 func (d *daemon) watchFlows() task.Task {
 	trouble := journal.NewTrouble(d.journal, "the flows of blocked sources")
-	return task.Every("flows", lookEvery, lookShare, func(ctx context.Context) {
+	return task.When("flows", d.bells.flows, lookEvery, lookShare, func(ctx context.Context) {
 		sources, err := d.orders.spared(ctx)
 		if err == nil && len(sources) > 0 {
+			d.bells.flows.Ring()
 			flows, unknown := d.system.flows(d.listenerPort())
 			trouble.Tell(unknown)
 			err = d.orders.harden(ctx, lookout.Ended(sources, flows)) // all, if that is not known

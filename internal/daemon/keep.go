@@ -106,7 +106,7 @@ func lastStore(b *blocker, j *judge) *ledger.Contents {
 func (d *daemon) keepState(ctx context.Context) {
 	store := d.store(ctx)
 	trouble := journal.NewTrouble(d.journal, "keeping blocks over a reboot")
-	d.saver.Run(ctx, d.changes, func() error { return ledger.File().Save(store.Write) }, trouble.Tell)
+	d.saver.Run(ctx, d.bells.state.Wait, d.changes, func() error { return ledger.File().Save(store.Write) }, trouble.Tell)
 }
 
 // changes returns how often the book changed so far, and how many probes there were.

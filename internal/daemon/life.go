@@ -59,6 +59,7 @@ func (d *daemon) openReader(stored []*os.File) (err error) {
 // alive has the judge, behind all that waits for it, say that picket is alive:
 // the watchdog hears of it only if both reading and judging go on.
 func (d *daemon) alive() {
+	d.bells.services.Ring() // while nobody probes, this is how often it is asked what is served
 	d.docket.alive(func(s engine.Stats) {
 		// Not to be told is what the watchdog is for.
 		_ = systemd.Alive()
@@ -71,7 +72,7 @@ func (d *daemon) alive() {
 // them may have been the one that mattered.
 func (d *daemon) watchLoss() task.Task {
 	var told uint64
-	return task.Every("loss teller", time.Second, 1, func(context.Context) {
+	return task.When("loss teller", d.bells.loss, time.Second, 1, func(context.Context) {
 		lost := d.reader.Stats().Lost
 		if lost == told {
 			return

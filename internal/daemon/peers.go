@@ -16,16 +16,18 @@ const (
 	lookShare = 50
 )
 
-// watchPeers keeps judge and blocker told of who is connected, and looks at once
-// if a block waits for the answer.
+// watchPeers keeps judge and blocker told of who is connected while probes come, and
+// looks at once if a block waits for the answer.
 func (d *daemon) watchPeers(ctx context.Context) error {
-	timer := time.NewTimer(lookEvery)
-	defer timer.Stop()
-	var pause <-chan time.Time // while looking again would cost too much
+	bell := d.bells.peers
+	var pause, rest <-chan time.Time // while looking again would cost too much; until the next is due
 	for {
-		look := d.orders.look
+		look, rung := d.orders.look, bell.Heard()
 		if pause != nil {
 			look = nil
+		}
+		if rest != nil {
+			rung = nil
 		}
 		select {
 		case <-ctx.Done():
@@ -33,15 +35,18 @@ func (d *daemon) watchPeers(ctx context.Context) error {
 		case <-pause:
 			pause = nil
 			continue
+		case <-rest:
+			rest = nil
+			continue
 		case <-look:
-		case <-timer.C:
+		case <-rung:
+			bell.Answer()
 		}
 		began := time.Now()
 		changed := d.lookAtPeers()
 		took := time.Since(began)
 		d.tellPeers(ctx, changed, began)
-		timer.Reset(max(lookEvery, lookShare*took))
-		pause = time.After(lookShare * took)
+		pause, rest = time.After(lookShare*took), time.After(max(lookEvery, lookShare*took))
 	}
 }
 

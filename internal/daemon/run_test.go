@@ -174,8 +174,19 @@ func TestDoubt(t *testing.T) {
 		r.told(1, "event=unblock source=192.0.2.9")
 		// An answer that does not come changes nothing, and is told of once.
 		r.kernel.with(func() { r.peersFail = errors.New("no answer") })
-		time.Sleep(time.Minute)
+		for port := range 30 {
+			time.Sleep(2 * time.Second)
+			r.probes("192.0.2.11", 5000+port%2, 1)
+		}
 		r.told(1, "who is connected is not spared: no answer")
+		r.kernel.with(func() { r.peersFail = nil })
+		// After a rest it is asked at the first probe, for whoever is connected since.
+		time.Sleep(time.Minute)
+		r.kernel.with(func() { r.kernel.peers = append(r.kernel.peers, netip.MustParseAddr("192.0.2.12")) })
+		r.probes("192.0.2.12", 1000, 40)
+		r.wants("192.0.2.8/32")
+		r.told(1, "event=ignore source=192.0.2.12")
+		time.Sleep(time.Minute)
 		// A block that waits for a look can be called off.
 		r.kernel.with(func() { r.connected[netip.MustParseAddr("192.0.2.10")] = true })
 		r.probes("192.0.2.10", 1000, 30)
@@ -495,6 +506,9 @@ func TestLossIsTold(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		time.Sleep(time.Millisecond)
 		r.kernel.with(func() { r.kernel.lost = 3 })
+		time.Sleep(time.Minute)
+		r.told(0, "lost")
+		r.probes("192.0.2.7", 1000, 1) // the gap before it
 		time.Sleep(time.Minute)
 		r.told(1, "3 mirrored packets were lost before they were judged")
 		r.alive() // away from systemd it tells nobody, and the judge has an answer

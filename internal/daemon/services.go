@@ -23,7 +23,7 @@ func (d *daemon) watchServices() task.Task {
 	s := lookout.NewServices(host.EphemeralPort())
 	trouble := journal.NewTrouble(d.journal, "what this host serves")
 	recalled := false
-	return task.Every("services", lookEvery, lookShare, func(ctx context.Context) {
+	return task.When("services", d.bells.services, lookEvery, lookShare, func(ctx context.Context) {
 		var lost error
 		if !recalled {
 			recalled, lost = true, d.servedBefore(ctx, s)

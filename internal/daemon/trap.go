@@ -58,7 +58,7 @@ func (d *daemon) trapPort() uint16 {
 // table leads to the trap: classic mode then sees no connection completed.
 func (d *daemon) watchTrap() task.Task {
 	var way lookout.TrapWay
-	return task.Every("trap watch", lookEvery, lookShare, func(ctx context.Context) {
+	return task.When("trap watch", d.bells.trap, lookEvery, lookShare, func(ctx context.Context) {
 		port := d.listenerPort()
 		if port == 0 {
 			return
@@ -95,6 +95,7 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 		}
 		// The connection is one of a bounded number, so waiting for the judge
 		// holds nobody up.
+		d.bells.probe()
 		_ = d.docket.observe(ctx, p, c.Data) // it fails when picket stops
 	})
 	if err != nil && ctx.Err() == nil {

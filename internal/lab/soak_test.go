@@ -23,6 +23,9 @@ import (
 // soakTime is how long TestSoak goes on unless SOAK says otherwise: "make soak" does.
 const soakTime = 20 * time.Second
 
+// patience is how long anything may take on a machine that is busy with other things.
+const patience = time.Minute
+
 // TestSoak does to a daemon at random what happens to one: scans, floods, restarts,
 // crashes, reboots, reloads, flushes, hands in its sets, addresses that come and go,
 // clocks that differ, commands that are cut short. After each, what was promised must
@@ -182,7 +185,7 @@ func (s *soak) scan() {
 		packets = append(packets, knock(src, dst, uint16(1+s.rand.IntN(1000))))
 	}
 	send(s, s.lab.Attacker, packets...)
-	b, err := s.d.WaitBlock(src, 10*time.Second)
+	b, err := s.d.WaitBlock(src, patience)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -261,7 +264,7 @@ func (s *soak) unblock() {
 		ours := netip.MustParsePrefix("192.0.2.0/24")
 		if a, err := netip.ParseAddr(who); err == nil && ours.Contains(a) && s.rand.IntN(2) == 0 {
 			s.connect(a, netip.AddrPortFrom(s.lab.Target.V4, 15)) // it is free, and is blocked again
-			b, err := s.d.WaitBlock(a, 10*time.Second)
+			b, err := s.d.WaitBlock(a, patience)
 			if err != nil {
 				s.Fatal(err)
 			}
@@ -281,7 +284,7 @@ func (s *soak) reload() {
 
 // heard waits for a line that the daemon says after its first n lines.
 func (s *soak) heard(n int, words string) {
-	eventually(s, 20*time.Second, "a line with "+words, func() bool {
+	eventually(s, patience, "a line with "+words, func() bool {
 		said := func(line string) bool { return strings.Contains(line, words) }
 		return slices.ContainsFunc(s.d.Events()[n:], said)
 	})
@@ -344,14 +347,14 @@ func (s *soak) address() {
 	if err := s.lab.Target.IP("addr add " + own + "/32 dev lo"); err != nil {
 		s.Fatal(err)
 	}
-	eventually(s, 20*time.Second, own+" is protected", func() bool {
+	eventually(s, patience, own+" is protected", func() bool {
 		out, err := s.d.Cmd("explain", own)
 		return err == nil && strings.Contains(out, "is protected")
 	})
 	if err := s.lab.Target.IP("addr del " + own + "/32 dev lo"); err != nil {
 		s.Fatal(err)
 	}
-	eventually(s, 20*time.Second, own+" is protected no more", func() bool {
+	eventually(s, patience, own+" is protected no more", func() bool {
 		out, err := s.d.Cmd("explain", own)
 		return err == nil && !strings.Contains(out, "is protected")
 	})
@@ -394,7 +397,7 @@ func (s *soak) again(how string) {
 		// What the file has by then outlives it: it is saved once a second, or, if that
 		// takes long, when twenty times that has passed.
 		began := time.Now()
-		eventually(s, 30*time.Second, "what was promised is saved", func() bool {
+		eventually(s, patience, "what was promised is saved", func() bool {
 			info, err := os.Stat(file)
 			return err == nil && info.ModTime().After(began) || s.unchanged(began)
 		})
@@ -489,7 +492,7 @@ func sourceOf(val json.RawMessage, whole bool) (string, error) {
 // nothing without an end.
 func (s *soak) agree(after string) {
 	wrong := ""
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(patience)
 	for {
 		if wrong = s.disagree(); wrong == "" {
 			return

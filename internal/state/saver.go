@@ -30,23 +30,29 @@ type Saver struct {
 
 // Run saves by save, at most once a second, until ctx ends, so that saving takes a
 // twentieth of the time at most. What could not be saved is tried again. Tell
-// hears how each attempt ended.
+// hears how each attempt ended. When all is saved it waits, by wait, until
+// something may have changed since then; false means that ctx has ended.
 func (s *Saver) Run(
-	ctx context.Context, count func(context.Context) (Changes, error), save func() error, tell func(error),
+	ctx context.Context, wait func(context.Context) bool, count func(context.Context) (Changes, error),
+	save func() error, tell func(error),
 ) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	var last, next time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case at := <-tick.C:
+	for wait(ctx) {
+		for whole := false; !whole; {
+			var at time.Time
+			select {
+			case <-ctx.Done():
+				return
+			case at = <-time.After(time.Second):
+			}
 			if at.Before(next) {
 				continue
 			}
 			c, err := count(ctx)
-			if err != nil || c.Soon == s.saved.Soon && (c.Later == s.saved.Later || at.Sub(last) < Patience) {
+			if whole = err == nil && c == s.saved; whole {
+				continue
+			}
+			if err != nil || c.Soon == s.saved.Soon && at.Sub(last) < Patience {
 				continue
 			}
 			err = s.save(ctx, save)

@@ -22,7 +22,7 @@ func TestSaverTellsOfEachFailure(t *testing.T) {
 		var changes, saved atomic.Uint64
 		var full atomic.Bool
 		told := make(chan error, 100)
-		go new(Saver).Run(ctx, func(context.Context) (Changes, error) {
+		go new(Saver).Run(ctx, always, func(context.Context) (Changes, error) {
 			return Changes{Soon: changes.Load()}, nil
 		}, func() error {
 			if full.Load() {
@@ -61,7 +61,7 @@ func TestSaverPatience(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var saved, asked atomic.Uint64
-		go new(Saver).Run(ctx, func(context.Context) (Changes, error) {
+		go new(Saver).Run(ctx, always, func(context.Context) (Changes, error) {
 			if n := asked.Add(1); n%2 == 0 {
 				return Changes{}, errors.New("busy")
 			}
@@ -81,7 +81,7 @@ func TestSaverSlowDisk(t *testing.T) {
 		asleep, wake, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		var s Saver
 		go func() {
-			s.Run(ctx, func(context.Context) (Changes, error) { return Changes{Soon: 1}, nil }, func() error {
+			s.Run(ctx, always, func(context.Context) (Changes, error) { return Changes{Soon: 1}, nil }, func() error {
 				close(asleep)
 				<-wake
 				return nil
@@ -110,4 +110,38 @@ func TestSaverLast(t *testing.T) {
 	if err := s.Last(Changes{Later: 1}, func() error { return full }); !errors.Is(err, full) {
 		t.Error(err)
 	}
+}
+
+// always has a Saver look each second.
+func always(ctx context.Context) bool { return ctx.Err() == nil }
+
+// A Saver that has saved all sleeps until something may have changed.
+func TestSaverSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		wake := make(chan struct{}, 1)
+		asked, saved, changes := 0, 0, Changes{}
+		go new(Saver).Run(ctx, func(ctx context.Context) bool {
+			select {
+			case <-wake:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}, func(context.Context) (Changes, error) { asked++; return changes, nil },
+			func() error { saved++; return nil }, func(error) {})
+		for i, want := range []int{1, 2} {
+			changes.Later++
+			wake <- struct{}{}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			before := asked
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if saved != want || asked != before {
+				t.Errorf("the %d. change: saved %d times, asked %d times in an idle hour", i+1, saved, asked-before)
+			}
+		}
+	})
 }

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+
+package daemon
+
+import "picket/internal/task"
+
+// Bells wake the tasks that have something to do only when something happens. Beside
+// the beat of the watchdog, an idle picket wakes up for nothing.
+type bells struct {
+	peers, services, loss, trap *task.Bell // probes come
+	flows                       *task.Bell // a block lets flows live
+	drops                       *task.Bell // there are blocks
+	state                       *task.Bell // there is something to save
+}
+
+func newBells() bells {
+	return bells{
+		task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(),
+	}
+}
+
+// probe rings for who works while probes come.
+func (b *bells) probe() {
+	b.peers.Ring()
+	b.services.Ring()
+	b.loss.Ring()
+	b.trap.Ring()
+	b.state.Ring()
+}

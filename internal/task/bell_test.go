@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+
+package task
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A task works when its bell was rung, at most once in its pause, and not at all
+// when it was not; no ringing is lost.
+func TestWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		bell, done := NewBell(), 0
+		var g Group
+		g.Start(ctx, func(err error) { t.Error(err) }, When("work", bell, 2*time.Second, 1, func(context.Context) { done++ }))
+		after := func(d time.Duration, want int) {
+			t.Helper()
+			time.Sleep(d)
+			synctest.Wait()
+			if done != want {
+				t.Errorf("worked %d times, want %d", done, want)
+			}
+		}
+		after(time.Hour, 1)
+		for range 100 {
+			bell.Ring()
+		}
+		after(time.Second, 2)
+		bell.Ring() // in its pause: heard when that is over
+		after(500*time.Millisecond, 2)
+		after(time.Second, 3)
+		after(time.Hour, 3)
+		cancel()
+		g.Stop()
+		bell.Ring() // nobody hears, and nobody waits
+		bell.Ring()
+	})
+}
