@@ -27,7 +27,8 @@ func (h hops) add(a netip.Addr) bool {
 
 // nextHops asks the kernel for the next hops of every unicast route of every
 // table, and of every nexthop object (ip-nexthop(8)): a route by an object has only
-// its number. The kernel leaves out local and discarding routes.
+// its number; and for the other ends of tunnels. The kernel leaves out local and
+// discarding routes.
 func nextHops() (hops, error) {
 	h := make(hops)
 	each := func(kind uint16, body []byte) { h.read(kind, body) }
@@ -36,8 +37,13 @@ func nextHops() (hops, error) {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
 	}
-	// A kernel before 5.3 has no nexthop objects and gives no answer.
+	// A kernel before 5.3 has no nexthop objects and gives no answer, and one without
+	// bridges no forwarding entries.
 	_ = dump(unix.RTM_GETNEXTHOP, make([]byte, sizeNexthop), each)
+	_ = dump(unix.RTM_GETNEIGH, append([]byte{unix.AF_BRIDGE}, make([]byte, sizeNeighbour-1)...), each)
+	if err := dump(unix.RTM_GETLINK, make([]byte, sizeLink), each); err != nil {
+		return nil, fmt.Errorf("list links: %w", err)
+	}
 	return h, nil
 }
 
@@ -75,6 +81,10 @@ func (h hops) read(kind uint16, body []byte) (news bool) {
 			}
 		}
 		return h.add(via)
+	case kind == unix.RTM_NEWLINK && len(body) >= sizeLink:
+		return h.readLink(body)
+	case kind == unix.RTM_NEWNEIGH:
+		return h.add(otherEnd(body))
 	}
 	return false
 }

@@ -47,6 +47,8 @@ func TestNextHops(t *testing.T) {
 		{"another family", "route add default via inet6 2001:db8::1 dev d0\n", "2001:db8::1"},
 		{"nexthop objects", "nexthop add id 7 via 192.0.2.1 dev d0\nnexthop add id 8 via 192.0.2.9 dev d0\n" +
 			"nexthop add id 9 group 7/8\nroute add default nhid 9\n", "192.0.2.1 192.0.2.9"},
+		{"a VXLAN tunnel", "link add x0 type vxlan id 9 local 192.0.2.2 remote 192.0.2.7 dstport 4789\n", "192.0.2.7"},
+		{"a VXLAN group", "link add x0 type vxlan id 9 group 239.1.1.1 dev d0 dstport 4789\n", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -56,6 +58,19 @@ func TestNextHops(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a VXLAN tunnel with many ends", func(t *testing.T) {
+		inNetns(t, base+"link add x0 type vxlan id 9 local 192.0.2.2 dstport 4789\n")
+		for _, end := range []string{"192.0.2.7", "192.0.2.8"} {
+			out, err := exec.Command("bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "x0", "dst",
+				end).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+		if got := strings.Join(friends(t, new(Host), "gateway"), " "); got != "192.0.2.7 192.0.2.8" {
+			t.Errorf("other ends %q", got)
+		}
+	})
 	t.Run("point-to-point", func(t *testing.T) {
 		inNetns(t, wire+"addr add 192.0.2.2 peer 192.0.2.1/32 dev d0\nroute add default dev d0\n")
 		const why = "other end of a point-to-point link"

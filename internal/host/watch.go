@@ -112,6 +112,7 @@ func (h *Host) look() (changed bool) {
 var groups = []int{
 	unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
 	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_NEXTHOP,
+	unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH,
 }
 
 // notifications is the kernel's buffer for us, in bytes: some 10,000 changes of routes.
@@ -195,8 +196,12 @@ func (h *Host) hear(b []byte, news, gone chan<- struct{}) {
 		switch kind {
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			say(news)
-		case unix.RTM_DELROUTE, unix.RTM_DELNEXTHOP:
+		case unix.RTM_DELROUTE, unix.RTM_DELNEXTHOP, unix.RTM_DELLINK:
 			say(gone)
+		case unix.RTM_DELNEIGH:
+			if otherEnd(body).IsValid() {
+				say(gone)
+			}
 		default:
 			if h.hops != nil && h.hops.read(kind, body) {
 				say(news)
