@@ -130,6 +130,8 @@ var (
 	// later is any packet but one with which a connection could begin: Linux takes
 	// a SYN with other flags for one too (tcp_rcv_state_process).
 	later = flags("syn | ack", expr.CmpOpNeq, "syn")
+	// ofFlow is a segment inside a flow.
+	ofFlow = flags("syn | ack", expr.CmpOpEq, "ack")
 	// bareReset is what a port, listened on or not, answers to a segment that belongs
 	// to no connection (RFC 9293, 3.10.7). One that ends a connection bears an ACK.
 	bareReset = flags("rst | ack", expr.CmpOpEq, "rst")

@@ -174,6 +174,11 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 				t.Error("a fenced source was let in anew: nothing is shown by flows that live")
 			}
 			all("and later")
+			if _, err := l.Target.Run("conntrack", "-F"); err != nil {
+				t.Fatal(err)
+			}
+			all("fenced, and connection tracking flushed")
+			all("and later again")
 		})
 	}
 }
@@ -182,6 +187,11 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 // closed port, with any flags: resets, which tell the two apart, are withheld.
 func TestFencedScanLearnsNothing(t *testing.T) {
 	l := newLab(t)
+	c, err := l.AddContainer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen(t, c, "tcp", 80)
 	for _, port := range []uint16{22, 80, 443} {
 		listen(t, l.Target, "tcp", port)
 	}
@@ -191,26 +201,33 @@ func TestFencedScanLearnsNothing(t *testing.T) {
 	}
 	d := start(t, l.Target, Options{Config: "[tcp]\nmodes = [\"stealth\", \"advanced\"]\n"})
 	for _, f := range []struct {
-		name     string
-		src, dst netip.Addr
-	}{{"IPv4", Source4(1), l.Target.V4}, {"IPv6", Source6(1), l.Target.V6}} {
+		name             string
+		src, dst, behind netip.Addr
+	}{{"IPv4", Source4(1), l.Target.V4, c.V4}, {"IPv6", Source6(1), l.Target.V6, c.V6}} {
 		t.Run(f.name, func(t *testing.T) {
 			a := attackers{own: f.src, dst: f.dst}
 			pour(t, l.Attacker, fullScan(a))
 			if _, err := d.WaitEvent(3*time.Second, "action=fence"); err != nil {
 				t.Fatal(err)
 			}
-			segments := func(from uint16, flags byte) func(p uint16) packet {
+			segments := func(to netip.Addr, from uint16, flags byte) func(p uint16) packet {
 				return func(p uint16) packet {
-					return tcp(f.src, f.dst, segment{from: from, to: p, seq: 9, flags: flags})
+					return tcp(f.src, to, segment{from: from, to: p, seq: 9, flags: flags})
 				}
 			}
 			for name, each := range map[string]func(p uint16) packet{
-				"-sA":     segments(40001, ack),
-				"-sM":     segments(40002, fin|ack),
-				"-sU":     func(p uint16) packet { return udp(f.src, f.dst, 40003, p, "x") },
-				"-sS":     func(p uint16) packet { return clientSYN(f.src, f.dst, 40004, p) },
-				"SYN+ACK": segments(40005, synAck),
+				"-sA":                       segments(f.dst, 40001, ack),
+				"-sM":                       segments(f.dst, 40002, fin|ack),
+				"-sA of what is behind":     segments(f.behind, 40006, ack),
+				"-sM of what is behind":     segments(f.behind, 40007, fin|ack),
+				"-sF of what is behind":     segments(f.behind, 40008, fin),
+				"-sN of what is behind":     segments(f.behind, 40009, 0),
+				"-sS of what is behind":     segments(f.behind, 40010, syn),
+				"RST+ACK to what is behind": segments(f.behind, 40011, rst|ack),
+				"SYN+ACK to what is behind": segments(f.behind, 40012, synAck),
+				"-sU":                       func(p uint16) packet { return udp(f.src, f.dst, 40003, p, "x") },
+				"-sS":                       func(p uint16) packet { return clientSYN(f.src, f.dst, 40004, p) },
+				"SYN+ACK":                   segments(f.dst, 40005, synAck),
 			} {
 				if n := answersTo(t, l, func() { pour(t, l.Attacker, ports1000(each)) }); n != 0 {
 					t.Errorf("%s of a fenced source: %d of 1000 ports answered, want none", name, n)
