@@ -41,6 +41,10 @@ func (d *daemon) fix(c *config.Config) {
 		c.NFLOG, c.Memory = was.NFLOG, was.Memory
 		c.Detect.Sources, c.Evidence = was.Detect.Sources, was.Evidence
 	}
+	if c.Traps() && !was.Traps() && d.trap == nil {
+		d.journal.Notice("", "the trap opens its listener at the start: restart picket, "+
+			"and classic mode and trap.invite have it")
+	}
 	if keys := d.actions.Fixed(c); keys != "" {
 		d.journal.Notice("", "%s change only with a restart: the old ones stay", keys)
 	}

@@ -408,6 +408,8 @@ func TestReload(t *testing.T) {
 				t.Errorf("lacks %q:\n%s", want, lines)
 			}
 		}
+		reload("[trap]\ninvite = \"scored\"\n")
+		r.told(1, "the trap opens its listener at the start: restart picket")
 		reload("[run]\ncommand = [\"/nonexistent/program\"]\n")
 		r.told(1, "run.command: ")
 		reload("[[known]]\nname = \"mine\"\npolicy = \"ignore\"\naddresses = [\"192.0.2.9\"]\n")

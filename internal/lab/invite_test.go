@@ -522,3 +522,39 @@ func TestInvitedAreQuoted(t *testing.T) {
 		}
 	}
 }
+
+// TestInvitationTellsWhatIsNotSo: of a fast half-open scan, as many ports are told
+// truly as without invitation; what the trap answers beside them is false.
+func TestInvitationTellsWhatIsNotSo(t *testing.T) {
+	// A kind is what a frame from the target tells of a port.
+	kind := func(says byte) func(b []byte) string {
+		return func(b []byte) string {
+			port, head := answeredPort(b), 14+20
+			if len(b) > 14 && b[14]>>4 == 6 {
+				head = 14 + 40
+			}
+			if !strings.HasPrefix(port, "6/") || len(b) < head+14 || b[head+13]&(syn|rst) != says {
+				return ""
+			}
+			return port
+		}
+	}
+	for _, v6 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("IPv%d", map[bool]int{false: 4, true: 6}[v6]), func(t *testing.T) {
+			l := newLab(t)
+			start(t, l.Target, Options{Config: inviting})
+			a := attackers{own: Source4(1), dst: l.Target.V4}
+			if v6 {
+				a.own, a.dst = Source6(1), l.Target.V6
+			}
+			var truly int
+			falsely := answered(t, l, func() {
+				truly = answered(t, l, func() { pour(t, l.Attacker, fullScan(a)) }, kind(rst))
+			}, kind(syn))
+			t.Logf("%d ports told truly, %d falsely", truly, falsely)
+			if truly > 40 || falsely < 1 || falsely > 40+12 { // the twelve traps answer too
+				t.Errorf("%d of 1000 ports are told truly, %d falsely; want 40 and 52 at most", truly, falsely)
+			}
+		})
+	}
+}
