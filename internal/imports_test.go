@@ -17,7 +17,7 @@ import (
 // may import none, and cmd/picket may be imported by none.
 var allowed = map[string][]string{
 	"cmd/picket":          {"nft", "internal/addresses", "internal/answers", "internal/config", "internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence", "internal/explain", "internal/metrics", "internal/notify", "internal/portsentry", "internal/probe", "internal/removal", "internal/replay", "internal/report", "internal/show", "internal/survey", "internal/top", "internal/trial"},
-	"internal/daemon":     {"engine", "nflog", "nft", "internal/allowed", "internal/behind", "internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/inline", "internal/journal", "internal/ledger", "internal/lookout", "internal/memory", "internal/probe", "internal/rehearsal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/trap"},
+	"internal/daemon":     {"engine", "nflog", "nft", "internal/allowed", "internal/behind", "internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/inline", "internal/journal", "internal/ledger", "internal/lookout", "internal/machine", "internal/memory", "internal/probe", "internal/rehearsal", "internal/show", "internal/state", "internal/systemd", "internal/task", "internal/transit", "internal/trap"},
 	"internal/ledger":     {"engine", "nft", "internal/beside", "internal/control", "internal/event", "internal/memory", "internal/state"},
 	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
 	"engine":              {"engine/internal/book", "engine/internal/crowd", "internal/probe"},
@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"internal/describe":  {"engine", "internal/config", "internal/event", "internal/probe"},
 	"internal/explain":   {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/probe", "internal/show"},
 	"internal/answers":   {"internal/config", "internal/control", "internal/event", "internal/show"},
+	"internal/machine":   {"internal/behind", "internal/beside", "internal/clock", "internal/host", "internal/inline", "internal/probe", "nflog", "nft"},
 
 	// What the engine remembers.
 	"engine/internal/book":  {"internal/probe"},

@@ -30,7 +30,7 @@ func (d *daemon) mirror(p probe.Probe, raw []byte) {
 // answered.
 func (d *daemon) watchForwarded(ctx context.Context) error {
 	w := d.forwarded
-	w.Open, w.Snaplen, w.Judge, w.Scans = d.system.asker, int(d.table.Snaplen), d.docket.probe, d.infected
+	w.Open, w.Snaplen, w.Judge, w.Scans = d.machine.Asker, int(d.table.Snaplen), d.docket.probe, d.infected
 	w.Trouble = journal.NewTrouble(d.journal, "what is behind this host is not judged").Tell
 	return w.Run(ctx)
 }
@@ -56,7 +56,7 @@ func (d *daemon) networks() []netip.Prefix {
 	if !c.Containers && !c.LANs {
 		return c.Prefixes
 	}
-	found, err := d.system.networks()
+	found, err := d.machine.Networks()
 	if err != nil {
 		d.journal.Notice("", "networks behind this host are not found by themselves: %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/ledger"
+	"picket/internal/machine"
 	"picket/nft"
 )
 
@@ -22,7 +23,7 @@ import (
 // either comes through its orders, in their order, and is done by one goroutine.
 type blocker struct {
 	orders  *orders
-	table   table
+	table   machine.Table
 	book    *ledger.Book
 	config  *config.Config
 	wanted  *nft.Elements // what the sets must hold
@@ -61,7 +62,7 @@ const tellEach = 100
 const batch = 500
 
 func newBlocker(
-	t table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...ledger.Ref),
+	t machine.Table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...ledger.Ref),
 	bells bells,
 ) *blocker {
 	return &blocker{

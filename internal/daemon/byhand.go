@@ -197,7 +197,7 @@ func (b *blocker) unblockAll() (ended []netip.Prefix, err error) {
 // peersAmong returns those of some sources with which this host has a TCP
 // connection now, for who is asked whether to block them.
 func (d *daemon) peersAmong(r control.Request) ([]string, error) {
-	peers, err := d.system.peers(d.listenerPort())
+	peers, err := d.machine.Peers(d.listenerPort())
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/lookout"
+	"picket/internal/machine"
 	"picket/internal/memory"
 	"picket/internal/state"
 	"picket/internal/systemd"
@@ -44,7 +45,7 @@ type Options struct {
 // Run runs the daemon until SIGTERM, SIGINT or "picket remove" ends it, or a
 // part of it fails. SIGHUP has it read its configuration again.
 func Run(o Options) error {
-	d := newDaemon(o, machine(), journal.New())
+	d := newDaemon(o, machine.Here(), journal.New())
 	defer d.journal.Close()
 	return d.run()
 }
@@ -52,7 +53,7 @@ func Run(o Options) error {
 // A daemon is the parts of one run and how they are tied together.
 type daemon struct {
 	options Options
-	system  *system
+	machine *machine.Machine
 	started time.Time
 	journal *journal.Writer
 	table   nft.Config // does not change while picket runs
@@ -70,10 +71,10 @@ type daemon struct {
 	orders    *orders // the blocker's
 	actions   *beside.Set
 	peers     lookout.Peers // of the task peers
-	reader    reader
+	reader    machine.Reader
 	control   net.Listener
 	claim     io.Closer // of the network namespace
-	watcher   watcher
+	watcher   machine.Watcher
 	trap      *trap.Trap
 	inline    inlineState
 	fail      func(error) // ends the run
@@ -90,9 +91,9 @@ type daemon struct {
 	removed    bool             // there is nothing to keep
 }
 
-func newDaemon(o Options, s *system, j *journal.Writer) *daemon {
+func newDaemon(o Options, m *machine.Machine, j *journal.Writer) *daemon {
 	d := &daemon{
-		options: o, system: s, started: time.Now(), journal: j,
+		options: o, machine: m, started: time.Now(), journal: j,
 		inline: inlineState{kind: leftover},
 		docket: newDocket(), forwarded: behind.NewWatch(), orders: newOrders(), bells: newBells(),
 		quit: make(chan struct{}, 1), remembered: make(chan struct{}),
@@ -216,13 +217,13 @@ func (d *daemon) wait(ctx context.Context, reload, end <-chan os.Signal) error {
 // then the rules: what they mirror while nobody has bound the group is lost.
 // The owners it returns have begun nothing.
 func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) {
-	if err := d.system.checkKernel(); err != nil {
+	if err := d.machine.CheckKernel(); err != nil {
 		return nil, nil, err
 	}
 	if err := d.openSockets(passed); err != nil {
 		return nil, nil, err
 	}
-	if d.claim, err = d.system.claim(); err != nil {
+	if d.claim, err = d.machine.Claim(); err != nil {
 		return nil, nil, err
 	}
 	d.allowed = d.allowances.Recall(time.Now())
@@ -234,12 +235,12 @@ func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) 
 		return nil, nil, err
 	}
 	d.table = d.config.Table()
-	table, err := d.system.openTable(d.table)
+	table, err := d.machine.OpenTable(d.table)
 	if err != nil {
 		return nil, nil, err
 	}
 	j = newJudge(d.config, e, d.docket, d.orders, d.journal)
-	d.actions = beside.New(d.config, d.system.routes, d.orders, d.journal)
+	d.actions = beside.New(d.config, d.machine.Routes, d.orders, d.journal)
 	j.actions = d.actions
 	b = newBlocker(table, d.orders, d.config, d.actions, d.journal, d.docket.unblocked, d.bells)
 	d.lookAtPeers() // before the first probe, which may wait in a stored socket
@@ -371,7 +372,7 @@ func seed() uint64 {
 }
 
 func (d *daemon) findFriends(c *config.Config) ([]host.Friend, error) {
-	friends, err := d.system.host.Friends(host.Wanted{
+	friends, err := d.machine.Host.Friends(host.Wanted{
 		Own: c.Ignore.Own, Gateways: c.Ignore.Gateways, Resolvers: c.Ignore.Resolvers,
 	})
 	if err != nil {
@@ -395,7 +396,7 @@ func (d *daemon) prefixes() (out []netip.Prefix) {
 
 func (d *daemon) engineConfig() engine.Config {
 	c := d.config.Engine(d.prefixes(), host.EphemeralPort(), d.trapPort() != 0)
-	links, err := d.system.links()
+	links, err := d.machine.Links()
 	if err != nil {
 		d.journal.Notice("", "neighbours on a link count by their IPv6 prefix: %v", err)
 	}
@@ -407,8 +408,8 @@ func (d *daemon) engineConfig() engine.Config {
 func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
-	e.Links, _ = d.system.links() // engineConfig tells of its error
-	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.system.loginPorts(), d.elsewhere
+	e.Links, _ = d.machine.Links() // engineConfig tells of its error
+	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.machine.LoginPorts(), d.elsewhere
 	e.Behind = d.networks()
 	if d.inline.queue == nil {
 		e.InlineTCP = nil // nobody would judge them

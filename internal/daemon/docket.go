@@ -17,7 +17,19 @@ import (
 	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/internal/show"
+	"picket/internal/transit"
 )
+
+// A mirrored is a probe on its way from the reader to the judge.
+type mirrored struct {
+	probe probe.Probe
+	bytes transit.Place
+}
+
+// transitSlots: those in the channel, those in a batch of the judge's, and the one that
+// is being written. A slot is written to again when the judge has taken as many probes
+// from the channel as make it sure that it is done with that one.
+const transitSlots = probeQueue + 2*len(judge{}.waiting)
 
 // A docket is what waits for the judge: its door. Any goroutine may use it.
 type docket struct {
@@ -26,7 +38,7 @@ type docket struct {
 	asked   chan func(*judge)
 	ended   chan struct{} // closed when the judge has ended
 	sender  sync.Mutex    // for transit: one probe is queued at a time
-	transit transit
+	transit transit.Transit
 
 	mu   sync.Mutex
 	lost []ledger.Ref  // responses that are not in force after all
@@ -53,8 +65,8 @@ func (d *docket) probe(p probe.Probe, raw []byte) {
 	d.sender.Lock()
 	defer d.sender.Unlock()
 	select {
-	case d.probes <- mirrored{p, d.transit.put(raw)}:
-		d.transit.sent()
+	case d.probes <- mirrored{p, d.transit.Put(raw)}:
+		d.transit.Sent()
 	case <-d.ended:
 	}
 }

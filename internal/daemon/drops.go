@@ -32,7 +32,7 @@ func (d *daemon) readDrops(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := d.system.openTable(d.table)
+	t, err := d.machine.OpenTable(d.table)
 	if err != nil {
 		return err
 	}

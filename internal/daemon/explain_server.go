@@ -43,7 +43,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 	}
 	if f.Config.Ignore.Connected {
 		// The daemon has told of an error already.
-		peers, _ := d.system.peers(d.listenerPort())
+		peers, _ := d.machine.Peers(d.listenerPort())
 		f.Connected = slices.ContainsFunc(peers, p.Contains)
 	}
 	return explain.Explain(f), nil
@@ -92,7 +92,7 @@ func (b *blocker) facts(f *explain.Facts) {
 
 // drops adds the kernel's counters.
 func (d *daemon) drops(f *explain.Facts) error {
-	t, err := d.system.openTable(d.table)
+	t, err := d.machine.OpenTable(d.table)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"picket/internal/journal"
 	"picket/internal/journal/journaltest"
 	"picket/internal/ledger"
+	"picket/internal/machine"
 	"picket/internal/probe"
 	"picket/internal/route"
 	"picket/internal/systemd"
@@ -87,10 +88,10 @@ func newKernel() *kernel {
 	}
 }
 
-func (k *kernel) system() *system {
-	return &system{
-		checkKernel: func() error { return nil },
-		clock: func(ctx context.Context, stepped func()) error {
+func (k *kernel) machine() *machine.Machine {
+	return &machine.Machine{
+		CheckKernel: func() error { return nil },
+		Clock: func(ctx context.Context, stepped func()) error {
 			for {
 				select {
 				case <-k.stepped:
@@ -100,9 +101,11 @@ func (k *kernel) system() *system {
 				}
 			}
 		},
-		claim:     func() (io.Closer, error) { return io.NopCloser(nil), nil },
-		openTable: func(nft.Config) (table, error) { return k, nil },
-		openReader: func(c nflog.Config, emit func(probe.Probe, []byte), _ func(error)) (reader, error) {
+		Claim:     func() (io.Closer, error) { return io.NopCloser(nil), nil },
+		OpenTable: func(nft.Config) (machine.Table, error) { return k, nil },
+		OpenReader: func(
+			c nflog.Config, emit func(probe.Probe, []byte), _ func(error),
+		) (machine.Reader, error) {
 			k.emit = emit
 			ctx, cancel := context.WithCancel(context.Background())
 			go func() {
@@ -117,7 +120,7 @@ func (k *kernel) system() *system {
 			}()
 			return fakeReader{k, cancel}, nil
 		},
-		openQueue: func(_ uint16, emit func(inline.Held, []byte) bool, _ func(error)) (queue, error) {
+		OpenQueue: func(_ uint16, emit func(inline.Held, []byte) bool, _ func(error)) (machine.Queue, error) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if k.noQueue != nil {
@@ -127,29 +130,29 @@ func (k *kernel) system() *system {
 			k.bound++
 			return fakeQueue{k}, nil
 		},
-		routes: func(route.Config) (beside.RouteTable, error) { return nil, errors.New("no routes here") },
-		host:   fakeHost{k},
-		peers: func(uint16) ([]netip.Addr, error) {
+		Routes: func(route.Config) (beside.RouteTable, error) { return nil, errors.New("no routes here") },
+		Host:   fakeHost{k},
+		Peers: func(uint16) ([]netip.Addr, error) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			return k.peers, k.peersFail
 		},
-		links: func() ([]netip.Prefix, error) { return nil, nil },
-		flows: func(uint16) (map[netip.Addr]bool, error) {
+		Links: func() ([]netip.Prefix, error) { return nil, nil },
+		Flows: func(uint16) (map[netip.Addr]bool, error) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			return maps.Clone(k.flows), nil
 		},
-		services: func(uint16) ([]host.Service, error) { return k.services(), nil },
-		operators: func() ([]netip.Addr, bool) {
+		Services: func(uint16) ([]host.Service, error) { return k.services(), nil },
+		Operators: func() ([]netip.Addr, bool) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			return k.operators, true
 		},
-		elsewhere:  func() []netip.Prefix { return nil },
-		networks:   func() ([]host.Network, error) { return k.networks, nil },
-		asker:      func() (behind.Asker, error) { return k.asker, nil },
-		loginPorts: func() []uint16 { return []uint16{22} },
+		Elsewhere:  func() []netip.Prefix { return nil },
+		Networks:   func() ([]host.Network, error) { return k.networks, nil },
+		Asker:      func() (behind.Asker, error) { return k.asker, nil },
+		LoginPorts: func() []uint16 { return []uint16{22} },
 	}
 }
 
@@ -215,7 +218,7 @@ func (k *kernel) Quiet(bool) error {
 	return k.failing
 }
 
-func (k *kernel) Watch() (watcher, error) {
+func (k *kernel) Watch() (machine.Watcher, error) {
 	return &fakeWatcher{kernel: k, closed: make(chan struct{})}, nil
 }
 
@@ -515,7 +518,7 @@ func begin(t *testing.T, path string, prepare func(*kernel)) *run {
 	if prepare != nil {
 		prepare(r.kernel)
 	}
-	r.daemon = newDaemon(Options{Path: path, Version: "test"}, r.kernel.system(), journal.NewLines(r.log))
+	r.daemon = newDaemon(Options{Path: path, Version: "test"}, r.kernel.machine(), journal.NewLines(r.log))
 	var err error
 	if r.config, err = r.load(); err != nil {
 		t.Fatal(err)

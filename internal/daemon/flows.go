@@ -22,7 +22,7 @@ func (d *daemon) watchFlows() task.Task {
 		sources, err := d.orders.spared(ctx)
 		if err == nil && len(sources) > 0 {
 			d.bells.flows.Ring()
-			flows, unknown := d.system.flows(d.listenerPort())
+			flows, unknown := d.machine.Flows(d.listenerPort())
 			trouble.Tell(unknown)
 			err = d.orders.harden(ctx, lookout.Ended(sources, flows)) // all, if that is not known
 		}

@@ -10,6 +10,7 @@ import (
 	"picket/internal/control"
 	"picket/internal/inline"
 	"picket/internal/journal"
+	"picket/internal/machine"
 	"picket/nft"
 )
 
@@ -20,7 +21,7 @@ import (
 // never given to systemd to keep: a queue that is bound and not read holds what
 // comes, where one that nobody has bound lets it pass.
 type inlineState struct {
-	queue queue
+	queue machine.Queue
 	why   string
 	kind  nft.QueueKind // by what packets are led there; "" if none are
 }
@@ -33,7 +34,7 @@ const leftover nft.QueueKind = "unknown"
 func (d *daemon) bindInline() {
 	switch on := d.config.Inlined(); {
 	case on && d.inline.queue == nil:
-		q, err := d.system.openQueue(d.config.NFLOG.Group, d.docket.visit, d.fail)
+		q, err := d.machine.OpenQueue(d.config.NFLOG.Group, d.docket.visit, d.fail)
 		if err != nil {
 			d.noInline(err)
 			return

@@ -17,6 +17,7 @@ import (
 	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/internal/rehearsal"
+	"picket/internal/transit"
 	"picket/nft"
 )
 
@@ -33,7 +34,7 @@ type judge struct {
 	evidence *evidence.Store
 	mock     *rehearsal.Rehearsal // nil unless this is a dry run
 	waiting  [32]probe.Probe      // see batch
-	bytes    [32]packetBytes
+	bytes    [32]transit.Place
 }
 
 // newJudge returns the judge behind d. It keeps the evidence that c wants.
@@ -48,7 +49,7 @@ func newJudge(c *config.Config, e *engine.Engine, d *docket, o *orders, j *journ
 	if c.Evidence.Memory > 0 {
 		snap := int(c.NFLOG.Snaplen)
 		out.evidence = evidence.New(int(c.Evidence.Memory), snap)
-		d.transit = newTransit(snap)
+		d.transit = transit.New(transitSlots, snap)
 	}
 	return out
 }
@@ -129,7 +130,7 @@ func (j *judge) batch(m mirrored) {
 		j.engine.Expect(batch)
 	}
 	for i, p := range batch {
-		j.observe(p, j.docket.transit.get(bytes[i]), "")
+		j.observe(p, j.docket.transit.Get(bytes[i]), "")
 	}
 }
 
@@ -138,7 +139,7 @@ func (j *judge) drain() {
 	for {
 		select {
 		case m := <-j.docket.probes:
-			j.observe(m.probe, j.docket.transit.get(m.bytes), "")
+			j.observe(m.probe, j.docket.transit.Get(m.bytes), "")
 		default:
 			return
 		}

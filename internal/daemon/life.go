@@ -39,7 +39,7 @@ func (d *daemon) openReader(stored []*os.File) (err error) {
 			_ = systemd.Forget(f.Name()) // of another group: if it stays, it does no harm
 		}
 	}
-	if d.reader, err = d.system.openReader(c, d.mirror, d.fail); err != nil {
+	if d.reader, err = d.machine.OpenReader(c, d.mirror, d.fail); err != nil {
 		return err
 	}
 	if c.Stored != nil {
@@ -104,7 +104,7 @@ func (d *daemon) stop(ctx context.Context, why string) {
 // watchClock has book and engine follow a clock that was set: blocks end when
 // they would have, and say so in the new time.
 func (d *daemon) watchClock(ctx context.Context) error {
-	err := d.system.clock(ctx, func() {
+	err := d.machine.Clock(ctx, func() {
 		list, err := d.orders.clockSet(ctx)
 		if err == nil {
 			err = d.docket.restore(ctx, list...)

@@ -69,7 +69,7 @@ func (d *daemon) lookAtPeers() (changed bool) {
 	if !d.current().Ignore.Connected {
 		return d.peers.Seen(nil)
 	}
-	now, err := d.system.peers(d.listenerPort())
+	now, err := d.machine.Peers(d.listenerPort())
 	d.unanswered.Tell(err)
 	return err == nil && d.peers.Seen(now)
 }

@@ -67,7 +67,7 @@ func (d *daemon) reconcile(ctx context.Context, by string) error {
 	if err := d.orders.beginRoll(ctx); err != nil {
 		return err
 	}
-	t, err := d.system.openTable(d.table)
+	t, err := d.machine.OpenTable(d.table)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (d *daemon) push(ctx context.Context) error {
 func (d *daemon) watchHost(ctx context.Context) error {
 	t := journal.NewTrouble(d.journal, "the host's addresses and routes")
 	for {
-		err := d.system.host.Watch(ctx, func() {
+		err := d.machine.Host.Watch(ctx, func() {
 			if err := d.apply(ctx, nil); !errors.Is(err, errStopping) {
 				t.Tell(err)
 			}

@@ -37,7 +37,7 @@ func TestTasksAreOnThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDaemon(Options{}, newKernel().system(), nil)
+	d := newDaemon(Options{}, newKernel().machine(), nil)
 	d.config = config.Default()
 	var listed []string
 	_, list, _ := strings.Cut(string(page), "| task | does |\n|---|---|\n")

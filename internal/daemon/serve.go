@@ -134,7 +134,7 @@ func (d *daemon) blocks(ctx context.Context) (control.Stream, error) {
 	}
 	slices.SortFunc(list, func(a, b ledger.Dated) int { return cmp.Compare(a.Since, b.Since) })
 	return func(send func(any) error) error {
-		t, err := d.system.openTable(d.table)
+		t, err := d.machine.OpenTable(d.table)
 		if err != nil {
 			return err
 		}

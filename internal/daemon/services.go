@@ -28,7 +28,7 @@ func (d *daemon) watchServices() task.Task {
 		if !recalled {
 			recalled, lost = true, d.servedBefore(ctx, s)
 		}
-		list, err := d.system.services(d.listenerPort())
+		list, err := d.machine.Services(d.listenerPort())
 		if err == nil {
 			if news := s.News(list, time.Now()); len(news) > 0 {
 				err = errors.Join(d.orders.serve(ctx, news), saveServed(s))
@@ -60,8 +60,8 @@ func (d *daemon) servedBefore(ctx context.Context, s *lookout.Services) error {
 // moved looks where the operator is logged in from, and which addresses others
 // serve, and reports whether that has changed.
 func (d *daemon) moved() bool {
-	operators, _ := d.system.operators()
-	elsewhere := d.system.elsewhere()
+	operators, _ := d.machine.Operators()
+	elsewhere := d.machine.Elsewhere()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if slices.Equal(operators, d.operators) && slices.Equal(elsewhere, d.elsewhere) {
