@@ -30,7 +30,7 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// knownCommand faults a command that is none, as the root's argument.
+// knownCommand refuses an unknown command, as the root's argument.
 func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -20,7 +20,7 @@ func armCommand() *cobra.Command {
 		Short:      "End a trial: block from now on",
 		Long: "End a trial (dry_run = true): say what it would have kept off, and block from now on.\n" +
 			"With --rollback the trial goes on after that time, and what was blocked meanwhile is\n" +
-			"free again, unless \"picket arm --confirm\" comes before: for who might lock himself out.",
+			"free again, unless \"picket arm --confirm\" comes before: a way back if you lock yourself out.",
 		Example: "  picket arm\n  picket arm --rollback 5m\n  picket arm --confirm",
 		Args:    takes(),
 	}

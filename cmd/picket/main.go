@@ -50,8 +50,8 @@ func run(args []string) int {
 	return exitFailed
 }
 
-// A failure is the error of a command that was used rightly and could not do
-// what it was asked to. What cobra itself returns is none.
+// A failure is the error of a command that was called rightly and could not do its work.
+// Errors of cobra itself are no failures.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }

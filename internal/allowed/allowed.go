@@ -138,8 +138,8 @@ func New(force func(context.Context, List) error, j *journal.Writer) *Keeper {
 	return &Keeper{journal: j, force: force, changed: make(chan struct{}, 1), list: List{}}
 }
 
-// Recall reads the file, tells of one that was of no use, and returns the list,
-// for who puts it into force by himself.
+// Recall reads the file and returns the list; the caller puts it into force. A file that
+// is of no use is an entry of the journal.
 func (k *Keeper) Recall(now time.Time) List {
 	k.mu.Lock()
 	defer k.mu.Unlock()

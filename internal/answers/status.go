@@ -53,7 +53,8 @@ func Status(out io.Writer, s control.Status, width int) error {
 	}
 	row("blocks", "%d in force", s.Blocks)
 	if led, not := s.Rules["invited"], s.Rules["uninvited"]; led+not > 0 {
-		row("invited", "%s to the trap from other ports, %d more were beyond a limit", show.Plural(led, "connection"), not)
+		row("invited", "%s to the trap from other ports, %d more were beyond a limit",
+			show.Plural(led, "connection"), not)
 	}
 	if t := s.Trial; t != nil {
 		row("trial", "%s; \"picket blocks --trial\" lists them", Trial(t))

@@ -34,10 +34,9 @@ type Book interface {
 	Which(ctx context.Context, ok func(*Block) bool) ([]netip.Prefix, error)
 }
 
-// An action is one thing that is done beside blocks. Its configuration is that
-// in force. Blocked and ended are called by the owner of the book, decided by
-// the judge, the others by who starts, reloads and stops; none of the three may
-// wait. Idle has each of them do nothing.
+// An action is one thing that is done beside blocks. It gets the configuration in force.
+// The owner of the book calls blocked and ended, the judge calls decided: these three must
+// not wait. The daemon calls the others. Idle does nothing in each of them.
 type action interface {
 	tasks() []task.Task
 	begin(c *config.Config) // once, before the first block
@@ -145,7 +144,7 @@ func (s *Set) Blocked(b *Block) {
 	}
 }
 
-// Ended undoes it. Ev tells of the end.
+// Ended undoes it. Ev is the event of the end.
 func (s *Set) Ended(b *Block, ev event.Event) {
 	s.busy.Ring()
 	c := s.config.Load()

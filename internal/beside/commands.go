@@ -102,10 +102,10 @@ func (x *commands) before(c *config.Config, b *Block, done func()) bool {
 	})
 }
 
-// submit asks for a command to be run; count tells of a refusal.
+// submit queues a command; count reports a refusal.
 func (x *commands) submit(c hook.Command, ev event.Event) { x.runner.Submit(c, ev, x.result) }
 
-// result tells of a command that failed.
+// result reports a failed command.
 func (x *commands) result(r hook.Result) {
 	if r.Err == nil || errors.Is(r.Err, hook.ErrStopped) {
 		return

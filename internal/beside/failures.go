@@ -8,7 +8,7 @@ import (
 	"picket/internal/journal"
 )
 
-// failures tells of failed commands, the first of each ten seconds with what
+// failures reports failed commands, the first of each ten seconds with what
 // they said and the others by their number: a scan by many sources may have a
 // broken command fail for each.
 type failures struct {

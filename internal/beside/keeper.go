@@ -71,7 +71,7 @@ func (k *keeper) set(h holder, keep bool) {
 	k.ring()
 }
 
-// add and remove tell of one change. They never wait for more than a map.
+// add and remove note one change. They never wait for more than a map.
 func (k *keeper) add(p netip.Prefix)    { k.change(p, true) }
 func (k *keeper) remove(p netip.Prefix) { k.change(p, false) }
 

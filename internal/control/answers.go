@@ -102,7 +102,7 @@ type Block struct {
 	Country   string       `json:"country,omitempty"` // two letters
 }
 
-// BlockOf tells of a response to a source that ev was told of. At completes it.
+// BlockOf describes a response by its event. At completes it.
 func BlockOf(ev *event.Event, source netip.Prefix, response string, since, until time.Time) Block {
 	return Block{
 		Source: source, Name: event.SourceName(source), Response: response, Since: since, Expires: until,

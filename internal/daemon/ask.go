@@ -7,15 +7,15 @@ import (
 	"errors"
 )
 
-// An owner is a goroutine that alone has a piece of state: the judge, the
-// blocker. Others know the owner by its door, a type of its own whose methods are
-// all that can be asked of the owner: docket and orders.
+// An owner is the one goroutine that has a piece of state: the judge, the blocker. Others
+// know only its door, docket or orders. The methods of the door are all that can be
+// asked.
 
 var errStopping = errors.New("picket is stopping")
 
-// ask has an owner do f, behind what came through its door before, and waits for
-// the answer. It fails with errStopping when ctx ends first. It is for the doors:
-// put hands f in, and reports whether that could be done before ctx ended.
+// ask has an owner call f, in its turn, and waits for the answer. If ctx ends first, the
+// error is errStopping. Ask is for the doors: put hands f in, and reports whether that
+// was possible before the end of ctx.
 func ask[O, R any](
 	ctx context.Context, put func(context.Context, func(O)) bool, f func(O) (R, error),
 ) (none R, err error) {
@@ -38,5 +38,5 @@ func ask[O, R any](
 	}
 }
 
-// none is the answer of who only does something.
+// none is the answer where there is nothing to say.
 type none = struct{}

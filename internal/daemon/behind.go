@@ -15,8 +15,8 @@ import (
 	"picket/internal/probe"
 )
 
-// mirror hands a probe to who judges it: what was forwarded takes a moment, and waits
-// elsewhere.
+// mirror hands a probe to the judge, or to the watch where a forwarded one waits for its
+// answer.
 func (d *daemon) mirror(p probe.Probe, raw []byte) {
 	d.bells.probe()
 	if p.Behind {
@@ -26,7 +26,7 @@ func (d *daemon) mirror(p probe.Probe, raw []byte) {
 	d.docket.probe(p, raw)
 }
 
-// watchForwarded has what was forwarded judged once it is known whether it was
+// watchForwarded has forwarded packets judged when it is known whether they were
 // answered.
 func (d *daemon) watchForwarded(ctx context.Context) error {
 	w := d.forwarded
@@ -35,10 +35,10 @@ func (d *daemon) watchForwarded(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
-// infected tells of a device that scans outwards from behind this host.
+// infected writes the event of a device that scans outwards from behind this host.
 func (d *daemon) infected(p *probe.Probe, s behind.Scan) {
 	var link string
-	if i, err := net.InterfaceByIndex(int(p.Interface)); err == nil { // or it has gone
+	if i, err := net.InterfaceByIndex(int(p.Interface)); err == nil { // the interface may be gone
 		link = i.Name
 	}
 	d.journal.Event(event.Event{
@@ -50,7 +50,7 @@ func (d *daemon) infected(p *probe.Probe, s behind.Scan) {
 	})
 }
 
-// networks returns what is behind this host, by the configuration and the links.
+// networks returns the networks behind this host, by configuration and links.
 func (d *daemon) networks() []netip.Prefix {
 	c := d.config.Forward
 	if !c.Containers && !c.LANs {

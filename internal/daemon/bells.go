@@ -15,11 +15,12 @@ type bells struct {
 
 func newBells() bells {
 	return bells{
-		task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(),
+		task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(), task.NewBell(),
+		task.NewBell(),
 	}
 }
 
-// probe rings for who works while probes come.
+// probe rings for the tasks that work while probes come.
 func (b *bells) probe() {
 	b.peers.Ring()
 	b.services.Ring()

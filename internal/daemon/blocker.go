@@ -19,8 +19,8 @@ import (
 	"picket/nft"
 )
 
-// A blocker owns the table and the book of blocks. Everything that touches
-// either comes through its orders, in their order, and is done by one goroutine.
+// A blocker owns the table and the book of blocks. One goroutine does everything to
+// both, in the order of the orders.
 type blocker struct {
 	orders  *orders
 	table   machine.Table
@@ -29,36 +29,36 @@ type blocker struct {
 	wanted  *nft.Elements // what the sets must hold
 	actions *beside.Set
 	journal *journal.Writer
-	queued  uint16              // the NFQUEUE that packets are led to, 0 for none
-	lost    func(...ledger.Ref) // tells the judge of responses that are not in force
+	queued  uint16              // the NFQUEUE of the inline verdict, 0 for none
+	lost    func(...ledger.Ref) // has the judge forget responses
 	waiting map[netip.Prefix]*blockWork
-	doubted []*blockWork   // that wait until it is known who is connected
+	doubted []*blockWork   // wait for a look at who is connected
 	recent  []netip.Prefix // unproven blocks since the look before the last
-	looked  time.Time      // when it was last asked who is connected
+	looked  time.Time      // the last look at who is connected
 	bells   bells
 	speed   speed
 }
 
-// A blockWork is a source to respond to and the event that tells of it.
+// A blockWork is a response to make, and its event.
 type blockWork struct {
 	ledger.Ref
 	length time.Duration
 	event  event.Event
-	seen   time.Time // when the kernel saw the probe; zero for a block by hand
-	renew  bool      // the kernel lost it: not news, and not a further offence
+	seen   time.Time // by the kernel; zero for a block by hand
+	renew  bool      // the kernel lost it: no news, no further offence
 	maker  event.Maker
 
-	address   netip.Addr // that was seen, if the source is a prefix
+	address   netip.Addr // of the packet, if the source is a prefix
 	commanded bool       // the command has run
-	untold    bool       // it is told of with others
-	doubted   time.Time  // since when it waits, or did, see doubt
-	visit     *visit     // that led to it and waits for it; nil for none
+	untold    bool       // one event stands for it and others
+	doubted   time.Time  // when it began to wait, see doubt
+	visit     *visit     // waits for it; nil for none
 }
 
-// tellEach is how many blocks ended by one command are told one by one.
+// tellEach is how many blocks of one command have an event each.
 const tellEach = 100
 
-// batch is how many sources one transaction takes at most.
+// batch is the most sources in one transaction.
 const batch = 500
 
 func newBlocker(
@@ -97,8 +97,8 @@ func (b *blocker) run(ctx context.Context) error {
 	}
 }
 
-// work does w and what else has queued up behind it, blocks and releases in
-// one transaction each.
+// work does w and the orders behind it: blocks in one transaction, releases in
+// another.
 func (b *blocker) work(w work) {
 	var blocks []*blockWork
 	var releases []netip.Addr
@@ -142,34 +142,34 @@ func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
 	}
 }
 
-// before has the command run ahead of the block, if that is what is wanted; the
-// block waits for it then.
+// before runs the command ahead of the block where the configuration says so, and
+// reports whether the block waits for it.
 func (b *blocker) before(w *blockWork) bool {
 	block := beside.Block{Source: w.Source, Event: w.event, Maker: w.maker}
 	switch {
 	case w.commanded, w.Response != engine.Block:
 		return false
 	case b.waiting[w.Source] != nil:
-		return true // its packets still come because its command still runs
+		return true // its command still runs, and packets still come
 	case w.renew, !b.actions.Before(&block, func() { b.orders.commandEnded(w) }):
-		return false // without a command too if there is no room for one, which is told
+		return false // a full queue of commands too: the action says so
 	}
 	b.waiting[w.Source] = w
 	return true
 }
 
-// resumed returns a block whose command has ended, nil if it was called off.
+// resumed returns the block behind a command, nil if the block was called off.
 func (b *blocker) resumed(w *blockWork) *blockWork {
 	if b.waiting[w.Source] != w {
 		return nil
 	}
 	delete(b.waiting, w.Source)
-	w.commanded, w.seen = true, time.Time{} // the time it took says nothing about the kernel
+	w.commanded, w.seen = true, time.Time{} // the command took the time, and not the kernel
 	return w
 }
 
-// commitBlocks blocks all or, if the kernel refuses, one by one: one bad
-// element fails the batch it is in.
+// commitBlocks makes all blocks in one transaction. One bad element fails it; the
+// blocks are then made one by one.
 func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
@@ -198,7 +198,7 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 	}
 }
 
-// blocked books a block that the kernel has acknowledged, and tells of it.
+// blocked books a block that the kernel has acknowledged, and writes its event.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
 	w.turnAway(now)
 	ev, maker := w.event, w.maker
@@ -229,17 +229,17 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 	}
 }
 
-// standBeside hands a block over to what stands beside it, with the whole event, of
-// which the book keeps the most.
+// standBeside hands a block to the actions, with its whole event: the book has most
+// of it only.
 func (b *blocker) standBeside(e *ledger.Entry, block beside.Block) {
 	block.Source, block.Maker, block.Commanded = e.Source, e.Maker, e.Commanded
 	b.actions.Blocked(&block)
 	e.Commanded = block.Commanded
 }
 
-// expire tells of the responses that have ended: the kernel ends them in silence.
-// What was counted on the way to one that may rest on forged packets goes with it,
-// so that the next takes as many again.
+// expire strikes the responses whose time is over: the kernel ends them in silence.
+// An unproven one may rest on forged packets. Its counts go with it, so that the next
+// response takes as many packets again.
 func (b *blocker) expire(now time.Time) {
 	var forget []netip.Prefix
 	for e := b.book.Next(); e != nil && !e.Until.After(now); e = b.book.Next() {
@@ -256,8 +256,8 @@ func (b *blocker) expire(now time.Time) {
 	}
 }
 
-// unblock ends a block, or every one if p is not valid, and returns how many it
-// ended, those included that were still to be made.
+// unblock ends the responses to a source, or all of them if p is not valid. It returns
+// their number; blocks that were still to be made count.
 func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	list := b.book.Matching(p)
 	ended := make([]ledger.Ref, len(list))
@@ -288,7 +288,7 @@ func (b *blocker) unblock(p netip.Prefix, reason string) (n int, err error) {
 	return len(list) + b.callOff(func(w netip.Prefix) bool { return !p.IsValid() || w == p }), nil
 }
 
-// endOne ends one response to a source, and leaves others to it.
+// endOne ends one response to a source. Its other responses stay.
 func (b *blocker) endOne(r ledger.Ref, reason string) error {
 	e := b.book.Get(r)
 	if e == nil {
@@ -303,8 +303,8 @@ func (b *blocker) endOne(r ledger.Ref, reason string) error {
 	return nil
 }
 
-// callOff calls off the blocks of some sources that wait, for a look at the
-// sockets or for their command, and returns how many these were.
+// callOff calls off the waiting blocks of some sources, and returns their number. A
+// block waits for a look at the sockets or for its command.
 func (b *blocker) callOff(of func(netip.Prefix) bool) int {
 	var off []ledger.Ref
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
@@ -324,7 +324,7 @@ func (b *blocker) callOff(of func(netip.Prefix) bool) int {
 	return len(off)
 }
 
-// end tells of a block that has ended and undoes what was done beside it.
+// end writes the event of a response that has ended, and undoes what stood beside it.
 func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bool) {
 	was := e.Event()
 	ev := event.Event{
@@ -343,9 +343,9 @@ func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bo
 	}
 }
 
-// restore books blocks of an earlier run, and puts them into the kernel if it has
-// lost them. It returns those that are booked: not who is blocked already, by
-// what was seen since, and nobody if the kernel refuses, which is told.
+// restore books responses of an earlier run, and puts them into a kernel that has lost
+// them. It returns the booked ones. Those to sources that have a newer response are
+// left out. If the kernel refuses, the journal says so and none is booked.
 func (b *blocker) restore(list []ledger.Kept, lost bool) []ledger.Kept {
 	list = slices.DeleteFunc(list, func(k ledger.Kept) bool { return b.book.Has(k.Ref()) })
 	if lost {
@@ -365,9 +365,8 @@ func (b *blocker) restore(list []ledger.Kept, lost bool) []ledger.Kept {
 	return list
 }
 
-// reconfigure puts a configuration into force: what the sets must hold, and who
-// is not blocked any more. A friend that is blocked is freed; of a network that
-// is, the rules let it in.
+// reconfigure puts a configuration into force: it fills the sets and frees blocked
+// friends. A friend inside a blocked network needs nothing: the rules let it in.
 func (b *blocker) reconfigure(c *config.Config, els *nft.Elements, rules *engine.Config) error {
 	b.config, b.wanted = c, els
 	if err := b.table.Fill(els); err != nil {

@@ -18,16 +18,16 @@ import (
 	"picket/nft"
 )
 
-// What a person orders: blocks, and their ends, many at once.
+// A person's orders: blocks and their ends, many at once.
 
-// handWork is a block that a person ordered, and what became of it.
+// A handWork is a person's block, and what became of it.
 type handWork struct {
 	blockWork
 	outcome *control.Outcome
 }
 
-// block blocks by hand. Friends are refused; a connected peer is not, since to end
-// its connection may be what the block is for.
+// block blocks by hand. Friends are refused. A connected peer is not: the block may be
+// for the end of its connection.
 func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outcome, error) {
 	length, err := config.ParseDuration(r.For)
 	if err != nil {
@@ -84,8 +84,8 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 	return control.Single(out)
 }
 
-// refusal returns what tells why a source must not be blocked, for who has the
-// mutex. The set spares the search in a long list.
+// refusal returns a function that says why a source must not be blocked, nil for one
+// that may be. The caller has the mutex. The set spares the search in a long list.
 func (d *daemon) refusal() func(netip.Prefix) error {
 	friends, allowed, protected := d.friends, d.allowed, engine.NewPrefixes(d.prefixes()...)
 	return func(p netip.Prefix) error {
@@ -107,9 +107,8 @@ func (d *daemon) refusal() func(netip.Prefix) error {
 	}
 }
 
-// byHand makes blocks that a person ordered, from now on. One that lasts longer
-// than what is ordered stays as it is. What the kernel refuses as a whole is done
-// one by one.
+// byHand makes a person's blocks, from now on. A block that is there and lasts longer
+// stays. If the kernel refuses all, they are made one by one.
 func (b *blocker) byHand(list []*handWork, now time.Time) {
 	list = slices.DeleteFunc(slices.Clone(list), func(w *handWork) bool {
 		w.outcome.Expires = now.Add(w.length)
@@ -143,7 +142,7 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) ([]*control.Out
 	if r.All {
 		ended, err := d.orders.unblockAll(ctx)
 		slices.SortFunc(ended, netip.Prefix.Compare)
-		ended = slices.Compact(ended) // of a source that had several responses
+		ended = slices.Compact(ended) // a source may have had several responses
 		out := make([]*control.Outcome, len(ended))
 		for i, p := range ended {
 			out[i] = &control.Outcome{Name: event.SourceName(p)}
@@ -170,7 +169,7 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) ([]*control.Out
 	return control.Single(out)
 }
 
-// unblockByHand ends blocks for a person, who is told where there was nothing to end.
+// unblockByHand ends blocks for a person. Where there is none, that is the error.
 func (b *blocker) unblockByHand(list []netip.Prefix) []error {
 	wrong := make([]error, len(list))
 	for i, p := range list {
@@ -194,8 +193,8 @@ func (b *blocker) unblockAll() (ended []netip.Prefix, err error) {
 	return ended, nil
 }
 
-// peersAmong returns those of some sources with which this host has a TCP
-// connection now, for who is asked whether to block them.
+// peersAmong returns the sources that have a TCP connection with this host now. The
+// command asks before it blocks these.
 func (d *daemon) peersAmong(r control.Request) ([]string, error) {
 	peers, err := d.machine.Peers(d.listenerPort())
 	if err != nil {

@@ -35,22 +35,22 @@ import (
 	"picket/nft"
 )
 
-// Options say which daemon is wanted.
+// Options are what the command line says of a run.
 type Options struct {
 	Path    string // of the configuration
 	DryRun  bool   // judge and tell, block nobody
-	Version string // of picket, for who asks
+	Version string // of picket, for "picket status"
 }
 
-// Run runs the daemon until SIGTERM, SIGINT or "picket remove" ends it, or a
-// part of it fails. SIGHUP has it read its configuration again.
+// Run runs the daemon until SIGTERM, SIGINT or "picket remove", or until a part of it
+// fails. On SIGHUP it reads its configuration again.
 func Run(o Options) error {
 	d := newDaemon(o, machine.Here(), journal.New())
 	defer d.journal.Close()
 	return d.run()
 }
 
-// A daemon is the parts of one run and how they are tied together.
+// A daemon ties the parts of one run together.
 type daemon struct {
 	options Options
 	machine *machine.Machine
@@ -61,8 +61,8 @@ type daemon struct {
 	mu        sync.Mutex // for what a reload changes
 	config    *config.Config
 	friends   []host.Friend
-	operators []netip.Addr   // where the operator is logged in from
-	elsewhere []netip.Prefix // addresses of this host that others serve
+	operators []netip.Addr   // the hosts that the operator is logged in from
+	elsewhere []netip.Prefix // addresses of this host that belong to its guests
 	allowed   allowed.List   // friends by command, in force
 
 	bells     bells
@@ -79,14 +79,14 @@ type daemon struct {
 	inline    inlineState
 	fail      func(error) // ends the run
 
-	passedTrap bool          // the trap's listener is systemd's, and stays open without us
+	passedTrap bool          // systemd has the trap's listener, and keeps it open
 	lost       bool          // the kernel has none of the blocks of an earlier run
-	remembered chan struct{} // closed when what an earlier run knew is known,
-	known      atomic.Bool   // which it then is
+	remembered chan struct{} // closed when the state of an earlier run is read,
+	known      atomic.Bool   // true from then on
 	saver      state.Saver
 	allowances *allowed.Keeper
 	unanswered *journal.Trouble // of the task peers
-	quit       chan struct{}    // asks to end for good, for "picket remove"
+	quit       chan struct{}    // "picket remove" wants the end
 	arming     arming           // guarded by mu
 	removed    bool             // there is nothing to keep
 }
@@ -103,8 +103,8 @@ func newDaemon(o Options, m *machine.Machine, j *journal.Writer) *daemon {
 	return d
 }
 
-// load reads the configuration, and --dry-run over it, and writes its warnings into
-// the journal.
+// load reads the configuration and writes its warnings into the journal. --dry-run
+// wins over the file.
 func (d *daemon) load() (*config.Config, error) {
 	c, err := config.Load(d.options.Path)
 	if err != nil {
@@ -131,7 +131,7 @@ func (d *daemon) run() (err error) {
 		return err
 	}
 	d.orders.book.Ceiling = memory.Bind(d.config.Bound())
-	// One of each may wait, so that no number of reloads keeps an end from being heard.
+	// One of each may wait: no number of reloads hides an end.
 	reload, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
@@ -140,8 +140,8 @@ func (d *daemon) run() (err error) {
 	return d.live(context.Background(), passed, reload, end)
 }
 
-// live opens everything, has the tasks work until somebody ends them or one
-// fails, and leaves all in order.
+// live opens everything, runs the tasks until the end or a failure, and leaves all in
+// order.
 func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -156,7 +156,7 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	group.Start(ctx, func(err error) { cancel(err) }, d.tasks(j, b)...)
 	defer func() {
 		group.Stop()
-		if !d.removed && d.known.Load() { // or the file has what we do not know yet
+		if !d.removed && d.known.Load() { // before that the file knows more than we do
 			d.lastState(b, j)
 		}
 		_ = b.table.Close()
@@ -168,8 +168,8 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	return d.wait(ctx, reload, end)
 }
 
-// tasks are what the daemon does at the same time. Who owns which state is in
-// docs/architecture.md.
+// tasks are what the daemon does at the same time. docs/architecture.md lists them,
+// and the owner of each piece of state.
 func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 	return []task.Task{
 		task.New("judge", j.run),
@@ -193,7 +193,7 @@ func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 	}
 }
 
-// wait acts on signals until one ends the daemon, or a part of it fails.
+// wait acts on signals until the end, or until a part of the daemon fails.
 func (d *daemon) wait(ctx context.Context, reload, end <-chan os.Signal) error {
 	for {
 		select {
@@ -212,10 +212,10 @@ func (d *daemon) wait(ctx context.Context, reload, end <-chan os.Signal) error {
 	}
 }
 
-// open acquires everything, in an order that leaves the kernel as it was if a
-// step fails: the socket that only one daemon can have, the group, and only
-// then the rules: what they mirror while nobody has bound the group is lost.
-// The owners it returns have begun nothing.
+// open opens everything: first the socket that only one daemon can have, then the
+// group, then the rules, which must not mirror into a group that nobody has bound.
+// If a step fails, the kernel stays as it was. The owners that open returns do not
+// run yet.
 func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) {
 	if err := d.machine.CheckKernel(); err != nil {
 		return nil, nil, err
@@ -264,7 +264,7 @@ func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) 
 	return j, b, nil
 }
 
-// openSockets takes over the sockets that systemd passed, and makes the others.
+// openSockets takes the sockets that systemd passed, and makes the others.
 func (d *daemon) openSockets(passed systemd.Sockets) (err error) {
 	d.passedTrap = len(passed.Traps) > 0
 	if d.control == nil {
@@ -283,15 +283,15 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-// install puts the table into the kernel. The blocks of an earlier run follow
-// beside the rules, see remember.
+// install puts the table into the kernel. The blocks of an earlier run follow later,
+// see remember.
 func (d *daemon) install(b *blocker, found nft.State) (err error) {
 	// Watch first, so that no change falls between.
 	if d.watcher, err = b.table.Watch(); err != nil {
 		return err
 	}
-	// A table without our elements was made by an include since: what it
-	// blocked went with the one before.
+	// An include of nftables.conf made a table without our elements. The blocks
+	// went with the table before it.
 	fresh := found == nft.Absent
 	if !fresh {
 		filled, err := b.table.Filled()
@@ -319,7 +319,7 @@ func (d *daemon) install(b *blocker, found nft.State) (err error) {
 	return nil
 }
 
-// close gives back what open acquired. The table and its blocks stay.
+// close closes what open opened. The table and its blocks stay.
 func (d *daemon) close() {
 	if d.reader != nil {
 		d.reader.Close()
@@ -356,7 +356,7 @@ func (d *daemon) ready() {
 	_ = systemd.Ready(text) // a no-op away from systemd
 }
 
-// startBlocks says what is known of the blocks at the start.
+// startBlocks is what the journal says of blocks at the start.
 func (d *daemon) startBlocks() string {
 	if !d.known.Load() {
 		return "the blocks of an earlier run being read"
@@ -364,7 +364,7 @@ func (d *daemon) startBlocks() string {
 	return fmt.Sprintf("%d blocks in force", d.orders.blocks())
 }
 
-// seed makes the engine's table unpredictable to those who send probes.
+// seed keeps the places in the engine's table from being guessed by attackers.
 func seed() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
@@ -408,11 +408,11 @@ func (d *daemon) engineConfig() engine.Config {
 func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
-	e.Links, _ = d.machine.Links() // engineConfig tells of its error
+	e.Links, _ = d.machine.Links() // engineConfig writes its error into the journal
 	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.machine.LoginPorts(), d.elsewhere
 	e.Behind = d.networks()
 	if d.inline.queue == nil {
-		e.InlineTCP = nil // nobody would judge them
+		e.InlineTCP = nil // nobody judges them
 	}
 	return e
 }

@@ -26,27 +26,26 @@ type mirrored struct {
 	bytes transit.Place
 }
 
-// transitSlots: those in the channel, those in a batch of the judge's, and the one that
-// is being written. A slot is written to again when the judge has taken as many probes
-// from the channel as make it sure that it is done with that one.
+// transitSlots is enough for the channel, two batches of the judge's, and the slot that
+// is being written: before a slot comes round again, the judge has done with it.
 const transitSlots = probeQueue + 2*len(judge{}.waiting)
 
-// A docket is what waits for the judge: its door. Any goroutine may use it.
+// A docket is the judge's door. Any goroutine may use it.
 type docket struct {
 	probes  chan mirrored
-	visits  chan visit // that wait for their verdict
+	visits  chan visit // wait for their verdict
 	asked   chan func(*judge)
 	ended   chan struct{} // closed when the judge has ended
-	sender  sync.Mutex    // for transit: one probe is queued at a time
+	sender  sync.Mutex    // one probe at a time: transit has no lock
 	transit transit.Transit
 
 	mu   sync.Mutex
-	lost []ledger.Ref  // responses that are not in force after all
-	word chan struct{} // there are some
+	lost []ledger.Ref  // responses that are not in force
+	word chan struct{} // lost is not empty
 }
 
-// probeQueue is how many probes may wait for the engine, some 10 ms of the
-// most that the rules let through. Behind it the kernel's buffer holds 30 times that.
+// probeQueue is how many probes may wait for the engine: some 10 ms of the most that
+// the rules let through. The kernel's buffer behind it holds 30 times that.
 const probeQueue = 8192
 
 func newDocket() *docket {
@@ -57,10 +56,9 @@ func newDocket() *docket {
 	}
 }
 
-// probe queues a probe and the bytes of its packet. If the judge does not keep
-// up, the reader waits here and the kernel's buffer fills: what it loses then
-// shows in the sequence numbers, and what was stored for us during a restart is
-// all read.
+// probe queues a probe and the bytes of its packet. When the judge is slow, the reader
+// waits here and the kernel's buffer fills: losses show in the sequence numbers, and
+// nothing that was stored during a restart is lost.
 func (d *docket) probe(p probe.Probe, raw []byte) {
 	d.sender.Lock()
 	defer d.sender.Unlock()
@@ -71,8 +69,8 @@ func (d *docket) probe(p probe.Probe, raw []byte) {
 	}
 }
 
-// visit queues a SYN to a service, with the bytes of its packet; false means that
-// the judge does not keep up. It never waits.
+// visit queues a SYN to a service and the bytes of its packet, and reports whether
+// there was room. It never waits.
 func (d *docket) visit(h inline.Held, raw []byte) bool {
 	v := visit{Held: h}
 	v.size = copy(v.raw[:], raw)
@@ -84,8 +82,8 @@ func (d *docket) visit(h inline.Held, raw []byte) bool {
 	}
 }
 
-// unblocked tells the judge of responses that are not in force after all, before
-// it judges another probe. It neither waits nor is it ever lost.
+// unblocked has the judge forget responses before it judges another probe. It never
+// waits, and is never lost.
 func (d *docket) unblocked(ended ...ledger.Ref) {
 	if len(ended) == 0 {
 		return
@@ -95,11 +93,11 @@ func (d *docket) unblocked(ended ...ledger.Ref) {
 	d.lost = append(d.lost, ended...)
 	select {
 	case d.word <- struct{}{}:
-	default: // it hears of these too
+	default: // the judge takes these too
 	}
 }
 
-// takeLost returns the responses that are not in force after all.
+// takeLost returns the responses to forget, once.
 func (d *docket) takeLost() (lost []ledger.Ref) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -107,8 +105,7 @@ func (d *docket) takeLost() (lost []ledger.Ref) {
 	return lost
 }
 
-// alive has the judge call say, behind what was asked before, unless it does not
-// keep up.
+// alive has the judge call say, unless its queue is full.
 func (d *docket) alive(say func(engine.Stats)) {
 	select {
 	case d.asked <- func(j *judge) { say(j.engine.Stats()) }:
@@ -125,21 +122,21 @@ func (d *docket) put(ctx context.Context, f func(*judge)) bool {
 	}
 }
 
-// do has the judge do something that does not fail.
+// do has the judge call f.
 func (d *docket) do(ctx context.Context, f func(*judge)) error {
 	_, err := ask(ctx, d.put, func(j *judge) (none, error) { f(j); return none{}, nil })
 	return err
 }
 
-// observe has a probe judged whose peer sent data.
+// observe has a trapped connection judged, with the peer's data.
 func (d *docket) observe(ctx context.Context, p probe.Probe, data []byte) error {
 	return d.do(ctx, func(j *judge) { j.observe(p, data, show.Quote(data)) })
 }
 
-// drain has all judged that waits.
+// drain has everything judged that waits.
 func (d *docket) drain(ctx context.Context) error { return d.do(ctx, (*judge).drain) }
 
-// A tally is what the judge has counted.
+// A tally is the judge's counters.
 type tally struct {
 	engine.Stats
 	lists    map[string]uint64
@@ -154,12 +151,12 @@ func (d *docket) tally(ctx context.Context) (tally, error) {
 	})
 }
 
-// recent returns the n sources seen last.
+// recent returns the n latest sources.
 func (d *docket) recent(ctx context.Context, n int) ([]engine.Source, error) {
 	return ask(ctx, d.put, func(j *judge) ([]engine.Source, error) { return j.engine.Recent(n), nil })
 }
 
-// setConnected tells who is connected.
+// setConnected sets who is connected.
 func (d *docket) setConnected(ctx context.Context, peers engine.Prefixes) error {
 	return d.do(ctx, func(j *judge) { j.engine.SetConnected(peers) })
 }
@@ -170,28 +167,28 @@ func (d *docket) reconfigure(ctx context.Context, c *config.Config, rules engine
 	return err
 }
 
-// restore tells of blocks that the judge did not order.
+// restore has the engine know responses that it did not order.
 func (d *docket) restore(ctx context.Context, list ...inForce) error {
 	return d.do(ctx, func(j *judge) { j.restore(list...) })
 }
 
-// probed returns how many probes were judged so far.
+// probed is how many probes were judged so far.
 func (d *docket) probed(ctx context.Context) (uint64, error) {
 	return ask(ctx, d.put, func(j *judge) (uint64, error) { return j.engine.Stats().Probes, nil })
 }
 
-// recall has the engine know a part of what an earlier run knew.
+// recall gives the engine a part of an earlier run's memory.
 func (d *docket) recall(ctx context.Context, part []byte) error {
 	_, err := ask(ctx, d.put, func(j *judge) (none, error) { return none{}, j.engine.Recall(part) })
 	return err
 }
 
-// memory returns what the engine knows, to be written part by part.
+// memory returns the engine's memory, for nextPart.
 func (d *docket) memory(ctx context.Context) (engine.Memory, error) {
 	return ask(ctx, d.put, func(j *judge) (engine.Memory, error) { return j.engine.Memory(), nil })
 }
 
-// nextPart appends the next part of what the engine knows.
+// nextPart appends the next part of the engine's memory.
 func (d *docket) nextPart(
 	ctx context.Context, m *engine.Memory, to []byte,
 ) (part []byte, more bool, err error) {
@@ -199,12 +196,12 @@ func (d *docket) nextPart(
 	return part, more, err
 }
 
-// facts adds to f what engine and evidence know.
+// facts adds to f what engine and evidence know of the source.
 func (d *docket) facts(ctx context.Context, f *explain.Facts) error {
 	return d.do(ctx, func(j *judge) { j.facts(f) })
 }
 
-// trial says how a dry run goes, nil if this is none.
+// trial says how a dry run goes; nil outside of one.
 func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.Trial, error) {
 	return ask(ctx, d.put, func(j *judge) (*control.Trial, error) {
 		if j.mock == nil {
@@ -218,7 +215,7 @@ func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.
 	})
 }
 
-// trialNews returns the event of how a dry run went since the last one.
+// trialNews returns an event with the news of a dry run, if there are any.
 func (d *docket) trialNews(ctx context.Context, now time.Time) (ev event.Event, ok bool, err error) {
 	ev, err = ask(ctx, d.put, func(j *judge) (event.Event, error) {
 		if j.mock == nil {

@@ -12,11 +12,10 @@ import (
 	"picket/nft"
 )
 
-// doubt puts a block off that rests on what could be forged, if its source had
-// a connection with this host a moment ago: the connection may be younger than
-// what the engine knows. Where it was not asked for longer than the kernel remembers,
-// because nobody probed, any response is put off. It reports whether it did; settle
-// decides then.
+// doubt puts off an unproven block if its source had a connection with this host a
+// moment ago: the engine may not know the connection yet. After a time without probes,
+// and so without a look, it puts off every response. It reports whether it did. Settle
+// decides.
 func (b *blocker) doubt(w *blockWork) bool {
 	late := time.Since(b.looked) > nft.PeerTime
 	if w.Response != engine.Block && !late || w.event.Proven || w.commanded || w.maker.Ordered() ||
@@ -33,21 +32,20 @@ func (b *blocker) doubt(w *blockWork) bool {
 		}
 	}
 	if slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.Ref == w.Ref }) {
-		return true // its packets go on arriving
+		return true // its packets still arrive
 	}
 	w.doubted = time.Now()
-	b.doubted = append(b.doubted, w) // no more than block.unproven_rate lets come in the time of a look
+	b.doubted = append(b.doubted, w) // block.unproven_rate bounds them
 	select {
 	case b.orders.look <- struct{}{}:
-	default: // asked for already
+	default: // somebody asked already
 	}
 	return true
 }
 
-// settle makes the blocks put off before a look at who is connected, but for
-// those whom it found. Of these it also ends the blocks that were made since the
-// look before the last: connection tracking may not have known their connections
-// ("notrack").
+// settle makes the blocks that were put off before a look, but not those of connected
+// peers. It also ends such peers' blocks since the look before the last: connection
+// tracking may not know their connections ("notrack").
 func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	b.looked = looked
 	var blocks []*blockWork
@@ -81,8 +79,8 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	return err
 }
 
-// spare leaves a connected peer alone, and tells of it as the engine would
-// have, had it known.
+// spare leaves a connected peer alone. Its event is the one that the engine writes about
+// peers it knows.
 func (b *blocker) spare(w *blockWork) {
 	ev := w.event
 	ev.Event, ev.Action, ev.For = "ignore", engine.None.String(), 0

@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// dropsEvery is how often the kernel's counters are read, so that the end of a block
-// can tell what it kept off: the kernel ends a block in silence and its counter
-// with it, and so does who flushes the ruleset. Reading takes a two-hundredth of
-// the time at most.
+// dropsEvery is the time between two readings of the kernel's counters. The event of a
+// block's end has what the block kept off, and the kernel ends a block and its counter in
+// silence. Reading takes a two-hundredth of the time at most.
 const (
 	dropsEvery = 10 * time.Second
 	dropsShare = 200
 )
 
-// watchDrops reads the counters of the blocks now and then. An error is told to
-// people who ask for them.
+// watchDrops reads the counters of the blocks. An error shows when a person asks for
+// them.
 func (d *daemon) watchDrops(ctx context.Context) {
 	if d.orders.blocks() > 0 {
 		d.bells.drops.Ring()
@@ -26,7 +25,7 @@ func (d *daemon) watchDrops(ctx context.Context) {
 	}
 }
 
-// readDrops has the book know what each block has kept off.
+// readDrops books what each block has kept off.
 func (d *daemon) readDrops(ctx context.Context) error {
 	entries, err := d.orders.entries(ctx)
 	if err != nil {

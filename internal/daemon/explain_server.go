@@ -42,7 +42,7 @@ func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Expla
 		}
 	}
 	if f.Config.Ignore.Connected {
-		// The daemon has told of an error already.
+		// The task peers writes an error into the journal.
 		peers, _ := d.machine.Peers(d.listenerPort())
 		f.Connected = slices.ContainsFunc(peers, p.Contains)
 	}
@@ -62,7 +62,7 @@ func (j *judge) facts(f *explain.Facts) {
 				f.Inside = append(f.Inside, s)
 			}
 		}
-		return // each has a record of its own
+		return // a prefix of many sources has no record
 	}
 	if s, ok := j.engine.Describe(f.Source.Addr()); ok {
 		f.Seen = &s
@@ -75,7 +75,7 @@ func (j *judge) facts(f *explain.Facts) {
 	}
 }
 
-// facts adds the blocks of the source, or of a part of it.
+// facts adds the responses to the source, or to a part of it.
 func (b *blocker) facts(f *explain.Facts) {
 	var list []control.InForce
 	for e := range b.book.All() {

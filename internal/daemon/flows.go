@@ -15,7 +15,7 @@ import (
 	"picket/nft"
 )
 
-// watchFlows ends what a block let live: a flow from before it.
+// watchFlows ends the exemption of flows that are older than the block.
 func (d *daemon) watchFlows() task.Task {
 	trouble := journal.NewTrouble(d.journal, "the flows of blocked sources")
 	return task.When("flows", d.bells.flows, lookEvery, lookShare, func(ctx context.Context) {
@@ -32,15 +32,15 @@ func (d *daemon) watchFlows() task.Task {
 	})
 }
 
-// spares reports whether a block lets flows live for now: in graded style those of
-// a source that has proven itself a scanner, since somebody else may share its
-// address. Harden ends that.
+// spares reports whether a block lets the flows of its source live for now. In graded
+// style it does so for a proven scanner, since somebody else may share its address.
+// Harden ends that.
 func (b *blocker) spares(w *blockWork) bool {
 	return w.Response == engine.Block && b.config.Block.Style == engine.Graded && w.event.Proven &&
 		!w.maker.Ordered()
 }
 
-// spared returns the sources that were blocked and have flows that go on.
+// spared returns the blocked sources whose flows still pass.
 func (b *blocker) spared() (out []netip.Prefix) {
 	for e := range b.book.All() {
 		if e.Spared {
@@ -50,7 +50,7 @@ func (b *blocker) spared() (out []netip.Prefix) {
 	return out
 }
 
-// harden drops before connection tracking what sources send that have no flow any more.
+// harden moves blocks before connection tracking: the flows of these sources have ended.
 func (b *blocker) harden(sources []netip.Prefix) error {
 	var blocks []nft.Block
 	var entries []*ledger.Entry

@@ -14,8 +14,8 @@ import (
 	"picket/nft"
 )
 
-// An inlineState is how the inline verdict stands: the queue is bound, or why it is
-// not though it is wanted. The daemon's mutex guards it.
+// An inlineState is the bound queue, or why there is none although it is wanted. The
+// daemon's mutex guards it.
 //
 // The queue has the number of the NFLOG group, which is picket's alone. Its socket is
 // never given to systemd to keep: a queue that is bound and not read holds what
@@ -30,7 +30,7 @@ type inlineState struct {
 const leftover nft.QueueKind = "unknown"
 
 // bindInline binds the queue if it is wanted and is not bound, and gives it up if it
-// is not wanted. Where there is none to be had, nothing else is lost.
+// is not wanted. Without a queue everything else works.
 func (d *daemon) bindInline() {
 	switch on := d.config.Inlined(); {
 	case on && d.inline.queue == nil:
@@ -83,7 +83,7 @@ func (d *daemon) closeInline() {
 	}
 }
 
-// reportInline tells how the inline verdict stands, nil if none is wanted.
+// reportInline says how the inline verdict stands, nil if none is wanted.
 func (d *daemon) reportInline() *control.Inline {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -21,8 +21,8 @@ import (
 	"picket/nft"
 )
 
-// A judge owns the engine: one goroutine feeds it probes and carries its
-// decisions to the blocker and the journal, neither of which it waits for.
+// A judge owns the engine. One goroutine feeds it probes and hands its decisions to the
+// blocker and the journal. It waits for neither.
 type judge struct {
 	docket   *docket
 	engine   *engine.Engine
@@ -37,7 +37,7 @@ type judge struct {
 	bytes    [32]transit.Place
 }
 
-// newJudge returns the judge behind d. It keeps the evidence that c wants.
+// newJudge returns the judge behind the door d.
 func newJudge(c *config.Config, e *engine.Engine, d *docket, o *orders, j *journal.Writer) *judge {
 	out := &judge{
 		docket: d, engine: e, config: c, orders: o, journal: j,
@@ -77,7 +77,7 @@ func (j *judge) run(ctx context.Context) error {
 	}
 }
 
-// forget has the engine forget what is not in force after all.
+// forget has the engine forget responses that are not in force.
 func (j *judge) forget() {
 	for _, r := range j.docket.takeLost() {
 		j.engine.End(r.Response, r.Source)
@@ -106,15 +106,14 @@ func (j *judge) reconfigure(c *config.Config, rules engine.Config) error {
 		j.mock = rehearsal.New(time.Now())
 	case !c.DryRun && j.mock != nil:
 		for response, source := range j.mock.Ordered() {
-			j.engine.End(response, source) // nobody made it
+			j.engine.End(response, source) // there was none
 		}
 		j.mock = nil
 	}
 	return nil
 }
 
-// batch judges m and what has queued up behind it, so much of it at once as
-// the engine likes to expect.
+// batch judges m and the probes behind it, as many at once as the engine expects.
 func (j *judge) batch(m mirrored) {
 	batch, bytes := append(j.waiting[:0], m.probe), append(j.bytes[:0], m.bytes)
 	for len(batch) < cap(batch) {
@@ -134,7 +133,7 @@ func (j *judge) batch(m mirrored) {
 	}
 }
 
-// drain judges what is queued. It is for the owner.
+// drain judges everything that waits. It is the owner's.
 func (j *judge) drain() {
 	for {
 		select {
@@ -146,8 +145,8 @@ func (j *judge) drain() {
 	}
 }
 
-// observe judges one probe. Raw is the bytes of its packet, or what a trapped
-// peer sent, which data is in quotes.
+// observe judges one probe. Raw is the bytes of its packet, or what a trapped peer
+// sent; data is the latter in quotes.
 func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	if j.mock.Blocks(&p) {
 		return
@@ -156,10 +155,10 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	seen := d
 	if j.mock != nil {
 		if j.mock.Wants(d.Reason); d.Action.Drops() {
-			seen.Action = engine.Log // as it is in truth
+			seen.Action = engine.Log // nothing is done in a dry run
 		}
 	}
-	if p.Sent != probe.SentNotYet || d.Action != engine.None { // a connection that began is told of later
+	if p.Sent != probe.SentNotYet || d.Action != engine.None { // else there is more to come
 		j.evidence.Add(j.engine.SourceOf(p.Source), &p, &seen, raw)
 	}
 	if d.Release {
@@ -185,7 +184,7 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 		j.journal.Event(describe.Pattern(&p, ev, &d))
 	}
 	switch {
-	case answered: // told when it is done
+	case answered: // the blocker writes the event
 	case d.Action != engine.None:
 		j.actions.Decided(ev)
 		if d.Tell {
@@ -196,9 +195,8 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	}
 }
 
-// respond hands a source over to be blocked, fenced or left in the dark, with the
-// visit that waits for that, if one does. A fence and what the kernel holds a source by
-// itself are ten minutes in an hour together.
+// respond hands a response to the blocker, with the visit that waits for it, if any. A
+// fence and the kernel's own holds are ten minutes in an hour together.
 func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event, held *visit) {
 	if d.Instead.IsValid() {
 		j.orders.makeRoom(ledger.Ref{Response: d.Action, Source: d.Instead}, d.Source)
@@ -219,14 +217,14 @@ func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event, held
 	}
 }
 
-// event describes a probe and what was decided about it.
+// event describes a probe and its decision.
 func (j *judge) event(p *probe.Probe, d *engine.Decision) event.Event {
 	ev := describe.Event(j.config, j.engine, p, d)
 	ev.Interface = j.interfaceName(p.Interface)
 	return ev
 }
 
-// interfaceName returns the name behind an index, asking the kernel once.
+// interfaceName returns the name of an interface. It asks the kernel once for each.
 func (j *judge) interfaceName(index uint32) string {
 	if index == 0 {
 		return ""

@@ -34,8 +34,8 @@ func (d *daemon) remember(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// recall reads the state file and hands it over, part by part, and tells of one
-// that was of no use. lost says that the kernel has none of the blocks.
+// recall reads the state file and hands its parts to the owners. A file that is of no
+// use is an entry of the journal. Lost: the kernel has none of the blocks.
 func (d *daemon) recall(ctx context.Context, lost bool) error {
 	_, err := ledger.File().Load(func(r io.Reader) error {
 		return ledger.Read(r, func(list []ledger.Kept) error { return blame(d.restore(ctx, list, lost)) },
@@ -51,8 +51,8 @@ func (d *daemon) recall(ctx context.Context, lost bool) error {
 	return err
 }
 
-// restore books blocks of an earlier run, and puts them into the kernel if it has
-// lost them. If the kernel refuses, they are lost, and it is told.
+// restore books responses of an earlier run, and puts them into a kernel that has lost
+// them. If the kernel refuses, they are lost, and the journal says so.
 func (d *daemon) restore(ctx context.Context, list []ledger.Kept, lost bool) error {
 	list, err := d.orders.restore(ctx, list, lost)
 	if err == nil {
@@ -61,7 +61,7 @@ func (d *daemon) restore(ctx context.Context, list []ledger.Kept, lost bool) err
 	return err
 }
 
-// blame has an end of picket not be the state file's fault.
+// blame keeps the end of a run from being the state file's fault.
 func blame(err error) error {
 	if errors.Is(err, errStopping) {
 		return errors.Join(err, state.ErrInterrupted)
@@ -77,7 +77,7 @@ func inForceOf(list []ledger.Kept) []inForce {
 	return out
 }
 
-// store is for while the owners work.
+// store asks the owners, while they work.
 func (d *daemon) store(ctx context.Context) *ledger.Contents {
 	return &ledger.Contents{
 		Entries: func() ([]*ledger.Entry, error) { return d.orders.entries(ctx) },
@@ -89,7 +89,7 @@ func (d *daemon) store(ctx context.Context) *ledger.Contents {
 	}
 }
 
-// lastStore is for when nobody owns anything any more.
+// lastStore asks nobody: the owners have ended.
 func lastStore(b *blocker, j *judge) *ledger.Contents {
 	return &ledger.Contents{
 		Entries: func() ([]*ledger.Entry, error) { return b.book.Entries(), nil },
@@ -106,10 +106,11 @@ func lastStore(b *blocker, j *judge) *ledger.Contents {
 func (d *daemon) keepState(ctx context.Context) {
 	store := d.store(ctx)
 	trouble := journal.NewTrouble(d.journal, "keeping blocks over a reboot")
-	d.saver.Run(ctx, d.bells.state.Wait, d.changes, func() error { return ledger.File().Save(store.Write) }, trouble.Tell)
+	d.saver.Run(ctx, d.bells.state.Wait, d.changes, func() error { return ledger.File().Save(store.Write) },
+		trouble.Tell)
 }
 
-// changes returns how often the book changed so far, and how many probes there were.
+// changes counts the changes of the book and the probes so far.
 func (d *daemon) changes(ctx context.Context) (c state.Changes, err error) {
 	if c.Later, err = d.docket.probed(ctx); err == nil {
 		c.Soon, err = d.orders.changes(ctx)
@@ -117,7 +118,7 @@ func (d *daemon) changes(ctx context.Context) (c state.Changes, err error) {
 	return c, err
 }
 
-// lastState saves everything when nobody owns it any more.
+// lastState saves everything after the owners have ended.
 func (d *daemon) lastState(b *blocker, j *judge) {
 	c := state.Changes{Soon: b.book.Changes(), Later: j.engine.Stats().Probes}
 	if err := d.saver.Last(c, func() error { return ledger.File().Save(lastStore(b, j).Write) }); err != nil {

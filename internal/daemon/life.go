@@ -16,12 +16,11 @@ import (
 	"picket/internal/task"
 )
 
-// beat is how often systemd is told what picket does, unless its watchdog
-// wants to hear from picket more often.
+// beat is how often systemd hears what picket does. Its watchdog may want more.
 const beat = 15 * time.Second
 
-// openReader binds the group, or goes on with the socket of an earlier process,
-// and has systemd keep a copy: what is mirrored while no picket runs waits there.
+// openReader binds the group, or goes on with the socket of an earlier process. systemd
+// keeps a copy: it holds what is mirrored while no picket runs.
 func (d *daemon) openReader(stored []*os.File) (err error) {
 	c := d.config.Reader()
 	c.Beat, c.Alive = beat, d.alive
@@ -36,7 +35,7 @@ func (d *daemon) openReader(stored []*os.File) (err error) {
 		if f.Name() == name {
 			c.Stored = f
 		} else {
-			_ = systemd.Forget(f.Name()) // of another group: if it stays, it does no harm
+			_ = systemd.Forget(f.Name()) // of another group; it does no harm
 		}
 	}
 	if d.reader, err = d.machine.OpenReader(c, d.mirror, d.fail); err != nil {
@@ -56,20 +55,20 @@ func (d *daemon) openReader(stored []*os.File) (err error) {
 	return nil
 }
 
-// alive has the judge, behind all that waits for it, say that picket is alive:
-// the watchdog hears of it only if both reading and judging go on.
+// alive has the judge say that picket is alive, behind all that waits for it: the
+// watchdog hears it only while both reading and judging go on.
 func (d *daemon) alive() {
 	d.bells.services.Ring() // while nobody probes, this is how often it is asked what is served
 	d.docket.alive(func(s engine.Stats) {
-		// Not to be told is what the watchdog is for.
+		// Silence is what the watchdog is for.
 		_ = systemd.Alive()
 		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force",
 			s.Probes, s.Sources, d.orders.blocks()))
 	})
 }
 
-// watchLoss tells of probes that were lost, at most once a second: each of
-// them may have been the one that mattered.
+// watchLoss writes an event about lost probes, at most one a second: each of them may
+// have been the one that mattered.
 func (d *daemon) watchLoss() task.Task {
 	var told uint64
 	return task.When("loss teller", d.bells.loss, time.Second, 1, func(context.Context) {
@@ -86,12 +85,12 @@ func (d *daemon) watchLoss() task.Task {
 	})
 }
 
-// stop ends the reading and has everything judged and done that was read.
-// What is mirrored from then on waits for the next process, if systemd keeps
-// the socket; what must not act without a judge is emptied.
+// stop ends the reading, and has everything judged and done that was read. From then on
+// mirrored packets wait for the next process, if systemd keeps the socket. The sets that
+// must not act without a judge are emptied.
 func (d *daemon) stop(ctx context.Context, why string) {
 	d.journal.Notice(journal.Stop, "%s", why)
-	_ = systemd.Stopping("stopping") // who is not there cannot be told
+	_ = systemd.Stopping("stopping") // systemd may not be there
 	d.reader.Close()
 	_ = d.docket.drain(ctx) // it fails when picket fails, and then nobody judges
 	d.tellTrial(ctx)
@@ -101,8 +100,8 @@ func (d *daemon) stop(ctx context.Context, why string) {
 	}
 }
 
-// watchClock has book and engine follow a clock that was set: blocks end when
-// they would have, and say so in the new time.
+// watchClock moves the times of book and engine when the clock is set: blocks last as
+// long as before, and say so in the new time.
 func (d *daemon) watchClock(ctx context.Context) error {
 	err := d.machine.Clock(ctx, func() {
 		list, err := d.orders.clockSet(ctx)
@@ -114,7 +113,7 @@ func (d *daemon) watchClock(ctx context.Context) error {
 		}
 	})
 	if err != nil {
-		d.journal.Notice("", "%v: after a step, blocks tell of their end in the old time", err)
+		d.journal.Notice("", "%v: when the clock is set, blocks go on showing the old time", err)
 	}
 	return nil
 }

@@ -18,16 +18,16 @@ import (
 	"picket/nft"
 )
 
-// Orders are what others want of the blocker: its door. Any goroutine may give
-// them; they are done in their order.
+// Orders are the blocker's door. Any goroutine may give them. The blocker follows them
+// one after the other.
 type orders struct {
 	queue chan work
 	ended chan struct{} // closed when the blocker has ended
-	look  chan struct{} // asks who is connected
-	book  *ledger.Book  // only for how many blocks there are
+	look  chan struct{} // wants a look at who is connected
+	book  *ledger.Book  // for its length alone
 }
 
-// work is one thing to do; exactly one field is set.
+// A work is one order. Exactly one field is set.
 type work struct {
 	block     *blockWork
 	commanded *blockWork // its command has ended
@@ -35,7 +35,7 @@ type work struct {
 	do        func(*blocker) // anything rarer, see ask
 }
 
-// queueLength is how much may wait for the kernel. Blocking takes some 20 µs.
+// queueLength is how many orders may wait. A block takes some 20 µs.
 const queueLength = 8192
 
 func newOrders() *orders {
@@ -45,14 +45,14 @@ func newOrders() *orders {
 	}
 }
 
-// blocks returns how many blocks are in force.
+// blocks is the number of responses in force.
 func (o *orders) blocks() int { return o.book.Len() }
 
-// block queues a block; false means that the queue is full. It never waits.
+// block queues a block and reports whether there was room. It never waits.
 func (o *orders) block(w *blockWork) bool { return o.offer(work{block: w}) }
 
-// makeRoom queues the end of a block in whose place another comes. If the queue is
-// full, the kernel's set may be too, and says so.
+// makeRoom queues the end of a response that gives its place to another. If the queue
+// is full, the kernel's set may be full too, and its refusal is an event.
 func (o *orders) makeRoom(old ledger.Ref, next netip.Prefix) {
 	o.offer(work{do: func(b *blocker) {
 		why := "it makes room for " + event.SourceName(next) + ", with as many blocks as configured"
@@ -62,8 +62,8 @@ func (o *orders) makeRoom(old ledger.Ref, next netip.Prefix) {
 	}})
 }
 
-// release queues the release of a held source. If the queue is full, the hold
-// ends by itself.
+// release queues the release of a held source. Where the queue is full, the hold ends
+// by itself.
 func (o *orders) release(a netip.Addr) { o.offer(work{release: a}) }
 
 func (o *orders) offer(w work) bool {
@@ -75,7 +75,7 @@ func (o *orders) offer(w work) bool {
 	}
 }
 
-// commandEnded has a block made that waited for its command.
+// commandEnded resumes the block that waited for its command.
 func (o *orders) commandEnded(w *blockWork) {
 	select {
 	case o.queue <- work{commanded: w}:
@@ -92,31 +92,31 @@ func (o *orders) put(ctx context.Context, f func(*blocker)) bool {
 	}
 }
 
-// do has the blocker do something that may fail.
+// do has the blocker call f.
 func (o *orders) do(ctx context.Context, f func(*blocker) error) error {
 	_, err := ask(ctx, o.put, func(b *blocker) (none, error) { return none{}, f(b) })
 	return err
 }
 
-// bySince returns the blocks of the book, each of which is the blocker's to read,
-// with when it was made.
+// bySince returns the responses of the book with their dates. Only the blocker may
+// read an entry.
 func (o *orders) bySince(ctx context.Context) ([]ledger.Dated, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]ledger.Dated, error) { return b.book.BySince(), nil })
 }
 
-// rows tells of those of a list that are in force still.
+// rows describes the responses of a list that are still in force.
 func (o *orders) rows(ctx context.Context, list []ledger.Dated) (rows ledger.Rows, err error) {
 	return ask(ctx, o.put, func(b *blocker) (ledger.Rows, error) {
 		return b.book.Rows(list, time.Now()), nil
 	})
 }
 
-// dropped notes what the kernel has counted of the blocks.
+// dropped books the kernel's counters.
 func (o *orders) dropped(ctx context.Context, list []nft.Block) error {
 	return o.do(ctx, func(b *blocker) error { b.book.Dropped(list); return nil })
 }
 
-// reaction returns how long the last blocks took.
+// reaction is how long the last blocks took.
 func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
 	return ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.summary(), nil })
 }
@@ -137,26 +137,26 @@ func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]neti
 	})
 }
 
-// byHand makes blocks that a person ordered, from now on.
+// byHand makes a person's blocks, from now on.
 func (o *orders) byHand(ctx context.Context, list []*handWork, now time.Time) error {
 	return o.do(ctx, func(b *blocker) error { b.byHand(list, now); return nil })
 }
 
-// unblock ends blocks for a person, and returns what is wrong with each.
+// unblock ends blocks for a person, and returns an error or nil for each.
 func (o *orders) unblock(ctx context.Context, list []netip.Prefix) ([]error, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]error, error) { return b.unblockByHand(list), nil })
 }
 
-// unblockAll ends every block for a person, and returns which there were.
+// unblockAll ends every block for a person, and returns their sources.
 func (o *orders) unblockAll(ctx context.Context) ([]netip.Prefix, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.unblockAll() })
 }
 
-// rollBack ends the responses that which is true of, and returns how many.
-func (o *orders) rollBack(ctx context.Context, which func(*beside.Block) bool, reason string) (int, error) {
+// rollBack ends the responses for which ends is true, and returns their number.
+func (o *orders) rollBack(ctx context.Context, ends func(*beside.Block) bool, reason string) (int, error) {
 	return ask(ctx, o.put, func(b *blocker) (n int, err error) {
 		for _, e := range b.book.Entries() {
-			if block := e.Block(); !which(&block) {
+			if block := e.Block(); !ends(&block) {
 				continue
 			}
 			if err := b.endOne(e.Ref(), reason); err != nil {
@@ -175,22 +175,23 @@ func (o *orders) reconfigure(
 	return o.do(ctx, func(b *blocker) error { return b.reconfigure(c, els, rules) })
 }
 
-// settle decides about the blocks that waited for a look at who is connected.
+// settle makes or drops the blocks that waited for a look at who is connected.
 func (o *orders) settle(ctx context.Context, peers engine.Prefixes, looked time.Time) error {
 	return o.do(ctx, func(b *blocker) error { return b.settle(peers, looked) })
 }
 
-// reinstall puts back a table that was changed; false means that it was whole.
+// reinstall puts a changed table back, and reports whether it was whole.
 func (o *orders) reinstall(ctx context.Context, by string) (bool, error) {
 	return ask(ctx, o.put, func(b *blocker) (bool, error) { return b.reinstall(by) })
 }
 
-// inKernel returns those of a list that are in the book still, as the kernel has them.
+// inKernel returns the responses of a list that are still in the book, as the kernel
+// has them.
 func (o *orders) inKernel(ctx context.Context, list []*ledger.Entry) ([]nft.Block, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]nft.Block, error) { return b.book.InKernel(list), nil })
 }
 
-// changes returns how often the book has changed so far.
+// changes is how often the book has changed so far.
 func (o *orders) changes(ctx context.Context) (uint64, error) {
 	return ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.Changes(), nil })
 }
@@ -200,58 +201,58 @@ func (o *orders) beginRoll(ctx context.Context) error {
 	return o.do(ctx, func(b *blocker) error { b.book.Compare(); return nil })
 }
 
-// met notes that the kernel has what is in a list, and books what the book has not.
+// met notes that the kernel has the responses of a list, and books the unknown ones.
 func (o *orders) met(ctx context.Context, list []nft.Block, by string) ([]inForce, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]inForce, error) { return b.met(list, by) })
 }
 
-// unmet returns what the book has and the comparison has not met.
+// unmet returns the entries that the comparison has not met.
 func (o *orders) unmet(ctx context.Context) ([]*ledger.Entry, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Unmet(time.Now()), nil })
 }
 
-// gone strikes those of a list that the kernel has not.
+// gone strikes the entries of a list that the kernel does not have.
 func (o *orders) gone(ctx context.Context, list []*ledger.Entry, by string) ([]ledger.Ref, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]ledger.Ref, error) { return b.gone(list, by) })
 }
 
-// entries returns the blocks of the book, each of which is the blocker's to read.
+// entries returns the book's entries. Only the blocker may read one.
 func (o *orders) entries(ctx context.Context) ([]*ledger.Entry, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Entries(), nil })
 }
 
-// keep returns those of a list that are in force still, as the state file has them.
+// keep returns the responses of a list that are still in force, for the state file.
 func (o *orders) keep(ctx context.Context, list []*ledger.Entry) ([]ledger.Kept, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.book.Keep(list), nil })
 }
 
-// restore books blocks of an earlier run, and puts them into the kernel if it has
-// lost them; it returns those that are in force by that.
+// restore books responses of an earlier run, puts them into a kernel that has lost
+// them, and returns the booked ones.
 func (o *orders) restore(ctx context.Context, list []ledger.Kept, lost bool) ([]ledger.Kept, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.restore(list, lost), nil })
 }
 
-// serve tells the kernel of ports that are served.
+// serve marks ports as served in the kernel.
 func (o *orders) serve(ctx context.Context, list []nft.Service) error {
 	return o.do(ctx, func(b *blocker) error { return b.table.Serve(list) })
 }
 
-// spared returns the blocked sources whose flows go on.
+// spared returns the blocked sources whose flows still pass.
 func (o *orders) spared(ctx context.Context) ([]netip.Prefix, error) {
 	return ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.spared(), nil })
 }
 
-// harden has nothing of sources pass any more.
+// harden ends the flows of blocked sources.
 func (o *orders) harden(ctx context.Context, sources []netip.Prefix) error {
 	return o.do(ctx, func(b *blocker) error { return b.harden(sources) })
 }
 
-// counters returns what the rules have counted.
+// counters returns the counters of the rules, by name.
 func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
 	return ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })
 }
 
-// clockSet has the book follow a clock that was set, and returns what is in force.
+// clockSet moves the book's times with the clock, and returns what is in force.
 func (o *orders) clockSet(ctx context.Context) ([]inForce, error) {
 	return ask(ctx, o.put, func(b *blocker) (out []inForce, err error) {
 		b.book.SetClock(time.Now())
@@ -262,12 +263,12 @@ func (o *orders) clockSet(ctx context.Context) ([]inForce, error) {
 	})
 }
 
-// lead leads packets to an NFQUEUE, or with 0 to none any more.
+// lead leads packets to an NFQUEUE; 0 ends that.
 func (o *orders) lead(ctx context.Context, number uint16) (nft.QueueKind, error) {
 	return ask(ctx, o.put, func(b *blocker) (nft.QueueKind, error) { return b.lead(number) })
 }
 
-// refill has the sets hold something else.
+// refill fills the sets anew.
 func (o *orders) refill(ctx context.Context, els *nft.Elements) error {
 	return o.do(ctx, func(b *blocker) error {
 		b.wanted = els
@@ -275,7 +276,7 @@ func (o *orders) refill(ctx context.Context, els *nft.Elements) error {
 	})
 }
 
-// quiet empties what must not act without a judge.
+// quiet empties the sets that must not act without a judge.
 func (o *orders) quiet(ctx context.Context, keepTrap bool) error {
 	return o.do(ctx, func(b *blocker) error {
 		_, err := b.lead(0)
@@ -283,7 +284,7 @@ func (o *orders) quiet(ctx context.Context, keepTrap bool) error {
 	})
 }
 
-// facts adds to f the blocks of the source, or of a part of it.
+// facts adds to f the responses to the source, or to a part of it.
 func (o *orders) facts(ctx context.Context, f *explain.Facts) error {
 	return o.do(ctx, func(b *blocker) error { b.facts(f); return nil })
 }

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// lookEvery is how often it is asked who is connected, what is served, who is
-// logged in, whose flows live. lookShare bounds what a look costs: of a processor,
-// one part in so many, however many connections there are.
+// lookEvery is the time between two looks at connections, services, logins and flows.
+// lookShare bounds their cost: one part in so many of a processor, however many
+// connections there are.
 const (
 	lookEvery = 2 * time.Second
 	lookShare = 50
 )
 
-// watchPeers keeps judge and blocker told of who is connected while probes come, and
-// looks at once if a block waits for the answer.
+// watchPeers tells judge and blocker who is connected, while probes come. It looks at
+// once if a block waits for the answer.
 func (d *daemon) watchPeers(ctx context.Context) error {
 	bell := d.bells.peers
 	var pause, rest <-chan time.Time // while looking again would cost too much; until the next is due
@@ -50,9 +50,8 @@ func (d *daemon) watchPeers(ctx context.Context) error {
 	}
 }
 
-// tellPeers tells the owners what a look has found. The judge hears first whom
-// to spare, and then who was spared. It fails when picket is stopping, and then
-// nobody judges.
+// tellPeers hands the result of a look to the owners. The judge hears first: it must
+// know whom to spare before the blocker spares them. An error is that picket stops.
 func (d *daemon) tellPeers(ctx context.Context, changed bool, looked time.Time) {
 	if changed {
 		_ = d.docket.setConnected(ctx, d.peers.Set)
@@ -62,9 +61,8 @@ func (d *daemon) tellPeers(ctx context.Context, changed bool, looked time.Time) 
 	}
 }
 
-// lookAtPeers asks the kernel, if anybody is to be spared, and reports whether the
-// answer is another one than last time. If the kernel does not answer, the last
-// answer holds.
+// lookAtPeers asks the kernel who is connected, if such are spared, and reports whether
+// that has changed. Without an answer the last one holds.
 func (d *daemon) lookAtPeers() (changed bool) {
 	if !d.current().Ignore.Connected {
 		return d.peers.Seen(nil)

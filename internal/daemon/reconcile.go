@@ -157,8 +157,7 @@ func (b *blocker) gone(list []*ledger.Entry, by string) (gone []ledger.Ref, err 
 	return gone, nil
 }
 
-// slack is how far book and kernel may be apart: the kernel tells of a time that
-// was left a moment ago.
+// slack is how far book and kernel may be apart: what the kernel says is a moment old.
 const slack = 2 * time.Second
 
 // isLonger reports whether the kernel has a block for longer than it was granted:

@@ -31,7 +31,7 @@ func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Ready("running")
 }
 
-// fix has c keep what a run cannot change, and tells of it.
+// fix keeps in c what a run cannot change, and says so in the journal.
 func (d *daemon) fix(c *config.Config) {
 	was := d.current()
 	if c.NFLOG != was.NFLOG || c.Memory != was.Memory || c.Detect.Sources != was.Detect.Sources ||
@@ -65,7 +65,7 @@ func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 	return d.put(ctx, c)
 }
 
-// allow puts friends by command into force; who of them is blocked is freed.
+// allow puts friends by command into force, and frees the blocked ones among them.
 func (d *daemon) allow(ctx context.Context, list allowed.List) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,7 +78,7 @@ func (d *daemon) allow(ctx context.Context, list allowed.List) error {
 	return err
 }
 
-// put is apply for who has the mutex.
+// put is apply for a caller that has the mutex.
 func (d *daemon) put(ctx context.Context, c *config.Config) error {
 	if c == nil {
 		c = d.config

@@ -98,11 +98,11 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	return s, nil
 }
 
-// recentSources is how many of the sources seen last "sources" answers with:
-// describing so many holds up the judge for less than a millisecond.
+// recentSources is how many sources the answer to "sources" has: it holds the judge up
+// for less than a millisecond.
 const recentSources = 256
 
-// sources lists the sources that were seen last.
+// sources lists the latest sources.
 func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 	recent, err := d.docket.recent(ctx, recentSources)
 	if err != nil {
@@ -124,9 +124,9 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 	return list, nil
 }
 
-// blocks lists the book with the kernel's counters, oldest first, and has no more
-// than a part of the list in memory. Both are asked part by part, the kernel over a
-// connection of its own, so that nobody waits for it.
+// blocks lists the book with the kernel's counters, oldest first. It asks both part by
+// part, and has one part in memory. The kernel is asked over a connection of its own, so
+// that nobody waits.
 func (d *daemon) blocks(ctx context.Context) (control.Stream, error) {
 	list, err := d.orders.bySince(ctx)
 	if err != nil {
@@ -158,8 +158,8 @@ func (d *daemon) blocks(ctx context.Context) (control.Stream, error) {
 	}, nil
 }
 
-// remove ends the daemon, which would put back what "picket remove" takes
-// away, and returns its process number so that its end can be waited for.
+// remove ends the daemon: it would put back what "picket remove" takes away. The answer
+// is the process number, for the caller to wait for.
 func (d *daemon) remove() (int, error) {
 	select {
 	case d.quit <- struct{}{}:
@@ -168,7 +168,7 @@ func (d *daemon) remove() (int, error) {
 	return os.Getpid(), nil
 }
 
-// kernelRelease returns what uname -r prints.
+// kernelRelease is what "uname -r" prints.
 func kernelRelease() string {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {

@@ -38,7 +38,7 @@ func (d *daemon) watchServices() task.Task {
 			trouble.Tell(errors.Join(lost, err))
 		}
 		if d.moved() {
-			_ = d.apply(ctx, nil) // it fails when picket stops, or as the next reload does, which tells
+			_ = d.apply(ctx, nil) // the next reload says what is wrong
 		}
 	})
 }
@@ -57,8 +57,8 @@ func (d *daemon) servedBefore(ctx context.Context, s *lookout.Services) error {
 	return err
 }
 
-// moved looks where the operator is logged in from, and which addresses others
-// serve, and reports whether that has changed.
+// moved looks at logins and at the addresses of guests, and reports whether either has
+// changed.
 func (d *daemon) moved() bool {
 	operators, _ := d.machine.Operators()
 	elsewhere := d.machine.Elsewhere()

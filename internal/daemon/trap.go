@@ -13,9 +13,8 @@ import (
 	"picket/internal/trap"
 )
 
-// openTrap makes classic mode's listener, of systemd's sockets if it passed
-// any. Without one picket does all but complete connections, so a failure is
-// told and not fatal.
+// openTrap makes the trap's listener, from systemd's sockets if it passed any. Without a
+// trap picket does all but complete connections: a failure is an entry in the journal.
 func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
 	c := d.config.Trap
 	cfg := trap.Config{
@@ -34,7 +33,7 @@ func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
 	}
 }
 
-// listenerPort is where the trap listens, 0 without a trap.
+// listenerPort is the trap's port, 0 without a trap.
 func (d *daemon) listenerPort() uint16 {
 	if d.trap == nil {
 		return 0
@@ -45,8 +44,8 @@ func (d *daemon) listenerPort() uint16 {
 	return 0
 }
 
-// trapPort is where the table redirects to, 0 for nowhere. It looks at the
-// configuration: d.mu is held, or nobody else is there yet.
+// trapPort is the port that the table redirects to, 0 for none. It reads the
+// configuration: the caller has d.mu, or is alone.
 func (d *daemon) trapPort() uint16 {
 	if !d.config.Traps() {
 		return 0
@@ -54,8 +53,8 @@ func (d *daemon) trapPort() uint16 {
 	return d.listenerPort()
 }
 
-// watchTrap tells, once, when another firewall drops the connections that the
-// table leads to the trap: classic mode then sees no connection completed.
+// watchTrap says once that another firewall drops the connections to the trap: none is
+// completed then.
 func (d *daemon) watchTrap() task.Task {
 	var way lookout.TrapWay
 	return task.When("trap watch", d.bells.trap, lookEvery, lookShare, func(ctx context.Context) {
@@ -64,7 +63,8 @@ func (d *daemon) watchTrap() task.Task {
 			return
 		}
 		n, err := d.orders.counters(ctx)
-		if err == nil && way.Cut(n["lured"], n["trapped"]) { // who watches the table tells of an error
+		// the table watch writes an error into the journal
+		if err == nil && way.Cut(n["lured"], n["trapped"]) {
 			d.journal.Notice("", "connections to the trap are dropped by another firewall behind it, so "+
 				"none is completed and nobody proves himself. Allow TCP port %d, which answers nothing but "+
 				"what picket leads there: \"ufw allow %[1]d/tcp\", "+
@@ -74,7 +74,7 @@ func (d *daemon) watchTrap() task.Task {
 	})
 }
 
-// serveTrap hands every trapped connection to the judge.
+// serveTrap hands each trapped connection to the judge.
 func (d *daemon) serveTrap(ctx context.Context) error {
 	if d.trap == nil {
 		return nil
@@ -87,8 +87,9 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 		p := probe.Probe{
 			At: c.At.UnixNano(), Source: c.Source.Addr(), Destination: c.Destination.Addr(),
 			SourcePort: c.Source.Port(), Port: c.Destination.Port(),
-			Protocol: probe.ProtocolTCP, Mode: d.current().Connected(c.Destination.Port()), Technique: probe.Connect,
-			Flags: probe.FlagSYN, Sent: probe.BeganWith(c.Head),
+			Protocol: probe.ProtocolTCP, Mode: d.current().Connected(c.Destination.Port()),
+			Technique: probe.Connect,
+			Flags:     probe.FlagSYN, Sent: probe.BeganWith(c.Head),
 		}
 		if c.Open {
 			p.Sent = probe.SentNotYet

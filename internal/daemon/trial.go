@@ -5,7 +5,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"picket/internal/beside"
@@ -13,14 +12,14 @@ import (
 	"picket/internal/control"
 )
 
-// tellTrial has the journal know how a trial goes, for "picket report".
+// tellTrial writes into the journal how a trial goes, for "picket report".
 func (d *daemon) tellTrial(ctx context.Context) {
 	if ev, ok, err := d.docket.trialNews(ctx, time.Now()); err == nil && ok {
 		d.journal.Event(ev)
 	}
 }
 
-// trial answers with how the trial goes, and the responses that would be in force.
+// trial is the answer to "trial": how it goes, and which responses would be in force.
 func (d *daemon) trial(ctx context.Context) (*control.Trial, error) {
 	t, err := d.docket.trial(ctx, time.Now(), true)
 	if err == nil && t == nil {
@@ -35,15 +34,15 @@ var (
 	errStill   = errors.New("dry_run = true is still in force: \"picket check\" says which files are read")
 )
 
-// An arming ends a trial for a time, after which the trial goes on unless it was
-// confirmed. The zero arming is none.
+// An arming ends a trial for a time. Unless it is confirmed, the trial goes on then. The
+// zero value is no arming.
 type arming struct {
 	since time.Time
 	timer *time.Timer
 }
 
-// arm ends the trial: for good, by the files as they are now, or for a time. A
-// restart within that time goes by the files, and is a trial again.
+// arm ends the trial: for good, if the files say so now, or for a time. After a restart
+// within that time the files decide, and it is a trial again.
 func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
 	if d.options.DryRun {
 		return nil, errStarted
@@ -88,7 +87,7 @@ func (d *daemon) armForGood(ctx context.Context) error {
 	return nil
 }
 
-// takeArming calls off the end of an arming, and returns it.
+// takeArming stops the clock of an arming, and returns the arming.
 func (d *daemon) takeArming() arming {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,15 +98,15 @@ func (d *daemon) takeArming() arming {
 	return a
 }
 
-// disarmed puts dry_run = on into force over the configuration that is.
+// disarmed changes dry_run of the configuration in force.
 func (d *daemon) disarmed(ctx context.Context, on bool) error {
 	c := *d.current()
 	c.DryRun = on
 	return d.apply(ctx, &c)
 }
 
-// rollBack has the trial go on and ends the responses that were made meanwhile,
-// but for those that a person ordered.
+// rollBack goes on with the trial, and ends the responses that were made meanwhile. A
+// person's responses stay.
 func (d *daemon) rollBack(ctx context.Context) {
 	a := d.takeArming()
 	if a.timer == nil || ctx.Err() != nil {
@@ -124,5 +123,5 @@ func (d *daemon) rollBack(ctx context.Context) {
 		d.journal.Notice("", "the arming could not be rolled back: %v", err)
 		return
 	}
-	d.journal.Notice("", "not confirmed: the trial goes on, and %s", fmt.Sprintf("%d responses are ended", n))
+	d.journal.Notice("", "not confirmed: the trial goes on, and %d responses are ended", n)
 }

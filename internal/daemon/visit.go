@@ -35,9 +35,8 @@ func (j *judge) ahead() {
 	}
 }
 
-// visit judges a visit. Where a fence follows the kernel has it first, and the
-// blocker gives the answer; if the blocker is too late, the visit is let in by its
-// age.
+// visit judges a visit. Where a fence follows, the blocker answers once the kernel has
+// the fence. If that takes too long, the visit is let in by its age.
 func (j *judge) visit(v *visit) {
 	d := j.engine.Doubt(v.Probe)
 	fenced := d.Action == engine.Fence && j.mock == nil
@@ -59,8 +58,7 @@ func (j *judge) visit(v *visit) {
 	j.respond(&v.Probe, &d, ev, &kept)
 }
 
-// turnAway gives the answer to the visit that led to a response, now that it is in
-// force.
+// turnAway refuses the visit that led to a response, now that the response is in force.
 func (w *blockWork) turnAway(now time.Time) {
 	if w.visit == nil {
 		return

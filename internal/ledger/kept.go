@@ -28,8 +28,8 @@ type record struct {
 	Memory []byte // a part of the engine's: sources half judged, repeat offenders
 }
 
-// A Kept is one response of the book as the file has it, with what is told of it
-// later. 100,000 whole events would take four times as long to read and twice the
+// A Kept is one response as the file has it, with what its later events need. 100,000 whole events would
+// take four times as long to read and twice the
 // memory.
 type Kept struct {
 	Source    netip.Prefix
@@ -73,7 +73,7 @@ func kept(e *Entry) Kept {
 	}
 }
 
-// Event is what was told of the response, or most of it.
+// Event is most of the event of the response.
 func (k *Kept) Event() event.Event {
 	return event.Event{
 		Event: "block", Time: k.Since, Source: event.SourceName(k.Source),

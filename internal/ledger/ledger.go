@@ -95,7 +95,7 @@ type told struct {
 	proven bool
 }
 
-// tell has the entry tell what is told of its end and to who asks.
+// tell keeps of an event what its end and "picket blocks" need.
 func (e *Entry) tell(ev *event.Event) {
 	e.at, e.evidence = ev.Time.UnixNano(), unique.Make(ev.Evidence)
 	e.told = unique.Make(told{
@@ -105,7 +105,7 @@ func (e *Entry) tell(ev *event.Event) {
 	})
 }
 
-// Event is what was told of the response, or most of it.
+// Event is most of the event of the response.
 func (e *Entry) Event() event.Event {
 	w := e.told.Value()
 	return event.Event{
@@ -140,7 +140,7 @@ func (e *Entry) Proven() bool { return e.told.Value().proven || e.Maker.Ordered(
 // Drops is how many packets the response has kept off, as the kernel told last.
 func (e *Entry) Drops() uint64 { return e.drops.before + e.drops.counter }
 
-// Row tells of the entry as it is now. Who asks adds the kernel's counters.
+// Row describes the entry as it is now, without the kernel's counters.
 func (e *Entry) Row(now time.Time) control.Block {
 	ev := e.Event()
 	return control.BlockOf(&ev, e.Source, e.Response.String(), e.Since, e.Until).At(now)
@@ -198,14 +198,14 @@ func (b *Book) InKernel(list []*Entry) (out []nft.Block) {
 	return out
 }
 
-// Dated is a response with when it was made, in nanoseconds since 1970: for who sorts
+// Dated is a response with when it was made, in nanoseconds since 1970: for sorting
 // a list while the responses in it may change.
 type Dated struct {
 	Since int64
 	entry *Entry
 }
 
-// BySince returns the responses for who sorts them.
+// BySince returns the responses, for sorting.
 func (b *Book) BySince() []Dated {
 	list := make([]Dated, len(b.ends))
 	for i, e := range b.ends {
@@ -214,13 +214,13 @@ func (b *Book) BySince() []Dated {
 	return list
 }
 
-// Rows are responses as people are told of them, and as the kernel is asked for them.
+// Rows are responses as people read them, and as the kernel is asked for them.
 type Rows struct {
 	Told   []control.Block
 	Kernel []nft.Block
 }
 
-// Rows tells of those of a list that are in the book still.
+// Rows describes the responses of a list that are still in the book.
 func (b *Book) Rows(list []Dated, now time.Time) (r Rows) {
 	for _, x := range list {
 		if e := x.entry; b.Get(e.Ref()) == e {

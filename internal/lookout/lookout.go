@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package lookout compares what the kernel tells of a host now with what it told
+// Package lookout compares what the kernel says about a host now with what it said
 // before: who is connected, what is served, whose flows have ended, whether
 // connections reach the trap.
 //

@@ -21,7 +21,7 @@ import (
 )
 
 // A Rehearsal is the responses that the engine ordered and nobody made, and what
-// they would have kept off. A nil one is none. It is for one goroutine.
+// they would have kept off. Nil stands for no dry run. It is for one goroutine.
 type Rehearsal struct {
 	since    time.Time
 	by       map[key]*entry

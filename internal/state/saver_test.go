@@ -81,11 +81,12 @@ func TestSaverSlowDisk(t *testing.T) {
 		asleep, wake, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		var s Saver
 		go func() {
-			s.Run(ctx, always, func(context.Context) (Changes, error) { return Changes{Soon: 1}, nil }, func() error {
-				close(asleep)
-				<-wake
-				return nil
-			}, func(error) { t.Error("told of a save that is not over") })
+			s.Run(ctx, always, func(context.Context) (Changes, error) { return Changes{Soon: 1}, nil },
+				func() error {
+					close(asleep)
+					<-wake
+					return nil
+				}, func(error) { t.Error("told of a save that is not over") })
 			close(done)
 		}()
 		<-asleep
@@ -140,7 +141,8 @@ func TestSaverSleeps(t *testing.T) {
 			time.Sleep(time.Hour)
 			synctest.Wait()
 			if saved != want || asked != before {
-				t.Errorf("the %d. change: saved %d times, asked %d times in an idle hour", i+1, saved, asked-before)
+				t.Errorf("the %d. change: saved %d times, asked %d times in an idle hour", i+1, saved,
+					asked-before)
 			}
 		}
 	})

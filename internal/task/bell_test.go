@@ -16,7 +16,8 @@ func TestWhen(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		bell, done := NewBell(), 0
 		var g Group
-		g.Start(ctx, func(err error) { t.Error(err) }, When("work", bell, 2*time.Second, 1, func(context.Context) { done++ }))
+		g.Start(ctx, func(err error) { t.Error(err) }, When("work", bell, 2*time.Second, 1,
+			func(context.Context) { done++ }))
 		after := func(d time.Duration, want int) {
 			t.Helper()
 			time.Sleep(d)
