@@ -5,7 +5,6 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"picket/internal/addresses"
@@ -56,9 +55,10 @@ func (f *Forward) read(s *section) {
 		case wordLANs:
 			found.LANs = true
 		default:
-			p, why := addresses.Parse(text)
-			if why != "" {
-				return fmt.Sprintf("%.80q %s: want %q, %q or a network", text, why, wordContainers, wordLANs)
+			p, why := addresses.Source(text)
+			if why != "" || p.Bits() == 0 {
+				return fmt.Sprintf("%.80q is no network behind this host: want %q, %q, or one as \"203.0.113.0/24\"",
+					text, wordContainers, wordLANs)
 			}
 			found.Prefixes = append(found.Prefixes, p)
 		}
@@ -101,15 +101,8 @@ func (f *Forward) Says() string {
 	return text
 }
 
-// Behind returns the networks that are judged, of those that were found: containers'
-// and others.
-func (f *Forward) Behind(containers, others []netip.Prefix) []netip.Prefix {
-	out := slices.Clone(f.Prefixes)
-	if f.Containers {
-		out = append(out, containers...)
-	}
-	if f.LANs {
-		out = append(out, others...)
-	}
-	return out
+// Means reports whether a network that was found is judged: one of containers, or
+// another.
+func (f *Forward) Means(container bool) bool {
+	return container && f.Containers || !container && f.LANs
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"picket/internal/behind"
@@ -60,13 +61,11 @@ func (d *daemon) networks() []netip.Prefix {
 	if err != nil {
 		d.journal.Notice("", "networks behind this host are not found by themselves: %v", err)
 	}
-	var containers, others []netip.Prefix
+	out := slices.Clone(c.Prefixes)
 	for _, n := range found {
-		if n.Container {
-			containers = append(containers, n.Prefix)
-		} else {
-			others = append(others, n.Prefix)
+		if c.Means(n.Container) {
+			out = append(out, n.Prefix)
 		}
 	}
-	return c.Behind(containers, others)
+	return out
 }

@@ -38,14 +38,15 @@ type Place struct {
 	Permission func() error
 	Tables     func() ([]string, error) // nftables' tables, "inet filter"
 	Friends    func(host.Wanted) ([]host.Friend, error)
-	Session    string // SSH_CONNECTION, sshd(8)
+	Networks   func() ([]host.Network, error) // behind it
+	Session    string                         // SSH_CONNECTION, sshd(8)
 }
 
 // Here is picket's own host.
 func Here() Place {
 	return Place{
 		Root: os.DirFS("/"), Kernel: nft.CheckKernel, Permission: nft.CheckPermission, Tables: nft.Tables,
-		Friends: new(host.Host).Friends, Session: os.Getenv("SSH_CONNECTION"),
+		Friends: new(host.Host).Friends, Networks: host.Networks, Session: os.Getenv("SSH_CONNECTION"),
 	}
 }
 
@@ -58,6 +59,7 @@ func (p *Place) Look(c *config.Config) []Finding {
 	s.nftablesConf()
 	s.ports()
 	s.kubernetes()
+	s.behind()
 	s.conntrack()
 	s.friends()
 	s.operator()
@@ -253,6 +255,33 @@ func (s *surveyor) conntrack() {
 			fmt.Sprintf("sysctl net.netfilter.nf_conntrack_max=%d", 4*most))
 	default:
 		s.note("connection tracking", fmt.Sprintf("%d of %d entries in use", count, most), "")
+	}
+}
+
+// behind tells what behind the host is judged, and what of it is not.
+func (s *surveyor) behind() {
+	found, err := s.Networks()
+	if err != nil {
+		s.problem("behind this host", err.Error(), "see that rtnetlink can be used here")
+		return
+	}
+	f := &s.config.Forward
+	s.note("behind this host", f.Says(), "")
+	var judged, left []string
+	for _, n := range found {
+		name := fmt.Sprintf("%s (%s)", n.Prefix, n.Interface)
+		if f.Means(n.Container) || slices.ContainsFunc(f.Prefixes, n.Prefix.Overlaps) {
+			judged = append(judged, name)
+		} else {
+			left = append(left, name)
+		}
+	}
+	if len(judged) > 0 {
+		s.note("behind this host", "found there: "+strings.Join(judged, ", "), "")
+	}
+	if len(left) > 0 {
+		s.note("behind this host", "forwarded and not judged: "+strings.Join(left, ", "),
+			"if they are yours to guard, name them in forward.networks, or all by the word \"lans\"")
 	}
 }
 

@@ -21,6 +21,12 @@ func place(files map[string]string) *Place {
 	return &Place{
 		Root: root, Kernel: func() error { return nil }, Permission: func() error { return nil },
 		Tables: func() ([]string, error) { return []string{"inet picket", "ip filter"}, nil },
+		Networks: func() ([]host.Network, error) {
+			return []host.Network{
+				{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Interface: "docker0", Container: true},
+				{Prefix: netip.MustParsePrefix("203.0.113.0/24"), Interface: "lan0"},
+			}, nil
+		},
 		Friends: func(host.Wanted) ([]host.Friend, error) {
 			return []host.Friend{{Prefix: netip.MustParsePrefix("192.0.2.1/32"), Why: "gateway"}}, nil
 		},
@@ -63,6 +69,13 @@ func TestLook(t *testing.T) {
 			"trap ports", "listen at 79:", false, "tcp.classic"},
 		{"kubernetes", map[string]string{"var/lib/kubelet/x": ""}, nil, "kubernetes", "externalTrafficPolicy",
 			true, "Local"},
+		{"containers", nil, nil, "behind this host", "found there: 198.51.100.0/24 (docker0)", false, ""},
+		{"LANs", nil, nil, "behind this host", "not judged: 203.0.113.0/24 (lan0)", false, "forward.networks"},
+		{"behind", nil, nil, "behind this host", "published ports are judged; who scans from there is told of",
+			false, ""},
+		{"no links", nil, func(p *Place) {
+			p.Networks = func() ([]host.Network, error) { return nil, errors.New("no links") }
+		}, "behind this host", "no links", true, "rtnetlink"},
 		{"no conntrack", nil, nil, "connection tracking", "turn it on", false, ""},
 		{"full conntrack", map[string]string{"proc/sys/net/netfilter/nf_conntrack_count": "900\n",
 			"proc/sys/net/netfilter/nf_conntrack_max": "1000\n"}, nil, "connection tracking", "900 of 1000",
