@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ func TestReadme(t *testing.T) {
 	}
 	s.files(readme)
 	s.follow(readme, "Look")
+	s.examples()
 	s.tried(readme)
 	s.configured(readme)
 	s.besides(readme)
@@ -272,6 +274,87 @@ func (s *story) besides(readme string) {
 		}
 	}
 	s.try("sh", "-c", "systemctl disable --now firewalld fail2ban ufw")
+	s.docker()
+}
+
+// dockerRules are what docker.io 20.10 of Debian has iptables do for one container with a
+// published port, as "iptables-save" has them there (moby, libnetwork/iptables and
+// libnetwork/drivers/bridge), and the container, of a bridge and a namespace.
+const dockerRules = `
+	ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0; ip link set docker0 up
+	ip netns add box; ip link add vbox type veth peer name eth0 netns box; ip link set vbox master docker0 up
+	ip -n box address add 172.17.0.2/16 dev eth0; ip -n box link set eth0 up
+	ip -n box route add default via 172.17.0.1
+	sysctl -qw net.ipv4.ip_forward=1
+	iptables-restore --noflush <<-END
+	*nat
+	:DOCKER - [0:0]
+	-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+	-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
+	-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+	-A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
+	-A DOCKER -i docker0 -j RETURN
+	-A DOCKER ! -i docker0 -p tcp -m tcp --dport 777 -j DNAT --to-destination 172.17.0.2:80
+	COMMIT
+	*filter
+	:FORWARD DROP [0:0]
+	:DOCKER - [0:0]
+	:DOCKER-ISOLATION-STAGE-1 - [0:0]
+	:DOCKER-ISOLATION-STAGE-2 - [0:0]
+	:DOCKER-USER - [0:0]
+	-A FORWARD -j DOCKER-USER
+	-A FORWARD -j DOCKER-ISOLATION-STAGE-1
+	-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+	-A FORWARD -o docker0 -j DOCKER
+	-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+	-A FORWARD -i docker0 -o docker0 -j ACCEPT
+	-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+	-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+	-A DOCKER-ISOLATION-STAGE-1 -j RETURN
+	-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+	-A DOCKER-ISOLATION-STAGE-2 -j RETURN
+	-A DOCKER-USER -j RETURN
+	COMMIT
+	END
+	systemd-run --quiet --unit=box ip netns exec box python3 -m http.server 80`
+
+// docker publishes a port of a container, in the range that picket watches: its clients are
+// served and no scanners, a scan is kept off, who is blocked does not reach the container, and
+// nothing of docker's changes.
+func (s *story) docker() {
+	s.run("sh", "-ec", dockerRules)
+	saved := func() string {
+		return s.run("sh", "-c", `iptables-save | grep -v '^#' | sed 's/\[[0-9:]*\]//'`)
+	}
+	before := saved()
+	fetches := func(source string) bool {
+		s.fromPeer("ip", "address", "replace", source+"/32", "dev", "eth0")
+		out, err := exec.CommandContext(s.ctx, "nsenter", "--target", strconv.Itoa(s.peer.pid()), "--net", "curl",
+			"-s", "--max-time", "2", "--interface", source, "http://"+hostAddress+":777/").CombinedOutput()
+		return err == nil && strings.Contains(string(out), "Directory listing")
+	}
+	s.within(10*time.Second, "the container's page", func() bool { return fetches("198.51.100.30") })
+	for range 40 {
+		if !fetches("198.51.100.30") {
+			s.t.Fatalf("a client of a published port is not served:\n%s", s.run("picket", "explain", "198.51.100.30"))
+		}
+	}
+	if out := s.run("picket", "explain", "--json", "198.51.100.30"); !strings.Contains(out, `"unknown"`) {
+		s.t.Errorf("a client of a published port:\n%s", out)
+	}
+	s.scanned("198.51.100.31")
+	s.run("picket", "block", "198.51.100.30", "--for", "1h")
+	if fetches("198.51.100.30") {
+		s.t.Error("a blocked source reaches the container")
+	}
+	s.run("picket", "unblock", "198.51.100.30")
+	if !fetches("198.51.100.30") {
+		s.t.Error("a source that was freed does not reach the container")
+	}
+	s.run("systemctl", "restart", "picket.service")
+	if !fetches("198.51.100.30") || saved() != before {
+		s.t.Errorf("docker's rules were\n%s\nand are\n%s", before, saved())
+	}
 }
 
 // TestTryIt pastes the README's five minutes into a shell, as a person does.
