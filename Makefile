@@ -78,11 +78,12 @@ SUMMARY = awk '\
 
 TESTFLAGS := -race -buildvcs=false -count=1 -timeout 15m -v
 
-test deps: export PATH := $(CURDIR)/bin/fail2ban/usr/bin:$(PATH)
+test deps: export PATH := $(CURDIR)/bin/fail2ban/usr/bin:$(CURDIR)/bin/crowdsec/usr/bin:$(PATH)
 test deps: export PYTHONPATH := $(CURDIR)/bin/fail2ban/usr/lib/python3/dist-packages
 test: root go
 	@$(call install,$(TEST_TOOLS))
-	@$(fail2ban)
+	@$(call unpacked,fail2ban,fail2ban-server)
+	@$(call unpacked,crowdsec,crowdsec)
 	@$(axe)
 	@mkdir -p bin
 	@echo 'unit, fuzz seeds, race and lab: a few minutes; the whole log is bin/test.log'
@@ -151,7 +152,8 @@ check: root
 
 deps: root go
 	@$(call install,$(sort $(TEST_TOOLS) $(CHECK_TOOLS) $(EVAL_TOOLS)))
-	@$(fail2ban)
+	@$(call unpacked,fail2ban,fail2ban-server)
+	@$(call unpacked,crowdsec,crowdsec)
 	@$(axe)
 	@$(GO) mod download; cd $(LAB); $(GO) mod download
 
@@ -176,15 +178,16 @@ define install
 	}
 endef
 
-# fail2ban unpacks fail2ban, where there is none: installed, it would watch this
-# machine's own sshd and change its ruleset, now and after each boot.
-define fail2ban
-	command -v fail2ban-server >/dev/null || { \
-		echo 'unpacking fail2ban into bin/fail2ban'; \
+# unpacked unpacks a package into bin, where there is no such program: installed,
+# fail2ban and crowdsec would watch this machine's own logs and change its
+# ruleset, now and after each boot.
+define unpacked
+	command -v $(2) >/dev/null || { \
+		echo 'unpacking $(1) into bin/$(1)'; \
 		mkdir -p bin; d=$$(mktemp -d bin/fetch.XXXXXX); trap 'rm -rf "$$d"' EXIT; \
-		get() { (cd "$$d" && apt-get download -qq fail2ban 2>&1); }; \
+		get() { (cd "$$d" && apt-get download -qq $(1) 2>&1); }; \
 		said=$$(get) || { apt-get update -qq && said=$$(get); } || { echo "$$said" >&2; exit 1; }; \
-		dpkg -x "$$d"/fail2ban_*.deb "$$d/root"; mv -T "$$d/root" bin/fail2ban; \
+		dpkg -x "$$d"/$(1)_*.deb "$$d/root"; mv -T "$$d/root" bin/$(1); \
 	}
 endef
 

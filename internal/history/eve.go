@@ -46,7 +46,7 @@ var eveSignatures = []string{"probe", "portscan", "sweep", "slowscan", "distribu
 
 // appendEVE writes a record as a Suricata alert. Category and severity are those
 // of attempted-recon in Suricata's classification.config; a proven source has the
-// highest severity.
+// highest severity. The time is UTC: CrowdSec's parser takes any for it.
 func appendEVE(b []byte, r Record) ([]byte, error) {
 	e := &r.Event
 	id := 0
@@ -56,7 +56,7 @@ func appendEVE(b []byte, r Record) ([]byte, error) {
 		}
 	}
 	a := eveAlert{
-		Timestamp: e.Time.Format("2006-01-02T15:04:05.000000-0700"), Type: "alert", Interface: e.Interface,
+		Timestamp: e.Time.UTC().Format("2006-01-02T15:04:05.000000-0700"), Type: "alert", Interface: e.Interface,
 		Source: r.Address.String(), Port: e.SourcePort, DestPort: e.Port,
 		Protocol: strings.ToUpper(e.Protocol), Host: r.Name,
 		Alert: eveCause{

@@ -311,6 +311,7 @@ func TestFullDisk(t *testing.T) {
 func TestEVE(t *testing.T) {
 	e := eventOf("block", "syn")
 	e.Tool, e.Proven = "nmap", true
+	e.Time = e.Time.In(time.FixedZone("CET", 3600))
 	var got eveAlert
 	text := line(t, EVE, Record{Event: e})
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
@@ -318,6 +319,7 @@ func TestEVE(t *testing.T) {
 	}
 	if got.Type != "alert" || got.Source != "10.77.0.2" || got.DestPort != e.Port ||
 		got.Alert.Action != "blocked" || got.Alert.Severity != 1 ||
+		got.Timestamp != "2026-11-22T23:52:24.694900+0000" ||
 		got.Alert.Metadata["tool"][0] != "nmap" || !strings.HasPrefix(got.Alert.Signature, "picket ") {
 		t.Errorf("%s", text)
 	}
