@@ -3,11 +3,13 @@
 package lab
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDemo: the story of "picket demo" comes true: the server answers, the scanner is blocked,
@@ -31,5 +33,20 @@ func TestDemo(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q; want %q in:\n%s", got, want, out)
+	}
+}
+
+// TestTerminalIsNotAsked: a command writes its answer to a terminal and nothing else, at once,
+// whatever the libraries of another command would like to know of it.
+func TestTerminalIsNotAsked(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "script", "--quiet", "--return", "--command",
+		os.Getenv(binaryEnv)+" version",
+		"/dev/null")
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "picket ") || strings.Contains(string(out), "\x1b") {
+		t.Errorf("%q, %v", out, err)
 	}
 }

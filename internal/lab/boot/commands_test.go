@@ -91,7 +91,8 @@ func examplesOf(page, text string) (out []example) {
 	}
 	if !strings.HasSuffix(page, ".md") {
 		quotes := strings.NewReplacer(`\(dq`, `"`, `\&`, "", `\-`, "-")
-		for _, m := range regexp.MustCompile(`(?m)^\.(?:Dl (.*)|Ql (`+begins+`.*))$`).FindAllStringSubmatch(text, -1) {
+		displays := regexp.MustCompile(`(?m)^\.(?:Dl (.*)|Ql (` + begins + `.*))$`)
+		for _, m := range displays.FindAllStringSubmatch(text, -1) {
 			add(quotes.Replace(m[1] + m[2]))
 		}
 		return out
@@ -109,7 +110,8 @@ func examplesOf(page, text string) (out []example) {
 		}
 	}
 	text = regexp.MustCompile("(?s)```.*?```").ReplaceAllString(text, "")
-	for _, m := range regexp.MustCompile("(?m)^    ("+begins+".*)$|`("+begins+"[^`\n]+)`").FindAllStringSubmatch(text, -1) {
+	code := regexp.MustCompile("(?m)^    (" + begins + ".*)$|`(" + begins + "[^`\n]+)`")
+	for _, m := range code.FindAllStringSubmatch(text, -1) {
 		add(m[1] + m[2])
 	}
 	return out

@@ -98,8 +98,8 @@ func TestRPM(t *testing.T) {
 		t.Errorf("the administrator's file is %q", out)
 	}
 
-	if out := s.run("sh", "-c", "PICKET_TRIAL=1 rpm --nodeps --install /root/1.rpm 2>&1"); !strings.Contains(out,
-		"a trial, which") {
+	out := s.run("sh", "-c", "PICKET_TRIAL=1 rpm --nodeps --install /root/1.rpm 2>&1")
+	if !strings.Contains(out, "a trial, which") {
 		t.Errorf("installed with a trial, it says:\n%s", out)
 	}
 	if out := s.run("picket", "status"); !strings.Contains(out, "dry run") {
