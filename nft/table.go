@@ -253,8 +253,9 @@ func (t *Table) Quiet(keepTrap bool) error {
 }
 
 // Counters returns what the rules have counted: what they kept off (kept_...), how
-// often a set was full (full_...) and what was not mirrored for its number
-// (unlogged_...), by the names of the ruleset.
+// often a set was full (full_...), what was not mirrored for its number
+// (unlogged_...), and what was led to the trap from ports that are no traps (invited)
+// or was beyond a limit of that (uninvited), by the names of the ruleset.
 func (t *Table) Counters() (map[string]uint64, error) {
 	objects, err := t.conn.GetNamedObjects(t.table)
 	if err != nil {
