@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"internal/ledger":     {"engine", "nft", "internal/beside", "internal/control", "internal/event", "internal/memory", "internal/state"},
 	"internal/beside":     {"engine", "internal/config", "internal/event", "internal/history", "internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve", "internal/route", "internal/task"},
 	"engine":              {"engine/internal/book", "engine/internal/crowd", "internal/probe"},
-	"nft":                 {"nft/internal/elem", "internal/modules"},
+	"nft":                 {"nft/internal/elem", "nft/internal/watch", "internal/modules"},
 	"internal/inline":     {"internal/modules", "internal/packet", "internal/probe"},
 	"nflog":               {"internal/modules", "internal/packet", "internal/probe"},
 	"internal/packet":     {"internal/probe"},

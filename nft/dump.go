@@ -3,7 +3,6 @@
 package nft
 
 import (
-	"bytes"
 	"net/netip"
 
 	"go4.org/netipx"
@@ -81,7 +80,7 @@ func (t *Table) sourceOf(a netip.Addr, b *Block) netip.Prefix {
 // eachPrefix makes b of the starts and ends of intervals. Those that are no prefix
 // are not ours and left out.
 func eachPrefix(b *Block, f func(*Block) error) func(*elem.Element) error {
-	n := intervals{each: func(from, end netip.Addr, e *elem.Element) error {
+	n := elem.Intervals{Each: func(from, end netip.Addr, e *elem.Element) error {
 		last := end.Prev()
 		if !end.IsValid() { // it reaches the highest address
 			last = netipx.PrefixLastIP(netip.PrefixFrom(from, 0))
@@ -93,61 +92,5 @@ func eachPrefix(b *Block, f func(*Block) error) func(*elem.Element) error {
 		b.Source, b.For, b.Drops = p, e.Left, e.Packets
 		return f(b)
 	}}
-	return n.next
-}
-
-// Intervals pairs starts and ends. The kernel's tree lists them from the highest
-// key down (nft_rbtree_walk in net/netfilter/nft_set_rbtree.c); another kind of set
-// may do otherwise, so both ways are understood.
-type intervals struct {
-	each  func(from, end netip.Addr, e *elem.Element) error
-	last  netip.Addr // the key before, and
-	above netip.Addr // the one before that is another
-	down  bool       // the way, once there were two keys
-	known bool
-	open  elem.Element // a start whose end has not come yet
-	opens bool
-}
-
-// next takes an element; nil ends the list.
-func (n *intervals) next(e *elem.Element) error {
-	if e == nil {
-		return n.close(netip.Addr{})
-	}
-	k, ok := netip.AddrFromSlice(e.Key)
-	if !ok {
-		return nil
-	}
-	if k != n.last {
-		if n.last.IsValid() && !n.known {
-			n.known, n.down = true, k.Less(n.last)
-		}
-		end := k
-		if n.down {
-			end = netip.Addr{} // the first of all had none
-		}
-		if err := n.close(end); err != nil {
-			return err
-		}
-		n.last, n.above = k, n.last
-	}
-	switch {
-	case e.End:
-		return nil
-	case n.known && n.down:
-		return n.each(k, n.above, e)
-	}
-	n.open, n.opens = *e, true
-	n.open.Key = bytes.Clone(e.Key)
-	return nil
-}
-
-// close ends the start that is open, if one is.
-func (n *intervals) close(end netip.Addr) error {
-	if !n.opens {
-		return nil
-	}
-	n.opens = false
-	from, _ := netip.AddrFromSlice(n.open.Key)
-	return n.each(from, end, &n.open)
+	return n.Next
 }

@@ -3,25 +3,15 @@
 package nft
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
-	"strings"
-	"time"
 
-	"github.com/mdlayher/netlink"
-	"golang.org/x/sys/unix"
+	"picket/nft/internal/watch"
 )
 
-// A Watcher hears of every change that another process makes to our table: a
-// "flush ruleset", with which Debian's /etc/nftables.conf begins, takes it away
+// A Watcher hears of every change that another process makes to our tables: a
+// "flush ruleset", with which Debian's /etc/nftables.conf begins, takes them away
 // too.
-type Watcher struct {
-	conn    *netlink.Conn
-	ours    uint32 // netlink port of the table's connection
-	touched bool   // the transaction that is being read is about our table
-}
+type Watcher = watch.Watcher
 
 // Watch subscribes to what others than t change, in the calling thread's
 // network namespace. It needs CAP_NET_ADMIN.
@@ -30,84 +20,5 @@ func (t *Table) Watch() (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch nftables: %w", err)
 	}
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
-	if err != nil {
-		return nil, fmt.Errorf("watch nftables: %w", err)
-	}
-	// Our own changes come by too, 100,000 elements at once after a reboot. What
-	// does not fit is a change by nobody known, so that less than asked for will do.
-	_ = conn.SetReadBuffer(32 << 20)
-	return &Watcher{conn: conn, ours: ours}, nil
-}
-
-// Run calls changed, with the name and thread number of the process, after each
-// transaction of another process that touched our table, until Close. What a
-// full socket loses is reported as a change by nobody known.
-func (w *Watcher) Run(changed func(by string)) error {
-	for {
-		msgs, err := w.conn.Receive()
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return w.conn.Close()
-		case errors.Is(err, unix.ENOBUFS):
-			changed("unknown")
-			continue
-		case err != nil:
-			return fmt.Errorf("watch nftables: %w", err)
-		}
-		for _, m := range msgs {
-			if by, ok := w.author(m); ok {
-				changed(by)
-			}
-		}
-	}
-}
-
-// Close ends Run, from any goroutine.
-func (w *Watcher) Close() { _ = w.conn.SetReadDeadline(time.Unix(1, 0)) }
-
-// author returns who ended a transaction that is not ours and that touched our
-// tables. Each ends with a message NFT_MSG_NEWGEN that bears, like those before
-// it, the port of the socket it came from (nf_tables_gen_notify in
-// net/netfilter/nf_tables_api.c).
-func (w *Watcher) author(m netlink.Message) (string, bool) {
-	kind := uint16(m.Header.Type)
-	if kind>>8 != unix.NFNL_SUBSYS_NFTABLES || len(m.Data) < 4 || m.Header.PID == w.ours {
-		return "", false
-	}
-	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
-	if err != nil {
-		return "", false
-	}
-	ad.ByteOrder = binary.BigEndian
-	if kind&0xff != unix.NFT_MSG_NEWGEN {
-		// Whatever the message is of, its first attribute names the table.
-		w.touched = w.touched || ad.Next() && ad.Type() == unix.NFTA_TABLE_NAME && ourTable(ad.String())
-		return "", false
-	}
-	var pid uint32
-	var name string
-	for ad.Next() {
-		switch ad.Type() {
-		case unix.NFTA_GEN_PROC_PID:
-			pid = ad.Uint32()
-		case unix.NFTA_GEN_PROC_NAME:
-			name = ad.String()
-		}
-	}
-	touched := w.touched
-	w.touched = false
-	return fmt.Sprintf("%s[%d]", printable(name), pid), touched && ad.Err() == nil
-}
-
-func ourTable(name string) bool { return name == Name || name == QueueName }
-
-// printable keeps a process's name from speaking to a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
+	return watch.New(ours, Name, QueueName)
 }
