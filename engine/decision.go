@@ -27,7 +27,8 @@ type Decision struct {
 	// mostly it is not valid.
 	Instead netip.Prefix
 
-	// Refused says of a SYN that waited for [Engine.Doubt] that it is to be dropped.
+	// Refused says of a SYN that waited for [Engine.Doubt] that it is to be dropped,
+	// whether or not a fence follows.
 	Refused bool
 
 	// Tell asks for an event: the first probe of a source and then the
@@ -183,7 +184,7 @@ func (d *Decision) Evidence() string {
 		return ""
 	}
 	switch {
-	case d.Reason == LetIn || d.Reason == Turned || d.Refused:
+	case d.Reason == LetIn, d.Reason == Turned, d.Refused:
 		return d.Weighed()
 	case (d.Reason == AboveScore || d.Reason == PartOfNetwork || d.Reason == AlreadyDark) &&
 		(!d.NewPattern || d.Pattern == PortScan):

@@ -10,8 +10,8 @@ import "picket/internal/probe"
 const certainAt = 60
 
 // Doubt judges a SYN to a port that is served, which waits for the answer:
-// Decision.Refused says that it is not to arrive, and the action, None or Fence,
-// what is done about its source beside that.
+// Decision.Refused says that it is not to arrive. With the action Fence it is not to
+// arrive either, once the fence is made.
 //
 // A visit to a service is no probe. It counts no port, makes no record, and whatever
 // is not known to scan is let in. What is asked is whether the source has shown
@@ -33,7 +33,7 @@ func (e *Engine) Doubt(p probe.Probe) (d Decision) {
 	if d.Score < darkAt || !odd && d.Score < certainAt {
 		return d
 	}
-	d.Reason, d.Refused = Turned, true
+	d.Reason, d.Refused = Turned, odd
 	switch _, _, fenced := e.covering(Fence, p.Source, now); {
 	case fenced:
 		d.Reason = AlreadyFenced // it waited when the fence was made
@@ -42,12 +42,12 @@ func (e *Engine) Doubt(p probe.Probe) (d Decision) {
 		d.Refused = odd
 	default:
 		e.fence(&p, k, s, now, &d)
-		d.Refused = odd || d.Action == Fence
+		d.Refused = odd
 	}
-	if !d.Refused {
+	if !d.Refused && d.Action != Fence {
 		d.Reason = LetIn
 	}
-	d.Tell = d.Refused && (d.Action == Fence || e.tell.Allow(now, tellEach, tellBurst))
+	d.Tell = d.Action == Fence || d.Refused && e.tell.Allow(now, tellEach, tellBurst)
 	return d
 }
 

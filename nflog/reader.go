@@ -15,6 +15,7 @@ import (
 
 	gonflog "github.com/florianl/go-nflog/v2"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"picket/internal/modules"
 	"picket/internal/probe"
@@ -184,6 +185,19 @@ func (r *Reader) Buffer() int { return r.buffer }
 
 // SyscallConn gives access to the netlink socket, to be stored for the next process.
 func (r *Reader) SyscallConn() (syscall.RawConn, error) { return r.conn.Con.SyscallConn() }
+
+// Behind reports whether messages wait that were not read yet; any goroutine may call it.
+func (r *Reader) Behind() (waiting bool) {
+	c, err := r.conn.Con.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = c.Control(func(fd uintptr) { // of a closed socket nothing is read any more
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		waiting = err == nil && n > 0
+	})
+	return waiting
+}
 
 // Stats returns the counters; any goroutine may call it.
 func (r *Reader) Stats() Stats {

@@ -34,7 +34,6 @@ type Elements struct {
 	TriggerTCP, TriggerUDP   []Trigger // SCTP goes with TCP
 	TriggerIP                []Trigger // of IP protocol numbers
 	DoorTCP                  []Range   // served ports that a SYN no client sends does not open
-	InlineTCP                []Range   // served ports at which a SYN may have to wait for a verdict
 	Ignored                  []netip.Prefix
 	Known                    []netip.Prefix // by lists that are told of or counted, and let be
 	Listed                   []netip.Prefix // by lists that are dropped; see [Listable]. It must not be changed later
@@ -46,6 +45,7 @@ type Elements struct {
 	Operators                []netip.Addr   // who is logged in, never fenced
 	LoginPorts               []uint16       // where they log in, though blocked
 	Trusted                  []string       // interfaces
+	Inline                   bool           // a SYN to a served port may have to wait for a verdict
 	TrapPort                 uint16         // where the trap listens; 0 for none
 	Invite                   bool           // suspicious sources are led there from any port that nobody serves
 }
@@ -59,7 +59,6 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		"advanced_tcp": e.AdvancedTCP, "advanced_udp": e.AdvancedUDP,
 		"excluded_tcp": e.ExcludedTCP, "excluded_udp": e.ExcludedUDP,
 		"guarded_tcp": ranges(e.TriggerTCP), "guarded_udp": ranges(e.TriggerUDP), "door_tcp": e.DoorTCP,
-		"inline_tcp": e.InlineTCP,
 	}
 	prefixes := map[string][]netip.Prefix{
 		"ignored4": e.Ignored, "ignored6": e.Ignored, "links6": e.Links,
@@ -77,6 +76,11 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		return rangeElements(e.AdvancedIP, 1), true
 	case "operators4", "operators6":
 		return addressElements(e.Operators, name == "operators6"), true
+	case "inline":
+		if e.Inline {
+			els = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}}}
+		}
+		return els, true
 	case "login_ports":
 		return portElements(e.LoginPorts), true
 	case "trusted":

@@ -27,7 +27,7 @@ func doorChains(Config) []chain {
 				"does not open; at those of the inline verdict a SYN that leaves a doubt waits for it",
 			rules: list(
 				one(in("door_tcp", tcpDport), opening, jump("door")),
-				one(in("inline_tcp", tcpDport), opening, goTo("doubt")),
+				one(in("inline", proto), opening, goTo("doubt")),
 				one(accept),
 			),
 		},

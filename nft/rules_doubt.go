@@ -21,26 +21,26 @@ func doubtChains(c Config) []chain {
 			name: "doubt",
 			why: "whose SYN waits for the inline verdict: one that has no options but a segment size, one " +
 				"that may be fragmented, one that acknowledges something, and that of a source that asked " +
-				"lately for a port that nobody serves. A packet near its last hop is a traceroute's",
+				"lately for a port that nobody serves. Nearly all are none of these",
 			rules: list(
-				one(in("connected4", saddr4), accept),
-				one(in("connected6", link6), accept),
-				addresses("operators", accept),
-				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
-				one(compare(hopLimit, expr.CmpOpLt, nearHops+1), accept),
-				one(words(5), doubtful),
-				one(words(6), doubtful),
+				one(fewOptions, doubtful),
 				one(mayFragment, doubtful),
 				one(acknowledging, doubtful),
-				each(c, func(s source) []part { return []part{in("ports"+s.family, s.of, class), doubtful} }),
+				sources2(c, "ports", class, doubtful),
 				one(accept),
 			),
 		},
 		{
 			name: "doubtful",
 			why: "a connection's first SYN waits, and its copies end while it may; a later one passes, so " +
-				"that nobody is kept out by a reader that is stopped. What is too much for the reader passes",
+				"that nobody is kept out by a reader that is stopped. What is too much for the reader passes. " +
+				"A packet near its last hop is a traceroute's",
 			rules: list(
+				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
+				one(compare(hopLimit, expr.CmpOpLt, nearHops+1), accept),
+				one(in("connected4", saddr4), accept),
+				one(in("connected6", link6), accept),
+				addresses("operators", accept),
 				each2(func(f string, a field) []part {
 					return []part{in("waiting"+f, a, thSport, thDport), count("kept_copies"), drop}
 				}),
@@ -90,6 +90,26 @@ var acknowledging = func() part {
 	p.exprs[len(p.exprs)-1].(*expr.Cmp).Op = expr.CmpOpNeq
 	return p
 }()
+
+// fewOptions is a TCP header of less than seven words: no options, or one of four bytes.
+var fewOptions = func() part {
+	p := words(7)
+	p.text = "tcp doff < 7"
+	p.exprs[len(p.exprs)-1].(*expr.Cmp).Op = expr.CmpOpLt
+	return p
+}()
+
+// sources2 is a rule for each key that a source may have in a set with something else:
+// an address, or the prefix around it. To ask for both costs less than to look which
+// it is.
+func sources2(c Config, set string, with field, then part) []rule {
+	around := prefixOf(saddr6, c.prefix6())
+	return []rule{
+		on(in(set+"4", saddr4, with), then),
+		on(in(set+"6", around, with), then),
+		on(in(set+"6", saddr6, with), then),
+	}
+}
 
 // each2 makes a rule for IPv4 and one for IPv6, about the address that sends.
 func each2(parts func(family string, address field) []part) []rule {

@@ -102,7 +102,7 @@ func sets() (all []set) {
 	filled("told", concat(protoKey, portKey), sizeTold, CountTime)
 	for _, name := range []string{
 		"classic_tcp", "classic_udp", "stealth_tcp", "stealth_udp", "advanced_tcp", "advanced_udp",
-		"excluded_tcp", "excluded_udp", "guarded_tcp", "guarded_udp", "door_tcp", "inline_tcp",
+		"excluded_tcp", "excluded_udp", "guarded_tcp", "guarded_udp", "door_tcp",
 	} {
 		all = append(all, set{name: name, key: portKey, interval: true})
 	}
@@ -112,6 +112,7 @@ func sets() (all []set) {
 		set{name: "advanced_ip", key: protoKey, interval: true},
 		set{name: "lately", key: concat(protoKey, portKey), timeout: true, size: sizeSources, expire: LatelyTime},
 		set{name: "login_ports", key: portKey},
+		set{name: "inline", key: protoKey},
 		set{name: "trusted", key: nftables.TypeIFName},
 		set{name: "inviting", key: protoKey},
 		set{name: "trap_listener", key: portKey},

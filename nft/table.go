@@ -241,7 +241,7 @@ func (t *Table) Filled() (bool, error) {
 // keeps the trap's listener open. Blocks stay.
 func (t *Table) Quiet(keepTrap bool) error {
 	names := []string{"trigger_tcp", "trigger_udp", "trigger_ip", "guarded_tcp", "guarded_udp", "door_tcp",
-		"inline_tcp", "held4", "held6", "quiet4", "quiet6", "quiet_links6", "behind4", "behind6", "published",
+		"inline", "held4", "held6", "quiet4", "quiet6", "quiet_links6", "behind4", "behind6", "published",
 		"egress", "trigger_behind_tcp", "trigger_behind_udp", "inviting"}
 	if !keepTrap {
 		names = append(names, "trap_port", "trap_listener")

@@ -216,7 +216,7 @@ func (c *Config) Elements() *nft.Elements {
 		Known:      c.letBe(),
 		Trusted:    c.Ignore.Interfaces,
 		DoorTCP:    c.Door.ports(c.DryRun),
-		InlineTCP:  c.InlinePorts(),
+		Inline:     c.Inlined(),
 		Published:  c.Forward.Judges(),
 		Egress:     c.Forward.Egress == EgressLog,
 		Invite:     c.Invites(),

@@ -2,10 +2,7 @@
 
 package config
 
-import (
-	"picket/engine"
-	"picket/nft"
-)
+import "picket/engine"
 
 // Inline is the section of that name: which SYNs wait until they are judged.
 type Inline struct {
@@ -56,12 +53,4 @@ func (c *Config) checkInline(top *section) {
 		return
 	}
 	top.fault("inline.ports", `is "open", and would turn nobody away: it goes by the score, and needs `+need)
-}
-
-// InlinePorts returns the ports at which SYNs may have to wait.
-func (c *Config) InlinePorts() []nft.Range {
-	if !c.Inlined() {
-		return nil
-	}
-	return []nft.Range{{From: 1, To: 65535}}
 }

@@ -252,6 +252,7 @@ func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) 
 	}
 	if err == nil {
 		err = d.openReader(passed.NFLOG)
+		j.behind = d.behindKernel
 	}
 	if err == nil {
 		d.bindInline()
@@ -412,7 +413,7 @@ func (d *daemon) elements() *nft.Elements {
 	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.machine.LoginPorts(), d.elsewhere
 	e.Behind = d.networks()
 	if d.inline.queue == nil {
-		e.InlineTCP = nil // nobody judges them
+		e.Inline = false // nobody judges them
 	}
 	return e
 }

@@ -68,9 +68,10 @@ type kernel struct {
 	queued   uint16
 	bound    int // queues
 	visit    func(inline.Held, []byte) bool
-	verdicts map[uint32]bool
+	verdicts map[uint32]inline.Verdict
 
 	emit    func(probe.Probe, []byte)
+	unread  bool // messages wait for the reader
 	lost    uint64
 	refusal error // of a stored socket
 	changed chan string
@@ -83,7 +84,7 @@ func newKernel() *kernel {
 		blocks:  map[netip.Prefix]nft.Block{}, ends: map[netip.Prefix]time.Time{},
 		connected: map[netip.Addr]bool{},
 		others:    map[ledger.Ref]nft.Block{}, refused: map[netip.Prefix]bool{},
-		verdicts: map[uint32]bool{}, changed: make(chan string),
+		verdicts: map[uint32]inline.Verdict{}, changed: make(chan string),
 		hosts: make(chan error),
 	}
 }
@@ -428,6 +429,11 @@ func (r fakeReader) SyscallConn() (syscall.RawConn, error) { return nil, errors.
 func (r fakeReader) Buffer() int                           { return 64 << 20 }
 func (r fakeReader) Refused() error                        { return r.refusal }
 func (r fakeReader) Close()                                { r.close() }
+func (r fakeReader) Behind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unread
+}
 func (r fakeReader) Stats() nflog.Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()

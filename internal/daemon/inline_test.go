@@ -22,9 +22,9 @@ const (
 	inlined = direct + "[inline]\nports = \"open\"\n"
 )
 
-// visits has a source's SYN to a service wait, and returns whether it was let in;
-// done is false if there was no answer.
-func (r *run) visits(source string, id uint32, change func(*probe.Probe)) (in, done bool) {
+// visits has a source's SYN to a service wait, and returns the last answer, 0 for
+// none.
+func (r *run) visits(source string, id uint32, change func(*probe.Probe)) (v inline.Verdict) {
 	r.t.Helper()
 	p := probe.Probe{
 		At: time.Now().UnixNano(), Source: netip.MustParseAddr(source),
@@ -37,14 +37,14 @@ func (r *run) visits(source string, id uint32, change func(*probe.Probe)) (in, d
 	}
 	since := time.Now()
 	time.Sleep(200 * time.Microsecond)
-	if !r.visit(inline.Held{ID: id, Since: since, Probe: p, Reply: func(id uint32, pass bool) {
-		r.kernel.with(func() { r.verdicts[id] = pass })
+	if !r.visit(inline.Held{ID: id, Since: since, Probe: p, Reply: func(id uint32, v inline.Verdict) {
+		r.kernel.with(func() { r.verdicts[id] = v })
 	}}, make([]byte, 40)) {
 		r.t.Error("the judge does not take it")
 	}
 	synctest.Wait()
-	r.kernel.with(func() { in, done = r.verdicts[id] })
-	return in, done
+	r.kernel.with(func() { v = r.verdicts[id] })
+	return v
 }
 
 // scans sends crude probes to three ports that bots look for.
@@ -65,12 +65,12 @@ func (r *run) scans(source string) {
 func TestInlineVerdict(t *testing.T) {
 	running(t, inlined, nil, func(r *run) {
 		r.told(1, "the inline verdict is on: a SYN in doubt waits in NFQUEUE 7425, by nft_queue")
-		if in, done := r.visits("198.51.100.7", 1, nil); !in || !done {
+		if r.visits("198.51.100.7", 1, nil) != inline.Let {
 			t.Error("a stranger is not let in")
 		}
 		r.scans("198.51.100.7")
-		if in, done := r.visits("198.51.100.7", 2, nil); in || !done {
-			t.Errorf("a scanner: let in %v, judged %v", in, done)
+		if v := r.visits("198.51.100.7", 2, nil); v != inline.Refuse {
+			t.Errorf("a scanner: %v, want it refused", v)
 		}
 		synctest.Wait()
 		var fenced bool
@@ -90,14 +90,44 @@ func TestInlineVerdict(t *testing.T) {
 	})
 }
 
-// If the kernel refuses the fence there is no answer, and the packet passes by its age.
+// A visit waits until what was mirrored before it is read, and then a moment at most.
+func TestInlineWaitsForTheReader(t *testing.T) {
+	running(t, inlined, nil, func(r *run) {
+		r.kernel.with(func() { r.unread = true })
+		if v := r.visits("198.51.100.7", 1, nil); v != 0 {
+			t.Errorf("%v, though probes were not read", v)
+		}
+		r.scans("198.51.100.7")
+		r.kernel.with(func() { r.unread = false })
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		r.kernel.with(func() {
+			if v := r.verdicts[1]; v != inline.Refuse {
+				t.Errorf("%v, want it refused for what was read then", v)
+			}
+			r.unread = true
+		})
+		if v := r.visits("203.0.113.8", 2, nil); v != 0 {
+			t.Errorf("%v, though probes were not read", v)
+		}
+		time.Sleep(inline.Age / 2)
+		synctest.Wait()
+		r.kernel.with(func() {
+			if v := r.verdicts[2]; v != inline.Let {
+				t.Errorf("%v, want it let in before its age", v)
+			}
+		})
+	})
+}
+
+// If the kernel refuses the fence, age is the answer.
 func TestInlineWaitsForTheKernel(t *testing.T) {
 	running(t, inlined, nil, func(r *run) {
 		r.scans("198.51.100.7")
 		synctest.Wait()
 		r.kernel.with(func() { r.refused[prefix("198.51.100.7/32")] = true })
-		if _, done := r.visits("198.51.100.7", 2, nil); done {
-			t.Error("an answer without a fence")
+		if v := r.visits("198.51.100.7", 2, nil); v != inline.Doom {
+			t.Errorf("%v: want it to wait for the fence, and be dropped without", v)
 		}
 		r.told(1, "could not fence")
 	})
@@ -112,12 +142,12 @@ func TestNoQueue(t *testing.T) {
 	} {
 		running(t, inlined, prepare, func(r *run) {
 			r.told(1, "the inline verdict is off, and every SYN to a service passes at once: no such thing")
-			var led int
-			var bound int
-			r.kernel.with(func() { led, bound = len(r.kernel.elements.InlineTCP)+int(r.queued), r.bound })
-			if led != 0 || bound != 0 {
-				t.Errorf("%s: led %d, bound %d", name, led, bound)
-			}
+			r.kernel.with(func() {
+				if r.kernel.elements.Inline || r.queued != 0 || r.bound != 0 {
+					t.Errorf("%s: called for %v, led to %d, %d bound", name, r.kernel.elements.Inline,
+						r.queued, r.bound)
+				}
+			})
 			s, err := r.status(r.t.Context())
 			if err != nil || s.Inline == nil || s.Inline.Off != "no such thing" {
 				t.Errorf("%s: %+v, %v", name, s.Inline, err)
@@ -133,31 +163,31 @@ func TestNoQueue(t *testing.T) {
 // nothing that leads anywhere.
 func TestInlineIsFollowed(t *testing.T) {
 	running(t, direct, nil, func(r *run) {
-		state := func(want uint16, bound, ports int) {
+		state := func(want uint16, bound int, calls bool) {
 			t.Helper()
 			synctest.Wait()
 			r.kernel.with(func() {
-				if r.queued != want || r.bound != bound || len(r.kernel.elements.InlineTCP) != ports {
-					t.Errorf("led to %d, %d bound, %d ranges; want %d, %d, %d",
-						r.queued, r.bound, len(r.kernel.elements.InlineTCP), want, bound, ports)
+				if r.queued != want || r.bound != bound || r.kernel.elements.Inline != calls {
+					t.Errorf("led to %d, %d bound, called for %v; want %d, %d, %v",
+						r.queued, r.bound, r.kernel.elements.Inline, want, bound, calls)
 				}
 			})
 		}
-		state(0, 0, 0)
+		state(0, 0, false)
 		for range 2 {
 			write(t, r.options.Path, inlined)
 			r.hangup <- syscall.SIGHUP
-			state(7425, 1, 1)
+			state(7425, 1, true)
 			r.kernel.with(func() { r.queued = 0 })
 			r.changed <- "nft[7]"
-			state(7425, 1, 1)
+			state(7425, 1, true)
 			write(t, r.options.Path, direct)
 			r.hangup <- syscall.SIGHUP
-			state(0, 0, 0)
+			state(0, 0, false)
 		}
 		write(t, r.options.Path, inlined)
 		r.hangup <- syscall.SIGHUP
-		state(7425, 1, 1)
+		state(7425, 1, true)
 		r.finish()
 		r.kernel.with(func() {
 			if r.queued != 0 || r.bound != 0 {

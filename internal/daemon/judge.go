@@ -35,6 +35,9 @@ type judge struct {
 	mock     *rehearsal.Rehearsal // nil unless this is a dry run
 	waiting  [32]probe.Probe      // see batch
 	bytes    [32]transit.Place
+	later    []visit     // that wait for probes which the kernel mirrored before
+	again    *time.Timer // when these are looked at again
+	behind   func() bool // such probes were not read yet
 }
 
 // newJudge returns the judge behind the door d.
@@ -42,6 +45,7 @@ func newJudge(c *config.Config, e *engine.Engine, d *docket, o *orders, j *journ
 	out := &judge{
 		docket: d, engine: e, config: c, orders: o, journal: j,
 		evidence: new(evidence.Store), names: map[uint32]string{},
+		again: time.NewTimer(time.Hour), behind: func() bool { return false },
 	}
 	if c.DryRun {
 		out.mock = rehearsal.New(time.Now())
@@ -69,8 +73,10 @@ func (j *judge) run(ctx context.Context) error {
 			}
 			j.batch(m)
 		case v := <-j.docket.visits:
-			j.ahead()
-			j.visit(&v)
+			j.later = append(j.later, v)
+			j.admit()
+		case <-j.again.C:
+			j.admit()
 		case f := <-j.docket.asked:
 			f(j)
 		}

@@ -5,6 +5,7 @@ package daemon
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"picket/engine"
@@ -19,6 +20,32 @@ type visit struct {
 	raw  [inline.Snaplen]byte
 	size int
 }
+
+const (
+	// patience is how long a visit waits for the reader, a part of [inline.Age].
+	patience = inline.Age / 4
+
+	// lookAgain is how soon it is looked whether the reader has caught up.
+	lookAgain = 100 * time.Microsecond
+)
+
+// admit judges the visits that wait, in their order, each behind the probes that were
+// there before: on a busy machine the reader of these may come later.
+func (j *judge) admit() {
+	j.ahead()
+	for len(j.later) > 0 {
+		if v := &j.later[0]; j.behind() && time.Since(v.Since) < patience {
+			j.again.Reset(lookAgain)
+			return
+		}
+		j.ahead()
+		j.visit(&j.later[0])
+		j.later = slices.Delete(j.later, 0, 1) // there are at most as many as the kernel holds
+	}
+}
+
+// behindKernel reports whether probes wait that were not read yet.
+func (d *daemon) behindKernel() bool { return d.reader != nil && d.reader.Behind() }
 
 // ahead judges the probes that were there before a visit.
 func (j *judge) ahead() {
@@ -36,12 +63,17 @@ func (j *judge) ahead() {
 }
 
 // visit judges a visit. Where a fence follows, the blocker answers once the kernel has
-// the fence. If that takes too long, the visit is let in by its age.
+// the fence. If that takes too long, age answers.
 func (j *judge) visit(v *visit) {
 	d := j.engine.Doubt(v.Probe)
 	fenced := d.Action == engine.Fence && j.mock == nil
-	if !fenced {
-		v.Answer(!d.Refused || j.mock != nil)
+	switch {
+	case j.mock != nil, !d.Refused && !fenced:
+		v.Answer(inline.Let)
+	case !fenced:
+		v.Answer(inline.Refuse)
+	case d.Refused:
+		v.Answer(inline.Doom)
 	}
 	j.evidence.Add(j.engine.SourceOf(v.Probe.Source), &v.Probe, &d, v.raw[:v.size])
 	if !d.Tell {
@@ -63,7 +95,7 @@ func (w *blockWork) turnAway(now time.Time) {
 	if w.visit == nil {
 		return
 	}
-	w.visit.Answer(false)
+	w.visit.Answer(inline.Refuse)
 	hold(&w.event, now.Sub(w.visit.Since))
 	w.visit = nil
 }

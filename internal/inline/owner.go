@@ -14,7 +14,7 @@ import (
 type waiting struct {
 	id    uint32
 	since time.Time
-	said  answer
+	said  Verdict
 }
 
 // own tells the kernel what becomes of the packets: by their answers, or by their
@@ -37,9 +37,7 @@ func (q *Queue) own() {
 		case <-timer.C:
 		case <-q.over:
 			for i := range held {
-				if held[i].said == 0 {
-					held[i].said = let
-				}
+				held[i].end()
 			}
 			q.settle(held)
 			return
@@ -55,20 +53,33 @@ func note(held []waiting, n news) []waiting {
 		return append(held, waiting{n.id, n.since, n.said})
 	}
 	i := slices.IndexFunc(held, func(w waiting) bool { return w.id == n.id })
-	if i >= 0 && held[i].said == 0 {
+	if i >= 0 && (held[i].said == 0 || held[i].said == Doom) {
 		held[i].said = n.said
 	}
 	return held
 }
 
-// age lets those pass that have waited too long, and returns how many these are.
+// end ends the waiting of a packet that has no answer, or waits for more; it reports
+// whether nobody has judged it.
+func (w *waiting) end() (unjudged bool) {
+	switch w.said {
+	case 0:
+		w.said = Let
+		return true
+	case Doom:
+		w.said = Refuse
+	}
+	return false
+}
+
+// age ends the waiting of those that have waited too long, and returns how many of
+// them nobody has judged.
 func age(held []waiting, now time.Time) (n int) {
 	for i := range held {
 		if now.Sub(held[i].since) < Age {
 			break
 		}
-		if held[i].said == 0 {
-			held[i].said = let
+		if held[i].end() {
 			n++
 		}
 	}
@@ -81,8 +92,8 @@ func (q *Queue) settle(held []waiting) []waiting { return settled(held, q.tell) 
 // settled calls tell for all that is answered, and returns what is not, and what
 // waits behind it. The first packets go in batches: one message says what becomes of
 // a packet and of all that came before it.
-func settled(held []waiting, tell func(kind uint16, said answer, id uint32, n int)) []waiting {
-	for len(held) > 0 && held[0].said != 0 {
+func settled(held []waiting, tell func(kind uint16, said Verdict, id uint32, n int)) []waiting {
+	for len(held) > 0 && held[0].said.tellable() {
 		said, n := held[0].said, 1
 		for n < len(held) && held[n].said == said {
 			n++
@@ -97,7 +108,7 @@ func settled(held []waiting, tell func(kind uint16, said answer, id uint32, n in
 		held = slices.Delete(held, 0, n) // a few dozen at most follow it
 	}
 	for i := range held {
-		if w := &held[i]; w.said == let || w.said == refused {
+		if w := &held[i]; w.said == Let || w.said == Refuse {
 			tell(messageVerdict, w.said, w.id, 1)
 			w.said = done
 		}
@@ -105,10 +116,13 @@ func settled(held []waiting, tell func(kind uint16, said answer, id uint32, n in
 	return held
 }
 
+// tellable reports whether there is nothing more to wait for.
+func (v Verdict) tellable() bool { return v != 0 && v != Doom }
+
 // tell tells the kernel what becomes of n packets, of which id is the last.
-func (q *Queue) tell(kind uint16, said answer, id uint32, n int) {
+func (q *Queue) tell(kind uint16, said Verdict, id uint32, n int) {
 	verdict := uint32(accept)
-	if said == refused {
+	if said == Refuse {
 		verdict = drop
 		q.stats.refused.Add(uint64(n))
 	} else {

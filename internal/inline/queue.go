@@ -39,18 +39,29 @@ type Held struct {
 	ID    uint32                     // the kernel's number
 	Since time.Time                  // when it was read
 	Probe probe.Probe                // its mode means nothing
-	Reply func(id uint32, pass bool) // where the answer goes; any goroutine may call it, and it never waits
+	Reply func(id uint32, v Verdict) // where answers go; any goroutine may call it, and it never waits
 }
 
 // Answer says what becomes of the packet. Any goroutine may call it, it never waits,
 // and an answer that comes too late changes nothing.
-func (h *Held) Answer(pass bool) { h.Reply(h.ID, pass) }
+func (h *Held) Answer(v Verdict) { h.Reply(h.ID, v) }
+
+// A Verdict says what becomes of a packet. The zero Verdict is none yet.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Let    Verdict = 1 + iota
+	Refuse         // it is dropped
+	Doom           // it is dropped, but waits for what is to come before that, if that is not too late
+	done           // the kernel was told
+)
 
 // Stats counts what became of the packets that were read.
 type Stats struct {
 	Held    uint64 // read
 	Let     uint64 // let pass by an answer, or because no SYN could be read
-	Refused uint64 // dropped by an answer
+	Refused uint64 // dropped
 	Aged    uint64 // let pass because no answer came in time
 	Errors  uint64 // verdicts that the kernel would not take
 }
@@ -61,7 +72,7 @@ type Queue struct {
 	number uint16
 	emit   func(h Held, raw []byte) bool
 	fail   func(error)
-	reply  func(id uint32, pass bool)
+	reply  func(id uint32, v Verdict)
 	news   chan news
 	over   chan struct{} // closed by Close
 	ended  sync.WaitGroup
@@ -73,17 +84,8 @@ type Queue struct {
 type news struct {
 	id    uint32
 	since time.Time // zero for an answer
-	said  answer
+	said  Verdict
 }
-
-// An answer says what becomes of a packet. The zero answer is none yet.
-type answer uint8
-
-const (
-	let answer = 1 + iota
-	refused
-	done // the kernel was told
-)
 
 // Open binds a queue in the calling thread's network namespace and begins to read
 // it. emit is called for each SYN, with the bytes of its packet that are its own
@@ -176,13 +178,9 @@ func explain(err unix.Errno) error {
 }
 
 // answer says what becomes of a packet that waits.
-func (q *Queue) answer(id uint32, pass bool) {
-	n := news{id: id, said: refused}
-	if pass {
-		n.said = let
-	}
+func (q *Queue) answer(id uint32, v Verdict) {
 	select {
-	case q.news <- n:
+	case q.news <- news{id: id, said: v}:
 	default: // it is let pass by its age
 	}
 }
@@ -236,7 +234,7 @@ func (q *Queue) take(body []byte) {
 	n := news{id: m.id, since: now}
 	p, ok := m.syn(now)
 	if !ok {
-		n.said = let
+		n.said = Let
 	}
 	select {
 	case q.news <- n: // the owner waits for nobody
@@ -244,6 +242,6 @@ func (q *Queue) take(body []byte) {
 		return
 	}
 	if ok && !q.emit(Held{ID: m.id, Since: now, Probe: p, Reply: q.reply}, m.payload) {
-		q.answer(m.id, true)
+		q.answer(m.id, Let)
 	}
 }

@@ -93,7 +93,7 @@ func TestAnswers(t *testing.T) {
 		if len(raw) < 40 || raw[0] != 0x45 {
 			t.Errorf("bytes: %x", raw)
 		}
-		h.Answer(len(seen) > 1)
+		h.Answer(map[bool]Verdict{true: Let, false: Refuse}[len(seen) > 1])
 		return true
 	})
 	if dials(t, 300*time.Millisecond) != 0 {
@@ -177,13 +177,13 @@ func TestConfiguration(t *testing.T) {
 
 // told is what a queue tells the kernel, by a socket that keeps it.
 func told(held []waiting) (out []waiting, messages []string) {
-	return settled(held, func(kind uint16, said answer, id uint32, n int) {
+	return settled(held, func(kind uint16, said Verdict, id uint32, n int) {
 		what := "one"
 		if kind == messageBatch {
 			what = "batch"
 		}
 		verdict := "let"
-		if said == refused {
+		if said == Refuse {
 			verdict = "refused"
 		}
 		messages = append(messages, what+" "+verdict+" "+string(rune('0'+id))+" "+string(rune('0'+n)))
@@ -193,7 +193,7 @@ func told(held []waiting) (out []waiting, messages []string) {
 // What is answered in order goes in batches of one kind, and what comes out of order
 // one by one; nobody that waits is answered by another's verdict.
 func TestBatches(t *testing.T) {
-	at := func(said ...answer) (held []waiting) {
+	at := func(said ...Verdict) (held []waiting) {
 		for i, s := range said {
 			held = append(held, waiting{id: uint32(1 + i), said: s})
 		}
@@ -204,13 +204,14 @@ func TestBatches(t *testing.T) {
 		want []string
 		left int
 	}{
-		{at(let), []string{"one let 1 1"}, 0},
-		{at(let, let, let), []string{"batch let 3 3"}, 0},
-		{at(let, let, refused, refused, let),
+		{at(Let), []string{"one let 1 1"}, 0},
+		{at(Let, Let, Let), []string{"batch let 3 3"}, 0},
+		{at(Let, Let, Refuse, Refuse, Let),
 			[]string{"batch let 2 2", "batch refused 4 2", "one let 5 1"}, 0},
-		{at(0, let, refused, 0, let), []string{"one let 2 1", "one refused 3 1", "one let 5 1"}, 5},
-		{at(let, 0, let), []string{"one let 1 1", "one let 3 1"}, 2},
-		{at(let, done, done, let, let, 0), []string{"one let 1 1", "batch let 5 2"}, 1},
+		{at(0, Let, Refuse, 0, Let), []string{"one let 2 1", "one refused 3 1", "one let 5 1"}, 5},
+		{at(Doom, Let), []string{"one let 2 1"}, 2},
+		{at(Let, 0, Let), []string{"one let 1 1", "one let 3 1"}, 2},
+		{at(Let, done, done, Let, Let, 0), []string{"one let 1 1", "batch let 5 2"}, 1},
 	} {
 		left, got := told(slices.Clone(x.held))
 		if !slices.Equal(got, x.want) || len(left) != x.left {
@@ -222,18 +223,21 @@ func TestBatches(t *testing.T) {
 // An answer for what is not there, and a second one, change nothing.
 func TestLateAnswers(t *testing.T) {
 	held := note(nil, news{id: 7, since: time.Unix(1, 0)})
-	held = note(held, news{id: 8, said: refused})
-	held = note(held, news{id: 7, said: refused})
-	held = note(held, news{id: 7, said: let})
-	if len(held) != 1 || held[0].said != refused {
+	held = note(held, news{id: 8, said: Refuse})
+	held = note(held, news{id: 7, said: Refuse})
+	held = note(held, news{id: 7, said: Let})
+	if len(held) != 1 || held[0].said != Refuse {
 		t.Errorf("%+v", held)
 	}
 	held = note(held, news{id: 9, since: time.Unix(1, 0)})
+	held = note(held, news{id: 10, since: time.Unix(1, 0)})
+	held = note(held, news{id: 10, said: Doom})
 	if n := age(held, time.Unix(1, int64(Age)-1)); n != 0 {
 		t.Errorf("%d are too old a moment before", n)
 	}
-	if n := age(held, time.Unix(1, int64(Age))); n != 1 || held[1].said != let || held[0].said != refused {
-		t.Errorf("%d are too old: %+v", n, held)
+	if n := age(held, time.Unix(1, int64(Age))); n != 1 || held[1].said != Let || held[0].said != Refuse ||
+		held[2].said != Refuse {
+		t.Errorf("%d are too old and unjudged: %+v", n, held)
 	}
 }
 

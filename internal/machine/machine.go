@@ -83,6 +83,7 @@ type Reader interface {
 	syscall.Conn
 	Buffer() int
 	Stats() nflog.Stats
+	Behind() bool
 	Refused() error
 	Close()
 }
