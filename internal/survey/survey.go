@@ -61,6 +61,7 @@ func (p *Place) Look(c *config.Config) []Finding {
 	s.kubernetes()
 	s.behind()
 	s.conntrack()
+	s.inline()
 	s.friends()
 	s.operator()
 	return s.found
@@ -238,6 +239,28 @@ func (s *surveyor) kubernetes() {
 		s.problem("kubernetes", "a service with externalTrafficPolicy: Cluster sees a "+
 			"node's address for its clients: a scanner behind it counts as that node",
 			"set externalTrafficPolicy: Local, or ignore the nodes and the pod network: ignore.addresses")
+	}
+}
+
+// inline tells whether the kernel can queue, by the lists of what it has built in and of
+// what it can load (Documentation/kbuild/kbuild.rst).
+func (s *surveyor) inline() {
+	if !s.config.Inlined() {
+		return
+	}
+	release := "lib/modules/" + strings.TrimSpace(s.read("proc/sys/kernel/osrelease"))
+	lists := s.read(release+"/modules.builtin") + s.read(release+"/modules.dep")
+	has := func(module string) bool { return strings.Contains(lists, "/"+module+".ko") }
+	switch {
+	case lists == "":
+		s.note("inline verdict",
+			"this kernel has no list of its modules, so only a start tells whether it can queue", "\"picket status\" says it then")
+	case has("nfnetlink_queue") && (has("nft_queue") || has("xt_NFQUEUE") && has("nft_compat")):
+		s.note("inline verdict", "the kernel can queue", "")
+	default:
+		s.problem("inline verdict", "the kernel has no nfnetlink_queue, or neither nft_queue nor "+
+			"xt_NFQUEUE: every SYN to a service will pass at once",
+			"boot a kernel that has them, or set inline.ports = \"\"")
 	}
 }
 

@@ -119,3 +119,42 @@ func TestHere(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// TestInline: whether the kernel can queue is told of who wants it, by its lists of modules.
+func TestInline(t *testing.T) {
+	wanted, err := config.Parse("x", []byte("[inline]\nports = \"open\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		builtin, dep, want string
+		problem            bool
+	}{
+		{"", "", "only a start tells", false},
+		{"kernel/net/netfilter/nfnetlink_queue.ko\n", "kernel/net/netfilter/nft_queue.ko.xz: a.ko.xz\n",
+			"can queue", false},
+		{"k/nfnetlink_queue.ko\nk/nft_compat.ko\nk/xt_NFQUEUE.ko\n", "", "can queue", false},
+		{"k/nfnetlink_queue.ko\nk/xt_NFQUEUE.ko\n", "", "will pass at once", true},
+		{"k/nft_queue.ko\n", "", "will pass at once", true},
+	} {
+		p := place(map[string]string{"proc/sys/kernel/osrelease": "6.1\n",
+			"lib/modules/6.1/modules.builtin": x.builtin, "lib/modules/6.1/modules.dep": x.dep})
+		found := false
+		for _, f := range p.Look(wanted) {
+			if f.About == "inline verdict" {
+				found = true
+				if !strings.Contains(f.Text, x.want) || f.Problem != x.problem {
+					t.Errorf("%+v: %+v", x, f)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%+v: nothing is said", x)
+		}
+		for _, f := range p.Look(config.Default()) {
+			if f.About == "inline verdict" {
+				t.Errorf("nobody wants it: %+v", f)
+			}
+		}
+	}
+}
