@@ -38,6 +38,8 @@ var checks = []struct {
 	{"unprivileged", unprivileged, false},
 	{"taken group", takenGroup, false},
 	{"remove", remove, false},
+	{"inline verdict", inlineVerdict, true},
+	{"inline without its modules", inlineWithout, true},
 	{"missing module", missingModule, true},
 }
 
@@ -323,10 +325,82 @@ func remove(l *lab.Lab) (string, error) {
 	return "", err
 }
 
-// missingModule: a missing module is named. It is the last check: the module is gone for
-// good.
-func missingModule(l *lab.Lab) (string, error) {
-	const module = "nft_fib_inet"
+// inlineConfig leaves what the door refuses to the inline verdict.
+const inlineConfig = "[inline]\nports = \"open\"\n[door]\nraw = \"log\"\n"
+
+// inlineVerdict: the kernel's own expression queues SYNs to services, and of a scan all are
+// turned away.
+func inlineVerdict(l *lab.Lab) (string, error) { return turnedAway(l, "(nft_queue)") }
+
+// turnedAway is inlineVerdict, by an expression.
+func turnedAway(l *lab.Lab, by string) (string, error) {
+	web, err := l.Target.Listen("tcp", 80)
+	if err != nil {
+		return "", err
+	}
+	defer web.Close()
+	d, err := start(l, lab.Options{Config: inlineConfig, User: nobody})
+	if err != nil {
+		return "", err
+	}
+	for _, from := range []netip.Addr{lab.Source4(1), lab.Source6(1)} {
+		if _, err := scan(l, from); err != nil {
+			return "", err
+		}
+	}
+	status, err := d.Cmd("status")
+	if err != nil {
+		return "", err
+	}
+	line := regexp.MustCompile(`(?m)^ *inline .*`).FindString(status)
+	if !strings.Contains(line, by) || strings.Contains(line, "; 0 turned away") {
+		return "", fmt.Errorf("want %s, and SYNs turned away:\n%s", by, status)
+	}
+	to := netip.AddrPortFrom(l.Target.V4, 80)
+	if !l.Attacker.Reaches(lab.Source4(2), to, patience) {
+		return "", errors.New("a client is not served")
+	}
+	return strings.TrimSpace(line), d.Stop()
+}
+
+// inlineWithout: without the expression of nf_tables that of iptables does it, and without
+// the queue only the inline verdict is lost, which status says.
+func inlineWithout(l *lab.Lab) (string, error) {
+	if err := lose("nft_queue"); err != nil {
+		return "", err
+	}
+	// For the family inet the kernel loads no module of iptables by itself
+	// (net/netfilter/x_tables.c, xt_prefix).
+	if out, err := exec.Command("modprobe", "xt_NFQUEUE").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	notes, err := turnedAway(l, "(xt_NFQUEUE)")
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("modprobe", "-r", "xt_NFQUEUE").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	if err := lose("nfnetlink_queue"); err != nil {
+		return "", err
+	}
+	d, err := start(l, lab.Options{Config: inlineConfig})
+	if err != nil {
+		return "", err
+	}
+	if _, err := blockedByScan(l, d, lab.Source4(3)); err != nil {
+		return "", err
+	}
+	status, err := d.Cmd("status")
+	if err != nil || !strings.Contains(status, "off, every SYN to a service passes at once: ") ||
+		!strings.Contains(status, "nfnetlink_queue") {
+		return "", fmt.Errorf("want the missing module: %v\n%s", err, status)
+	}
+	return notes, d.Stop()
+}
+
+// lose removes a module for good.
+func lose(module string) error {
 	// A removed namespace keeps its modules for a moment.
 	for limit := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		out, err := exec.Command("modprobe", "-r", module).CombinedOutput()
@@ -334,17 +408,24 @@ func missingModule(l *lab.Lab) (string, error) {
 			break
 		}
 		if time.Now().After(limit) {
-			return "", fmt.Errorf("%w: %s", err, out)
+			return fmt.Errorf("%w: %s", err, out)
 		}
 	}
 	files, err := filepath.Glob("/lib/modules/*/kernel/net/netfilter/" + module + ".ko*")
 	if err != nil || len(files) != 1 {
-		return "", fmt.Errorf("the files of %s are %q", module, files)
+		return fmt.Errorf("the files of %s are %q", module, files)
 	}
-	if err := os.Remove(files[0]); err != nil {
+	return os.Remove(files[0])
+}
+
+// missingModule: a missing module is named. It is the last check: the module is gone for
+// good.
+func missingModule(l *lab.Lab) (string, error) {
+	const module = "nft_fib_inet"
+	if err := lose(module); err != nil {
 		return "", err
 	}
-	_, err = start(l, lab.Options{})
+	_, err := start(l, lab.Options{})
 	if !errors.Is(err, lab.ErrEnded) || !strings.Contains(err.Error(), "these modules: "+module+";") {
 		return "", fmt.Errorf("without %s picket says %v; want its name", module, err)
 	}

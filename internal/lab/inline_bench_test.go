@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// dialEach connects from each address in turn, in one visit to the namespace, and returns
+// how long each took, in order of time; between two it rests for a while.
+func dialEach(b *testing.B, l *Lab, from []netip.Addr, port int, rest time.Duration) (took []time.Duration) {
+	b.Helper()
+	err := l.Attacker.Do(func() error {
+		for _, a := range from {
+			family, own, to := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{}), unix.Sockaddr(nil)
+			if a.Is6() {
+				family, own = unix.AF_INET6, &unix.SockaddrInet6{Addr: a.As16()}
+				to = &unix.SockaddrInet6{Port: port, Addr: l.Target.V6.As16()}
+			} else {
+				own = &unix.SockaddrInet4{Addr: a.As4()}
+				to = &unix.SockaddrInet4{Port: port, Addr: l.Target.V4.As4()}
+			}
+			fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			if err := unix.Bind(fd, own); err != nil {
+				return err
+			}
+			began := time.Now()
+			if err := unix.Connect(fd, to); err != nil {
+				return fmt.Errorf("from %v: %w", a, err)
+			}
+			took = append(took, time.Since(began))
+			_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			_ = unix.Close(fd)
+			time.Sleep(rest)
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	slices.Sort(took)
+	return took
+}
+
+// middle is the median of some ratios, and an interval that holds the true one in 95 of 100
+// cases, by the binomial distribution of how many lie below it.
+func middle(x []float64) (low, median, high float64) {
+	slices.Sort(x)
+	n := len(x)
+	k := n/2 - int(0.98*math.Sqrt(float64(n)))
+	return x[max(0, k-1)], x[n/2], x[min(n-1, n-k)]
+}
+
+// cpuOf returns how much processor time a process took.
+func cpuOf(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 everywhere
+}
+
+// BenchmarkInlineCost compares hosts with the inline verdict and without it, in turns: how
+// long ordinary clients take to connect, and odd ones, whose SYN waits; and what one
+// verdict takes of the processor.
+func BenchmarkInlineCost(b *testing.B) {
+	const rounds = 60
+	type side struct {
+		*Lab
+		daemon *Daemon
+	}
+	var sides [3]side // the third is as the first, and shows what the machine makes of the same
+	for i, config := range []string{"", inlineConfig, ""} {
+		l := newLab(b)
+		listen(b, l.Target, "tcp", 80)
+		sides[i] = side{Lab: l, daemon: start(b, l.Target, Options{Config: config})}
+		crowd(b, l, 0)
+	}
+	next := 0
+	for range b.N {
+		for _, what := range []string{"ordinary", "odd"} {
+			rest := time.Duration(0)
+			if what == "odd" {
+				for i := range sides {
+					oddStack(b, sides[i].Attacker)
+				}
+				rest = 1100 * time.Microsecond // for all to wait: see inlineRate of the rules
+			}
+			before := inlineOf(b, sides[1].daemon)
+			cpu := cpuOf(b, before.Pid)
+			var half, late, same, took []float64
+			for round := range rounds {
+				// Of who was connected in the last ten seconds nothing waits.
+				var from []netip.Addr
+				for range 100 {
+					from = append(from, netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", 0x8000+next)))
+					next++
+				}
+				var p50, p99 [3]float64
+				for k := range 3 {
+					i := (k + round) % 3
+					all := dialEach(b, sides[i].Lab, from, 80, rest)
+					p50[i], p99[i] = float64(all[len(all)/2]), float64(all[len(all)*98/100])
+				}
+				half, late = append(half, p50[1]/p50[0]), append(late, p99[1]/p99[0])
+				same = append(same, p50[2]/p50[0])
+				took = append(took, (p50[1]-p50[0])/1e3)
+			}
+			after := inlineOf(b, sides[1].daemon)
+			low, median, high := middle(half)
+			b.Logf("%s clients, with/without, 95 %%: half of all within %.3f (%.3f to %.3f)", what,
+				median, low, high)
+			b.ReportMetric(median, what+"-p50-ratio")
+			low, median, high = middle(same)
+			b.Logf("%s clients, without/without: half of all within %.3f (%.3f to %.3f)", what,
+				median, low, high)
+			low, median, high = middle(late)
+			b.Logf("%s clients: 98 %% within %.3f (%.3f to %.3f)", what, median, low, high)
+			b.ReportMetric(median, what+"-p98-ratio")
+			if held := after.Inline.Held - before.Inline.Held; what == "odd" {
+				_, median, _ = middle(took)
+				each := float64((cpuOf(b, before.Pid) - cpu).Microseconds()) / float64(held)
+				b.Logf("%d SYNs waited, %.0f µs each at the median; %.0f µs of the processor each, "+
+					"%d unjudged", held, median, each, after.Inline.Aged)
+				b.ReportMetric(median, "held-us")
+				b.ReportMetric(each, "cpu-us/held")
+			} else if held > 0 {
+				b.Errorf("%d SYNs of ordinary clients waited", held)
+			}
+		}
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// BenchmarkInlineThroughput compares a stream to a host with the inline verdict with one to
+// a host without, in turns.
+func BenchmarkInlineThroughput(b *testing.B) {
+	const rounds = 20
+	var labs [2]*Lab
+	for i, config := range []string{"", inlineConfig} {
+		labs[i] = newLab(b)
+		if _, err := labs[i].Target.Run("iperf3", "-s", "-D", "--forceflush"); err != nil {
+			b.Fatal(err)
+		}
+		start(b, labs[i].Target, Options{Config: config})
+	}
+	for range b.N {
+		var ratios []float64
+		for round := range rounds {
+			var rate [2]float64
+			for k := range 2 {
+				i := (k + round) % 2
+				out, err := labs[i].Attacker.Run("iperf3", "-c", labs[i].Target.V4.String(),
+					"-n", "600M", "-J")
+				if err != nil {
+					b.Fatal(err)
+				}
+				var got struct {
+					End struct {
+						Received struct {
+							Rate float64 `json:"bits_per_second"`
+						} `json:"sum_received"`
+					} `json:"end"`
+				}
+				if err := json.Unmarshal([]byte(out), &got); err != nil || got.End.Received.Rate == 0 {
+					b.Fatalf("%v: %s", err, out)
+				}
+				rate[i] = got.End.Received.Rate
+			}
+			ratios = append(ratios, rate[1]/rate[0])
+		}
+		low, median, high := middle(ratios)
+		b.Logf("with/without, 95 %%: %.3f (%.3f to %.3f)", median, low, high)
+		b.ReportMetric(median, "ratio")
+		b.ReportMetric(0, "ns/op")
+	}
+}
