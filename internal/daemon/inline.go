@@ -29,36 +29,35 @@ type inlineState struct {
 // leftover is the kind before it is known what an earlier run has left.
 const leftover nft.QueueKind = "unknown"
 
-// bindInline binds the queue if it is wanted and is not bound, and gives it up if it
-// is not wanted. Without a queue everything else works.
+// bindInline binds the queue if it is wanted and is not bound. Without a queue
+// everything else works.
 func (d *daemon) bindInline() {
-	switch on := d.config.Inlined(); {
-	case on && d.inline.queue == nil:
-		q, err := d.machine.OpenQueue(d.config.NFLOG.Group, d.docket.visit, d.fail)
-		if err != nil {
-			d.noInline(err)
-			return
-		}
-		d.inline.queue, d.inline.why = q, ""
-	case !on:
-		d.closeInline()
-		d.inline.why = ""
+	d.inline.why = ""
+	if !d.config.Inlined() || d.inline.queue != nil {
+		return
 	}
+	q, err := d.machine.OpenQueue(d.config.NFLOG.Group, d.docket.visit, d.fail)
+	if err != nil {
+		d.noInline(err)
+		return
+	}
+	d.inline.queue = q
 }
 
 // leadInline has lead, which does it for a number and undoes it for 0, lead packets
-// to the queue. It reports whether the sets are to be filled anew, since nothing
-// leads there.
+// to the queue, or gives up a queue that is not wanted, in an order that drops none. It
+// reports whether the sets are to be filled anew, since nothing leads there.
 func (d *daemon) leadInline(lead func(number uint16) (nft.QueueKind, error)) (refill bool) {
 	var err error
-	switch s := &d.inline; {
-	case s.queue == nil && s.kind != "":
+	switch s, on := &d.inline, d.inline.queue != nil && d.config.Inlined(); {
+	case !on && s.kind != "":
 		s.kind = ""
 		if _, err := lead(0); err != nil && !errors.Is(err, nft.ErrForeignQueue) &&
 			!errors.Is(err, errStopping) {
 			d.journal.Notice("", "%v", err)
 		}
-	case s.queue != nil && (s.kind == "" || s.kind == leftover):
+		d.closeInline()
+	case on && (s.kind == "" || s.kind == leftover):
 		if s.kind, err = lead(d.config.NFLOG.Group); err != nil {
 			d.noInline(err)
 			return true

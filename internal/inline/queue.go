@@ -194,7 +194,8 @@ func (q *Queue) Stats() Stats {
 	return Stats{s.held.Load(), s.let.Load(), s.refused.Load(), s.aged.Load(), s.errors.Load()}
 }
 
-// Close lets everything pass that waits, and unbinds the queue.
+// Close lets everything pass that waits, and unbinds the queue. What comes in between
+// is dropped, so no rule should lead here any more.
 func (q *Queue) Close() {
 	q.once.Do(func() { close(q.over) })
 	_ = q.conn.SetReadDeadline(time.Unix(1, 0))

@@ -121,10 +121,12 @@ func TestFailsOpen(t *testing.T) {
 	if took := dials(t, time.Second); took < Age || took > 20*Age {
 		t.Errorf("without an answer it took %v", took)
 	}
-	go func() { time.Sleep(5 * time.Millisecond); q.Close() }()
+	closed := make(chan struct{})
+	go func() { time.Sleep(5 * time.Millisecond); q.Close(); close(closed) }()
 	if dials(t, time.Second) == 0 {
 		t.Error("kept out by the end of the queue")
 	}
+	<-closed
 	if dials(t, time.Second) == 0 {
 		t.Error("kept out though nobody has the queue")
 	}
