@@ -120,37 +120,34 @@ func checkKernel() error {
 	return nft.CheckKernel()
 }
 
+// open returns what as makes of p, or nothing with the error: no pointer to nothing hides
+// in an interface.
+func open[P, I any](p *P, err error, as func(*P) I) (nothing I, _ error) {
+	if err != nil {
+		return nothing, err
+	}
+	return as(p), nil
+}
+
 type kernelTable struct{ *nft.Table }
 
 func openTable(c nft.Config) (Table, error) {
 	t, err := nft.Open(c)
-	if err != nil {
-		return nil, err
-	}
-	return kernelTable{t}, nil
+	return open(t, err, func(t *nft.Table) Table { return kernelTable{t} })
 }
 
 // Watch implements [Table].
 func (t kernelTable) Watch() (Watcher, error) {
 	w, err := t.Table.Watch()
-	if err != nil {
-		return nil, err
-	}
-	return w, nil
+	return open(w, err, func(w *nft.Watcher) Watcher { return w })
 }
 
 func openQueue(number uint16, emit func(inline.Held, []byte) bool, fail func(error)) (Queue, error) {
 	q, err := inline.Open(number, emit, fail)
-	if err != nil {
-		return nil, err
-	}
-	return q, nil
+	return open(q, err, func(q *inline.Queue) Queue { return q })
 }
 
 func openReader(c nflog.Config, emit func(probe.Probe, []byte), fail func(error)) (Reader, error) {
 	r, err := nflog.Open(c, emit, fail)
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	return open(r, err, func(r *nflog.Reader) Reader { return r })
 }
