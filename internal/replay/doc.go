@@ -13,6 +13,9 @@
 // are no probes, and leaves out broadcasts, other hosts' packets and ports that
 // serve somebody.
 //
+// What goes to networks behind the host ([Rules.Behind]) it judges as the hook
+// forward does.
+//
 // [Log] makes a capture of the kernel's packet log, as iptables, nftables and UFW
 // write it into syslog and journal.
 //

@@ -33,7 +33,7 @@ func (r *run) learn(g *glimpse) {
 		return
 	}
 	learn := r.known
-	if len(r.rules.Local) > 0 && !r.local(r.packet.Source) {
+	if len(r.rules.Local) > 0 && !r.local(r.packet.Source) && !within(r.rules.Behind, r.packet.Source) {
 		learn = nil // who serves elsewhere does not matter
 	}
 	r.flows.track(r.packet, r.flow, r.rec.At, learn, nil)
@@ -127,7 +127,16 @@ func (r *run) verdict(g *glimpse) Verdict {
 	if v != Probe {
 		return v
 	}
+	behind := within(r.rules.Behind, p.Destination)
+	if behind {
+		if v := stray(p); v != Probe {
+			return v
+		}
+	}
 	served, trapped, invited := r.open(p)
+	if behind {
+		served, trapped, invited = served || r.rec.Answered, false, false
+	}
 	switch {
 	case relation == joined && trapped:
 		r.connected(p, probe.Classic)
@@ -139,7 +148,8 @@ func (r *run) verdict(g *glimpse) Verdict {
 		return Established
 	case served:
 		return Open
-	case !trapped && r.questions.answers(p, r.rec.At):
+	case !trapped && !(behind && p.Protocol == probe.ProtocolTCP && p.Flags&handshake == probe.FlagSYN) &&
+		r.questions.answers(p, r.rec.At):
 		return Late
 	}
 	mode := probe.Advanced
@@ -157,7 +167,25 @@ func (r *run) verdict(g *glimpse) Verdict {
 	if mode == 0 {
 		return Unmonitored
 	}
-	return r.probe(mode)
+	if behind && mode == probe.Classic && p.Protocol == probe.ProtocolTCP {
+		mode = probe.Advanced
+	}
+	v = r.probe(mode)
+	r.rec.Probe.Behind = behind
+	return v
+}
+
+// stray follows what the chains behind and behind_tcp let be: answers, and ICMP.
+func stray(p *packet.Packet) Verdict {
+	switch p.Protocol {
+	case probe.ProtocolTCP:
+		if p.Flags&probe.FlagRST != 0 || p.Flags&(probe.FlagSYN|probe.FlagACK) == probe.FlagSYN|probe.FlagACK {
+			return Stray
+		}
+	case probe.ProtocolICMP, probe.ProtocolICMPv6:
+		return Housekeeping
+	}
+	return Probe
 }
 
 // connected makes the probe that the trap makes of a connection to it.
@@ -193,7 +221,9 @@ func (r *run) direction() Verdict {
 		return Broadcast
 	case r.frame.cast == castOther:
 		return Foreign
-	case len(r.rules.Local) == 0:
+	case within(r.rules.Behind, source) && !r.local(dest):
+		return Own
+	case len(r.rules.Local) == 0, within(r.rules.Behind, dest):
 		return Probe
 	case r.local(dest):
 		if r.subnetBroadcast(dest) {
@@ -206,8 +236,10 @@ func (r *run) direction() Verdict {
 	return Foreign
 }
 
-func (r *run) local(a netip.Addr) bool {
-	for _, p := range r.rules.Local {
+func (r *run) local(a netip.Addr) bool { return within(r.rules.Local, a) }
+
+func within(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
 		if p.Contains(a) {
 			return true
 		}

@@ -18,6 +18,10 @@ import (
 type Rules struct {
 	// Local are the watched addresses. Empty, every destination is watched.
 	Local []netip.Prefix
+	// Behind are networks behind the watched host, which the rules judge in the hook
+	// forward: no trap is there, what answers is no probe, and neither is what comes
+	// from there.
+	Behind []netip.Prefix
 	// Open reports whether a port serves somebody, beside those that answer in
 	// the capture. Nil is none.
 	Open func(protocol uint8, port uint16) bool

@@ -19,6 +19,7 @@ const (
 	Established                 // of a connection that was answered
 	Related                     // an ICMP error about a flow that is known
 	Late                        // from whom a watched host asked, when its flow was over
+	Stray                       // an answer to a network behind the host, to nothing that is known
 	Echo                        // a ping
 	Housekeeping                // ICMP that is neither a scanner's request nor an error
 	Open                        // to a port that serves somebody
@@ -31,7 +32,7 @@ func (v Verdict) String() string {
 	names := [...]string{
 		Probe: "probe", NotIP: "not-ip", Garbage: "garbage", Cut: "cut", Fragment: "fragment", Own: "own",
 		Broadcast: "broadcast", Foreign: "foreign", Answer: "answer", Established: "established",
-		Related: "related", Late: "late",
+		Related: "related", Late: "late", Stray: "stray",
 		Echo: "echo", Housekeeping: "housekeeping", Open: "open", Unmonitored: "unmonitored",
 	}
 	if int(v) < len(names) {
@@ -51,6 +52,7 @@ func (v Verdict) Why() string {
 		Foreign: "to a host that is not watched",
 		Answer:  "answers an earlier packet of its flow", Established: "of a connection that was answered",
 		Late:    "from an address and port that a watched host asked, late",
+		Stray:   "an answer to a network behind the host, to nothing that is known",
 		Related: "an ICMP error about a flow that is known", Echo: "a ping",
 		Housekeeping: "ICMP that only hosts and routers need",
 		Open:         "to a port that serves somebody", Unmonitored: "to a port that no mode watches",

@@ -65,6 +65,7 @@ func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules 
 	}
 	rules.Trap = func(port uint16) bool { return x.lists[0].trapped(port) || x.lists[1].trapped(port) }
 	rules.Invited = func(port uint16) bool { return x.lists[0].invited(port) || x.lists[1].invited(port) }
+	rules.Behind = c.Forward.Prefixes
 	began := time.Now()
 	sum, faults := replay.Run(ctx, sources, rules, x.packet)
 	took := time.Since(began)

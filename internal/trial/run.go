@@ -29,6 +29,7 @@ func Run(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rule
 		return err
 	}
 	newLists(c).rules(&rules)
+	rules.Behind = c.Forward.Prefixes
 	enc := json.NewEncoder(out)
 	// An error of writing shows when the buffer is flushed.
 	if o.JSON {
