@@ -184,7 +184,9 @@ func (d *Decision) Evidence() string {
 		return ""
 	}
 	switch {
-	case d.Reason == LetIn, d.Reason == Turned, d.Refused:
+	case d.Reason == Turned:
+		return "a SYN to a service turned away; " + d.Weighed()
+	case d.Reason == LetIn, d.Refused:
 		return d.Weighed()
 	case (d.Reason == AboveScore || d.Reason == PartOfNetwork || d.Reason == AlreadyDark) &&
 		(!d.NewPattern || d.Pattern == PortScan):

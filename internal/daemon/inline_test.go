@@ -79,8 +79,8 @@ func TestInlineVerdict(t *testing.T) {
 			t.Error("it is not fenced")
 		}
 		lines := strings.Join(r.log.Take(), "\n")
-		if !strings.Contains(lines, "turned away from a service: what it sends is what scanners send, "+
-			"held inline for 0.2 ms") || !strings.Contains(lines, "held_us=200") {
+		if !strings.Contains(lines, "turned away from a service: what it sends is what scanners send") ||
+			!strings.Contains(lines, "; held inline for 0.2 ms") || !strings.Contains(lines, "held_us=200") {
 			t.Errorf("told:\n%s", lines)
 		}
 		s, err := r.status(r.t.Context())

@@ -75,6 +75,9 @@ func (j *judge) visit(v *visit) {
 	case d.Refused:
 		v.Answer(inline.Doom)
 	}
+	if !d.Refused && !fenced {
+		return // a visit is no probe
+	}
 	j.evidence.Add(j.engine.SourceOf(v.Probe.Source), &v.Probe, &d, v.raw[:v.size])
 	if !d.Tell {
 		return
@@ -103,5 +106,5 @@ func (w *blockWork) turnAway(now time.Time) {
 // hold says how long a packet waited.
 func hold(ev *event.Event, t time.Duration) {
 	ev.Held = uint32(min(t.Microseconds(), math.MaxUint32))
-	ev.Reason += fmt.Sprintf(", held inline for %.1f ms", float64(t.Microseconds())/1000)
+	ev.Evidence += fmt.Sprintf("; held inline for %.1f ms", float64(t.Microseconds())/1000)
 }

@@ -95,6 +95,8 @@ func Setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 // setting looks at neither lists nor dry_run.
 func setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	switch {
+	case p.Mode == 0: // no rule mirrored it: it waits for the inline verdict
+		return fmt.Sprintf("inline.ports = %q", c.Inline.Ports)
 	case d.Reason == engine.AboveSweep:
 		return fmt.Sprintf("detect.sweep = %d", c.Detect.Sweep)
 	case d.Reason == engine.AboveSlow:

@@ -67,6 +67,8 @@ addresses = ["203.0.113.9"]`
 		{"[block]\nunproven_rate = 17", p, engine.Decision{Reason: engine.TooMany},
 			"block.unproven_rate = 17"},
 		{"", p, engine.Decision{Reason: engine.IsConnected}, "ignore.connected = true"},
+		{"[inline]\nports = \"open\"", probe.Probe{Protocol: probe.ProtocolTCP},
+			engine.Decision{Reason: engine.Turned, Action: engine.Fence}, `inline.ports = "open"`},
 		{"[block]\nmax = 1234", p, engine.Decision{Reason: engine.Full}, "block.max = 1234"},
 		{"dry_run = true", p, engine.Decision{Reason: engine.Backscatter}, ""},
 		{"", p, engine.Decision{Reason: engine.LateAnswer}, ""},

@@ -188,6 +188,11 @@ func TestSay(t *testing.T) {
 			state: "watched", why: []string{"later than connection tracking waits"},
 		},
 		{
+			name: "a SYN to a service", f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.Turned,
+				Refused: true, Score: 42, Observed: 1 << probe.MadeRaw}),
+			state: "watched", why: []string{"turned away; score 42 of 30"},
+		},
+		{
 			name: "a handshake", f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.Handshake}),
 			state: "watched", why: []string{"begins a connection to a trap port"},
 		},

@@ -4,6 +4,7 @@ package explain
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -145,7 +146,7 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 			texts = append(texts, sent(p.Data))
 		}
 		l.Add(texts, p.Time.Local().Format(clock), from, to, probe.PortName(p.Protocol, p.Port),
-			p.Technique+", "+p.Mode)
+			p.Technique+", "+cmp.Or(p.Mode, "held inline"))
 	}
 	l.Print(out, width)
 }

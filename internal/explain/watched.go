@@ -39,6 +39,9 @@ func (x *explainer) sayWatched() {
 	case engine.IsOperator:
 		x.State = "spared"
 		x.why("%s, but none of it is proven, and the operator is logged in from there.", upper(d.Evidence()))
+	case engine.Turned:
+		x.why("%s (%s). It is not fenced: too little is known of it.", upper(d.Evidence()), x.setting(last))
+		x.changeLimits()
 	case engine.FencedLately:
 		x.State = "spared"
 		x.why("%s; but it is not proven, and it was fenced for ten minutes of this hour already, which "+

@@ -37,6 +37,8 @@ func Decision(p *probe.Probe, d *engine.Decision) string {
 		because += ": " + d.Evidence()
 	case engine.Backscatter:
 		because = "an answer to what this host did not send"
+	case engine.Turned:
+		because = d.Evidence()
 	case engine.LateAnswer:
 		because = "an answer to what this host asked, late"
 	case engine.AboveScore:
@@ -148,6 +150,8 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	switch {
 	case b.ByHand:
 		x.why("Blocked by hand at %s: %s.", show.Stamp(b.Since), strings.TrimSuffix(b.Reason, "."))
+	case k != nil && k.Decision.Reason == engine.Turned:
+		x.why("%s (%s).", upper(b.Evidence), b.Config) // with the time that the SYN waited
 	case k != nil && (patternPrefix(b.Pattern) == "" || k.Decision.Reason == engine.KnownFirst):
 		x.why("%s (%s).", upper(grounds(&k.Probe, &k.Decision)), b.Config)
 	case k != nil:

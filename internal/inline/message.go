@@ -139,6 +139,6 @@ func (m *queued) syn(now time.Time) (probe.Probe, bool) {
 	if at == 0 {
 		at = now.UnixNano()
 	}
-	found, ok := p.Probe(probe.Advanced, at, m.in)
+	found, ok := p.Probe(0, at, m.in)
 	return found, ok && found.Technique == probe.SYN && !found.Unread
 }

@@ -38,7 +38,7 @@ var ErrTaken = errors.New("another process reads the queue")
 type Held struct {
 	ID    uint32                     // the kernel's number
 	Since time.Time                  // when it was read
-	Probe probe.Probe                // its mode means nothing
+	Probe probe.Probe                // without a mode
 	Reply func(id uint32, v Verdict) // where answers go; any goroutine may call it, and it never waits
 }
 

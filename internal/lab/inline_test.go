@@ -5,11 +5,14 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -120,9 +123,10 @@ func TestInlineVerdict(t *testing.T) {
 		if s.Inline.Refused < uint64(1+i) || s.Inline.Errors != 0 || s.Inline.Aged != 0 {
 			t.Errorf("%+v", s)
 		}
-		out, err := d.Cmd("explain", src.String())
-		if err != nil || !strings.Contains(out, "turned away from a service") {
-			t.Errorf("explain: %v\n%s", err, out)
+		for _, c := range [][]string{{"explain", src.String()}, {"blocks"}} {
+			if out, err := d.Cmd(c...); err != nil || !strings.Contains(out, "held inline for ") {
+				t.Errorf("%s: %v\n%s", c, err, out)
+			}
 		}
 		if !l.Attacker.Reaches(stranger, netip.AddrPortFrom(dst, 80), time.Second) {
 			t.Error("a client does not get in")
@@ -317,6 +321,50 @@ func TestInlineConnectedPasses(t *testing.T) {
 	told := openTold(t, l, func() { send(t, l.Attacker, crudeSYN(src, l.Target.V4, 4000, 443)) })
 	if s := inlineOf(t, d); told != 1 || s.Inline.Held != 0 {
 		t.Errorf("told %d open ports, want 1: %+v", told, s.Inline)
+	}
+}
+
+// TestInlineIsNotStored: systemd keeps the group's socket for the next picket, and not the
+// queue's: without a reader it would hold what comes. A killed picket's queue is gone.
+func TestInlineIsNotStored(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	oddStack(t, l.Attacker)
+	path := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	var stored atomic.Int32
+	go func() {
+		for b, oob := make([]byte, 4096), make([]byte, 1024); ; {
+			n, m, _, _, err := manager.ReadMsgUnix(b, oob)
+			if err != nil {
+				return
+			}
+			if strings.Contains(string(b[:n]), "FDSTORE=1") && m > 0 {
+				stored.Add(1) // the descriptor in oob stays open, as systemd keeps it
+			}
+		}
+	}()
+	d := begin(t, l.Target, Options{Config: inlineConfig, Through: []string{"env", "NOTIFY_SOCKET=" + path}})
+	t.Cleanup(d.Kill)
+	queues := func() string {
+		text, err := l.Target.Run("cat", "/proc/net/netfilter/nfnetlink_queue")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(text)
+	}
+	eventually(t, 5*time.Second, "the group's socket is stored", func() bool { return stored.Load() > 0 })
+	if stored.Load() != 1 || queues() == "" {
+		t.Errorf("%d sockets stored, want the group's alone; queues: %q", stored.Load(), queues())
+	}
+	signal(t, inlineOf(t, d).Pid, syscall.SIGKILL)
+	eventually(t, 5*time.Second, "the queue is gone", func() bool { return queues() == "" })
+	if took := connect(t, l, 80, crowd(t, l, 2), 1); took[1] > retransmitted/2 {
+		t.Errorf("without a reader a connection took %v", took[1])
 	}
 }
 
