@@ -73,12 +73,8 @@ func behindChains(c Config) []chain {
 			),
 		},
 		{
-			name: "seek",
-			rules: list(
-				one(renew("sought4", daddr4, proto, thDport), backward),
-				one(renew("sought6", daddr6, proto, thDport), backward),
-				one(count("full_sought")),
-			),
+			name:  "seek",
+			rules: learn(renew, "sought", daddr4, daddr6, proto, thDport),
 		},
 		{
 			name: "egress",

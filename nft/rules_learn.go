@@ -27,42 +27,35 @@ func learnChains(Config) []chain {
 			),
 		},
 		{
-			name: "asked",
-			why:  "whom this host asks, and at which port: what comes from there later is a late answer",
-			rules: list(
-				one(renew("asked4", daddr4, proto, thDport), backward),
-				one(renew("asked6", daddr6, proto, thDport), backward),
-				one(count("full_asked")),
-			),
+			name:  "asked",
+			why:   "whom this host asks, and at which port: what comes from there later is a late answer",
+			rules: learn(renew, "asked", daddr4, daddr6, proto, thDport),
 		},
 		{
-			name: "answered",
-			why:  "to whom a service answered",
-			rules: list(
-				one(add("answered4", daddr4, udpDport, udpSport), backward),
-				one(add("answered6", daddr6, udpDport, udpSport), backward),
-				one(count("full_answered")),
-			),
+			name:  "answered",
+			why:   "to whom a service answered",
+			rules: learn(add, "answered", daddr4, daddr6, udpDport, udpSport),
 		},
 		{
 			name: "peers",
 			why: "with whom a UDP flow lasts: conntrack forgets it after two minutes of silence, " +
 				"and WireGuard may say nothing for hours",
-			rules: list(
-				one(renew("peers4", saddr4, udpSport, udpDport), backward),
-				one(renew("peers6", saddr6, udpSport, udpDport), backward),
-				one(count("full_peers")),
-			),
+			rules: learn(renew, "peers", saddr4, saddr6, udpSport, udpDport),
 		},
 		{
 			name: "connected",
 			why: "who completed a handshake with this host: before it blocks one of them for what " +
 				"could be forged, picket asks the sockets",
-			rules: list(
-				one(add("connected4", saddr4), backward),
-				one(add("connected6", link6), backward),
-				one(count("full_connected")),
-			),
+			rules: learn(add, "connected", saddr4, link6),
 		},
 	}
+}
+
+// learn puts into the set of either family, and counts what a full set does not take.
+func learn(put func(set string, fields ...field) part, set string, of4, of6 field, rest ...field) []rule {
+	return list(
+		one(put(set+"4", append([]field{of4}, rest...)...), backward),
+		one(put(set+"6", append([]field{of6}, rest...)...), backward),
+		one(count("full_"+set)),
+	)
 }
