@@ -336,7 +336,7 @@ func TestInvitationReflectsLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := start(t, l.Target, Options{Config: inviting})
-	began := time.Now()
+	began, entries := time.Now(), 0
 	for round := range 20 {
 		var packets []packet
 		for i := range 50_000 {
@@ -348,15 +348,16 @@ func TestInvitationReflectsLittle(t *testing.T) {
 			packets = append(packets, rawSYN(src, dst, from, to))
 		}
 		pour(t, l.Attacker, packets)
+		tracked, err := l.Target.Run("cat", "/proc/sys/net/netfilter/nf_conntrack_count")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := strconv.Atoi(strings.TrimSpace(tracked))
+		entries = max(entries, n)
 	}
 	took := time.Since(began)
-	tracked, err := l.Target.Run("cat", "/proc/sys/net/netfilter/nf_conntrack_count")
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries, _ := strconv.Atoi(strings.TrimSpace(tracked))
 	if entries > 500+100*int(took/time.Second+1)+200 {
-		t.Errorf("%d entries in connection tracking after %v", entries, took)
+		t.Errorf("%d entries in connection tracking within %v", entries, took)
 	}
 	time.Sleep(2 * time.Second) // for an answer that is repeated
 	hosts, all := 0, 0
@@ -376,7 +377,7 @@ func TestInvitationReflectsLittle(t *testing.T) {
 	if hosts == 0 {
 		t.Error("nobody was answered: nothing was tried")
 	}
-	t.Logf("a million SYNs in %v: %d hosts answered %d times in all, %d entries tracked", took, hosts, all, entries)
+	t.Logf("a million SYNs in %v: %d hosts answered %d times in all, %d entries tracked at most", took, hosts, all, entries)
 	for _, line := range d.Events() {
 		if strings.Contains(line, "proven=true") {
 			t.Errorf("proven: %s", line)
