@@ -213,7 +213,7 @@ func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event, held
 		visit: held,
 	}
 	if d.Action == engine.Fence {
-		w.length -= nft.HoldsTime
+		w.length -= 2 * nft.HoldsTime
 		w.event.For = event.Seconds(w.length)
 	}
 	if !j.orders.block(w) {

@@ -27,11 +27,11 @@ func TestFence(t *testing.T) {
 	running(t, graded, nil, func(r *run) {
 		r.probes("203.0.113.9", 1, 26)
 		r.wants() // nobody is blocked
-		r.told(1, "action=fence for_s=570")
+		r.told(1, "action=fence for_s=540")
 		source := prefix("203.0.113.9/32")
 		r.kernel.with(func() {
 			b, ok := r.others[ledger.Of(&nft.Block{Response: nft.Fenced, Source: source})]
-			if !ok || b.For != 10*time.Minute-nft.HoldsTime || !b.Held {
+			if !ok || b.For != 10*time.Minute-2*nft.HoldsTime || !b.Held {
 				t.Errorf("fence in the kernel: %+v, %v", b, ok)
 			}
 		})

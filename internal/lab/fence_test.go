@@ -151,15 +151,22 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			time.Sleep(6 * time.Second)
-			var forged []packet
-			for p := uint16(1); p <= 1000; p++ {
-				forged = append(forged, clientSYN(f.innocent, f.dst, 50000, p),
-					udp(f.innocent, f.dst, 50000, p, "x"),
-					tcp(f.innocent, f.dst, segment{from: 50000, to: p, seq: 1, flags: ack}),
-					icmpError(f.innocent, f.dst, p),
-					chunk(f.innocent, f.dst, p, 1), udp(f.innocent, f.dst, 53, 30000+p, "x"))
+			// Half a million packets a family, and the flows go on meanwhile.
+			for round := range uint16(84) {
+				var forged []packet
+				for n := range uint16(1000) {
+					p := 1 + (round*1000+n)%65000
+					forged = append(forged, clientSYN(f.innocent, f.dst, 50000, p),
+						udp(f.innocent, f.dst, 50000, p, "x"),
+						tcp(f.innocent, f.dst, segment{from: 50000, to: p, seq: 1, flags: ack}),
+						icmpError(f.innocent, f.dst, p),
+						chunk(f.innocent, f.dst, p, 1), udp(f.innocent, f.dst, 53, 30000+p%30000, "x"))
+				}
+				pour(t, l.Attacker, forged)
+				if round%12 == 0 {
+					all(fmt.Sprintf("after %d packets", 6000*(int(round)+1)))
+				}
 			}
-			pour(t, l.Attacker, forged)
 			b, err := d.WaitBlock(f.innocent, 3*time.Second)
 			if err != nil {
 				t.Fatal(err)
@@ -171,7 +178,8 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 			if conn, err := l.Attacker.Dial("tcp", f.innocent, netip.AddrPortFrom(f.dst, 7000),
 				2*time.Second); err == nil {
 				conn.Close()
-				t.Error("a fenced source was let in anew: nothing is shown by flows that live")
+				blocks, _ := d.Blocks()
+				t.Errorf("a fenced source was let in anew: nothing is shown by flows that live: %+v", blocks)
 			}
 			all("and later")
 			if _, err := l.Target.Run("conntrack", "-F"); err != nil {
