@@ -18,7 +18,7 @@ func darkChains(c Config) []chain {
 				"for it. TCP and UDP alone: of no other protocol is it known what is served",
 			rules: list(
 				one(loopback, accept),
-				one(translated, in("trap_listener", tcpDport), opening, count("trapped"), accept),
+				one(translated, in("trap_listener", tcpDport), accept),
 				one(established, accept),
 				one(isTCP, goTo("dark_tcp")),
 				one(isUDP, goTo("dark_udp")),

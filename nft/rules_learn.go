@@ -11,12 +11,19 @@ func learnChains(Config) []chain {
 		filter(chain{
 			name: "leave",
 			rules: list(
-				one(bareReset, jump("bare")),
-				one(opening, jump("asked")),
+				one(turning, jump("leave_turning")),
 				one(isUDP, reply, brief, jump("answered")),
 				one(isUDP, beginning, goTo("leave_udp")),
 			),
 		}, nftables.ChainHookOutput, 10, "output priority filter + 10"),
+		{
+			name: "leave_turning",
+			rules: list(
+				one(bareReset, jump("bare")),
+				one(opening, jump("asked")),
+				one(synAck, in("trap_listener", tcpSport), count("trapped")),
+			),
+		},
 		{
 			name: "leave_udp",
 			why: "kept out of connection tracking, an answer is told from a question by the port: " +

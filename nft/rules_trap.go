@@ -21,14 +21,17 @@ func trapChains(c Config) []chain {
 	return []chain{
 		{
 			name: "lure",
-			why: "the port is still the one that was dialled. A real service keeps its port, and what is " +
-				"forwarded is not for this host to take. A source that passed its trigger goes on being led, " +
+			why: "the port is still the one that was dialled. A real service keeps its port, also while it " +
+				"is down, and what is forwarded is not for this host to take. A source that passed its trigger goes on being led, " +
 				"so that it can prove itself: to ten ports more, and with packets that may complete a connection",
 			rules: list(
 				one(loopback, accept),
 				friends(),
 				one(notLocal, accept),
 				one(served, accept),
+				one(in("lately", proto, thDport), accept),
+				one(in("elsewhere4", daddr4), accept),
+				one(in("elsewhere6", daddr6), accept),
 				one(jump("sight")),
 				sources(c, "quiet", jump("crude")),
 				one(goTo("lead")),

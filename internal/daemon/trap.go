@@ -66,8 +66,8 @@ func (d *daemon) watchTrap() task.Task {
 		// the table watch writes an error into the journal
 		if err == nil && way.Cut(n["lured"], n["trapped"]) {
 			d.journal.Notice("", "connections to the trap are dropped by another firewall behind it, so "+
-				"none is completed and nobody proves himself. Allow TCP port %d, which answers nothing but "+
-				"what picket leads there: \"ufw allow %[1]d/tcp\", "+
+				"none is completed and nobody proves himself. Allow TCP port %d in and its answers out; it "+
+				"answers nothing but what picket leads there: \"ufw allow %[1]d/tcp\", "+
 				"\"firewall-cmd --permanent --add-port=%[1]d/tcp\", or in nftables, before its drop, "+
 				"\"ct status dnat tcp dport %[1]d accept\"", port)
 		}

@@ -128,3 +128,65 @@ func TestBrowserAtTheTrap(t *testing.T) {
 		})
 	}
 }
+
+// TestFirewallAroundTheTrap: whichever way another firewall keeps connections from the
+// trap, or its answers from the peer, picket says so.
+func TestFirewallAroundTheTrap(t *testing.T) {
+	for name, chain := range map[string]string{
+		"a policy of drop": "type filter hook input priority filter; policy drop;\nct state established,related accept",
+		"a reset":          "type filter hook input priority filter;\ntcp dport != 22 tcp flags syn reject with tcp reset",
+		"behind all":       "type filter hook input priority 300; policy drop;\nct state established,related accept",
+		"no answers":       "type filter hook output priority filter; policy drop;\ntcp sport 22 accept",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			// IPv4 alone: a chain that drops neighbour discovery stops more than the trap.
+			err := l.Target.NFT("table ip firewall {\nchain only {\n" + chain + "\n}\n}\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := start(t, l.Target, Options{})
+			for _, port := range []uint16{1, 7, 9} {
+				l.Attacker.Reaches(Source4(1), netip.AddrPortFrom(l.Target.V4, port), 200*time.Millisecond)
+			}
+			if _, err := d.WaitEvent(10*time.Second, "dropped by another firewall"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestServiceAtATrapPort: a port of the trap's that somebody serves is refused while its
+// service is down: its clients, who wait for it to speak, would prove themselves scanners.
+func TestServiceAtATrapPort(t *testing.T) {
+	l := newLab(t)
+	var services []*Service
+	for _, port := range []uint16{110, 143} {
+		s, err := l.Target.Listen("tcp", port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		services = append(services, s)
+	}
+	d := start(t, l.Target, Options{Config: "[tcp]\nclassic = \"1,110,143\"\n"})
+	eventually(t, 10*time.Second, "143 is served", func() bool {
+		_, err := l.Target.Run("nft", "get", "element", "inet", "picket", "lately", "{ tcp . 143 }")
+		return err == nil
+	})
+	for _, s := range services {
+		s.Close()
+	}
+	for name, f := range families(l, 1) {
+		t.Run(name, func(t *testing.T) {
+			for _, port := range []uint16{110, 143} {
+				if l.Attacker.Reaches(f[0], netip.AddrPortFrom(f[1], port), time.Second) {
+					t.Errorf("port %d of a service that is down takes connections", port)
+				}
+			}
+			if !l.Attacker.Reaches(f[0], netip.AddrPortFrom(f[1], 1), time.Second) {
+				t.Error("the trap takes no connection")
+			}
+			untouched(t, d, f[0])
+		})
+	}
+}

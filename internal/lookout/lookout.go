@@ -147,17 +147,17 @@ func Ended(sources []netip.Prefix, flows map[netip.Addr]bool) (out []netip.Prefi
 	return out
 }
 
-// A TrapWay is how many connections were led to the trap, and came to its door.
-// The zero value is none.
+// A TrapWay is how many connections were led to the trap, and how many answers left
+// it. The zero value is none.
 type TrapWay struct {
-	led, reached uint64
-	told         bool
+	led, answered uint64
+	told          bool
 }
 
 // Cut notes both numbers, and reports, once, that since the last time some were led
-// there and none came: another firewall drops them on the way.
-func (w *TrapWay) Cut(led, reached uint64) bool {
-	cut := led > w.led && reached <= w.reached && !w.told
-	w.led, w.reached, w.told = led, reached, w.told || cut
+// there and none was answered: another firewall drops them on the way, or the answers.
+func (w *TrapWay) Cut(led, answered uint64) bool {
+	cut := led > w.led && answered <= w.answered && !w.told
+	w.led, w.answered, w.told = led, answered, w.told || cut
 	return cut
 }
