@@ -87,7 +87,7 @@ func reportCommand() *cobra.Command {
 		case *html != "":
 			err = report.WritePage(*html, &r, heading)
 		default:
-			report.Print(out, &r, heading)
+			report.Print(out, &r, heading, show.Width(cmd.OutOrStdout()))
 		}
 		return errors.Join(err, out.Flush(), faults)
 	})

@@ -50,13 +50,14 @@ func Blocks(out io.Writer, list []control.Block) error {
 		_, err := fmt.Fprintln(out, "nobody is blocked")
 		return err
 	}
-	t := show.Table{Head: []string{"SOURCE", "REMAINING", "RESPONSE", "SINCE", "DROPS", "WHAT", "WHY"}}
+	t := show.Table{Head: []string{"SOURCE", "REMAINING", "RESPONSE", "SINCE", "DROPS", "WHAT", "WHY"},
+		Spare: []string{"SINCE"}}
 	for _, b := range list {
 		t.Add(b.Name, remaining(b.Remaining), b.Response, show.Stamp(b.Since), fmt.Sprint(b.Drops),
 			strings.TrimSpace(b.Pattern+" "+b.Technique), event.Why(b.Reason, b.Evidence, b.Known))
 	}
 	w := bufio.NewWriter(out)
-	t.Print(w)
+	t.PrintOn(w, show.Width(out))
 	return w.Flush()
 }
 
@@ -127,7 +128,7 @@ func Allowed(out io.Writer, list []control.Allowed) error {
 		t.Add(a.Name, left, show.Stamp(a.Since), a.Reason)
 	}
 	w := bufio.NewWriter(out)
-	t.Print(w)
+	t.PrintOn(w, show.Width(out))
 	return w.Flush()
 }
 

@@ -76,7 +76,7 @@ func TestPrintHours(t *testing.T) {
 	}
 	r := c.Report(10, nil)
 	var out strings.Builder
-	printHours(&out, &r)
+	printHours(&out, &r, 0)
 	const want = `
 BY HOUR      SOURCES  NEW  EVENTS
 11-22 12:00        1    1       1  ####

@@ -14,16 +14,17 @@ import (
 	"picket/internal/show"
 )
 
-// Print shows a report as tables under a heading. An error of writing shows when
-// out is flushed.
-func Print(out io.Writer, r *Report, heading string) {
+// Print shows a report as tables under a heading, on a terminal of so many columns; 0 is
+// none. An error of writing shows when out is flushed.
+func Print(out io.Writer, r *Report, heading string, width int) {
 	fmt.Fprintf(out, "%s\n\n", heading)
 	if len(r.Events) == 0 {
 		fmt.Fprintln(out, "picket reported nothing in that time")
 		return
 	}
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(out, "%-9s %s\n", name, fmt.Sprintf(format, args...))
+		indent := strings.Repeat(" ", 10)
+		show.Lines(out, fmt.Sprintf("%-9s ", name), indent, fmt.Sprintf(format, args...), width)
 	}
 	sources := fmt.Sprintf("%d, %d blocked", r.Sources, r.Blocked)
 	if r.Returning > 0 {
@@ -53,9 +54,13 @@ func Print(out io.Writer, r *Report, heading string) {
 		}
 		tables = append(tables, t)
 	}
-	show.Beside(out, lineWidth, tables...)
-	printHours(out, r)
-	printBusiest(out, r.Busiest)
+	columns := lineWidth
+	if width > 0 {
+		columns = min(columns, width)
+	}
+	show.Beside(out, columns, tables...)
+	printHours(out, r, width)
+	printBusiest(out, r.Busiest, width)
 }
 
 // A counts is a list of a report, and the unit of its numbers.
@@ -90,7 +95,7 @@ func plain(n any) string { return fmt.Sprint(n) }
 const mostSlots = 30
 
 // printHours shows the course of time, if there is more than one stretch.
-func printHours(out io.Writer, r *Report) {
+func printHours(out io.Writer, r *Report, width int) {
 	s := newScale(r.Hours, mostSlots)
 	if len(s.slots) < 2 {
 		return
@@ -103,13 +108,17 @@ func printHours(out io.Writer, r *Report) {
 	if s.width > time.Hour {
 		sources = "SOURCES/HOUR AT MOST"
 	}
+	bar := barWidth
+	if width > 0 {
+		bar = max(leastBar, min(bar, width-besideBar))
+	}
 	t := show.Table{Head: []string{"BY " + strings.ToUpper(s.name()), sources, "NEW", "AGAIN", "BLOCKS",
 		"EVENTS", ""}}
 	for i := range s.slots {
 		h := &s.slots[i]
 		t.Add(s.label(h.Time), some(uint64(h.Sources)), some(uint64(h.New)), some(uint64(h.Returning)),
 			some(uint64(h.blocks())), some(uint64(h.Events)),
-			strings.Repeat("#", (h.Sources*barWidth+most-1)/max(most, 1)))
+			strings.Repeat("#", (h.Sources*bar+most-1)/max(most, 1)))
 	}
 	fmt.Fprintln(out)
 	t.Print(out)
@@ -123,7 +132,12 @@ func printHours(out io.Writer, r *Report) {
 	}
 }
 
-const barWidth = 30
+// Bars are so long, and on a narrow terminal as long as there is room.
+const (
+	barWidth  = 30
+	leastBar  = 8
+	besideBar = 70
+)
 
 // steps draws counts as columns of eight heights, and 0 as a dot.
 func steps(list []int) string {
@@ -154,12 +168,13 @@ const (
 )
 
 // printBusiest lists sources without the columns that are empty in all of them.
-func printBusiest(out io.Writer, list []Source) {
+func printBusiest(out io.Writer, list []Source, width int) {
 	if len(list) == 0 {
 		return
 	}
 	t := show.Table{Head: []string{"SOURCE", "PROBES", "PORTS", "AGAIN", "BLOCKS", "DROPS", "PATTERN",
-		"TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN", "WHY"}}
+		"TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN", "WHY"},
+		Spare: []string{"TECHNIQUE", "PROVEN", "AGAIN", "FROM", "LIST", "PORTS"}}
 	for i := range list {
 		s := &list[i]
 		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Visits-1)),
@@ -169,7 +184,7 @@ func printBusiest(out io.Writer, list []Source) {
 				nameWidth), s.Last.Local().Format("01-02 15:04:05"), s.Why)
 	}
 	fmt.Fprintln(out)
-	t.Print(out)
+	t.PrintOn(out, width)
 }
 
 // some writes a number, and 0 as nothing.

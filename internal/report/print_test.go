@@ -5,11 +5,14 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mattn/go-runewidth"
 
 	"picket/internal/event"
 )
@@ -26,7 +29,7 @@ func TestPrint(t *testing.T) {
 	c.Add(event.Event{Event: "probe", Time: at, Source: "192.0.2.2", Protocol: "udp", Port: 53, Probes: 1})
 	r := c.Report(10, &Now{1, map[string]uint64{"192.0.2.1": 4711}})
 	var out strings.Builder
-	Print(&out, &r, "today")
+	Print(&out, &r, "today", 0)
 	const want = `today
 
 sources   2, 1 blocked
@@ -48,7 +51,7 @@ SOURCE     PROBES  BLOCKS  DROPS  PATTERN   TOOL  FROM                          
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
 	}
 	out.Reset()
-	Print(&out, new(Report), "nothing in there")
+	Print(&out, new(Report), "nothing in there", 0)
 	if out.String() != "nothing in there\n\npicket reported nothing in that time\n" {
 		t.Error(out.String())
 	}
@@ -85,5 +88,34 @@ func TestJournal(t *testing.T) {
 	if _, err := read(`printf 'no\033[31m right' >&2; exit 1`); err == nil ||
 		!strings.HasSuffix(err.Error(), "no?[31m right") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestPrintNarrow: no line of a report is wider than the terminal, down to one of 72 columns.
+func TestPrintNarrow(t *testing.T) {
+	c := New()
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
+	for i := range 40 {
+		c.Add(event.Event{
+			Event: "block", Time: at.Add(time.Duration(i) * time.Hour),
+			Source:   fmt.Sprintf("2001:db8:0:%x::/64", i),
+			Protocol: "tcp", Port: uint16(i), Pattern: "portscan", Tool: "nmap", Technique: "syn", Probes: 26,
+			PortsSeen: 26, Proven: true, Country: "NL", ASN: 64496, Network: "Example Networks",
+			Evidence: "26 different ports inside the window, 25 let pass; looks like nmap", Drops: 7,
+			Action: "fence",
+		})
+	}
+	for _, width := range []int{72, 80, 100} {
+		r := c.Report(10, nil)
+		var out strings.Builder
+		Print(&out, &r, "today", width)
+		for line := range strings.Lines(out.String()) {
+			if n := runewidth.StringWidth(strings.TrimRight(line, "\n")); n > width {
+				t.Errorf("%d columns of %d: %s", n, width, line)
+			}
+		}
+		if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), "25 let pass") {
+			t.Errorf("%d columns: the reason is missing", width)
+		}
 	}
 }

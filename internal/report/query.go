@@ -90,7 +90,7 @@ func Text(ctx context.Context, from, now time.Time, lines int) (string, error) {
 	}
 	r := counter.Report(lines, nil)
 	var text bytes.Buffer
-	Print(&text, &r, from.Format(minute)+" to "+now.Format(minute))
+	Print(&text, &r, from.Format(minute)+" to "+now.Format(minute), 0)
 	return text.String(), nil
 }
 

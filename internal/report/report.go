@@ -213,7 +213,7 @@ func (s *source) add(e *event.Event, hour int) {
 	s.Probes, s.PortsSeen = max(s.Probes, e.Probes), max(s.PortsSeen, e.PortsSeen)
 	if e.Event == "block" {
 		s.Blocks++
-		s.Response, s.Why = response(e.Action), show.Cut(event.Why(e.Reason, e.Evidence, e.Known), 80)
+		s.Response, s.Why = response(e.Action), show.Cut(event.Why(e.Reason, e.Evidence, e.Known), 160)
 	}
 	s.Proven = s.Proven || e.Proven
 	for _, x := range [...]struct {

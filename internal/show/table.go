@@ -13,10 +13,12 @@ import (
 )
 
 // A Table prints without its empty columns, numbers to the right. Head names the
-// columns, in ASCII. It is for one goroutine.
+// columns, in ASCII. On a terminal too narrow for it, it is printed without those in
+// Spare, the first of them first. It is for one goroutine.
 type Table struct {
-	Head []string
-	rows [][]string
+	Head  []string
+	Spare []string
+	rows  [][]string
 }
 
 // Add adds a row, with a cell for each column; each is cleaned.
@@ -32,6 +34,60 @@ func (t *Table) Print(out io.Writer) {
 	for _, line := range t.lines() {
 		fmt.Fprintln(out, line)
 	}
+}
+
+// PrintOn writes the table on a terminal of so many columns: without spare columns, and
+// with the last, a text, in several lines or, for want of room, below the others. With a
+// width of 0 it is as Print.
+func (t *Table) PrintOn(out io.Writer, width int) {
+	last := len(t.Head) - 1
+	if width == 0 || last < 1 || widest(t.lines()) <= width {
+		t.Print(out)
+		return
+	}
+	others := &Table{Head: t.Head[:last]}
+	var texts []string
+	for _, r := range t.rows {
+		others.rows, texts = append(others.rows, r[:last]), append(texts, cmp.Or(r[last], "-"))
+	}
+	for _, name := range t.Spare {
+		if widest(others.lines()) <= width {
+			break
+		}
+		others = others.without(name)
+	}
+	lines := others.lines()
+	used := widest(lines) + 2
+	below := width-used < leastText
+	for i, text := range append([]string{t.Head[last]}, texts...) {
+		first, indent := runewidth.FillRight(lines[i], used), strings.Repeat(" ", used)
+		if below {
+			fmt.Fprintln(out, lines[i])
+			first, indent = "    ", "    "
+		}
+		Lines(out, first, indent, text, width)
+	}
+}
+
+// widest is the columns of the widest line.
+func widest(lines []string) (n int) {
+	for _, l := range lines {
+		n = max(n, runewidth.StringWidth(l))
+	}
+	return n
+}
+
+// without returns the table without a column.
+func (t *Table) without(name string) *Table {
+	i := slices.Index(t.Head, name)
+	if i < 0 {
+		return t
+	}
+	less := &Table{Head: slices.Delete(slices.Clone(t.Head), i, i+1)}
+	for _, r := range t.rows {
+		less.rows = append(less.rows, slices.Delete(slices.Clone(r), i, i+1))
+	}
+	return less
 }
 
 // lines returns the head and the rows.
@@ -81,10 +137,8 @@ func Beside(out io.Writer, columns int, tables ...*Table) {
 		var lines []string
 		used, n := 0, 0
 		for _, t := range tables {
-			part, wide := t.lines(), 0
-			for _, l := range part {
-				wide = max(wide, runewidth.StringWidth(l))
-			}
+			part := t.lines()
+			wide := widest(part)
 			if n > 0 && used+wide > columns {
 				break
 			}

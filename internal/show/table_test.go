@@ -77,3 +77,35 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestTableOnATerminal: spare columns go first, then the last one is wrapped or goes below.
+func TestTableOnATerminal(t *testing.T) {
+	table := &Table{Head: []string{"WHO", "SINCE", "N", "WHY"}, Spare: []string{"NONE", "SINCE"}}
+	table.Add("192.0.2.1", "2026-11-30", "7", "one two three four five six seven eight nine ten eleven")
+	table.Add("192.0.2.22", "2026-11-30", "1234", "")
+	for width, want := range map[int]string{
+		100: "WHO         SINCE          N  WHY\n" +
+			"192.0.2.1   2026-11-30     7  one two three four five six seven eight nine ten eleven\n" +
+			"192.0.2.22  2026-11-30  1234  -\n",
+		64: "WHO         SINCE          N  WHY\n" +
+			"192.0.2.1   2026-11-30     7  one two three four five six seven\n" +
+			"                              eight nine ten eleven\n" +
+			"192.0.2.22  2026-11-30  1234  -\n",
+		40: "WHO         SINCE          N\n    WHY\n" +
+			"192.0.2.1   2026-11-30     7\n    one two three four five six seven\n" +
+			"    eight nine ten eleven\n" +
+			"192.0.2.22  2026-11-30  1234\n    -\n",
+		20: "WHO            N\n    WHY\n" +
+			"192.0.2.1      7\n    one two three\n    four five six\n    seven eight nine\n    ten eleven\n" +
+			"192.0.2.22  1234\n    -\n",
+		0: "WHO         SINCE          N  WHY\n" +
+			"192.0.2.1   2026-11-30     7  one two three four five six seven eight nine ten eleven\n" +
+			"192.0.2.22  2026-11-30  1234  -\n",
+	} {
+		var out strings.Builder
+		table.PrintOn(&out, width)
+		if out.String() != want {
+			t.Errorf("%d columns:\n%swant\n%s", width, out.String(), want)
+		}
+	}
+}

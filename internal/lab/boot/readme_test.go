@@ -72,7 +72,7 @@ func TestReadme(t *testing.T) {
 // server, and no other.
 func newReader(t *testing.T) *story {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
 	s := &story{t: t, ctx: ctx}
 	directory := t.TempDir()
