@@ -62,6 +62,7 @@ var commands = map[string]string{
 	"sudo PICKET_TRIAL=1 apt install picket": "TestReadme",
 	// with a key of its own
 	"make packages repo REPO_KEY=you@example.org": "TestReadme",
+	"make packages":       "TestStory",
 	"sudo make demo":      "TestDemo",
 	"sudo make install":   "TestInstall",
 	"sudo make uninstall": "TestInstall",
