@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"internal/systemd":    {"internal/show"},
 	"internal/removal":    {"nft", "internal/allowed", "internal/beside", "internal/config", "internal/control", "internal/ledger", "internal/lookout"},
 	"internal/lookout":    {"engine", "nft", "internal/host", "internal/state"},
-	"internal/survey":     {"nft", "internal/config", "internal/host", "internal/show"},
+	"internal/survey":     {"nft", "internal/config", "internal/host", "internal/modules", "internal/show"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},
 	"internal/demo":       {"internal/netns"},
 
@@ -53,7 +53,7 @@ var allowed = map[string][]string{
 	"internal/describe":  {"engine", "internal/config", "internal/event", "internal/probe"},
 	"internal/explain":   {"engine", "nft", "internal/config", "internal/control", "internal/describe", "internal/event", "internal/evidence", "internal/probe", "internal/show"},
 	"internal/answers":   {"internal/config", "internal/control", "internal/event", "internal/show"},
-	"internal/machine":   {"internal/behind", "internal/beside", "internal/clock", "internal/host", "internal/inline", "internal/probe", "nflog", "nft"},
+	"internal/machine":   {"nflog", "nft", "internal/behind", "internal/beside", "internal/clock", "internal/host", "internal/inline", "internal/modules", "internal/probe"},
 
 	// What the engine remembers.
 	"engine/internal/book":  {"internal/probe"},

@@ -23,7 +23,7 @@ var (
 	// ErrForeign means that a table of our name exists that picket did not make.
 	ErrForeign = errors.New("table inet " + Name + " exists and is not picket's: rename it, or remove it with \"nft delete table inet " + Name + "\"")
 	// ErrPermission means that CAP_NET_ADMIN is missing.
-	ErrPermission = errors.New("changing nftables needs CAP_NET_ADMIN: run as root, or give the unit AmbientCapabilities=CAP_NET_ADMIN")
+	ErrPermission = modules.ErrPermission
 	// ErrFull means that the set has as many elements as its size allows.
 	ErrFull = errors.New("the blocked set is full")
 	// ErrExtent means that a source is too wide to be fenced, or not wide enough.

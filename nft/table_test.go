@@ -390,19 +390,6 @@ func TestNoPrivilege(t *testing.T) {
 	}
 }
 
-func TestCheckRelease(t *testing.T) {
-	for release, ok := range map[string]bool{
-		"6.18.44-fc": true, "5.10.0-28-amd64": true, "5.9.16": false, "4.19.0": false, "5.4.0-150-generic": false, "strange": true,
-	} {
-		if err := checkRelease(release); (err == nil) != ok {
-			t.Errorf("%s: %v", release, err)
-		}
-	}
-	if err := checkRelease("4.19.0"); !strings.Contains(fmt.Sprint(err), "5.10") || !strings.Contains(fmt.Sprint(err), needFor) {
-		t.Errorf("the error names no feature and version: %v", err)
-	}
-}
-
 func TestMerge(t *testing.T) {
 	got := Merge([]Range{{10, 20}, {1, 1}, {21, 25}, {15, 18}, {2, 3}, {65535, 65535}})
 	if diff := cmp.Diff([]Range{{1, 3}, {10, 25}, {65535, 65535}}, got); diff != "" {

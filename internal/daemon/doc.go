@@ -7,5 +7,5 @@
 // Each piece of state has one owner, a goroutine: the judge has the engine, the
 // blocker the table and the book of blocks.
 //
-// It needs root, or CAP_NET_ADMIN, and a kernel that [picket/nft.CheckKernel] takes.
+// It needs root, or CAP_NET_ADMIN, and a kernel that [picket/internal/modules.CheckKernel] takes.
 package daemon

@@ -17,6 +17,7 @@ import (
 	"picket/internal/clock"
 	"picket/internal/host"
 	"picket/internal/inline"
+	"picket/internal/modules"
 	"picket/internal/probe"
 	"picket/nflog"
 	"picket/nft"
@@ -114,10 +115,10 @@ func Here() *Machine {
 // checkKernel comes before anything is opened: what is missing is then told as
 // such, and not as a directory that cannot be made.
 func checkKernel() error {
-	if err := nft.CheckPermission(); err != nil {
+	if err := modules.CheckPermission(); err != nil {
 		return err
 	}
-	return nft.CheckKernel()
+	return modules.CheckKernel()
 }
 
 // open returns what as makes of p, or nothing with the error: no pointer to nothing hides

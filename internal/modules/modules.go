@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package modules names the missing kernel modules behind a refusal of the
-// kernel's.
+// Package modules says what picket lacks of the kernel: the version, the right to change
+// nftables, the modules behind a refusal.
 package modules
 
 import (

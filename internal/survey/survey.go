@@ -20,6 +20,7 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/host"
+	"picket/internal/modules"
 	"picket/nft"
 )
 
@@ -45,7 +46,7 @@ type Place struct {
 // Here is picket's own host.
 func Here() Place {
 	return Place{
-		Root: os.DirFS("/"), Kernel: nft.CheckKernel, Permission: nft.CheckPermission, Tables: nft.Tables,
+		Root: os.DirFS("/"), Kernel: modules.CheckKernel, Permission: modules.CheckPermission, Tables: nft.Tables,
 		Friends: new(host.Host).Friends, Networks: host.Networks, Session: os.Getenv("SSH_CONNECTION"),
 	}
 }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 
-package nft
+package modules
 
 import (
+	"errors"
 	"fmt"
 
-	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 )
+
+// ErrPermission means that CAP_NET_ADMIN is missing.
+var ErrPermission = errors.New("changing nftables needs CAP_NET_ADMIN: run as root, " +
+	"or give the unit AmbientCapabilities=CAP_NET_ADMIN")
 
 // The oldest long-term kernel whose nf_tables has all that the rules use: counters
 // of set elements came with 5.7, nat chains in the inet family with 5.2.
@@ -32,7 +36,8 @@ func checkRelease(release string) error {
 		return nil // let the kernel itself say what it lacks
 	}
 	if major < needMajor || major == needMajor && minor < needMinor {
-		return fmt.Errorf("kernel %s is too old: %s needs Linux %d.%d or later", release, needFor, needMajor, needMinor)
+		return fmt.Errorf("kernel %s is too old: %s needs Linux %d.%d or later",
+			release, needFor, needMajor, needMinor)
 	}
 	return nil
 }
@@ -49,24 +54,4 @@ func CheckPermission() error {
 		return ErrPermission
 	}
 	return nil
-}
-
-// Tables returns the tables of everybody, by family and name: "inet filter".
-func Tables() (names []string, err error) {
-	conn, err := nftables.New()
-	if err != nil {
-		return nil, explain("open nftables", err)
-	}
-	tables, err := conn.ListTables()
-	if err != nil {
-		return nil, explain("list tables", err)
-	}
-	families := map[nftables.TableFamily]string{
-		nftables.TableFamilyINet: "inet", nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6",
-		nftables.TableFamilyARP: "arp", nftables.TableFamilyBridge: "bridge", nftables.TableFamilyNetdev: "netdev",
-	}
-	for _, t := range tables {
-		names = append(names, families[t.Family]+" "+t.Name)
-	}
-	return names, nil
 }
