@@ -22,7 +22,7 @@ func (d *daemon) watchFlows() task.Task {
 		sources, err := d.orders.spared(ctx)
 		if err == nil && len(sources) > 0 {
 			d.bells.flows.Ring()
-			flows, unknown := d.machine.Flows(d.listenerPort())
+			flows, unknown := d.flows()
 			trouble.Tell(unknown)
 			err = d.orders.harden(ctx, lookout.Ended(sources, flows)) // all, if that is not known
 		}
@@ -30,6 +30,21 @@ func (d *daemon) watchFlows() task.Task {
 			d.journal.Notice("", "%v", err)
 		}
 	})
+}
+
+// flows returns whose flows live: by connection tracking, and by this host's own sockets,
+// since connection tracking may be flushed, or told not to see a service.
+func (d *daemon) flows() (map[netip.Addr]bool, error) {
+	port := d.listenerPort()
+	flows, err := d.machine.Flows(port)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := d.machine.Peers(port)
+	for _, a := range peers {
+		flows[a] = true
+	}
+	return flows, err
 }
 
 // spares reports whether a block lets the flows of its source live for now. In graded
