@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"picket/internal/behind"
@@ -106,6 +107,32 @@ func TestNetworks(t *testing.T) {
 			if strings.Join(got, " ") != want || r.kernel.elements.Published != (text != "networks = []") {
 				t.Errorf("%q: %q, published %v", text, got, r.kernel.elements.Published)
 			}
+		})
+	}
+}
+
+// Flows that a flowtable carries past the rules are ended when their source is
+// blocked, and not when it is fenced.
+func TestOffloadedFlowsAreCut(t *testing.T) {
+	for _, toml := range []string{plain, graded} {
+		running(t, toml, nil, func(r *run) {
+			r.probes("203.0.113.9", 1, 26)
+			time.Sleep(2 * lookEvery)
+			synctest.Wait()
+			r.kernel.with(func() {
+				of := 0
+				for _, f := range r.cut {
+					if f(netip.MustParseAddr("203.0.113.10")) {
+						t.Error("somebody else's too")
+					}
+					if f(netip.MustParseAddr("203.0.113.9")) {
+						of++
+					}
+				}
+				if blocks := toml == plain; (of == 1) != blocks {
+					t.Errorf("%d times, blocks %v", of, blocks)
+				}
+			})
 		})
 	}
 }

@@ -33,6 +33,7 @@ type blocker struct {
 	lost    func(...ledger.Ref) // has the judge forget responses
 	waiting map[netip.Prefix]*blockWork
 	doubted []*blockWork   // wait for a look at who is connected
+	whole   []netip.Prefix // blocks that spare no flow, since takeWhole
 	recent  []netip.Prefix // unproven blocks since the look before the last
 	looked  time.Time      // the last look at who is connected
 	bells   bells
@@ -206,7 +207,10 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		ev, maker = old.Event(), old.Maker // why it was blocked, not how its loss was noticed
 	}
 	e := b.book.Enter(w.Ref, now, now.Add(w.length), ev)
-	if e.Spared = b.spares(w); e.Spared {
+	if e.Spared = b.spares(w); w.Response == engine.Block {
+		if !e.Spared {
+			b.whole = append(b.whole, w.Source)
+		}
 		b.bells.flows.Ring()
 	}
 	e.Maker, e.Commanded = maker, e.Commanded || w.commanded

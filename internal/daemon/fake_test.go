@@ -51,6 +51,7 @@ type kernel struct {
 	served    []nft.Service // that the kernel was told of
 	operators []netip.Addr
 	networks  []host.Network
+	cut       []func(netip.Addr) bool // whose offloaded flows were ended
 	asker     behind.Asker
 	connected map[netip.Addr]bool // by the set connected4/6
 	peers     []netip.Addr        // by the sockets
@@ -139,6 +140,12 @@ func (k *kernel) machine() *machine.Machine {
 			return k.peers, k.peersFail
 		},
 		Links: func() ([]netip.Prefix, error) { return nil, nil },
+		CutOffloaded: func(of func(netip.Addr) bool) (int, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.cut = append(k.cut, of)
+			return 0, nil
+		},
 		Flows: func(uint16) (map[netip.Addr]bool, error) {
 			k.mu.Lock()
 			defer k.mu.Unlock()

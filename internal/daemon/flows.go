@@ -15,7 +15,8 @@ import (
 	"picket/nft"
 )
 
-// watchFlows ends the exemption of flows that are older than the block.
+// watchFlows ends the exemption of flows that are older than the block, and flows of
+// blocked sources that a flowtable carries past the rules.
 func (d *daemon) watchFlows() task.Task {
 	trouble := journal.NewTrouble(d.journal, "the flows of blocked sources")
 	return task.When("flows", d.bells.flows, lookEvery, lookShare, func(ctx context.Context) {
@@ -25,6 +26,11 @@ func (d *daemon) watchFlows() task.Task {
 			flows, unknown := d.flows()
 			trouble.Tell(unknown)
 			err = d.orders.harden(ctx, lookout.Ended(sources, flows)) // all, if that is not known
+		}
+		if whole := d.orders.takeWhole(ctx); len(whole) > 0 {
+			set := engine.NewPrefixes(whole...)
+			_, unknown := d.machine.CutOffloaded(set.Contains)
+			trouble.Tell(unknown)
 		}
 		if err != nil && ctx.Err() == nil {
 			d.journal.Notice("", "%v", err)
@@ -83,6 +89,7 @@ func (b *blocker) harden(sources []netip.Prefix) error {
 	}
 	for _, e := range entries {
 		e.Spared = false
+		b.whole = append(b.whole, e.Source)
 	}
 	return nil
 }

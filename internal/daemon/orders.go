@@ -247,6 +247,16 @@ func (o *orders) harden(ctx context.Context, sources []netip.Prefix) error {
 	return o.do(ctx, func(b *blocker) error { return b.harden(sources) })
 }
 
+// takeWhole returns the sources that were blocked, sparing no flow, since it was asked
+// last; none when the blocker has ended.
+func (o *orders) takeWhole(ctx context.Context) []netip.Prefix {
+	list, _ := ask(ctx, o.put, func(b *blocker) (list []netip.Prefix, _ error) {
+		list, b.whole = b.whole, nil
+		return list, nil
+	})
+	return list
+}
+
 // counters returns the counters of the rules, by name.
 func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
 	return ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })

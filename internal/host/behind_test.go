@@ -116,3 +116,31 @@ func TestTracker(t *testing.T) {
 		}
 	}
 }
+
+// TestCut: the flows of some sources are ended, and no others; the bit that says that
+// a flowtable carries them stands for any.
+func TestCut(t *testing.T) {
+	inNetns(t, "link set lo up\n")
+	const asks = "add table inet t { chain c { type filter hook input priority 0; ct state new; }; }"
+	if out, err := exec.Command("nft", asks).CombinedOutput(); err != nil {
+		t.Fatalf("nft: %v\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	connect(t, l, "127.0.0.2", 3)
+	connect(t, l, "127.0.0.3", 2)
+	sources := func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.2") }
+	if n, err := CutOffloaded(sources); n != 0 || err != nil {
+		t.Errorf("%d flows ended that no flowtable carries: %v", n, err)
+	}
+	if n, err := cut(ctSeenReply, sources); n != 3 || err != nil {
+		t.Errorf("%d of 3 flows ended: %v", n, err)
+	}
+	flows, err := Flows(0)
+	if err != nil || flows[netip.MustParseAddr("127.0.0.2")] || !flows[netip.MustParseAddr("127.0.0.3")] {
+		t.Errorf("left: %v, %v", flows, err)
+	}
+}

@@ -63,6 +63,8 @@ const (
 // A flow is the needed part of one entry.
 type flow struct {
 	from, to netip.Addr // of its first packet
+	fromPort uint16     // likewise
+	toPort   uint16
 	protocol uint8
 	answerer uint16 // the answering port, behind address translation
 	status   uint32
@@ -139,7 +141,11 @@ func tuple(ad *netlink.AttributeDecoder, f *flow, first bool) error {
 					switch {
 					case ad.Type() == protoNumber:
 						f.protocol = ad.Uint8()
-					case ad.Type() == protoSourcePort && !first:
+					case ad.Type() == protoSourcePort && first:
+						f.fromPort = ad.Uint16()
+					case ad.Type() == protoPort && first:
+						f.toPort = ad.Uint16()
+					case ad.Type() == protoSourcePort:
 						f.answerer = ad.Uint16()
 					}
 				}

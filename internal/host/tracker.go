@@ -60,7 +60,15 @@ const (
 )
 
 func (t *Tracker) get(protocol uint8, from, to netip.AddrPort) (f flow, known bool, err error) {
-	message, err := ctRequest(ctGet, netlink.Request, protocol, from, to)
+	body, err := ctTuple(protocol, from, to)
+	if err != nil {
+		return f, false, err
+	}
+	m := netlink.Message{Header: netlink.Header{
+		Length: uint32(unix.NLMSG_HDRLEN + len(body)),
+		Type:   unix.NFNL_SUBSYS_CTNETLINK<<8 | ctGet, Flags: netlink.Request,
+	}, Data: body}
+	message, err := m.MarshalBinary()
 	if err != nil {
 		return f, false, err
 	}
@@ -86,8 +94,9 @@ func (t *Tracker) get(protocol uint8, from, to netip.AddrPort) (f flow, known bo
 	return f, false, errors.New("the answer cannot be read")
 }
 
-// ctRequest is a message about the flow with such a direction, whichever it is.
-func ctRequest(kind netlink.HeaderType, flags netlink.HeaderFlags, protocol uint8, from, to netip.AddrPort) ([]byte, error) {
+// ctTuple is what a message says that is about the flow with such a direction,
+// whichever it is.
+func ctTuple(protocol uint8, from, to netip.AddrPort) ([]byte, error) {
 	e := netlink.NewAttributeEncoder()
 	e.ByteOrder = binary.BigEndian
 	family := byte(unix.AF_INET)
@@ -115,10 +124,5 @@ func ctRequest(kind netlink.HeaderType, flags netlink.HeaderFlags, protocol uint
 	if err != nil {
 		return nil, err
 	}
-	body := append([]byte{family, unix.NFNETLINK_V0, 0, 0}, attrs...)
-	m := netlink.Message{Header: netlink.Header{
-		Length: uint32(unix.NLMSG_HDRLEN + len(body)),
-		Type:   unix.NFNL_SUBSYS_CTNETLINK<<8 | kind, Flags: flags,
-	}, Data: body}
-	return m.MarshalBinary()
+	return append([]byte{family, unix.NFNETLINK_V0, 0, 0}, attrs...), nil
 }

@@ -43,6 +43,8 @@ type Machine struct {
 	Elsewhere   func() []netip.Prefix
 	Networks    func() ([]host.Network, error)
 	Asker       func() (behind.Asker, error)
+
+	CutOffloaded func(of func(netip.Addr) bool) (int, error)
 }
 
 // A Table is what a run needs of an [nft.Table].
@@ -107,7 +109,7 @@ func Here() *Machine {
 		CheckKernel: checkKernel, Claim: nflog.Claim, Clock: clock.Watch, OpenTable: openTable,
 		OpenReader: openReader, OpenQueue: openQueue,
 		Routes: beside.OpenRoutes, Host: new(host.Host), Peers: host.Peers, Links: host.OnLink,
-		Flows: host.Flows, Services: host.Services, Operators: host.Operators, LoginPorts: host.LoginPorts,
+		Flows: host.Flows, CutOffloaded: host.CutOffloaded, Services: host.Services, Operators: host.Operators, LoginPorts: host.LoginPorts,
 		Elsewhere: host.Elsewhere, Networks: host.Networks, Asker: behind.OpenKernel,
 	}
 }
