@@ -124,3 +124,46 @@ func TestBehindAnswersFew(t *testing.T) {
 		}
 	}
 }
+
+// TestBehindBetweenFences: a source that may be forged is fenced for ten minutes in an
+// hour. In the other fifty the rules' own count holds: the ports that nobody serves
+// stay silent for as long as it lasts, and 25 of them answer when it begins anew;
+// what is served is open to whoever is not fenced.
+func TestBehindBetweenFences(t *testing.T) {
+	l := newLab(t)
+	c := addBehind(t, l)
+	listen(t, c, "tcp", 80)
+	d := start(t, l.Target, Options{Config: routed})
+	for _, f := range []struct {
+		family   string
+		src, dst netip.Addr
+	}{{"4", Source4(1), c.V4}, {"6", Source6(1), c.V6}} {
+		scan := func() int {
+			return answersTo(t, l, func() { pour(t, l.Attacker, fullScan(attackers{own: f.src, dst: f.dst})) })
+		}
+		scan()
+		if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		forget := func(sets ...string) {
+			t.Helper()
+			for _, s := range sets { // as their time would
+				if _, err := l.Target.Run("nft", "flush", "set", "inet", "picket", s+f.family); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		forget("fence", "held")
+		if n := scan(); n > 1 {
+			t.Errorf("IPv%s: %d ports answered after the fence, want the service at most", f.family, n)
+		} else {
+			t.Logf("IPv%s: %d answered after the fence", f.family, n)
+		}
+		forget("fence", "held", "quiet", "sight", "ports", "holds")
+		if n := scan(); n == 0 || n > 27 {
+			t.Errorf("IPv%s: %d ports answered when the count began anew", f.family, n)
+		} else {
+			t.Logf("IPv%s: %d answered when the count began anew", f.family, n)
+		}
+	}
+}
