@@ -343,16 +343,19 @@ func turnedAway(l *lab.Lab, by string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, from := range []netip.Addr{lab.Source4(1), lab.Source6(1)} {
-		if _, err := scan(l, from); err != nil {
+	line, status := "; 0 turned away", ""
+	// An emulated machine may take longer than a SYN waits.
+	for i := 5; i < 10 && strings.Contains(line, "; 0 turned away"); i++ {
+		for _, from := range []netip.Addr{lab.Source4(i), lab.Source6(i)} {
+			if _, err := scan(l, from); err != nil {
+				return "", err
+			}
+		}
+		if status, err = d.Cmd("status"); err != nil {
 			return "", err
 		}
+		line = regexp.MustCompile(`(?m)^ *inline .*`).FindString(status)
 	}
-	status, err := d.Cmd("status")
-	if err != nil {
-		return "", err
-	}
-	line := regexp.MustCompile(`(?m)^ *inline .*`).FindString(status)
 	if !strings.Contains(line, by) || strings.Contains(line, "; 0 turned away") {
 		return "", fmt.Errorf("want %s, and SYNs turned away:\n%s", by, status)
 	}
