@@ -24,7 +24,8 @@ func TestBehindIsNeverDark(t *testing.T) {
 		}
 		w.wait(time.Second)
 	}
-	w.goesDark(w.send(likeTool(probe.ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour) // of this host itself
+	// of this host itself
+	w.goesDark(w.send(likeTool(probe.ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour)
 }
 
 // Who asks many addresses behind this host is fenced, where the dark is all that it
@@ -52,7 +53,8 @@ func TestSweepBehindIsFenced(t *testing.T) {
 // judgement of one does not end it.
 func TestHoldBehindStays(t *testing.T) {
 	for _, is := range []bool{false, true} {
-		w := newWorld(t, Config{TCP: Policy{Action: Block}, Style: Graded, Operators: NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"))})
+		w := newWorld(t, Config{TCP: Policy{Action: Block}, Style: Graded,
+			Operators: NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"))})
 		if d := w.send(func(p *probe.Probe) { p.Behind = is }); d.Release == is {
 			t.Errorf("behind %v: released %v", is, d.Release)
 		}

@@ -23,8 +23,10 @@ func addr4(i uint32) netip.Addr {
 // busy returns an engine that knows n sources by a dozen ports each.
 func busy(n int) (*Engine, probe.Probe) {
 	e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [probe.Modes]int{31, 31, 31, 31}}}, 1)
-	p := probe.Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000, Protocol: probe.ProtocolTCP,
-		Mode: probe.Advanced, Technique: probe.SYN, Flags: probe.FlagSYN, Window: 64240, MSS: 1460, Options: probe.OptionsLinux, TTL: 50, DontFrag: true}
+	p := probe.Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 40000,
+		Protocol: probe.ProtocolTCP,
+		Mode:     probe.Advanced, Technique: probe.SYN, Flags: probe.FlagSYN, Window: 64240, MSS: 1460,
+		Options: probe.OptionsLinux, TTL: 50, DontFrag: true}
 	for port := range uint16(13) {
 		for i := range n {
 			p.Source, p.Port, p.Seq, p.At = addr4(uint32(i)), port, uint32(i), p.At+1000
@@ -89,7 +91,8 @@ func BenchmarkObserveFlood(b *testing.B) {
 	for _, batch := range []int{1, 32} {
 		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
 			e, _ := New(Config{TCP: Policy{Action: Log, Trigger: [probe.Modes]int{31, 31, 31, 31}}}, 1)
-			p := probe.Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"), Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN, Port: 23}
+			p := probe.Probe{At: 1e18, Destination: netip.MustParseAddr("192.0.2.2"),
+				Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN, Port: 23}
 			probes := make([]probe.Probe, batch)
 			i := uint32(0)
 			flood := func() {
@@ -121,7 +124,8 @@ func BenchmarkObserveFlood(b *testing.B) {
 // traces.
 func TestSourceSize(t *testing.T) {
 	if unsafe.Sizeof(source{}) != 3*64 || unsafe.Sizeof(trace{}) != 64 {
-		t.Errorf("a record takes %d bytes and a trace %d, want whole cache lines", unsafe.Sizeof(source{}), unsafe.Sizeof(trace{}))
+		t.Errorf("a record takes %d bytes and a trace %d, want whole cache lines", unsafe.Sizeof(source{}),
+			unsafe.Sizeof(trace{}))
 	}
 	most, at := 0.0, 0
 	for power := 1 << 10; power <= maxSources; power *= 2 {
@@ -134,7 +138,8 @@ func TestSourceSize(t *testing.T) {
 	if most > 256 {
 		t.Errorf("of %d sources, one takes %.1f bytes, want at most 256", at, most)
 	}
-	t.Logf("at most %.1f bytes a source, of %d; by default %.1f; what all share takes %d", most, at, perSource(defaultSources), unsafe.Sizeof(Engine{}))
+	t.Logf("at most %.1f bytes a source, of %d; by default %.1f; what all share takes %d", most, at,
+		perSource(defaultSources), unsafe.Sizeof(Engine{}))
 }
 
 // perSource returns the bytes a source takes in a table of n.

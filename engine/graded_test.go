@@ -23,7 +23,8 @@ func graded() Config {
 func (w *world) fences(d Decision) {
 	w.Helper()
 	if d.Action != Fence || d.For != FenceTime || d.Proven {
-		w.Errorf("%v for %v, proven %v, for %q: want a fence of %v", d.Action, d.For, d.Proven, d.Reason, FenceTime)
+		w.Errorf("%v for %v, proven %v, for %q: want a fence of %v", d.Action, d.For, d.Proven, d.Reason,
+			FenceTime)
 	}
 }
 
@@ -64,12 +65,21 @@ func TestForgeryBuysMinutes(t *testing.T) {
 		{"the same thirty ports, for ever", time.Second, 30, nil},
 		{"a port in twenty seconds", 20 * time.Second, 1000, nil},
 		{"a port in ten minutes", 10 * time.Minute, 60000, nil},
-		{"many addresses of ours", time.Second, 3, func(i int) []option { return []option{at(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String())} }},
+		{"many addresses of ours", time.Second, 3,
+			func(i int) []option {
+				return []option{at(netip.AddrFrom4([4]byte{192, 0, 2,
+					byte(i)}).String())}
+			}},
 		{"datagrams", time.Second, 1000, func(int) []option { return []option{is(probe.UDP)} }},
 		{"anything, at any time", 0, 65000, func(i int) []option {
 			r := rand.New(rand.NewPCG(uint64(i), 1))
-			options := []option{is([]probe.Technique{probe.SYN, probe.FIN, probe.ACK, probe.UDP, probe.Fragment}[r.IntN(5)]), mode([]probe.Mode{probe.Stealth, probe.Advanced}[r.IntN(2)]), at(netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(9))}).String())}
-			return append(options, func(p *probe.Probe) { p.Unread, p.Over = r.IntN(9) == 0, r.IntN(500) == 0 })
+			options := []option{is([]probe.Technique{probe.SYN, probe.FIN, probe.ACK, probe.UDP,
+				probe.Fragment}[r.IntN(5)]), mode([]probe.Mode{probe.Stealth, probe.Advanced}[r.IntN(2)]),
+				at(netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(9))}).String())}
+			return append(options, func(p *probe.Probe) {
+				p.Unread, p.Over = r.IntN(9) == 0,
+					r.IntN(500) == 0
+			})
 		}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -154,7 +164,8 @@ func TestFencePrefixes(t *testing.T) {
 	c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
 	c.Protected = NewPrefixes(netip.MustParsePrefix("2001:db8:2::53/128"))
 	for from6, want := range map[string]string{
-		"2001:db8:9::7": "2001:db8:9::/64", "2001:db8:1::7": "2001:db8:1::7/128", "fe80::7": "fe80::7/128", "2001:db8:2::7": "2001:db8:2::7/128",
+		"2001:db8:9::7": "2001:db8:9::/64", "2001:db8:1::7": "2001:db8:1::7/128", "fe80::7": "fe80::7/128",
+		"2001:db8:2::7": "2001:db8:2::7/128",
 	} {
 		w := newWorld(t, c)
 		d, _ := w.scan(100, 40, time.Second, from(from6))
@@ -214,7 +225,8 @@ func TestLately(t *testing.T) {
 	}
 	lost := 0
 	for i := range uint32(all) {
-		if l.Free(probe.Words(addr4(i)), now+int64(i)*int64(time.Hour)/all+book.FencePause-int64(2*time.Second)) {
+		if l.Free(probe.Words(addr4(i)),
+			now+int64(i)*int64(time.Hour)/all+book.FencePause-int64(2*time.Second)) {
 			lost++
 		}
 	}
@@ -266,7 +278,8 @@ func TestFencedWhereSpared(t *testing.T) {
 			w.seq++
 			s := w.seq
 			for _, a := range []string{"203.0.113.1", "198.51.100.7"} {
-				if d := w.send(from(a), port(100+i), sport(53036), seq(s), likeTool(probe.Nmap)); d.Action != None {
+				if d := w.send(from(a), port(100+i), sport(53036), seq(s),
+					likeTool(probe.Nmap)); d.Action != None {
 					w.fences(d)
 					fenced[a] = i + 1
 					if d.Reason != AboveCopies || d.Pattern != Decoy {
@@ -353,7 +366,8 @@ func TestTriggerOfItsOwnKind(t *testing.T) {
 		for i := range 12 {
 			w.spares(w.send(is(probe.UDP), port(200+i)), BelowTrigger)
 		}
-		w.spares(w.send(is(probe.ICMP), port(13<<8), func(p *probe.Probe) { p.Protocol = probe.ProtocolICMP }), BelowTrigger)
+		w.spares(w.send(is(probe.ICMP), port(13<<8),
+			func(p *probe.Probe) { p.Protocol = probe.ProtocolICMP }), BelowTrigger)
 		d := w.send(port(110), func(p *probe.Probe) { p.Protocol = probe.ProtocolSCTP })
 		if d.Action == None || d.Within != 11 || d.Inside != 24 {
 			t.Errorf("%v: %v, %d ports of TCP and SCTP, %d of all", c.Style, d.Action, d.Within, d.Inside)

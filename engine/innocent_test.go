@@ -37,7 +37,8 @@ func newLife(t *testing.T, c *config.Config, style engine.Style) *life {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &life{T: t, e: e, c: c, style: style, r: rand.New(rand.NewPCG(3, 4)), at: time.Unix(1_800_000_000, 0)}
+	return &life{T: t, e: e, c: c, style: style, r: rand.New(rand.NewPCG(3, 4)),
+		at: time.Unix(1_800_000_000, 0)}
 }
 
 var systems = [...]probe.Probe{
@@ -83,10 +84,12 @@ func (l *life) packet(p probe.Probe, src, dst string, sport, port int) (d engine
 	}
 	l.mirrored++
 	if d = l.e.Observe(p); d.NewPattern && !d.Pattern.Shared() && l.style == engine.Graded && !l.hostile {
-		l.Errorf("%s: called a %v after %v: %s", src, d.Pattern, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Evidence())
+		l.Errorf("%s: called a %v after %v: %s", src, d.Pattern, l.at.Sub(time.Unix(1_800_000_000, 0)),
+			d.Evidence())
 	}
 	if d.Action != engine.None && !l.hostile {
-		l.Errorf("%s: %v for %s from %d to %d after %v: %s, %s", src, d.Action, p.Technique, p.SourcePort, port, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Reason, d.Evidence())
+		l.Errorf("%s: %v for %s from %d to %d after %v: %s, %s", src, d.Action, p.Technique, p.SourcePort,
+			port, l.at.Sub(time.Unix(1_800_000_000, 0)), d.Reason, d.Evidence())
 	}
 	return d
 }
@@ -110,7 +113,8 @@ func wide(t *testing.T) *config.Config {
 }
 
 // twoDozen are services that a monitoring system has checks for.
-var twoDozen = []int{21, 22, 25, 53, 80, 88, 110, 143, 389, 443, 465, 587, 636, 993, 995, 2049, 3306, 5432, 5666, 8080, 8443, 9100, 10050, 11434}
+var twoDozen = []int{21, 22, 25, 53, 80, 88, 110, 143, 389, 443, 465, 587, 636, 993, 995, 2049, 3306, 5432,
+	5666, 8080, 8443, 9100, 10050, 11434}
 
 const us, us6 = "192.0.2.2", "2001:db8::2"
 
@@ -189,21 +193,25 @@ func TestOrdinaryLife(t *testing.T) {
 		{"connections that outlive conntrack", true, func(l *life) {
 			for i := range 5000 {
 				server := fmt.Sprintf("198.51.100.%d", 100+i%100)
-				l.send(server, us, []probe.Technique{probe.ACK, probe.Maimon}[i%2], []int{443, 80, 993, 5432, 8443}[i%5], 32768+l.r.IntN(28000))
+				l.send(server, us, []probe.Technique{probe.ACK, probe.Maimon}[i%2],
+					[]int{443, 80, 993, 5432, 8443}[i%5], 32768+l.r.IntN(28000))
 				l.wait(time.Second)
 			}
 		}},
 		{"the clients of a service that stopped with their connections open", true, func(l *life) {
 			for i := range 20000 {
-				l.send(fmt.Sprintf("198.51.%d.%d", 1+i%100, 1+i%250), us, []probe.Technique{probe.ACK, probe.Maimon, probe.SYN}[i%3], 0, []int{443, 80}[i%2])
+				l.send(fmt.Sprintf("198.51.%d.%d", 1+i%100, 1+i%250), us, []probe.Technique{probe.ACK,
+					probe.Maimon, probe.SYN}[i%3], 0, []int{443, 80}[i%2])
 				l.wait(time.Millisecond)
 			}
 		}},
 		{"the clients of a host that booted and has no service up yet", true, func(l *life) {
-			services := []int{21, 22, 25, 53, 80, 88, 110, 143, 389, 443, 445, 465, 514, 554, 587, 631, 636, 993, 995}
+			services := []int{21, 22, 25, 53, 80, 88, 110, 143, 389, 443, 445, 465, 514, 554, 587, 631, 636,
+				993, 995}
 			for i := range 50000 {
 				own := i % 3000
-				l.tries(fmt.Sprintf("198.51.%d.%d", 1+own/250, 1+own%250), us, services[(own+i/3000%2)%len(services)])
+				l.tries(fmt.Sprintf("198.51.%d.%d", 1+own/250, 1+own%250), us,
+					services[(own+i/3000%2)%len(services)])
 				l.wait(time.Millisecond)
 			}
 		}},
@@ -228,7 +236,8 @@ func TestOrdinaryLife(t *testing.T) {
 			for range 14 * 24 {
 				for range 20 {
 					// A person's program tries one or two, and a mail program all of its own.
-					if port := ordinary[l.r.IntN(len(ordinary))]; slices.Contains([]int{25, 110, 143, 465, 587, 993, 995}, port) && l.r.IntN(40) == 0 {
+					if port := ordinary[l.r.IntN(len(ordinary))]; slices.Contains([]int{25, 110, 143, 465,
+						587, 993, 995}, port) && l.r.IntN(40) == 0 {
 						for _, port := range []int{993, 143, 995, 110, 465, 587, 25} {
 							l.tries("198.51.100.90", us, port)
 						}
@@ -241,7 +250,8 @@ func TestOrdinaryLife(t *testing.T) {
 		}},
 		{"a thousand strangers a day that look at one port each", true, func(l *life) {
 			for i := range 30000 {
-				l.tries(fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255), us, []int{23, 22, 80, 443, 445, 21, 25, 110}[l.r.IntN(8)])
+				l.tries(fmt.Sprintf("203.%d.%d.%d", i>>16, i>>8&255, i&255), us,
+					[]int{23, 22, 80, 443, 445, 21, 25, 110}[l.r.IntN(8)])
 				l.wait(86 * time.Second)
 			}
 		}},

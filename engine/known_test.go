@@ -17,7 +17,9 @@ func known(list string, action Action, first bool) Config {
 	c := careful()
 	c.Known = []Known{
 		{Name: "first", Prefixes: NewPrefixes(netip.MustParsePrefix("203.0.113.0/25")), Action: Log},
-		{Name: list, Prefixes: NewPrefixes(netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:0:1::1/128")), Action: action, First: first},
+		{Name: list, Prefixes: NewPrefixes(netip.MustParsePrefix("198.51.100.0/24"),
+			netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8:0:1::1/128")),
+			Action: action, First: first},
 	}
 	return c
 }
@@ -25,7 +27,8 @@ func known(list string, action Action, first bool) Config {
 func TestKnownIgnored(t *testing.T) {
 	w := newWorld(t, known("monitoring", None, false))
 	for i := range 100 {
-		if d := w.send(port(i + 1)); d.Action != None || d.Reason != KnownIgnored || d.Tell || d.Known != "monitoring" {
+		if d := w.send(port(i + 1)); d.Action != None || d.Reason != KnownIgnored || d.Tell ||
+			d.Known != "monitoring" {
 			t.Fatalf("probe %d: %+v", i, d)
 		}
 	}
@@ -101,7 +104,8 @@ func TestKnownBlockedAtOnce(t *testing.T) {
 func TestSpared(t *testing.T) {
 	c := known("censys", Log, false)
 	c.Protected = NewPrefixes(netip.MustParsePrefix("192.0.2.1/32"))
-	for text, want := range map[string]bool{"192.0.2.0/24": true, "192.0.2.2/32": false, "198.51.100.7/32": true, "2001:db8:0:1::/64": true, "2001:db8:0:2::/64": false} {
+	for text, want := range map[string]bool{"192.0.2.0/24": true, "192.0.2.2/32": false,
+		"198.51.100.7/32": true, "2001:db8:0:1::/64": true, "2001:db8:0:2::/64": false} {
 		if got := c.Spared(netip.MustParsePrefix(text)); got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}

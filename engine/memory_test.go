@@ -92,11 +92,13 @@ func TestMemory(t *testing.T) {
 	probeOf := func(i int) probe.Probe {
 		return probe.Probe{
 			At: int64(i) * 1e8, Source: netip.AddrFrom4([4]byte{198, 51, 100, byte(random.Uint32())}),
-			Destination: netip.MustParseAddr("192.0.2.1"), Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN,
-			Port: uint16(random.UintN(1000)), SourcePort: 40000, Seq: random.Uint32(),
+			Destination: netip.MustParseAddr("192.0.2.1"), Protocol: probe.ProtocolTCP, Mode: probe.Advanced,
+			Technique: probe.SYN,
+			Port:      uint16(random.UintN(1000)), SourcePort: 40000, Seq: random.Uint32(),
 		}
 	}
-	cfg := Config{Style: BlockOnly, Sources: 256, TCP: Policy{Action: Block, Trigger: [probe.Modes]int{probe.Advanced: 5}}}
+	cfg := Config{Style: BlockOnly, Sources: 256, TCP: Policy{Action: Block,
+		Trigger: [probe.Modes]int{probe.Advanced: 5}}}
 	first, err := New(cfg, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +131,8 @@ func TestMemory(t *testing.T) {
 		other := second.blocks.by[kind]
 		for i := range 6000 {
 			a := probeOf(i).Source
-			for _, p := range []netip.Prefix{netip.PrefixFrom(a, a.BitLen()), first.SourceOf(a), book.PrefixOfNetwork(a)} {
+			for _, p := range []netip.Prefix{netip.PrefixFrom(a, a.BitLen()), first.SourceOf(a),
+				book.PrefixOfNetwork(a)} {
 				if x, ok := b.Get(p, first.clock.now); ok {
 					other.End(p)
 					other.Put(p, x)
@@ -257,7 +260,8 @@ func FuzzRecall(f *testing.F) {
 			return
 		}
 		for i := range 64 {
-			e.Observe(probe.Probe{At: int64(i), Source: netip.AddrFrom4([4]byte{byte(i)}), Port: uint16(i), Protocol: probe.ProtocolTCP, Mode: probe.Advanced})
+			e.Observe(probe.Probe{At: int64(i), Source: netip.AddrFrom4([4]byte{byte(i)}), Port: uint16(i),
+				Protocol: probe.ProtocolTCP, Mode: probe.Advanced})
 		}
 	})
 }

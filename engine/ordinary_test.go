@@ -14,33 +14,39 @@ import (
 // What ordinary systems send, beside those of systems: what is easily taken for a
 // raw scanner. The sources are in docs/patterns.md.
 var odd = map[string]probe.Probe{
-	"lwIP":           {Window: 5840, MSS: 1460, Options: 2 << 56, TTL: 250, Length: 44},
-	"lwIP, ESP8266":  {Window: 2144, MSS: 536, Options: 2 << 56, TTL: 120, Length: 44},
-	"lwIP, ESP32":    {Window: 5744, MSS: 1440, Options: 2 << 56, TTL: 55, Length: 44},
-	"lwIP, large":    {Window: 65535, MSS: 1460, Options: 2 << 56, TTL: 245, Length: 44},
-	"lwIP, scaled":   {Window: 65535, MSS: 1460, Options: 0x020103010104 << 16, TTL: 245, Length: 52},
-	"uIP":            {Window: 1280, MSS: 1280, Options: 2 << 56, TTL: 52, Length: 44},
-	"Contiki":        {Window: 48, MSS: 48, Options: 2 << 56, TTL: 52, Length: 44},
-	"Microchip":      {Window: 1024, MSS: 536, Options: 2 << 56, TTL: 90, Length: 44},
-	"W5500, 1 KiB":   {Window: 1024, MSS: 1460, Options: 2 << 56, TTL: 117, Length: 44, DontFrag: true},
-	"W5500":          {Window: 2048, MSS: 1460, Options: 2 << 56, TTL: 117, Length: 44, DontFrag: true},
-	"Cisco IOS":      {Window: 4128, MSS: 536, Options: 2 << 56, TTL: 245, Length: 44},
-	"VxWorks":        {Window: 8192, MSS: 1460, Options: 2 << 56, TTL: 54, Length: 44},
-	"JetDirect":      {Window: 5840, MSS: 1460, Options: 2 << 56, TTL: 54, Length: 44},
-	"Windows NT":     {Window: 8192, MSS: 1460, Options: 2 << 56, TTL: 117, Length: 44, DontFrag: true},
-	"Windows XP":     {Window: 65535, MSS: 1460, Options: 0x0201_0104 << 32, TTL: 117, Length: 48, DontFrag: true},
-	"Windows, VPN":   {Window: 64240, MSS: 1360, Options: 0x020103010104 << 16, TTL: 110, Length: 52},
-	"macOS":          {Window: 65535, MSS: 1460, Options: 0x0201030101080400, TTL: 52, DontFrag: true, Length: 64},
-	"Linux, no DF":   {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 54, Length: 60},
-	"Linux, plain":   {Window: 64240, MSS: 1460, Options: 2 << 56, TTL: 54, DontFrag: true, Length: 44},
-	"AIX":            {Window: 65535, MSS: 1460, Options: 2 << 56, TTL: 52, Length: 44},
-	"tcptraceroute":  {Window: 0, TTL: 11, Length: 40},
-	"traceroute -T":  {Window: 5840, MSS: 1460, Options: 0x0204080103 << 24, TTL: 3, Length: 60},
-	"FreeRTOS+TCP":   {Window: 2920, MSS: 1460, Options: 0x0201_0303 << 32, TTL: 120, Length: 48},
-	"a TTL of 255":   {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 245, DontFrag: true, Length: 60},
-	"SACK is off":    {Window: 29200, MSS: 1460, Options: 0x02_01_03 << 40, TTL: 54, DontFrag: true, Length: 48},
-	"Linux, ECN":     {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 54, DontFrag: true, Length: 60, Flags: probe.FlagSYN | probe.FlagECE | probe.FlagCWR},
-	"Android, MPTCP": {Window: 65535, MSS: 1460, Options: 0x02_04_08_01_03_1e << 16, TTL: 54, DontFrag: true, Length: 72},
+	"lwIP":          {Window: 5840, MSS: 1460, Options: 2 << 56, TTL: 250, Length: 44},
+	"lwIP, ESP8266": {Window: 2144, MSS: 536, Options: 2 << 56, TTL: 120, Length: 44},
+	"lwIP, ESP32":   {Window: 5744, MSS: 1440, Options: 2 << 56, TTL: 55, Length: 44},
+	"lwIP, large":   {Window: 65535, MSS: 1460, Options: 2 << 56, TTL: 245, Length: 44},
+	"lwIP, scaled":  {Window: 65535, MSS: 1460, Options: 0x020103010104 << 16, TTL: 245, Length: 52},
+	"uIP":           {Window: 1280, MSS: 1280, Options: 2 << 56, TTL: 52, Length: 44},
+	"Contiki":       {Window: 48, MSS: 48, Options: 2 << 56, TTL: 52, Length: 44},
+	"Microchip":     {Window: 1024, MSS: 536, Options: 2 << 56, TTL: 90, Length: 44},
+	"W5500, 1 KiB":  {Window: 1024, MSS: 1460, Options: 2 << 56, TTL: 117, Length: 44, DontFrag: true},
+	"W5500":         {Window: 2048, MSS: 1460, Options: 2 << 56, TTL: 117, Length: 44, DontFrag: true},
+	"Cisco IOS":     {Window: 4128, MSS: 536, Options: 2 << 56, TTL: 245, Length: 44},
+	"VxWorks":       {Window: 8192, MSS: 1460, Options: 2 << 56, TTL: 54, Length: 44},
+	"JetDirect":     {Window: 5840, MSS: 1460, Options: 2 << 56, TTL: 54, Length: 44},
+	"Windows NT":    {Window: 8192, MSS: 1460, Options: 2 << 56, TTL: 117, Length: 44, DontFrag: true},
+	"Windows XP": {Window: 65535, MSS: 1460, Options: 0x0201_0104 << 32, TTL: 117, Length: 48,
+		DontFrag: true},
+	"Windows, VPN": {Window: 64240, MSS: 1360, Options: 0x020103010104 << 16, TTL: 110, Length: 52},
+	"macOS": {Window: 65535, MSS: 1460, Options: 0x0201030101080400, TTL: 52, DontFrag: true,
+		Length: 64},
+	"Linux, no DF":  {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 54, Length: 60},
+	"Linux, plain":  {Window: 64240, MSS: 1460, Options: 2 << 56, TTL: 54, DontFrag: true, Length: 44},
+	"AIX":           {Window: 65535, MSS: 1460, Options: 2 << 56, TTL: 52, Length: 44},
+	"tcptraceroute": {Window: 0, TTL: 11, Length: 40},
+	"traceroute -T": {Window: 5840, MSS: 1460, Options: 0x0204080103 << 24, TTL: 3, Length: 60},
+	"FreeRTOS+TCP":  {Window: 2920, MSS: 1460, Options: 0x0201_0303 << 32, TTL: 120, Length: 48},
+	"a TTL of 255": {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 245, DontFrag: true,
+		Length: 60},
+	"SACK is off": {Window: 29200, MSS: 1460, Options: 0x02_01_03 << 40, TTL: 54, DontFrag: true,
+		Length: 48},
+	"Linux, ECN": {Window: 64240, MSS: 1460, Options: 0x0204080103 << 24, TTL: 54, DontFrag: true,
+		Length: 60, Flags: probe.FlagSYN | probe.FlagECE | probe.FlagCWR},
+	"Android, MPTCP": {Window: 65535, MSS: 1460, Options: 0x02_04_08_01_03_1e << 16, TTL: 54, DontFrag: true,
+		Length: 72},
 }
 
 // TestOddStacks: none of what real stacks send is refused at the door, and one
@@ -75,35 +81,38 @@ func withSYN(p probe.Probe) probe.Probe {
 // be, with every port watched.
 func TestLetBe(t *testing.T) {
 	udp := func(l *life, src string, sport, port, payload int) {
-		l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 64, Length: uint16(28 + payload)}, src, us, sport, port)
+		l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 64,
+			Length: uint16(28 + payload)}, src, us, sport, port)
 	}
 	for _, x := range []struct {
 		who string
 		do  func(l *life)
 	}{
-		{"a laptop that searches for devices all day: SSDP, mDNS, WS-Discovery, LLMNR, NetBIOS", func(l *life) {
-			for search := range 8 * 30 {
-				own := 32768 + search*97%28000
-				for device := range 12 {
-					src := fmt.Sprintf("192.0.2.%d", 20+device)
-					udp(l, src, 1900, own, 300)
-					udp(l, src, 49152+device*7+search%5, own+1, 300) // SSDP answers come from any port
-					udp(l, src, 5353, own+2, 120)
-					udp(l, src, 3702, own+3, 700)
-					if search%10 == 0 {
-						udp(l, src, 5355, own+4, 60)
-						udp(l, src, 137, 1025+search, 200)
+		{"a laptop that searches for devices all day: SSDP, mDNS, WS-Discovery, LLMNR, NetBIOS",
+			func(l *life) {
+				for search := range 8 * 30 {
+					own := 32768 + search*97%28000
+					for device := range 12 {
+						src := fmt.Sprintf("192.0.2.%d", 20+device)
+						udp(l, src, 1900, own, 300)
+						udp(l, src, 49152+device*7+search%5, own+1, 300) // SSDP answers come from any port
+						udp(l, src, 5353, own+2, 120)
+						udp(l, src, 3702, own+3, 700)
+						if search%10 == 0 {
+							udp(l, src, 5355, own+4, 60)
+							udp(l, src, 137, 1025+search, 200)
+						}
 					}
+					l.wait(2 * time.Minute)
 				}
-				l.wait(2 * time.Minute)
-			}
-		}},
-		{"a program that searches for devices from a port of its own each time, every three seconds", func(l *life) {
-			for search := range 200 {
-				udp(l, "192.0.2.30", 1900, 33000+search*11, 300)
-				l.wait(3 * time.Second)
-			}
-		}},
+			}},
+		{"a program that searches for devices from a port of its own each time, every three seconds",
+			func(l *life) {
+				for search := range 200 {
+					udp(l, "192.0.2.30", 1900, 33000+search*11, 300)
+					l.wait(3 * time.Second)
+				}
+			}},
 		{"resolvers and time servers that answer late", func(l *life) {
 			for i := range 200 {
 				udp(l, fmt.Sprintf("198.51.100.%d", 1+i%3), 53, 32768+i*131%28000, 100)
@@ -163,7 +172,8 @@ func TestLetBe(t *testing.T) {
 		{"clients of an FTP server in passive mode that starts again", func(l *life) {
 			for client := range 40 {
 				for file := range 3 {
-					l.packet(withSYN(systems[1]), fmt.Sprintf("203.0.113.%d", 1+client), us, 0, 50000+client*7%100+file*300)
+					l.packet(withSYN(systems[1]), fmt.Sprintf("203.0.113.%d", 1+client), us, 0,
+						50000+client*7%100+file*300)
 				}
 				l.wait(time.Second)
 			}
@@ -176,7 +186,8 @@ func TestLetBe(t *testing.T) {
 		}},
 		{"one that asks for what Prometheus asks, every quarter of a minute", func(l *life) {
 			for range 100 {
-				for _, port := range []int{9090, 9093, 9100, 9104, 9113, 9114, 9115, 9117, 9121, 9182, 9187, 9200, 9256, 9308, 8080, 3000} {
+				for _, port := range []int{9090, 9093, 9100, 9104, 9113, 9114, 9115, 9117, 9121, 9182, 9187,
+					9200, 9256, 9308, 8080, 3000} {
 					l.send("198.51.100.64", us, probe.SYN, 0, port)
 				}
 				l.wait(15 * time.Second)
@@ -277,8 +288,10 @@ func TestLetBe(t *testing.T) {
 		}},
 		{"traceroutes, by datagrams and to a closed port", func(l *life) {
 			for hop := range 90 {
-				l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: uint8(1 + hop/3), Length: 60}, "198.51.100.86", us, 40000+hop, 33434+hop)
-				l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 1 + uint8(hop%3), Length: 1500}, "198.51.100.87", us, 40000, 44444+hop)
+				l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: uint8(1 + hop/3),
+					Length: 60}, "198.51.100.86", us, 40000+hop, 33434+hop)
+				l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 1 + uint8(hop%3),
+					Length: 1500}, "198.51.100.87", us, 40000, 44444+hop)
 				p := odd["tcptraceroute"]
 				p.Technique, p.Protocol, p.Seq = probe.SYN, probe.ProtocolTCP, uint32(hop)
 				p.TTL = uint8(1 + hop/3)
@@ -306,19 +319,24 @@ func TestNoScanHides(t *testing.T) {
 		make func(i int) (p probe.Probe, sport, port int)
 	}{
 		{"late answers of a resolver", 230, func(i int) (probe.Probe, int, int) {
-			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 54, Length: 80}, 53, 32768 + i
+			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 54, Length: 80}, 53,
+				32768 + i
 		}},
 		{"nothing that a resolver says", 30, func(i int) (probe.Probe, int, int) {
-			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 54, Length: 28}, 53, 32768 + i
+			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 54, Length: 28}, 53,
+				32768 + i
 		}},
 		{"segments of a web server", 230, func(i int) (probe.Probe, int, int) {
-			return probe.Probe{Technique: probe.ACK, Protocol: probe.ProtocolTCP, TTL: 54, Length: 52, DontFrag: true, Ack: 7, Seq: uint32(i), Window: 501}, 80, 32768 + i
+			return probe.Probe{Technique: probe.ACK, Protocol: probe.ProtocolTCP, TTL: 54, Length: 52,
+				DontFrag: true, Ack: 7, Seq: uint32(i), Window: 501}, 80, 32768 + i
 		}},
 		{"nmap's segments from port 80", 5, func(i int) (probe.Probe, int, int) {
-			return probe.Probe{Technique: probe.ACK, Protocol: probe.ProtocolTCP, TTL: 54, Length: 40, Ack: 7, Seq: 7, Window: 1024}, 80, 32768 + i
+			return probe.Probe{Technique: probe.ACK, Protocol: probe.ProtocolTCP, TTL: 54, Length: 40, Ack: 7,
+				Seq: 7, Window: 1024}, 80, 32768 + i
 		}},
 		{"a traceroute to every port", 230, func(i int) (probe.Probe, int, int) {
-			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 3, Length: 60}, 40000, 33000 + i
+			return probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 3, Length: 60}, 40000,
+				33000 + i
 		}},
 	} {
 		l := newLife(t, wide(t), engine.Graded)

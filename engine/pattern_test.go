@@ -121,8 +121,10 @@ func TestSweepsAreNoCopies(t *testing.T) {
 		name, network string
 		seq           func(netip.Addr) uint32
 	}{
-		{"the destination, as Mirai's", "192.0.2.%d", func(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) }},
-		{"one less than that", "192.0.2.%d", func(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) - 1 }},
+		{"the destination, as Mirai's", "192.0.2.%d",
+			func(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) }},
+		{"one less than that", "192.0.2.%d",
+			func(a netip.Addr) uint32 { b := a.As4(); return binary.BigEndian.Uint32(b[:]) - 1 }},
 		{"one for all, as nmap's", "192.0.2.%d", func(netip.Addr) uint32 { return 77 }},
 		{"one for all networks, as nmap's", "2001:db8:0:%d::1", func(netip.Addr) uint32 { return 77 }},
 		{"one for all neighbours, as nmap's", "2001:db8::%d", func(netip.Addr) uint32 { return 77 }},
@@ -135,7 +137,8 @@ func TestSweepsAreNoCopies(t *testing.T) {
 				if a.Is6() {
 					source = "2001:db8:ffff::7"
 				}
-				if d := w.send(from(source), at(a.String()), sport(40000), seq(x.seq(a))); d.Reason == Retransmission {
+				if d := w.send(from(source), at(a.String()), sport(40000),
+					seq(x.seq(a))); d.Reason == Retransmission {
 					t.Fatalf("probe %d: %v", i+1, d.Reason)
 				} else if i == 8 && d.Pattern != Sweep {
 					t.Errorf("at last %q", d.Pattern)
@@ -215,7 +218,8 @@ func TestDecoys(t *testing.T) {
 	t.Run("strangers with the same ports are none", func(t *testing.T) {
 		w := newWorld(t, careful())
 		for i := range 50 {
-			for _, x := range []struct{ service, technique option }{{port(123), is(probe.UDP)}, {port(5060), is(probe.UDP)}, {port(22), is(probe.SYN)}} {
+			for _, x := range []struct{ service, technique option }{{port(123), is(probe.UDP)},
+				{port(5060), is(probe.UDP)}, {port(22), is(probe.SYN)}} {
 				var p probe.Probe
 				x.service(&p)
 				if d := w.send(senders(i), x.service, sport(int(p.Port)), x.technique); d.Pattern == Decoy {
@@ -232,7 +236,8 @@ func TestDecoys(t *testing.T) {
 func TestStrangersAreNoDecoys(t *testing.T) {
 	w, told, r := newWorld(t, careful()), tally{}, rand.New(rand.NewPCG(1, 2))
 	for i := range 20_000 {
-		told.count(w.send(is(probe.UDP), port(9), sport(32768+r.IntN(28232)), func(p *probe.Probe) { p.Source = addr4(uint32(i)) }))
+		told.count(w.send(is(probe.UDP), port(9), sport(32768+r.IntN(28232)),
+			func(p *probe.Probe) { p.Source = addr4(uint32(i)) }))
 		w.wait(5 * time.Millisecond)
 	}
 	if told[Decoy] > 3 {
@@ -242,13 +247,15 @@ func TestStrangersAreNoDecoys(t *testing.T) {
 
 func TestDistributed(t *testing.T) {
 	type shape struct{ sources, each int }
-	run := func(c Config, s shape, pause time.Duration, options ...option) (told tally, evidence string, blocked int) {
+	run := func(c Config, s shape, pause time.Duration, options ...option) (told tally, evidence string,
+		blocked int) {
 		w := newWorld(t, c)
 		told = tally{}
 		next := 1
 		for round := range s.each {
 			for i := range s.sources {
-				d := told.count(w.send(append([]option{from(fmt.Sprintf("198.51.%d.%d", 100+i/250, i%250+1)), port(next)}, options...)...))
+				d := told.count(w.send(append([]option{from(fmt.Sprintf("198.51.%d.%d", 100+i/250, i%250+1)),
+					port(next)}, options...)...))
 				if d.NewPattern && d.Pattern == Distributed {
 					evidence = d.Evidence()
 				}
@@ -269,13 +276,15 @@ func TestDistributed(t *testing.T) {
 		options []option
 		want    int
 	}{
-		{"ten sources with two ports each share a scan", shape{10, 2}, time.Second, []option{likeTool(probe.Nmap)}, 1},
+		{"ten sources with two ports each share a scan", shape{10, 2}, time.Second,
+			[]option{likeTool(probe.Nmap)}, 1},
 		{"and so do fifty with three", shape{50, 3}, time.Second, []option{likeTool(probe.Nmap)}, 1},
 		{"and a hundred with one", shape{100, 1}, time.Second, []option{likeTool(probe.ZMap)}, 1},
 		{"four are too few", shape{4, 3}, time.Second, []option{likeTool(probe.Nmap)}, 0},
 		{"ordinary systems need to be more", shape{10, 2}, time.Second, nil, 0},
 		{"as these", shape{40, 2}, time.Second, nil, 1},
-		{"an hour between them is too long to tell", shape{10, 2}, time.Hour, []option{likeTool(probe.Nmap)}, 0},
+		{"an hour between them is too long to tell", shape{10, 2}, time.Hour, []option{likeTool(probe.Nmap)},
+			0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			told, evidence, blocked := run(careful(), x.shape, x.pause, x.options...)
@@ -298,7 +307,8 @@ func TestDistributed(t *testing.T) {
 		w, told := newWorld(t, careful()), tally{}
 		r := rand.New(rand.NewPCG(1, 2))
 		for range 20000 {
-			told.count(w.send(func(p *probe.Probe) { p.Source = addr4(r.Uint32N(3000)) }, port([]int{23, 2323, 80, 8080, 22}[r.IntN(5)]), likeTool(probe.ZMap)))
+			told.count(w.send(func(p *probe.Probe) { p.Source = addr4(r.Uint32N(3000)) },
+				port([]int{23, 2323, 80, 8080, 22}[r.IntN(5)]), likeTool(probe.ZMap)))
 			w.wait(time.Second / 3)
 		}
 		if told[Distributed] != 0 {
@@ -321,7 +331,8 @@ func TestFlood(t *testing.T) {
 			blocked, found, slow := 0, false, false
 			const scanner, slowScanner = "203.0.113.9", "203.0.113.77"
 			for i := range 1_000_000 {
-				d := told.count(w.send(func(p *probe.Probe) { p.Source = addr4(r.Uint32N(1 << 24)) }, port(1+i%1000)))
+				d := told.count(w.send(func(p *probe.Probe) { p.Source = addr4(r.Uint32N(1 << 24)) },
+					port(1+i%1000)))
 				if d.Action == Block {
 					blocked++
 				}
@@ -373,7 +384,8 @@ func TestSlowScanThroughFloods(t *testing.T) {
 			if d.Pattern != SlowScan || d.Reason != AboveSlow || d.Ports != 16 {
 				t.Errorf("%q for %q, %d ports", d.Pattern, d.Reason, d.Ports)
 			}
-			if s, ok := w.Describe(netip.MustParseAddr("203.0.113.9")); !ok || s.First.Sub(w.at) > -time.Hour {
+			if s, ok := w.Describe(netip.MustParseAddr("203.0.113.9")); !ok ||
+				s.First.Sub(w.at) > -time.Hour {
 				t.Errorf("first seen %v, now %v", s.First, w.at)
 			}
 			return
@@ -426,7 +438,8 @@ func TestIPv6Prefixes(t *testing.T) {
 	t.Run("in graded style only what is proven is joined", func(t *testing.T) {
 		c := c
 		c.Style = Graded
-		c.Known = []Known{{Name: "list", Prefixes: NewPrefixes(netip.MustParsePrefix("2001:db8:9::/64")), Action: Block, First: true}}
+		c.Known = []Known{{Name: "list", Prefixes: NewPrefixes(netip.MustParsePrefix("2001:db8:9::/64")),
+			Action: Block, First: true}}
 		for _, proven := range []bool{false, true} {
 			w := newWorld(t, c)
 			for i := range 3 {

@@ -21,8 +21,10 @@ func TestTriggers(t *testing.T) {
 	}{
 		{"the eleventh port of a stranger is one too many", nil, time.Second, 11},
 		{"the second stealth port is", []option{mode(probe.Stealth)}, time.Second, 2},
-		{"the eleventh of one who uses nmap is, unless said otherwise", []option{likeTool(probe.Nmap)}, time.Second, 11},
-		{"the second stealth port is, with nmap or without", []option{mode(probe.Stealth), likeTool(probe.Nmap)}, time.Second, 2},
+		{"the eleventh of one who uses nmap is, unless said otherwise", []option{likeTool(probe.Nmap)},
+			time.Second, 11},
+		{"the second stealth port is, with nmap or without", []option{mode(probe.Stealth),
+			likeTool(probe.Nmap)}, time.Second, 2},
 		{"a datagram's source is forged more easily", []option{is(probe.UDP)}, time.Second, 13},
 		{"a scan of one port in 15 seconds (nmap -T1) is found", nil, 15 * time.Second, 11},
 		{"a scan of one port in five minutes (nmap -T0) is found", nil, 5 * time.Minute, 16},
@@ -43,10 +45,12 @@ func TestToolTrigger(t *testing.T) {
 	c := careful()
 	c.ToolTrigger = 3
 	w := newWorld(t, c)
-	if d, n := w.scan(100, 40, time.Second, likeTool(probe.Nmap)); n != 4 || !d.Lowered || d.Trigger != 3 || d.Tool != probe.Nmap {
+	if d, n := w.scan(100, 40, time.Second, likeTool(probe.Nmap)); n != 4 || !d.Lowered || d.Trigger != 3 ||
+		d.Tool != probe.Nmap {
 		t.Errorf("nmap: probe %d, %+v", n, d)
 	}
-	if d, n := w.scan(100, 40, time.Second, from("198.51.100.8")); n != 11 || d.Lowered || d.Tool.String() != "" {
+	if d, n := w.scan(100, 40, time.Second, from("198.51.100.8")); n != 11 || d.Lowered ||
+		d.Tool.String() != "" {
 		t.Errorf("Linux: probe %d, %+v", n, d)
 	}
 	n := 0
@@ -122,8 +126,10 @@ func TestOffendersStayLonger(t *testing.T) {
 		proven bool
 		want   []time.Duration
 	}{
-		{"proven", true, []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 7 * 24 * time.Hour}},
-		{"unproven", false, []time.Duration{5 * time.Minute, 30 * time.Minute, time.Hour, time.Hour, time.Hour}},
+		{"proven", true, []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
+			7 * 24 * time.Hour}},
+		{"unproven", false, []time.Duration{5 * time.Minute, 30 * time.Minute, time.Hour, time.Hour,
+			time.Hour}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t, careful())
@@ -152,7 +158,8 @@ func TestOffendersStayLonger(t *testing.T) {
 // by themselves.
 func TestProofIsOfTheEvidence(t *testing.T) {
 	connect := func(n int) []option { return []option{mode(probe.Classic), is(probe.Connect), port(n)} }
-	peer := NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"), netip.MustParsePrefix("2001:db8:1:1::5/128"))
+	peer := NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"),
+		netip.MustParsePrefix("2001:db8:1:1::5/128"))
 	t.Run("not by a connection of a neighbour", func(t *testing.T) {
 		w := newWorld(t, careful())
 		w.SetConnected(peer)
@@ -278,7 +285,8 @@ func TestBlockedSource(t *testing.T) {
 func TestFriends(t *testing.T) {
 	c := careful()
 	c.TCP.Trigger = [probe.Modes]int{}
-	c.Protected = NewPrefixes(netip.MustParsePrefix("198.51.100.0/29"), netip.MustParsePrefix("2001:db8:7::/48"))
+	c.Protected = NewPrefixes(netip.MustParsePrefix("198.51.100.0/29"),
+		netip.MustParsePrefix("2001:db8:7::/48"))
 	w := newWorld(t, c)
 	w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.9/32")))
 	for _, x := range []struct {
@@ -303,7 +311,8 @@ func TestUnprovenRate(t *testing.T) {
 	w := newWorld(t, c)
 	count := func(n int, pause time.Duration, proof ...option) (blocked int) {
 		for i := range n {
-			if d := w.send(append([]option{func(p *probe.Probe) { p.Source = addr4(w.seq + uint32(i)) }}, proof...)...); d.Action == Block {
+			if d := w.send(append([]option{func(p *probe.Probe) { p.Source = addr4(w.seq + uint32(i)) }},
+				proof...)...); d.Action == Block {
 				blocked++
 			} else {
 				w.spares(d, TooMany)
@@ -328,7 +337,8 @@ func TestBackscatterIsNobodysFault(t *testing.T) {
 	w := newWorld(t, careful())
 	told := 0
 	for i := range 5000 {
-		d := w.send(is([]probe.Technique{probe.RST, probe.SYNACK, probe.ICMPError, probe.SCTPAnswer}[i%4]), port(i))
+		d := w.send(is([]probe.Technique{probe.RST, probe.SYNACK, probe.ICMPError, probe.SCTPAnswer}[i%4]),
+			port(i))
 		w.spares(d, Backscatter)
 		if d.NewPattern {
 			told++
@@ -356,7 +366,8 @@ func TestVictimOfADay(t *testing.T) {
 			stray := fmt.Sprintf("198.%d.%d.%d", 18+w.seq>>31, byte(w.seq>>16), byte(w.seq>>8))
 			w.spares(w.send(is(probe.RST), from(stray)), Backscatter)
 		}
-		d := w.send(is(probe.SYNACK), from("203.0.113.80"), at(fmt.Sprintf("192.0.2.%d", i%250)), port(1024+i))
+		d := w.send(is(probe.SYNACK), from("203.0.113.80"), at(fmt.Sprintf("192.0.2.%d", i%250)),
+			port(1024+i))
 		if w.spares(d, Backscatter); d.NewPattern {
 			told++
 			if d.Pattern != Reflection || !strings.Contains(d.Evidence(), " 203.0.113.80 ") {
@@ -374,7 +385,8 @@ func TestLateAnswers(t *testing.T) {
 	w := newWorld(t, careful())
 	for i, service := range []int{53, 123, 443, 993, 3306, 5432, 8080, 8443, 27017} {
 		for j, technique := range []probe.Technique{probe.UDP, probe.ACK, probe.Maimon} {
-			w.spares(w.send(sport(service), port(40000+100*i+j), is(technique), from(fmt.Sprintf("198.51.100.%d", i)), func(p *probe.Probe) { p.Ack = 1 }), LateAnswer)
+			w.spares(w.send(sport(service), port(40000+100*i+j), is(technique),
+				from(fmt.Sprintf("198.51.100.%d", i)), func(p *probe.Probe) { p.Ack = 1 }), LateAnswer)
 		}
 	}
 	w.spares(w.send(sport(53), port(40000)), BelowTrigger) // a SYN answers nothing
@@ -414,19 +426,26 @@ func TestLateAnswersAreBounded(t *testing.T) {
 			for _, flood := range []int{0, 1, 100} {
 				c := careful()
 				c.Style = style
-				c.TCP.Trigger, c.UDP.Trigger = [probe.Modes]int{25, 25, 25, 25}, [probe.Modes]int{25, 25, 25, 25}
+				c.TCP.Trigger, c.UDP.Trigger = [probe.Modes]int{25, 25, 25, 25},
+					[probe.Modes]int{25, 25, 25, 25}
 				w := newWorld(t, c)
 				var d Decision
 				n := 0
 				for n < 1000 && d.Action == None {
-					d = w.send(sport(53), port(32768+n*7), is(technique), func(p *probe.Probe) { p.Options = 0; p.Ack = 1 })
+					d = w.send(sport(53), port(32768+n*7), is(technique), func(p *probe.Probe) {
+						p.Options = 0
+						p.Ack = 1
+					})
 					n++
 					for range flood {
-						w.send(func(p *probe.Probe) { p.Source = addr4(w.seq >> 1) }, sport(53), port(40000), is(technique))
+						w.send(func(p *probe.Probe) { p.Source = addr4(w.seq >> 1) }, sport(53), port(40000),
+							is(technique))
 					}
 				}
-				if n < 25 || n > 40 || d.Action == None || d.Proven || flood == 0 && d.Reason != AboveAnswers {
-					t.Errorf("%v, %v with %d others: %v at probe %d, %v", style, technique, flood, d.Action, n, d.Reason)
+				if n < 25 || n > 40 || d.Action == None || d.Proven ||
+					flood == 0 && d.Reason != AboveAnswers {
+					t.Errorf("%v, %v with %d others: %v at probe %d, %v", style, technique, flood, d.Action,
+						n, d.Reason)
 				}
 			}
 		}
@@ -502,13 +521,15 @@ func TestLinkBound(t *testing.T) {
 					continue
 				}
 				answered++
-				if d := w.send(from(a.String()), port(1+i)); d.Action != None && d.Reason != AboveLink && d.Reason != PartOfScan {
+				if d := w.send(from(a.String()), port(1+i)); d.Action != None && d.Reason != AboveLink &&
+					d.Reason != PartOfScan {
 					t.Fatalf("%v", d)
 				}
 				w.wait(time.Millisecond)
 			}
 			if answered > most {
-				t.Errorf("%d addresses like %s learn %d ports, want at most %d", addresses, network, answered, most)
+				t.Errorf("%d addresses like %s learn %d ports, want at most %d", addresses, network, answered,
+					most)
 			}
 		}
 	}
@@ -517,7 +538,8 @@ func TestLinkBound(t *testing.T) {
 		c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
 		w := newWorld(t, c)
 		for i := range 100 {
-			if d := w.send(from(fmt.Sprintf("2001:db8:1::%x", 1+i/4)), port(100+i)); d.Action != None && d.Reason != PartOfScan {
+			if d := w.send(from(fmt.Sprintf("2001:db8:1::%x", 1+i/4)), port(100+i)); d.Action != None &&
+				d.Reason != PartOfScan {
 				t.Fatalf("%v", d)
 			}
 			w.wait(time.Second)
@@ -527,9 +549,12 @@ func TestLinkBound(t *testing.T) {
 
 func TestBeganWith(t *testing.T) {
 	for text, want := range map[string]probe.Sent{
-		"": probe.SentNothing, "GET / HTTP/1.1\r\n": probe.SentHTTP, "PRI * HTTP/2.0\r\n": probe.SentHTTP, "OPTIONS http://192.0.2.1/ HTTP/1.1\r\n": probe.SentHTTP,
-		"\x16\x03\x01\x02\x00\x01": probe.SentTLS, "\x16": probe.SentTLS, "\x16\x05": probe.SentOther, "SSH-2.0-x\r\n": probe.SentOther, "USER root\r\n": probe.SentOther,
-		"GET": probe.SentOther, "GET ": probe.SentOther, "G /": probe.SentOther, "\x00": probe.SentOther, " / ": probe.SentOther,
+		"": probe.SentNothing, "GET / HTTP/1.1\r\n": probe.SentHTTP, "PRI * HTTP/2.0\r\n": probe.SentHTTP,
+		"OPTIONS http://192.0.2.1/ HTTP/1.1\r\n": probe.SentHTTP,
+		"\x16\x03\x01\x02\x00\x01":               probe.SentTLS, "\x16": probe.SentTLS, "\x16\x05": probe.SentOther,
+		"SSH-2.0-x\r\n": probe.SentOther, "USER root\r\n": probe.SentOther,
+		"GET": probe.SentOther, "GET ": probe.SentOther, "G /": probe.SentOther, "\x00": probe.SentOther,
+		" / ": probe.SentOther,
 	} {
 		if got := probe.BeganWith([]byte(text)); got != want {
 			t.Errorf("%q: %d, want %d", text, got, want)
@@ -553,7 +578,8 @@ func TestTrapProof(t *testing.T) {
 		if d := w.send(trap(1, s)...); d.Action != None || !d.Observed.Has(probe.AsksTrap) || d.Probes != 1 {
 			t.Errorf("%v, %v, %d probes", d.Action, d.Observed, d.Probes)
 		}
-		w.spares(w.send(trap(7, probe.SentNotYet)...), BelowTrigger) // two trap ports, but it may yet be a browser
+		// two trap ports, but it may yet be a browser
+		w.spares(w.send(trap(7, probe.SentNotYet)...), BelowTrigger)
 		d := w.send(trap(7, s)...)
 		w.blocks(d)
 		if !d.Proven || d.Reason != AboveTrigger || d.Probes != 2 {
@@ -609,9 +635,12 @@ func TestTellsByDoubling(t *testing.T) {
 
 func TestConfigBounds(t *testing.T) {
 	for _, c := range []Config{
-		{Sources: 1}, {Sources: 1 << 21}, {Window: time.Second}, {Window: 24 * time.Hour}, {Sweep: 49}, {Slow: 4}, {Slow: 17},
-		{SlowWindow: time.Minute}, {SlowWindow: 1e18}, {ToolTrigger: 32}, {Prefix6: 47}, {Prefix6: 129}, {UnprovenRate: -1}, {Flood: -1},
-		{Decoys: Run}, {Distributed: Run}, {Blocks: -1}, {TCP: Policy{Trigger: [probe.Modes]int{32}}}, {UDP: Policy{Trigger: [probe.Modes]int{-1}}},
+		{Sources: 1}, {Sources: 1 << 21}, {Window: time.Second}, {Window: 24 * time.Hour}, {Sweep: 49},
+		{Slow: 4}, {Slow: 17},
+		{SlowWindow: time.Minute}, {SlowWindow: 1e18}, {ToolTrigger: 32}, {Prefix6: 47}, {Prefix6: 129},
+		{UnprovenRate: -1}, {Flood: -1},
+		{Decoys: Run}, {Distributed: Run}, {Blocks: -1}, {TCP: Policy{Trigger: [probe.Modes]int{32}}},
+		{UDP: Policy{Trigger: [probe.Modes]int{-1}}},
 	} {
 		if _, err := New(c, 0); err == nil {
 			t.Errorf("%+v was accepted", c)

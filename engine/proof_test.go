@@ -112,7 +112,8 @@ func TestInvitedConnectionsAreFewer(t *testing.T) {
 		}
 		d := w.send(trapped(9, probe.SentOther)...)
 		w.blocks(d)
-		if got := d.Evidence(); !strings.HasPrefix(got, "proven: completed two connections to different traps;") {
+		if got := d.Evidence(); !strings.HasPrefix(got, "proven: completed two connections to different "+
+			"traps;") {
 			t.Errorf("evidence %q", got)
 		}
 	})

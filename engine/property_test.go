@@ -42,9 +42,12 @@ func (x *tape) next() (p probe.Probe, ok bool) {
 		x.at = int64(step<<48 | step) // anything
 	}
 	p = probe.Probe{
-		At: x.at, SourcePort: uint16(b[1])<<8 | uint16(b[2]), Port: uint16(b[3]), Protocol: []uint8{probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP, 47}[b[4]&3],
-		Mode: probe.Mode(b[4] >> 2 & 3), Technique: probe.Technique(b[4] >> 4), Seq: uint32(b[5] & 7), Window: 1024, TTL: 50, DontFrag: b[5]&8 != 0,
-		Destination: netip.AddrFrom4([4]byte{192, 0, 2, b[6]}), Source: netip.AddrFrom4([4]byte{198, 51, 100, b[7] & 63}),
+		At: x.at, SourcePort: uint16(b[1])<<8 | uint16(b[2]), Port: uint16(b[3]),
+		Protocol: []uint8{probe.ProtocolTCP, probe.ProtocolUDP, probe.ProtocolSCTP, 47}[b[4]&3],
+		Mode:     probe.Mode(b[4] >> 2 & 3), Technique: probe.Technique(b[4] >> 4), Seq: uint32(b[5] & 7),
+		Window: 1024, TTL: 50, DontFrag: b[5]&8 != 0,
+		Destination: netip.AddrFrom4([4]byte{192, 0, 2, b[6]}),
+		Source:      netip.AddrFrom4([4]byte{198, 51, 100, b[7] & 63}),
 	}
 	switch b[5] >> 4 {
 	case 14:
@@ -68,12 +71,16 @@ func (x *tape) next() (p probe.Probe, ok bool) {
 func hard(style Style) Config {
 	return Config{
 		Style:   style,
-		Sources: 16, Window: time.Minute, Blocks: 8, UnprovenRate: 1000, Flood: 50, Sweep: 3, Slow: 5, ToolTrigger: 2,
-		TCP: Policy{Action: Block, Trigger: [probe.Modes]int{0, 0, 1, 3}}, UDP: Policy{Action: Run, Trigger: [probe.Modes]int{2, 2, 2, 2}},
-		IP:        Policy{Action: Log, Trigger: [probe.Modes]int{1, 1, 1, 1}},
-		Protected: NewPrefixes(netip.MustParsePrefix("198.51.100.0/28"), netip.MustParsePrefix("2001:db8:0:1::/64")),
-		OnLink:    NewPrefixes(netip.MustParsePrefix("2001:db8:0:2::/64")),
-		Operators: NewPrefixes(netip.MustParsePrefix("198.51.100.60/32"), netip.MustParsePrefix("2001:db8:0:3::1/128")),
+		Sources: 16, Window: time.Minute, Blocks: 8, UnprovenRate: 1000, Flood: 50, Sweep: 3, Slow: 5,
+		ToolTrigger: 2,
+		TCP:         Policy{Action: Block, Trigger: [probe.Modes]int{0, 0, 1, 3}}, UDP: Policy{Action: Run,
+			Trigger: [probe.Modes]int{2, 2, 2, 2}},
+		IP: Policy{Action: Log, Trigger: [probe.Modes]int{1, 1, 1, 1}},
+		Protected: NewPrefixes(netip.MustParsePrefix("198.51.100.0/28"),
+			netip.MustParsePrefix("2001:db8:0:1::/64")),
+		OnLink: NewPrefixes(netip.MustParsePrefix("2001:db8:0:2::/64")),
+		Operators: NewPrefixes(netip.MustParsePrefix("198.51.100.60/32"),
+			netip.MustParsePrefix("2001:db8:0:3::1/128")),
 	}
 }
 
@@ -150,7 +157,8 @@ func holds(t *testing.T, e *Engine, p *probe.Probe, d *Decision, peers Prefixes)
 	t.Helper()
 	s := e.Stats()
 	switch {
-	case s.Sources > e.cfg.Sources || s.Blocks > e.cfg.Blocks || e.blocks.offenders.Len() > e.cfg.Blocks || s.Traces > len(e.traces.all):
+	case s.Sources > e.cfg.Sources || s.Blocks > e.cfg.Blocks || e.blocks.offenders.Len() > e.cfg.Blocks ||
+		s.Traces > len(e.traces.all):
 		t.Fatalf("out of bounds: %+v", s)
 	case d.Reason == 0 || int(d.Reason) >= Reasons || int(d.Pattern) >= Patterns:
 		t.Fatalf("no reason: %+v", d)
@@ -168,7 +176,8 @@ func holds(t *testing.T, e *Engine, p *probe.Probe, d *Decision, peers Prefixes)
 		t.Fatalf("makes room for itself: %+v", d)
 	case d.Proven && (p.Technique != probe.Connect || !p.Sent.Proves()):
 		t.Fatalf("%v is proven by %v: %+v", p.Source, p.Technique, d)
-	case d.Action != Log && d.Action != Fence && d.Reason != LostBlock && (peers.Contains(p.Source) && p.Technique != probe.Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
+	case d.Action != Log && d.Action != Fence && d.Reason != LostBlock && (peers.Contains(p.Source) &&
+		p.Technique != probe.Connect || !d.Source.IsSingleIP() && peers.Overlaps(d.Source)):
 		t.Fatalf("%v is a peer: %+v", p.Source, d)
 	case !d.Source.Contains(p.Source) || d.Source != d.Source.Masked() || d.For <= 0:
 		t.Fatalf("blocks %v for %v: %+v", d.Source, p.Source, d)

@@ -22,7 +22,8 @@ func weighed() Config {
 func (w *world) goesDark(d Decision, of string, length time.Duration) {
 	w.Helper()
 	if d.Action != Dark || d.Source.String() != of || d.For != length || d.Proven || !d.Tell {
-		w.Errorf("%v for %v of %v, %q: want the dark for %v of %s", d.Action, d.For, d.Source, d.Reason, length, of)
+		w.Errorf("%v for %v of %v, %q: want the dark for %v of %s", d.Action, d.For, d.Source, d.Reason,
+			length, of)
 	}
 }
 
@@ -33,7 +34,8 @@ func TestDark(t *testing.T) {
 	w := newWorld(t, weighed())
 	d := w.send(likeTool(probe.ZMap), port(80))
 	w.goesDark(d, "198.51.100.7/32", 24*time.Hour)
-	if d.Score < darkLongAt || !d.Observed.Has(probe.MadeRaw) || !strings.Contains(d.Evidence(), "no client's system sends") {
+	if d.Score < darkLongAt || !d.Observed.Has(probe.MadeRaw) || !strings.Contains(d.Evidence(),
+		"no client's system sends") {
 		t.Errorf("%d: %s", d.Score, d.Evidence())
 	}
 	w.spares(w.send(likeTool(probe.ZMap), port(81)), AlreadyDark)
@@ -72,7 +74,10 @@ func TestOneProbeIsNoScan(t *testing.T) {
 	for _, tool := range []probe.Tool{probe.Linux, probe.Windows} {
 		w := newWorld(t, weighed())
 		for port := range 1 << 16 {
-			d := w.send(likeTool(tool), func(p *probe.Probe) { p.Source, p.Port = addr4(uint32(port)), uint16(port) })
+			d := w.send(likeTool(tool), func(p *probe.Probe) {
+				p.Source, p.Port = addr4(uint32(port)),
+					uint16(port)
+			})
 			if d.Action != None || d.Score >= darkAt {
 				t.Fatalf("port %d: %v, %s", port, d.Action, d.Evidence())
 			}
@@ -94,9 +99,11 @@ func TestDarkNetwork(t *testing.T) {
 			dst = at("2001:db8::2")
 		}
 		raw := func(p *probe.Probe) { look(p, probe.ZMap); p.Window, p.ID = 1024, 0 }
-		for i, length := range []time.Duration{24 * time.Hour, 7 * 24 * time.Hour} { // the second has a neighbour who scans
+		// the second has a neighbour who scans
+		for i, length := range []time.Duration{24 * time.Hour, 7 * 24 * time.Hour} {
 			a := fmt.Sprintf(x.format, i+1)
-			w.goesDark(w.send(dst, raw, port(80), from(a)), w.SourceOf(netip.MustParseAddr(a)).String(), length)
+			w.goesDark(w.send(dst, raw, port(80), from(a)), w.SourceOf(netip.MustParseAddr(a)).String(),
+				length)
 		}
 		d := w.send(dst, raw, port(80), from(fmt.Sprintf(x.format, 3)))
 		w.goesDark(d, x.network, 24*time.Hour)
@@ -104,7 +111,8 @@ func TestDarkNetwork(t *testing.T) {
 			t.Errorf("%v: %s", d.Reason, d.Evidence())
 		}
 		now := w.at.UnixNano()
-		if !w.InForce(Dark, netip.MustParseAddr(x.other), now) || w.InForce(Dark, netip.MustParseAddr(x.stranger), now) {
+		if !w.InForce(Dark, netip.MustParseAddr(x.other), now) ||
+			w.InForce(Dark, netip.MustParseAddr(x.stranger), now) {
 			t.Errorf("%s: it holds for others than its own", x.network)
 		}
 	}
@@ -172,7 +180,10 @@ func TestNotDark(t *testing.T) {
 	}{
 		{"protected", func(c *Config) { c.Protected = NewPrefixes(scanner) }},
 		{"operator", func(c *Config) { c.Operators = NewPrefixes(scanner) }},
-		{"known", func(c *Config) { c.Known = []Known{{Name: "x", Prefixes: NewPrefixes(scanner), Action: Log}} }},
+		{"known", func(c *Config) {
+			c.Known = []Known{{Name: "x", Prefixes: NewPrefixes(scanner),
+				Action: Log}}
+		}},
 		{"log", func(c *Config) { c.TCP.Action = Log }},
 		{"block only", func(c *Config) { c.Style = BlockOnly }},
 		{"not weighed", func(c *Config) { c.Score = Log }},
@@ -270,7 +281,8 @@ func TestScoreWanes(t *testing.T) {
 
 // A trace keeps the score of a source that was forgotten, and that it was dark.
 func TestTraceKeepsScore(t *testing.T) {
-	s := source{Key: probe.Words(netip.MustParseAddr("192.0.2.1")), score: 47, marks: markDark | uint8(probe.MadeRaw), agreed: 200, flags: decoyed | toldSweep}
+	s := source{Key: probe.Words(netip.MustParseAddr("192.0.2.1")), score: 47,
+		marks: markDark | uint8(probe.MadeRaw), agreed: 200, flags: decoyed | toldSweep}
 	var back source
 	x := traceOf(&s)
 	x.fill(&back)

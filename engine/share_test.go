@@ -19,8 +19,11 @@ func TestNobodyTakesAll(t *testing.T) {
 		"a /32": func(i int) netip.Addr {
 			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 8), byte(i), 15: 1})
 		},
-		"a /16":   func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}) },
-		"anybody": func(i int) netip.Addr { return netip.AddrFrom4([4]byte{byte(20 + i), byte(i >> 8), 7, 7}) },
+		"a /16": func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}) },
+		"anybody": func(i int) netip.Addr {
+			return netip.AddrFrom4([4]byte{byte(20 + i), byte(i >> 8), 7,
+				7})
+		},
 	} {
 		for _, proven := range []bool{false, true} {
 			c := graded()
@@ -49,8 +52,10 @@ func TestNobodyTakesAll(t *testing.T) {
 			if name != "anybody" && !w.InForce(kind, netip.MustParseAddr(stranger), w.at.UnixNano()) {
 				t.Errorf("%s, proven %v: a stranger had to go", name, proven)
 			}
-			if n := w.Engine.blocks.by[kind].Len(); n > c.Blocks || n-len(in) > 1 || n < len(in) || proven && instead < 4000 {
-				t.Errorf("%s, proven %v: %d in the book, %d by what was decided, %d made room", name, proven, n, len(in), instead)
+			if n := w.Engine.blocks.by[kind].Len(); n > c.Blocks || n-len(in) > 1 || n < len(in) ||
+				proven && instead < 4000 {
+				t.Errorf("%s, proven %v: %d in the book, %d by what was decided, %d made room", name, proven,
+					n, len(in), instead)
 			}
 			if d := w.send(append(options, from("192.0.2.77"))...); d.Action != kind {
 				t.Errorf("%s, proven %v: who comes then is not answered: %v", name, proven, d.Reason)

@@ -42,7 +42,8 @@ func (n *naive) age(k probe.Key, turns int) int {
 // in its two buckets.
 func TestTable(t *testing.T) {
 	for _, x := range []struct{ size, keys, steps int }{
-		{1, 3, 1000}, {2, 5, 1000}, {16, 24, 20_000}, {100, 90, 20_000}, {100, 1000, 20_000}, {257, 300, 20_000}, {5000, 4900, 60_000}, {5000, 9000, 60_000},
+		{1, 3, 1000}, {2, 5, 1000}, {16, 24, 20_000}, {100, 90, 20_000}, {100, 1000, 20_000},
+		{257, 300, 20_000}, {5000, 4900, 60_000}, {5000, 9000, 60_000},
 	} {
 		t.Run(fmt.Sprintf("%d places, %d sources", x.size, x.keys), func(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())
@@ -84,13 +85,16 @@ func TestTable(t *testing.T) {
 						a, b := real.buckets(k.Mix(real.seed))
 						for _, b := range []uint64{a, b} {
 							for i := range real.load(b) {
-								if other := real.records[int(b)*bucketSize+i].Key; model.age(other, real.turns) > age {
-									t.Fatalf("forgets %v of age %d before %v of age %d", victim.Key, age, other, model.age(other, real.turns))
+								if other := real.records[int(b)*bucketSize+i].Key; model.age(other,
+									real.turns) > age {
+									t.Fatalf("forgets %v of age %d before %v of age %d", victim.Key, age,
+										other, model.age(other, real.turns))
 								}
 							}
 						}
 						if (old != nil) != model.known[victim.Key].cameBack {
-							t.Fatalf("worth a trace: %v, came back: %v", old != nil, model.known[victim.Key].cameBack)
+							t.Fatalf("worth a trace: %v, came back: %v", old != nil,
+								model.known[victim.Key].cameBack)
 						}
 						delete(model.known, victim.Key)
 						forgotten++
@@ -113,7 +117,8 @@ func TestTable(t *testing.T) {
 				n++
 			}
 			if real.evicted != forgotten || real.used != n || n != len(model.known) {
-				t.Errorf("%d known, %d counted, want %d; %d forgotten, want %d", n, real.used, len(model.known), real.evicted, forgotten)
+				t.Errorf("%d known, %d counted, want %d; %d forgotten, want %d", n, real.used,
+					len(model.known), real.evicted, forgotten)
 			}
 		})
 	}
@@ -122,7 +127,8 @@ func TestTable(t *testing.T) {
 // TestTableHoldsAll: as many sources as are configured are all held, whatever
 // their addresses and the seed are.
 func TestTableHoldsAll(t *testing.T) {
-	for _, x := range []struct{ size, seeds int }{{16, 1000}, {100, 300}, {1000, 100}, {5000, 20}, {50_000, 3}, {100_000, 1}, {defaultSources, 2}} {
+	for _, x := range []struct{ size, seeds int }{{16, 1000}, {100, 300}, {1000, 100}, {5000, 20},
+		{50_000, 3}, {100_000, 1}, {defaultSources, 2}} {
 		for seed := range uint64(x.seeds) {
 			table := newTable(x.size, seed)
 			slowest := time.Duration(0)
@@ -141,12 +147,14 @@ func TestTableHoldsAll(t *testing.T) {
 				}
 			}
 			for i := range x.size / 2 {
-				if table.peek(probe.Words(addr4(uint32(2*i)))) == nil || table.peek(probe.Key{Hi: 0x2001_0db8<<32 | uint64(2*i+1)<<8}) == nil {
+				if table.peek(probe.Words(addr4(uint32(2*i)))) == nil ||
+					table.peek(probe.Key{Hi: 0x2001_0db8<<32 | uint64(2*i+1)<<8}) == nil {
 					t.Fatalf("of %d sources, number %d is not there", x.size, 2*i)
 				}
 			}
 			if seed == 0 {
-				t.Logf("%d sources: %d buckets of %d, doubled %d times, in %v at most", x.size, table.inUse(), len(table.tags), bits.OnesCount64(table.mask), slowest)
+				t.Logf("%d sources: %d buckets of %d, doubled %d times, in %v at most", x.size, table.inUse(),
+					len(table.tags), bits.OnesCount64(table.mask), slowest)
 			}
 		}
 	}
@@ -171,7 +179,8 @@ func TestTableKeepsItsBound(t *testing.T) {
 		}
 	}
 	before := table.evicted
-	if add(last); table.used != size || table.evicted != before+1 || table.peek(last) == nil || table.load(shunned) != 1 {
+	if add(last); table.used != size || table.evicted != before+1 || table.peek(last) == nil ||
+		table.load(shunned) != 1 {
 		t.Errorf("%d known, %d forgotten, want %d and 1", table.used, table.evicted-before, size)
 	}
 }
@@ -210,7 +219,8 @@ func TestWhoComesBackStays(t *testing.T) {
 		}
 		share := float64(lost) / float64(came)
 		if share > x.lost {
-			t.Errorf("of a hundred with %d new ones in between, %.1f %% were forgotten, want at most %.0f", x.pause, 100*share, 100*x.lost)
+			t.Errorf("of a hundred with %d new ones in between, %.1f %% were forgotten, want at most %.0f",
+				x.pause, 100*share, 100*x.lost)
 		}
 		t.Logf("%d new ones in between: forgotten %d of %d times", x.pause, lost, came)
 	}
@@ -272,7 +282,8 @@ func TestPorts(t *testing.T) {
 func TestTraces(t *testing.T) {
 	m := newTraces(16, 1) // one bucket
 	trace := func(i, ports int, last time.Duration) *source {
-		s := &source{Key: probe.Key{Lo: uint64(i)}, last: int64(last), first: 1, flags: toldSlow, tool: probe.Nmap}
+		s := &source{Key: probe.Key{Lo: uint64(i)}, last: int64(last), first: 1, flags: toldSlow,
+			tool: probe.Nmap}
 		for p := range ports {
 			s.note(uint16(p), uint8(p%3), stampOf(1))
 		}
@@ -298,7 +309,8 @@ func TestTraces(t *testing.T) {
 		t.Errorf("a trace too old was kept; %d in use", m.used)
 	}
 	var s source
-	if !m.take(probe.Key{Lo: 7}, &s, 0) || s.used != 10 || s.portAt(4) != 4 || s.classAt(4) != 1 || s.last != int64(7*time.Hour) || s.tool != probe.Nmap || s.flags != toldSlow {
+	if !m.take(probe.Key{Lo: 7}, &s, 0) || s.used != 10 || s.portAt(4) != 4 || s.classAt(4) != 1 ||
+		s.last != int64(7*time.Hour) || s.tool != probe.Nmap || s.flags != toldSlow {
 		t.Errorf("taken: %+v", s)
 	}
 	if m.take(probe.Key{Lo: 7}, &s, 0) || m.take(probe.Key{Lo: 5}, &s, int64(6*time.Hour)) || m.used != 6 {
@@ -306,7 +318,8 @@ func TestTraces(t *testing.T) {
 	}
 	m.put(trace(30, 40, 40*time.Hour), 0)
 	s = source{Key: probe.Key{Lo: 30}}
-	if !m.take(probe.Key{Lo: 30}, &s, 0) || int(s.used) != traceSlots || s.portAt(0) != 40-traceSlots || s.portAt(traceSlots-1) != 39 {
+	if !m.take(probe.Key{Lo: 30}, &s, 0) || int(s.used) != traceSlots || s.portAt(0) != 40-traceSlots ||
+		s.portAt(traceSlots-1) != 39 {
 		t.Errorf("of forty ports the latest %d must stay: %d, from %d", traceSlots, s.used, s.portAt(0))
 	}
 }
@@ -349,7 +362,8 @@ func TestKinds(t *testing.T) {
 				}
 			}
 			if all, gotOwn := s.within(class); all != wantAll || gotOwn != wantOwn || s.own() != own {
-				t.Fatalf("class %d: %d, %d its own, and %d of all; want %d, %d and %d: %+v", class, all, gotOwn, s.own(), wantAll, wantOwn, own, s)
+				t.Fatalf("class %d: %d, %d its own, and %d of all; want %d, %d and %d: %+v", class, all,
+					gotOwn, s.own(), wantAll, wantOwn, own, s)
 			}
 		}
 	}

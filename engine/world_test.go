@@ -25,9 +25,11 @@ type world struct {
 func careful() Config {
 	return Config{
 		Style: BlockOnly,
-		TCP:   Policy{Action: Block, Trigger: [probe.Modes]int{probe.Classic: 0, probe.Stealth: 1, probe.Advanced: 10}},
-		UDP:   Policy{Action: Block, Trigger: [probe.Modes]int{probe.Classic: 3, probe.Stealth: 3, probe.Advanced: 12}},
-		IP:    Policy{Action: Block, Trigger: [probe.Modes]int{probe.Advanced: 5}},
+		TCP: Policy{Action: Block, Trigger: [probe.Modes]int{probe.Classic: 0, probe.Stealth: 1,
+			probe.Advanced: 10}},
+		UDP: Policy{Action: Block, Trigger: [probe.Modes]int{probe.Classic: 3, probe.Stealth: 3,
+			probe.Advanced: 12}},
+		IP: Policy{Action: Block, Trigger: [probe.Modes]int{probe.Advanced: 5}},
 	}
 }
 
@@ -37,7 +39,8 @@ func newWorld(t *testing.T, c Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{T: t, Engine: e, at: time.Unix(1_800_000_000, 0), seq: 1, to: netip.MustParseAddr("192.0.2.2")}
+	return &world{T: t, Engine: e, at: time.Unix(1_800_000_000, 0), seq: 1,
+		to: netip.MustParseAddr("192.0.2.2")}
 }
 
 // An option changes a probe before it is sent.
@@ -76,9 +79,11 @@ func look(p *probe.Probe, t probe.Tool) {
 	case probe.ZMap:
 		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.ID, p.Length = 65535, 0, 0, 243, false, 54321, 40
 	case probe.Linux:
-		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, probe.OptionsLinux, 1460, 57, true, 60
+		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, probe.OptionsLinux, 1460, 57, true,
+			60
 	case probe.Windows:
-		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, probe.OptionsWindows, 1460, 118, true, 52
+		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 64240, probe.OptionsWindows, 1460, 118,
+			true, 52
 	}
 }
 
@@ -93,8 +98,10 @@ func (w *world) send(options ...option) Decision {
 func (w *world) make(options ...option) probe.Probe {
 	w.seq += 0x9e3779b9
 	p := probe.Probe{
-		At: w.at.UnixNano(), Source: netip.MustParseAddr("198.51.100.7"), Destination: w.to, SourcePort: 40000 + uint16(w.seq>>20),
-		Port: 23, Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN, Flags: probe.FlagSYN, Seq: w.seq,
+		At: w.at.UnixNano(), Source: netip.MustParseAddr("198.51.100.7"), Destination: w.to,
+		SourcePort: 40000 + uint16(w.seq>>20),
+		Port:       23, Protocol: probe.ProtocolTCP, Mode: probe.Advanced, Technique: probe.SYN,
+		Flags: probe.FlagSYN, Seq: w.seq,
 	}
 	look(&p, probe.Linux)
 	for _, o := range options {

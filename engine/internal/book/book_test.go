@@ -17,7 +17,8 @@ func (b *Book) sound(t *testing.T, limit int) {
 	}
 	for i, q := range b.worth {
 		for at, x := range q {
-			if x.at != at || x.Forgeable != (i == 0) || b.by[x.source] != x || at > 0 && q[(at-1)/2].Until > x.Until {
+			if x.at != at || x.Forgeable != (i == 0) || b.by[x.source] != x ||
+				at > 0 && q[(at-1)/2].Until > x.Until {
 				t.Fatalf("%v is out of place", x.source)
 			}
 		}
@@ -56,7 +57,8 @@ func TestBook(t *testing.T) {
 			now += r.Int64N(20)
 			a := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(r.IntN(3)), byte(r.IntN(40))}), 32)
 			if r.IntN(3) == 0 {
-				a = netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(r.IntN(2)), 0, 0, byte(r.IntN(60))}), []int{64, 56, 128}[r.IntN(3)]).Masked()
+				a = netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(r.IntN(2)), 0, 0,
+					byte(r.IntN(60))}), []int{64, 56, 128}[r.IntN(3)]).Masked()
 			}
 			was, there := b.Get(a, now)
 			switch r.IntN(5) {
@@ -80,7 +82,8 @@ func TestBook(t *testing.T) {
 			if got, in := b.Get(a, now); ok != in || ok && got != x {
 				t.Fatalf("%v: added %v, got %v", a, ok, got)
 			}
-			if gone := before[instead]; instead.IsValid() && (x.Forgeable && !gone.Forgeable || instead == a || now >= gone.Until) {
+			if gone := before[instead]; instead.IsValid() && (x.Forgeable && !gone.Forgeable ||
+				instead == a || now >= gone.Until) {
 				t.Fatalf("%+v makes room for %+v", gone, x)
 			}
 			if !ok && !x.Forgeable {
