@@ -21,8 +21,10 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := make(map[string]bool)
-	for _, line := range regexp.MustCompile(`(?m)^\.(?:It Ic|Sh) (.*)$`).FindAllStringSubmatch(string(page), -1) {
-		for _, word := range regexp.MustCompile(`\[\w+\]|^[a-z_0-9]+| [a-z_0-9]+`).FindAllString(line[1], -1) {
+	for _, line := range regexp.MustCompile(`(?m)^\.(?:It Ic|Sh) (.*)$`).FindAllStringSubmatch(string(page),
+		-1) {
+		for _, word := range regexp.MustCompile(`\[\w+\]|^[a-z_0-9]+| [a-z_0-9]+`).FindAllString(line[1],
+			-1) {
 			if word = strings.TrimSpace(word); word != "and" {
 				documented[word] = false
 			}

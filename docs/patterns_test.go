@@ -14,7 +14,8 @@ import (
 
 // patternLabels are what the section of a pattern says, each under its label.
 func patternLabels() []string {
-	return []string{`(?m)^- Definition: \S`, `(?m)^- Thresholds: \S`, `(?m)^- State: \S`, `(?m)^- Forged: \S`, `(?m)^- False positives: \S`}
+	return []string{`(?m)^- Definition: \S`, `(?m)^- Thresholds: \S`, `(?m)^- State: \S`, `(?m)^- Forged: \S`,
+		`(?m)^- False positives: \S`}
 }
 
 // techniqueLabels are what the section of a technique says; one that is like
@@ -48,7 +49,8 @@ func TestPatterns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{"impossible flags": true, "What can be forged, and what cannot": true, "State": true, "Invitation": true}
+	want := map[string]bool{"impossible flags": true, "What can be forged, and what cannot": true,
+		"State": true, "Invitation": true}
 	techniques, patterns := map[string]bool{"impossible flags": true}, map[string]bool{}
 	for technique := probe.Technique(0); ; technique++ {
 		name := technique.String()

@@ -56,8 +56,9 @@ func appendEVE(b []byte, r Record) ([]byte, error) {
 		}
 	}
 	a := eveAlert{
-		Timestamp: e.Time.UTC().Format("2006-01-02T15:04:05.000000-0700"), Type: "alert", Interface: e.Interface,
-		Source: r.Address.String(), Port: e.SourcePort, DestPort: e.Port,
+		Timestamp: e.Time.UTC().Format("2006-01-02T15:04:05.000000-0700"), Type: "alert",
+		Interface: e.Interface,
+		Source:    r.Address.String(), Port: e.SourcePort, DestPort: e.Port,
 		Protocol: strings.ToUpper(e.Protocol), Host: r.Name,
 		Alert: eveCause{
 			Action: "allowed", Generator: eveGenerator, ID: id, Revision: 1,

@@ -7,11 +7,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"picket/internal/event"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"picket/internal/event"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"

@@ -50,7 +50,7 @@ func (q *Queue) own() {
 // note enters a packet, or the answer for one.
 func note(held []waiting, n news) []waiting {
 	if !n.since.IsZero() {
-		return append(held, waiting{n.id, n.since, n.said})
+		return append(held, waiting(n))
 	}
 	i := slices.IndexFunc(held, func(w waiting) bool { return w.id == n.id })
 	if i >= 0 && (held[i].said == 0 || held[i].said == Doom) {

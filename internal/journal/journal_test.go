@@ -4,12 +4,13 @@ package journal
 
 import (
 	"net/netip"
-	"picket/internal/event"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode"
+
+	"picket/internal/event"
 )
 
 func block() event.Event {

@@ -91,7 +91,8 @@ func Message(e event.Event) string {
 	case "expire":
 		return fmt.Sprintf("%s of %s has ended", event.Noun(e.Response), src)
 	case "infection":
-		return fmt.Sprintf("%s, behind this host, scans others and may be infected: %s", src, show.Clean(e.Evidence))
+		return fmt.Sprintf("%s, behind this host, scans others and may be infected: %s", src,
+			show.Clean(e.Evidence))
 	case "ignore":
 		return fmt.Sprintf("ignored %s: %s", src, show.Clean(e.Reason))
 	}

@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"picket/internal/event"
-	"picket/internal/show"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"picket/internal/event"
+	"picket/internal/show"
 )
 
 // hostile has every kind of character that JSON or a terminal treats specially.

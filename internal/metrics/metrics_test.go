@@ -93,7 +93,8 @@ func TestServe(t *testing.T) {
 	}
 	address := taken.Addr().String()
 	c := Collector{func() (*control.Status, error) { return status, nil }}
-	if err := c.Serve(t.Context(), address); err == nil || !strings.Contains(err.Error(), "metrics.listen: ") {
+	if err := c.Serve(t.Context(), address); err == nil || !strings.Contains(err.Error(),
+		"metrics.listen: ") {
 		t.Error(err)
 	}
 	taken.Close()

@@ -96,7 +96,8 @@ func Host() string {
 // Test sends a message by each sender and says on out how that went. What could not be
 // sent is the error.
 func Test(ctx context.Context, out io.Writer, senders []Sender) error {
-	m := Message{Title: "picket on " + Host() + ": a test", Text: "This is what a message of picket's looks like.\n", At: time.Now()}
+	m := Message{Title: "picket on " + Host() + ": a test", Text: "This is what a message of picket's " +
+		"looks like.\n", At: time.Now()}
 	var failed []error
 	for _, s := range senders {
 		if err := Send(ctx, []Sender{s}, m); err != nil {

@@ -81,7 +81,8 @@ func TestTest(t *testing.T) {
 	bad, good := &kept{err: errors.New("refused")}, new(kept)
 	var out strings.Builder
 	err := Test(t.Context(), &out, []Sender{bad, good})
-	if want := "test: refused\n1 of 2 messages could not be sent"; err == nil || err.Error() != want || out.String() != "test: sent\n" || len(good.got) != 1 {
+	if want := "test: refused\n1 of 2 messages could not be sent"; err == nil || err.Error() != want ||
+		out.String() != "test: sent\n" || len(good.got) != 1 {
 		t.Errorf("%v, %q; want %q", err, &out, want)
 	}
 	if err := Test(t.Context(), &out, []Sender{good}); err != nil {

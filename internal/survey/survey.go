@@ -46,7 +46,8 @@ type Place struct {
 // Here is picket's own host.
 func Here() Place {
 	return Place{
-		Root: os.DirFS("/"), Kernel: modules.CheckKernel, Permission: modules.CheckPermission, Tables: nft.Tables,
+		Root: os.DirFS("/"), Kernel: modules.CheckKernel, Permission: modules.CheckPermission,
+		Tables:  nft.Tables,
 		Friends: new(host.Host).Friends, Networks: host.Networks, Session: os.Getenv("SSH_CONNECTION"),
 	}
 }
@@ -90,7 +91,8 @@ func (s *surveyor) operator() {
 		s.found = append(s.found, f)
 		return
 	}
-	s.note("operator", "the system records who is logged in, and from where: that address is never fenced", "")
+	s.note("operator", "the system records who is logged in, and from where: that address is never fenced",
+		"")
 }
 
 type surveyor struct {
@@ -255,7 +257,8 @@ func (s *surveyor) inline() {
 	switch {
 	case lists == "":
 		s.note("inline verdict",
-			"this kernel has no list of its modules, so only a start tells whether it can queue", "\"picket status\" says it then")
+			"this kernel has no list of its modules, so only a start tells whether it can queue",
+			"\"picket status\" says it then")
 	case has("nfnetlink_queue") && (has("nft_queue") || has("xt_NFQUEUE") && has("nft_compat")):
 		s.note("inline verdict", "the kernel can queue", "")
 	default:

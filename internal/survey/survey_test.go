@@ -70,8 +70,10 @@ func TestLook(t *testing.T) {
 		{"kubernetes", map[string]string{"var/lib/kubelet/x": ""}, nil, "kubernetes", "externalTrafficPolicy",
 			true, "Local"},
 		{"containers", nil, nil, "behind this host", "found there: 198.51.100.0/24 (docker0)", false, ""},
-		{"LANs", nil, nil, "behind this host", "not judged: 203.0.113.0/24 (lan0)", false, "forward.networks"},
-		{"behind", nil, nil, "behind this host", "published ports are judged; who scans from there is told of",
+		{"LANs", nil, nil, "behind this host", "not judged: 203.0.113.0/24 (lan0)", false,
+			"forward.networks"},
+		{"behind", nil, nil, "behind this host",
+			"published ports are judged; who scans from there is told of",
 			false, ""},
 		{"no links", nil, func(p *Place) {
 			p.Networks = func() ([]host.Network, error) { return nil, errors.New("no links") }
@@ -82,9 +84,11 @@ func TestLook(t *testing.T) {
 			true, "nf_conntrack_max=4000"},
 		{"friends", nil, nil, "friends", "gateway: 192.0.2.1", false, ""},
 		{"no resolver", nil, nil, "friends missing", "no resolver", false, "ignore.addresses"},
-		{"no login record", nil, nil, "operator", "no record of who is logged in (/run/utmp, /run/systemd/sessions)", false, "picket allow ADDRESS"},
+		{"no login record", nil, nil, "operator", "no record of who is logged in (/run/utmp, " +
+			"/run/systemd/sessions)", false, "picket allow ADDRESS"},
 		{"utmp", map[string]string{"run/utmp": ""}, nil, "operator", "records who is logged in", false, ""},
-		{"logind", map[string]string{"run/systemd/sessions/1": ""}, nil, "operator", "records who is logged in", false, ""},
+		{"logind", map[string]string{"run/systemd/sessions/1": ""}, nil, "operator",
+			"records who is logged in", false, ""},
 		{"session", nil, func(p *Place) { p.Session = "198.51.100.7 50000 192.0.2.2 22" }, "friends missing",
 			"198.51.100.7, where your SSH session", false, "picket allow 198.51.100.7"},
 	} {

@@ -11,7 +11,8 @@ import (
 // TestInvitedPorts: sources are led to the trap from ports that are watched and no
 // traps, if they are at all.
 func TestInvitedPorts(t *testing.T) {
-	const ports = "[tcp]\nclassic = \"7\"\nstealth = \"7,9\"\nadvanced = \"20-400\"\nexclude = \"113\"\n[trap]\n"
+	const ports = "[tcp]\nclassic = \"7\"\nstealth = \"7,9\"\nadvanced = \"20-400\"\nexclude = \"113\"\n" +
+		"[trap]\n"
 	for _, invite := range []string{"off", "scored"} {
 		c, err := config.Parse("p.toml", []byte(ports+"invite = \""+invite+"\"\n"))
 		if err != nil {
