@@ -42,5 +42,31 @@ func filter(ch chain, hook *nftables.ChainHook, priority nftables.ChainPriority,
 	return base(ch, nftables.ChainTypeFilter, hook, priority, text)
 }
 
+// measured is a rule for each kind of source: then holds of those who match for their
+// element of a set, whose key has these fields besides; rest, if any, holds of those for whom
+// the set has no room. A set that is full ends the rule that adds to it.
+func measured(
+	c Config, set string, also []field, match matcher, then, rest []part,
+) []rule {
+	of := func(s source) []field { return append([]field{s.of}, also...) }
+	return list(
+		each(c, func(s source) []part { return append([]part{match(set+s.family, of(s)...)}, then...) }),
+		each(c, func(s source) []part {
+			return append([]part{notIn(set+s.family, of(s)...), count("full_" + set)}, rest...)
+		}),
+	)
+}
+
+// A matcher is how measured matches: once, or one of the following.
+type matcher = func(set string, of ...field) part
+
+func fasterThan(perSecond uint64, burst uint32) matcher {
+	return func(set string, of ...field) part { return faster(perSecond, burst, set, of...) }
+}
+
+func moreThan(n uint32) matcher {
+	return func(set string, of ...field) part { return beyond(n, set, of...) }
+}
+
 // friends are let be, whatever else is done about who.
 func friends() []rule { return list(addresses("ignored", accept), one(trusted, accept)) }

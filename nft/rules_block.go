@@ -60,8 +60,7 @@ func blockChains(c Config) []chain {
 				each(c, func(s source) []part {
 					return []part{in("invited_ports"+s.family, s.of, tcpDport), accept}
 				}),
-				each(c, func(s source) []part { return []part{faster(20, 40, "begun"+s.family, s.of), goTo("enough")} }),
-				each(c, func(s source) []part { return []part{notIn("begun"+s.family, s.of), count("full_begun")} }),
+				measured(c, "begun", nil, fasterThan(20, 40), []part{goTo("enough")}, nil),
 			),
 		},
 		{

@@ -31,12 +31,8 @@ func laneChains(c Config) []chain {
 			why: "a source's further packets to a port. One port after the other, so that a flood " +
 				"to some does not hide what is sent to others",
 			rules: list(
-				each(c, func(s source) []part {
-					return []part{faster(1, 10, "repeats"+s.family, s.of, thDport), count("unlogged_repeats"), backward}
-				}),
-				each(c, func(s source) []part {
-					return []part{notIn("repeats"+s.family, s.of, thDport), count("full_repeats")}
-				}),
+				measured(c, "repeats", []field{thDport}, fasterThan(1, 10),
+					[]part{count("unlogged_repeats"), backward}, nil),
 				one(goTo("again_kind")),
 			),
 		},
@@ -53,8 +49,7 @@ func laneChains(c Config) []chain {
 			name: "answers",
 			why:  "answers to what this host never sent: somebody sends in its name",
 			rules: list(
-				each(c, func(s source) []part { return []part{faster(10, 20, "answers"+s.family, s.of), goTo("deaf")} }),
-				each(c, func(s source) []part { return []part{notIn("answers"+s.family, s.of), count("full_answers")} }),
+				measured(c, "answers", nil, fasterThan(10, 20), []part{goTo("deaf")}, nil),
 				one(limit(50, 100), logged(c, "advanced bulk", 64, c.Snaplen), backward),
 				one(count("unlogged_answers")),
 			),
@@ -84,10 +79,7 @@ func laneChains(c Config) []chain {
 			name: "excess",
 			why:  "a source that exceeds a measure is told of once a minute",
 			rules: list(
-				each(c, func(s source) []part {
-					return []part{beyond(1, "over"+s.family, s.of), count("unlogged_over"), backward}
-				}),
-				each(c, func(s source) []part { return []part{notIn("over"+s.family, s.of), count("full_over")} }),
+				measured(c, "over", nil, moreThan(1), []part{count("unlogged_over"), backward}, nil),
 				one(limit(100, 100), logged(c, "advanced over", 1, c.Snaplen), backward),
 				one(count("unlogged_over")),
 			),
@@ -97,12 +89,7 @@ func laneChains(c Config) []chain {
 
 // bounded sends what comes faster from a source to the chain excess.
 func bounded(c Config, perSecond uint64, burst uint32, set string) []rule {
-	return list(
-		each(c, func(s source) []part {
-			return []part{faster(perSecond, burst, set+s.family, s.of), goTo("excess")}
-		}),
-		each(c, func(s source) []part { return []part{notIn(set+s.family, s.of), count("full_" + set)} }),
-	)
+	return measured(c, set, nil, fasterThan(perSecond, burst), []part{goTo("excess")}, nil)
 }
 
 // mode is the chain that mirrors the probes of one mode: one by one up to a

@@ -20,12 +20,7 @@ func sightChains(c Config) []chain {
 			rules: list(
 				own(c, "quiet", goTo("hushed")),
 				addresses("known", goTo("hushed")),
-				each(c, func(s source) []part {
-					return []part{once("kinds"+s.family, s.of, proto), goTo("first_kind")}
-				}),
-				each(c, func(s source) []part {
-					return []part{notIn("kinds"+s.family, s.of, proto), count("full_kinds"), goTo("tell")}
-				}),
+				measured(c, "kinds", []field{proto}, once, []part{goTo("first_kind")}, []part{goTo("tell")}),
 				one(goTo("again_kind")),
 			),
 		},
@@ -71,10 +66,7 @@ func sightChains(c Config) []chain {
 			rules: list(
 				addresses("operators", backward),
 				own(c, "held", backward),
-				each(c, func(s source) []part { return []part{beyond(maxHolds, "holds"+s.family, s.of), backward} }),
-				each(c, func(s source) []part {
-					return []part{notIn("holds"+s.family, s.of), count("full_holds"), backward}
-				}),
+				measured(c, "holds", nil, moreThan(maxHolds), []part{backward}, []part{backward}),
 				each(c, func(s source) []part { return []part{add("held"+s.family, s.of), backward} }),
 				one(count("full_held")),
 			),
@@ -87,12 +79,7 @@ func sight(c Config, name, why, first string) chain {
 	return chain{name: name, why: why, rules: list(
 		own(c, "quiet", goTo("hushed")),
 		addresses("known", goTo("hushed")),
-		each(c, func(s source) []part {
-			return []part{once("sight"+s.family, s.of, proto, thDport), goTo(first)}
-		}),
-		each(c, func(s source) []part {
-			return []part{notIn("sight"+s.family, s.of, proto, thDport), count("full_sight"), goTo("tell")}
-		}),
+		measured(c, "sight", []field{proto, thDport}, once, []part{goTo(first)}, []part{goTo("tell")}),
 		one(goTo("again")),
 	)}
 }
@@ -110,11 +97,7 @@ func own(c Config, set string, then ...part) []rule {
 // own, a source has a count under each. Who cannot be counted is not answered.
 func triggerChains(c Config) (out []chain) {
 	counting := func(name string, n uint32, set string, also ...field) chain {
-		of := func(s source) []field { return append([]field{s.of}, also...) }
-		return chain{name: name, rules: list(
-			each(c, func(s source) []part { return []part{beyond(n, set+s.family, of(s)...), goTo("passed")} }),
-			each(c, func(s source) []part { return []part{notIn(set+s.family, of(s)...), count("full_" + set), drop} }),
-		)}
+		return chain{name: name, rules: measured(c, set, also, moreThan(n), []part{goTo("passed")}, []part{drop})}
 	}
 	for n := uint32(1); n <= MaxTrigger; n++ {
 		out = append(out, counting(countChain("ports", int(n)), n, "ports", classUnder(n)),

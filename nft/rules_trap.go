@@ -47,8 +47,7 @@ func trapChains(c Config) []chain {
 				"answers. Neither is whoever holds connections open to find out all ports",
 			rules: list(
 				crude(accept),
-				each(c, func(s source) []part { return []part{beyond(maxLed, "led"+s.family, s.of), accept} }),
-				each(c, func(s source) []part { return []part{notIn("led"+s.family, s.of), count("full_led"), accept} }),
+				measured(c, "led", nil, moreThan(maxLed), []part{accept}, []part{accept}),
 			),
 		},
 		base(chain{
