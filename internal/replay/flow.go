@@ -95,7 +95,8 @@ func (t *flows) forget() {
 // what they differ in to the upper bits (Fibonacci hashing). The constants are
 // those of xxHash64.
 func (k *flowKey) hash() uint64 {
-	h := k.low0*0xc2b2ae3d27d4eb4f ^ k.low1*0x9e3779b185ebca87 ^ k.high0*0x165667b19e3779f9 ^ k.high1*0x85ebca77c2b2ae63 ^ k.rest*0x27d4eb2f165667c5
+	h := k.low0*0xc2b2ae3d27d4eb4f ^ k.low1*0x9e3779b185ebca87 ^ k.high0*0x165667b19e3779f9 ^
+		k.high1*0x85ebca77c2b2ae63 ^ k.rest*0x27d4eb2f165667c5
 	return (h ^ h>>32) * 0x9e3779b97f4a7c15
 }
 
