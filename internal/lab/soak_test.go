@@ -227,7 +227,7 @@ func (s *soak) flood(n int) {
 // hand returns the next address for a block by hand.
 func (s *soak) hand() string {
 	s.next++
-	if s.next%7 == 0 {
+	if s.next%3 == 0 {
 		return fmt.Sprintf("2001:db8:f0:%x::/64", s.next)
 	}
 	return netip.AddrFrom4([4]byte{203, 0, 113, byte(s.next)}).String()
@@ -235,8 +235,8 @@ func (s *soak) hand() string {
 
 func (s *soak) block() {
 	who := s.hand()
-	if _, is := s.promised[who]; is {
-		return
+	for is := true; is; _, is = s.promised[who] {
+		who = s.hand()
 	}
 	began := time.Now()
 	s.picket("block", who, "--for", "2h")
@@ -385,7 +385,13 @@ func (s *soak) commands() {
 
 // again ends the daemon and starts it, at another time since the machine's boot.
 func (s *soak) again(how string) {
-	file := filepath.Join(s.d.dir, "state", "state")
+	modified := func() time.Time {
+		info, err := os.Stat(filepath.Join(s.d.dir, "state", "state"))
+		if err != nil {
+			return time.Time{} // nothing was saved yet
+		}
+		return info.ModTime()
+	}
 	switch how {
 	case "restart", "reboot":
 		if err := s.d.Stop(); err != nil {
@@ -394,13 +400,14 @@ func (s *soak) again(how string) {
 	case "crash":
 		s.d.Kill() // at any moment: the kernel has the blocks
 	case "power cut":
-		// What the file has by then outlives it: it is saved once a second, or, if that
-		// takes long, when twenty times that has passed.
-		began := time.Now()
-		eventually(s, patience, "what was promised is saved", func() bool {
-			info, err := os.Stat(file)
-			return err == nil && info.ModTime().After(began) || s.unchanged(began)
-		})
+		// What the file has by then outlives it. It is saved once a second, or, if that
+		// takes long, when twenty times that has passed; the second save from now on has
+		// begun after all that was promised so far.
+		for range 2 {
+			saved := modified()
+			s.block()
+			eventually(s, 3*patience, "what was promised is saved", func() bool { return modified() != saved })
+		}
 		s.d.Kill()
 	}
 	if how == "reboot" || how == "power cut" {
@@ -416,9 +423,6 @@ func (s *soak) again(how string) {
 		s.Fatal(err)
 	}
 }
-
-// unchanged reports whether three seconds have passed in which nothing was to be saved.
-func (s *soak) unchanged(since time.Time) bool { return time.Since(since) > 3*time.Second }
 
 // response is one of the book or of the kernel.
 type response struct{ kind, source string }
