@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // served starts a daemon that answers by handle, and returns its socket.
@@ -175,5 +179,41 @@ func TestRefuse(t *testing.T) {
 			return
 		default:
 		}
+	}
+}
+
+// Nobody but root and the daemon's own user is answered: the socket's mode keeps
+// others out, and so do their credentials if somebody changed that.
+func TestStrangersAreRefused(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to be somebody else")
+	}
+	path, _ := served(t, t.Context(), func(Request) (any, error) { return "secret", nil })
+	for dir := filepath.Dir(path); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, mode := range []os.FileMode{0o600, 0o666} {
+		if err := os.Chmod(path, mode|os.ModeSocket); err != nil {
+			t.Fatal(err)
+		}
+		refused := make(chan error, 1)
+		go func() {
+			runtime.LockOSThread() // for good: the thread, which is nobody from here on, ends with the goroutine
+			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+				refused <- errno
+				return
+			}
+			var secret string
+			refused <- Call(path, Request{Command: "status"}, &secret)
+		}()
+		if err := <-refused; err == nil || err.Error() != ErrPermission.Error() {
+			t.Errorf("with mode %o a stranger gets %v", mode, err)
+		}
+	}
+	var secret string
+	if err := Call(path, Request{Command: "status"}, &secret); err != nil || secret != "secret" {
+		t.Errorf("root gets %q, %v", secret, err)
 	}
 }
