@@ -46,6 +46,7 @@ type kernel struct {
 	others    map[ledger.Ref]nft.Block // fences and the dark, without an end
 	forgotten []netip.Prefix
 	counts    map[string]uint64
+	untracked error
 	serving   []host.Service
 	flows     map[netip.Addr]bool
 	served    []nft.Service // that the kernel was told of
@@ -151,6 +152,7 @@ func (k *kernel) machine() *machine.Machine {
 			defer k.mu.Unlock()
 			return maps.Clone(k.flows), nil
 		},
+		Tracking: func() error { k.mu.Lock(); defer k.mu.Unlock(); return k.untracked },
 		Services: func(uint16) ([]host.Service, error) { return k.services(), nil },
 		Operators: func() ([]netip.Addr, bool) {
 			k.mu.Lock()

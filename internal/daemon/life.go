@@ -3,10 +3,14 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"picket/engine"
@@ -71,7 +75,9 @@ func (d *daemon) alive() {
 // have been the one that mattered.
 func (d *daemon) watchLoss() task.Task {
 	var told uint64
-	return task.When("loss teller", d.bells.loss, time.Second, 1, func(context.Context) {
+	var l limits
+	return task.When("loss teller", d.bells.loss, time.Second, 1, func(ctx context.Context) {
+		d.tellLimits(ctx, &l)
 		lost := d.reader.Stats().Lost
 		if lost == told {
 			return
@@ -83,6 +89,47 @@ func (d *daemon) watchLoss() task.Task {
 		})
 		told = lost
 	})
+}
+
+// limitsEvery is how often it is told at most what fell to the kernel's limits.
+const limitsEvery = time.Minute
+
+// limits are what the rules had counted of their limits when it was last told.
+type limits struct {
+	told time.Time
+	at   map[string]uint64
+}
+
+// tellLimits tells what was not mirrored for its number, and which sets were full.
+func (d *daemon) tellLimits(ctx context.Context, l *limits) {
+	if time.Since(l.told) < limitsEvery {
+		return
+	}
+	now, err := d.orders.counters(ctx)
+	if err != nil {
+		return // who watches the table tells of it
+	}
+	var grown []string
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		is := strings.HasPrefix(name, "unlogged_") || strings.HasPrefix(name, "full_")
+		if n := now[name] - l.at[name]; is && !l.told.IsZero() && now[name] > l.at[name] {
+			grown = append(grown, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	if l.told.IsZero() || len(grown) > 0 {
+		l.told = time.Now()
+	}
+	l.at = now // what an earlier run told of is no news
+	if len(grown) == 0 {
+		return
+	}
+	who := ""
+	if seen, err := d.docket.recent(ctx, recentSources); err == nil && len(seen) > 0 {
+		most := slices.MaxFunc(seen, func(a, b engine.Source) int { return cmp.Compare(a.Probes, b.Probes) })
+		who = fmt.Sprintf("; of those seen last, %s sent most, %d probes", event.SourceName(most.Prefix), most.Probes)
+	}
+	d.journal.Notice("", "packets that fell to the kernel's limits: %s%s (\"picket status\" says what each is)",
+		strings.Join(grown, ", "), who)
 }
 
 // stop ends the reading, and has everything judged and done that was read. From then on

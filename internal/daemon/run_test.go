@@ -518,6 +518,35 @@ func TestLossIsTold(t *testing.T) {
 	})
 }
 
+// What falls to the kernel's limits is told, once a minute, with who sends most; so is
+// a connection tracking table that fills.
+func TestLimitsAreTold(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		for range 3 {
+			r.probes("192.0.2.7", 1000, 3)
+			time.Sleep(time.Minute)
+		}
+		r.told(0, "limits")
+		r.kernel.with(func() {
+			r.counts = map[string]uint64{"unlogged_overall": 7, "full_sight": 2, "trapped": 9}
+			r.untracked = errors.New("99 of 100 entries are in use")
+		})
+		for range 30 {
+			r.probes("192.0.2.7", 1000, 1)
+			time.Sleep(time.Second)
+		}
+		lines := strings.Join(r.log.Take(), "\n")
+		want := "limits: full_sight 2, unlogged_overall 7; of those seen last, 192.0.2.7 sent most"
+		if strings.Count(lines, "limits") != 1 || !strings.Contains(lines, want) {
+			t.Errorf("want once %q:\n%s", want, lines)
+		}
+		if !strings.Contains(lines, "connection tracking: 99 of 100") {
+			t.Error(lines)
+		}
+		r.kernel.with(func() { r.untracked = nil })
+	})
+}
+
 // A dry run judges and tells, and blocks nobody.
 func TestDryRun(t *testing.T) {
 	running(t, "dry_run = true\n"+plain, nil, func(r *run) {

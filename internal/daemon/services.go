@@ -22,6 +22,7 @@ import (
 func (d *daemon) watchServices() task.Task {
 	s := lookout.NewServices(host.EphemeralPort())
 	trouble := journal.NewTrouble(d.journal, "what this host serves")
+	tracking := journal.NewTrouble(d.journal, "connection tracking")
 	recalled := false
 	return task.When("services", d.bells.services, lookEvery, lookShare, func(ctx context.Context) {
 		var lost error
@@ -37,6 +38,7 @@ func (d *daemon) watchServices() task.Task {
 		if ctx.Err() == nil {
 			trouble.Tell(errors.Join(lost, err))
 		}
+		tracking.Tell(d.machine.Tracking())
 		if d.moved() {
 			_ = d.apply(ctx, nil) // the next reload says what is wrong
 		}

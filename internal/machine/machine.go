@@ -38,6 +38,7 @@ type Machine struct {
 	Links       func() ([]netip.Prefix, error)
 	Flows       func(except uint16) (map[netip.Addr]bool, error)
 	Services    func(except uint16) ([]host.Service, error)
+	Tracking    func() error // that connection tracking has no room
 	Operators   func() (from []netip.Addr, known bool)
 	LoginPorts  func() []uint16
 	Elsewhere   func() []netip.Prefix
@@ -109,7 +110,8 @@ func Here() *Machine {
 		CheckKernel: checkKernel, Claim: nflog.Claim, Clock: clock.Watch, OpenTable: openTable,
 		OpenReader: openReader, OpenQueue: openQueue,
 		Routes: beside.OpenRoutes, Host: new(host.Host), Peers: host.Peers, Links: host.OnLink,
-		Flows: host.Flows, CutOffloaded: host.CutOffloaded, Services: host.Services, Operators: host.Operators, LoginPorts: host.LoginPorts,
+		Flows: host.Flows, CutOffloaded: host.CutOffloaded, Services: host.Services, Tracking: host.Tracking,
+		Operators: host.Operators, LoginPorts: host.LoginPorts,
 		Elsewhere: host.Elsewhere, Networks: host.Networks, Asker: behind.OpenKernel,
 	}
 }

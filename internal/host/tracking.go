@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// trackingFiles is where the kernel tells of connection tracking.
+const trackingFiles = "/proc/sys/net/netfilter"
+
+// Tracking tells, as an error, when connection tracking has next to no room: the
+// kernel drops new connections then, and flows that began before are not known. Where
+// nothing is tracked there is none. It reads the calling thread's network namespace.
+func Tracking() error { return tracking(trackingFiles) }
+
+func tracking(dir string) error {
+	number := func(name string) int {
+		b, _ := os.ReadFile(filepath.Join(dir, name)) // without the file nothing is tracked
+		n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+		return n
+	}
+	n, most := number("nf_conntrack_count"), number("nf_conntrack_max")
+	if most == 0 || n < most/20*19 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d entries are in use: new connections are dropped, and who has one may not be spared; "+
+		"raise net.netfilter.nf_conntrack_max (sysctl), or look with \"conntrack -S\" for who fills it", n, most)
+}
