@@ -103,7 +103,8 @@ func connect(s *socket.Conn, bound bool, ended func(), deliver func([]byte)) (*n
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return netlink.NewConn(&kept{Conn: s, bound: bound, ended: ended, deliver: deliver, buffer: make([]byte, maxDatagram)}, id), nil
+	k := &kept{Conn: s, bound: bound, ended: ended, deliver: deliver, buffer: make([]byte, maxDatagram)}
+	return netlink.NewConn(k, id), nil
 }
 
 // check refuses what is not a netfilter netlink socket, and one that cannot
@@ -120,7 +121,8 @@ func check(s *socket.Conn, group uint16) error {
 		return err
 	}
 	if domain != unix.AF_NETLINK || protocol != unix.NETLINK_NETFILTER {
-		return fmt.Errorf("socket of domain %d, protocol %d is not a netfilter netlink socket", domain, protocol)
+		return fmt.Errorf("socket of domain %d, protocol %d is not a netfilter netlink socket",
+			domain, protocol)
 	}
 	other, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
@@ -140,7 +142,8 @@ func check(s *socket.Conn, group uint16) error {
 // configure makes the message that gives a group a command.
 func configure(group uint16, command byte) netlink.Message {
 	data := binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, group) // struct nfgenmsg
-	data = binary.NativeEndian.AppendUint16(data, 5)                                        // struct nlattr: length, type
+	// struct nlattr: length, type
+	data = binary.NativeEndian.AppendUint16(data, 5)
 	data = binary.NativeEndian.AppendUint16(data, configCommand)
 	return netlink.Message{
 		Header: netlink.Header{Type: configMessage, Flags: netlink.Request | netlink.Acknowledge},

@@ -24,9 +24,11 @@ import (
 // Errors that a caller may want to tell apart.
 var (
 	// ErrTaken means that another process reads the group.
-	ErrTaken = errors.New("the group is taken by another process: stop that one, or choose another with nflog.group")
+	ErrTaken = errors.New("the group is taken by another process: stop that one, or choose another " +
+		"with nflog.group")
 	// ErrPermission means that CAP_NET_ADMIN is missing.
-	ErrPermission = errors.New("reading an NFLOG group needs CAP_NET_ADMIN: run as root, or give the unit AmbientCapabilities=CAP_NET_ADMIN")
+	ErrPermission = errors.New("reading an NFLOG group needs CAP_NET_ADMIN: run as root, or give the " +
+		"unit AmbientCapabilities=CAP_NET_ADMIN")
 )
 
 // Config says what to read.
@@ -99,7 +101,10 @@ func Open(cfg Config, emit func(p probe.Probe, raw []byte), fail func(error)) (*
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", modules.Explain(err, modules.Log()))
 	}
-	r := &Reader{conn: conn, emit: emit, fail: fail, done: make(chan struct{}), lanes: map[string]lane{}, beat: cfg.Beat, alive: cfg.Alive}
+	r := &Reader{
+		conn: conn, emit: emit, fail: fail, done: make(chan struct{}), lanes: map[string]lane{},
+		beat: cfg.Beat, alive: cfg.Alive,
+	}
 	r.over, r.cancel = context.WithCancel(context.Background())
 	err = r.connect(cfg)
 	if err == nil {
@@ -107,7 +112,8 @@ func Open(cfg Config, emit func(p probe.Probe, raw []byte), fail func(error)) (*
 	}
 	if err != nil {
 		r.cancel()
-		return nil, errors.Join(fmt.Errorf("bind NFLOG group %d: %w", cfg.Group, err), r.refused, conn.Close())
+		err = fmt.Errorf("bind NFLOG group %d: %w", cfg.Group, err)
+		return nil, errors.Join(err, r.refused, conn.Close())
 	}
 	return r, nil
 }

@@ -71,7 +71,8 @@ func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err err
 	}
 	switch {
 	case whole:
-		return name + family, []nftables.SetElement{{Key: b.Source.Masked().Addr().AsSlice(), Timeout: d}}, nil
+		key := b.Source.Masked().Addr().AsSlice()
+		return name + family, []nftables.SetElement{{Key: key, Timeout: d}}, nil
 	case b.Response == Fenced:
 		return "", nil, fmt.Errorf("fence %s: %w", b.Source, ErrExtent)
 	}

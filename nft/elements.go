@@ -36,7 +36,7 @@ type Elements struct {
 	DoorTCP                  []Range   // served ports that a SYN no client sends does not open
 	Ignored                  []netip.Prefix
 	Known                    []netip.Prefix // by lists that are told of or counted, and let be
-	Listed                   []netip.Prefix // by lists that are dropped; see [Listable]. It must not be changed later
+	Listed                   []netip.Prefix // to be dropped, see [Listable]; not to be changed later
 	Links                    []netip.Prefix // IPv6, of the host's links, whose addresses are sources each
 	Elsewhere                []netip.Prefix // addresses of this host that others serve (IPVS)
 	Behind                   []netip.Prefix // networks behind this host that are judged
@@ -47,7 +47,7 @@ type Elements struct {
 	Trusted                  []string       // interfaces
 	Inline                   bool           // a SYN to a served port may have to wait for a verdict
 	TrapPort                 uint16         // where the trap listens; 0 for none
-	Invite                   bool           // suspicious sources are led there from any port that nobody serves
+	Invite                   bool           // suspicious sources are led there from any unserved port
 }
 
 // elements returns the wanted elements of a set, and whether it is one that
@@ -85,7 +85,8 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		return portElements(e.LoginPorts), true
 	case "trusted":
 		for _, n := range e.Trusted {
-			els = append(els, nftables.SetElement{Key: append([]byte(n), make([]byte, unix.IFNAMSIZ-len(n))...)})
+			key := append([]byte(n), make([]byte, unix.IFNAMSIZ-len(n))...)
+			els = append(els, nftables.SetElement{Key: key})
 		}
 		return els, true
 	case "trap_listener":

@@ -87,6 +87,8 @@ func triggerBits(n uint32) (mark byte) {
 	return mark
 }
 
+var ofTCP = protocol(unix.IPPROTO_TCP)
+
 func sport(name string, number byte) field {
 	return payload(name+" sport", expr.PayloadBaseTransportHeader, 0, 2, protocol(number))
 }
@@ -99,7 +101,7 @@ var (
 	tcpDport           = dport("tcp", unix.IPPROTO_TCP)
 	udpDport, udpSport = dport("udp", unix.IPPROTO_UDP), sport("udp", unix.IPPROTO_UDP)
 	sctpDport          = dport("sctp", unix.IPPROTO_SCTP)
-	tcpWindow          = payload("tcp window", expr.PayloadBaseTransportHeader, 14, 2, protocol(unix.IPPROTO_TCP))
+	tcpWindow          = payload("tcp window", expr.PayloadBaseTransportHeader, 14, 2, ofTCP)
 )
 
 // prefixOf is the prefix of so many bits around an address.

@@ -118,7 +118,9 @@ func flags(mask string, op expr.CmpOp, value string) part {
 		needs: []need{protocol(unix.IPPROTO_TCP)},
 		exprs: []expr.Any{
 			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
-			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{number(mask)}, Xor: []byte{0}},
+			&expr.Bitwise{
+				SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{number(mask)}, Xor: []byte{0},
+			},
 			&expr.Cmp{Op: op, Register: 1, Data: []byte{number(value)}},
 		},
 	}

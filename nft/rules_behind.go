@@ -51,8 +51,10 @@ func behindChains(c Config) []chain {
 			name: "serving",
 			why:  "a port that has answered within the last hour is served",
 			rules: list(
-				one(in("served4", saddr4, proto, thSport), renew("served4", saddr4, proto, thSport), backward),
-				one(in("served6", saddr6, proto, thSport), renew("served6", saddr6, proto, thSport), backward),
+				one(in("served4", saddr4, proto, thSport), renew("served4", saddr4, proto, thSport),
+					backward),
+				one(in("served6", saddr6, proto, thSport), renew("served6", saddr6, proto, thSport),
+					backward),
 				one(beyond(mostServices, "serves4", saddr4), renew("open4", saddr4), backward),
 				one(beyond(mostServices, "serves6", saddr6), renew("open6", saddr6), backward),
 				one(notIn("serves4", saddr4), count("full_serves"), backward),
@@ -159,7 +161,8 @@ func behindChains(c Config) []chain {
 				one(jump("sight_behind")),
 				sources(c, "quiet", count("kept_quiet"), drop),
 				each(c, func(s source) []part {
-					return []part{notIn("sight"+s.family, s.of, proto, thDport), count("kept_uncounted"), drop}
+					unseen := notIn("sight"+s.family, s.of, proto, thDport)
+					return []part{unseen, count("kept_uncounted"), drop}
 				}),
 			),
 		},

@@ -18,7 +18,8 @@ func blockChains(c Config) []chain {
 			rules: list(
 				one(icmpTypes("packet-too-big, mld-listener-query, mld-listener-report, mld-listener-done, "+
 					"nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, "+
-					"ind-neighbor-solicit, ind-neighbor-advert, mld2-listener-report, 148, 149, 151, 152, 153",
+					"ind-neighbor-solicit, ind-neighbor-advert, mld2-listener-report, "+
+					"148, 149, 151, 152, 153",
 					unix.IPPROTO_ICMPV6,
 					2, 130, 131, 132, 133, 134, 135, 136, 141, 142, 143, 148, 149, 151, 152, 153), accept),
 				one(tooBig, accept),
@@ -49,8 +50,9 @@ func blockChains(c Config) []chain {
 		}, nftables.ChainHookPrerouting, -310, "prerouting priority raw - 10"),
 		{
 			name: "begins",
-			why: "a SYN is of no flow that lives. Of fenced and held sources some are let go on, to be mirrored; " +
-				"connection tracking and the trap would cost the rest of a scan five times as much as this",
+			why: "a SYN is of no flow that lives. Of fenced and held sources some are let go on, to be " +
+				"mirrored; connection tracking and the trap would cost the rest of a scan five " +
+				"times as much as this",
 			rules: list(
 				free(c),
 				// A friend is in no set but for an IPv6 prefix around it.

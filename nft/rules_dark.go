@@ -79,7 +79,8 @@ func darkChains(c Config) []chain {
 			why:  "who could not be counted, and ports beyond those that were told",
 			rules: list(
 				each(c, func(s source) []part {
-					return []part{notIn("sight"+s.family, s.of, proto, thDport), count("kept_uncounted"), drop}
+					unseen := notIn("sight"+s.family, s.of, proto, thDport)
+					return []part{unseen, count("kept_uncounted"), drop}
 				}),
 				one(notIn("told", proto, thDport), count("full_told"), drop),
 			),

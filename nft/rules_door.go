@@ -42,7 +42,8 @@ func doorChains(Config) []chain {
 		},
 		{
 			name: "door4",
-			why:  "masscan, nmap, zmap; five, six and eight words are no option, MSS alone, the options of Windows",
+			why: "masscan, nmap, zmap; five, six and eight words are no option, MSS alone, the options " +
+				"of Windows",
 			rules: list(
 				one(words(5), far4, small, closed),
 				one(words(5), far4, large, closed),
@@ -82,7 +83,7 @@ var (
 
 // words matches a TCP header of so many words of four bytes.
 func words(n byte) part {
-	f := masked(payload("tcp doff", expr.PayloadBaseTransportHeader, 12, 1, protocol(unix.IPPROTO_TCP)), "", []byte{0xf0})
+	f := masked(payload("tcp doff", expr.PayloadBaseTransportHeader, 12, 1, ofTCP), "", []byte{0xf0})
 	f.text = "tcp doff"
 	return equals(f, fmt.Sprint(n), []byte{n << 4})
 }

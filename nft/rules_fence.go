@@ -25,8 +25,9 @@ func fenceChains(c Config) []chain {
 		}, nftables.ChainHookInput, -9, "input priority filter - 9"),
 		filter(chain{
 			name: "fence_forward",
-			why: "what begins, or belongs to nothing, is judged first, if it goes to what is behind this host. " +
-				"What connection tracking has forgotten passes: a bare reset is all that it can ask for",
+			why: "what begins, or belongs to nothing, is judged first, if it goes to what is behind this " +
+				"host. What connection tracking has forgotten passes: a bare reset is all that it " +
+				"can ask for",
 			rules: list(
 				one(turning, jump("turns")),
 				one(isUDP, lasting, jump("peers")),

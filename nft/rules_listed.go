@@ -49,7 +49,8 @@ func listedChains(Config) []chain {
 	}{{"4", saddr4}, {"6", saddr6}} {
 		c := chain{name: "listed" + f.family}
 		for _, bits := range lengths[f.family] {
-			c.rules = append(c.rules, on(in(listedSet(f.family, bits), prefixOf(f.of, bits)), goTo("unwelcome")))
+			listed := in(listedSet(f.family, bits), prefixOf(f.of, bits))
+			c.rules = append(c.rules, on(listed, goTo("unwelcome")))
 		}
 		all = append(all, c)
 	}

@@ -102,8 +102,8 @@ func mirrorChains(c Config) []chain {
 			rules: list(
 				one(icmpTypes(icmpErrors, unix.IPPROTO_ICMP, 3, 11, 12), goTo("answers")),
 				one(icmpTypes(icmpErrors, unix.IPPROTO_ICMPV6, 1, 3, 4), goTo("answers")),
-				one(icmpTypes("timestamp-request, info-request, address-mask-request", unix.IPPROTO_ICMP, 13, 15, 17),
-					goTo("sight_kind")),
+				one(icmpTypes("timestamp-request, info-request, address-mask-request",
+					unix.IPPROTO_ICMP, 13, 15, 17), goTo("sight_kind")),
 				one(icmpTypes("139", unix.IPPROTO_ICMPV6, 139), goTo("sight_kind")),
 			),
 		},

@@ -13,7 +13,8 @@ func sightChains(c Config) []chain {
 	return []chain{
 		sight(c, "sight", "the first packet of a source to a port counts, all others have lanes of their "+
 			"own. When the set is full, whoever is new is not counted, and gets no answer "+
-			"either: see silent. Whom the operator knows and lets be is told of and not counted", "first_port"),
+			"either: see silent. Whom the operator knows and lets be is told of and not counted",
+			"first_port"),
 		{
 			name: "sight_kind",
 			why:  "of a protocol without ports the protocol is the port",
@@ -29,11 +30,13 @@ func sightChains(c Config) []chain {
 			why: "told are the ports of which this host has said to anybody that nobody serves " +
 				"them: there are so many, and from then on only these go on answering those who " +
 				"are new. " +
-				"The sources of one link share a measure too; beyond it the ports that nobody serves are silent to all of them",
+				"The sources of one link share a measure too; beyond it the ports that nobody serves are " +
+				"silent to all of them",
 			rules: list(
 				one(jump("tell")),
 				one(add("told", proto, thDport)),
-				one(in("links6", saddr6), beyond(linkTrigger, "linked6", link6, class), add("quiet_links6", link6)),
+				one(in("links6", saddr6), beyond(linkTrigger, "linked6", link6, class),
+					add("quiet_links6", link6)),
 				one(in("links6", saddr6), notIn("linked6", link6, class), count("full_linked")),
 				one(through(tcpDport, "trigger_tcp")),
 				one(through(udpDport, "trigger_udp")),
@@ -97,7 +100,8 @@ func own(c Config, set string, then ...part) []rule {
 // own, a source has a count under each. Who cannot be counted is not answered.
 func triggerChains(c Config) (out []chain) {
 	counting := func(name string, n uint32, set string, also ...field) chain {
-		return chain{name: name, rules: measured(c, set, also, moreThan(n), []part{goTo("passed")}, []part{drop})}
+		rules := measured(c, set, also, moreThan(n), []part{goTo("passed")}, []part{drop})
+		return chain{name: name, rules: rules}
 	}
 	for n := uint32(1); n <= MaxTrigger; n++ {
 		out = append(out, counting(countChain("ports", int(n)), n, "ports", classUnder(n)),

@@ -22,8 +22,9 @@ func trapChains(c Config) []chain {
 		{
 			name: "lure",
 			why: "the port is still the one that was dialled. A real service keeps its port, also while it " +
-				"is down, and what is forwarded is not for this host to take. A source that passed its trigger goes on being led, " +
-				"so that it can prove itself: to ten ports more, and with packets that may complete a connection",
+				"is down, and what is forwarded is not for this host to take. A source that passed its " +
+				"trigger goes on being led, so that it can prove itself: to ten ports more, and with " +
+				"packets that may complete a connection",
 			rules: list(
 				one(loopback, accept),
 				friends(),
@@ -96,7 +97,8 @@ func trapChains(c Config) []chain {
 					}
 				}),
 				each(c, func(s source) []part {
-					return []part{atMost(InviteEach, "invited_ports"+s.family, s.of, tcpDport), goTo("invited")}
+					few := atMost(InviteEach, "invited_ports"+s.family, s.of, tcpDport)
+					return []part{few, goTo("invited")}
 				}),
 				each(c, func(s source) []part {
 					return []part{

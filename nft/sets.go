@@ -110,7 +110,10 @@ func sets() (all []set) {
 	verdicts := nftables.TypeVerdict
 	return append(all,
 		set{name: "advanced_ip", key: protoKey, interval: true},
-		set{name: "lately", key: concat(protoKey, portKey), timeout: true, size: sizeSources, expire: LatelyTime},
+		set{
+			name: "lately", key: concat(protoKey, portKey), timeout: true, size: sizeSources,
+			expire: LatelyTime,
+		},
 		set{name: "login_ports", key: portKey},
 		set{name: "inline", key: protoKey},
 		set{name: "trusted", key: nftables.TypeIFName},
@@ -193,8 +196,9 @@ func seconds(t time.Duration) string {
 // netlink returns the set as the library wants it.
 func (s set) netlink(t *nftables.Table) *nftables.Set {
 	n := &nftables.Set{
-		Table: t, Name: s.name, KeyType: s.key, Interval: s.interval, HasTimeout: s.timeout, Timeout: s.expire,
-		Dynamic: s.dynamic, Counter: s.counter, Size: s.size, KeyByteOrder: binaryutil.BigEndian,
+		Table: t, Name: s.name, KeyType: s.key, Interval: s.interval, HasTimeout: s.timeout,
+		Timeout: s.expire, Dynamic: s.dynamic, Counter: s.counter, Size: s.size,
+		KeyByteOrder: binaryutil.BigEndian,
 	}
 	if s.value != nil {
 		n.IsMap, n.DataType = true, *s.value

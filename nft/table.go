@@ -21,7 +21,8 @@ import (
 // Errors that a caller may want to tell apart.
 var (
 	// ErrForeign means that a table of our name exists that picket did not make.
-	ErrForeign = errors.New("table inet " + Name + " exists and is not picket's: rename it, or remove it with \"nft delete table inet " + Name + "\"")
+	ErrForeign = errors.New("table inet " + Name + " exists and is not picket's: rename it, or remove it " +
+		"with \"nft delete table inet " + Name + "\"")
 	// ErrPermission means that CAP_NET_ADMIN is missing.
 	ErrPermission = modules.ErrPermission
 	// ErrFull means that the set has as many elements as its size allows.
@@ -53,7 +54,8 @@ func Open(c Config) (*Table, error) {
 	if err != nil {
 		return nil, explain("open nftables", err)
 	}
-	t := &Table{cfg: c, conn: conn, table: &nftables.Table{Name: Name, Family: nftables.TableFamilyINet}, sets: map[string]*nftables.Set{}}
+	table := &nftables.Table{Name: Name, Family: nftables.TableFamilyINet}
+	t := &Table{cfg: c, conn: conn, table: table, sets: map[string]*nftables.Set{}}
 	for _, s := range sets() {
 		t.sets[s.name] = s.netlink(t.table)
 	}
@@ -105,7 +107,8 @@ func (t *Table) Inspect() (State, error) {
 		have[ch.Name] = len(rs)
 		rules += len(rs)
 		for _, r := range rs {
-			if c, ok := userdata.GetString(r.UserData, userdata.TypeComment); ok && strings.HasPrefix(c, markPrefix) {
+			c, ok := userdata.GetString(r.UserData, userdata.TypeComment)
+			if ok && strings.HasPrefix(c, markPrefix) {
 				marked = c
 			}
 		}

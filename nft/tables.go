@@ -16,7 +16,8 @@ func Tables() (names []string, err error) {
 	}
 	families := map[nftables.TableFamily]string{
 		nftables.TableFamilyINet: "inet", nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6",
-		nftables.TableFamilyARP: "arp", nftables.TableFamilyBridge: "bridge", nftables.TableFamilyNetdev: "netdev",
+		nftables.TableFamilyARP: "arp", nftables.TableFamilyBridge: "bridge",
+		nftables.TableFamilyNetdev: "netdev",
 	}
 	for _, t := range tables {
 		names = append(names, families[t.Family]+" "+t.Name)

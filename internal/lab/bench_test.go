@@ -341,7 +341,7 @@ func fastScans(b *testing.B, config, family string, tool fastTool) (answered []i
 		b.Fatal(err)
 	}
 	for i := 1; i <= 20; i++ {
-		a := aim{src: Source4(i), dst: l.Target.V4, dev: l.Attacker.Dev, mac: strings.TrimSpace(mac), ports: "1-1000"}
+		a := aim{Source4(i), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), "1-1000"}
 		if family == "IPv6" {
 			a.src, a.dst = Source6(i), l.Target.V6
 		}

@@ -24,7 +24,9 @@ func lists(policy1 string) string {
 // TestKnownSourcesAreAnswered: who is in a list that is ignored or logged gets every
 // answer that it would get without picket, also far above the trigger and at trigger 0.
 func TestKnownSourcesAreAnswered(t *testing.T) {
-	for name, config := range map[string]string{"trigger 0": lists("ignore"), "the default": strings.TrimPrefix(lists("ignore"), "[tcp]\ntrigger = 0\n")} {
+	for name, config := range map[string]string{
+		"trigger 0": lists("ignore"), "the default": strings.TrimPrefix(lists("ignore"), "[tcp]\ntrigger = 0\n"),
+	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
 			d := start(t, l.Target, Options{Config: config})

@@ -33,7 +33,8 @@ func TestHeldConnections(t *testing.T) {
 			open := make(chan net.Conn, 1000)
 			for port := uint16(1); port <= 1000; port++ {
 				all.Go(func() {
-					if c, err := l.Attacker.Dial("tcp", f[0], netip.AddrPortFrom(f[1], port), 1500*time.Millisecond); err == nil {
+					to := netip.AddrPortFrom(f[1], port)
+					if c, err := l.Attacker.Dial("tcp", f[0], to, 1500*time.Millisecond); err == nil {
 						connected.Add(1)
 						open <- c
 					}
@@ -47,7 +48,8 @@ func TestHeldConnections(t *testing.T) {
 			if n := connected.Load(); n == 0 || n > most {
 				t.Errorf("%d of 1000 trap ports took a connection, want some and %d at most", n, most)
 			}
-			if _, err := d.WaitEvent(time.Second, "technique=connect", "destination="+f[1].String()+" "); err != nil {
+			_, err := d.WaitEvent(time.Second, "technique=connect", "destination="+f[1].String()+" ")
+			if err != nil {
 				t.Error(err)
 			}
 			if _, err := d.WaitBlock(f[0], time.Second); err != nil {
@@ -97,7 +99,8 @@ func TestBrowserAtTheTrap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := talk{network: "tcp"}
 			var err error
-			if x.conn, err = l.Attacker.Dial("tcp", f[0], netip.AddrPortFrom(f[1], 7000), time.Second); err != nil {
+			x.to = netip.AddrPortFrom(f[1], 7000)
+			if x.conn, err = l.Attacker.Dial("tcp", f[0], x.to, time.Second); err != nil {
 				t.Fatal(err)
 			}
 			defer x.conn.Close()
@@ -133,10 +136,11 @@ func TestBrowserAtTheTrap(t *testing.T) {
 // trap, or its answers from the peer, picket says so.
 func TestFirewallAroundTheTrap(t *testing.T) {
 	for name, chain := range map[string]string{
-		"a policy of drop": "type filter hook input priority filter; policy drop;\nct state established,related accept",
-		"a reset":          "type filter hook input priority filter;\ntcp dport != 22 tcp flags syn reject with tcp reset",
-		"behind all":       "type filter hook input priority 300; policy drop;\nct state established,related accept",
-		"no answers":       "type filter hook output priority filter; policy drop;\ntcp sport 22 accept",
+		"a policy of drop": "type filter hook input priority filter; policy drop;\nct state established accept",
+		"a reset": "type filter hook input priority filter;\n" +
+			"tcp dport != 22 tcp flags syn reject with tcp reset",
+		"behind all": "type filter hook input priority 300; policy drop;\nct state established accept",
+		"no answers": "type filter hook output priority filter; policy drop;\ntcp sport 22 accept",
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)

@@ -27,7 +27,9 @@ func answerOnce(l net.Listener) {
 	}
 	if raw, err := sc.SyscallConn(); err == nil {
 		// Where the kernel refuses, it repeats as often as for any service.
-		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, 1) })
+		_ = raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, 1)
+		})
 	}
 }
 

@@ -86,10 +86,13 @@ func Listen(ctx context.Context, port uint16, c Config) (*Trap, error) {
 		l, err = lc.Listen(ctx, "tcp4", netip.AddrPortFrom(netip.IPv4Unspecified(), port).String())
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen trap port %d: %w: name another port, or 0 for any free one, or stop what holds it (ss -tlnp)", port, err)
+		return nil, fmt.Errorf("listen trap port %d: %w: name another port, or 0 for any free one, or stop "+
+			"what holds it (ss -tlnp)", port, err)
 	}
 	if errors.Is(err, syscall.EAFNOSUPPORT) {
-		return nil, fmt.Errorf("listen trap port %d: %w: picket.service may not open it, picket-trap.socket does that: systemctl status picket-trap.socket says what is wrong; then systemctl restart picket", port, err)
+		return nil, fmt.Errorf("listen trap port %d: %w: picket.service may not open it, picket-trap.socket "+
+			"does that: systemctl status picket-trap.socket says what is wrong; then "+
+			"systemctl restart picket", port, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen trap port %d: %w", port, err)
@@ -161,7 +164,9 @@ func (t *Trap) Serve(ctx context.Context, report func(Connection)) error {
 // accept takes connections off l until it fails for good. What a lack of
 // memory or descriptors, or a peer that has gone already, makes fail is tried
 // again, ever slower up to once a second.
-func (t *Trap) accept(ctx context.Context, l net.Listener, report func(Connection), served *sync.WaitGroup) error {
+func (t *Trap) accept(
+	ctx context.Context, l net.Listener, report func(Connection), served *sync.WaitGroup,
+) error {
 	var pause time.Duration
 	for {
 		c, err := l.Accept()
@@ -174,7 +179,8 @@ func (t *Trap) accept(ctx context.Context, l net.Listener, report func(Connectio
 			return err
 		default:
 			if pause == 0 && t.config.Trouble != nil {
-				t.config.Trouble(fmt.Errorf("trap listener %v: %w: connections wait until there is room", l.Addr(), err))
+				t.config.Trouble(fmt.Errorf("trap listener %v: %w: connections wait until there is room",
+					l.Addr(), err))
 			}
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			select {
