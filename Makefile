@@ -44,7 +44,7 @@ help:
 	@echo 'make kernels   the same on the kernels of Debian, each booted in an emulated machine (root)'
 	@echo 'make soak    what happens to a daemon, at random, for SOAK=$(SOAK) (root)'
 	@echo 'make fuzz    every fuzz target for FUZZTIME=$(FUZZTIME)'
-	@echo 'make lint    gofmt, vet, staticcheck'
+	@echo 'make lint    gofmt, lines of 110 columns, vet, staticcheck'
 	@echo 'make check   the black-box checks in $(CHECKS), where they are (root)'
 	@echo 'make deps    install what the targets above use'
 	@echo 'make install, make uninstall   with PREFIX=/usr/local and DESTDIR (root)'
@@ -138,6 +138,9 @@ fuzz: go
 
 lint: go
 	@echo gofmt; bad=$$(gofmt -l $$(git -c safe.directory='*' ls-files '*.go')); [ -z "$$bad" ] || { echo "not gofmt'd: $$bad" >&2; exit 1; }
+	@echo 'lines of at most 110 columns'; long=$$(git -c safe.directory='*' ls-files '*.go' | while read -r f; do \
+		expand -t4 "$$f" | LC_ALL=C.UTF-8 grep -nE '^.{111}' | sed -E "s|^([0-9]+):.*|$$f:\1|" || true; done); \
+		[ -z "$$long" ] || { echo "too long: $$long" >&2; exit 1; }
 	@echo vet; $(GO) vet ./...; $(GO) vet -C $(LAB) ./...
 	@echo staticcheck; d=$$(mktemp -d); trap 'rm -rf "$$d"' EXIT; GOBIN="$$d" $(GO) install $(STATICCHECK); \
 		"$$d"/staticcheck -checks all ./...; cd $(LAB); "$$d"/staticcheck -checks all ./...

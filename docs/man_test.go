@@ -30,7 +30,8 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^(?:# )?(?:\[?(\[\w+\])|(\w+) =)`).FindAllStringSubmatch(string(examples.Reference), -1) {
+	keys := regexp.MustCompile(`(?m)^(?:# )?(?:\[?(\[\w+\])|(\w+) =)`)
+	for _, m := range keys.FindAllStringSubmatch(string(examples.Reference), -1) {
 		key := m[1] + m[2]
 		if _, ok := documented[key]; !ok {
 			t.Errorf("the page lacks %s", key)

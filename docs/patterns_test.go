@@ -86,7 +86,8 @@ func TestPatterns(t *testing.T) {
 		}
 	}
 	rows := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z0-9]+) \| [^|]+ \| [^|]+ \| (?:run here|by its source)[^|]* \|$`).FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z0-9]+) \| [^|]+ \| [^|]+ \| (?:run here|by its `+
+		`source)[^|]* \|$`).FindAllStringSubmatch(string(page), -1) {
 		rows[m[1]] = true
 	}
 	for tool := probe.NoTool; int(tool) < probe.Tools; tool++ {

@@ -145,5 +145,6 @@ func TestSourceSize(t *testing.T) {
 // perSource returns the bytes a source takes in a table of n.
 func perSource(n int) float64 {
 	s, m := newTable(n, 1), newTraces(n, 1)
-	return float64(len(s.records)*int(unsafe.Sizeof(source{}))+len(s.tags)*8+len(s.ages)+len(m.all)*int(unsafe.Sizeof(trace{}))+len(m.tags)*8) / float64(n)
+	return float64(len(s.records)*int(unsafe.Sizeof(source{}))+len(s.tags)*8+len(s.ages)+
+		len(m.all)*int(unsafe.Sizeof(trace{}))+len(m.tags)*8) / float64(n)
 }

@@ -212,7 +212,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		scanner(1<<21+i, 3)
 	}
 	parts := remember(w.Engine)
-	if n, most := size(parts), mostSources*(1+sourceLength)+mostTraces*(1+traceLength); n > most+16*len(parts) {
+	if n, most := size(parts), mostSources*(1+sourceLength)+mostTraces*(1+traceLength); n > most+
+		16*len(parts) {
 		t.Errorf("%d bytes, at most %d", n, most)
 	}
 	for i, p := range parts {

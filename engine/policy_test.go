@@ -551,7 +551,8 @@ func TestBeganWith(t *testing.T) {
 	for text, want := range map[string]probe.Sent{
 		"": probe.SentNothing, "GET / HTTP/1.1\r\n": probe.SentHTTP, "PRI * HTTP/2.0\r\n": probe.SentHTTP,
 		"OPTIONS http://192.0.2.1/ HTTP/1.1\r\n": probe.SentHTTP,
-		"\x16\x03\x01\x02\x00\x01":               probe.SentTLS, "\x16": probe.SentTLS, "\x16\x05": probe.SentOther,
+		"\x16\x03\x01\x02\x00\x01":               probe.SentTLS, "\x16": probe.SentTLS,
+		"\x16\x05":      probe.SentOther,
 		"SSH-2.0-x\r\n": probe.SentOther, "USER root\r\n": probe.SentOther,
 		"GET": probe.SentOther, "GET ": probe.SentOther, "G /": probe.SentOther, "\x00": probe.SentOther,
 		" / ": probe.SentOther,

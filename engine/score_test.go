@@ -143,9 +143,12 @@ func TestNetworksSpared(t *testing.T) {
 		make func(*Config)
 		then func(*world)
 	}{
-		{"a protected address", func(c *Config) { c.Protected = NewPrefixes(netip.MustParsePrefix("203.0.113.77/32")) }, nil},
-		{"the operator", func(c *Config) { c.Operators = NewPrefixes(netip.MustParsePrefix("203.0.113.77/32")) }, nil},
-		{"a peer", nil, func(w *world) { w.SetConnected(NewPrefixes(netip.MustParsePrefix("203.0.113.77/32"))) }},
+		{"a protected address",
+			func(c *Config) { c.Protected = NewPrefixes(netip.MustParsePrefix("203.0.113.77/32")) }, nil},
+		{"the operator",
+			func(c *Config) { c.Operators = NewPrefixes(netip.MustParsePrefix("203.0.113.77/32")) }, nil},
+		{"a peer", nil,
+			func(w *world) { w.SetConnected(NewPrefixes(netip.MustParsePrefix("203.0.113.77/32"))) }},
 		{"a link", func(c *Config) { c.OnLink = NewPrefixes(netip.MustParsePrefix("203.0.113.64/26")) }, nil},
 		{"this host", nil, func(w *world) { w.to = netip.MustParseAddr("203.0.113.9") }},
 	} {

@@ -79,7 +79,8 @@ func TestAdoptRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer null.Close()
-		if _, err := adopt(null, adoptGroup, nil, nil); err == nil || !strings.Contains(err.Error(), "not a socket") {
+		if _, err := adopt(null, adoptGroup, nil, nil); err == nil ||
+			!strings.Contains(err.Error(), "not a socket") {
 			t.Errorf("a file: %v", err)
 		}
 		for _, s := range []struct {
@@ -271,7 +272,8 @@ type process struct {
 func (n namespace) start(t *testing.T, as string, fd *os.File) *process {
 	t.Helper()
 	p := &process{lines: make(chan string), stderr: new(strings.Builder)}
-	p.cmd = exec.CommandContext(t.Context(), "ip", "netns", "exec", n.name, os.Args[0], "-test.run=^TestAdopt$")
+	p.cmd = exec.CommandContext(t.Context(), "ip", "netns", "exec", n.name, os.Args[0],
+		"-test.run=^TestAdopt$")
 	p.cmd.Env = append(os.Environ(), role+"="+as, "GORACE=atexit_sleep_ms=0")
 	p.cmd.ExtraFiles = []*os.File{fd}
 	p.cmd.Stderr = p.stderr

@@ -33,7 +33,8 @@ short line 12
 		t.Error(got)
 	}
 	self, want := os.Getpid(), "nflog.test"
-	if got := name(fmt.Sprint(self)); got != fmt.Sprintf("process %d, %q (netlink port %d)", self, want, self) {
+	if got := name(fmt.Sprint(self)); got != fmt.Sprintf("process %d, %q (netlink port %d)", self, want,
+		self) {
 		t.Error(got)
 	}
 }

@@ -45,19 +45,22 @@ func TestReadMessage(t *testing.T) {
 		prefix string
 		mode   probe.Mode
 		over   bool
-	}{{"advanced", probe.Advanced, false}, {"stealth bulk", probe.Stealth, false}, {"advanced over", probe.Advanced, true}} {
+	}{{"advanced", probe.Advanced, false}, {"stealth bulk", probe.Stealth, false},
+		{"advanced over", probe.Advanced, true}} {
 		m := readMessage(body(t, test.prefix, syn))
 		if !m.numbered || m.sequence != 77 || string(m.payload) != string(syn) {
 			t.Fatalf("%+v", m)
 		}
 		p, ok := r.probeOf(&m)
 		want := time.Unix(1_700_000_000, 250_000_000).UnixNano()
-		if !ok || p.Mode != test.mode || p.Over != test.over || p.Port != 23 || p.At != want || p.Interface != 3 ||
+		if !ok || p.Mode != test.mode || p.Over != test.over || p.Port != 23 || p.At != want ||
+			p.Interface != 3 ||
 			p.Source.String() != "192.0.2.9" {
 			t.Errorf("%s: %+v, %v", test.prefix, p, ok)
 		}
 	}
-	for prefix, payload := range map[string][]byte{"of another": syn, "": syn, "advanced": {0x45}, "stealth": nil} {
+	for prefix, payload := range map[string][]byte{"of another": syn, "": syn, "advanced": {0x45},
+		"stealth": nil} {
 		m := readMessage(body(t, prefix, payload))
 		if p, ok := r.probeOf(&m); ok {
 			t.Errorf("%q with %d bytes: %+v", prefix, len(payload), p)
@@ -70,7 +73,8 @@ func TestReadMessage(t *testing.T) {
 		b := body(t, prefix, syn)
 		b[6] = unix.NF_INET_FORWARD // of the first attribute, behind protocol and its own head
 		m := readMessage(b)
-		if p, ok := r.probeOf(&m); !ok || p.Mode != want.Mode || p.Behind != want.Behind || p.Outward != want.Outward {
+		if p, ok := r.probeOf(&m); !ok || p.Mode != want.Mode || p.Behind != want.Behind ||
+			p.Outward != want.Outward {
 			t.Errorf("forwarded by %q: %+v, %v", prefix, p, ok)
 		}
 	}

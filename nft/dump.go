@@ -22,7 +22,8 @@ func (t *Table) Each(f func(*Block) error) error {
 		return explain("open nftables", err)
 	}
 	defer d.Close()
-	read := func(name string, like Block, each func(*Block, func(*Block) error) func(*elem.Element) error) error {
+	read := func(name string, like Block,
+		each func(*Block, func(*Block) error) func(*elem.Element) error) error {
 		for _, family := range []string{"4", "6"} {
 			b := like
 			b.Source = netip.Prefix{}

@@ -20,7 +20,8 @@ func TestIntervals(t *testing.T) {
 		end     bool
 	}
 	up := []end{
-		{"0.0.0.0", true}, {"192.0.2.0", false}, {"192.0.3.0", true}, {"198.51.100.0", false}, {"198.51.101.0", true},
+		{"0.0.0.0", true}, {"192.0.2.0", false}, {"192.0.3.0", true}, {"198.51.100.0", false},
+		{"198.51.101.0", true},
 		{"198.51.101.0", false}, {"198.51.102.0", true}, {"224.0.0.0", false},
 	}
 	want := []string{"192.0.2.0/24", "198.51.100.0/24", "198.51.101.0/24", "224.0.0.0/3"}
@@ -80,8 +81,10 @@ func TestLook(t *testing.T) {
 	install(t, tab)
 	top := prefix("255.255.255.0/24")
 	in := []Block{
-		{Source: prefix("203.0.113.1/32"), For: time.Hour}, {Source: prefix("198.51.100.0/24"), For: time.Hour},
-		{Source: prefix("2001:db8:2::/64"), For: time.Hour}, {Source: prefix("203.0.113.7/32"), Spare: true, For: time.Hour},
+		{Source: prefix("203.0.113.1/32"), For: time.Hour},
+		{Source: prefix("198.51.100.0/24"), For: time.Hour},
+		{Source: prefix("2001:db8:2::/64"), For: time.Hour},
+		{Source: prefix("203.0.113.7/32"), Spare: true, For: time.Hour},
 		{Response: Fenced, Source: prefix("2001:db8:3::/64"), For: time.Hour},
 		{Response: Dark, Source: prefix("198.51.100.0/24"), For: time.Hour}, {Source: top, For: time.Hour},
 	}
@@ -99,7 +102,8 @@ func TestLook(t *testing.T) {
 	}
 	absent := []Block{
 		{Source: prefix("203.0.113.2/32")}, {Response: Dark, Source: prefix("203.0.113.1/32")},
-		{Source: prefix("198.51.100.0/25")}, {Source: prefix("198.51.100.128/25")}, {Source: prefix("198.51.100.0/23")},
+		{Source: prefix("198.51.100.0/25")}, {Source: prefix("198.51.100.128/25")},
+		{Source: prefix("198.51.100.0/23")},
 		{Response: Fenced, Source: prefix("203.0.113.0/24")}, {Source: prefix("2001:db8:2::/63")},
 		{Source: prefix("203.0.113.1/32")}, // the only one that is there
 	}

@@ -18,18 +18,23 @@ func TestListed(t *testing.T) {
 	tab := open(t)
 	e := testElements()
 	e.Listed = []netip.Prefix{
-		prefix("198.18.0.0/15"), prefix("203.0.113.7/32"), prefix("203.0.113.0/24"), prefix("203.0.113.9/24"), prefix("255.255.0.0/16"),
+		prefix("198.18.0.0/15"), prefix("203.0.113.7/32"), prefix("203.0.113.0/24"), prefix("203.0.113.9/24"),
+		prefix("255.255.0.0/16"),
 		prefix("2001:db8::/29"), prefix("2001:dba::/61"), prefix("2001:db8::7/128"), prefix("2001:db8::/96"),
 	}
 	if _, err := tab.Install(e); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"listed4_15": "198.18.0.0", "listed4_24": "203.0.113.0", "listed4_32": "203.0.113.7", "listed4_16": "255.255.0.0",
-		"areas4":      "198.18.0.0 198.19.0.0 203.0.0.0 255.255.0.0",
-		"listed6_32":  "2001:db8:: 2001:db9:: 2001:dba:: 2001:dbb:: 2001:dbc:: 2001:dbd:: 2001:dbe:: 2001:dbf::",
-		"areas6":      "2001:db8:: 2001:db9:: 2001:dba:: 2001:dbb:: 2001:dbc:: 2001:dbd:: 2001:dbe:: 2001:dbf::",
-		"listed6_64":  "2001:dba:: 2001:dba:0:1:: 2001:dba:0:2:: 2001:dba:0:3:: 2001:dba:0:4:: 2001:dba:0:5:: 2001:dba:0:6:: 2001:dba:0:7::",
+		"listed4_15": "198.18.0.0", "listed4_24": "203.0.113.0", "listed4_32": "203.0.113.7",
+		"listed4_16": "255.255.0.0",
+		"areas4":     "198.18.0.0 198.19.0.0 203.0.0.0 255.255.0.0",
+		"listed6_32": "2001:db8:: 2001:db9:: 2001:dba:: 2001:dbb:: 2001:dbc:: 2001:dbd:: 2001:dbe:: " +
+			"2001:dbf::",
+		"areas6": "2001:db8:: 2001:db9:: 2001:dba:: 2001:dbb:: 2001:dbc:: 2001:dbd:: 2001:dbe:: " +
+			"2001:dbf::",
+		"listed6_64": "2001:dba:: 2001:dba:0:1:: 2001:dba:0:2:: 2001:dba:0:3:: 2001:dba:0:4:: " +
+			"2001:dba:0:5:: 2001:dba:0:6:: 2001:dba:0:7::",
 		"listed6_128": "2001:db8::7", "listed6_20": "",
 	}
 	holds := func() {
@@ -57,7 +62,8 @@ func TestListed(t *testing.T) {
 	holds()
 	e.Listed = []netip.Prefix{prefix("192.0.2.0/24")}
 	clear(want)
-	want["listed4_24"], want["areas4"], want["listed6_32"], want["areas6"], want["listed4_32"] = "192.0.2.0", "192.0.0.0", "", "", ""
+	want["listed4_24"], want["areas4"], want["listed6_32"], want["areas6"], want["listed4_32"] = "192.0.2.0",
+		"192.0.0.0", "", "", ""
 	if err := tab.Fill(e); err != nil {
 		t.Fatal(err)
 	}

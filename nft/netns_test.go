@@ -46,7 +46,8 @@ func run(t *testing.T, stdin string, args ...string) string {
 func listing(t *testing.T, elements bool) []any {
 	t.Helper()
 	var doc struct{ Nftables []any }
-	if err := json.Unmarshal([]byte(run(t, "", "nft", "-j", "list", "table", "inet", Name)), &doc); err != nil {
+	if err := json.Unmarshal([]byte(run(t, "", "nft", "-j", "list", "table", "inet", Name)),
+		&doc); err != nil {
 		t.Fatal(err)
 	}
 	var clean func(v any) any

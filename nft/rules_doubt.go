@@ -33,7 +33,8 @@ func doubtChains(c Config) []chain {
 		{
 			name: "doubtful",
 			why: "a connection's first SYN waits, and its copies end while it may; a later one passes, so " +
-				"that nobody is kept out by a reader that is stopped. What is too much for the reader passes. " +
+				"that nobody is kept out by a reader that is stopped. What is too much for the reader " +
+				"passes. " +
 				"A packet near its last hop is a traceroute's",
 			rules: list(
 				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
@@ -57,7 +58,8 @@ func doubtChains(c Config) []chain {
 			rules: list(
 				each2(func(f string, a field) []part {
 					tuple := []field{a, thSport, thDport}
-					return []part{add("doubted"+f, tuple...), add("waiting"+f, tuple...), count("inline_held"), called}
+					return []part{add("doubted"+f, tuple...), add("waiting"+f, tuple...),
+						count("inline_held"), called}
 				}),
 			),
 		},

@@ -26,11 +26,16 @@ func testElements() *Elements {
 		ClassicTCP: []Range{{1, 1}, {11, 11}}, StealthTCP: []Range{{111, 113}, {65535, 65535}},
 		AdvancedTCP: []Range{{1, 1023}}, ExcludedTCP: []Range{{113, 113}}, AdvancedUDP: []Range{{1, 65535}},
 		AdvancedIP: []Range{{7, 16}, {60, 255}}, DoorTCP: []Range{{0, 65535}},
-		TriggerTCP: []Trigger{{Range{1, 110}, 25}, {Range{111, 112}, 0}, {Range{113, 65535}, 31}}, TriggerUDP: []Trigger{{Range{1, 1023}, 25}},
-		TriggerIP: []Trigger{{Range{0, 255}, 5}}, Trusted: []string{"wg0"}, LoginPorts: []uint16{22},
-		Operators: []netip.Addr{netip.MustParseAddr("192.0.2.77")}, Links: []netip.Prefix{prefix("2001:db8:1::/64")}, Elsewhere: []netip.Prefix{prefix("192.0.2.8/32")},
-		Ignored: []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"), prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
-		Behind:  []netip.Prefix{prefix("198.51.100.128/25"), prefix("2001:db8:2::/64")}, Published: true, Egress: true,
+		TriggerTCP: []Trigger{{Range{1, 110}, 25}, {Range{111, 112}, 0}, {Range{113, 65535}, 31}},
+		TriggerUDP: []Trigger{{Range{1, 1023}, 25}},
+		TriggerIP:  []Trigger{{Range{0, 255}, 5}}, Trusted: []string{"wg0"}, LoginPorts: []uint16{22},
+		Operators: []netip.Addr{netip.MustParseAddr("192.0.2.77")},
+		Links:     []netip.Prefix{prefix("2001:db8:1::/64")},
+		Elsewhere: []netip.Prefix{prefix("192.0.2.8/32")},
+		Ignored: []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"),
+			prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
+		Behind: []netip.Prefix{prefix("198.51.100.128/25"), prefix("2001:db8:2::/64")}, Published: true,
+		Egress:   true,
 		TrapPort: 4711, Invite: true,
 	}
 }
@@ -94,7 +99,8 @@ func TestIncludeIsAdopted(t *testing.T) {
 	if after := run(t, "", "nft", "-a", "list", "chain", "inet", Name, "mirror_tcp"); after != before {
 		t.Errorf("rules were touched:\n%s\n%s", before, after)
 	}
-	if s := run(t, "", "nft", "list", "set", "inet", Name, "stealth_tcp"); !strings.Contains(s, "111-113, 65535") {
+	if s := run(t, "", "nft", "list", "set", "inet", Name, "stealth_tcp"); !strings.Contains(s,
+		"111-113, 65535") {
 		t.Errorf("sets were not filled:\n%s", s)
 	}
 }
@@ -105,7 +111,8 @@ func TestInstallAgainKeepsBlocks(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
 	install(t, tab)
-	err := tab.Block([]Block{{Source: prefix("203.0.113.9/32"), For: time.Hour}, {Source: prefix("2001:db8:1::/48"), For: time.Hour}}, never)
+	err := tab.Block([]Block{{Source: prefix("203.0.113.9/32"), For: time.Hour},
+		{Source: prefix("2001:db8:1::/48"), For: time.Hour}}, never)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +235,8 @@ func TestBlocks(t *testing.T) {
 			t.Errorf("%s: %v left after its renewal, want 2h", s, d)
 		}
 	}
-	if err := tab.Block([]Block{{Source: prefix("198.51.100.128/25"), For: time.Hour}}, never); !errors.Is(err, ErrOverlap) {
+	if err := tab.Block([]Block{{Source: prefix("198.51.100.128/25"), For: time.Hour}},
+		never); !errors.Is(err, ErrOverlap) {
 		t.Errorf("block of an overlapping prefix: %v, want ErrOverlap", err)
 	}
 	for range 2 { // the second time it is not there
@@ -286,7 +294,8 @@ func TestResponses(t *testing.T) {
 	if diff := cmp.Diff(want, read()); diff != "" {
 		t.Errorf("responses (-want +got):\n%s", diff)
 	}
-	if err := tab.Block([]Block{{Response: Fenced, Source: prefix("198.51.100.0/24")}}, never); !errors.Is(err, ErrExtent) {
+	if err := tab.Block([]Block{{Response: Fenced, Source: prefix("198.51.100.0/24")}},
+		never); !errors.Is(err, ErrExtent) {
 		t.Errorf("a fence around a network: %v, want ErrExtent", err)
 	}
 	// A flow that was spared has ended: the same block, without it.
@@ -302,7 +311,8 @@ func TestResponses(t *testing.T) {
 	want = slices.DeleteFunc(want, func(s string) bool {
 		return strings.Contains(s, "2001:db8:2::") || s == fmt.Sprint(Fenced, prefix("203.0.113.1/32"), false)
 	})
-	want[slices.Index(want, fmt.Sprint(Blocked, prefix("203.0.113.7/32"), true))] = fmt.Sprint(Blocked, prefix("203.0.113.7/32"), false)
+	want[slices.Index(want, fmt.Sprint(Blocked, prefix("203.0.113.7/32"), true))] = fmt.Sprint(Blocked,
+		prefix("203.0.113.7/32"), false)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, read()); diff != "" {
 		t.Errorf("after three were ended or changed (-want +got):\n%s", diff)
@@ -317,8 +327,10 @@ func TestUnblockForgets(t *testing.T) {
 	fill := func() {
 		t.Helper()
 		for _, e := range []string{
-			"held4 { 203.0.113.5 }", "quiet4 { 203.0.113.5 }", "holds4 { 203.0.113.5 }", "others4 { 203.0.113.5 }",
-			"ports4 { 203.0.113.5 . 4, 203.0.113.5 . 17 }", "quiet6 { 2001:db8:5:: }", "ports6 { 2001:db8:5:: . 4 }",
+			"held4 { 203.0.113.5 }", "quiet4 { 203.0.113.5 }", "holds4 { 203.0.113.5 }",
+			"others4 { 203.0.113.5 }",
+			"ports4 { 203.0.113.5 . 4, 203.0.113.5 . 17 }", "quiet6 { 2001:db8:5:: }",
+			"ports6 { 2001:db8:5:: . 4 }",
 		} {
 			run(t, "", "nft", "add element inet picket "+e)
 		}
@@ -368,7 +380,8 @@ func TestQuiet(t *testing.T) {
 	if err := tab.Quiet(false); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"set inet picket guarded_tcp", "map inet picket trigger_tcp", "set inet picket held4", "map inet picket trap_port",
+	for _, s := range []string{"set inet picket guarded_tcp", "map inet picket trigger_tcp",
+		"set inet picket held4", "map inet picket trap_port",
 		"set inet picket inviting"} {
 		if out := run(t, "", "sh", "-c", "nft list "+s); strings.Contains(out, "elements") {
 			t.Errorf("not empty: %s", out)
@@ -407,7 +420,8 @@ func TestConnected(t *testing.T) {
 	install(t, tab)
 	run(t, "", "nft", "add element inet picket connected4 { 203.0.113.5 }")
 	run(t, "", "nft", "add element inet picket connected6 { 2001:db8:5:: }")
-	for a, want := range map[string]bool{"203.0.113.5": true, "203.0.113.6": false, "2001:db8:5::7": true, "2001:db8:6::7": false} {
+	for a, want := range map[string]bool{"203.0.113.5": true, "203.0.113.6": false, "2001:db8:5::7": true,
+		"2001:db8:6::7": false} {
 		for range 2 {
 			if is, err := tab.Connected(netip.MustParseAddr(a)); is != want || err != nil {
 				t.Errorf("%s: %v, %v, want %v", a, is, err, want)
@@ -428,7 +442,8 @@ func TestServe(t *testing.T) {
 		}
 	}
 	out := run(t, "", "nft", "list", "set", "inet", Name, "lately")
-	if strings.Count(out, "expires 59m")+strings.Count(out, "expires 1h") != 2 || !strings.Contains(out, "tcp . 443") || !strings.Contains(out, "udp . 53") {
+	if strings.Count(out, "expires 59m")+strings.Count(out, "expires 1h") != 2 ||
+		!strings.Contains(out, "tcp . 443") || !strings.Contains(out, "udp . 53") {
 		t.Errorf("lately served: %s", out)
 	}
 }

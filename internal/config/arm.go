@@ -22,6 +22,7 @@ func Arm(path string) (file string, undo func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return file, undo, err
 	}
-	text := "# By \"picket arm\". For another trial, delete this file, and: systemctl reload picket\ndry_run = false\n"
+	text := "# By \"picket arm\". For another trial, delete this file, and: systemctl reload picket\n" +
+		"dry_run = false\n"
 	return file, undo, os.WriteFile(file, []byte(text), 0o644)
 }

@@ -98,8 +98,10 @@ func TestPinYields(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "picket.toml")
 	write(t, dir, map[string]string{
-		"picket.d/00-upgrade.toml": "[tcp]\nadvanced = \"1-1023\"\ntrigger = { classic = 0, stealth = 25 }\n" +
-			"[udp]\nadvanced = \"1-1023\"\nexclude = \"67\"\n[detect]\nscore = \"log\"\n[block]\nstyle = \"block\"\n",
+		"picket.d/00-upgrade.toml": "[tcp]\nadvanced = \"1-1023\"\ntrigger = { classic = 0, stealth = 25 " +
+			"}\n" +
+			"[udp]\nadvanced = \"1-1023\"\nexclude = \"67\"\n[detect]\nscore = \"log\"\n[block]\n" +
+			"style = \"block\"\n",
 		"picket.toml": "[tcp]\nadvanced = \"1-4000\"\ntrigger = { stealth = 3 }\n" +
 			"[udp]\npreset = \"web-server\"\n[detect]\nscore = \"dark\"\n",
 		"picket.d/10-mine.toml": "[tcp]\nadvanced = \"1-5000\"\n",
@@ -112,7 +114,8 @@ func TestPinYields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.TCP.Advanced.String() != "1-5000" || c.Detect.Score != engine.Dark || c.Block.Style != engine.BlockOnly {
+	if c.TCP.Advanced.String() != "1-5000" || c.Detect.Score != engine.Dark ||
+		c.Block.Style != engine.BlockOnly {
 		t.Errorf("the wrong file's word: %v, %v, %v", c.TCP.Advanced, c.Detect.Score, c.Block.Style)
 	}
 	if c.TCP.Trigger[probe.Classic] != 0 || c.TCP.Trigger[probe.Stealth] != 3 {

@@ -14,7 +14,8 @@ import (
 // know the same ports, classic ones left out; and where it has nobody to lead, a
 // file is told so.
 func TestInvite(t *testing.T) {
-	const ports = "[tcp]\nclassic = \"7,300\"\nstealth = \"7,9,23\"\nadvanced = \"20-400\"\nexclude = \"113\"\n"
+	const ports = "[tcp]\nclassic = \"7,300\"\nstealth = \"7,9,23\"\nadvanced = \"20-400\"\n" +
+		"exclude = \"113\"\n"
 	const scored = "[trap]\ninvite = \"scored\"\n"
 	for _, test := range []struct {
 		name, text string

@@ -200,7 +200,8 @@ func TestStrangersAreRefused(t *testing.T) {
 		}
 		refused := make(chan error, 1)
 		go func() {
-			runtime.LockOSThread() // for good: the thread, which is nobody from here on, ends with the goroutine
+			// for good: the thread, which is nobody from here on, ends with the goroutine
+			runtime.LockOSThread()
 			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
 				refused <- errno
 				return

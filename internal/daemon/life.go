@@ -126,9 +126,11 @@ func (d *daemon) tellLimits(ctx context.Context, l *limits) {
 	who := ""
 	if seen, err := d.docket.recent(ctx, recentSources); err == nil && len(seen) > 0 {
 		most := slices.MaxFunc(seen, func(a, b engine.Source) int { return cmp.Compare(a.Probes, b.Probes) })
-		who = fmt.Sprintf("; of those seen last, %s sent most, %d probes", event.SourceName(most.Prefix), most.Probes)
+		who = fmt.Sprintf("; of those seen last, %s sent most, %d probes", event.SourceName(most.Prefix),
+			most.Probes)
 	}
-	d.journal.Notice("", "packets that fell to the kernel's limits: %s%s (\"picket status\" says what each is)",
+	d.journal.Notice("",
+		"packets that fell to the kernel's limits: %s%s (\"picket status\" says what each is)",
 		strings.Join(grown, ", "), who)
 }
 

@@ -91,7 +91,9 @@ func TestSay(t *testing.T) {
 			with: func(f *Facts) {
 				f.Many = true
 				for i := range byte(10) {
-					f.Inside = append(f.Inside, engine.Source{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, i}), 32), Probes: uint32(i)})
+					f.Inside = append(f.Inside,
+						engine.Source{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, i}), 32),
+							Probes: uint32(i)})
 				}
 			},
 			state: "watched", why: []string{"198.51.100.0 (0 probes), 198.51.100.1 (1 probe), ",
@@ -337,7 +339,8 @@ func TestBlocked(t *testing.T) {
 		{"its proof is kept", facts(t, "192.0.2.7", proven), func(b *control.InForce) { b.Proven = true },
 			"", []string{"Proven: completed two connections to different traps; 26 different ports"}},
 		{"fenced, and invited", invited, func(b *control.InForce) { b.Response = "fence" },
-			"", []string{`Its connections to ports that nobody serves are led to the trap (trap.invite = "scored").`}},
+			"", []string{`Its connections to ports that nobody serves are led to the trap (trap.invite = ` +
+				`"scored").`}},
 		{"by hand", facts(t, "192.0.2.7"), func(b *control.InForce) {
 			b.ByHand, b.Reason = true,
 				"abuse report 4711."

@@ -225,7 +225,8 @@ func (x *explainer) sayInvited() {
 	if !c.Invites() {
 		return
 	}
-	x.why("Its connections to ports that nobody serves are led to the trap (trap.invite = %q).", c.Trap.Invite)
+	x.why("Its connections to ports that nobody serves are led to the trap (trap.invite = %q).",
+		c.Trap.Invite)
 	x.change("Connections to %d such ports within %s, or to %s, prove that it scans: then it is blocked.",
 		max(c.TCP.Trigger[probe.Advanced], engine.LeastInvited), c.Detect.Window,
 		show.Plural(c.TCP.Trigger[probe.Classic]+1, "trap port"))

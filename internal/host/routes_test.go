@@ -47,7 +47,8 @@ func TestNextHops(t *testing.T) {
 		{"another family", "route add default via inet6 2001:db8::1 dev d0\n", "2001:db8::1"},
 		{"nexthop objects", "nexthop add id 7 via 192.0.2.1 dev d0\nnexthop add id 8 via 192.0.2.9 dev d0\n" +
 			"nexthop add id 9 group 7/8\nroute add default nhid 9\n", "192.0.2.1 192.0.2.9"},
-		{"a VXLAN tunnel", "link add x0 type vxlan id 9 local 192.0.2.2 remote 192.0.2.7 dstport 4789\n", "192.0.2.7"},
+		{"a VXLAN tunnel", "link add x0 type vxlan id 9 local 192.0.2.2 remote 192.0.2.7 dstport 4789\n",
+			"192.0.2.7"},
 		{"a VXLAN group", "link add x0 type vxlan id 9 group 239.1.1.1 dev d0 dstport 4789\n", ""},
 	}
 	for _, test := range tests {

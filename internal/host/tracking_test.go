@@ -15,8 +15,10 @@ func TestTracking(t *testing.T) {
 	if err := tracking(dir); err != nil {
 		t.Errorf("without connection tracking: %v", err)
 	}
-	for count, full := range map[string]bool{"0": false, "94000\n": false, "95000\n": true, "100000\n": true} {
-		for name, text := range map[string]string{"nf_conntrack_count": count, "nf_conntrack_max": "100000\n"} {
+	for count, full := range map[string]bool{"0": false, "94000\n": false, "95000\n": true,
+		"100000\n": true} {
+		for name, text := range map[string]string{"nf_conntrack_count": count,
+			"nf_conntrack_max": "100000\n"} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -402,7 +402,8 @@ func answeredPort(b []byte) string {
 func TestTwoTriggers(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: "[tcp]\nmodes = [\"stealth\", \"advanced\"]\n" +
-		"trigger = { stealth = 5, advanced = 25 }\nstealth = \"1-100\"\nadvanced = \"1-1000\"\n[detect]\nscore = \"log\"\n"})
+		"trigger = { stealth = 5, advanced = 25 }\nstealth = \"1-100\"\nadvanced = \"1-1000\"\n[detect]\n" +
+		"score = \"log\"\n"})
 	scan := func(a attackers, from, to uint16) (out []packet) {
 		for p := from; p <= to; p++ {
 			out = append(out, clientSYN(a.own, a.dst, 40000+p, p))

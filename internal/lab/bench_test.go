@@ -326,7 +326,8 @@ func fastTools() []fastTool {
 			return args
 		}},
 		{"hping3", true, func(a aim) []string {
-			return []string{"sh", "-c", `timeout 2 "$@"; true`, "hping3", "hping3", "-S", "--flood", "-p", "++1",
+			return []string{"sh", "-c", `timeout 2 "$@"; true`, "hping3", "hping3", "-S", "--flood", "-p",
+				"++1",
 				"-a", a.src.String(), "-I", a.dev, a.dst.String()}
 		}},
 	}

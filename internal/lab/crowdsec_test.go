@@ -57,7 +57,8 @@ prometheus: {enabled: false}
 		cp "$hub/parsers/s02-enrich/crowdsecurity/dateparse-enrich.yaml" parsers/s02-enrich
 		cp "$hub/scenarios/crowdsecurity/suricata-alerts.yaml" scenarios
 		: >acquis.yaml; : >console.yaml; echo 'url: http://127.0.0.1:8080' >credentials.yaml
-		cscli -c config.yaml machines add test --password test --file credentials.yaml --url http://127.0.0.1:8080
+		cscli -c config.yaml machines add test --password test --file credentials.yaml --url `+
+		`http://127.0.0.1:8080
 		crowdsec -c config.yaml -no-cs >api.log 2>&1 & trap "kill $!" EXIT
 		for i in $(seq 100); do cscli -c config.yaml lapi status >/dev/null 2>&1 && break; sleep .2; done
 		crowdsec -c config.yaml -dsn "file://$1/eve.json" -type suricata-evelogs -no-api

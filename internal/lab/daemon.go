@@ -90,7 +90,8 @@ func Start(h *Host, o Options) (*Daemon, error) {
 // configuration, through a program if one is named, and returns it as [Start] does.
 func (d *Daemon) Again(through ...string) (*Daemon, error) {
 	next := &Daemon{
-		host: d.host, binary: d.binary, dir: d.dir, config: d.config, options: d.options, ended: make(chan struct{}),
+		host: d.host, binary: d.binary, dir: d.dir, config: d.config, options: d.options,
+		ended: make(chan struct{}),
 	}
 	o := d.options
 	o.Through = through

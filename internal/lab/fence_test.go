@@ -233,9 +233,13 @@ func TestFencedScanLearnsNothing(t *testing.T) {
 				"-sS of what is behind":     segments(f.behind, 40010, syn),
 				"RST+ACK to what is behind": segments(f.behind, 40011, rst|ack),
 				"SYN+ACK to what is behind": segments(f.behind, 40012, synAck),
-				"-sU":                       func(p uint16) packet { return udp(f.src, f.dst, 40003, p, "x") },
-				"-sS":                       func(p uint16) packet { return clientSYN(f.src, f.dst, 40004, p) },
-				"SYN+ACK":                   segments(f.dst, 40005, synAck),
+				"-sU": func(p uint16) packet {
+					return udp(f.src, f.dst, 40003, p, "x")
+				},
+				"-sS": func(p uint16) packet {
+					return clientSYN(f.src, f.dst, 40004, p)
+				},
+				"SYN+ACK": segments(f.dst, 40005, synAck),
 			} {
 				if n := answersTo(t, l, func() { pour(t, l.Attacker, ports1000(each)) }); n != 0 {
 					t.Errorf("%s of a fenced source: %d of 1000 ports answered, want none", name, n)

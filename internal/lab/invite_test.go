@@ -107,7 +107,8 @@ func (s *scanner) grab(a aim, ports []uint16) {
 // zmapAndGrab scans one port after the other, and asks what was found for a banner.
 func zmapAndGrab(s *scanner, a aim) {
 	const each = `for p in $(seq 1 120); do
-		( zmap -q -o - -b /dev/null -c 1 -r 1000 -i "$1" -G "$2" -S "$3" -p $p "$4" 2>/dev/null | sed "s/.*/$p/" ) &
+		( zmap -q -o - -b /dev/null -c 1 -r 1000 -i "$1" -G "$2" -S "$3" -p $p "$4" 2>/dev/null | sed ` +
+		`"s/.*/$p/" ) &
 		[ $((p % 20)) -ne 0 ] || wait
 	done; wait; true`
 	out := s.run("sh", "-c", each, "zmap", a.dev, a.mac, a.src.String(), a.dst.String())
@@ -188,7 +189,8 @@ func TestInvitation(t *testing.T) {
 					a.src, a.dst = Source6(i+1), l.Target.V6
 				}
 				// What connect() takes as its source.
-				if err := l.Attacker.IP(fmt.Sprintf("route replace %s dev eth0 src %s", a.dst, a.src)); err != nil {
+				if err := l.Attacker.IP(fmt.Sprintf("route replace %s dev eth0 src %s", a.dst,
+					a.src)); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := d.Cmd("unblock", "--all"); err != nil {
@@ -275,7 +277,8 @@ func TestInvitedInnocents(t *testing.T) {
 				led := 0
 				for range 3 {
 					for _, p := range x.ports {
-						c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, p), 300*time.Millisecond)
+						c, err := l.Attacker.Dial("tcp", src, netip.AddrPortFrom(dst, p),
+							300*time.Millisecond)
 						if err != nil {
 							continue
 						}
@@ -377,7 +380,8 @@ func TestInvitationReflectsLittle(t *testing.T) {
 	if hosts == 0 {
 		t.Error("nobody was answered: nothing was tried")
 	}
-	t.Logf("a million SYNs in %v: %d hosts answered %d times in all, %d entries tracked at most", took, hosts, all, entries)
+	t.Logf("a million SYNs in %v: %d hosts answered %d times in all, %d entries tracked at most", took, hosts,
+		all, entries)
 	for _, line := range d.Events() {
 		if strings.Contains(line, "proven=true") {
 			t.Errorf("proven: %s", line)
@@ -396,14 +400,16 @@ func TestServiceTakesItsPortBack(t *testing.T) {
 		src, dst netip.Addr
 		source   string
 		port     uint16
-	}{{Source4(1), l.Target.V4, Source4(1).String(), 8080}, {Source6(1), l.Target.V6, "2001:db8:0:11::/64", 8081}} {
+	}{{Source4(1), l.Target.V4, Source4(1).String(), 8080},
+		{Source6(1), l.Target.V6, "2001:db8:0:11::/64", 8081}} {
 		// One raw SYN: dark, and not fenced from services.
 		pour(t, l.Attacker, []packet{rawSYN(x.src, x.dst, 40001, 2001)})
 		if _, err := d.WaitEvent(5*time.Second, "source="+x.source+" ", "action=dark"); err != nil {
 			t.Fatal(err)
 		}
 		read := func() string {
-			dialer := net.Dialer{Timeout: time.Second, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(x.src, 45000))}
+			dialer := net.Dialer{Timeout: time.Second,
+				LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(x.src, 45000))}
 			var c net.Conn
 			err := l.Attacker.Do(func() (err error) {
 				c, err = dialer.Dial("tcp", netip.AddrPortFrom(x.dst, x.port).String())
@@ -510,7 +516,8 @@ func TestInvitedAreQuoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	const proof = "completed 25 connections to different ports that nobody serves"
-	if !containsAll(line, []string{"data=", "USER", "root", "proven: " + proof}) || strings.Contains(line, "\x1b") {
+	if !containsAll(line, []string{"data=", "USER", "root", "proven: " + proof}) ||
+		strings.Contains(line, "\x1b") {
 		t.Errorf("told as %q", line)
 	}
 	for _, command := range [][]string{{"explain", src.String()}, {"blocks"}} {
@@ -554,7 +561,8 @@ func TestInvitationTellsWhatIsNotSo(t *testing.T) {
 			}, kind(syn))
 			t.Logf("%d ports told truly, %d falsely", truly, falsely)
 			if truly > 40 || falsely < 1 || falsely > 40+12 { // the twelve traps answer too
-				t.Errorf("%d of 1000 ports are told truly, %d falsely; want 40 and 52 at most", truly, falsely)
+				t.Errorf("%d of 1000 ports are told truly, %d falsely; want 40 and 52 at most", truly,
+					falsely)
 			}
 		})
 	}

@@ -25,7 +25,8 @@ func lists(policy1 string) string {
 // answer that it would get without picket, also far above the trigger and at trigger 0.
 func TestKnownSourcesAreAnswered(t *testing.T) {
 	for name, config := range map[string]string{
-		"trigger 0": lists("ignore"), "the default": strings.TrimPrefix(lists("ignore"), "[tcp]\ntrigger = 0\n"),
+		"trigger 0": lists("ignore"), "the default": strings.TrimPrefix(lists("ignore"),
+			"[tcp]\ntrigger = 0\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
@@ -34,7 +35,8 @@ func TestKnownSourcesAreAnswered(t *testing.T) {
 				l.Target.V4: {Source4(1), Source4(2)}, l.Target.V6: {Source6(1), Source6(2)},
 			} {
 				for _, from := range known {
-					n := answersTo(t, l, func() { pour(t, l.Attacker, fullScan(attackers{own: from, dst: to})) })
+					n := answersTo(t, l,
+						func() { pour(t, l.Attacker, fullScan(attackers{own: from, dst: to})) })
 					if n < 980 { // the trap takes some, and does not answer its own
 						t.Errorf("%s: %d of 1000 ports answered", from, n)
 					}

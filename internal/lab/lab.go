@@ -131,11 +131,13 @@ func (l *Lab) AddNeighbour(role string, v4, v6 netip.Addr) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.Attacker.IP("link add link eth0 name near type macvlan mode bridge", "link set near netns "+h.Name+" name eth0"); err != nil {
+	if err := l.Attacker.IP("link add link eth0 name near type macvlan mode bridge",
+		"link set near netns "+h.Name+" name eth0"); err != nil {
 		return nil, err
 	}
 	h.V4, h.V6 = v4, v6
-	return h, h.IP(fmt.Sprintf("addr add %s/24 dev eth0", v4), fmt.Sprintf("addr add %s/64 dev eth0", v6), "link set eth0 up",
+	return h, h.IP(fmt.Sprintf("addr add %s/24 dev eth0", v4), fmt.Sprintf("addr add %s/64 dev eth0", v6),
+		"link set eth0 up",
 		"route add default dev eth0")
 }
 

@@ -32,7 +32,8 @@ func BenchmarkScannedPacket(b *testing.B) {
 					var packets []packet
 					for i := range x.sources {
 						src := netip.AddrFrom4([4]byte{198, network, byte(i >> 8), byte(i)})
-						packets = append(packets, fullScan(attackers{own: src, dst: l.Target.V4})[:x.ports]...)
+						packets = append(packets, fullScan(attackers{own: src,
+							dst: l.Target.V4})[:x.ports]...)
 					}
 					before := processorTime(b)
 					pour(b, l.Attacker, packets)

@@ -18,7 +18,8 @@ import (
 func reboot(t *testing.T, h *Host, end func()) {
 	t.Helper()
 	// No goodbye: a host that loses its power closes no connection.
-	if err := h.NFT("table inet power {\nchain off {\ntype filter hook output priority 0; policy drop;\n}\n}\n"); err != nil {
+	if err := h.NFT("table inet power {\nchain off {\ntype filter hook output priority 0; policy drop;\n}\n" +
+		"}\n"); err != nil {
 		t.Fatal(err)
 	}
 	end()

@@ -48,7 +48,8 @@ func TestSoak(t *testing.T) {
 	t.Logf("SEED=%d SOAK=%v", seed, length)
 	l := newLab(t)
 	s := &soak{
-		T: t, lab: l, rand: rand.New(rand.NewPCG(seed, 0)), promised: map[string]time.Time{}, began: time.Now(),
+		T: t, lab: l, rand: rand.New(rand.NewPCG(seed, 0)), promised: map[string]time.Time{},
+		began: time.Now(),
 	}
 	var err error
 	o := Options{Binary: os.Getenv(binaryEnv), Config: soakConfigs[0], Ready: time.Minute}
@@ -406,7 +407,8 @@ func (s *soak) again(how string) {
 		for range 2 {
 			saved := modified()
 			s.block()
-			eventually(s, 3*patience, "what was promised is saved", func() bool { return modified() != saved })
+			eventually(s, 3*patience, "what was promised is saved",
+				func() bool { return modified() != saved })
 		}
 		s.d.Kill()
 	}

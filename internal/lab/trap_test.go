@@ -136,7 +136,8 @@ func TestBrowserAtTheTrap(t *testing.T) {
 // trap, or its answers from the peer, picket says so.
 func TestFirewallAroundTheTrap(t *testing.T) {
 	for name, chain := range map[string]string{
-		"a policy of drop": "type filter hook input priority filter; policy drop;\nct state established accept",
+		"a policy of drop": "type filter hook input priority filter; policy drop;\n" +
+			"ct state established accept",
 		"a reset": "type filter hook input priority filter;\n" +
 			"tcp dport != 22 tcp flags syn reject with tcp reset",
 		"behind all": "type filter hook input priority 300; policy drop;\nct state established accept",

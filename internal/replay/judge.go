@@ -179,7 +179,8 @@ func (r *run) verdict(g *glimpse) Verdict {
 func stray(p *packet.Packet) Verdict {
 	switch p.Protocol {
 	case probe.ProtocolTCP:
-		if p.Flags&probe.FlagRST != 0 || p.Flags&(probe.FlagSYN|probe.FlagACK) == probe.FlagSYN|probe.FlagACK {
+		if p.Flags&probe.FlagRST != 0 ||
+			p.Flags&(probe.FlagSYN|probe.FlagACK) == probe.FlagSYN|probe.FlagACK {
 			return Stray
 		}
 	case probe.ProtocolICMP, probe.ProtocolICMPv6:

@@ -192,8 +192,9 @@ func TestTrap(t *testing.T) {
 			[]sent{{0, first(1)}, {1, second(1)}, {2, third(1, ack)}}},
 		{"a service", "open, own, established", 0, 0, nil, []sent{{0, first(25)}, {1, second(25)},
 			{2, third(25, ack)}}},
-		{"a port from which sources are led to it", "advanced syn 700, own, advanced connect 700", 0, 0, nil, []sent{
-			{0, first(700)}, {1, second(700)}, {2, third(700, ack)}}},
+		{"a port from which sources are led to it", "advanced syn 700, own, advanced connect 700", 0, 0, nil,
+			[]sent{
+				{0, first(700)}, {1, second(700)}, {2, third(700, ack)}}},
 		{"a service there that is declared", "open, own, established", 0, 0, declared, []sent{
 			{0, first(700)}, {1, second(700)}, {2, third(700, ack)}}},
 	}

@@ -70,17 +70,20 @@ func replayLog(t testing.TB, text string) []string {
 }
 
 func TestLogLinesAreProbes(t *testing.T) {
-	got := replayLog(t, lineOther+lineSYN44+lineSYN60+lineUDP6+lineICMP+lineGRE+lineOurs+lineBroadcast+lineStrange)
+	got := replayLog(t, lineOther+lineSYN44+lineSYN60+lineUDP6+lineICMP+lineGRE+lineOurs+lineBroadcast+
+		lineStrange)
 	want := []string{
 		"2026-01-02 03:04:05.000 probe 192.0.2.9:40000 > tcp/23 syn window 1024 mss 1460 ttl 241 id 54321 " +
 			"length 44",
 		"2026-01-02 03:04:05.250 probe 192.0.2.9:40001 > tcp/8080 syn window 64240 mss 1460 ttl 52 id 7 " +
 			"length 60",
 		"2026-01-02 03:04:06.000 probe [2001:db8::9]:53 > udp/161 udp window 0 mss 0 ttl 60 id 0 length 48",
-		"2026-01-02 03:04:07.000 probe 192.0.2.9:0 > icmp/769 icmp-error window 0 mss 0 ttl 60 id 9 length 56",
+		"2026-01-02 03:04:07.000 probe 192.0.2.9:0 > icmp/769 icmp-error window 0 mss 0 ttl 60 id 9 length " +
+			"56",
 		"2026-01-02 03:04:08.000 probe 192.0.2.9:0 > ip/47 ip-proto window 0 mss 0 ttl 60 id 9 length 40",
 		"2026-01-02 03:04:09.000 own invalid AddrPort > ip/0 unknown window 0 mss 0 ttl 0 id 0 length 0",
-		"2026-01-02 03:04:10.000 broadcast invalid AddrPort > ip/0 unknown window 0 mss 0 ttl 0 id 0 length 0",
+		"2026-01-02 03:04:10.000 broadcast invalid AddrPort > ip/0 unknown window 0 mss 0 ttl 0 id 0 " +
+			"length 0",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -91,7 +94,8 @@ func TestLogLinesAreProbes(t *testing.T) {
 // it was written last.
 func TestLogYears(t *testing.T) {
 	at := func(stamp string) string { return strings.Replace(lineGRE, "Jan  2 03:04:08", stamp, 1) }
-	got := replayLog(t, at("Nov 30 10:00:00")+at("Dec 31 23:59:59")+at("Jan  1 00:00:01")+at("Feb 28 10:00:00"))
+	got := replayLog(t, at("Nov 30 10:00:00")+at("Dec 31 23:59:59")+at("Jan  1 00:00:01")+
+		at("Feb 28 10:00:00"))
 	for i, want := range []string{"2025-11-30", "2025-12-31", "2026-01-01", "2026-02-28"} {
 		if !strings.HasPrefix(got[i], want) {
 			t.Errorf("%s, want %s", got[i], want)

@@ -25,7 +25,8 @@ func TestTransit(t *testing.T) {
 		}
 	}
 	x.Put([]byte{3, 3}) // and not sent: the next takes its slot
-	if again := x.Put([]byte{4, 4}); !bytes.Equal(x.Get(again), []byte{4, 4}) || again.slot != places[0].slot {
+	if again := x.Put([]byte{4, 4}); !bytes.Equal(x.Get(again), []byte{4, 4}) ||
+		again.slot != places[0].slot {
 		t.Errorf("%+v: %v", again, x.Get(again))
 	}
 	var none Transit

@@ -30,7 +30,8 @@ func TestRedirect(t *testing.T) {
 	command(t, "", "ip", "-n", host, "link", "add", "eth0", "type", "veth", "peer", "eth0", "netns", peer)
 	for i, ns := range []string{host, peer} {
 		command(t, "", "ip", "-n", ns, "address", "add", fmt.Sprintf("192.0.2.%d/24", i+1), "dev", "eth0")
-		command(t, "", "ip", "-n", ns, "address", "add", fmt.Sprintf("2001:db8::%d/64", i+1), "dev", "eth0", "nodad")
+		command(t, "", "ip", "-n", ns, "address", "add", fmt.Sprintf("2001:db8::%d/64", i+1), "dev", "eth0",
+			"nodad")
 		command(t, "", "ip", "-n", ns, "link", "set", "eth0", "up")
 	}
 	var tr *Trap

@@ -79,7 +79,8 @@ func TestConversation(t *testing.T) {
 		{"banner, then the peer speaks", "127.0.0.1", "go away\r\n", "SSH-2.0-x", false, "SSH-2.0-x"},
 		{"banner over IPv6", "::1", "go away\r\n", "GET / HTTP/1.0\r\n\r\n", false, "GET / HTTP/1.0\r\n\r\n"},
 		{"no banner", "127.0.0.1", "", "hello", false, "hello"},
-		{"no more than the bound is kept", "127.0.0.1", "", strings.Repeat("x", 100), false, strings.Repeat("x", 20)},
+		{"no more than the bound is kept", "127.0.0.1", "", strings.Repeat("x", 100), false,
+			strings.Repeat("x", 20)},
 		{"the peer hangs up", "::1", "", "", true, ""},
 		{"the peer says nothing", "127.0.0.1", "go away\r\n", "", false, ""},
 	}
@@ -105,13 +106,15 @@ func TestConversation(t *testing.T) {
 				}
 			}
 			r := next(t, reports)
-			if string(r.Data) != test.want || !strings.HasPrefix(test.want, string(r.Head)) || len(r.Head) < min(len(r.Data), headBytes) {
+			if string(r.Data) != test.want || !strings.HasPrefix(test.want, string(r.Head)) ||
+				len(r.Head) < min(len(r.Data), headBytes) {
 				t.Errorf("got %q, looked at %q, want %q", r.Data, r.Head, test.want)
 			}
 			if r.Source != local || r.Refused || r.At.Before(before) || r.At.After(time.Now()) {
 				t.Errorf("report %+v of a connection from %v", r, local)
 			}
-			if want := netip.AddrPortFrom(netip.MustParseAddr(test.host), tr.Addrs()[0].Port()); r.Destination != want {
+			if want := netip.AddrPortFrom(netip.MustParseAddr(test.host),
+				tr.Addrs()[0].Port()); r.Destination != want {
 				t.Errorf("destination %v, want %v", r.Destination, want)
 			}
 		})
@@ -217,7 +220,8 @@ func TestListenInUse(t *testing.T) {
 	tr := listen(t, Config{})
 	defer tr.Close()
 	_, err := Listen(t.Context(), tr.Addrs()[0].Port(), Config{})
-	if err == nil || !strings.Contains(err.Error(), "name another port") || !errors.Is(err, syscall.EADDRINUSE) {
+	if err == nil || !strings.Contains(err.Error(), "name another port") ||
+		!errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -241,7 +245,8 @@ func (s *stubborn) Accept() (net.Conn, error) {
 
 func TestAcceptTrouble(t *testing.T) {
 	inner := listen(t, Config{}).listeners[0]
-	l := &stubborn{Listener: inner, errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.ENFILE, syscall.ENOMEM}}
+	l := &stubborn{Listener: inner, errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.ENFILE,
+		syscall.ENOMEM}}
 	var told []error
 	tr := New(Config{Trouble: func(err error) { told = append(told, err) }}, l)
 	start := time.Now()
@@ -265,7 +270,8 @@ func TestAcceptTrouble(t *testing.T) {
 // TestAcceptFails ends Serve, other listeners included.
 func TestAcceptFails(t *testing.T) {
 	inner := listen(t, Config{}).listeners[0]
-	tr := New(Config{}, listen(t, Config{}).listeners[0], &stubborn{Listener: inner, errs: []error{syscall.EINVAL}})
+	tr := New(Config{}, listen(t, Config{}).listeners[0],
+		&stubborn{Listener: inner, errs: []error{syscall.EINVAL}})
 	err := tr.Serve(t.Context(), func(Connection) {})
 	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "trap listener") {
 		t.Errorf("got %v", err)

@@ -237,9 +237,11 @@ func TestAgainstPrefix(t *testing.T) {
 	want := `
 blocked earlier by the other configuration:
   2001:db8:1:1::/64 portscan syn
-    this  blocked 2001:db8:1:1::1a at 2023-11-14 22:13:20.000026, 3 times, for 15m in all (tcp.trigger.advanced = 25): above the trigger: 26 different ports inside the window, 25 let pass
+    this  blocked 2001:db8:1:1::1a at 2023-11-14 22:13:20.000026, 3 times, for 15m in all ` +
+		`(tcp.trigger.advanced = 25): above the trigger: 26 different ports inside the window, 25 let pass
           and 2001:db8:1:1::/64 at 2023-11-14 22:13:20.000028
-    other blocked 2001:db8:1:1::4 at 2023-11-14 22:13:20.000004, 3 times, for 15m in all (tcp.trigger.advanced = 3): above the trigger: 4 different ports inside the window, 3 let pass
+    other blocked 2001:db8:1:1::4 at 2023-11-14 22:13:20.000004, 3 times, for 15m in all ` +
+		`(tcp.trigger.advanced = 3): above the trigger: 4 different ports inside the window, 3 let pass
           and 2001:db8:1:1::/64 at 2023-11-14 22:13:20.000006
 `
 	if d := cmp.Diff(want, list); d != "" {

@@ -216,7 +216,8 @@ func (b *box) firewall() error {
 		iif lo accept
 		ct state established,related accept
 		icmp type echo-request accept
-		icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, mld-listener-query, mld-listener-report, mld2-listener-report } accept
+		icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, ` +
+		`mld-listener-query, mld-listener-report, mld2-listener-report } accept
 		tcp dport { 22, 25, 80, 443 } tcp flags & (fin | syn | rst | ack) == syn accept
 		udp dport 53 accept
 		log prefix "DROP " group 10

@@ -143,7 +143,8 @@ func TestRewriteQuotedPacket(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	got := fields(`event=block source=192.0.2.9 pattern=portscan tool="" reason="above the \"trigger\" port=1" probes=11`)
+	got := fields(`event=block source=192.0.2.9 pattern=portscan tool="" reason="above the \"trigger\" ` +
+		`port=1" probes=11`)
 	want := map[string]string{"event": "block", "source": "192.0.2.9", "pattern": "portscan", "tool": "",
 		"reason": `above the "trigger" port=1`, "probes": "11"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -156,14 +157,17 @@ func TestPeersLines(t *testing.T) {
 	for _, test := range []struct{ name, line, source string }{
 		{"portsentry", "<37>Nov 23 02:00:00 portsentry[9]: attackalert: TCP SYN/Normal scan from host: " +
 			"198.51.100.1/198.51.100.1 to TCP port: 11", "198.51.100.1"},
-		{"portsentry", `<37>Nov 23 02:00:00 portsentry[9]: attackalert: Host 198.51.100.1 has been blocked via dropped route using command: "/bin/true 198.51.100.1"`, "198.51.100.1"},
+		{"portsentry",
+			`<37>Nov 23 02:00:00 portsentry[9]: attackalert: Host 198.51.100.1 has been blocked via ` +
+				`dropped route using command: "/bin/true 198.51.100.1"`, "198.51.100.1"},
 		{"scanlogd", "<29>Nov 23 02:00:00 scanlogd: 198.51.100.1:60000 to 192.0.2.2 ports 1, 2, 3, ..., " +
 			"fSrpauxy, TOS 00 @02:00:00", "198.51.100.1"},
 		{"scanlogd", "<29>Nov 23 02:00:00 scanlogd: 198.51.100.1 to 192.0.2.2 ports 1, 2, 3, ..., " +
 			"fSrpauxy, TOS 00 @02:00:00", "198.51.100.1"},
 		{"psad", "<190>Nov 23 02:54:43 psad: scan detected (Nmap -sT or -sS scan): 198.51.100.1 -> " +
 			"192.0.2.2 tcp: [1-100] flags: SYN tcp pkts: 97 DL: 2 total scan dsts: 1", "198.51.100.1"},
-		{"psad", "<190>Nov 23 02:54:58 psad: scan detected 198.51.100.9 -> 192.0.2.2 DL: 2 total scan dsts: 1", "198.51.100.9"},
+		{"psad", "<190>Nov 23 02:54:58 psad: scan detected 198.51.100.9 -> 192.0.2.2 DL: 2 total scan " +
+			"dsts: 1", "198.51.100.9"},
 		{"psad", "<190>Nov 23 02:56:39 psad: scan detected (Nmap -sT or -sS scan): " +
 			"2001:0db8:000a:0014:0000:0000:0000:0001 -> 2001:0db8:0000:0000:0000:0000:0000:0002 tcp: [1-100]",
 			"2001:db8:a:14::1"},
@@ -314,9 +318,11 @@ func TestVerdict(t *testing.T) {
 		"only 5 packets":                 func(r *report) { r.life.packets = 5 },
 		"missed nmap -sS":                func(r *report) { r.results["picket"].scans["x"].told = false },
 		"misnamed nmap -sS":              func(r *report) { r.results["picket"].scans["x"].right = false },
-		"blocked the gateway IPv4":       func(r *report) { r.results["picket"].forged = []string{"gateway IPv4"} },
-		"1000 blocks":                    func(r *report) { r.results["picket"].flood.blocks = 1000 },
-		"the scanner in it was missed":   func(r *report) { r.results["picket"].flood.found = false },
+		"blocked the gateway IPv4": func(r *report) {
+			r.results["picket"].forged = []string{"gateway IPv4"}
+		},
+		"1000 blocks":                  func(r *report) { r.results["picket"].flood.blocks = 1000 },
+		"the scanner in it was missed": func(r *report) { r.results["picket"].flood.found = false },
 	} {
 		r := good()
 		spoil(r)

@@ -58,7 +58,8 @@ func dhcp(a *actor) error {
 }
 
 func multicastDNS(a *actor) error {
-	query := []byte("\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05_ipps\x04_tcp\x05local\x00\x00\x0c\x00\x01")
+	query := []byte("\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05_ipps\x04_tcp\x05local\x00\x00\x0c" +
+		"\x00\x01")
 	return errors.Join(
 		a.broadcasts(10, 5353, query, "224.0.0.251:5353", "[ff02::fb]:5353"),
 		a.broadcasts(10, 0, query, "224.0.0.252:5355", "239.255.255.250:3702", "[ff02::c]:3702"),
@@ -75,7 +76,8 @@ func ssdp(a *actor) error {
 // netbios are the broadcasts of a Windows network, and the node status query
 // that a Windows host sends to whoever it has talked to.
 func netbios(a *actor) error {
-	query := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x20CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\x00\x00\x21\x00\x01")
+	query := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x20" +
+		"CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\x00\x00\x21\x00\x01")
 	return errors.Join(a.broadcasts(20, 137, query, "192.0.2.255:137"), a.broadcasts(10, 138, query,
 		"192.0.2.255:138"),
 		a.both(0, func(src, dst netip.Addr) error {
@@ -152,7 +154,8 @@ func lateDNS(a *actor) error {
 				if err != nil {
 					return err
 				}
-				if _, err := question.Write([]byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x00\x00\x01\x00\x01")); err != nil {
+				if _, err := question.Write([]byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03" +
+					"www\x07example\x00\x00\x01\x00\x01")); err != nil {
 					return err
 				}
 				question.Close()

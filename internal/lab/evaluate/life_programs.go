@@ -122,14 +122,17 @@ var errNoAnswer = errors.New("a search is not answered")
 func avahi(a *actor) error {
 	p, err := a.start(a.host, "avahi", map[string]string{
 		"avahi/avahi-daemon.conf": "[server]\nhost-name=printer\nenable-dbus=no\n",
-		"avahi/services/ipp.service": `<?xml version="1.0"?><!DOCTYPE service-group SYSTEM "avahi-service.dtd">` +
-			`<service-group><name>printer</name><service><type>_ipp._tcp</type><port>631</port></service></service-group>`,
+		"avahi/services/ipp.service": `<?xml version="1.0"?><!DOCTYPE service-group SYSTEM ` +
+			`"avahi-service.dtd">` +
+			`<service-group><name>printer</name><service><type>_ipp._tcp</type><port>631</port></service>` +
+			`</service-group>`,
 	}, "/usr/sbin/avahi-daemon", "--no-drop-root", "--no-rlimits", "--no-chroot")
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	query := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04_ipp\x04_tcp\x05local\x00\x00\x0c\x00\x01")
+	query := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04_ipp\x04_tcp\x05local\x00\x00\x0c" +
+		"\x00\x01")
 	return a.searches(p, query, "224.0.0.251:5353", "[ff02::fb]:5353")
 }
 

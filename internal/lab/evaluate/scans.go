@@ -140,7 +140,8 @@ func masscan(a aim) []string {
 
 // zmap scans one port a run, so it runs for each.
 func zmap(a aim) []string {
-	const each = `for p in $(seq 1 30); do zmap -q -o /dev/null -b /dev/null -c 0 -r 50 -i eth0 -G "$1" -S "$2" -p "$p" "$3" || exit; done`
+	const each = `for p in $(seq 1 30); do zmap -q -o /dev/null -b /dev/null -c 0 -r 50 -i eth0 -G "$1" -S ` +
+		`"$2" -p "$p" "$3" || exit; done`
 	return []string{"sh", "-c", each, "zmap", a.mac, a.src.String(), a.dst.String()}
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // Intervals pairs the starts and ends that a set with intervals lists, and calls Each for
-// every pair: end is the first address behind it, not valid where it reaches the highest. The kernel's tree lists them from the highest
+// every pair: end is the first address behind it, not valid where it reaches the highest. The
+// kernel's tree lists them from the highest
 // key down (nft_rbtree_walk in net/netfilter/nft_set_rbtree.c); another kind of set
 // may do otherwise, so both ways are understood.
 type Intervals struct {

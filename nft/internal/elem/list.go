@@ -82,7 +82,8 @@ func (l *Lister) Elements(set string, f func(*Element) error) error {
 	}
 	_, err = l.conn.Send(netlink.Message{
 		Header: netlink.Header{
-			Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM, Flags: netlink.Request | netlink.Dump,
+			Type:  unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM,
+			Flags: netlink.Request | netlink.Dump,
 		},
 		Data: append([]byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0}, attrs...),
 	})

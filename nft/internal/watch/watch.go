@@ -28,7 +28,8 @@ type Watcher struct {
 // New subscribes to what others than the socket with a netlink port change of the
 // tables, in the calling thread's network namespace. It needs CAP_NET_ADMIN.
 func New(ours uint32, tables ...string) (*Watcher, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER,
+		&netlink.Config{Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
 	if err != nil {
 		return nil, fmt.Errorf("watch nftables: %w", err)
 	}
