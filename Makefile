@@ -92,11 +92,14 @@ test: root go
 		$(GO) test -C $(LAB) $(TESTFLAGS) ./kernels/... 2>&1 || failed=1; [ -z "$$failed" ]; } | tee bin/test.log | $(SUMMARY)
 	@! grep -qE '^ *--- SKIP' bin/test.log || { echo 'a skipped test is a failure: see above' >&2; exit 1; }
 
+# With PICKET_COMPARED=/path/to/another/picket both are measured, in turns.
 bench: root go
-	@$(call install,$(LAB_TOOLS))
+	@mkdir -p bin
+	@$(call install,$(LAB_TOOLS) gcc libc6-dev)
 	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem ./...
-	@echo 'reaction and hold, in the lab: about two minutes'
-	@$(GO) test -C $(LAB) -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 20m .
+	@echo 'reaction, hold and fire, in the lab: some minutes; the last are written to docs/performance.md'
+	@$(GO) test -C $(LAB) -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 40m . | tee bin/bench.log
+	@grep -E '^(cpu:|BenchmarkFire)' bin/bench.log | $(GO) run -C $(LAB) -buildvcs=false ./performance -page $(CURDIR)/docs/performance.md
 
 # PortSentry is unpacked, not installed, and runs in namespaces only.
 compare: root build

@@ -19,6 +19,10 @@ import (
 const (
 	settle = 100 * time.Millisecond
 	share  = 200
+
+	// longest is how long a rest is at most: nobody waits longer for a new address to be
+	// protected, however busy the machine is.
+	longest = 10 * time.Second
 )
 
 // Watch calls changed once for the time before, when its subscription stands, and
@@ -89,7 +93,7 @@ func (p *pause) do(f func()) {
 	p.timer = nil
 	began := time.Now()
 	f()
-	p.rest = time.Now().Add(share * time.Since(began))
+	p.rest = time.Now().Add(min(share*time.Since(began), longest))
 }
 
 // look asks for the next hops anew, and reports whether they changed. Without an

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fireConfig watches every port in every build of picket.
+const fireConfig = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\nadvanced = \"1-65535\"\n[block]\nmax = 131072\n"
+
+// BenchmarkFire measures picket under fire and at rest, and another build in turns with it
+// if there is one: what a probe of a flood of forged sources costs the process and what the
+// process takes in it, beside a reader in C that does nothing with what it reads; an idle
+// minute; a list of 131,000 blocks.
+func BenchmarkFire(b *testing.B) {
+	b.Run("flood", func(b *testing.B) {
+		reader := readerInC(b)
+		turns(b, 5, func(b *testing.B, binary string, got map[string]float64) {
+			l := newLab(b)
+			defer l.Close()
+			packets := forgedSYNs(l.Target.V4, 200_000)
+			d := fired(b, l, binary)
+			forgetPeak(b, d)
+			before, used := probesOf(b, d), processTime(b, d.cmd.Process.Pid)
+			flood(b, l, packets)
+			eventually(b, patience, "all is judged", func() bool {
+				n := probesOf(b, d)
+				time.Sleep(300 * time.Millisecond)
+				return probesOf(b, d) == n
+			})
+			judged := probesOf(b, d) - before
+			got["us/probe"] = (processTime(b, d.cmd.Process.Pid) - used).Seconds() * 1e6 / judged
+			got["MiB-peak"] = memory(b, d, "VmHWM")
+			if err := d.Stop(); err != nil {
+				b.Fatal(err)
+			}
+			// The same rules, read by nobody who thinks.
+			c := l.Target.Command(b.Context(), reader, "7425")
+			if err := c.Start(); err != nil {
+				b.Fatal(err)
+			}
+			time.Sleep(200 * time.Millisecond) // it tells nobody that it reads
+			flood(b, l, packets)
+			time.Sleep(time.Second)
+			used = processTime(b, c.Process.Pid)
+			c.Process.Kill()
+			c.Wait()
+			got["us/probe-in-C"] = used.Seconds() * 1e6 / judged
+		})
+	})
+	b.Run("idle", func(b *testing.B) {
+		turns(b, 1, func(b *testing.B, binary string, got map[string]float64) {
+			l := newLab(b)
+			defer l.Close()
+			d, err := Start(l.Target, Options{Binary: binary})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer d.Kill()
+			time.Sleep(10 * time.Second)
+			before := switches(b, d.cmd.Process.Pid)
+			time.Sleep(time.Minute)
+			got["switches/min"] = float64(switches(b, d.cmd.Process.Pid) - before)
+			got["MiB-resident"] = memory(b, d, "VmRSS")
+		})
+	})
+	b.Run("131,000 blocks", func(b *testing.B) {
+		turns(b, 1, func(b *testing.B, binary string, got map[string]float64) {
+			l := newLab(b)
+			defer l.Close()
+			d := fired(b, l, binary)
+			defer d.Kill()
+			blockMany(b, d, 131_000)
+			time.Sleep(5 * time.Second)
+			got["MiB-resident"] = memory(b, d, "VmRSS")
+			forgetPeak(b, d)
+			began := time.Now()
+			if _, err := d.Cmd("blocks", "--json"); err != nil {
+				b.Fatal(err)
+			}
+			got["s-to-list"] = time.Since(began).Seconds()
+			got["MiB-more"] = memory(b, d, "VmHWM") - got["MiB-resident"]
+		})
+	})
+}
+
+// turns measures rounds of each build in turns, and reports the medians.
+func turns(b *testing.B, rounds int, measure func(*testing.B, string, map[string]float64)) {
+	binaries := map[string]string{"": plainBinary(b)}
+	if other := os.Getenv(comparedEnv); other != "" {
+		binaries["compared-"] = other
+	}
+	all := map[string][]float64{}
+	for range rounds {
+		for _, build := range []string{"", "compared-"} {
+			if binaries[build] == "" {
+				continue
+			}
+			got := map[string]float64{}
+			measure(b, binaries[build], got)
+			for unit, v := range got {
+				all[build+unit] = append(all[build+unit], v)
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	for unit, list := range all {
+		slices.Sort(list)
+		b.ReportMetric(list[len(list)/2], unit)
+	}
+}
+
+func fired(b *testing.B, l *Lab, binary string) *Daemon {
+	b.Helper()
+	d, err := Start(l.Target, Options{Binary: binary, Config: fireConfig})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return d
+}
+
+// forgedSYNs are of sources that do not exist, one each.
+func forgedSYNs(dst netip.Addr, n int) []packet {
+	out := make([]packet, n)
+	for i := range out {
+		r := rand.Uint32()
+		src := netip.AddrFrom4([4]byte{198, 18 + byte(r>>16&1), byte(r >> 8), byte(r)})
+		out[i] = knock(src, dst, uint16(1+rand.IntN(60_000)))
+	}
+	return out
+}
+
+// flood sends packets so fast that none is lost: some 30,000 a second.
+func flood(b *testing.B, l *Lab, packets []packet) {
+	for part := range slices.Chunk(packets, 300) {
+		next := time.Now().Add(10 * time.Millisecond)
+		pour(b, l.Attacker, part)
+		time.Sleep(time.Until(next))
+	}
+}
+
+func probesOf(b *testing.B, d *Daemon) float64 {
+	out, err := d.Cmd("status", "--json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(out, `"probes": `)
+	n, err := strconv.ParseFloat(rest[:strings.IndexAny(rest, ",\n")], 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// processTime is what a process has used of the processor (proc_pid_stat(5), in ticks of
+// a hundredth of a second).
+func processTime(b *testing.B, pid int) time.Duration {
+	_, stat, _ := strings.Cut(read(b, "/proc", strconv.Itoa(pid), "stat"), ") ")
+	f := strings.Fields(stat)
+	user, err := strconv.Atoi(f[11])
+	system, err2 := strconv.Atoi(f[12])
+	if err != nil || err2 != nil {
+		b.Fatal(stat)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// switches counts how often the threads of a process have gone to sleep.
+func switches(b *testing.B, pid int) (n int) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(tasks) == 0 {
+		b.Fatal(err, len(tasks))
+	}
+	for _, path := range tasks {
+		_, rest, _ := strings.Cut(read(b, path), "\nvoluntary_ctxt_switches:")
+		one, _ := strconv.Atoi(strings.Fields(rest)[0])
+		n += one
+	}
+	return n
+}
+
+// readerInC builds a program that binds an NFLOG group as picket does, and reads it.
+func readerInC(b *testing.B) string {
+	dir := b.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	source, binary := filepath.Join(dir, "reader.c"), filepath.Join(dir, "reader")
+	write(b, source, inC, 0o644)
+	if out, err := exec.Command("gcc", "-O2", "-o", binary, source).CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
+const inC = `
+#include <arpa/inet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+static char in[262144];
+static void set(int s, int group, int type, const void *v, int n) {
+	char b[64] = {0};
+	struct nlmsghdr *h = (void *)b;
+	struct nfgenmsg *g = (void *)(b + 16);
+	struct nlattr *a = (void *)(b + 20);
+	h->nlmsg_len = 20 + NLA_ALIGN(4 + n);
+	h->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
+	h->nlmsg_flags = NLM_F_REQUEST;
+	g->res_id = htons(group);
+	a->nla_type = type;
+	a->nla_len = 4 + n;
+	memcpy(b + 24, v, n);
+	send(s, b, h->nlmsg_len, 0);
+}
+int main(int argc, char **argv) {
+	int s = socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER), group = atoi(argv[1]), size = 32 << 20;
+	struct sockaddr_nl a = {.nl_family = AF_NETLINK};
+	bind(s, (void *)&a, sizeof a);
+	setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+	struct nfulnl_msg_config_cmd bind_ = {NFULNL_CFG_CMD_BIND};
+	struct nfulnl_msg_config_mode mode = {htonl(128), NFULNL_COPY_PACKET};
+	set(s, group, NFULA_CFG_CMD, &bind_, sizeof bind_);
+	set(s, group, NFULA_CFG_MODE, &mode, sizeof mode);
+	unsigned q = htonl(64);
+	set(s, group, NFULA_CFG_QTHRESH, &q, sizeof q);
+	for (;;)
+		recv(s, in, sizeof in, 0);
+}
+`
