@@ -57,7 +57,8 @@ func (f *Forward) read(s *section) {
 		default:
 			p, why := addresses.Source(text)
 			if why != "" || p.Bits() == 0 {
-				return fmt.Sprintf("%.80q is no network behind this host: want %q, %q, or one as \"203.0.113.0/24\"",
+				return fmt.Sprintf("%.80q is no network behind this host: want %q, %q, or one as "+
+					"\"203.0.113.0/24\"",
 					text, wordContainers, wordLANs)
 			}
 			found.Prefixes = append(found.Prefixes, p)

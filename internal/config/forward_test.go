@@ -10,12 +10,14 @@ import (
 // What is behind the host is said in words and networks, and what is judged in words.
 func TestForward(t *testing.T) {
 	for text, want := range map[string]string{
-		"":              "the networks of containers and virtual machines and published ports are judged; who scans from there is told of",
+		"": "the networks of containers and virtual machines and published ports are judged; " +
+			"who scans from there is told of",
 		`networks = []`: "nothing is judged",
 		`networks = ["lans"]
 egress = "off"`: "routed LANs are judged",
 		`networks = ["2001:db8::/32", "containers", "203.0.113.9"]
-egress = "off"`: "the networks of containers and virtual machines, published ports, 2001:db8::/32 and 203.0.113.9/32 are judged",
+egress = "off"`: "the networks of containers and virtual machines, published ports, 2001:db8::/32 and " +
+			"203.0.113.9/32 are judged",
 	} {
 		c, err := Parse("p.toml", []byte("[forward]\n"+text))
 		if err != nil {
@@ -34,7 +36,8 @@ egress = "off"`: "the networks of containers and virtual machines, published por
 		`networks = "lans"`:        `is text: want a list`,
 		`egress = "block"`:         `is "block": want "off" or "log"`,
 	} {
-		if _, err := Parse("p.toml", []byte("[forward]\n"+text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse("p.toml", []byte("[forward]\n"+text)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}

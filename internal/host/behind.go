@@ -18,7 +18,7 @@ import (
 type Network struct {
 	Prefix    netip.Prefix `json:"prefix"`
 	Interface string       `json:"interface"`
-	Container bool         `json:"container"` // of a bridge with nothing but virtual machines and containers on it
+	Container bool         `json:"container"` // of a bridge with containers and virtual machines alone
 }
 
 // Networks returns the networks that are directly behind this host, in order: those
@@ -43,7 +43,8 @@ func Networks() ([]Network, error) {
 		}
 	}
 	var out []Network
-	for family, forwards := range map[uint8]bool{unix.AF_INET: enabled("ipv4/ip_forward"), unix.AF_INET6: enabled("ipv6/conf/all/forwarding")} {
+	for family, forwards := range map[uint8]bool{unix.AF_INET: enabled("ipv4/ip_forward"),
+		unix.AF_INET6: enabled("ipv6/conf/all/forwarding")} {
 		if !forwards {
 			continue
 		}
@@ -59,7 +60,8 @@ func Networks() ([]Network, error) {
 			a, _ := netip.AddrFromSlice(x.IP)
 			bits, _ := x.Mask.Size()
 			p := netip.PrefixFrom(a.Unmap(), bits).Masked()
-			if !p.IsValid() || p.IsSingleIP() || a.IsLoopback() || a.IsLinkLocalUnicast() || outside[x.LinkIndex] ||
+			if !p.IsValid() || p.IsSingleIP() || a.IsLoopback() || a.IsLinkLocalUnicast() ||
+				outside[x.LinkIndex] ||
 				names[x.LinkIndex] == ipvsBlank {
 				continue
 			}

@@ -28,11 +28,15 @@ func setting(t *testing.T, name, value string) {
 func TestNetworks(t *testing.T) {
 	inNetns(t, wire+"addr add 192.0.2.2/24 dev d0\nroute add default via 192.0.2.1\n"+
 		"addr add 2001:db8::2/64 dev d0 nodad\nroute add 2000::/3 via 2001:db8::1\n"+
-		"link add docker0 type bridge\naddr add 198.51.100.1/25 dev docker0\naddr add 2001:db8:c::1/64 dev docker0 nodad\n"+
+		"link add docker0 type bridge\naddr add 198.51.100.1/25 dev docker0\n"+
+		"addr add 2001:db8:c::1/64 dev docker0 nodad\n"+
 		"link add v0 type veth peer v1\nlink set v0 master docker0\nlink set docker0 up\n"+
-		"link add br0 type bridge\nlink add card link d1 type macvlan\nlink set card master br0\naddr add 198.51.100.129/26 dev br0\nlink set br0 up\n"+
-		"link add lan0 type veth peer lan1\naddr add 203.0.113.1/24 dev lan0\naddr add 203.0.113.2/32 dev lan0\nlink set lan0 up\n"+
-		"link add kube-ipvs0 type veth peer kube1\naddr add 203.0.113.129/25 dev kube-ipvs0\nlink set kube-ipvs0 up\n")
+		"link add br0 type bridge\nlink add card link d1 type macvlan\nlink set card master br0\n"+
+		"addr add 198.51.100.129/26 dev br0\nlink set br0 up\n"+
+		"link add lan0 type veth peer lan1\naddr add 203.0.113.1/24 dev lan0\n"+
+		"addr add 203.0.113.2/32 dev lan0\nlink set lan0 up\n"+
+		"link add kube-ipvs0 type veth peer kube1\n"+
+		"addr add 203.0.113.129/25 dev kube-ipvs0\nlink set kube-ipvs0 up\n")
 	names := func() (out []string) {
 		list, err := Networks()
 		if err != nil {
@@ -50,7 +54,8 @@ func TestNetworks(t *testing.T) {
 	}
 	setting(t, "ipv4/ip_forward", "1")
 	setting(t, "ipv6/conf/all/forwarding", "1")
-	want := []string{"198.51.100.0/25 docker0 true", "198.51.100.128/26 br0 false", "203.0.113.0/24 lan0 false", "2001:db8:c::/64 docker0 true"}
+	want := []string{"198.51.100.0/25 docker0 true", "198.51.100.128/26 br0 false",
+		"203.0.113.0/24 lan0 false", "2001:db8:c::/64 docker0 true"}
 	if got := names(); !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
@@ -83,12 +88,14 @@ func TestTracker(t *testing.T) {
 		defer c.Close()
 		from, to := c.LocalAddr().(*net.TCPAddr).AddrPort(), c.RemoteAddr().(*net.TCPAddr).AddrPort()
 		for _, x := range [][2]netip.AddrPort{{from, to}, {to, from}} {
-			if got, err := tracker.Flow(unix.IPPROTO_TCP, x[0], x[1]); err != nil || got != (Tracked{Known: true, Replied: true}) {
+			if got, err := tracker.Flow(unix.IPPROTO_TCP, x[0], x[1]); err != nil ||
+				got != (Tracked{Known: true, Replied: true}) {
 				t.Errorf("a connection from %s: %+v, %v", x[0], got, err)
 			}
 		}
 		closed := netip.AddrPortFrom(to.Addr(), 1)
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host), Port: int(from.Port()) ^ 1}, Timeout: time.Second}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host), Port: int(from.Port()) ^ 1},
+			Timeout: time.Second}
 		if c, err := d.Dial("tcp", closed.String()); err == nil {
 			c.Close()
 			t.Fatal("port 1 is open")

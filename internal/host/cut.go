@@ -40,8 +40,9 @@ func cut(status uint32, of func(netip.Addr) bool) (n int, err error) {
 		return 0, fmt.Errorf("cut flows: %w", err)
 	}
 	msgs, err := c.Execute(netlink.Message{
-		Header: netlink.Header{Type: unix.NFNL_SUBSYS_CTNETLINK<<8 | ctGet, Flags: netlink.Request | netlink.Dump},
-		Data:   append([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0}, attrs...),
+		Header: netlink.Header{Type: unix.NFNL_SUBSYS_CTNETLINK<<8 | ctGet,
+			Flags: netlink.Request | netlink.Dump},
+		Data: append([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0}, attrs...),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("cut flows: %w", err)
@@ -51,7 +52,8 @@ func cut(status uint32, of func(netip.Addr) bool) (n int, err error) {
 		if !ok || f.status&status == 0 || !of(f.from) && !of(f.to) {
 			continue
 		}
-		data, err := ctTuple(f.protocol, netip.AddrPortFrom(f.from, f.fromPort), netip.AddrPortFrom(f.to, f.toPort))
+		data, err := ctTuple(f.protocol, netip.AddrPortFrom(f.from, f.fromPort), netip.AddrPortFrom(f.to,
+			f.toPort))
 		if err == nil {
 			_, err = c.Execute(netlink.Message{Header: netlink.Header{
 				Type: unix.NFNL_SUBSYS_CTNETLINK<<8 | ctDelete, Flags: netlink.Request | netlink.Acknowledge,

@@ -51,7 +51,8 @@ func (t *Tracker) Flow(protocol uint8, from, to netip.AddrPort) (Tracked, error)
 	if err != nil {
 		return Tracked{}, fmt.Errorf("ask connection tracking: %w", err)
 	}
-	return Tracked{Known: known, Replied: f.status&ctSeenReply != 0, Published: f.status&ctTranslated != 0}, nil
+	return Tracked{Known: known, Replied: f.status&ctSeenReply != 0,
+		Published: f.status&ctTranslated != 0}, nil
 }
 
 const (

@@ -57,7 +57,8 @@ func TestBehindBridge(t *testing.T) {
 	if err := netns.Wire(l.Target.Host, "tap0", c.Host, "eth0"); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Target.IP("addr flush dev eth0", "link add br0 type bridge", "link set eth0 master br0", "link set tap0 master br0",
+	if err := l.Target.IP("addr flush dev eth0", "link add br0 type bridge", "link set eth0 master br0",
+		"link set tap0 master br0",
 		"link set tap0 up", "addr add 192.0.2.2/24 dev br0", "link set br0 up"); err != nil {
 		t.Fatal(err)
 	}

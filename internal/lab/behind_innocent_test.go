@@ -24,7 +24,8 @@ func many(t *testing.T, h *Host, n int) (four, six []netip.Addr) {
 	for i := range n {
 		four = append(four, addr(fmt.Sprintf("198.51.100.%d", 100+i)))
 		six = append(six, addr(fmt.Sprintf("2001:db8:c::%d", 100+i)))
-		commands = append(commands, fmt.Sprintf("addr add %s/24 dev eth0", four[i]), fmt.Sprintf("addr add %s/64 dev eth0 nodad", six[i]))
+		commands = append(commands, fmt.Sprintf("addr add %s/24 dev eth0", four[i]),
+			fmt.Sprintf("addr add %s/64 dev eth0 nodad", six[i]))
 	}
 	if err := h.IP(commands...); err != nil {
 		t.Fatal(err)
@@ -66,8 +67,10 @@ func TestBehindNoProbe(t *testing.T) {
 		witness     netip.Addr
 		asks        netip.Addr // who is asked from behind
 	}{
-		{name: "IPv4", src: Source4(1), dst: l.Target.V4, c: c.V4, all: four, witness: Source4(9), asks: Source4(2)},
-		{name: "IPv6", src: Source6(1), dst: l.Target.V6, c: c.V6, all: six, witness: Source6(9), asks: Source6(2)},
+		{name: "IPv4", src: Source4(1), dst: l.Target.V4, c: c.V4, all: four, witness: Source4(9),
+			asks: Source4(2)},
+		{name: "IPv6", src: Source6(1), dst: l.Target.V6, c: c.V6, all: six, witness: Source6(9),
+			asks: Source6(2)},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			// A proxy that begins to ask all that it stands in front of.
@@ -89,7 +92,8 @@ func TestBehindNoProbe(t *testing.T) {
 			}
 			if i == 1 { // who was there for both
 				gone.Close()
-				for _, x := range []netip.AddrPort{netip.AddrPortFrom(c.V4, 81), netip.AddrPortFrom(c.V6, 81)} {
+				for _, x := range []netip.AddrPort{netip.AddrPortFrom(c.V4, 81), netip.AddrPortFrom(c.V6,
+					81)} {
 					from := f.src
 					if x.Addr().Is4() {
 						from = Source4(1)
@@ -113,7 +117,8 @@ func TestBehindNoProbe(t *testing.T) {
 			}
 			asked.Close()
 			eventually(t, 3*time.Second, "the question is noted", func() bool {
-				out, err := l.Target.Run("nft", "list", "set", "inet", "picket", map[bool]string{false: "sought4", true: "sought6"}[f.c.Is6()])
+				out, err := l.Target.Run("nft", "list", "set", "inet", "picket",
+					map[bool]string{false: "sought4", true: "sought6"}[f.c.Is6()])
 				return err == nil && strings.Contains(out, "5353")
 			})
 			if _, err := l.Target.Run("conntrack", "-F"); err != nil {
@@ -158,7 +163,8 @@ func wireDirectly(l *Lab, c *Host) error {
 	if err := netns.Wire(l.Attacker.Host, "eth9", c.Host, "eth9"); err != nil {
 		return err
 	}
-	loose := []string{"net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth9/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter", "0"}
+	loose := []string{"net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth9/rp_filter", "0",
+		"net/ipv4/conf/eth0/rp_filter", "0"}
 	for _, h := range []*Host{l.Attacker, c} {
 		if err := h.Sysctl(loose...); err != nil {
 			return err
@@ -167,7 +173,8 @@ func wireDirectly(l *Lab, c *Host) error {
 			return err
 		}
 	}
-	if err := l.Attacker.IP("addr add 203.0.113.1/30 dev eth9", "addr add fe80::91/64 dev eth9 nodad"); err != nil {
+	if err := l.Attacker.IP("addr add 203.0.113.1/30 dev eth9",
+		"addr add fe80::91/64 dev eth9 nodad"); err != nil {
 		return err
 	}
 	return c.IP("addr add 203.0.113.2/30 dev eth9", "addr add fe80::92/64 dev eth9 nodad",
@@ -182,7 +189,8 @@ func TestBehindForgedInside(t *testing.T) {
 	c := addBehind(t, l)
 	d := start(t, l.Target, Options{Config: routed})
 	for _, h := range []*Host{l.Target, l.Attacker} {
-		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter", "0"); err != nil {
+		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter",
+			"0"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,16 +198,24 @@ func TestBehindForgedInside(t *testing.T) {
 		name                    string
 		forged, inside, outside netip.Addr
 	}{
-		{"IPv4", addr("198.51.100.9"), c.V4, l.Attacker.V4}, {"IPv6", addr("2001:db8:c::9"), c.V6, l.Attacker.V6},
+		{"IPv4", addr("198.51.100.9"), c.V4, l.Attacker.V4}, {"IPv6", addr("2001:db8:c::9"), c.V6,
+			l.Attacker.V6},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			pour(t, l.Attacker, ports1000(func(p uint16) packet { return clientSYN(f.forged, f.inside, 40000, p) }))
-			pour(t, c, ports1000(func(p uint16) packet { return clientSYN(f.inside, f.outside, 40000, p) })[:100])
+			pour(t, l.Attacker, ports1000(func(p uint16) packet {
+				return clientSYN(f.forged, f.inside,
+					40000, p)
+			}))
+			pour(t, c, ports1000(func(p uint16) packet {
+				return clientSYN(f.inside, f.outside, 40000,
+					p)
+			})[:100])
 			line, err := d.WaitEvent(3*time.Second, "event=infection", "source="+f.inside.String()+" ")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(line, "destination="+f.outside.String()) || !strings.Contains(line, "interface=eth1") {
+			if !strings.Contains(line, "destination="+f.outside.String()) || !strings.Contains(line,
+				"interface=eth1") {
 				t.Errorf("told as %s", line)
 			}
 			for _, line := range d.Events() {
@@ -255,7 +271,8 @@ func TestBehindPoisoned(t *testing.T) {
 				}
 				return out
 			}
-			eventually(t, 3*time.Second, "all of its ports count as served", func() bool { return listed(learned("open"), f.inside) })
+			eventually(t, 3*time.Second, "all of its ports count as served",
+				func() bool { return listed(learned("open"), f.inside) })
 			if n := strings.Count(learned("served"), "expires"); n > 130 {
 				t.Errorf("%d of %d ports are learned", n, each*Sources)
 			}

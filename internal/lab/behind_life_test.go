@@ -35,7 +35,8 @@ func TestBehindOrdinaryLife(t *testing.T) {
 	}
 	visitors4, visitors6 := visitors(t, l, 250)
 	if err := l.Target.Sysctl("net/netfilter/nf_conntrack_tcp_timeout_time_wait", "3",
-		"net/netfilter/nf_conntrack_tcp_timeout_close", "3", "net/netfilter/nf_conntrack_udp_timeout", "3"); err != nil {
+		"net/netfilter/nf_conntrack_tcp_timeout_close", "3", "net/netfilter/nf_conntrack_udp_timeout",
+		"3"); err != nil {
 		t.Fatal(err)
 	}
 	d := start(t, l.Target, Options{Config: routed})
@@ -55,9 +56,11 @@ func TestBehindOrdinaryLife(t *testing.T) {
 				var err error
 				switch kind := r.IntN(1000); {
 				case kind < 3: // a port that nobody serves: each visitor has three that he believes in
-					l.Attacker.Reaches(visitor, netip.AddrPortFrom(host, uint16(9000+n%50*10+r.IntN(3))), time.Second)
+					l.Attacker.Reaches(visitor, netip.AddrPortFrom(host, uint16(9000+n%50*10+r.IntN(3))),
+						time.Second)
 				case kind < 5: // an address that is gone
-					l.Attacker.Reaches(visitor, netip.AddrPortFrom(addr(fmt.Sprintf(dead, 200+n%40)), port), 100*time.Millisecond)
+					l.Attacker.Reaches(visitor, netip.AddrPortFrom(addr(fmt.Sprintf(dead, 200+n%40)),
+						port), 100*time.Millisecond)
 				case kind < 200:
 					err = echo(l.Attacker, visitor, netip.AddrPortFrom(host, port))
 				case kind < 300: // from behind
@@ -80,7 +83,8 @@ func TestBehindOrdinaryLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range d.Events() {
-		if strings.Contains(line, "event=block") && !strings.Contains(line, "source="+Source4(1).String()+" ") ||
+		if strings.Contains(line, "event=block") && !strings.Contains(line,
+			"source="+Source4(1).String()+" ") ||
 			strings.Contains(line, "event=infection") {
 			t.Errorf("an innocent: %s", line)
 		}
@@ -96,12 +100,14 @@ func visitors(t *testing.T, l *Lab, n int) (four, six []netip.Addr) {
 	for i := range n {
 		four = append(four, addr(fmt.Sprintf("203.0.113.%d", i+1)))
 		six = append(six, addr(fmt.Sprintf("2001:db8:1:%x::1", i+1)))
-		commands = append(commands, fmt.Sprintf("addr add %s/32 dev lo", four[i]), fmt.Sprintf("addr add %s/128 dev lo", six[i]))
+		commands = append(commands, fmt.Sprintf("addr add %s/32 dev lo", four[i]),
+			fmt.Sprintf("addr add %s/128 dev lo", six[i]))
 	}
 	if err := l.Attacker.IP(commands...); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Target.IP("route add 203.0.113.0/24 via 192.0.2.1", "route add 2001:db8:1::/48 via 2001:db8::1"); err != nil {
+	if err := l.Target.IP("route add 203.0.113.0/24 via 192.0.2.1",
+		"route add 2001:db8:1::/48 via 2001:db8::1"); err != nil {
 		t.Fatal(err)
 	}
 	return four, six

@@ -108,7 +108,12 @@ func TestBehindAnswersFew(t *testing.T) {
 		} {
 			t.Run(way.name+" "+f.name, func(t *testing.T) {
 				src := f.source(1 + i)
-				scan := func() { pour(t, l.Attacker, ports1000(func(p uint16) packet { return way.each(src, p) })) }
+				scan := func() {
+					pour(t, l.Attacker, ports1000(func(p uint16) packet {
+						return way.each(src,
+							p)
+					}))
+				}
 				n := answersTo(t, l, scan)
 				t.Logf("%d of 1000 answered at once", n)
 				if n > 40 {
@@ -139,7 +144,10 @@ func TestBehindBetweenFences(t *testing.T) {
 		src, dst netip.Addr
 	}{{"4", Source4(1), c.V4}, {"6", Source6(1), c.V6}} {
 		scan := func() int {
-			return answersTo(t, l, func() { pour(t, l.Attacker, fullScan(attackers{own: f.src, dst: f.dst})) })
+			return answersTo(t, l, func() {
+				pour(t, l.Attacker, fullScan(attackers{own: f.src,
+					dst: f.dst}))
+			})
 		}
 		scan()
 		if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {

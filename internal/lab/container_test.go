@@ -46,7 +46,8 @@ func addBridge(t *testing.T, l *Lab, name string) (one, two *Host) {
 			t.Fatal(err)
 		}
 		c.V4, c.V6 = addr(fmt.Sprintf("198.51.100.%d", 2+i)), addr(fmt.Sprintf("2001:db8:c::%d", 2+i))
-		if err := c.IP("addr add "+c.V4.String()+"/24 dev eth0", "addr add "+c.V6.String()+"/64 dev eth0 nodad", "link set eth0 up",
+		if err := c.IP("addr add "+c.V4.String()+"/24 dev eth0",
+			"addr add "+c.V6.String()+"/64 dev eth0 nodad", "link set eth0 up",
 			"route add default via 198.51.100.1", "route add default via 2001:db8:c::1"); err != nil {
 			t.Fatal(err)
 		}
@@ -76,13 +77,16 @@ func dockerIPTables(network, one, two string) string {
 		if strings.Contains(a, ":") {
 			dest = "[" + a + "]:" + p
 		}
-		published += fmt.Sprintf("-A POSTROUTING -s %[1]s -d %[1]s -p tcp -m tcp --dport %[2]s -j MASQUERADE\n"+
-			"-A DOCKER ! -i docker0 -p tcp -m tcp --dport %[3]s -j DNAT --to-destination %[4]s\n", a, p, port, dest)
+		published += fmt.Sprintf("-A POSTROUTING -s %[1]s -d %[1]s -p tcp -m tcp --dport %[2]s "+
+			"-j MASQUERADE\n"+
+			"-A DOCKER ! -i docker0 -p tcp -m tcp --dport %[3]s -j DNAT --to-destination %[4]s\n", a, p,
+			port, dest)
 	}
 	let := ""
 	for _, x := range []string{one + " 80", two + " 80", one + " 81"} {
 		a, p, _ := strings.Cut(x, " ")
-		let += fmt.Sprintf("-A DOCKER -d %s ! -i docker0 -o docker0 -p tcp -m tcp --dport %s -j ACCEPT\n", a, p)
+		let += fmt.Sprintf("-A DOCKER -d %s ! -i docker0 -o docker0 -p tcp -m tcp --dport %s -j ACCEPT\n",
+			a, p)
 	}
 	return `*nat
 :PREROUTING ACCEPT [0:0]
@@ -220,12 +224,14 @@ func startPodman(t *testing.T, l *Lab) {
 	t.Helper()
 	withLinkLocal(t, l.Target)
 	dir := t.TempDir() // not below /run, see below
-	for _, d := range []string{"store", "run", "net", "root/proc", "root/sys", "root/dev", "root/etc", "root/tmp", "root/run"} {
+	for _, d := range []string{"store", "run", "net", "root/proc", "root/sys", "root/dev", "root/etc",
+		"root/tmp", "root/run"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	base := []string{"--root", dir + "/store", "--runroot", dir + "/run", "--network-config-dir", dir + "/net",
+	base := []string{"--root", dir + "/store", "--runroot", dir + "/run", "--network-config-dir",
+		dir + "/net",
 		"--cgroup-manager", "cgroupfs", "--storage-driver", "vfs", "--log-level", "error"}
 	// A mount namespace with the unified hierarchy, which crun asks for, and folders
 	// of its own for what podman would leave on this machine.
@@ -254,7 +260,8 @@ func startPodman(t *testing.T, l *Lab) {
 		_, err := l.Target.Run("nsenter", append(append(slices.Clip(in), base...), args...)...)
 		return err
 	}
-	if err := podman("network", "create", "--subnet", "198.51.100.0/24", "--ipv6", "--subnet", "2001:db8:c::/64", "lab"); err != nil {
+	if err := podman("network", "create", "--subnet", "198.51.100.0/24", "--ipv6", "--subnet",
+		"2001:db8:c::/64", "lab"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -262,7 +269,8 @@ func startPodman(t *testing.T, l *Lab) {
 			t.Error(err)
 		}
 	})
-	run := []string{"run", "-d", "--rm", "--network", "lab", "--cgroups", "disabled", "--security-opt", "seccomp=unconfined",
+	run := []string{"run", "-d", "--rm", "--network", "lab", "--cgroups", "disabled", "--security-opt",
+		"seccomp=unconfined",
 		"--ulimit", "nofile=256:256", "--ulimit", "nproc=1024:1024"}
 	for _, d := range []string{"/usr", "/bin", "/lib", "/lib64"} {
 		run = append(run, "-v", d+":"+d+":ro")
@@ -272,7 +280,8 @@ func startPodman(t *testing.T, l *Lab) {
 		for _, p := range ports {
 			args = append(args, "-p", p, "-p", "[::]:"+p)
 		}
-		if err := podman(append(args, "--rootfs", dir+"/root", "/usr/bin/iperf3", "-s", "-p", "80")...); err != nil {
+		if err := podman(append(args, "--rootfs", dir+"/root", "/usr/bin/iperf3", "-s", "-p",
+			"80")...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -288,7 +297,8 @@ func containersAreCovered(t *testing.T, l *Lab, families ...string) {
 		client, scanner, late netip.Addr
 		dst                   netip.Addr
 	}{
-		{"IPv4", "4", Source4(1), Source4(2), Source4(3), l.Target.V4}, {"IPv6", "6", Source6(1), Source6(2), Source6(3), l.Target.V6},
+		{"IPv4", "4", Source4(1), Source4(2), Source4(3), l.Target.V4}, {"IPv6", "6", Source6(1),
+			Source6(2), Source6(3), l.Target.V6},
 	} {
 		if !slices.Contains(families, f.name) {
 			continue
@@ -298,7 +308,8 @@ func containersAreCovered(t *testing.T, l *Lab, families ...string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(out, map[string]string{"4": "198.51.100.0/24", "6": "2001:db8:c::/64"}[f.family]) {
+			if !strings.Contains(out, map[string]string{"4": "198.51.100.0/24",
+				"6": "2001:db8:c::/64"}[f.family]) {
 				t.Errorf("the containers' network was not found:\n%s", out)
 			}
 			reached := func(src netip.Addr, port uint16) bool {
@@ -306,7 +317,8 @@ func containersAreCovered(t *testing.T, l *Lab, families ...string) {
 			}
 			for _, src := range []netip.Addr{f.client, f.scanner} {
 				for _, port := range []uint16{8080, 8081} {
-					eventually(t, 5*time.Second, fmt.Sprintf("%s reaches published port %d", src, port), func() bool { return reached(src, port) })
+					eventually(t, 5*time.Second, fmt.Sprintf("%s reaches published port %d", src, port),
+						func() bool { return reached(src, port) })
 				}
 			}
 			// A published port that nobody serves.
