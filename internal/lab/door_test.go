@@ -89,6 +89,32 @@ func (m *made) bytes(src, dst netip.Addr, seq uint32) packet {
 func TestDoor(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
+	doorIsClosed(t, l)
+}
+
+// TestDoorOfPublishedPort: so does one that is published to a container.
+func TestDoorOfPublishedPort(t *testing.T) {
+	l := newLab(t)
+	c, err := l.AddContainer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Target.NFT(`table inet publish {
+	chain prerouting {
+		type nat hook prerouting priority dstnat
+		iifname "eth0" meta nfproto ipv4 tcp dport 80 dnat ip to 198.51.100.2:80
+		iifname "eth0" meta nfproto ipv6 tcp dport 80 dnat ip6 to [2001:db8:c::2]:80
+	}
+}`); err != nil {
+		t.Fatal(err)
+	}
+	listen(t, c, "tcp", 80)
+	doorIsClosed(t, l)
+}
+
+// doorIsClosed starts picket on the target, and holds what port 80 refuses.
+func doorIsClosed(t *testing.T, l *Lab) {
+	t.Helper()
 	start(t, l.Target, Options{})
 	count := func() int {
 		out, err := l.Target.Run("nft", "list", "counter", "inet", "picket", "kept_door")
