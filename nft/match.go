@@ -86,6 +86,7 @@ var (
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED, false)
 	beginning = bits("ct state new,untracked", expr.CtKeySTATE,
 		expr.CtStateBitNEW|expr.CtStateBitUNTRACKED, false)
+	untracked  = bits("ct state untracked", expr.CtKeySTATE, expr.CtStateBitUNTRACKED, false)
 	lasting    = bits("ct status assured", expr.CtKeySTATUS, statusAssured, false)
 	brief      = bits("ct status ! assured", expr.CtKeySTATUS, statusAssured, true)
 	translated = bits("ct status dnat", expr.CtKeySTATUS, statusDNAT, false)

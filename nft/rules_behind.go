@@ -12,6 +12,10 @@ import (
 // answers everywhere tells nothing, and must not fill what others' are learned in.
 const mostServices = 128
 
+// mostOverdue is how many late datagrams are let pass in [CountTime] from whom
+// somebody behind this host asked.
+const mostOverdue = 10
+
 // behindChains judge what is forwarded to the networks behind this host, and to
 // its published ports. There is no socket to ask: what is served there is learned
 // from the answers, and whether a packet was answered user space asks connection
@@ -69,8 +73,8 @@ func behindChains(c Config) []chain {
 			why: "what begins behind this host. Whom it asks may answer late, and is no prober for that; " +
 				"an address that the routes have elsewhere is forged",
 			rules: list(
-				one(isTCP, opening, jump("seek")),
-				one(isUDP, beginning, jump("seek")),
+				one(isTCP, opening, reversible, jump("seek")),
+				one(isUDP, beginning, reversible, jump("seek")),
 				one(in("egress", proto), opening, reversible, goTo("egress")),
 			),
 		},
@@ -138,8 +142,26 @@ func behindChains(c Config) []chain {
 		{
 			name: "behind_udp",
 			rules: list(
-				one(in("sought4", saddr4, proto, thSport), backward),
-				one(in("sought6", saddr6, proto, thSport), backward),
+				one(in("sought4", saddr4, proto, thSport), goTo("overdue")),
+				one(in("sought6", saddr6, proto, thSport), goTo("overdue")),
+				one(goTo("unasked")),
+			),
+		},
+		{
+			name: "overdue",
+			why: "an answer that connection tracking waits for no more is rare, and a scan from the port that " +
+				"was asked is not: what is more than a few is judged as anybody's. What is kept out of " +
+				"connection tracking cannot be told apart",
+			rules: list(
+				one(untracked, backward),
+				each(c, func(s source) []part { return []part{atMost(mostOverdue, "overdue"+s.family, s.of), backward} }),
+				each(c, func(s source) []part { return []part{notIn("overdue"+s.family, s.of), count("full_overdue")} }),
+				one(goTo("unasked")),
+			),
+		},
+		{
+			name: "unasked",
+			rules: list(
 				one(in("stealth_udp", udpDport), goTo("unanswered")),
 				one(in("excluded_udp", udpDport), backward),
 				one(in("advanced_udp", udpDport), goTo("unanswered")),

@@ -172,6 +172,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("doubted", concat(address, portKey, portKey), DoubtTime)
 	filled("waiting", concat(address, portKey, portKey), waitTime)
 	filled("sought", concat(address, protoKey, portKey), CountTime)
+	filled("overdue", address, CountTime)
 	filled("served", concat(address, protoKey, portKey), LatelyTime)
 	filled("serves", address, LatelyTime)
 	filled("open", address, LatelyTime)

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestBehindAskedScans: whom somebody behind the host has asked may answer late, and
+// does not scan the network from the port that was asked; a question that somebody
+// outside makes up in the name of that network excuses nothing at all.
+func TestBehindAskedScans(t *testing.T) {
+	l := newLab(t)
+	c := addBehind(t, l)
+	for _, h := range []*Host{l.Target, l.Attacker} {
+		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter", "0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Who forges is elsewhere, and has what he forges routed by the target.
+	if err := l.Attacker.IP("route add 203.0.113.7 via 192.0.2.2", "route add 2001:db8:0:8000::7 via fe80::2 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Target.IP("route add 203.0.113.7 via 192.0.2.1", "route add 2001:db8:0:8000::7 via fe80::1 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, l.Target, Options{Config: routed})
+	// The first of all probes only says that answers come this way.
+	send(t, l.Attacker, knock(Source4(8), c.V4, 15), knock(Source6(8), c.V6, 15))
+	for _, f := range []struct {
+		name               string
+		src, forger, c, of netip.Addr
+	}{
+		{"IPv4", Source4(1), addr("203.0.113.7"), c.V4, addr("198.51.100.9")},
+		{"IPv6", Source6(1), addr("2001:db8:0:8000::7"), c.V6, addr("2001:db8:c::9")},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			send(t, c, udp(f.c, f.src, 40001, 53, "?"))
+			send(t, l.Attacker, udp(f.of, f.forger, 40001, 53, "?"))
+			for _, src := range []netip.Addr{f.src, f.forger} {
+				n := answersTo(t, l, func() {
+					pour(t, l.Attacker, ports1000(func(p uint16) packet { return udp(src, f.c, 53, p, "x") }))
+				})
+				t.Logf("%s: %d of 1000 answered", src, n)
+				if n > 40 {
+					t.Errorf("%d of 1000 ports answered %s, want at most 40", n, src)
+				}
+				if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
