@@ -27,10 +27,17 @@ func behindChains(c Config) []chain {
 			why:  "of a connection its beginning and its end, which tell what is served",
 			rules: list(
 				one(bareReset, jump("bare")),
+				one(bareReset, in("behind4", saddr4), jump("withheld")),
+				one(bareReset, in("behind6", saddr6), jump("withheld")),
 				one(in("behind4", saddr4), goTo("answering")),
 				one(in("behind6", saddr6), goTo("answering")),
 				one(in("published", proto), translated, reply, synAck, goTo("serving")),
 			),
+		},
+		{
+			name:  "withheld",
+			why:   "from behind no bare reset leaves to a source that passed its trigger: see unanswered",
+			rules: away(c, "quiet", drop),
 		},
 		{
 			name: "replied",
@@ -178,9 +185,12 @@ func behindChains(c Config) []chain {
 		{
 			name: "unanswered",
 			why: "to a port that has answered nobody of late. A source that has passed its trigger, or " +
-				"that cannot be counted, gets there no more",
+				"that cannot be counted, gets there no more. A segment may be of a flow of which this " +
+				"host knows nothing, since it has just taken over from another router: it passes, and a " +
+				"bare reset, which is all that it can ask for, does not",
 			rules: list(
 				one(jump("sight_behind")),
+				one(ofFlow, backward),
 				sources(c, "quiet", count("kept_quiet"), drop),
 				each(c, func(s source) []part {
 					unseen := notIn("sight"+s.family, s.of, proto, thDport)

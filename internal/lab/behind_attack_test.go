@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -50,6 +51,72 @@ func TestBehindAskedScans(t *testing.T) {
 				if _, err := d.WaitBlock(src, 3*time.Second); err != nil {
 					t.Error(err)
 				}
+			}
+		})
+	}
+}
+
+// TestBehindTakenOver: a router that takes over from another knows none of the flows
+// that go through it. Those of many hosts behind it to one server live on, although
+// it is the server that speaks first.
+func TestBehindTakenOver(t *testing.T) {
+	l := newLab(t)
+	c := addBehind(t, l)
+	start(t, l.Target, Options{Config: routed})
+	for _, f := range []struct {
+		name   string
+		server netip.Addr
+	}{{"IPv4", l.Attacker.V4}, {"IPv6", l.Attacker.V6}} {
+		t.Run(f.name, func(t *testing.T) {
+			const flows = 60
+			var listener net.Listener
+			if err := l.Attacker.Do(func() (err error) {
+				listener, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(f.server, 443)))
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			var ours, theirs []net.Conn
+			for range flows {
+				var conn net.Conn
+				if err := c.Do(func() (err error) {
+					conn, err = net.Dial("tcp", netip.AddrPortFrom(f.server, 443).String())
+					return err
+				}); err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				at, err := listener.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer at.Close()
+				ours, theirs = append(ours, conn), append(theirs, at)
+			}
+			// Neither connection tracking nor the rules know anything of them.
+			if _, err := l.Target.Run("conntrack", "-F"); err != nil {
+				t.Fatal(err)
+			}
+			for _, set := range []string{"sought4", "sought6"} {
+				if _, err := l.Target.Run("nft", "flush", "set", "inet", "picket", set); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, conn := range theirs {
+				if _, err := conn.Write([]byte("news")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			limit, cut := time.Now().Add(5*time.Second), 0
+			for _, conn := range ours {
+				_ = conn.SetReadDeadline(limit)
+				if _, err := conn.Read(make([]byte, 9)); err != nil {
+					cut++
+				}
+			}
+			if cut > 0 {
+				t.Errorf("%d of %d flows are cut", cut, flows)
 			}
 		})
 	}
