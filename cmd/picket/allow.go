@@ -42,36 +42,12 @@ func allowCommand() *cobra.Command {
 }
 
 func unallowCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return ending(&cobra.Command{
 		Use:        "unallow SOURCE... | --all",
 		SuggestFor: []string{"disallow"},
 		Short:      "End what \"picket allow\" began",
 		Long:       "End what \"picket allow\" began.\n\n" + takesSources,
-	}
-	files := fileFlag(cmd)
-	all := cmd.Flags().Bool("all", false, "of every source")
-	cmd.RunE = action(func(cmd *cobra.Command, args []string) error {
-		r, err := sourcesOrAll(cmd, "unallow", args, *files, *all)
-		if err != nil {
-			return err
-		}
-		return order(cmd, r, "no longer allowed:", "")
-	})
-	return cmd
-}
-
-// sourcesOrAll makes the request of a command that takes either.
-func sourcesOrAll(
-	cmd *cobra.Command, name string, args, files []string, all bool,
-) (r control.Request, err error) {
-	r = control.Request{Command: name, All: all}
-	if given := len(args)+len(files) > 0; given == all {
-		return r, usage("want either a source or --all")
-	}
-	if !all {
-		r.Sources, err = sources(cmd, args, files)
-	}
-	return r, err
+	}, "of every source", "no longer allowed:")
 }
 
 func allowedCommand() *cobra.Command {

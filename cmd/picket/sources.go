@@ -36,6 +36,26 @@ func sources(cmd *cobra.Command, args, files []string) ([]string, error) {
 	return list, nil
 }
 
+// ending has a command end what another one began, of some sources or, by --all, of all.
+// Done is what was done to each.
+func ending(cmd *cobra.Command, ofAll, done string) *cobra.Command {
+	files := fileFlag(cmd)
+	all := cmd.Flags().Bool("all", false, ofAll)
+	cmd.RunE = action(func(cmd *cobra.Command, args []string) (err error) {
+		r := control.Request{Command: cmd.Name(), All: *all}
+		if given := len(args)+len(*files) > 0; given == *all {
+			return usage("want either a source or --all")
+		}
+		if !*all {
+			if r.Sources, err = sources(cmd, args, *files); err != nil {
+				return err
+			}
+		}
+		return order(cmd, r, done, "")
+	})
+	return cmd
+}
+
 // order sends a request about sources and says what became of each.
 func order(cmd *cobra.Command, r control.Request, done, kept string) error {
 	var list []control.Outcome

@@ -92,9 +92,14 @@ func (s *Set) Start() {
 // Settle brings what an earlier run has left beside its blocks in line with the
 // book, which is what the kernel has. It waits for the owner of the book.
 func (s *Set) Settle(ctx context.Context) {
+	s.each(func(a action, c *config.Config) { a.settle(ctx, c) })
+}
+
+// each has every action do something, unless this is a dry run.
+func (s *Set) each(do func(a action, c *config.Config)) {
 	if c := s.config.Load(); !c.DryRun {
 		for _, a := range s.actions {
-			a.settle(ctx, c)
+			do(a, c)
 		}
 	}
 }
@@ -115,11 +120,7 @@ func (s *Set) Configure(c *config.Config) {
 // Reopen opens files anew, which may have been moved away, and puts back what
 // others have taken away.
 func (s *Set) Reopen() {
-	if c := s.config.Load(); !c.DryRun {
-		for _, a := range s.actions {
-			a.reopen(c)
-		}
-	}
+	s.each(action.reopen)
 }
 
 // Fixed keeps in c what changes only with a restart, and returns the keys of
@@ -137,11 +138,7 @@ func (s *Set) Fixed(c *config.Config) string {
 // Blocked does what stands beside a block that the kernel has acknowledged.
 func (s *Set) Blocked(b *Block) {
 	s.busy.Ring()
-	if c := s.config.Load(); !c.DryRun {
-		for _, a := range s.actions {
-			a.blocked(c, b)
-		}
-	}
+	s.each(func(a action, c *config.Config) { a.blocked(c, b) })
 }
 
 // Ended undoes it. Ev is the event of the end.
@@ -156,11 +153,7 @@ func (s *Set) Ended(b *Block, ev event.Event) {
 // Decided does what a decision without a block asks for.
 func (s *Set) Decided(ev event.Event) {
 	s.busy.Ring()
-	if c := s.config.Load(); !c.DryRun {
-		for _, a := range s.actions {
-			a.decided(c, ev)
-		}
-	}
+	s.each(func(a action, c *config.Config) { a.decided(c, ev) })
 }
 
 // Before has the command run ahead of a block, if that is what is wanted. Done
