@@ -14,11 +14,11 @@ import (
 
 // doubt puts off an unproven block if its source had a connection with this host a
 // moment ago: the engine may not know the connection yet. After a time without probes,
-// and so without a look, it puts off every response. It reports whether it did. Settle
-// decides.
+// and so without a look, it puts off the dark too; never a fence, which cuts no connection
+// and is not spared to who has one. It reports whether it did. Settle decides.
 func (b *blocker) doubt(w *blockWork) bool {
 	late := time.Since(b.looked) > nft.PeerTime
-	if w.Response != engine.Block && !late || w.event.Proven || w.commanded || w.maker.Ordered() ||
+	if w.Response == engine.Fence || w.Response != engine.Block && !late || w.event.Proven || w.commanded || w.maker.Ordered() ||
 		!w.doubted.IsZero() || !b.config.Ignore.Connected {
 		return false
 	}

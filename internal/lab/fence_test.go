@@ -248,3 +248,36 @@ func TestFencedScanLearnsNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestConnectedScannerIsFenced: a connection that lives spares a scanner nothing, also
+// when it has been silent for so long that picket has not looked at its peers for a while.
+func TestConnectedScannerIsFenced(t *testing.T) {
+	l := newLab(t)
+	echoing(t, l.Target, 7000)
+	d := start(t, l.Target, Options{})
+	for name, f := range families(l, 1) {
+		t.Run(name, func(t *testing.T) {
+			x := talk{network: "tcp", to: netip.AddrPortFrom(f[1], 7000)}
+			var err error
+			if x.conn, err = l.Attacker.Dial("tcp", f[0], x.to, time.Second); err != nil {
+				t.Fatal(err)
+			}
+			defer x.conn.Close()
+			time.Sleep(12 * time.Second)
+			a := attackers{own: f[0], dst: f[1]}
+			if n := answersTo(t, l, func() { pour(t, l.Attacker, fullScan(a)) }); n > 40 {
+				t.Errorf("%d of 1000 ports answered", n)
+			}
+			if _, err := d.WaitEvent(3*time.Second, "action=fence", told(a)[0]); err != nil {
+				t.Error(err)
+			}
+			if c, err := l.Attacker.Dial("tcp", f[0], x.to, 2*time.Second); err == nil {
+				c.Close()
+				t.Error("a fenced source was let in anew")
+			}
+			if err := x.say("still there"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
