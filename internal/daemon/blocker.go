@@ -12,6 +12,7 @@ import (
 	"picket/engine"
 	"picket/internal/beside"
 	"picket/internal/config"
+	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/ledger"
@@ -37,7 +38,7 @@ type blocker struct {
 	recent  []netip.Prefix // unproven blocks since the look before the last
 	looked  time.Time      // the last look at who is connected
 	bells   bells
-	speed   speed
+	speed   control.Speed
 }
 
 // A blockWork is a response to make, and its event.
@@ -218,7 +219,7 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 		b.standBeside(e, beside.Block{Event: ev, Address: w.address, Renewed: w.renew})
 	}
 	if !w.seen.IsZero() {
-		b.speed.add(now.Sub(w.seen))
+		b.speed.Add(now.Sub(w.seen))
 	}
 	if w.renew {
 		b.journal.Notice("", "blocked %s again: its packets arrived although it was blocked", w.Source)

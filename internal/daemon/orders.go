@@ -118,7 +118,7 @@ func (o *orders) dropped(ctx context.Context, list []nft.Block) error {
 
 // reaction is how long the last blocks took.
 func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
-	return ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.summary(), nil })
+	return ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.Summary(), nil })
 }
 
 // Which implements [beside.Book].
