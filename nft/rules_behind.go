@@ -156,13 +156,18 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name: "overdue",
-			why: "an answer that connection tracking waits for no more is rare, and a scan from the port that " +
+			why: "an answer that connection tracking waits for no more is rare, and a scan from the port " +
+				"that " +
 				"was asked is not: what is more than a few is judged as anybody's. What is kept out of " +
 				"connection tracking cannot be told apart",
 			rules: list(
 				one(untracked, backward),
-				each(c, func(s source) []part { return []part{atMost(mostOverdue, "overdue"+s.family, s.of), backward} }),
-				each(c, func(s source) []part { return []part{notIn("overdue"+s.family, s.of), count("full_overdue")} }),
+				each(c, func(s source) []part {
+					return []part{atMost(mostOverdue, "overdue"+s.family, s.of), backward}
+				}),
+				each(c, func(s source) []part {
+					return []part{notIn("overdue"+s.family, s.of), count("full_overdue")}
+				}),
 				one(goTo("unasked")),
 			),
 		},

@@ -18,7 +18,8 @@ import (
 // and is not spared to who has one. It reports whether it did. Settle decides.
 func (b *blocker) doubt(w *blockWork) bool {
 	late := time.Since(b.looked) > nft.PeerTime
-	if w.Response == engine.Fence || w.Response != engine.Block && !late || w.event.Proven || w.commanded || w.maker.Ordered() ||
+	if w.Response == engine.Fence || w.Response != engine.Block && !late || w.event.Proven || w.commanded ||
+		w.maker.Ordered() ||
 		!w.doubted.IsZero() || !b.config.Ignore.Connected {
 		return false
 	}

@@ -16,15 +16,18 @@ func TestBehindAskedScans(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
 	for _, h := range []*Host{l.Target, l.Attacker} {
-		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter", "0"); err != nil {
+		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter",
+			"0"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// Who forges is elsewhere, and has what he forges routed by the target.
-	if err := l.Attacker.IP("route add 203.0.113.7 via 192.0.2.2", "route add 2001:db8:0:8000::7 via fe80::2 dev eth0"); err != nil {
+	if err := l.Attacker.IP("route add 203.0.113.7 via 192.0.2.2",
+		"route add 2001:db8:0:8000::7 via fe80::2 dev eth0"); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Target.IP("route add 203.0.113.7 via 192.0.2.1", "route add 2001:db8:0:8000::7 via fe80::1 dev eth0"); err != nil {
+	if err := l.Target.IP("route add 203.0.113.7 via 192.0.2.1",
+		"route add 2001:db8:0:8000::7 via fe80::1 dev eth0"); err != nil {
 		t.Fatal(err)
 	}
 	d := start(t, l.Target, Options{Config: routed})
@@ -71,7 +74,8 @@ func TestBehindTakenOver(t *testing.T) {
 			const flows = 60
 			var listener net.Listener
 			if err := l.Attacker.Do(func() (err error) {
-				listener, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(f.server, 443)))
+				listener, err = net.ListenTCP("tcp",
+					net.TCPAddrFromAddrPort(netip.AddrPortFrom(f.server, 443)))
 				return err
 			}); err != nil {
 				t.Fatal(err)

@@ -23,7 +23,8 @@ func dialEach(b *testing.B, l *Lab, from []netip.Addr, port int, rest time.Durat
 	b.Helper()
 	err := l.Attacker.Do(func() error {
 		for _, a := range from {
-			family, own, to := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{}), unix.Sockaddr(nil)
+			family := unix.AF_INET
+			var own, to unix.Sockaddr
 			if a.Is6() {
 				family, own = unix.AF_INET6, &unix.SockaddrInet6{Addr: a.As16()}
 				to = &unix.SockaddrInet6{Port: port, Addr: l.Target.V6.As16()}

@@ -84,7 +84,10 @@ func BenchmarkService(b *testing.B) {
 				}
 				var result struct {
 					End struct {
-						Sum         struct{ Packets, Lost_packets float64 }
+						Sum struct {
+							Packets float64
+							Lost    float64 `json:"lost_packets"`
+						}
 						SumReceived struct{ Bytes float64 } `json:"sum_received"`
 					}
 				}
@@ -94,7 +97,7 @@ func BenchmarkService(b *testing.B) {
 				if x.name == "TCP" {
 					return result.End.SumReceived.Bytes / 500
 				}
-				return result.End.Sum.Packets - result.End.Sum.Lost_packets
+				return result.End.Sum.Packets - result.End.Sum.Lost
 			})
 		})
 	}

@@ -43,7 +43,7 @@ func TestHeldConnections(t *testing.T) {
 			all.Wait()
 			close(open)
 			for c := range open {
-				defer c.Close()
+				t.Cleanup(func() { c.Close() })
 			}
 			if n := connected.Load(); n == 0 || n > most {
 				t.Errorf("%d of 1000 trap ports took a connection, want some and %d at most", n, most)

@@ -45,7 +45,8 @@ func write(page string, in io.Reader, now time.Time) error {
 		return fmt.Errorf("%s: no marks, or no figures", page)
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "Measured on %s, %s.\n\n| what | unit | here | compared build | ratio |\n|---|---|---|---|---|\n",
+	fmt.Fprintf(&table,
+		"Measured on %s, %s.\n\n| what | unit | here | compared build | ratio |\n|---|---|---|---|---|\n",
 		now.Format("2 January 2006"), machine)
 	for _, r := range rows {
 		compared, ratio := "", ""
@@ -91,7 +92,8 @@ func parse(in io.Reader) (rows []row, machine string, err error) {
 		for _, unit := range units {
 			other := strings.HasPrefix(unit, "compared-") || strings.HasPrefix(unit, "ratio")
 			if !other && (values[unit] != 0 || len(units) == 1) {
-				rows = append(rows, row{strings.ReplaceAll(name, "_", " "), unit, values[unit], values["compared-"+unit]})
+				rows = append(rows, row{strings.ReplaceAll(name, "_", " "), unit, values[unit],
+					values["compared-"+unit]})
 			}
 		}
 	}

@@ -13,7 +13,8 @@ import (
 // What stands between the marks is replaced, and nothing else; without marks or figures
 // the page stays as it is.
 func TestWrite(t *testing.T) {
-	const bench = "cpu: Some CPU\nBenchmarkFire/flood-2 1 0 ns/op 4.5 us/probe 9.00 compared-us/probe 52.1 MiB-peak\nPASS\n"
+	const bench = "cpu: Some CPU\nBenchmarkFire/flood-2 1 0 ns/op 4.5 us/probe 9.00 compared-us/probe 52.1 " +
+		"MiB-peak\nPASS\n"
 	page := filepath.Join(t.TempDir(), "page.md")
 	put := func(text string) {
 		t.Helper()
@@ -26,8 +27,10 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, _ := os.ReadFile(page)
-	want := "# Page\n" + from + "Measured on 1 January 1970, Some CPU.\n\n| what | unit | here | compared build | ratio |\n" +
-		"|---|---|---|---|---|\n| Fire/flood | us/probe | 4.50 | 9.00 | 0.50 |\n| Fire/flood | MiB-peak | 52.1 |  |  |\n" +
+	want := "# Page\n" + from +
+		"Measured on 1 January 1970, Some CPU.\n\n| what | unit | here | compared build | ratio |\n" +
+		"|---|---|---|---|---|\n| Fire/flood | us/probe | 4.50 | 9.00 | 0.50 |\n" +
+		"| Fire/flood | MiB-peak | 52.1 |  |  |\n" +
 		to + "end\n"
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
