@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 		"internal/hook", "internal/hostsdeny", "internal/journal", "internal/queue", "internal/resolve",
 		"internal/route", "internal/task"},
 	"engine":          {"engine/internal/book", "engine/internal/crowd", "internal/probe"},
-	"nft":             {"nft/internal/elem", "nft/internal/watch", "internal/modules"},
+	"nft":             {"nft/internal/elem", "nft/internal/queue", "nft/internal/watch", "internal/modules"},
 	"internal/inline": {"internal/modules", "internal/packet", "internal/probe"},
 	"nflog":           {"internal/modules", "internal/packet", "internal/probe"},
 	"internal/packet": {"internal/probe"},
@@ -80,6 +80,7 @@ var allowed = map[string][]string{
 	// What the engine remembers.
 	"engine/internal/book":  {"internal/probe"},
 	"engine/internal/crowd": {"internal/probe"},
+	"nft/internal/queue":    {"internal/modules"},
 
 	// The lab, a module of its own, drives the program from outside.
 	"internal/lab":          {"internal/netns"},
