@@ -26,7 +26,7 @@ const fireConfig = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\nadvanced = \"1-6
 func BenchmarkFire(b *testing.B) {
 	b.Run("flood", func(b *testing.B) {
 		reader := readerInC(b)
-		turns(b, 5, func(b *testing.B, binary string, got map[string]float64) {
+		turns(b, 3, func(b *testing.B, binary string, got map[string]float64) {
 			l := newLab(b)
 			defer l.Close()
 			packets := forgedSYNs(l.Target.V4, 200_000)
@@ -77,6 +77,9 @@ func BenchmarkFire(b *testing.B) {
 	})
 	b.Run("131,000 blocks", func(b *testing.B) {
 		turns(b, 1, func(b *testing.B, binary string, got map[string]float64) {
+			if binary == os.Getenv(comparedEnv) {
+				return // it may take no list
+			}
 			l := newLab(b)
 			defer l.Close()
 			d := fired(b, l, binary)
