@@ -17,7 +17,8 @@ import (
 )
 
 // fireConfig watches every port in every build of picket.
-const fireConfig = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\nadvanced = \"1-65535\"\n[block]\nmax = 131072\n"
+const fireConfig = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\nadvanced = \"1-65535\"\n[block]\n" +
+	"max = 131072\n"
 
 // BenchmarkFire measures picket under fire and at rest, and another build in turns with it
 // if there is one: what a probe of a flood of forged sources costs the process and what the
