@@ -76,6 +76,11 @@ func (e *Engine) weighVisit(p *probe.Probe, k probe.Key, s *source, d *Decision)
 	}
 	made, before := probe.MadeOf(p), probe.Observation(0)
 	if s != nil {
+		if s.ports > 0 {
+			far := *p
+			far.TTL = 64 // who asked for ports is no traceroute, however near its packets end
+			made = probe.MadeOf(&far)
+		}
 		before = probe.Observation(s.marks & madeMask)
 		d.Score, d.Probes, d.Pattern, d.Tool = int(s.score), s.probes, s.named, s.tool
 		d.Within, d.Inside = int(s.live), int(s.live)

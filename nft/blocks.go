@@ -168,7 +168,7 @@ func (t *Table) Forget(ps []netip.Prefix) error {
 
 func (t *Table) queueForget(p netip.Prefix) {
 	family, address := familyOf(p.Addr()), p.Masked().Addr().AsSlice()
-	for _, name := range []string{"held", "quiet", "holds", "others", "led", "invited"} {
+	for _, name := range []string{"held", "quiet", "holds", "others", "askers", "led", "invited"} {
 		t.queueDelete(name+family, address)
 	}
 	for _, class := range []byte{4, 17} { // see the fields class and classUnder

@@ -24,6 +24,11 @@ func l4(name string, number byte) part {
 	return part{text: "meta l4proto " + name, exprs: protocol(number).exprs(), says: []need{protocol(number)}}
 }
 
+// isIPv6 matches the family.
+var isIPv6 = part{
+	text: "meta nfproto ipv6", exprs: family(unix.NFPROTO_IPV6).exprs(), says: []need{family(unix.NFPROTO_IPV6)},
+}
+
 var (
 	isTCP  = l4("tcp", unix.IPPROTO_TCP)
 	isUDP  = l4("udp", unix.IPPROTO_UDP)

@@ -33,10 +33,10 @@ func doorChains(Config) []chain {
 		},
 		{
 			name: "door",
-			why:  "a packet near its last hop is a traceroute's; with DF it may be anybody's",
+			why:  "over IPv4 with DF it may be anybody's",
 			rules: list(
-				one(compare(ttl, expr.CmpOpGt, 5), mayFragment, goTo("door4")),
-				one(compare(hopLimit, expr.CmpOpGt, 5), goTo("door6")),
+				one(mayFragment, goTo("door4")),
+				one(isIPv6, goTo("door6")),
 				one(backward),
 			),
 		},

@@ -21,12 +21,15 @@ func doubtChains(c Config) []chain {
 			name: "doubt",
 			why: "whose SYN waits for the inline verdict: one that has no options but a segment size, one " +
 				"that may be fragmented, one that acknowledges something, and that of a source that asked " +
-				"lately for a port that nobody serves. Nearly all are none of these",
+				"lately for a port that nobody serves. Nearly all are none of these. A stranger's packet near its " +
+				"last hop is a traceroute's",
 			rules: list(
+				sources(c, "askers", doubtful),
+				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
+				one(compare(hopLimit, expr.CmpOpLt, nearHops+1), accept),
 				one(fewOptions, doubtful),
 				one(mayFragment, doubtful),
 				one(acknowledging, doubtful),
-				sources2(c, "ports", class, doubtful),
 				one(accept),
 			),
 		},
@@ -34,11 +37,8 @@ func doubtChains(c Config) []chain {
 			name: "doubtful",
 			why: "a connection's first SYN waits, and its copies end while it may; a later one passes, so " +
 				"that nobody is kept out by a reader that is stopped. What is too much for the reader " +
-				"passes. " +
-				"A packet near its last hop is a traceroute's",
+				"passes",
 			rules: list(
-				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
-				one(compare(hopLimit, expr.CmpOpLt, nearHops+1), accept),
 				one(in("connected4", saddr4), accept),
 				one(in("connected6", link6), accept),
 				addresses("operators", accept),
@@ -100,18 +100,6 @@ var fewOptions = func() part {
 	p.exprs[len(p.exprs)-1].(*expr.Cmp).Op = expr.CmpOpLt
 	return p
 }()
-
-// sources2 is a rule for each key that a source may have in a set with something else:
-// an address, or the prefix around it. To ask for both costs less than to look which
-// it is.
-func sources2(c Config, set string, with field, then part) []rule {
-	around := prefixOf(saddr6, c.prefix6())
-	return []rule{
-		on(in(set+"4", saddr4, with), then),
-		on(in(set+"6", around, with), then),
-		on(in(set+"6", saddr6, with), then),
-	}
-}
 
 // each2 makes a rule for IPv4 and one for IPv6, about the address that sends.
 func each2(parts func(family string, address field) []part) []rule {

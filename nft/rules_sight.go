@@ -34,6 +34,7 @@ func sightChains(c Config) []chain {
 				"silent to all of them",
 			rules: list(
 				one(jump("tell")),
+				one(in("inline", proto), jump("asker")),
 				one(add("told", proto, thDport)),
 				one(in("links6", saddr6), beyond(linkTrigger, "linked6", link6, class),
 					add("quiet_links6", link6)),
@@ -42,6 +43,14 @@ func sightChains(c Config) []chain {
 				one(through(udpDport, "trigger_udp")),
 				one(through(sctpDport, "trigger_tcp")),
 				one(through(proto, "trigger_ip")),
+			),
+		},
+		{
+			name: "asker",
+			why:  "who asked for what nobody serves is doubted where he asks for what is",
+			rules: list(
+				each(c, func(s source) []part { return []part{add("askers"+s.family, s.of), backward} }),
+				one(count("full_askers")),
 			),
 		},
 		{

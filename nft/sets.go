@@ -155,6 +155,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("kinds", concat(address, protoKey), CountTime)
 	filled("ports", concat(address, protoKey), CountTime)
 	filled("others", address, CountTime)
+	filled("askers", address, CountTime)
 	filled("repeats", concat(address, portKey), 10*time.Second)
 	filled("again", address, time.Minute)
 	filled("talkers", address, time.Minute)

@@ -134,6 +134,58 @@ func TestInlineVerdict(t *testing.T) {
 	}
 }
 
+// TestInlineNear: a scanner does not pass for a traceroute because its packets arrive
+// near their last hop.
+func TestInlineNear(t *testing.T) {
+	l := newLab(t)
+	for _, port := range []uint16{22, 80, 443} {
+		listen(t, l.Target, "tcp", port)
+	}
+	d := start(t, l.Target, Options{Config: inlineConfig})
+	for _, x := range []struct {
+		src, dst netip.Addr
+		hops     int // where the header has them
+	}{{Source4(1), l.Target.V4, 8}, {Source6(1), l.Target.V6, 7}} {
+		near := func(from, to uint16) packet {
+			p := crudeSYN(x.src, x.dst, from, to)
+			p[x.hops] = 5
+			return p
+		}
+		for n, port := range []uint16{23, 2323, 5555, 3389, 1433, 5900} {
+			send(t, l.Attacker, near(uint16(2000+n), port))
+		}
+		time.Sleep(50 * time.Millisecond)
+		told := openTold(t, l, func() {
+			for n, port := range []uint16{22, 80, 443} {
+				send(t, l.Attacker, near(uint16(4000+n), port))
+			}
+		})
+		if told != 0 {
+			t.Errorf("%s was told %d open ports", x.src, told)
+		}
+	}
+	// The SYN of a client's system waits too once its source has asked for what nobody serves.
+	for i, dst := range []netip.Addr{l.Target.V4, l.Target.V6} {
+		src := []netip.Addr{Source4(2), Source6(2)}[i]
+		before := inlineOf(t, d).Inline.Held
+		send(t, l.Attacker, df(clientSYN(src, dst, 4000, 80)), df(clientSYN(src, dst, 4001, 9999)))
+		time.Sleep(50 * time.Millisecond)
+		send(t, l.Attacker, df(clientSYN(src, dst, 4002, 80)))
+		time.Sleep(50 * time.Millisecond)
+		if n := inlineOf(t, d).Inline.Held - before; n != 1 {
+			t.Errorf("%d SYNs of %s have waited, want the one after the question", n, src)
+		}
+	}
+}
+
+// df sets DF on an IPv4 packet, as clients' systems do.
+func df(p packet) packet {
+	if p[0]>>4 == 4 {
+		p[6] |= 0x40
+	}
+	return p
+}
+
 // crowd gives the attacker n addresses that nobody has seen, half of either family: of
 // who was connected just now no SYN waits.
 func crowd(t testing.TB, l *Lab, n int) (all []netip.Addr) {

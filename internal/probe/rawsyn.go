@@ -27,10 +27,10 @@ const lwipPort = 49152
 //
 // Spared are what sends as little: lwIP, uIP and Contiki (MSS alone, a window of
 // at least one segment), a W5500 with 1 KiB of buffer (DF), Cisco's IOS (window
-// 4128), Windows NT and VxWorks (window 8192), tcptraceroute (window 0, or a TTL that
-// is nearly used up).
+// 4128), Windows NT and VxWorks (window 8192), tcptraceroute (window 0). How far a packet
+// may still go says nothing: a scanner chooses that it arrives as a traceroute's does.
 func RawSYN(p *Probe) bool {
-	if p.Technique != SYN || p.DontFrag || p.TTL <= nearTTL {
+	if p.Technique != SYN || p.DontFrag {
 		return false
 	}
 	v4 := p.Destination.Is4()
