@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -168,17 +169,28 @@ func classicTrap(l *lab.Lab) (string, error) {
 		if !l.Attacker.Reaches(from, netip.AddrPortFrom(to, 7), patience) {
 			return "", fmt.Errorf("the trap does not accept %s", from)
 		}
-		// Until it is known how the connection began, it may be one that proves nothing.
-		b, err := d.WaitBlock(from, patience)
-		for limit := time.Now().Add(patience); err == nil && !b.Proven && time.Now().Before(limit); {
-			time.Sleep(50 * time.Millisecond)
-			b, err = d.WaitBlock(from, patience)
-		}
-		if err != nil || !b.Proven {
-			return "", fmt.Errorf("block of %s: %+v, %v; want a proven one", from, b, err)
+		if err := waitProven(d, from); err != nil {
+			return "", err
 		}
 	}
 	return "", d.Stop()
+}
+
+// waitProven waits for a block of a source that has proven its address. A fence may
+// come first: until it is known how a connection began, it proves nothing.
+func waitProven(d *lab.Daemon, source netip.Addr) error {
+	for limit := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		list, err := d.Blocks()
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(list, func(b lab.Block) bool { return b.Proven && b.Covers(source) }) {
+			return nil
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("no proven block of %s in %+v", source, list)
+		}
+	}
 }
 
 // inKernel waits until a source is in one of the sets that the kernel drops: blocked or dark.
