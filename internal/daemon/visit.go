@@ -17,11 +17,14 @@ import (
 // packet.
 type visit struct {
 	inline.Held
-	raw  [inline.Snaplen]byte
+	raw  [visitSnaplen]byte
 	size int
 }
 
 const (
+	// visitSnaplen is how much of its packet the evidence keeps.
+	visitSnaplen = 128
+
 	// patience is how long a visit waits for the reader, a part of [inline.Age].
 	patience = inline.Age / 4
 

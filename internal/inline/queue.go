@@ -26,9 +26,9 @@ const (
 	// Age is how long a packet waits at most before it is let pass unjudged.
 	Age = 20 * time.Millisecond
 
-	// Snaplen is how many bytes of a packet are copied: the headers of a SYN are
-	// at most 120 of IPv4.
-	Snaplen = 128
+	// Snaplen is how many bytes of a packet are copied. The headers of a SYN are at most 120
+	// of IPv4; over IPv6 they may stand behind extension headers, as long as the frame.
+	Snaplen = 1500
 )
 
 // ErrTaken means that another process reads the queue.
@@ -60,8 +60,8 @@ const (
 // Stats counts what became of the packets that were read.
 type Stats struct {
 	Held    uint64 // read
-	Let     uint64 // let pass by an answer, or because no SYN could be read
-	Refused uint64 // dropped
+	Let     uint64 // let pass by an answer
+	Refused uint64 // dropped, by an answer or because no SYN could be read
 	Aged    uint64 // let pass because no answer came in time
 	Errors  uint64 // verdicts that the kernel would not take
 }
@@ -235,7 +235,7 @@ func (q *Queue) take(body []byte) {
 	n := news{id: m.id, since: now}
 	p, ok := m.syn(now)
 	if !ok {
-		n.said = Let
+		n.said = Refuse // the rules call for SYNs alone, and no client's lies behind so many headers
 	}
 	select {
 	case q.news <- n: // the owner waits for nobody

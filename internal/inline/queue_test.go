@@ -159,7 +159,7 @@ func TestConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Number, reader, waiting, copy mode, bytes, ...
-	if f := strings.Fields(string(b)); len(f) < 5 || f[0] != "5" || f[3] != "2" || f[4] != "128" {
+	if f := strings.Fields(string(b)); len(f) < 5 || f[0] != "5" || f[3] != "2" || f[4] != "1500" {
 		t.Errorf("%q", b)
 	}
 	m := configuration(5)

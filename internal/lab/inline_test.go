@@ -530,3 +530,33 @@ func BenchmarkInlineScans(b *testing.B) {
 		}
 	}
 }
+
+// TestInlineFarHeader: a SYN whose TCP header lies behind long extension headers is
+// judged as any other.
+func TestInlineFarHeader(t *testing.T) {
+	l := newLab(t)
+	for _, port := range []uint16{22, 80, 443} {
+		listen(t, l.Target, "tcp", port)
+	}
+	d := start(t, l.Target, Options{Config: inlineConfig})
+	src := Source6(1)
+	for n, port := range []uint16{23, 2323, 5555} {
+		send(t, l.Attacker, crudeSYN(src, l.Target.V6, uint16(2000+n), port))
+	}
+	time.Sleep(50 * time.Millisecond)
+	told := openTold(t, l, func() {
+		for n, port := range []uint16{22, 80, 443} {
+			p := crudeSYN(src, l.Target.V6, uint16(4000+n), port)
+			long := append(append(p[:40:40], option(6, make([]byte, 96))...), p[40:]...)
+			long[6], long[41] = destination, 12 // in units of 8 bytes, but for the first
+			for at := 48; at < 144; at += 32 {  // three unknown options that are skipped
+				long[at], long[at+1] = 0x1e, 30
+			}
+			long[4], long[5] = 0, byte(len(long)-40)
+			send(t, l.Attacker, long)
+		}
+	})
+	if told != 0 {
+		t.Errorf("told %d open ports: %+v", told, inlineOf(t, d).Inline)
+	}
+}
