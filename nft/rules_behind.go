@@ -41,9 +41,11 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name: "replied",
-			why:  "the first answers to a datagram",
+			why:  "the first answers to a datagram, which come this way too: see answering",
 			rules: list(
 				one(jump("answered")),
+				one(in("behind4", saddr4), renew("heard", inLink)),
+				one(in("behind6", saddr6), renew("heard", inLink)),
 				one(in("behind4", saddr4), goTo("serving")),
 				one(in("behind6", saddr6), goTo("serving")),
 				one(in("published", proto), translated, goTo("serving")),

@@ -125,3 +125,30 @@ func TestBehindTakenOver(t *testing.T) {
 		})
 	}
 }
+
+// TestBehindDatagramsOnly: a network that speaks UDP alone is judged too, once one of
+// its answers has come by.
+func TestBehindDatagramsOnly(t *testing.T) {
+	l := newLab(t)
+	c := addBehind(t, l)
+	listen(t, c, "udp", 53)
+	d := start(t, l.Target, Options{Config: routed})
+	for _, f := range []struct {
+		name             string
+		client, src, dst netip.Addr
+	}{{"IPv4", Source4(1), Source4(2), c.V4}, {"IPv6", Source6(1), Source6(2), c.V6}} {
+		t.Run(f.name, func(t *testing.T) {
+			if _, err := l.Target.Run("nft", "flush", "set", "inet", "picket", "heard"); err != nil {
+				t.Fatal(err)
+			}
+			if err := echo(l.Attacker, f.client, netip.AddrPortFrom(f.dst, 53)); err != nil {
+				t.Fatal(err)
+			}
+			pour(t, l.Attacker, ports1000(func(p uint16) packet { return udp(f.src, f.dst, 40000, p, "x") }))
+			if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {
+				t.Error(err)
+			}
+			untouched(t, d, f.client)
+		})
+	}
+}
