@@ -5,6 +5,7 @@ package lab
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -150,5 +151,39 @@ func TestBehindDatagramsOnly(t *testing.T) {
 			}
 			untouched(t, d, f.client)
 		})
+	}
+}
+
+// TestBehindSilence: what packets in a source's name keep it from behind this host: a
+// service that has answered nobody within the hour, until it answers somebody.
+func TestBehindSilence(t *testing.T) {
+	l := newLab(t)
+	c := addBehind(t, l)
+	listen(t, c, "tcp", 8443)
+	start(t, l.Target, Options{Config: routed})
+	send(t, l.Attacker, knock(Source4(8), c.V4, 15)) // says that answers come this way
+	eventually(t, 3*time.Second, "answers are heard", func() bool {
+		out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "heard")
+		return err == nil && strings.Contains(out, "expires")
+	})
+	src, service := Source4(1), netip.AddrPortFrom(c.V4, 8443)
+	pour(t, l.Attacker, ports1000(func(p uint16) packet { return clientSYN(src, c.V4, 40000, p) })[:30])
+	eventually(t, 3*time.Second, "it is quiet", func() bool {
+		out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "quiet4")
+		return err == nil && listed(out, src)
+	})
+	time.Sleep(time.Second) // the fence is made, and ends here
+	for _, set := range []string{"fence4", "held4"} {
+		if _, err := l.Target.Run("nft", "flush", "set", "inet", "picket", set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, x := range []struct {
+		src  netip.Addr
+		gets bool
+	}{{src, false}, {Source4(5), true}, {src, true}} {
+		if got := l.Attacker.Reaches(x.src, service, 2*time.Second); got != x.gets {
+			t.Errorf("%s gets in: %v, want %v", x.src, got, x.gets)
+		}
 	}
 }

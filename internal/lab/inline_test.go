@@ -560,3 +560,33 @@ func TestInlineFarHeader(t *testing.T) {
 		t.Errorf("told %d open ports: %+v", told, inlineOf(t, d).Inline)
 	}
 }
+
+// TestInlineRepeated: what a scanner among decoys gets who repeats his SYNs, since
+// nobody may be kept out in whose name somebody else sent the same.
+func TestInlineRepeated(t *testing.T) {
+	l := newLab(t)
+	for _, port := range []uint16{22, 80, 443} {
+		listen(t, l.Target, "tcp", port)
+	}
+	start(t, l.Target, Options{Config: inlineConfig})
+	both := func(from, to uint16) {
+		for _, src := range []netip.Addr{Source4(1), Source4(2)} {
+			send(t, l.Attacker, crudeSYN(src, l.Target.V4, from, to))
+		}
+	}
+	for n, port := range []uint16{23, 2323, 5555, 3389, 1433} {
+		both(uint16(2000+n), port)
+	}
+	time.Sleep(50 * time.Millisecond)
+	for _, want := range []int{0, 3} {
+		told := openTold(t, l, func() {
+			for n, port := range []uint16{22, 80, 443} {
+				both(uint16(4000+n), port)
+			}
+		})
+		if told != want {
+			t.Errorf("told %d open ports, want %d", told, want)
+		}
+		time.Sleep(400 * time.Millisecond)
+	}
+}
