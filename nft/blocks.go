@@ -21,8 +21,8 @@ type Response uint8
 // The responses.
 const (
 	Blocked Response = iota // everything is dropped, before connection tracking
-	Fenced                  // everything but flows that are known
-	Dark                    // what goes to ports that nobody serves
+	Fenced                  // everything but known flows is dropped
+	Dark                    // packets to unserved ports are dropped
 
 	Responses = int(Dark) + 1 // how many there are
 )
@@ -31,19 +31,19 @@ const (
 type Block struct {
 	Response Response
 	Source   netip.Prefix
-	Spare    bool          // of Blocked: let flows live that do, as a fence does
-	For      time.Duration // what is left of it, when read back
-	Held     bool          // the kernel may hold the source: the hold ends with the block
-	Drops    uint64        // packets that were refused; read back only
+	Spare    bool          // of Blocked: living flows go on, as behind a fence
+	For      time.Duration // the time left, when read back
+	Held     bool          // the kernel may hold the source: the block ends the hold
+	Drops    uint64        // dropped packets; read back only
 }
 
-// sets that say what is done about sources, by response; the one of Blocked is
-// another for who is spared.
+// responseSets are the sets of sources, by response. Blocked sources with Spare are
+// in another.
 var responseSets = [Responses]string{Blocked: "blocked", Fenced: "fence", Dark: "dark"}
 
 const spareSet = "spared"
 
-// family ends the name of a set.
+// familyOf ends the name of a set.
 func familyOf(a netip.Addr) string {
 	if a.Is6() {
 		return "6"
@@ -57,8 +57,7 @@ func (t *Table) alone(p netip.Prefix) bool {
 	return p.IsSingleIP() || p.Addr().Is6() && p.Bits() == t.cfg.prefix6()
 }
 
-// place returns the set that a response to a source stands in, and the elements
-// there.
+// place returns the set of a block, and its elements there.
 func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err error) {
 	family, d := familyOf(b.Source.Addr()), max(b.For, minTimeout)
 	name = responseSets[b.Response]
@@ -81,13 +80,13 @@ func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err err
 	return name + "_nets" + family, els, nil
 }
 
-// minTimeout keeps a block from being one without end, which a timeout of 0 means.
+// minTimeout is not 0: a block with a timeout of 0 never ends.
 const minTimeout = time.Millisecond
 
 // Block responds to sources, all or none; For is rounded to the kernel's
-// millisecond (NFTA_SET_ELEM_TIMEOUT). A response that renew names as in force
-// has its timeout started anew. The errors are [ErrFull], [ErrOverlap],
-// [ErrExtent], [ErrPermission], or the kernel's.
+// millisecond (NFTA_SET_ELEM_TIMEOUT). A response in force, by renew, has its timeout
+// started anew. The errors are [ErrFull], [ErrOverlap], [ErrExtent],
+// [ErrPermission], or the kernel's.
 func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) error {
 	adds := map[string][]nftables.SetElement{} // by set: one message holds hundreds
 	for i := range blocks {
@@ -113,7 +112,7 @@ func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) e
 			}
 		}
 		if b.Held && t.alone(b.Source) {
-			// Or the hold could outlive the block, or its end by hand.
+			// The hold must not outlive the block, or an "unblock".
 			t.queueDelete("held"+familyOf(b.Source.Addr()), b.Source.Masked().Addr().AsSlice())
 		}
 	}
@@ -124,7 +123,7 @@ func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) e
 	return explain("block "+names(blocks), err)
 }
 
-// End ends a response to a source. One that is not there is not an error.
+// End ends a response to a source. It is no error if there is none.
 func (t *Table) End(r Response, p netip.Prefix) error {
 	t.queueEnd(&Block{Response: r, Source: p})
 	if r == Blocked && t.alone(p) {
@@ -142,8 +141,7 @@ func (t *Table) queueEnd(b *Block) {
 	}
 }
 
-// Unblock ends every response to a source, and forgets what the rules have
-// counted of it.
+// Unblock ends every response to a source, and forgets the rules' counts of it.
 func (t *Table) Unblock(p netip.Prefix) error {
 	for r := range Responses {
 		t.queueEnd(&Block{Response: Response(r), Source: p})
@@ -155,8 +153,8 @@ func (t *Table) Unblock(p netip.Prefix) error {
 	return explain("unblock "+p.String(), t.conn.Flush())
 }
 
-// Forget has the rules count the ports of sources from nothing. A source that is
-// not one address, or one IPv6 prefix, is not counted as one.
+// Forget resets the rules' counts of the ports of sources. The rules count only
+// single addresses and the prefix that is one IPv6 source.
 func (t *Table) Forget(ps []netip.Prefix) error {
 	for _, p := range ps {
 		if t.alone(p) {
@@ -184,7 +182,7 @@ func (t *Table) queueDelete(set string, key []byte) {
 	_ = t.conn.SetDeleteElements(t.sets[set], els)
 }
 
-// UnblockAll ends every response, and forgets what the rules have counted.
+// UnblockAll ends every response, and forgets the rules' counts.
 func (t *Table) UnblockAll() error {
 	all := append(append(slices.Clone(responseSets[:]), countSets...), spareSet)
 	for _, s := range sets() {
@@ -195,7 +193,7 @@ func (t *Table) UnblockAll() error {
 	return explain("unblock all", t.conn.Flush())
 }
 
-// countSets are what the rules count, and what follows from it.
+// countSets hold the rules' counts, and the sources that passed a trigger.
 var countSets = []string{
 	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "led", "linked", "quiet_links", "told",
 	"invited", "invited_ports",
@@ -205,10 +203,10 @@ var countSets = []string{
 type Service struct {
 	Protocol uint8
 	Port     uint16
-	For      time.Duration // for which it is no probe's target, [LatelyTime] if it is served now
+	For      time.Duration // how long it still counts as served; [LatelyTime] if it is served now
 }
 
-// Serve has ports be no probe's target for some time from now on.
+// Serve has ports count as served, each for its time from now on.
 func (t *Table) Serve(list []Service) error {
 	for _, s := range list {
 		key := append([]byte{s.Protocol, 0, 0, 0}, append(be16(s.Port), 0, 0)...)
@@ -220,8 +218,8 @@ func (t *Table) Serve(list []Service) error {
 	return explain("tell what is served", t.conn.Flush())
 }
 
-// Release ends the holds of addresses. It sorts them: the kernel refuses a transaction
-// that adds and deletes one element more than some sixteen times
+// Release ends the holds of addresses. It removes repeats: the kernel refuses a
+// transaction that adds and deletes one element more than some sixteen times
 // (lib/rhashtable.c: elasticity).
 func (t *Table) Release(addrs []netip.Addr) error {
 	slices.SortFunc(addrs, netip.Addr.Compare)
@@ -235,7 +233,7 @@ func (t *Table) Release(addrs []netip.Addr) error {
 	return explain("release held sources", t.conn.Flush())
 }
 
-// isExist reports the kernel's refusal of an interval that overlaps another.
+// isExist reports whether the kernel refused an interval for overlapping another.
 func isExist(err error) bool { return errors.Is(err, unix.EEXIST) }
 
 // names lists the sources of blocks for an error, the first few of them.

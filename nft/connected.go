@@ -10,8 +10,8 @@ import (
 )
 
 // Connected reports whether a, or another address of its IPv6 /64, had a
-// connection with this host within the last [PeerTime], and so may have one of
-// which who looks at the sockets now and then does not know yet.
+// connection with this host within the last [PeerTime]. It finds connections too
+// young for the last look at the sockets.
 func (t *Table) Connected(a netip.Addr) (bool, error) {
 	key := a.AsSlice()
 	if a.Is6() {

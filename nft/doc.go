@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // Package nft owns one nftables table, inet picket: the rules that mirror
-// probes into an NFLOG group, the sets that say which ports and whom, and the
-// sets of blocked sources.
+// probes into an NFLOG group, the sets of ports and prefixes that steer them, and
+// the sets of blocked sources.
 //
 // The rules are constant. Ports, ignored prefixes and blocked sources are set
 // elements, so the text that [Ruleset] prints for an include and what
@@ -14,6 +14,6 @@
 //
 // It needs CAP_NET_ADMIN in the network namespace and Linux 5.10; see [CheckKernel].
 //
-// A [Table] belongs to one goroutine: google/nftables mixes up the batches of
-// two that share a connection.
+// A [Table] belongs to one goroutine: on a shared connection google/nftables mixes
+// up the batches.
 package nft

@@ -10,12 +10,12 @@ import (
 	"picket/nft/internal/elem"
 )
 
-// Each has f see the blocks that the kernel has, one after the other, in no order,
-// and ends with the first error of f. The block is f's until it returns. No more
-// than 32 KiB of the list is in memory: 100,000 addresses take half a second.
+// Each calls f for each block in the kernel, in no order, until f fails. The block is
+// f's until it returns. No more than 32 KiB of the list is in memory: 100,000
+// addresses take half a second.
 //
-// What the kernel ends or others change meanwhile moves the rest of the list, which
-// may then lack an element or have one twice: [Table.Look] tells for certain.
+// A change during the call moves the rest of the list: a block may then be missing
+// or come twice. [Table.Look] is certain.
 func (t *Table) Each(f func(*Block) error) error {
 	d, err := elem.NewLister(Name)
 	if err != nil {
@@ -52,8 +52,8 @@ func (t *Table) Each(f func(*Block) error) error {
 	return read(spareSet, Block{Spare: true}, t.eachSource)
 }
 
-// eachSource makes b of elements that are one source each, and hands it to f. The
-// element nil ends the list.
+// eachSource turns elements of one source each into b, and hands it to f. A nil
+// element ends the list.
 func (t *Table) eachSource(b *Block, f func(*Block) error) func(*elem.Element) error {
 	return func(e *elem.Element) error {
 		if e == nil {
@@ -78,8 +78,8 @@ func (t *Table) sourceOf(a netip.Addr, b *Block) netip.Prefix {
 	return netip.PrefixFrom(a, a.BitLen())
 }
 
-// eachPrefix makes b of the starts and ends of intervals. Those that are no prefix
-// are not ours and left out.
+// eachPrefix turns the starts and ends of intervals into b. It leaves out intervals
+// that are no prefix: they are not ours.
 func eachPrefix(b *Block, f func(*Block) error) func(*elem.Element) error {
 	n := elem.Intervals{Each: func(from, end netip.Addr, e *elem.Element) error {
 		last := end.Prev()

@@ -17,8 +17,8 @@ import (
 // A Range is a closed range of ports, or of IP protocol numbers.
 type Range struct{ From, To uint16 }
 
-// A Trigger says how many ports of a source the kernel lets pass before it holds
-// it, 0 to [MaxTrigger], for the ports of a range. Those in no range hold nobody.
+// A Trigger is a range of ports and how many of them, 0 to [MaxTrigger], a source may
+// probe before the kernel holds it. Ports in no range hold nobody.
 type Trigger struct {
 	Range
 	Ports int
@@ -33,25 +33,25 @@ type Elements struct {
 	AdvancedIP               []Range   // IP protocol numbers, below 256
 	TriggerTCP, TriggerUDP   []Trigger // SCTP goes with TCP
 	TriggerIP                []Trigger // of IP protocol numbers
-	DoorTCP                  []Range   // served ports that a SYN no client sends does not open
+	DoorTCP                  []Range   // served ports that refuse raw SYNs
 	Ignored                  []netip.Prefix
-	Known                    []netip.Prefix // by lists that are told of or counted, and let be
-	Listed                   []netip.Prefix // to be dropped, see [Listable]; not to be changed later
-	Links                    []netip.Prefix // IPv6, of the host's links, whose addresses are sources each
+	Known                    []netip.Prefix // of the operator's lists: reported or counted, not blocked
+	Listed                   []netip.Prefix // to be dropped, see [Listable]; must not change later
+	Links                    []netip.Prefix // the host's IPv6 links: each address there is a source
 	Elsewhere                []netip.Prefix // addresses of this host that others serve (IPVS)
 	Behind                   []netip.Prefix // networks behind this host that are judged
-	Published                bool           // ports that are published by address translation are
-	Egress                   bool           // what begins connections from Behind is mirrored
-	Operators                []netip.Addr   // who is logged in, never fenced
-	LoginPorts               []uint16       // where they log in, though blocked
+	Published                bool           // judge ports published by address translation too
+	Egress                   bool           // mirror packets that begin connections from Behind
+	Operators                []netip.Addr   // of people logged in, never fenced
+	LoginPorts               []uint16       // open to them even when blocked
 	Trusted                  []string       // interfaces
 	Inline                   bool           // a SYN to a served port may have to wait for a verdict
 	TrapPort                 uint16         // where the trap listens; 0 for none
-	Invite                   bool           // suspicious sources are led there from any unserved port
+	Invite                   bool           // lead suspicious sources there from any unserved port
 }
 
-// elements returns the wanted elements of a set, and whether it is one that
-// Elements speaks of.
+// elements returns the wanted elements of a set; ok is false for a set that the
+// configuration does not fill.
 func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 	ports := map[string][]Range{
 		"classic_tcp": e.ClassicTCP, "classic_udp": e.ClassicUDP,
@@ -119,7 +119,7 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 	return nil, false
 }
 
-// triggers returns the triggers by which ports are counted, each once.
+// triggers returns the triggers in use, each once.
 func (e *Elements) triggers() (out []uint32) {
 	for _, t := range slices.Concat(e.TriggerTCP, e.TriggerUDP) {
 		out = append(out, uint32(min(t.Ports, MaxTrigger)))
@@ -171,11 +171,11 @@ func triggerElements(ts []Trigger, what string, width int) (els []nftables.SetEl
 	return els
 }
 
-// leastBehind is how many ports behind this host the rules let a source ask at
-// least: who asks first for a service of which nothing is known yet is no prober.
+// leastBehind is the lowest trigger behind this host: a source may be the first to ask
+// for a service, before the rules have learned it.
 const leastBehind = 10
 
-// behind returns the triggers that hold for what is behind this host.
+// behind returns the triggers for the networks behind this host.
 func (e *Elements) behind(ts []Trigger) (out []Trigger) {
 	for _, t := range ts {
 		if len(e.Behind) > 0 {
@@ -209,9 +209,8 @@ func Merge(rs []Range) []Range {
 	return out
 }
 
-// rangeElements returns the interval elements of keys that are width bytes
-// wide: a start and, one above the last, an end. What reaches the highest key
-// has no end.
+// rangeElements returns the interval elements of keys of width bytes: a start and,
+// one above the last key, an end. A range up to the highest key has no end.
 func rangeElements(rs []Range, width int) (els []nftables.SetElement) {
 	key := func(n uint16) []byte {
 		if width == 1 {
@@ -229,8 +228,8 @@ func rangeElements(rs []Range, width int) (els []nftables.SetElement) {
 	return els
 }
 
-// prefixElements returns the interval elements of the prefixes of one family,
-// with as few intervals as they can have.
+// prefixElements returns the interval elements of the prefixes of one family, in as
+// few intervals as possible.
 func prefixElements(ps []netip.Prefix, v6 bool) (els []nftables.SetElement) {
 	var b netipx.IPSetBuilder
 	for _, p := range ps {

@@ -12,10 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A field is something of a packet that can be looked up in a set, alone or with
-// others (a concatenation). What it loads is what nft 1.0.6 loads for its text
-// (nft --debug=netlink), so that a rule lists the same whichever way it came into
-// the kernel.
+// A field is a part of a packet to look up in a set, alone or with others (a
+// concatenation). It loads what nft 1.0.6 loads for its text (nft --debug=netlink),
+// so that a rule from text and one over netlink list the same.
 type field struct {
 	text  string
 	needs []need
@@ -29,7 +28,7 @@ func payload(text string, base expr.PayloadBase, offset, length uint32, needs ..
 	}}
 }
 
-// masked is a field of which some bits count.
+// masked is a field with only the bits of a mask.
 func masked(f field, text string, mask []byte) field {
 	load := f.load
 	f.text += " & " + text
@@ -59,11 +58,11 @@ var (
 	class = masked(proto, "21", []byte{classMask})
 )
 
-// classMask has the bits by which classes differ.
+// classMask has the bits that tell classes apart.
 const classMask = 0x15
 
-// classUnder is the class and the trigger that a count is for. The bits that classes
-// do not have are five, as those of a trigger are.
+// classUnder is the class and the trigger of a count. A trigger has five bits, and
+// classes leave five free.
 func classUnder(n uint32) field {
 	f := class
 	mark := triggerBits(n)
@@ -76,7 +75,7 @@ func classUnder(n uint32) field {
 	return f
 }
 
-// triggerBits spreads a trigger over the bits that classes do not have.
+// triggerBits spreads a trigger over the bits that classes leave free.
 func triggerBits(n uint32) (mark byte) {
 	for bit := range 8 {
 		if classMask>>bit&1 == 0 {
@@ -117,15 +116,15 @@ func prefixOf(f field, bits int) field {
 	return masked(f, text.String(), mask)
 }
 
-// A source is what one source is to the rules, IPv4 or IPv6.
+// A source is what the rules take for one source, IPv4 or IPv6.
 type source struct {
-	when   []part // it holds for these packets
-	of     field  // and is this of them
+	when   []part // matches its packets
+	of     field  // identifies it in them
 	family string // the end of the names of its sets
 }
 
-// who says what one source is: an IPv4 address; on the host's own links an IPv6
-// address, else the prefix around it. The engine's sources are the same.
+// who returns the kinds of source: an IPv4 address, an IPv6 address on the host's own
+// links, and the prefix around any other. The engine's sources are the same.
 func who(c Config) []source {
 	return []source{
 		{of: saddr4, family: "4"},
@@ -159,7 +158,7 @@ func sources(c Config, set string, then ...part) []rule {
 // key loads fields one behind the other.
 func key(fields []field) (text string, needs []need, exprs []expr.Any) {
 	var texts []string
-	word := 0 // of four bytes, which is what a field takes at least
+	word := 0 // of four bytes, the least that a field takes
 	for _, f := range fields {
 		texts = append(texts, f.text)
 		needs = append(needs, f.needs...)
@@ -182,13 +181,13 @@ func look(set string, not bool, fields []field) part {
 	return part{text: text + " @" + set, needs: needs, exprs: append(exprs, lookup)}
 }
 
-// in matches a packet of which a set has these fields.
+// in matches a packet whose fields are in a set.
 func in(set string, fields ...field) part { return look(set, false, fields) }
 
-// notIn matches a packet of which a set has them not.
+// notIn matches a packet whose fields are not in a set.
 func notIn(set string, fields ...field) part { return look(set, true, fields) }
 
-// through is the verdict that a map has for a field.
+// through takes the verdict for a field from a map.
 func through(f field, set string) part {
 	_, needs, exprs := key([]field{f})
 	// A destination of register 0 is the verdict (NFT_REG_VERDICT).
@@ -201,7 +200,7 @@ type rate struct {
 	packets uint64
 	unit    expr.LimitTime
 	burst   uint32
-	over    bool // matches what is above it
+	over    bool // matches the packets above it
 }
 
 func (r rate) String() string {
@@ -219,14 +218,14 @@ func (r rate) expr() expr.Any {
 	return &expr.Limit{Type: expr.LimitTypePkts, Rate: r.packets, Unit: r.unit, Burst: r.burst, Over: r.over}
 }
 
-// limit is a limit of all packets that come to it.
+// limit limits all packets together.
 func limit(packets uint64, burst uint32) part {
 	r := rate{packets: packets, unit: expr.LimitTimeSecond, burst: burst}
 	return part{text: r.String(), exprs: []expr.Any{r.expr()}}
 }
 
-// put adds what the fields say to a set, or renews its timeout there, and
-// continues if it is there and within the limit, if there is one.
+// put adds the fields to a set, or renews their timeout there. The rule continues if
+// the set has them and they are within the limit, if any.
 func put(set string, renew bool, limit *rate, fields ...field) part {
 	text, needs, exprs := key(fields)
 	word, d := "add", &expr.Dynset{SrcRegKey: 1, SetName: set, Operation: uint32(unix.NFT_DYNSET_OP_ADD)}
@@ -246,9 +245,9 @@ func add(set string, fields ...field) part { return put(set, false, nil, fields.
 // renew puts the fields into a set and begins their timeout anew.
 func renew(set string, fields ...field) part { return put(set, true, nil, fields...) }
 
-// once continues with the first packet of these fields within the set's timeout:
-// a limit of one packet a week lets one pass. It must be add and not renew, or the
-// timeout would never come, and a set that is full ends the rule.
+// once continues with the first packet of these fields within the set's timeout: a
+// limit of one packet a week lets one pass. It adds and does not renew, or the timeout
+// would never come. A full set ends the rule.
 func once(set string, fields ...field) part { return atMost(1, set, fields...) }
 
 // atMost is once for the first n packets.
@@ -262,7 +261,7 @@ func beyond(n uint32, set string, fields ...field) part {
 	return put(set, false, &rate{packets: 1, unit: expr.LimitTimeWeek, burst: n, over: true}, fields...)
 }
 
-// faster continues with what comes faster than n a second after the first burst.
+// faster continues with packets above n a second, after the first burst.
 func faster(n uint64, burst uint32, set string, fields ...field) part {
 	return put(set, true, &rate{packets: n, unit: expr.LimitTimeSecond, burst: burst, over: true}, fields...)
 }

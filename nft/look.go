@@ -16,10 +16,9 @@ import (
 // socket's buffer at the same time, three for a prefix.
 const together = 16
 
-// Look asks the kernel for the blocks of a list one by one, and puts what is left
-// of each into For and its counter into Drops. For is negative for what the kernel
-// has not. Where a block is not, but a spared one of the same source is, or the
-// other way round, Spare tells.
+// Look asks the kernel for each block of a list, and sets For to the time left and
+// Drops to its counter. For is negative if the kernel has no such block. Spare is set
+// to what the kernel has for the source.
 func (t *Table) Look(list []Block) error {
 	for part := range slices.Chunk(list, together) {
 		err := t.look(part)
@@ -47,12 +46,12 @@ func (t *Table) look(list []Block) error {
 		name, els, err := t.place(b)
 		b.For = -1
 		if err != nil {
-			continue // what has no place stands in none
+			continue // no set can hold it
 		}
 		starts[i] = els[0].Key
 		keys := [3][]byte{els[0].Key}
 		if strings.Contains(name, "_nets") {
-			// The same interval has its last address and has not the next one.
+			// The same interval contains its last address and not the next one.
 			keys[1] = netipx.PrefixLastIP(b.Source).AsSlice()
 			if len(els) > 1 {
 				keys[2] = els[1].Key

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bits of include/uapi/linux/netfilter/nf_conntrack_common.h: IPS_ASSURED, which
-// TCP gets with the last packet of the handshake and UDP with one that comes two
-// seconds after the first of a flow in both directions, and IPS_DST_NAT.
+// Bits of include/uapi/linux/netfilter/nf_conntrack_common.h: IPS_ASSURED and
+// IPS_DST_NAT. TCP is assured by the last packet of the handshake, UDP by a packet two
+// seconds after the first of a flow in both directions.
 const (
 	statusAssured = 1 << 2
 	statusDNAT    = 1 << 5
@@ -61,16 +61,16 @@ var (
 	multicast = addressed("multicast", expr.CmpOpEq, unix.RTN_MULTICAST)
 )
 
-// served matches what a socket of this host takes: a listener, a connection, one
-// that is half made, or its end. Whether the socket is transparent is 0 or 1, so
-// the comparison holds for any; without a socket the expression ends the rule.
+// served matches a packet for a socket of this host: a listener, or a connection, be it
+// half made or ending. "transparent" is 0 or 1, so the comparison holds for any
+// socket; without one the expression ends the rule.
 // ("wildcard" finds no request socket: net/netfilter/nft_socket.c.)
 var served = part{text: "socket transparent <= 1", exprs: []expr.Any{
 	&expr.Socket{Key: expr.SocketKeyTransparent, Register: 1},
 	&expr.Cmp{Op: expr.CmpOpLte, Register: 1, Data: []byte{1}},
 }}
 
-// bits matches a part of conntrack's knowledge, of which one bit is set, or none.
+// bits matches a conntrack field with any bit of the mask set or, with none, no bit.
 func bits(text string, key expr.CtKey, mask uint32, none bool) part {
 	op := expr.CmpOpNeq
 	if none {
@@ -135,8 +135,8 @@ func flags(mask string, op expr.CmpOp, value string) part {
 var (
 	// opening is a packet that begins a connection.
 	opening = flags("fin | syn | rst | ack", expr.CmpOpEq, "syn")
-	// later is any packet but one with which a connection could begin: Linux takes
-	// a SYN with other flags for one too (tcp_rcv_state_process).
+	// later is a packet that cannot begin a connection. A SYN with other flags can: Linux
+	// accepts it (tcp_rcv_state_process).
 	later = flags("syn | ack", expr.CmpOpNeq, "syn")
 	// ofFlow is a segment inside a flow.
 	ofFlow = flags("syn | ack", expr.CmpOpEq, "ack")
@@ -200,9 +200,9 @@ var redirect = part{text: "redirect to :meta l4proto map @trap_port", exprs: []e
 	&expr.Redir{RegisterProtoMin: 1, RegisterProtoMax: 1, Flags: unix.NF_NAT_RANGE_PROTO_SPECIFIED},
 }}
 
-// logged mirrors a packet into the group: the prefix says by which rule, and of
-// so many packets at a time the reader is woken. Of IPv6 packets with extension
-// headers more is copied, since the port stands behind them.
+// logged mirrors a packet into the group. The prefix names the rule, and the threshold
+// is how many packets wake the reader. Packets with IPv6 extension headers are copied
+// at greater length: their port comes after these.
 func logged(c Config, prefix string, threshold uint16, snaplen uint32) part {
 	return part{
 		text: fmt.Sprintf("log prefix %q group %d snaplen %d queue-threshold %d",

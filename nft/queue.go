@@ -9,16 +9,16 @@ import (
 	"picket/nft/internal/queue"
 )
 
-// QueueName is the name of the table that leads to the NFQUEUE. It stands outside the
-// other, too, since nft cannot load every form of its rule from text: what "picket
-// ruleset" prints must be loadable everywhere.
+// QueueName is the name of the table that leads to the NFQUEUE. It is a table of its
+// own also because nft cannot load every form of its rule from text, and the output of
+// "picket ruleset" must load everywhere.
 const QueueName = Name + "_inline"
 
 // ErrForeignQueue means that a table of that name exists that picket did not make.
 var ErrForeignQueue = fmt.Errorf("table inet %[1]s exists and is not picket's: "+
 	"rename it, or remove it with \"nft delete table inet %[1]s\"", QueueName)
 
-// A QueueKind is the expression by which the kernel queues.
+// A QueueKind is the kernel's expression that queues.
 type QueueKind = queue.Kind
 
 // The kinds, named by the kernel's module.
@@ -29,10 +29,10 @@ const (
 
 var inline = queue.Table{Name: QueueName, Mark: markPrefix + "inline", Call: inlineCall}
 
-// Queue has the packets that the rules call for led to an NFQUEUE, and returns by
-// what expression the kernel does it. Where nobody reads the queue they pass. It
-// replaces what Queue did before, and fails with [ErrForeignQueue] if the table is
-// somebody else's. Of a kernel that has no queue the error names the missing modules.
+// Queue leads the marked packets to an NFQUEUE, and returns the expression in use.
+// Without a reader of the queue they pass. It replaces an earlier Queue, and fails with
+// [ErrForeignQueue] if the table is somebody else's. On a kernel without queues the
+// error names the missing modules.
 func (t *Table) Queue(number uint16) (QueueKind, error) {
 	if _, err := t.Queued(); err != nil {
 		return "", err
@@ -40,8 +40,8 @@ func (t *Table) Queue(number uint16) (QueueKind, error) {
 	return inline.Install(t.conn, number)
 }
 
-// Unqueue takes the table of the queue out of the kernel. It is no error if there
-// is none, and somebody else's stays.
+// Unqueue removes the table of the queue from the kernel. It is no error if there is
+// none; somebody else's stays.
 func (t *Table) Unqueue() error {
 	there, err := t.Queued()
 	if err != nil || !there {

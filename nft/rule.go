@@ -37,13 +37,12 @@ type chain struct {
 	rules    []rule
 }
 
-// A part of a rule in both forms: a match, a statement or a verdict. What it needs
-// to know of the packet first (the family, the protocol) nft adds by itself, and
-// where several parts need the same, once.
+// A part of a rule in both forms: a match, a statement or a verdict. nft adds the
+// matches it needs first (family, protocol) by itself, and each only once.
 type part struct {
 	text  string
 	needs []need
-	says  []need // and what it tells of the packet itself
+	says  []need // the needs that it settles itself
 	exprs []expr.Any
 	set   *anonymousSet
 }

@@ -42,9 +42,9 @@ func filter(ch chain, hook *nftables.ChainHook, priority nftables.ChainPriority,
 	return base(ch, nftables.ChainTypeFilter, hook, priority, text)
 }
 
-// measured is a rule for each kind of source: then holds of those who match for their
-// element of a set, whose key has these fields besides; rest, if any, holds of those for whom
-// the set has no room. A set that is full ends the rule that adds to it.
+// measured makes a rule for each kind of source. The key of the set is the source and
+// the fields; then applies to packets that match there, and rest, if any, to those that
+// find the set full. A full set ends the rule that adds to it.
 func measured(
 	c Config, set string, also []field, match matcher, then, rest []part,
 ) []rule {
@@ -68,5 +68,5 @@ func moreThan(n uint32) matcher {
 	return func(set string, of ...field) part { return beyond(n, set, of...) }
 }
 
-// friends are let be, whatever else is done about who.
+// friends pass, whatever else is done about them.
 func friends() []rule { return list(addresses("ignored", accept), one(trusted, accept)) }

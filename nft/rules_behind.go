@@ -7,24 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mostServices is how many ports of one address behind this host are learned to
-// answer; beyond them all of its ports count as served, since an address that
-// answers everywhere tells nothing, and must not fill what others' are learned in.
+// mostServices is how many answering ports are learned of one address behind this
+// host. Beyond them all of its ports count as served: an address that answers
+// everywhere tells nothing, and must not fill the set.
 const mostServices = 128
 
-// mostOverdue is how many late datagrams are let pass in [CountTime] from whom
+// mostOverdue is how many late datagrams pass in [CountTime] from a source that
 // somebody behind this host asked.
 const mostOverdue = 10
 
 // behindChains judge what is forwarded to the networks behind this host, and to
-// its published ports. There is no socket to ask: what is served there is learned
-// from the answers, and whether a packet was answered user space asks connection
-// tracking a moment later. Nothing leads here but elements of the sets.
+// its published ports. There is no socket to ask: the rules learn from answers what
+// is served there, and user space asks connection tracking a moment later whether a
+// packet was answered. Only elements of the sets lead here.
 func behindChains(c Config) []chain {
 	return []chain{
 		{
 			name: "turns",
-			why:  "of a connection its beginning and its end, which tell what is served",
+			why:  "a connection's beginning and end tell what is served",
 			rules: list(
 				one(bareReset, jump("bare")),
 				one(bareReset, in("behind4", saddr4), jump("withheld")),
@@ -36,7 +36,7 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name:  "withheld",
-			why:   "from behind no bare reset leaves to a source that passed its trigger: see unanswered",
+			why:   "no bare reset goes from behind to a source that passed its trigger: see unanswered",
 			rules: away(c, "quiet", drop),
 		},
 		{
@@ -53,8 +53,8 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name: "answering",
-			why: "a network is judged while answers come back this way: where they take another, " +
-				"everybody would look as if nobody answered him",
+			why: "a network is judged while its answers come back this way: if they took another, " +
+				"every source would look unanswered",
 			rules: list(
 				one(renew("heard", inLink)),
 				one(reply, synAck, goTo("serving")),
@@ -79,8 +79,8 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name: "outward",
-			why: "what begins behind this host. Whom it asks may answer late, and is no prober for that; " +
-				"an address that the routes have elsewhere is forged",
+			why: "packets that begin connections behind this host. A late answer from there makes " +
+				"nobody a prober; an address that is routed elsewhere is forged",
 			rules: list(
 				one(isTCP, opening, reversible, jump("seek")),
 				one(isUDP, beginning, reversible, jump("seek")),
@@ -93,7 +93,7 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name: "egress",
-			why:  "what of it asks for connections is told of, up to a measure for each address",
+			why:  "its requests for connections are mirrored, up to a limit for each address",
 			rules: list(
 				one(faster(20, 100, "outgoing4", saddr4), count("unlogged_outward"), backward),
 				one(faster(20, 100, "outgoing6", saddr6), count("unlogged_outward"), backward),
@@ -105,8 +105,8 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name: "published",
-			why: "a published port is a service: what it refuses is told, once the answer is known, and " +
-				"counts in user space alone. A crude packet opens no door here either",
+			why: "a published port is a service: its refusals are reported once the answer is known, and " +
+				"count in user space alone. A crude packet opens no door here either",
 			rules: list(
 				friends(),
 				one(in("door_tcp", tcpDport), opening, jump("door")),
@@ -137,7 +137,7 @@ func behindChains(c Config) []chain {
 		},
 		{
 			name: "behind_tcp",
-			why:  "answers are no probes, and neither is what comes late from whom somebody there asked",
+			why:  "answers are no probes, not even late ones from a source that somebody there asked",
 			rules: list(
 				one(flags("rst", expr.CmpOpEq, "rst"), backward),
 				one(synAck, backward),
@@ -227,7 +227,7 @@ var (
 	inLink  = link("iif", expr.MetaKeyIIF)
 	outLink = link("oif", expr.MetaKeyOIF)
 
-	// reversible is a packet whose source the routes have where it came in (RFC 3704, 2.2).
+	// reversible is a packet from the link that its source is routed to (RFC 3704, 2.2).
 	reversible = part{text: "fib saddr . iif oif exists", exprs: []expr.Any{
 		&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, ResultOIF: true, FlagPRESENT: true},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(1)},

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blockChains drop what blocked sources send, before connection tracking, and what
-// of fenced ones begins a connection, where it comes too fast to be looked at.
+// blockChains drop the packets of blocked sources before connection tracking, and SYNs
+// of fenced ones that come too fast to be looked at.
 func blockChains(c Config) []chain {
 	return []chain{
 		{

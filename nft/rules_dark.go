@@ -7,9 +7,8 @@ import (
 	"github.com/google/nftables/expr"
 )
 
-// darkChains leave what is sent to ports that nobody serves unanswered: always if
-// its source is dark or has passed its trigger, else where more would be told than
-// is to be told.
+// darkChains leave packets to unserved ports unanswered: always if the source is dark
+// or has passed its trigger, else once enough closed ports have been told.
 func darkChains(c Config) []chain {
 	return []chain{
 		filter(chain{
@@ -32,8 +31,8 @@ func darkChains(c Config) []chain {
 				one(jump("unserved")),
 				one(in("excluded_tcp", tcpDport), accept),
 				one(jump("shunned")),
-				// A segment with an ACK gets a reset from any port, and tells nothing of it;
-				// who held a connection before this host started waits for that reset.
+				// A segment with an ACK gets a reset from any port, and so reveals none. A
+				// peer with a connection from before this host started waits for that reset.
 				one(flags("ack", expr.CmpOpEq, "ack"), accept),
 				one(in("guarded_tcp", tcpDport), goTo("silent")),
 			),
@@ -54,8 +53,8 @@ func darkChains(c Config) []chain {
 		},
 		{
 			name: "unserved",
-			why: "what is none of this: to more hosts than this one, published, an address that " +
-				"others serve",
+			why: "packets that pass: to more hosts than this one, to a published port, of a friend, to " +
+				"an address that others serve",
 			rules: list(
 				one(notLocal, jump("widely")),
 				one(translated, accept),
@@ -76,7 +75,7 @@ func darkChains(c Config) []chain {
 		},
 		{
 			name: "silent",
-			why:  "who could not be counted, and ports beyond those that were told",
+			why:  "sources that could not be counted, and ports beyond those told",
 			rules: list(
 				each(c, func(s source) []part {
 					unseen := notIn("sight"+s.family, s.of, proto, thDport)

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// doorChains refuse, on ports that are served, SYNs that no client's stack sends.
-// They are probe.RawSYN in the kernel's words, which says where each is from and
-// who sends nearly the same and is spared; a fragment cannot be among them.
+// doorChains refuse, on served ports, SYNs that no client's stack sends. They are
+// probe.RawSYN in the kernel's words: the sources of each rule, and the stacks spared
+// for sending nearly the same, are there. A fragment never matches.
 func doorChains(Config) []chain {
 	closed := goTo("closed_door")
 	// A window of 1024 or 1025, and of 65535, is what raw scanners write.
@@ -23,8 +23,8 @@ func doorChains(Config) []chain {
 	return []chain{
 		{
 			name: "served",
-			why: "what a socket takes is no probe. The door's ports are those that a crude packet " +
-				"does not open; at those of the inline verdict a SYN that leaves a doubt waits for it",
+			why: "a packet for a socket is no probe. The door's ports refuse crude packets; at those " +
+				"of the inline verdict a doubtful SYN waits for it",
 			rules: list(
 				one(in("door_tcp", tcpDport), opening, jump("door")),
 				one(in("inline", proto), opening, goTo("doubt")),
@@ -33,7 +33,7 @@ func doorChains(Config) []chain {
 		},
 		{
 			name: "door",
-			why:  "over IPv4 with DF it may be anybody's",
+			why:  "over IPv4, a SYN with DF may be anybody's",
 			rules: list(
 				one(mayFragment, goTo("door4")),
 				one(isIPv6, goTo("door6")),

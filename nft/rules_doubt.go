@@ -7,22 +7,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// doubtChains lead SYNs to ports that are served to the queue, if the rules cannot
-// say by themselves that a client sends them. All that is ordinary passes: who is
-// connected, who is logged in, and who sends the SYN of a current system and asked
-// for nothing that nobody serves. (Friends never come this way.)
+// doubtChains lead SYNs to served ports to the queue, unless the rules alone can tell
+// that a client sent them. Ordinary sources pass: connected ones, logged-in ones, and
+// those that send the SYN of a current system and asked for no unserved port.
+// (Friends never come this way.)
 //
-// A packet is led to the queue by a number that it bears from here on, since the
-// rule that queues is in a table of its own: see [Table.Queue].
+// From here on a packet bears a number that leads it to the queue: the rule that
+// queues is in a table of its own, see [Table.Queue].
 func doubtChains(c Config) []chain {
 	doubtful := goTo("doubtful")
 	return []chain{
 		{
 			name: "doubt",
-			why: "whose SYN waits for the inline verdict: one that has no options but a segment size, one " +
-				"that may be fragmented, one that acknowledges something, and that of a source that asked " +
-				"lately for a port that nobody serves. Nearly all are none of these. A stranger's packet near its " +
-				"last hop is a traceroute's",
+			why: "a SYN waits for the inline verdict if it has no options but a segment size, may be " +
+				"fragmented, acknowledges something, or is of a source that lately asked for a port " +
+				"that nobody serves. Nearly all SYNs pass. A stranger's packet near its last hop is a " +
+				"traceroute's",
 			rules: list(
 				sources(c, "askers", doubtful),
 				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
@@ -67,7 +67,7 @@ func doubtChains(c Config) []chain {
 }
 
 const (
-	// nearHops is what a traceroute's packets arrive with, who asks hop after hop.
+	// nearHops is the most hops left to a traceroute's packet: it asks hop after hop.
 	nearHops = 5
 
 	// inlineRate is how many packets a second the queue gets, and inlineBurst how
@@ -75,11 +75,11 @@ const (
 	inlineRate, inlineBurst = 1000, 100
 
 	// inlineCall is the number that a packet bears on its way to the queue. It is a
-	// traffic class, of which a host makes nothing for what is delivered to it.
+	// traffic class, and a host ignores that of packets delivered to it.
 	inlineCall = 0x7069636b
 )
 
-// called gives a packet the number by which the queue's table knows it.
+// called gives a packet the number that the queue's table looks for.
 var called = part{text: "meta priority set 7069:636b", exprs: []expr.Any{
 	&expr.Immediate{Register: 1, Data: native(inlineCall)},
 	&expr.Meta{Key: expr.MetaKeyPRIORITY, SourceRegister: true, Register: 1},

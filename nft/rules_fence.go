@@ -4,14 +4,14 @@ package nft
 
 import "github.com/google/nftables"
 
-// fenceChains let of fenced and held sources only those flows pass that are known.
-// They come after connection tracking, so that it tells which those are.
+// fenceChains let only known flows of fenced and held sources pass. They come after
+// connection tracking, and it knows those flows.
 func fenceChains(c Config) []chain {
 	return []chain{
 		filter(chain{
 			name: "fence_input",
-			why: "known are flows that conntrack knows, answered UDP peers, what the trap leads " +
-				"here, and segments for live sockets. " +
+			why: "these are known: flows in conntrack, answered UDP peers, connections that the trap " +
+				"leads here, and segments for live sockets. " +
 				"(A listener is a live socket too: see bare.)",
 			rules: list(
 				one(established, accept),
@@ -25,9 +25,9 @@ func fenceChains(c Config) []chain {
 		}, nftables.ChainHookInput, -9, "input priority filter - 9"),
 		filter(chain{
 			name: "fence_forward",
-			why: "what begins, or belongs to nothing, is judged first, if it goes to what is behind this " +
-				"host. What connection tracking has forgotten passes: a bare reset is all that it " +
-				"can ask for",
+			why: "packets to networks behind this host are judged first, if they begin a flow or belong " +
+				"to none. A segment that connection tracking has forgotten passes: it can get no " +
+				"more than a bare reset",
 			rules: list(
 				one(turning, jump("turns")),
 				one(isUDP, lasting, jump("peers")),
@@ -57,7 +57,7 @@ func fenceChains(c Config) []chain {
 		},
 		{
 			name: "bare",
-			why: "no bare reset leaves to a fenced source: by it an ACK would tell which ports " +
+			why: "no bare reset leaves to a fenced source: it would show an ACK scan the ports that " +
 				"are listened on",
 			rules: list(
 				away(c, "held", drop),
@@ -68,11 +68,11 @@ func fenceChains(c Config) []chain {
 	}
 }
 
-// free are nearly all packets: those of sources that are in none of the sets.
+// free accepts nearly all packets: those of sources in none of the sets.
 func free(c Config) []rule { return outside(c, "held", "fence", spareSet) }
 
-// outside accepts what is of sources that are in none of the sets. An element that
-// is looked for like this does not count the packet.
+// outside accepts packets of sources in none of the sets. A lookup like this does not
+// count the packet in an element.
 func outside(c Config, sets ...string) []rule {
 	var four, six []part
 	for _, set := range sets {
@@ -82,7 +82,7 @@ func outside(c Config, sets ...string) []rule {
 	return list(one(append(four, accept)...), one(append(six, accept)...))
 }
 
-// known are UDP flows that this host has answered.
+// known accepts UDP flows that this host has answered.
 func known() []rule {
 	return list(
 		one(isUDP, in("peers4", saddr4, udpSport, udpDport), accept),
@@ -92,7 +92,7 @@ func known() []rule {
 	)
 }
 
-// away is sources, about destinations.
+// away is sources, for destinations.
 func away(c Config, set string, then ...part) []rule {
 	return list(
 		one(append([]part{in(set+"4", daddr4)}, then...)...),

@@ -2,13 +2,13 @@
 
 package nft
 
-// longSnaplen is how much of an IPv6 packet with extension headers is copied: its
-// port stands behind them, and an Ethernet frame has no more.
+// longSnaplen is how many bytes are copied of an IPv6 packet with extension headers:
+// its port comes after them, and an Ethernet frame has no more.
 const longSnaplen = 1500
 
-// laneChains bring packets to the reader. What cannot count (repeats, answers,
-// what a source sends that has passed its trigger) is bounded for each source, and
-// takes nothing from what can.
+// laneChains bring packets to the reader. Packets that cannot count (repeats, answers,
+// and those of a source past its trigger) are bounded for each source, and take no
+// room from those that can.
 func laneChains(c Config) []chain {
 	return []chain{
 		{
@@ -56,8 +56,8 @@ func laneChains(c Config) []chain {
 		},
 		{
 			name: "deaf",
-			why: "beyond a measure they are not answered in turn: a SYN+ACK, as any segment, " +
-				"tells by the reset that comes back whether this host is there",
+			why: "beyond a limit this host sends no reset: a SYN+ACK, like any segment, would learn from " +
+				"it that this host is there",
 			rules: list(
 				one(jump("excess")),
 				one(in("guarded_tcp", tcpDport), count("kept_answers"), drop),
@@ -77,7 +77,7 @@ func laneChains(c Config) []chain {
 		},
 		{
 			name: "excess",
-			why:  "a source that exceeds a measure is told of once a minute",
+			why:  "a source that exceeds a limit is reported once a minute",
 			rules: list(
 				measured(c, "over", nil, moreThan(1), []part{count("unlogged_over"), backward}, nil),
 				one(limit(100, 100), logged(c, "advanced over", 1, c.Snaplen), backward),
@@ -87,13 +87,13 @@ func laneChains(c Config) []chain {
 	}
 }
 
-// bounded sends what comes faster from a source to the chain excess.
+// bounded sends a source's packets above a rate to the chain excess.
 func bounded(c Config, perSecond uint64, burst uint32, set string) []rule {
 	return measured(c, set, nil, fasterThan(perSecond, burst), []part{goTo("excess")}, nil)
 }
 
 // mode is the chain that mirrors the probes of one mode: one by one up to a
-// thousand a second, and in batches what comes beyond that.
+// thousand a second, and in batches beyond that.
 //
 // A log rule's queue-threshold of 1 wakes the reader for each packet (0.1 ms
 // from wire to engine); under a flood that would starve it, and 64 is read five

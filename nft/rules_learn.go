@@ -4,8 +4,8 @@ package nft
 
 import "github.com/google/nftables"
 
-// learnChains remember with whom this host has to do. A set that is full ends the
-// rule that adds to it, so that the next one counts that.
+// learnChains remember this host's peers. A full set ends the rule that adds to it,
+// and the next rule counts that.
 func learnChains(Config) []chain {
 	return []chain{
 		filter(chain{
@@ -35,30 +35,30 @@ func learnChains(Config) []chain {
 		},
 		{
 			name:  "asked",
-			why:   "whom this host asks, and at which port: what comes from there later is a late answer",
+			why:   "the address and port that this host asks: a packet from there later is a late answer",
 			rules: learn(renew, "asked", daddr4, daddr6, proto, thDport),
 		},
 		{
 			name:  "answered",
-			why:   "to whom a service answered",
+			why:   "peers that a service answered",
 			rules: learn(add, "answered", daddr4, daddr6, udpDport, udpSport),
 		},
 		{
 			name: "peers",
-			why: "with whom a UDP flow lasts: conntrack forgets it after two minutes of silence, " +
+			why: "peers of a lasting UDP flow: conntrack forgets it after two minutes of silence, " +
 				"and WireGuard may say nothing for hours",
 			rules: learn(renew, "peers", saddr4, saddr6, udpSport, udpDport),
 		},
 		{
 			name: "connected",
-			why: "who completed a handshake with this host: before it blocks one of them for what " +
-				"could be forged, picket asks the sockets",
+			why: "peers that completed a handshake with this host: before picket blocks one of them on " +
+				"evidence that could be forged, it asks the sockets",
 			rules: learn(add, "connected", saddr4, link6),
 		},
 	}
 }
 
-// learn puts into the set of either family, and counts what a full set does not take.
+// learn fills the set of either family, and counts what finds it full.
 func learn(put func(set string, fields ...field) part, set string, of4, of6 field, rest ...field) []rule {
 	return list(
 		one(put(set+"4", append([]field{of4}, rest...)...), backward),

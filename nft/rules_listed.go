@@ -10,16 +10,16 @@ import (
 	"github.com/google/nftables"
 )
 
-// Lists of sources that are dropped stand in a hash set for each prefix length: an
-// interval set costs whoever adds an element anywhere on the host the time to
-// read it (nft reads every interval set of every table first), and more memory.
-// A packet is looked up in all of them only if the set of whole areas has its own.
+// Lists of dropped sources fill one hash set for each prefix length. An interval set
+// takes more memory, and slows down everybody who adds an element anywhere on the host:
+// nft first reads every interval set of every table. A packet is looked up in all of
+// them only if its area is in the set of areas.
 
-// area is the prefix length of those, by family; what is wider takes several.
+// area is the prefix length of an area, by family; a wider prefix takes several.
 var area = map[string]int{"4": 16, "6": 32}
 
-// lengths are the prefix lengths of a family that there are sets of. An IPv6
-// prefix between two of them stands there as up to eight of the next.
+// lengths are the prefix lengths with a set, by family. An IPv6 prefix between two of
+// them takes up to eight elements of the next.
 var lengths = map[string][]int{"4": upTo(8, 32, 1), "6": append(upTo(20, 64, 4), 128)}
 
 func upTo(first, last, step int) (out []int) {
@@ -31,11 +31,11 @@ func upTo(first, last, step int) (out []int) {
 
 func listedSet(family string, bits int) string { return fmt.Sprintf("listed%s_%d", family, bits) }
 
-// listedChains drop what the operator's lists say is to be dropped.
+// listedChains drop the sources of the operator's lists.
 func listedChains(Config) []chain {
 	all := []chain{{
 		name: "unwelcome",
-		why:  "what happens to sources of lists that are dropped: the same as to blocked ones",
+		why:  "sources of lists that are dropped: the same happens to them as to blocked ones",
 		rules: list(
 			one(jump("vital")),
 			friends(),
@@ -57,7 +57,7 @@ func listedChains(Config) []chain {
 	return all
 }
 
-// listedJumps lead to those chains, from where blocked sources are dropped.
+// listedJumps lead to those chains, from the chain that drops blocked sources.
 func listedJumps() []rule {
 	return list(
 		one(in("areas4", prefixOf(saddr4, area["4"])), jump("listed4")),
@@ -99,8 +99,8 @@ func Listable(p netip.Prefix) string {
 	return ""
 }
 
-// queueListed replaces what the sets of lists hold, unless they hold it already:
-// 200,000 prefixes must not be loaded for every address that the host gets.
+// queueListed replaces the contents of the sets of lists, unless they are the same:
+// a new address of the host must not reload 200,000 prefixes.
 func (t *Table) queueListed(ps []netip.Prefix) error {
 	if t.loaded && slices.Equal(t.listed, ps) {
 		return nil
@@ -131,7 +131,7 @@ func (s slot) set() string {
 	return listedSet(s.family, s.bits)
 }
 
-// keys gathers elements by set, and queues as many as one message takes.
+// keys gathers elements by set, and queues them a message at a time.
 type keys struct {
 	table *Table
 	of    map[slot][]nftables.SetElement

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mirrorChains find the probes among what is delivered to this host.
+// mirrorChains find the probes among the packets delivered to this host.
 func mirrorChains(c Config) []chain {
 	return []chain{
 		filter(chain{
 			name: "mirror",
 			why: "fragments are whole, destination NAT is done, and no filter rule has dropped " +
-				"anything yet. Whatever is delivered here is judged, but what goes to more hosts " +
+				"anything yet. Every packet delivered here is judged, unless it goes to more hosts " +
 				"than this one",
 			rules: list(
 				one(loopback, accept),
@@ -63,7 +63,7 @@ func mirrorChains(c Config) []chain {
 		},
 		{
 			name: "late",
-			why:  "what comes late from whom this host asked, address and port, is no probe, up to a measure",
+			why:  "a late packet from an address and port that this host asked is no probe, up to a limit",
 			rules: list(
 				one(faster(1, 20, "late4", saddr4), backward),
 				one(faster(1, 20, "late6", saddr6), backward),

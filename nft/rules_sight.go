@@ -4,16 +4,16 @@ package nft
 
 import "fmt"
 
-// MaxTrigger is the most ports that the rules let a source probe before they hold
-// it. It is the engine's.
+// MaxTrigger is the highest trigger: the most ports that a source may probe before the
+// rules hold it. The engine has the same.
 const MaxTrigger = 31
 
 // sightChains tell the first packet of a source to a port from the rest.
 func sightChains(c Config) []chain {
 	return []chain{
 		sight(c, "sight", "the first packet of a source to a port counts, all others have lanes of their "+
-			"own. When the set is full, whoever is new is not counted, and gets no answer "+
-			"either: see silent. Whom the operator knows and lets be is told of and not counted",
+			"own. When the set is full, a new source is not counted, and gets no answer "+
+			"either: see silent. A source of the operator's lists is reported and not counted",
 			"first_port"),
 		{
 			name: "sight_kind",
@@ -27,11 +27,10 @@ func sightChains(c Config) []chain {
 		},
 		{
 			name: "first_port",
-			why: "told are the ports of which this host has said to anybody that nobody serves " +
-				"them: there are so many, and from then on only these go on answering those who " +
-				"are new. " +
-				"The sources of one link share a measure too; beyond it the ports that nobody serves are " +
-				"silent to all of them",
+			why: "a port is told once this host has said to anybody that nobody serves it. The set is " +
+				"small: when it is full, only told ports go on answering new sources. The sources of " +
+				"one link share a limit too; beyond it the ports that nobody serves are silent to " +
+				"all of them",
 			rules: list(
 				one(jump("tell")),
 				one(in("inline", proto), jump("asker")),
@@ -47,7 +46,7 @@ func sightChains(c Config) []chain {
 		},
 		{
 			name: "asker",
-			why:  "who asked for what nobody serves is doubted where he asks for what is",
+			why:  "a source that asked for an unserved port is doubted at the served ones",
 			rules: list(
 				each(c, func(s source) []part { return []part{add("askers"+s.family, s.of), backward} }),
 				one(count("full_askers")),
@@ -63,7 +62,7 @@ func sightChains(c Config) []chain {
 		{
 			name: "passed",
 			why: "a source has passed its trigger: for ten minutes the ports that nobody serves " +
-				"are silent to it, and for seconds all else, until the engine has judged it",
+				"are silent to it, and for seconds all others, until the engine has judged it",
 			rules: list(
 				one(jump("tell_held")),
 				each(c, func(s source) []part { return []part{add("quiet"+s.family, s.of), goTo("hold")} }),
@@ -72,9 +71,9 @@ func sightChains(c Config) []chain {
 		},
 		{
 			name: "hold",
-			why: "no second packet of this source until the engine has judged the first; flows " +
-				"that live go on. A source is held six times in an hour at most: " +
-				"whoever probes in its name must not keep it from this host's services",
+			why: "no second packet of this source passes until the engine has judged the first; living " +
+				"flows go on. A source is held six times in an hour at most: a probe in its name must " +
+				"not keep it from this host's services",
 			rules: list(
 				addresses("operators", backward),
 				own(c, "held", backward),
@@ -86,7 +85,8 @@ func sightChains(c Config) []chain {
 	}
 }
 
-// sight is a chain that leads the first packet of a source to a port to another one.
+// sight is a chain that sends the first packet of a source to a port on to the chain
+// first.
 func sight(c Config, name, why, first string) chain {
 	return chain{name: name, why: why, rules: list(
 		own(c, "quiet", goTo("hushed")),
@@ -96,17 +96,17 @@ func sight(c Config, name, why, first string) chain {
 	)}
 }
 
-// own is a rule for each kind of source, about sources of which a set has just
-// that: not the prefix around an address of a link.
+// own makes a rule for each kind of source, for sources that are in a set as they are:
+// not by the prefix around an address of a link.
 func own(c Config, set string, then ...part) []rule {
 	return each(c, func(s source) []part { return append([]part{in(set+s.family, s.of)}, then...) })
 }
 
-// triggerChains count the ports of a source, a chain for each trigger there may
-// be: a limit stands in a rule, and the configuration in the maps that lead here.
-// The key has the class of the protocol and the trigger, since the rule that makes an
-// element decides about its limit: where stealth and advanced have triggers of their
-// own, a source has a count under each. Who cannot be counted is not answered.
+// triggerChains count the ports of a source, a chain for each possible trigger: the
+// rules have the limits, and the maps that lead here the configuration. The rule that
+// makes an element sets its limit, so the key has the class of the protocol and the
+// trigger: if stealth and advanced differ in trigger, a source has a count for each. A
+// source that cannot be counted is not answered.
 func triggerChains(c Config) (out []chain) {
 	counting := func(name string, n uint32, set string, also ...field) chain {
 		rules := measured(c, set, also, moreThan(n), []part{goTo("passed")}, []part{drop})
@@ -119,7 +119,7 @@ func triggerChains(c Config) (out []chain) {
 	return out
 }
 
-// countChain is the chain that lets n ports of a source pass. With 0 the first
+// countChain names the chain that lets n ports of a source pass. With 0 the first
 // one is too many.
 func countChain(what string, n int) string {
 	if n == 0 {

@@ -4,12 +4,12 @@ package nft
 
 import "github.com/google/nftables"
 
-// What invitation does at most: to so many ports one source is led within
-// [InviteTime], so often to each, and so often in a second all sources are together
-// (after a burst of invitesAtOnce). Whoever sends SYNs in the name of another host
-// has it answered no more often; the trap answers a SYN twice at most.
+// Limits of invitation: the ports that one source is led to within [InviteTime], the
+// times for each port, and the times in a second for all sources together (after a
+// burst of invitesAtOnce). SYNs in the name of another host have it answered no more
+// often; the trap answers a SYN twice at most.
 const (
-	InvitePorts   = 40 // more than any trigger, so that whoever connects to all of them is proven
+	InvitePorts   = 40 // more than any trigger: a source that connects to all is proven
 	InviteEach    = 6
 	InviteRate    = 100
 	invitesAtOnce = 500
@@ -21,10 +21,9 @@ func trapChains(c Config) []chain {
 	return []chain{
 		{
 			name: "lure",
-			why: "the port is still the one that was dialled. A real service keeps its port, also while it " +
-				"is down, and what is forwarded is not for this host to take. A source that passed its " +
-				"trigger goes on being led, so that it can prove itself: to ten ports more, and with " +
-				"packets that may complete a connection",
+			why: "the port is still the one that was dialled. A real service keeps its port, even while it " +
+				"is down, and this host takes no forwarded packet. A source that passed its trigger can " +
+				"still prove itself: it is led to ten ports more, by packets that may complete a connection",
 			rules: list(
 				one(loopback, accept),
 				friends(),
@@ -45,7 +44,7 @@ func trapChains(c Config) []chain {
 		{
 			name: "crude",
 			why: "packets that no client sends are not redirected: they would only learn that the port " +
-				"answers. Neither is whoever holds connections open to find out all ports",
+				"answers. Neither is a source that holds connections open to find out all ports",
 			rules: list(
 				crude(accept),
 				measured(c, "led", nil, moreThan(maxLed), []part{accept}, []part{accept}),
@@ -62,8 +61,8 @@ func trapChains(c Config) []chain {
 		}, nftables.ChainTypeNAT, nftables.ChainHookPrerouting, -90, "prerouting priority dstnat + 10"),
 		{
 			name: "invite",
-			why: "of who is dark or fenced, what asks for a port that is watched and that nobody serves, " +
-				"nor did lately. Whatever is not led goes on and is dropped behind the user's chains",
+			why: "a dark or fenced source asks for a watched port that nobody serves, nor did lately. A " +
+				"packet that is not led goes on and is dropped behind the user's chains",
 			rules: list(
 				one(loopback, accept),
 				outside(c, "dark", "fence"),
@@ -81,8 +80,8 @@ func trapChains(c Config) []chain {
 		},
 		{
 			name: "invite_port",
-			why: "a port once led stays led: a scan is told the same when it comes again, and whoever " +
-				"begins with a raw SYN is met when he connects",
+			why: "a port once led stays led: a scan that comes again gets the same answer, and a source " +
+				"that begins with a raw SYN is met when it connects",
 			rules: list(
 				each(c, func(s source) []part {
 					return []part{
@@ -126,8 +125,8 @@ func trapChains(c Config) []chain {
 		},
 		{
 			name: "undialled",
-			why: "the trap listener's own port is no service: who dials it directly finds it as " +
-				"any port that nobody serves",
+			why: "the trap listener's own port is no service: dialled directly, it is like any port " +
+				"that nobody serves",
 			rules: list(
 				one(jump("sight")),
 				sources(c, "quiet", drop),
@@ -142,8 +141,8 @@ func trapChains(c Config) []chain {
 // Every stack announces its segment size (RFC 9293, 3.7.1: SHOULD, and nearly all
 // do); scanners that write their packets themselves leave it out (masscan, zmap before
 // 4.1, hping3, Mirai), or send it alone with a window of 1024 (nmap's tcpip.cc,
-// masscan since 2023). It is said of a source that has passed its trigger; what is
-// refused of anybody is the door's.
+// masscan since 2023). These rules are for a source past its trigger; the door's are
+// for everybody.
 func crude(then part) []rule {
 	return list(
 		one(withoutOption("maxseg", 2), then),

@@ -28,7 +28,7 @@ func (c Config) prefix6() int {
 	return c.Prefix6
 }
 
-// markPrefix begins the comment of the rule by which the table is known to be ours.
+// markPrefix begins the comment of the rule that marks the table as ours.
 const markPrefix = "picket ruleset "
 
 // mark names one version of the ruleset.
@@ -134,5 +134,5 @@ func comment(b *strings.Builder, text string) {
 	b.WriteByte('\n')
 }
 
-// markPlace is where Ruleset writes the mark, which is a hash over the rest.
+// markPlace is where Ruleset writes the mark, a hash of the rest.
 const markPlace = "\x00"

@@ -9,8 +9,8 @@ import (
 	"picket/nft/internal/elem"
 )
 
-// Served asks the kernel which ports behind this host have answered of late. Make
-// one with [OpenServed]; it belongs to one goroutine, not the one of a [Table].
+// Served asks the kernel for the ports behind this host that have answered lately. Make
+// one with [OpenServed]. It belongs to one goroutine, other than that of a [Table].
 type Served struct{ question *elem.Question }
 
 // OpenServed opens a socket in the calling thread's network namespace. It needs

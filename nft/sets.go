@@ -17,8 +17,8 @@ const (
 	sizeBlocked = 1 << 18
 	sizeFence   = 1 << 17
 	sizeNets    = 1 << 16
-	sizeSources = 1 << 16 // what the rules remember of sources
-	sizeTold    = 128     // ports that are told to be closed
+	sizeSources = 1 << 16 // sources that the rules remember
+	sizeTold    = 128     // ports that this host has called closed
 	sizeLinks   = 1 << 12 // interfaces of this host
 )
 
@@ -27,16 +27,16 @@ const (
 	// HoldTime is how long the kernel holds a source that nobody judges.
 	HoldTime = 5 * time.Second
 
-	// PeerTime is how long the kernel remembers that a source had a connection
-	// with this host, from its first packet or the next one after that.
+	// PeerTime is how long the kernel remembers that a source had a connection with
+	// this host. It runs from the first packet, or the next one after it has run out.
 	PeerTime = 10 * time.Second
 
-	// CountTime is how long a port counts, from the source's first one on, so that
-	// inside any such time at most twice the trigger pass. A source that passed it is
-	// quiet for as long.
+	// CountTime is how long a port counts, from the source's first one on: in any such
+	// time at most twice the trigger pass. The unserved ports are silent for as long to
+	// a source that passed it.
 	CountTime = 10 * time.Minute
 
-	// InviteTime is how long a port stays one of those that a source is led to.
+	// InviteTime is how long a source is led to a port.
 	InviteTime = time.Hour
 
 	// DoubtTime is how long the rules remember that the first SYN of a connection
@@ -47,7 +47,7 @@ const (
 	// again so soon: RFC 6298, 2.1, has it wait for a second.
 	waitTime = 250 * time.Millisecond
 
-	// LatelyTime is how long a port that is served no more is no probe's target.
+	// LatelyTime is how long a port still counts as served after its service ends.
 	LatelyTime = time.Hour
 )
 
@@ -83,8 +83,8 @@ func concat(types ...nftables.SetDatatype) nftables.SetDatatype {
 	return nftables.MustConcatSetType(types...)
 }
 
-// sets returns every set. What is listed with a default timeout the rules fill,
-// unless it says otherwise.
+// sets returns every set. The rules fill those with a default timeout, unless noted
+// otherwise.
 func sets() (all []set) {
 	for _, f := range []struct {
 		name string

@@ -29,7 +29,7 @@ var (
 	ErrFull = errors.New("the blocked set is full")
 	// ErrExtent means that a source is too wide to be fenced, or not wide enough.
 	ErrExtent = errors.New("only an address, or the prefix that is one IPv6 source, can be fenced")
-	// ErrOverlap means that a prefix to be blocked overlaps one that is.
+	// ErrOverlap means that a prefix to be blocked overlaps a blocked one.
 	ErrOverlap = errors.New("overlaps a blocked prefix: unblock that one first")
 )
 
@@ -42,9 +42,9 @@ type Table struct {
 	sets  map[string]*nftables.Set
 
 	question *elem.Question
-	triggers []uint32       // by which ports are counted
-	listed   []netip.Prefix // what the sets of lists hold,
-	loaded   bool           // if that is known
+	triggers []uint32       // in use
+	listed   []netip.Prefix // the contents of the sets of lists,
+	loaded   bool           // if they are known
 }
 
 // Open connects to nftables in the calling thread's network namespace. It
@@ -81,7 +81,7 @@ const (
 	Foreign               // somebody else's
 )
 
-// Inspect says what of the table is in the kernel.
+// Inspect compares the table in the kernel with ours.
 func (t *Table) Inspect() (State, error) {
 	tables, err := t.conn.ListTablesOfFamily(nftables.TableFamilyINet)
 	if err != nil {
@@ -128,10 +128,10 @@ func (t *Table) Inspect() (State, error) {
 	return Ours, nil
 }
 
-// Install puts the table into the kernel, in one transaction, with what e says
-// in its sets; blocked and held sources of an earlier run stay. A table that
-// is complete already (from an include, say) is adopted: only its sets are
-// filled. It fails with [ErrForeign] if the table is somebody else's.
+// Install puts the table into the kernel, in one transaction, with e in its sets;
+// blocked and held sources of an earlier run stay. A complete table (from an include,
+// say) is adopted: only its sets are filled. It fails with [ErrForeign] if the table
+// is somebody else's.
 func (t *Table) Install(e *Elements) (adopted bool, err error) {
 	state, err := t.Inspect()
 	switch {
@@ -146,7 +146,7 @@ func (t *Table) Install(e *Elements) (adopted bool, err error) {
 	return state == Complete, t.fill("install table inet "+Name, e)
 }
 
-// Fill makes the sets that e speaks of hold just what it says.
+// Fill replaces the contents of the sets that e fills.
 func (t *Table) Fill(e *Elements) error { return t.fill("fill the sets of table inet "+Name, e) }
 
 func (t *Table) fill(what string, e *Elements) error {
@@ -231,17 +231,17 @@ func (t *Table) Verify() (bool, error) {
 	return state == Complete, err
 }
 
-// Filled reports whether the sets have what Install or Fill put there; it
-// looks at the ignored addresses, of which loopback is always one. A table
-// that was made anew by an include is complete and not filled.
+// Filled reports whether the sets are as Install or Fill left them. It looks for
+// ignored addresses: loopback is always one. A table made anew by an include is
+// complete and not filled.
 func (t *Table) Filled() (bool, error) {
 	els, err := t.conn.GetSetElements(t.sets["ignored4"])
 	return len(els) > 0, explain("read set ignored4", err)
 }
 
-// Quiet empties the sets that act without the daemon: triggers, so that
-// nobody is held whom nobody judges, the door, the inline verdict, and the trap's port, unless somebody else
-// keeps the trap's listener open. Blocks stay.
+// Quiet empties the sets that act without the daemon: the triggers, since nobody is
+// left to judge a held source, the door, the inline verdict, and the trap's port,
+// unless somebody else keeps its listener open. Blocks stay.
 func (t *Table) Quiet(keepTrap bool) error {
 	names := []string{"trigger_tcp", "trigger_udp", "trigger_ip", "guarded_tcp", "guarded_udp", "door_tcp",
 		"inline", "held4", "held6", "quiet4", "quiet6", "quiet_links6", "behind4", "behind6", "published",
@@ -255,10 +255,10 @@ func (t *Table) Quiet(keepTrap bool) error {
 	return explain("quiet table inet "+Name, t.conn.Flush())
 }
 
-// Counters returns what the rules have counted: what they kept off (kept_...), how
-// often a set was full (full_...), what was not mirrored for its number
-// (unlogged_...), and what was led to the trap from ports that are no traps (invited)
-// or was beyond a limit of that (uninvited), by the names of the ruleset.
+// Counters returns the rules' counters, by their names in the ruleset: packets dropped
+// (kept_...), times a set was full (full_...), packets too many to be mirrored
+// (unlogged_...), and connections led to the trap from other ports (invited) or above
+// the limits of that (uninvited).
 func (t *Table) Counters() (map[string]uint64, error) {
 	objects, err := t.conn.GetNamedObjects(t.table)
 	if err != nil {
@@ -275,8 +275,8 @@ func (t *Table) Counters() (map[string]uint64, error) {
 	return out, nil
 }
 
-// Remove takes the table out of the kernel, blocks included, and that of the queue.
-// It is no error if there is none; it fails with [ErrForeign] if it is somebody
+// Remove removes the table from the kernel, with its blocks, and the table of the
+// queue. It is no error if there is none; it fails with [ErrForeign] if it is somebody
 // else's.
 func (t *Table) Remove() (removed bool, err error) {
 	if err := t.Unqueue(); err != nil && !errors.Is(err, ErrForeignQueue) {
@@ -293,7 +293,7 @@ func (t *Table) Remove() (removed bool, err error) {
 	return true, explain("remove table inet "+Name, t.conn.Flush())
 }
 
-// explain gives a kernel's error the words that help; nil stays nil.
+// explain turns a kernel's error into one that helps; nil stays nil.
 func explain(op string, err error) error {
 	switch {
 	case err == nil:

@@ -8,9 +8,8 @@ import (
 	"picket/nft/internal/watch"
 )
 
-// A Watcher hears of every change that another process makes to our tables: a
-// "flush ruleset", with which Debian's /etc/nftables.conf begins, takes them away
-// too.
+// A Watcher hears of every change that another process makes to our tables. One is
+// "flush ruleset", the first line of Debian's /etc/nftables.conf: it removes them.
 type Watcher = watch.Watcher
 
 // Watch subscribes to what others than t change, in the calling thread's

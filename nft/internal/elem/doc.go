@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package elem reads the elements of nftables sets from the kernel: all of a set one
-// after the other, or single ones by their keys. The library under the rest of nft
-// does the first in slices of the whole and a page at a time, and not the second.
+// Package elem reads the elements of nftables sets from the kernel: a whole set one by
+// one, or single elements by key. google/nftables reads a whole set into one slice, a
+// page at a time, and cannot read single elements.
 package elem

@@ -7,16 +7,16 @@ import (
 	"net/netip"
 )
 
-// Intervals pairs the starts and ends that a set with intervals lists, and calls Each for
-// every pair: end is the first address behind it, not valid where it reaches the highest. The
-// kernel's tree lists them from the highest
-// key down (nft_rbtree_walk in net/netfilter/nft_set_rbtree.c); another kind of set
-// may do otherwise, so both ways are understood.
+// Intervals pairs the starts and ends in the list of an interval set, and calls Each for
+// every pair. An end is the first address after the interval; it is invalid if the
+// interval reaches the highest address. The kernel's tree lists from the highest key
+// down (nft_rbtree_walk in net/netfilter/nft_set_rbtree.c); another kind of set may
+// not, so both orders work.
 type Intervals struct {
 	Each  func(from, end netip.Addr, e *Element) error
-	last  netip.Addr // the key before, and
-	above netip.Addr // the one before that is another
-	down  bool       // the way, once there were two keys
+	last  netip.Addr // the key before
+	above netip.Addr // the last key that differs from it
+	down  bool       // the order, once there were two keys
 	known bool
 	open  Element // a start whose end has not come yet
 	opens bool

@@ -16,7 +16,7 @@ import (
 // An Element is one of a set, as the kernel lists it.
 type Element struct {
 	Key     []byte        // the reader's, until the function that sees the element returns
-	End     bool          // the end of an interval, which it does not hold
+	End     bool          // the end of an interval, the first key after it
 	Left    time.Duration // until it ends; 0: never
 	Packets uint64        // by its counter, 0 without one
 }
@@ -28,10 +28,10 @@ type Lister struct {
 	buffer []byte
 }
 
-// window is what is read at once, and the most that the kernel gives: it makes
-// datagrams as long as the longest buffer that was ever read into, 32 KiB at most
-// (netlink_recvmsg and netlink_dump in net/netlink/af_netlink.c), and each of them
-// costs it a walk from the set's beginning. The library reads into one page.
+// window is the size of a read. The kernel makes datagrams as long as the longest buffer
+// so far, 32 KiB at most (netlink_recvmsg and netlink_dump in
+// net/netlink/af_netlink.c), and for each it walks the set from the start. The library
+// reads into one page.
 const window = 32 << 10
 
 // NewLister returns a lister of the sets of a table of the family inet.
@@ -41,7 +41,7 @@ func NewLister(table string) (*Lister, error) {
 		return nil, err
 	}
 	l := &Lister{table: table, conn: conn, buffer: make([]byte, window)}
-	// The first list is to come in wide datagrams too: one answer first.
+	// A first answer widens the datagrams of the first list too.
 	noop := netlink.Header{Type: netlink.Noop, Flags: netlink.Request | netlink.Acknowledge}
 	if _, err = conn.Send(netlink.Message{Header: noop}); err == nil {
 		_, err = l.receive()
@@ -55,7 +55,7 @@ func NewLister(table string) (*Lister, error) {
 // Close ends the socket.
 func (l *Lister) Close() error { return l.conn.Close() }
 
-// receive reads one datagram, whose bytes are there until the next is read.
+// receive reads one datagram. Its bytes are valid until the next call.
 func (l *Lister) receive() (datagram []byte, err error) {
 	raw, err := l.conn.SyscallConn()
 	if err != nil {
@@ -70,8 +70,8 @@ func (l *Lister) receive() (datagram []byte, err error) {
 	return l.buffer[:max(n, 0)], errors.Join(err, failed)
 }
 
-// Elements has f see every element of a set, and ends with the first error of f. An
-// error of the kernel is a syscall.Errno: ENOENT where there is no such set.
+// Elements calls f for every element of a set, until f fails. An error of the kernel is
+// a syscall.Errno: ENOENT if there is no such set.
 func (l *Lister) Elements(set string, f func(*Element) error) error {
 	e := netlink.NewAttributeEncoder()
 	e.String(unix.NFTA_SET_ELEM_LIST_TABLE, l.table)
@@ -96,8 +96,8 @@ func (l *Lister) Elements(set string, f func(*Element) error) error {
 	return err
 }
 
-// listed has f see the elements in a datagram, and reports whether the list is at
-// its end.
+// listed calls f for the elements in a datagram, and reports whether the list has
+// ended.
 func listed(datagram []byte, f func(*Element) error) (done bool, err error) {
 	for len(datagram) >= unix.NLMSG_HDRLEN {
 		length := int(binary.NativeEndian.Uint32(datagram))
@@ -126,7 +126,7 @@ func listed(datagram []byte, f func(*Element) error) (done bool, err error) {
 	return false, nil
 }
 
-// inMessage has f see the elements of one message.
+// inMessage calls f for the elements of one message.
 func inMessage(body []byte, f func(*Element) error) error {
 	for kind, list := range attributes(body) {
 		if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
@@ -165,7 +165,7 @@ func decodeElement(b []byte) (e Element) {
 	return e
 }
 
-// countedPackets reads an expression, which of our sets is a counter.
+// countedPackets reads an element's expression: in our sets, a counter.
 func countedPackets(b []byte) (n uint64) {
 	for kind, v := range attributes(b) {
 		if kind != unix.NFTA_EXPR_DATA {

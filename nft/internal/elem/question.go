@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Question asks the kernel for single elements. There is one before each block on
-// evidence that could be forged, so its messages are made once and it takes two
-// system calls: 5 µs, where the library takes 20. Many at once take 1 µs each. It is
-// for one goroutine.
+// A Question asks the kernel for single elements. Each block on evidence that could be
+// forged waits for one, so its messages are made once and it takes two system calls:
+// 5 µs, where the library takes 20. Many at once take 1 µs each. It is for one
+// goroutine.
 type Question struct {
 	table    string
 	socket   int
@@ -60,8 +60,7 @@ func request(table, set string, key int) ([]byte, error) {
 	return m.MarshalBinary()
 }
 
-// Put has the next question be about a key of a set too; its answer bears the
-// number.
+// Put adds a key of a set to the next question. Its answer bears the number.
 func (q *Question) Put(number uint32, set string, key []byte) error {
 	message := q.messages[set]
 	if message == nil {
@@ -77,16 +76,16 @@ func (q *Question) Put(number uint32, set string, key []byte) error {
 	return nil
 }
 
-// Ask sends what was put, n questions, and has f see the answers: the element, nil
-// if there is none. The kernel answers while it is asked
-// (net/netfilter/nfnetlink.c), so the answers are there to be read.
+// Ask sends the n keys put, and calls f for each answer: the element, or nil for none.
+// The kernel answers during the send (net/netfilter/nfnetlink.c), so the answers are
+// there to read.
 func (q *Question) Ask(n int, f func(number uint32, e *Element)) error {
 	defer func() { q.sent = q.sent[:0] }()
 	if err := unix.Sendto(q.socket, q.sent, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	var failed error
-	for range n { // all, or the next question would get what is left
+	for range n { // all, or the next question would read what is left
 		length, err := unix.Read(q.socket, q.answer[:])
 		if err != nil {
 			return err

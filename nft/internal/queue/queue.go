@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package queue has the table whose one rule leads packets to an NFQUEUE. It is a
-// table of its own, since a kernel that has no queue refuses all that is asked of
-// it in one transaction.
+// Package queue has the table whose one rule leads packets to an NFQUEUE. The table is
+// separate because a kernel without queues refuses the whole transaction.
 package queue
 
 import (
@@ -21,8 +20,8 @@ import (
 	"picket/internal/modules"
 )
 
-// A Table is the table of that name. Packets bear Call as their priority on the way
-// to the queue; Mark is the comment by which the rule is known to be ours.
+// A Table is the table of that name. Packets for the queue bear Call as their priority;
+// the comment Mark shows that the rule is ours.
 type Table struct {
 	Name string
 	Mark string
@@ -32,23 +31,23 @@ type Table struct {
 // ErrForeign means that a table of that name has a rule without our mark.
 var ErrForeign = errors.New("the table is somebody else's")
 
-// A Kind is the expression by which the kernel queues.
+// A Kind is the kernel's expression that queues.
 type Kind string
 
-// The kinds. A kernel may be built without nf_tables' own and still have that of
-// iptables, which nft_compat lends.
+// The kinds. A kernel without nf_tables' own may still have that of iptables, by way of
+// nft_compat.
 const (
 	Native Kind = "nft_queue"
 	Compat Kind = "xt_NFQUEUE"
 )
 
-// The chain comes behind the user's own, so that what these drop is not judged,
-// and before the one that leaves what nobody serves unanswered.
+// The chain comes after the user's own, so packets that these drop are not judged, and
+// before the one that leaves unserved ports unanswered.
 const chainPriority = 249
 
 // Install makes the table anew, with a rule that leads to the queue of a number and
-// lets packets pass where nobody reads it. Of a kernel that has neither expression
-// the error names the missing modules.
+// lets packets pass if nobody reads it. On a kernel with neither expression the error
+// names the missing modules.
 func (t *Table) Install(conn *nftables.Conn, number uint16) (Kind, error) {
 	err := t.install(conn, &expr.Queue{Num: number, Total: 1, Flag: expr.QueueFlagBypass})
 	if err == nil {
@@ -57,7 +56,7 @@ func (t *Table) Install(conn *nftables.Conn, number uint16) (Kind, error) {
 	if t.install(conn, compat(number)) == nil {
 		return Compat, nil
 	}
-	// The first is the one to ask for.
+	// The error names the modules of the first kind.
 	return "", fmt.Errorf("install table inet %s: %w", t.Name, modules.Explain(err, modules.Queue()))
 }
 
@@ -76,7 +75,7 @@ func compat(number uint16) expr.Any {
 func (t *Table) install(conn *nftables.Conn, queue expr.Any) error {
 	table := &nftables.Table{Name: t.Name, Family: nftables.TableFamilyINet}
 	conn.AddTable(table)
-	conn.DelTable(table) // which needs it to be there
+	conn.DelTable(table) // it must be there to be deleted
 	conn.AddTable(table)
 	priority, policy := nftables.ChainPriority(chainPriority), nftables.ChainPolicyAccept
 	chain := conn.AddChain(&nftables.Chain{

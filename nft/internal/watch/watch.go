@@ -21,27 +21,27 @@ import (
 type Watcher struct {
 	conn    *netlink.Conn
 	tables  []string
-	ours    uint32 // netlink port of whose changes are not told
-	touched bool   // the transaction that is being read is about these tables
+	ours    uint32 // netlink port of our own changes, not reported
+	touched bool   // the transaction being read is about these tables
 }
 
-// New subscribes to what others than the socket with a netlink port change of the
-// tables, in the calling thread's network namespace. It needs CAP_NET_ADMIN.
+// New subscribes to changes of the tables by any socket but the one with the netlink
+// port ours, in the calling thread's network namespace. It needs CAP_NET_ADMIN.
 func New(ours uint32, tables ...string) (*Watcher, error) {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER,
 		&netlink.Config{Groups: 1 << (unix.NFNLGRP_NFTABLES - 1)})
 	if err != nil {
 		return nil, fmt.Errorf("watch nftables: %w", err)
 	}
-	// The socket's own changes come by too, 100,000 elements at once after a reboot. What
-	// does not fit is a change by nobody known, so that less than asked for will do.
+	// Our own changes come by too, 100,000 elements at once after a reboot. An overflow
+	// is reported as a change by nobody known, so a smaller buffer will do.
 	_ = conn.SetReadBuffer(32 << 20)
 	return &Watcher{conn: conn, tables: tables, ours: ours}, nil
 }
 
 // Run calls changed, with the name and thread number of the process, after each
-// transaction of another process that touched one of the tables, until Close. What a
-// full socket loses is reported as a change by nobody known.
+// transaction of another process that touched one of the tables, until Close. A loss
+// in a full socket is reported as a change by nobody known.
 func (w *Watcher) Run(changed func(by string)) error {
 	for {
 		msgs, err := w.conn.Receive()
@@ -65,9 +65,9 @@ func (w *Watcher) Run(changed func(by string)) error {
 // Close ends Run, from any goroutine.
 func (w *Watcher) Close() { _ = w.conn.SetReadDeadline(time.Unix(1, 0)) }
 
-// author returns who ended a transaction that is not ours and that touched the
-// tables. Each ends with a message NFT_MSG_NEWGEN that bears, like those before
-// it, the port of the socket it came from (nf_tables_gen_notify in
+// author returns the process behind a transaction of others that touched the tables, at
+// its end. That is a message NFT_MSG_NEWGEN; like those before it, it bears the port of
+// its socket (nf_tables_gen_notify in
 // net/netfilter/nf_tables_api.c).
 func (w *Watcher) author(m netlink.Message) (string, bool) {
 	kind := uint16(m.Header.Type)
@@ -80,7 +80,7 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 	}
 	ad.ByteOrder = binary.BigEndian
 	if kind&0xff != unix.NFT_MSG_NEWGEN {
-		// Whatever the message is of, its first attribute names the table.
+		// The first attribute of any message names the table.
 		w.touched = w.touched || ad.Next() && ad.Type() == unix.NFTA_TABLE_NAME &&
 			slices.Contains(w.tables, ad.String())
 		return "", false
@@ -100,7 +100,7 @@ func (w *Watcher) author(m netlink.Message) (string, bool) {
 	return fmt.Sprintf("%s[%d]", printable(name), pid), touched && ad.Err() == nil
 }
 
-// printable keeps a process's name from speaking to a terminal.
+// printable stops a process's name from controlling a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
