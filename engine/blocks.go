@@ -9,9 +9,8 @@ import (
 	"picket/engine/internal/book"
 )
 
-// blocks is what the engine knows of reactions in force, by what is done and by
-// the address or the IPv6 prefix that they hold for, and of offenders. All of it
-// is bounded, and nothing of it is in the path of a probe that causes no reaction.
+// blocks holds the reactions in force, by action and by address or IPv6 prefix, and the
+// offenders. It is bounded, and out of the path of a probe without a reaction.
 type blocks struct {
 	by        [Actions]*book.Book
 	offenders book.Offenders
@@ -35,17 +34,16 @@ func (b *blocks) end(kind Action, a netip.Prefix) {
 	b.by[kind].End(a)
 }
 
-// add books a reaction, for which another may make room, which d then names; false
-// means that there are as many as there may be, and all worthier.
+// add books a reaction. Another may make room; d.Instead names it. False means that the
+// book is full of worthier ones.
 func (e *Engine) add(kind Action, a netip.Prefix, x book.Block, d *Decision) bool {
 	instead, ok := e.blocks.by[kind].Add(a, x, e.clock.now, e.cfg.Blocks)
 	d.Instead = instead
 	return ok
 }
 
-// Unblock forgets every response to a source and the ports it probed, so that
-// its next probe is judged like a first one. That it was an offender stays, and
-// so does that it was fenced in this hour.
+// Unblock forgets every response to a source and the ports it probed: its next probe is
+// judged like a first one. Its offences and a fence of this hour are not forgotten.
 func (e *Engine) Unblock(p netip.Prefix) {
 	for kind := range e.blocks.by {
 		e.blocks.end(Action(kind), p.Masked())
@@ -71,8 +69,8 @@ func (e *Engine) forget(p netip.Prefix) {
 	}
 }
 
-// Restore tells the engine of a response that it did not decide: one that the
-// kernel has from an earlier run, or that the operator made by hand.
+// Restore books a response that the engine did not decide: one that the kernel has from
+// an earlier run, or one made by hand.
 func (e *Engine) Restore(response Action, p netip.Prefix, since, until time.Time) {
 	from := e.clock.inside(since.UnixNano())
 	b := e.blocks.by[response]
@@ -84,10 +82,11 @@ func (e *Engine) Restore(response Action, p netip.Prefix, since, until time.Time
 	}
 }
 
-// Blocked reports whether a is blocked at a time, by the engine's books.
+// Blocked reports whether a is blocked by the engine's books at a time, in nanoseconds
+// since the Unix epoch.
 func (e *Engine) Blocked(a netip.Addr, at int64) bool { return e.InForce(Block, a, at) }
 
-// InForce reports whether a response to a is in force at a time, by the engine's books.
+// InForce is Blocked for any response.
 func (e *Engine) InForce(response Action, a netip.Addr, at int64) bool {
 	_, _, ok := e.covering(response, a, e.clock.inside(at))
 	return ok

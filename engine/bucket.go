@@ -4,13 +4,12 @@ package engine
 
 import "picket/internal/probe"
 
-// bucketSize is how many records, or traces, make a bucket: those that one
-// source may lie in.
+// bucketSize is the number of records, or traces, in a bucket.
 const bucketSize = 8
 
-// tags is what is kept of a bucket apart from its records: of each place a
-// byte of its key's hash, 0 for a free place. So who is not there is mostly
-// told without a look at the records, and who is there by a look at one.
+// tags holds one byte of the key's hash for each place of a bucket, 0 for a free place. A
+// look at the tags mostly rules out an unknown source; a known one takes a look at one
+// record.
 type tags uint64
 
 // at returns the tag of a place.

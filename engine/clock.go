@@ -4,8 +4,8 @@ package engine
 
 import "time"
 
-// A clock makes of the times of probes a time that never steps back, so that
-// whatever a capture or a kernel's clock does has a bounded effect:
+// A clock turns the times of probes into one that never steps back, so that a
+// capture's or a kernel's clock can do only bounded harm:
 //
 //   - A probe that is a little older than one before it counts as simultaneous
 //     with the newest. Packets do overtake each other.

@@ -12,8 +12,7 @@ import (
 	"picket/internal/probe"
 )
 
-// An Action is what is done about a source once its trigger is exceeded. The
-// zero Action is None.
+// An Action answers a source above its trigger. The zero Action is None.
 type Action uint8
 
 // The actions. Log, Block and Run are PortSentry's BLOCK_TCP and BLOCK_UDP 0, 1
@@ -21,14 +20,14 @@ type Action uint8
 // responses, each of which drops more than the one before.
 const (
 	None  Action = iota
-	Log          // tell, do nothing
+	Log          // report, do nothing else
 	Run          // run the operator's command, block nothing
-	Dark         // leave what the source sends to ports that nobody serves unanswered
-	Fence        // let the flows of the source live, drop whatever else it sends
+	Dark         // drop what the source sends to ports that nobody serves
+	Fence        // let known flows of the source go on, drop all else from it
 	Block        // drop whatever the source sends
 )
 
-// Actions is how many values a table indexed by Action needs.
+// Actions is the length of a table indexed by Action.
 const Actions = int(Block) + 1
 
 // String returns the action as configuration and events spell it.
@@ -51,22 +50,21 @@ func (a Action) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// Drops reports whether the kernel drops something because of a: whether it is
-// one of the three responses.
+// Drops reports whether a is one of the three responses, for which the kernel drops
+// packets.
 func (a Action) Drops() bool { return a >= Dark }
 
-// A Style says what is done about a source that is to be blocked. The zero Style
-// is Graded.
+// A Style says how to answer a source above a limit. The zero Style is Graded.
 type Style uint8
 
 // The styles.
 const (
-	// Graded does what the evidence bears: a source above a limit is fenced for
-	// as long as what it sent may be forged, and blocked once it has proven itself.
+	// Graded fences a source above a limit while its packets may be forged, and blocks it
+	// once it has proven itself.
 	Graded Style = iota
 
-	// BlockOnly blocks in any case, for a shorter time if unproven, and spares
-	// whom a block would harm.
+	// BlockOnly always blocks, an unproven source for a shorter time, and spares those a
+	// block would harm.
 	BlockOnly
 )
 
@@ -84,12 +82,11 @@ func (s Style) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // Ports is a closed range of ports.
 type Ports struct{ From, To uint16 }
 
-// MaxSlow is the highest Config.Slow: what is kept of a source that was
-// forgotten holds that many ports.
+// MaxSlow is the highest Config.Slow: the trace of a forgotten source holds so many
+// ports.
 const MaxSlow = traceSlots
 
-// MaxTrigger is the highest trigger: a source's record holds that many ports
-// and one more.
+// MaxTrigger is the highest trigger: a source's record holds one port more.
 const MaxTrigger = portSlots - 1
 
 // A Policy says what is done about the probes of one protocol.
@@ -101,49 +98,47 @@ type Policy struct {
 // Config is what an operator decides about judging. The zero value of a field
 // means its default.
 type Config struct {
-	// Sources is how many sources are known at most, 262,144 by default. One
-	// costs 251 bytes. It counts when the engine is made and not after.
+	// Sources is the most sources known at once, 262,144 by default, at 251 bytes each.
+	// [Engine.Reconfigure] does not change it.
 	Sources int
 
-	// Window is the time in which distinct ports count, 10 minutes by
-	// default, from 4 seconds to 18 hours. It is kept to a 32nd of itself.
+	// Window is the time in which distinct ports count, 10 minutes by default, from 4
+	// seconds to 18 hours. It is exact to a 32nd of itself.
 	Window time.Duration
 
-	// Sweep is how many addresses of this host a source may ask before the
-	// reaction, 8 by default, 1 to 48. One that asks about ports that nothing
-	// listens on at more addresses than that looks for hosts and not for a service.
+	// Sweep is how many addresses of this host a source may probe before the reaction, 8
+	// by default, 1 to 48. Beyond that it looks for hosts and not for a service.
 	Sweep int
 
-	// Slow is how many distinct ports a source may ask in SlowWindow, not all of
-	// them inside Window, before the reaction, 15 by default, 5 to 16.
+	// Slow is how many distinct ports a source may probe in SlowWindow, not all of them
+	// inside Window, before the reaction, 15 by default, 5 to 16.
 	Slow int
 
-	// SlowWindow is how long a port counts towards Slow, 7 days by default
-	// from 1 hour to 60 days. It is kept to half of itself.
+	// SlowWindow is how long a port counts towards Slow, 7 days by default from 1 hour to
+	// 60 days. It is exact to half of itself.
 	SlowWindow time.Duration
 
-	// ToolTrigger is the trigger at most in force for a source that is certain
-	// to use a scanner's tool, MaxTrigger by default, which leaves the triggers
-	// alone. Below 2 it is 2 in effect, since a tool is certain at the third port.
+	// ToolTrigger is the highest trigger for a source certain to use a scanner's tool.
+	// MaxTrigger, the default, changes no trigger. Less than 2 acts as 2: a tool is
+	// certain at the third port.
 	ToolTrigger int
 
-	// Flood is how many sources never seen before may come in 8.6 seconds before
-	// they are a flood, 1,500 by default.
+	// Flood is how many new sources may come in 8.6 seconds, 1,500 by default. More are a
+	// flood.
 	Flood int
 
-	// Decoys is what is done about sources whose probes are copies of others'
-	// (nmap -D): Log, the default, or Block, which counts copies like any probe.
-	// With Log, copies count for nobody up to the trigger, and in style BlockOnly
-	// up to twice that.
+	// Decoys answers sources whose probes copy those of others (nmap -D): Log, the
+	// default, or Block, which counts copies like any probe. With Log, copies count for
+	// nobody up to the trigger, and in style BlockOnly up to twice that.
 	Decoys Action
 
-	// Distributed is what is done about a source that takes part in a
-	// distributed scan: Log, the default, or Block. In style Graded either fences.
+	// Distributed answers a source that takes part in a distributed scan: Log, the
+	// default, or Block. In style Graded either fences.
 	Distributed Action
 
-	// Score is what is done about a source whose score says that it scans: Dark,
-	// the default, or Log, which weighs nothing. It holds for Style Graded and for
-	// protocols whose action is Block.
+	// Score answers a source whose score says that it scans: Dark, the default, or Log,
+	// which weighs nothing. It holds for Style Graded and for protocols whose action is
+	// Block.
 	Score Action
 
 	// Prefix6 is the length of the IPv6 prefix that is one source, 64 by
@@ -153,14 +148,13 @@ type Config struct {
 	// TCP holds for TCP and SCTP, UDP for UDP, IP for ICMP and every other protocol.
 	TCP, UDP, IP Policy
 
-	// Trap says that a listener answers classic TCP ports: a SYN there is then
-	// not judged, the completed connection is. Without one, the SYN is all
-	// there will be.
+	// Trap says that a listener answers classic TCP ports. The engine then judges the
+	// completed connection and not its SYN.
 	Trap bool
 
-	// Invited is the TCP ports from which probes of suspicious sources are led to
-	// that listener: a connection completed there is none to a trap port, and proves
-	// together with as many as the trigger. Nil is none.
+	// Invited is the TCP ports from which suspicious sources are led to that listener. A
+	// connection completed there proves a scan only with others, as many as the trigger.
+	// Nil is none.
 	Invited []Ports
 
 	// Protected is never blocked.
@@ -170,20 +164,20 @@ type Config struct {
 	// record. It is neither fenced nor blocked on unproven evidence.
 	Operators Prefixes
 
-	// Known is the lists of sources that the operator knows by name. Of a source
-	// that is in several, the first counts.
+	// Known is the operator's named lists of sources. A source in several counts in the
+	// first.
 	Known []Known
 
-	// OnLink is the prefixes of this host's links. Their IPv6 addresses are
-	// sources each, and no block is of a prefix that overlaps one.
+	// OnLink is the prefixes of this host's links. Each of their IPv6 addresses is a
+	// source of its own, and no blocked prefix overlaps one.
 	OnLink Prefixes
 
-	// Ephemeral is the first port that this host uses for connections of its
-	// own (net.ipv4.ip_local_port_range), 32768 by default. What comes to
-	// such a port from a well-known one is an answer that came late.
+	// Ephemeral is the first port that this host uses for connections of its own
+	// (net.ipv4.ip_local_port_range), 32768 by default. A packet from a lower port to one
+	// of these may be a late answer.
 	Ephemeral uint16
 
-	// Style says whether a source that is not proven is fenced or blocked.
+	// Style says whether an unproven source is fenced or blocked.
 	Style Style
 
 	// For is how long a source stays blocked the first, second, ... time,
@@ -191,22 +185,20 @@ type Config struct {
 	// further time.
 	For []time.Duration
 
-	// UnprovenFor is For for sources that were not shown to be real, by default
-	// 5 minutes, 30 minutes, 1 hour. Neither they nor For are exceeded. A fence
-	// lasts [FenceTime] instead.
+	// UnprovenFor is For of unproven sources, by default 5 minutes, 30 minutes, 1 hour.
+	// Their blocks last the shorter of the two. A fence lasts [FenceTime] instead.
 	UnprovenFor []time.Duration
 
-	// UnprovenRate is how many unproven sources may be blocked, or have the
-	// operator's command run, in a minute, 900 by default. So many again may
-	// come at once after a quiet minute. Fences have a rate of their own.
+	// UnprovenRate is how many unproven sources may be blocked, or have the operator's
+	// command run, in a minute, 900 by default, and as many more at once after a quiet
+	// minute. Fences have a rate of their own.
 	UnprovenRate int
 
 	// Memory is how long after the end of a block its source still counts as
 	// an offender, 30 days by default.
 	Memory time.Duration
 
-	// Blocks is how many blocks there are at most, and how many fences, 131,072
-	// by default.
+	// Blocks is the most blocks at once, and the most fences, 131,072 by default.
 	Blocks int
 }
 

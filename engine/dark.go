@@ -10,7 +10,7 @@ import (
 	"picket/internal/probe"
 )
 
-// How long the dark lasts, by what the score is when it begins or is renewed.
+// The dark lasts so long, by the score at its beginning or renewal.
 const (
 	darkHours = 6 * time.Hour
 	darkDay   = 24 * time.Hour
@@ -29,20 +29,18 @@ func darkTime(score int) time.Duration {
 }
 
 const (
-	// darkEach is the time that a source that goes dark takes of what is saved up
-	// for them, darkBurst at most: thirty at once and ten a second are more
-	// scanners than a network meets, and all that a flood of forged addresses buys
-	// until it is known as one.
+	// darkEach and darkBurst let thirty sources go dark at once and ten a second: more
+	// scanners than a network meets, and all that a flood of forged addresses gets until
+	// it is known as one.
 	darkEach  = int64(time.Second / 10)
 	darkBurst = int64(3 * time.Second)
 
-	// darkNetworkRate is the same for networks, whose sets are slow.
+	// darkNetworkRate is how many networks may go dark in a minute: their sets are slow.
 	darkNetworkRate = 60
 )
 
-// darken fills in the dark for a source whose score asks for it. What costs so
-// little is not spared to those whose addresses may be forged; those that many
-// forge at once are, since of them nothing is known.
+// darken fills in the dark for a source whose score asks for it. The dark costs so little
+// that forgeable grounds will do, but not in a flood, where nothing is known of a source.
 func (e *Engine) darken(p *probe.Probe, s *source, d *Decision) {
 	now := e.clock.now
 	d.Score = int(s.score)
@@ -109,8 +107,8 @@ func networkBitsOf(a netip.Addr) int {
 	return book.NetworkBits6
 }
 
-// darkExtent is what of a source goes dark: all that is one source, but for a
-// prefix with a friend in it.
+// darkExtent returns what goes dark: the whole source, or the address alone if a friend
+// is in its prefix.
 func (e *Engine) darkExtent(a netip.Addr) netip.Prefix {
 	whole := e.SourceOf(a)
 	if e.cfg.Spared(whole) {
@@ -119,8 +117,8 @@ func (e *Engine) darkExtent(a netip.Addr) netip.Prefix {
 	return whole
 }
 
-// networkDue books a scanner for its network, and reports whether that is to go
-// dark as one. A network of ours, or with a friend or a connected peer in it, never is.
+// networkDue books a scanner for its network, and reports whether the whole network goes
+// dark: never one of ours, nor one with a friend or a connected peer in it.
 func (e *Engine) networkDue(p *probe.Probe, s *source, now int64) (whole netip.Prefix, due bool) {
 	if e.networks.Note(s.Key, now) < book.NetworkAt {
 		return whole, false

@@ -15,25 +15,25 @@ import (
 
 // A Decision is what to do about one probe, and why.
 type Decision struct {
-	Action  Action        // the strongest of what is due and not in force; None for most probes
+	Action  Action        // the strongest that is due and not in force; None for most probes
 	Reason  Reason        // why
 	Source  netip.Prefix  // whom it is about: the address, or the prefix around it; with None only a victim's
 	For     time.Duration // how long the response or the reaction lasts; 0 with None
 	Offence int           // how often the source was reacted to, this time included; a fence does not count
 	Trigger int           // the trigger that was in force
-	Lowered bool          // and that is because the source is certain to use a tool
+	Lowered bool          // to that, since the source is certain to use a tool
 
-	// Instead is whose response of the same kind ends to make room for this one;
-	// mostly it is not valid.
+	// Instead is the source whose response of the same kind ends to make room for this
+	// one. It is valid only then.
 	Instead netip.Prefix
 
-	// Refused says of a SYN that waited for [Engine.Doubt] that it is to be dropped,
-	// whether or not a fence follows.
+	// Refused says to drop the SYN that waited for [Engine.Doubt], with or without a
+	// fence.
 	Refused bool
 
-	// Tell asks for an event: the first probe of a source and then the
-	// second, fourth, eighth ... is told, and every reaction; and of all
-	// sources together no more than a journal can bear.
+	// Tell asks for an event: for the first, second, fourth, eighth ... probe of a source
+	// and for every reaction, but of all sources together no more than a journal can
+	// bear.
 	Tell bool
 
 	// Release asks to take the source out of the held set: the kernel held it
@@ -43,7 +43,7 @@ type Decision struct {
 	Pattern    Pattern        // what the source's probes are together, so far
 	NewPattern bool           // and whether this probe made it so
 	Tool       probe.Tool     // what sends such packets
-	Proven     bool           // the probe, or what a reaction rests on, is completed connections
+	Proven     bool           // completed connections are the probe, or the grounds of a reaction
 	Score      int            // decibans for a scanner, this probe included; 0 if nothing is weighed
 	Observed   probe.Observed // what of it this probe showed
 	Known      string         // the list of Config.Known that the source is in
@@ -95,7 +95,7 @@ const (
 	TooMany               // unproven, and as many of those were blocked lately as configured
 	AlreadyBlocked        // and the packet was on its way before
 	AboveScore            // what it showed so far is that of a scanner
-	PartOfNetwork         // and so it is with others of its network
+	PartOfNetwork         // others of its network scan too
 	AlreadyDark           // and nothing stronger is due
 	AlreadyFenced         // and nothing stronger is due
 	FencedLately          // unproven, and fenced for as long as it may be in an hour
@@ -108,7 +108,7 @@ const (
 	Turned                // a SYN to a service, of a source that scans
 )
 
-// Reasons is how many values a table indexed by Reason needs.
+// Reasons is the length of a table indexed by Reason.
 const Reasons = int(Turned) + 1
 
 var reasonNames = [Reasons]string{
@@ -148,7 +148,7 @@ var reasonNames = [Reasons]string{
 	Turned:         "turned away from a service: what it sends is what scanners send",
 }
 
-// limits are the reasons that say that a source is above one.
+// limits is the set of reasons above a limit.
 const limits = 1<<AboveTrigger | 1<<AboveSweep | 1<<AboveSlow | 1<<AboveCopies | 1<<AboveLink |
 	1<<AboveAnswers | 1<<OverBudget | 1<<PartOfScan | 1<<KnownFirst
 
@@ -163,8 +163,7 @@ func (r Reason) String() string {
 	return ""
 }
 
-// Evidence says in words what the decision rests on, "" if on the single
-// packet.
+// Evidence returns the grounds of the decision in words, "" for a single packet.
 func (d *Decision) Evidence() string {
 	switch d.Reason {
 	case Backscatter:
@@ -232,7 +231,7 @@ func (d *Decision) Evidence() string {
 	return fmt.Sprintf("%s inside the window, %d let pass", ports(d.Within, "different port"), d.Trigger)
 }
 
-// proof says in words what a proof rests on.
+// proof returns the grounds of a proof in words.
 func (d *Decision) proof() string {
 	text := "proven: completed " + words(d.Connections) + " connection"
 	if d.Connections != 1 {
@@ -261,8 +260,8 @@ func words(n int) string {
 	return strconv.Itoa(n)
 }
 
-// Weighed says in words what the probe added to the score of its source, "" if
-// nothing is weighed.
+// Weighed returns in words what the probe added to its source's score, "" if nothing is
+// weighed.
 func (d *Decision) Weighed() string {
 	if d.Observed == 0 && d.Score == 0 {
 		return ""
@@ -274,8 +273,7 @@ func (d *Decision) Weighed() string {
 	return text
 }
 
-// ports writes a number of ports; of more than a record holds it is not known
-// how many.
+// ports writes a number of ports. A record holds no more than portSlots.
 func ports(n int, what string) string {
 	if n >= portSlots {
 		return fmt.Sprintf("%d or more %ss", portSlots, what)

@@ -7,9 +7,9 @@
 // on a live host, in a replayed capture and in a test. An [Engine] belongs to
 // one goroutine.
 //
-// It refuses to grow: its tables have the size they were made with, and when
-// one is full a source that was not seen for long goes first, and of those
-// that came only once before those that came back.
+// Its tables never grow past the size they were made with. A full one forgets
+// the source unseen for the longest time, and one that came once before one
+// that came back.
 //
 // It needs netipx and the standard library alone. Where a rule has a source (an
 // RFC, a kernel file, nmap's documentation), the rule's comment names it;

@@ -4,20 +4,19 @@ package engine
 
 import "picket/internal/probe"
 
-// certainAt is the score at which an ordinary SYN is turned away too: one visitor
-// in a million comes to it. It takes a dozen ports that scanners seek and nobody
-// serves here, or four that bots look for.
+// certainAt is the score at which an ordinary SYN is turned away too: one visitor in a
+// million reaches it. It takes a dozen ports that scanners seek and nobody serves here,
+// or four that bots look for.
 const certainAt = 60
 
-// Doubt judges a SYN to a port that is served, which waits for the answer:
-// Decision.Refused says that it is not to arrive. With the action Fence it is not to
-// arrive either, once the fence is made.
+// Doubt judges a SYN to a served port while the SYN waits. Decision.Refused says to drop
+// it; with the action Fence it is dropped too, once the fence is made.
 //
-// A visit to a service is no probe. It counts no port, makes no record, and whatever
-// is not known to scan is let in. What is asked is whether the source has shown
-// enough before, at ports that nobody serves, together with how this very packet is
-// made. A packet that a client's system may have sent is turned away only with a
-// fence, which an hour has one of: somebody else may have sent the rest in its name.
+// A visit to a service is no probe: it counts no port, makes no record, and a source not
+// known to scan is let in. The verdict rests on what the source showed before, at ports
+// that nobody serves, and on how this packet is made. A packet that a client's system may
+// send is turned away only with a fence, one an hour at most: somebody else may have sent
+// the rest in its name.
 func (e *Engine) Doubt(p probe.Probe) (d Decision) {
 	e.stats.Doubts++
 	if !e.clock.advance(p.At) {
@@ -38,7 +37,7 @@ func (e *Engine) Doubt(p probe.Probe) (d Decision) {
 	case fenced:
 		d.Reason = AlreadyFenced // it waited when the fence was made
 	case s == nil, s.flags&decoyed != 0, e.newcomers.On:
-		// Of one packet, of what others sent too and in a flood it is not known who it is.
+		// One packet, a decoy's packets and a flood do not say who the source is.
 		d.Refused = odd
 	default:
 		e.fence(&p, k, s, now, &d)
@@ -51,7 +50,7 @@ func (e *Engine) Doubt(p probe.Probe) (d Decision) {
 	return d
 }
 
-// exempt reports whether a source is not asked, whatever it sends.
+// exempt reports whether a source is let in unweighed.
 func (e *Engine) exempt(p *probe.Probe, d *Decision) bool {
 	switch {
 	case e.cfg.Protected.Contains(p.Source):
@@ -78,7 +77,7 @@ func (e *Engine) weighVisit(p *probe.Probe, k probe.Key, s *source, d *Decision)
 	if s != nil {
 		if s.ports > 0 {
 			far := *p
-			far.TTL = 64 // who asked for ports is no traceroute, however near its packets end
+			far.TTL = 64 // a source that probed ports is no traceroute, whatever its TTL
 			made = probe.MadeOf(&far)
 		}
 		before = probe.Observation(s.marks & madeMask)

@@ -11,8 +11,8 @@ import (
 	"picket/internal/probe"
 )
 
-// An Engine holds what is known of the sources. Make one with [New]. It is not
-// safe for concurrent use.
+// An Engine judges probes by what it knows of their sources. Make one with [New]. It is
+// not safe for concurrent use.
 type Engine struct {
 	cfg       Config
 	unit      uint8 // log2 of the nanoseconds of a unit, see stampOf
@@ -47,19 +47,19 @@ type Engine struct {
 // Stats counts what an engine did since it was made.
 type Stats struct {
 	Probes  uint64          // calls of Observe
-	Reasons [Reasons]uint64 // by why they were decided as they were
+	Reasons [Reasons]uint64 // probes by the reason of their decision
 	Sources int             // known now
 	Evicted uint64          // forgotten to make room
-	Traces  int             // of forgotten sources, what is kept for slow scans
+	Traces  int             // of forgotten sources, for slow scans
 	Blocks  int             // in force by the engine's books
 	Fences  int             // likewise
 	Untold  uint64          // events left out to spare the journal
 	Doubts  uint64          // calls of Doubt
 }
 
-// New returns an engine for a configuration. The seed makes the places of
-// sources in the table unpredictable to who sends the probes; no decision
-// depends on it as long as no source is forgotten to make room.
+// New returns an engine for a configuration. The seed hides from senders where their
+// sources lie in the table; no decision depends on it until a source is forgotten to make
+// room. The error names the first setting out of bounds.
 func New(cfg Config, seed uint64) (*Engine, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -72,8 +72,8 @@ func New(cfg Config, seed uint64) (*Engine, error) {
 	return e, nil
 }
 
-// Reconfigure changes the configuration and keeps what is known of sources
-// and blocks. Only the number of sources stays what it was.
+// Reconfigure changes the configuration, but for Config.Sources. Sources and blocks stay
+// known. An error changes nothing.
 func (e *Engine) Reconfigure(cfg Config) error {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -99,14 +99,13 @@ func (e *Engine) configure(cfg Config) {
 	e.window = int(cfg.Window >> unit)
 }
 
-// SetConnected tells the engine whom this host has living connections with.
-// They are not blocked on unproven evidence.
+// SetConnected names the peers of this host's living connections. They are not blocked on
+// unproven evidence.
 func (e *Engine) SetConnected(peers Prefixes) { e.connected = peers }
 
-// Expect prepares for Observe to be called with each of the probes, of which
-// it looks at the first 32. It changes nothing that can be seen, only how
-// long they take: what is known of their sources is fetched from memory all
-// at once instead of one by one.
+// Expect prepares for Observe of the first 32 probes: it fetches the records of their
+// sources from memory all at once instead of one by one. It changes only how long Observe
+// takes.
 func (e *Engine) Expect(probes []probe.Probe) {
 	n := min(len(probes), expectMost)
 	for i := range n {
@@ -115,24 +114,23 @@ func (e *Engine) Expect(probes []probe.Probe) {
 	e.sources.expect(e.ahead[:n])
 }
 
-// keeps reports whether the decision leaves the source where a response holds it.
+// keeps reports whether a response holds the source after the decision.
 func (d *Decision) keeps() bool {
 	return d.Action >= Fence || d.Reason == AlreadyBlocked || d.Reason == AlreadyFenced
 }
 
-// unmade reports whether a fence is due for which there is no room: the hold is
-// then all there is, and ends by itself.
+// unmade reports whether a fence is due and has no room. Then the hold is all there is,
+// and ends by itself.
 func (e *Engine) unmade(d *Decision) bool {
 	return e.cfg.Style == Graded && !d.Proven && (d.Reason == TooMany || d.Reason == Full)
 }
 
-// Observe folds one probe into what is known of its source and returns what
-// to do.
+// Observe adds a probe to what is known of its source and returns what to do.
 //
-// Time is p.At alone. A probe that is up to a minute older than one before it
-// counts as simultaneous with it; a time that steps back further goes on from
-// where it was. A protected source is never blocked. Observe never fails,
-// never blocks and, but for a reaction, does not allocate.
+// Time is p.At alone. A probe up to a minute older than the newest counts as simultaneous
+// with it; if the time steps back further, the engine's goes on from where it was. A
+// protected source is never blocked. Observe never fails, never blocks and allocates only
+// for a reaction.
 func (e *Engine) Observe(p probe.Probe) (d Decision) {
 	e.stats.Probes++
 	if !e.clock.advance(p.At) {
@@ -148,7 +146,7 @@ func (e *Engine) Observe(p probe.Probe) (d Decision) {
 	return d
 }
 
-// reset forgets everything that time has a part in, since there is none left.
+// reset forgets everything that bears a time: the clock's range is used up.
 func (e *Engine) reset(at int64) {
 	e.sources.clear()
 	e.traces.clear()
@@ -163,8 +161,8 @@ func (e *Engine) reset(at int64) {
 	e.clock.advance(at)
 }
 
-// hot reports whether the kernel holds a source that probes a port of mode m.
-// Classic mode never is: its trap must be able to complete the handshake.
+// hot reports whether the kernel holds a source that probes a port of mode m: never in
+// classic mode, whose trap must complete the handshake.
 func (p *Policy) hot(m probe.Mode) bool {
 	return p.Action == Block && p.Trigger[m] == 0 && m != probe.Classic
 }
@@ -198,7 +196,7 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 		return
 	}
 	d.Reason, d.Probes, d.Trigger = BelowTrigger, s.probes+1, pol.trigger(p)
-	// such a connection is the next probe, once more is known
+	// a connection just accepted comes again as another probe
 	if d.Probes > s.probes && p.Sent != probe.SentNotYet {
 		s.probes = d.Probes
 	}
@@ -249,11 +247,11 @@ func (e *Engine) judge(p *probe.Probe, pol *Policy, d *Decision) {
 	e.told(s, d)
 }
 
-// alone tells what a probe says by itself, whatever its source did before: that
-// the source is above a limit, or why the probe is let be; 0 for most.
+// alone judges a probe without its source's past: above is the limit that the source is
+// above, ordinary the reason to let the probe be. Both are 0 for most.
 func (e *Engine) alone(p *probe.Probe, k, source, target probe.Key) (above, ordinary Reason) {
-	// The rules count all ports of a class, where the engine keeps the last few of a
-	// source that mixes protocols. In style block a decoy is not blocked for that.
+	// The rules count every port of a class; a record holds the last few of all classes.
+	// In style BlockOnly a decoy is not blocked for that.
 	if p.Over || p.Held && e.cfg.Style == Graded {
 		return OverBudget, 0
 	}
@@ -270,8 +268,8 @@ func (e *Engine) alone(p *probe.Probe, k, source, target probe.Key) (above, ordi
 	return 0, 0
 }
 
-// note books the port of a probe and what else it says of its source. A port
-// that cannot be read is another one each time: whoever hides it may have many.
+// note books the port of a probe and what else it says of its source. A port that cannot
+// be read counts as a new one each time: its sender may hide many.
 func (e *Engine) note(p *probe.Probe, s *source, now8 uint8, d *Decision) (slot int, fresh bool) {
 	if p.Unread {
 		slot, fresh = s.noteIn(-1, 0, class(p.Protocol), now8)
@@ -286,7 +284,7 @@ func (e *Engine) note(p *probe.Probe, s *source, now8 uint8, d *Decision) (slot 
 	return slot, fresh
 }
 
-// count fills in what of the source's probes counts.
+// count fills in how many ports and addresses of the source count.
 func (e *Engine) count(p *probe.Probe, s *source, target probe.Key, d *Decision) {
 	all, own := s.within(class(p.Protocol))
 	d.Within, d.Copied, d.Inside, d.Targets, d.Ports = own, all-own, s.own(), s.aim(target), s.all()
@@ -298,20 +296,19 @@ func (e *Engine) count(p *probe.Probe, s *source, target probe.Key, d *Decision)
 // scored reports whether evidence is weighed.
 func (e *Engine) scored() bool { return e.cfg.Style == Graded && e.cfg.Score == Dark }
 
-// told decides whether a decision is worth an event: the first probe of a
-// source, then the second, fourth, eighth ..., a new pattern, every reaction;
-// but not what was on its way when its source was blocked, since the journal has
-// the block after the kernel does.
-// What a journal can bear of all sources together: ten probes and ten patterns a
-// second, over bursts of a hundred.
+// A journal bears ten probes and ten patterns a second of all sources together, in
+// bursts of a hundred.
 const (
 	tellEach  = int64(time.Second / 10)
 	tellBurst = int64(10 * time.Second)
 )
 
-// All that is told only, the reaction of a log action too, is told as fast as
-// the journal can bear; blocks and commands are bounded by themselves, and what
-// many sources do together is said once.
+// told decides whether a decision is worth an event: the first, second, fourth, eighth
+// ... probe of a source, a new pattern, every reaction. Packets on their way when their
+// source was blocked are not: the journal has the block after the kernel does.
+//
+// Reports alone, a log action included, come no faster than the journal can bear. Blocks
+// and commands have their own bounds, and a pattern of many sources is said once.
 func (e *Engine) told(s *source, d *Decision) {
 	d.Tell = d.Tell || d.Action != None || d.NewPattern || bits.OnesCount32(d.Probes) == 1 && !d.keeps()
 	pace := &e.tell
@@ -325,16 +322,16 @@ func (e *Engine) told(s *source, d *Decision) {
 	}
 }
 
-// compare looks whether other sources sent the same packet. If so, the port
-// says nothing about any of them: one scans, and it cannot be told which.
+// compare looks for other senders of the same packet. If there are any, the port says
+// nothing about any of them: one of them scans, and nobody can tell which one.
 func (e *Engine) compare(p *probe.Probe, flow uint64, s *source, slot int, now int64, d *Decision) {
 	c := e.decoys.See(p, flow, s.Key, slot, now)
 	if c.Copies == 0 {
 		return
 	}
 	d.Sources = c.Copies + 1
-	// Of a game or a service of its own port, many have one source port: a datagram's
-	// copies are a decoy's from the second port on.
+	// Players of a game share one source port: a datagram's copies are a decoy's from the
+	// second port on.
 	alone := p.Seq == 0 && s.copied&^(1<<slot) == 0
 	s.copied |= 1 << slot
 	if !alone {
@@ -358,7 +355,7 @@ func (e *Engine) Stats() Stats {
 	return s
 }
 
-// Flooding reports whether, at a time, more new sources come than can be real.
+// Flooding reports whether more new sources come at that time than can be real.
 func (e *Engine) Flooding(at time.Time) bool {
 	s := e.newcomers
 	s.Turn(e.clock.inside(at.UnixNano()), e.cfg.Flood)

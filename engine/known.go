@@ -7,15 +7,14 @@ import (
 	"net/netip"
 )
 
-// A Known is a list of sources that the operator knows by name: those who scan
-// everybody and say so, or his own monitoring.
+// A Known is one of the operator's named lists of sources: those who scan everybody and
+// say so, or his own monitoring.
 type Known struct {
 	Name     string
 	Prefixes Prefixes
 
-	// Action is what is done about them, whatever the protocol's own action is:
-	// None counts their probes and does not judge them; with Log they are told
-	// of and never blocked.
+	// Action replaces the protocol's own action for them. None counts their probes and
+	// does not judge them; Log reports them and never blocks.
 	Action Action
 
 	// First reacts to their first probe, whatever the trigger.
@@ -32,8 +31,8 @@ func (c *Config) known(a netip.Addr) *Known {
 	return nil
 }
 
-// Spared reports whether any address of p is one that must not be blocked: a
-// protected one, the operator's, or one of a list whose first probe is not reacted to.
+// Spared reports whether any address of p must not be blocked: a protected one, the
+// operator's, or one of a list without First.
 func (c *Config) Spared(p netip.Prefix) bool {
 	if c.Protected.Overlaps(p) || c.Operators.Overlaps(p) {
 		return true
@@ -46,7 +45,7 @@ func (c *Config) Spared(p netip.Prefix) bool {
 	return false
 }
 
-// listed counts a probe of a list, and reports whether that is all there is to it.
+// listed counts a probe of a list, and reports whether the list leaves it unjudged.
 func (e *Engine) listed(k *Known, d *Decision) bool {
 	if e.known == nil {
 		e.known = map[string]uint64{}
@@ -59,9 +58,8 @@ func (e *Engine) listed(k *Known, d *Decision) bool {
 	return k.Action == None
 }
 
-// byList returns what is done about a source of a list (nil: of none) that is
-// above a limit or below, as d.Reason says; it is the protocol's own action
-// unless the list says otherwise.
+// byList returns the action for a source of list k: the list's, or the protocol's if k is
+// nil. With First it changes the reason too.
 func (k *Known) byList(action Action, d *Decision) Action {
 	switch {
 	case k == nil:
@@ -72,6 +70,6 @@ func (k *Known) byList(action Action, d *Decision) Action {
 	return k.Action
 }
 
-// Lists returns how many probes there were of each list of Config.Known since
-// the engine was made; those without any are not there.
+// Lists returns the number of probes of each list of Config.Known since the engine was
+// made. A list without any is left out.
 func (e *Engine) Lists() map[string]uint64 { return maps.Clone(e.known) }

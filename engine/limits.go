@@ -2,12 +2,12 @@
 
 package engine
 
-// suspect reports whether what a source showed bears that many addresses, or
-// many ports over days, are held against it. Where nothing is weighed, they are.
+// suspect reports whether many addresses, or many ports over days, count against a
+// source: its score must bear that out, where scores are weighed.
 func (e *Engine) suspect(s *source) bool { return e.telling(s, suspectAt) }
 
-// exceeded returns which of the limits a source is above, or BelowTrigger.
-// Fresh says that the port is new to the source.
+// exceeded returns the limit that a source is above, or BelowTrigger. Fresh says that the
+// port is new to the source.
 func (e *Engine) exceeded(s *source, d *Decision, fresh bool) Reason {
 	switch {
 	case d.Within > d.Trigger || d.Trigger == 0:
@@ -30,10 +30,9 @@ func (e *Engine) exceeded(s *source, d *Decision, fresh bool) Reason {
 	return BelowTrigger
 }
 
-// excused returns how many ports a source may ask before it does not matter that
-// others sent the same packets: whoever scans can send them himself from a second
-// address. A fence may hit who was named as a decoy, and does not harm him much;
-// for a block it takes twice the trigger, as far as a record can count that.
+// excused returns how many ports the copies of others excuse: a scanner can send copies
+// himself from a second address. A fence may hit a source named as a decoy and does it
+// little harm; for a block it takes twice the trigger, as far as a record can count.
 func (e *Engine) excused(trigger int) int {
 	if e.cfg.Style == Graded {
 		return trigger

@@ -12,8 +12,8 @@ import (
 	"picket/internal/probe"
 )
 
-// A part of a memory is a header, and records behind a byte that says of what:
-// sources, traces, offenders.
+// A part of a memory is a header and records of sources, traces and offenders, each
+// behind a byte for its kind.
 const (
 	memoryVersion = 4
 	headerLength  = 4 + 4 + 8
@@ -26,34 +26,33 @@ const (
 	offenceRecord = 'o'
 )
 
-// Of how many sources a memory has the record, and of how many more the trace.
-// Where there are more, those of the most ports are remembered.
+// A memory has at most so many records and traces, those of the most ports.
 const (
 	mostSources = 1 << 14
 	mostTraces  = 1 << 15
 )
 
-// partLength is where a part of a memory ends, some records more or less.
+// partLength is the length of a part in bytes, give or take a record.
 const partLength = 64 << 10
 
-// ErrMemory is wrapped by the error of a memory that is none.
+// ErrMemory is the error of bytes that no engine of this version wrote.
 var ErrMemory = errors.New("not the memory of an engine")
 
-// A Memory is what an engine knows of sources and repeated offenders, in parts
-// that another engine of the same version recalls, in any order. Blocks are not
-// in it: they are the kernel's. Of a source that may still be judged by what it
-// did inside the window it has the record, of another the trace, if it is worth
-// one. What floods consist of, sources of a single port, goes first.
+// A Memory writes what an engine knows of sources and repeated offenders, in parts.
+// Another engine of the same version recalls them in any order. The kernel has the
+// blocks. A source with ports inside the window is written as its record, another as its
+// trace, if it is worth one. Sources of a single port, the stuff of floods, are left out
+// first.
 //
 // The engine may observe probes between two parts: a part has what is known then.
 type Memory struct {
 	e       *Engine
 	at      int // the next bucket of sources, then of traces, then offender
-	sources int // how many ports a source has at least whose record is in it,
-	traces  int // and whose trace is
+	sources int // the least ports of a source whose record is written,
+	traces  int // and of one whose trace is
 }
 
-// Memory returns the engine's, from the beginning.
+// Memory begins to write what the engine knows.
 func (e *Engine) Memory() Memory {
 	m := Memory{e: e}
 	var records, traces [portSlots + 1]int
@@ -74,8 +73,8 @@ func (e *Engine) Memory() Memory {
 	return m
 }
 
-// atLeast returns the least number of ports of which there are no more than most
-// with so many or more. Count is by ports.
+// atLeast returns the least number of ports that no more than most sources reach. Count
+// is by ports.
 func atLeast(count *[portSlots + 1]int, most int) (ports int) {
 	for ports = len(count); ports > 0 && most >= count[ports-1]; ports-- {
 		most -= count[ports-1]
@@ -83,8 +82,8 @@ func atLeast(count *[portSlots + 1]int, most int) (ports int) {
 	return ports
 }
 
-// counting reports whether ports of s may be inside the window: its record is
-// then more than its trace.
+// counting reports whether ports of s may be inside the window. Its record then says more
+// than its trace.
 func (e *Engine) counting(s *source) bool {
 	return s.live > 0 && e.clock.now-s.last < int64(e.cfg.Window)
 }
@@ -141,9 +140,9 @@ func (m *Memory) source(b []byte, s *source) []byte {
 // lengths are those of the records behind their first byte.
 var lengths = map[byte]int{sourceRecord: sourceLength, traceRecord: traceLength, offenceRecord: offenceLength}
 
-// Recall adds a part of what a [Memory] wrote to what the engine knows, which for
-// a new engine is nothing. If there is more than it has room for, it is as if the
-// sources had been seen. It changes nothing when it fails, and then wraps [ErrMemory].
+// Recall adds a part that a [Memory] wrote to what the engine knows. Where room is short,
+// sources take places as if they had been seen. After an error, which wraps [ErrMemory],
+// nothing has changed.
 func (e *Engine) Recall(b []byte) error {
 	le := binary.LittleEndian
 	if len(b) < headerLength || le.Uint32(b) != memoryVersion {
@@ -176,19 +175,19 @@ func (e *Engine) Recall(b []byte) error {
 	return nil
 }
 
-// recallSource takes over the record at the beginning of b, unless it is none.
+// recallSource adds the record at the beginning of b if it is sound.
 func (e *Engine) recallSource(b []byte, shift int64, sameUnits bool) {
 	var s source
 	s.read(b)
 	s.last += shift
 	s.first += uint32(shift / int64(time.Second))
 	if !s.sound() || s.last < 0 || s.last > latest+mostOffset {
-		return // an index that is none must not come in
+		return // an index out of range must not come in
 	}
 	if !sameUnits {
 		s.rest()
 	}
-	s.half = e.halfOf(s.last) // the slow window may have been another
+	s.half = e.halfOf(s.last) // the slow window may have changed
 	known := e.sources.find(s.Key)
 	if known == nil {
 		place, old := e.sources.room(s.Key)
@@ -204,7 +203,7 @@ func (e *Engine) recallSource(b []byte, shift int64, sameUnits bool) {
 	*known = s
 }
 
-// recallTrace takes over the trace at the beginning of b, unless it is none.
+// recallTrace adds the trace at the beginning of b if it is sound.
 func (e *Engine) recallTrace(b []byte, shift int64) {
 	var t trace
 	t.read(b)
@@ -218,8 +217,7 @@ func (e *Engine) recallTrace(b []byte, shift int64) {
 	e.traces.put(&s, s.last-2*e.half)
 }
 
-// sound reports whether every field of a record that leads somewhere leads
-// somewhere.
+// sound reports whether every index and count of a record is in range.
 func (s *source) sound() bool {
 	live := uint8(0)
 	for i, t := range s.stamp {
@@ -234,7 +232,7 @@ func (s *source) sound() bool {
 		uint64(s.copied)>>s.used == 0 && (s.used == portSlots || s.next == s.used)
 }
 
-// append and read keep every field of a source; TestSourceRecord holds them to that.
+// append and read cover every field of a source; TestSourceRecord checks that.
 func (s *source) append(b []byte) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, s.Hi)
@@ -286,7 +284,7 @@ func (s *source) read(b []byte) {
 	s.first, s.ports, s.again = u32(), u16(), u16()
 }
 
-// append and read keep every field of a trace; TestTraceRecord holds them to that.
+// append and read cover every field of a trace; TestTraceRecord checks that.
 func (t *trace) append(b []byte) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint64(b, t.Hi)

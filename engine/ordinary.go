@@ -8,9 +8,9 @@ import (
 	"picket/internal/probe"
 )
 
-// What comes by in ordinary life is let be: it makes no record and says nothing
-// of its source. Each kind is told by what a scan of all ports lacks, and so much
-// of it is let be from one source in an hour; what is more is judged like anything.
+// Ordinary traffic is let be: it makes no record and says nothing of its source.
+// Each kind has a mark that a scan of all ports lacks, and a limit for one source and
+// hour; the rest is judged.
 
 // ordinary bounds what is let be. Sources share its counters by a hash, so that
 // nobody gets a fresh one by pushing out another, and all begin anew each hour.
@@ -67,17 +67,15 @@ func (e *Engine) letBe(p *probe.Probe, source, target probe.Key) Reason {
 	return why
 }
 
-// lateAnswer reports whether p comes from a port below those that this host
-// uses for its own connections to one of these, and is nothing that starts a
-// connection: the answer of a resolver, a web server or a database that
-// conntrack has given up waiting for. It is none if it is empty, as no answer
-// is, or a segment as scanners make it: IPv4 without DF, a window of nmap's
-// without an option.
+// lateAnswer reports whether p goes from a port below Config.Ephemeral to one from there
+// on and begins no connection: the answer of a resolver, a web server or a database that
+// conntrack no longer waits for. An empty datagram is no answer, nor is a segment made as
+// scanners make it: IPv4 without DF, a window of nmap's without an option.
 //
-// A segment with a timestamp is of a connection, whatever its ports are: one of which
-// this host knows nothing since it was booted, or since it took over an address
-// (RFC 7323, 3.2: where there are timestamps, every segment has one). A scanner
-// would learn nothing by it, since a listener sends the same reset.
+// A segment with a timestamp belongs to a connection, whatever its ports are: one begun
+// before this host was booted, or took over an address (RFC 7323, 3.2: where there are
+// timestamps, every segment has one). A scanner would learn nothing by it, since a
+// listener sends the same reset.
 func (e *Engine) lateAnswer(p *probe.Probe) bool {
 	if p.Technique != probe.UDP && probe.Stamped(p) {
 		return probe.MadeOf(p) == 0

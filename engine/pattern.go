@@ -25,7 +25,7 @@ const (
 	Reflection          // many answers to what we never sent: "backscatter"
 )
 
-// Patterns is how many values a table indexed by Pattern needs.
+// Patterns is the length of a table indexed by Pattern.
 const Patterns = int(Reflection) + 1
 
 var patternNames = [Patterns]string{
@@ -41,8 +41,8 @@ func (p Pattern) String() string {
 	return ""
 }
 
-// Shared reports whether a pattern is of many sources together, and says
-// nothing about the one whose probe completed it.
+// Shared reports whether many sources make the pattern together. It then says nothing
+// about the one whose probe completed it.
 func (p Pattern) Shared() bool { return p == Flood || p == Distributed || p == Reflection }
 
 const (
@@ -60,7 +60,7 @@ const (
 	slowPace = int64(10 * time.Second)
 )
 
-// name finds what the source's probes are together, and whether that is news.
+// name names what the source's probes are together, and says whether that is new.
 func (e *Engine) name(p *probe.Probe, s *source, slot int, g glance, now8 uint8, d *Decision) {
 	pattern, bit, fresh := s.named, uint8(0), g.fresh
 	if fresh || d.Sources > 0 || d.Targets >= patternAt && (pattern == NoPattern || pattern == Distributed) {
@@ -121,9 +121,9 @@ func (e *Engine) pattern(s *source, g glance, now8 uint8, d *Decision) Pattern {
 	return NoPattern
 }
 
-// portsAt returns how many distinct ports make a pattern, usually so many. Whose
-// score tells that it scans needs few, and who asks for services that are common,
-// as a monitoring system or an office does, needs more of them than those have.
+// portsAt returns how many distinct ports make a pattern: few for a source whose score
+// says that it scans, the usual number for a suspect, and for others more than a
+// monitoring system or an office asks for.
 func (e *Engine) portsAt(s *source, usually, few int) int {
 	switch {
 	case e.telling(s, darkAt) && e.scored():
@@ -134,10 +134,10 @@ func (e *Engine) portsAt(s *source, usually, few int) int {
 	return manyServices
 }
 
-// peer reports whether a probe is like what the peers of a program that has ended
-// send: calls, games, file sharing. Those are many, each with a few ports of ours.
-// A datagram with something in it to a port above the well-known ones is so, and a
-// SYN of an ordinary system to a port from which FTP servers take theirs for data.
+// peer reports whether a probe may come from a peer of a program that has ended. Calls,
+// games and file sharing have many peers, each with a few ports of ours. They send
+// datagrams with a payload to ports from 1024; an ordinary system sends a SYN to a port
+// from 30000, where FTP servers take their ports for data.
 func (e *Engine) peer(p *probe.Probe) bool {
 	switch {
 	case !e.scored():
@@ -148,21 +148,22 @@ func (e *Engine) peer(p *probe.Probe) bool {
 	return p.Technique == probe.SYN && p.Port >= 30000 && probe.ToolOf(p).Ordinary()
 }
 
-// telling reports whether a score is reached, or nothing is weighed.
+// telling reports whether a source has reached a score. Where nothing is weighed, all
+// have.
 func (e *Engine) telling(s *source, score int8) bool { return !e.scored() || s.score >= score }
 
-// manyServices is how many distinct ports make a pattern whatever they are: a
-// monitoring system comes to two dozen, and some datagrams.
+// manyServices is how many distinct ports make a pattern, whatever they are: a monitoring
+// system asks for two dozen, and some datagrams.
 const manyServices = 30
 
-// manyRepeats is how many distinct ports a source must ask before it counts that it
-// sends more than the kernel mirrors, if nothing else speaks against it: the
-// streams of a call that has ended here go on at fifty packets a second each.
+// manyRepeats is how many distinct ports a source must probe before its rate, above what
+// the kernel mirrors, counts alone: the streams of a call that has ended here go on at
+// fifty packets a second each.
 const manyRepeats = 10
 
-// fast reports whether so many ports, or more, came faster than slowPace, up to
-// now: whatever came minutes before them makes them no slower. Times are known to
-// a unit, and doubt is so many of those.
+// fast reports whether the latest ports, so many or more, came faster than slowPace. What
+// came minutes before makes them no slower. Times are exact to a unit; doubt is the error
+// in units.
 func (e *Engine) fast(s *source, ports, doubt int, now8 uint8) bool {
 	if s.own() < ports {
 		return false
@@ -182,8 +183,7 @@ func (e *Engine) fast(s *source, ports, doubt int, now8 uint8) bool {
 	return false
 }
 
-// nameReaction names a pattern for a source that is reacted to before it has
-// shown enough to bear one.
+// nameReaction names a pattern for a source reacted to before it has one.
 func (e *Engine) nameReaction(s *source, d *Decision) Pattern {
 	switch {
 	case d.Pattern != NoPattern:

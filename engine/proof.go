@@ -4,19 +4,18 @@ package engine
 
 import "picket/internal/probe"
 
-// LeastInvited is how many ports a source must have been led from at least, whatever
-// the trigger, before its connections prove anything: one may be a mistake.
+// LeastInvited is the least number of connections to ports outside the traps that prove
+// anything, whatever the trigger: one may be a mistake.
 const LeastInvited = 2
 
-// proves reports whether the connections alone that a source completed show that it
-// scans: to more trap ports than their trigger, or to as many ports as the trigger
-// of others, where it was led to the trap. It notes those that do.
+// proves reports whether a source's completed connections alone show that it scans: to
+// more trap ports than their trigger, or to as many ports as the trigger of others, some
+// of them led to the trap. It notes how many those are.
 //
-// Nobody asks for a trap port but who looks what is there. A port that nobody serves
-// may be asked for by who should find a service, and a forger can have that one led
-// to the trap: a client of SMB asks for two ports, a mail program for seven, a
-// monitor for ten. So these must be as many as are let pass of a stranger.
-// The marks of a tool, which lower a trigger, can be forged and do not lower this.
+// Only a scanner asks for a trap port. A client may ask for a service that is not here,
+// and a forger can have that port led to the trap: an SMB client asks for two ports, a
+// mail program for seven, a monitor for ten. So it takes as many as a stranger is let
+// pass. The marks of a tool lower a trigger but not this: they can be forged.
 func (e *Engine) proves(p *probe.Probe, pol *Policy, s *source, d *Decision) bool {
 	d.Connections, d.Invited = 0, 0
 	for i, t := range s.stamp[:s.used] {
@@ -39,8 +38,7 @@ func (e *Engine) proves(p *probe.Probe, pol *Policy, s *source, d *Decision) boo
 	return d.Invited > 0 && d.Connections >= max(most, LeastInvited)
 }
 
-// invites reports whether a completed connection to a port is one that was led
-// to the trap from there.
+// invites reports whether connections to a port are led to the trap.
 func (c *Config) invites(port uint16) bool {
 	for _, r := range c.Invited {
 		if r.From <= port && port <= r.To {

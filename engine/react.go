@@ -15,26 +15,24 @@ import (
 // that were queued before the kernel had the block.
 const renewAfter = 2 * time.Second
 
-// aggregateAt is how many addresses of one IPv6 prefix must have been reacted
-// to before the prefix is blocked in their place. Whoever forges one forges three,
-// so in style Graded they must have proven themselves; where a block is all there
-// is, a scanner with an address for every port must not need one for each.
+// aggregateAt is how many addresses of an IPv6 prefix must be reacted to before the
+// prefix is blocked in their place. Whoever forges one forges three, so style Graded asks
+// for proof. Style BlockOnly does not: a scanner may have an address for every port.
 const aggregateAt = 3
 
 // minute is what the rate of unproven blocks counts in.
 const minute = int64(time.Minute)
 
-// FenceTime is how long a fence lasts. It does not grow: what it rests on may be
-// forged by somebody who wants to see its source fenced.
+// FenceTime is how long a fence lasts. It does not grow: its grounds may be forged by
+// somebody who wants to see the source fenced.
 const FenceTime = 10 * time.Minute
 
-// fenceRate is how many sources may be fenced in a minute, and as many at once
-// after a quiet one. Whoever forges as many stays below half of Config.Blocks
-// as it is by default, and below the room of lately.
+// fenceRate is how many sources may be fenced in a minute, and as many more at once after
+// a quiet one. Forgers at that rate stay below half of the default Config.Blocks, and
+// below the room of lately.
 const fenceRate = 6000
 
-// react fills in what is done about a source that is above a limit; d.Reason
-// says which.
+// react fills in the answer to a source above the limit that d.Reason names.
 func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d *Decision) {
 	now := e.clock.now
 	if e.cfg.Protected.Contains(p.Source) {
@@ -47,7 +45,7 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 	}
 	if action == Block && e.cfg.Style == Graded && !d.Proven && (d.Reason != KnownFirst ||
 		e.connected.Contains(p.Source)) {
-		action = Fence // to forge one of a list that is blocked at once gains nothing
+		action = Fence // forging a source of a list blocked at once gains nothing
 		if d.Reason == AboveSweep && e.scored() && !p.Behind {
 			// a proxy asks all addresses whose service is down: the dark costs it nothing once that is back
 			return
@@ -81,8 +79,8 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 	}
 }
 
-// inForce decides about a packet of a source for which what is due was done, or
-// more than that, and reports whether it was.
+// inForce reports whether what is due, or more, is in force for a source. If so, it
+// decides about the packet.
 func (e *Engine) inForce(p *probe.Probe, due Action, now int64, d *Decision) bool {
 	if by, b, ok := e.covering(Block, p.Source, now); ok {
 		e.stillBlocked(p, by, b, now, d)
@@ -97,8 +95,8 @@ func (e *Engine) inForce(p *probe.Probe, due Action, now int64, d *Decision) boo
 	return true
 }
 
-// stillBlocked decides about a packet of a source that is blocked: it was on its
-// way before, or the kernel has lost the block.
+// stillBlocked decides about a packet of a blocked source: it was on its way before, or
+// the kernel has lost the block.
 func (e *Engine) stillBlocked(p *probe.Probe, by netip.Prefix, b book.Block, now int64, d *Decision) {
 	if b.Forgeable && !d.Proven && e.connected.Contains(p.Source) {
 		d.Reason = IsConnected // it was let go, or will be
@@ -111,9 +109,9 @@ func (e *Engine) stillBlocked(p *probe.Probe, by netip.Prefix, b book.Block, now
 	}
 }
 
-// fence fills in a fence, unless the source had its ten minutes of this hour. It
-// holds for all that is one source, as the kernel counts: an IPv6 prefix whole,
-// but for one with a friend in it.
+// fence fills in a fence, unless the source had its ten minutes of this hour. It covers
+// the whole source as the kernel counts it, an IPv6 prefix too, unless a friend is in
+// that.
 func (e *Engine) fence(p *probe.Probe, k probe.Key, s *source, now int64, d *Decision) {
 	switch {
 	case !e.blocks.lately.Free(k, now):
@@ -136,9 +134,8 @@ func (e *Engine) fence(p *probe.Probe, k probe.Key, s *source, now int64, d *Dec
 	d.Action, d.Source, d.For, d.Offence = Fence, whole, FenceTime, e.blocks.offenders.Count(k, now)
 }
 
-// answering reports whether a response is in force to the source of a. When one
-// that rests on what may be forged has ended, the ports that led to it count no
-// more, so that it takes as many again to make the next.
+// answering reports whether a response to the source of a is in force. After one on
+// forgeable grounds its ports count no more: the next takes as many again.
 func (e *Engine) answering(a netip.Addr, k probe.Key, now int64) bool {
 	_, _, fenced := e.covering(Fence, a, now)
 	_, _, blocked := e.covering(Block, a, now)
@@ -165,8 +162,7 @@ func (e *Engine) spare(p *probe.Probe, action Action, d *Decision) Reason {
 	return 0
 }
 
-// floodPorts is how many ports, or addresses, of one source stand out of a
-// flood of sources.
+// floodPorts is how many ports, or addresses, make a source stand out of a flood.
 const floodPorts = 10
 
 // length returns how long a reaction lasts. An unproven source may be an
@@ -180,11 +176,10 @@ func (e *Engine) length(d *Decision) time.Duration {
 	return min(long, e.cfg.UnprovenFor[min(d.Offence, len(e.cfg.UnprovenFor))-1])
 }
 
-// extent returns what of a source to block: the address, or its IPv6 prefix
-// once several of its addresses were reacted to, in style Graded for what is
-// proven. A prefix with a friend or a
-// connected peer in it is never blocked, and neither is one that is on a link of
-// ours, where neighbours and routers live.
+// extent returns what to block of a source: the address, or its IPv6 prefix once several
+// of its addresses were reacted to, in style Graded on proof. A prefix with a friend or a
+// connected peer in it is never blocked, nor one on a link of ours, where neighbours and
+// routers live.
 func (e *Engine) extent(a netip.Addr, s *source, proven bool) netip.Prefix {
 	one := netip.PrefixFrom(a, a.BitLen())
 	if a.Is4() {
@@ -204,8 +199,7 @@ func (e *Engine) extent(a netip.Addr, s *source, proven bool) netip.Prefix {
 	return whole
 }
 
-// covering returns the reaction of a kind in force that holds an address, and of
-// what it is.
+// covering returns the reaction of a kind in force for an address, and its extent.
 func (e *Engine) covering(kind Action, a netip.Addr, now int64) (by netip.Prefix, b book.Block, ok bool) {
 	by = netip.PrefixFrom(a, a.BitLen())
 	if b, ok = e.blocks.get(kind, by, now); ok {

@@ -79,8 +79,8 @@ func (e *Engine) admit(p *probe.Probe, k probe.Key, now int64, d *Decision) *sou
 // halfOf returns which half of a slow window a time is in.
 func (e *Engine) halfOf(now int64) uint8 { return uint8(now / e.half) }
 
-// age brings the record up to now, by what has gone out of the window and out
-// of the slow window since its last probe.
+// age brings a record up to now: it drops what has left the window and the slow window
+// since the last probe.
 func (e *Engine) age(s *source, now int64) {
 	units := now>>e.unit - s.last>>e.unit
 	if s.live > 0 {
@@ -102,7 +102,7 @@ func (e *Engine) age(s *source, now int64) {
 	case half == s.half+1 && now-s.last <= 2*e.half:
 		s.keep(s.kept)
 		s.kept, s.half = 0, half
-		// How its packets are made is weighed anew, as the ports are that went.
+		// How its packets are made is weighed anew, as are the dropped ports.
 		s.score /= 2
 		s.marks &^= madeMask | markPeer | markAgain
 		if s.used == 0 {

@@ -80,21 +80,19 @@ func class(protocol uint8) uint8 {
 
 var classNames = [...]string{"tcp", "udp", "sctp", "ip"}
 
-// shown marks the stamp of a port to which a connection was completed, then: nobody
-// forged that one.
+// shown marks the stamp of a completed connection to a port: nobody can forge that.
 const shown = 1 << 7
 
-// stampOf folds a number of units of time into the seven bits that a slot has for
-// it. 0 is kept free.
+// stampOf folds a time in units into the seven bits of a slot. 0 stays free.
 func stampOf(units int64) uint8 { return uint8(uint64(units)%127) + 1 }
 
 // since returns how many units passed from stamp to now, if fewer than 127 did.
 func since(stamp, now uint8) int { return (int(now&^shown) - int(stamp&^shown) + 127) % 127 }
 
-// retransmitted is how long after a probe its copies come: Linux sends a SYN for the
-// last time 64 s after the one before (tcp(7), tcp_syn_retries). A scanner that has
-// one source port, and makes its sequence numbers of what it asks, comes again with
-// the same packet hours later.
+// retransmitted is how long after a probe its copies come: Linux sends a SYN for the last
+// time 64 s after the one before (tcp(7), tcp_syn_retries). A scanner with one source
+// port and sequence numbers derived from the target sends the same packet again hours
+// later.
 const retransmitted = int64(5 * time.Minute)
 
 // repeated reports whether the probe with this fingerprint is one of the
@@ -152,13 +150,12 @@ func (s *source) slotOf(port uint16, class uint8) int {
 	return -1
 }
 
-// note records that a port was probed; it returns its slot and whether the
-// port is a new one.
+// note records a probe of a port, and returns the port's slot and whether it is new.
 func (s *source) note(port uint16, class uint8, now uint8) (slot int, fresh bool) {
 	return s.noteIn(s.slotOf(port, class), port, class, now)
 }
 
-// noteIn is note for a port that is in a slot, or in none if that is -1.
+// noteIn is note for a port whose slot is known, -1 for none.
 func (s *source) noteIn(slot int, port uint16, class uint8, now uint8) (at int, fresh bool) {
 	if fresh = slot < 0; fresh {
 		slot = int(s.next % portSlots)
@@ -177,7 +174,7 @@ func (s *source) noteIn(slot int, port uint16, class uint8, now uint8) (at int, 
 	if s.stamp[slot] == 0 {
 		s.live++
 	}
-	if s.stamp[slot]&shown == 0 { // or what others send in its name would take a proof, or prolong it
+	if s.stamp[slot]&shown == 0 { // what others forge must neither end nor prolong a proof
 		s.stamp[slot] = now
 	}
 	s.kept |= 1 << slot
@@ -185,7 +182,7 @@ func (s *source) noteIn(slot int, port uint16, class uint8, now uint8) (at int, 
 	return slot, fresh
 }
 
-// own counts the ports inside the window that only this source was seen to probe.
+// own counts the ports inside the window that no other source probed.
 func (s *source) own() int {
 	if s.copied == 0 {
 		return int(s.live)
@@ -193,9 +190,9 @@ func (s *source) own() int {
 	return bits.OnesCount32(s.inside() &^ s.copied)
 }
 
-// within counts the ports inside the window that are of the same kind as a class:
-// all, and those that only this source was seen to probe. A trigger is compared
-// with ports of its own kind: TCP with SCTP, UDP, the rest.
+// within counts the ports of a class's kind inside the window: all, and those that no
+// other source probed. A trigger is compared with ports of its own kind: TCP with SCTP,
+// UDP, the rest.
 func (s *source) within(class uint8) (all, own int) {
 	const every = 0x5555_5555_5555_5555
 	if (s.protocols^uint64(class)*every)&(1<<(2*s.used)-1)|uint64(s.copied) == 0 {
@@ -205,7 +202,7 @@ func (s *source) within(class uint8) (all, own int) {
 	return bits.OnesCount32(kind), bits.OnesCount32(kind &^ s.copied)
 }
 
-// kind returns the bit set of the slots that are of the same kind as a class.
+// kind returns the bit set of the slots of a class's kind.
 func (s *source) kind(class uint8) uint32 {
 	const even = 0x5555_5555_5555_5555
 	low, high := s.protocols&even, s.protocols>>1&even
@@ -235,12 +232,10 @@ func (s *source) inside() (slots uint32) {
 	return slots
 }
 
-// all counts the ports that only this source was seen to probe, in the window
-// or before.
+// all counts the ports that no other source probed, in the window or before.
 func (s *source) all() int { return int(s.used) - bits.OnesCount32(s.copied) }
 
-// tire lets the ports go out of the window that were probed more than window
-// units before now.
+// tire drops from the window the ports probed more than window units before now.
 func (s *source) tire(now uint8, window int) {
 	s.live = 0
 	for i, t := range s.stamp[:s.used] {
@@ -255,7 +250,7 @@ func (s *source) tire(now uint8, window int) {
 	}
 }
 
-// rest lets every port go out of the window.
+// rest empties the window.
 func (s *source) rest() {
 	s.stamp = [portSlots]uint8{}
 	s.live, s.named = 0, NoPattern
@@ -293,9 +288,8 @@ func (s *source) forget() {
 	s.recent = [3]uint32{}
 }
 
-// aim records a destination and returns how many different ones were seen in
-// this window and the one before. It is a lower bound: two may share one of
-// the 64 bits.
+// aim records a destination and returns at least how many this window and the one before
+// saw: two may share one of the 64 bits.
 func (s *source) aim(destination probe.Key) int {
 	s.targets[0] |= 1 << (destination.Hash() >> 58)
 	return s.aims()
@@ -303,9 +297,9 @@ func (s *source) aim(destination probe.Key) int {
 
 func (s *source) aims() int { return bits.OnesCount64(s.targets[0] | s.targets[1]) }
 
-// flowOf folds what copies of one probe share, whoever sends them. The seed
-// keeps a sender from choosing a sequence number for each of our addresses such
-// that all its probes look like one; that of Mirai is the address itself.
+// flowOf hashes what copies of a probe share, whoever sends them. Because of the seed no
+// sender can choose sequence numbers that make its probes look alike; Mirai's is the
+// address itself.
 func flowOf(p *probe.Probe, to probe.Key, seed uint64) uint64 {
 	h := uint64(p.SourcePort)<<48 ^ uint64(p.Port)<<32 ^ uint64(p.Seq) ^ uint64(p.Sent)<<44
 	aim := to.Hi*0xd6e8feb86659fd93 + to.Lo*probe.Golden + uint64(p.Protocol)<<8 + uint64(p.Technique)
@@ -313,8 +307,8 @@ func flowOf(p *probe.Probe, to probe.Key, seed uint64) uint64 {
 	return hi ^ lo
 }
 
-// fingerprint folds what two copies of one probe share that come from one
-// address: of an IPv6 prefix, several may be one source. It is never 0.
+// fingerprint hashes what copies of a probe from one address share: an IPv6 prefix is one
+// source of several addresses. It is never 0.
 func fingerprint(flow uint64, from probe.Key) uint32 {
 	return uint32((flow^from.Lo*0x9fb21c651e98df25)*probe.Golden>>32) | 1
 }

@@ -12,38 +12,34 @@ import (
 	"picket/internal/probe"
 )
 
-// A table finds the record of a source and forgets, when it is full, one that
-// was not seen for long.
+// A table finds the record of a source. A full one forgets a source unseen for long.
 //
-// What a probe costs is what it waits for: memory beyond the processor's own
-// cache (1 MB a core where this was measured) answers after 150 ns and more. So
-// no index stands before the record and no list is kept in order; where a
-// record may lie follows from its key. That is one of two buckets of eight
-// places. The tags of all buckets, 288 KiB by default, mostly stay in the
-// cache, and what Observe waits for is the record alone.
+// The cost of a probe is its wait for memory: beyond the processor's own cache (1 MB a
+// core where this was measured) an answer takes 150 ns and more. So there is no index and
+// no ordered list: the key says where its record may lie, in one of two buckets of eight
+// places. The tags of all buckets, 288 KiB by default, mostly stay in the cache, and
+// Observe waits for the record alone.
 //
-// A new source goes into the emptier of its buckets. The table begins with few
-// of them, so that few sources stay in few pages, and doubles them when both
-// of a source are full. When it cannot, one that has room in its other bucket
-// goes there. There are an eighth more places than sources, so nobody is
-// forgotten before there are as many as there may be (TestTableHoldsAll). From
-// then on a new source takes the place of the one in its two buckets, of
-// fourteen on average, that was not seen for the longest time.
+// A new source goes into the emptier of its buckets. The table begins with few buckets,
+// so that few sources stay in few pages, and doubles them when both buckets of a source
+// are full. When it cannot, a source in them moves to its other bucket if that has room.
+// There are an eighth more places than sources, so nobody is forgotten before the table
+// has as many sources as it may (TestTableHoldsAll). From then on a new source replaces
+// the one of its two buckets, fourteen on average, unseen for the longest time.
 //
-// Time, for this, is what came: an epoch is over when a 32nd of the sources
-// that there may be was added. A place bears the epoch in which its source was
-// seen last, modulo 128, and whether that one ever came back. Who did not
-// counts as older by 16 epochs, so a flood of forged sources pushes out itself:
-// who sends again before half as many came as there may be stays, as long as
-// one of them is in its buckets (TestWhoComesBackStays). Nobody is left unseen for
-// 128 epochs: by default, one new source in 18,432 finds a given bucket, and
-// takes the place of its oldest or of an older one.
+// Age counts arrivals: an epoch ends when a 32nd of the most sources was added. A place
+// bears the epoch in which its source was last seen, modulo 128, and whether that ever
+// came back. A source that did not counts as 16 epochs older, so a flood of forged
+// sources pushes out itself: a source seen again before half as many came as there may be
+// stays, as long as a forged one is in its buckets (TestWhoComesBackStays). Nobody stays
+// unseen for 128 epochs: by default one new source in 18,432 finds a given bucket and
+// replaces its oldest or an older one.
 type table struct {
 	records []source
 	tags    []tags  // by bucket; the places in use come first
 	ages    []uint8 // by place: the epoch in which it was last seen, and cameBack
 	least   uint64  // buckets at first
-	mask    uint64  // bits of a hash that say which of those that came of one by doubling
+	mask    uint64  // bits of a hash that pick among the buckets doubled from one
 	used    int     // sources known,
 	most    int     // and how many at most
 	epoch   uint8
@@ -60,7 +56,7 @@ const (
 	cameBack = 1 << 7       // bit of an age: the source was seen more than once
 	epochs   = 1 << 7       // how many are told apart
 	lifetime = 32           // in how many of them as many sources are added as there may be
-	older    = lifetime / 2 // by how many of them who never came back counts as older
+	older    = lifetime / 2 // by how many a source that never came back counts as older
 )
 
 func newTable(size int, seed uint64) *table {
@@ -90,8 +86,8 @@ func (t *table) buckets(h uint64) (a, b uint64) {
 	return t.bucket(h & math.MaxUint32), t.bucket(h >> 32)
 }
 
-// bucket returns the bucket of half a hash: its high bits say of which of the
-// first it came, its low ones which of these it is.
+// bucket returns the bucket of half a hash: the high bits pick one of the first buckets,
+// the low ones one of those doubled from it.
 func (t *table) bucket(half uint64) uint64 { return half*t.least>>32 + half&t.mask*t.least }
 
 // inUse returns how many buckets there are so far.
@@ -100,9 +96,8 @@ func (t *table) inUse() uint64 { return t.least * (t.mask + 1) }
 // load returns how many places of a bucket are in use.
 func (t *table) load(b uint64) int { return (bits.Len64(uint64(t.tags[b])) + 7) / 8 }
 
-// find returns the record of k, which was seen just now, or nil. It looks at
-// the record, and not at the age, for whether it was seen in this epoch before:
-// the record is needed anyway.
+// find returns the record of k, seen now, or nil. It reads the last epoch from the
+// record, which is needed anyway, and not from the age.
 func (t *table) find(k probe.Key) *source {
 	i := t.lookup(k)
 	if i == noPlace {
@@ -115,7 +110,7 @@ func (t *table) find(k probe.Key) *source {
 	return s
 }
 
-// saw makes the source in a place one that came back, just now.
+// saw marks the source in a place as come back in this epoch.
 func (t *table) saw(place int) {
 	t.ages[place], t.records[place].seen = t.epoch|cameBack, t.epoch
 }
@@ -128,9 +123,8 @@ func (t *table) peek(k probe.Key) *source {
 	return nil
 }
 
-// lookup returns the place of k, or noPlace. Which of the buckets it is in
-// cannot be predicted, so there is no branch on that: what equals the tag in a
-// is marked by the bit below the one that marks it in b.
+// lookup returns the place of k, or noPlace. No processor can predict the bucket, so no
+// branch depends on it: a match in a is marked by the bit below that of a match in b.
 func (t *table) lookup(k probe.Key) int {
 	h := k.Mix(t.seed)
 	a, b := t.buckets(h)
@@ -154,13 +148,12 @@ func placeOf(marks, a, b uint64) uint64 {
 	return (a+(b-a)*(bit&1))*bucketSize + bit/8
 }
 
-// expectMost is how many records are expected at once: what they bring into
-// the nearest cache fits into half of it.
+// expectMost is the most records fetched at once: they fill no more than half of the
+// nearest cache.
 const expectMost = 32
 
-// expect loads what find, or put, will touch for each of keys, at most
-// expectMost. The loads do not depend on each other, so the processor waits for all of them at
-// once rather than for one after the other.
+// expect loads what find or put will touch for the first expectMost keys. The loads do
+// not depend on each other, so the processor waits for all of them at once.
 func (t *table) expect(keys []probe.Key) {
 	keys = keys[:min(len(keys), expectMost)]
 	for i, k := range keys {
@@ -181,8 +174,8 @@ func (t *table) expect(keys []probe.Key) {
 	t.warmth = sum
 }
 
-// pick returns where a new source of two buckets goes: the next place of the
-// emptier one, or, if it may not have that, the one of the source to forget.
+// pick returns the place for a new source of two buckets: the next free one of the
+// emptier, or else that of the source to forget.
 func (t *table) pick(a, b uint64) (place int, free bool) {
 	if t.load(b) < t.load(a) {
 		a, b = b, a
@@ -193,9 +186,8 @@ func (t *table) pick(a, b uint64) (place int, free bool) {
 	return t.oldest(a, b), false
 }
 
-// room makes room for a source that has no record: it returns a place for put,
-// and the source that put forgets there if that one is worth a trace: whoever
-// came only once is not, and need not be fetched from memory.
+// room returns a place for put, and the source that put forgets there, if that may be
+// worth a trace: one that came only once is not, and need not be fetched from memory.
 func (t *table) room(k probe.Key) (place int, old *source) {
 	h := k.Mix(t.seed)
 	for {
@@ -223,9 +215,8 @@ func (t *table) room(k probe.Key) (place int, old *source) {
 	}
 }
 
-// dropOne forgets any source, for one whose buckets are empty although there are
-// as many as there may be: chance does not bring that about in a table of more
-// than some dozens, but the bound holds for all.
+// dropOne forgets any source, for a new one of empty buckets in a full table. Chance does
+// that only in a table of some dozens, but the bound holds for all.
 func (t *table) dropOne() {
 	for b := range t.inUse() {
 		if n := t.load(b); n > 0 {
@@ -256,7 +247,7 @@ func (t *table) put(place int, k probe.Key) *source {
 	return s
 }
 
-// oldest returns the place of two buckets that was not seen for the longest time.
+// oldest returns the place of two buckets unseen for the longest time.
 func (t *table) oldest(a, b uint64) (place int) {
 	longest := -1
 	for _, b := range [...]uint64{a, b} {
@@ -274,9 +265,9 @@ func (t *table) oldest(a, b uint64) (place int) {
 	return place
 }
 
-// shift frees a place of two full buckets, by moving who is there to its other
-// bucket, and returns it, or noPlace if there is no room in any of those. By
-// default one new source in 200 needs it before the table is full.
+// shift frees a place in two full buckets: its source moves to its other bucket. It
+// returns the place, or noPlace if the other buckets are full too. By default one new
+// source in 200 needs it before the table is full.
 func (t *table) shift(a, b uint64) int {
 	for _, b := range [...]uint64{a, b} {
 		for i := range bucketSize {
@@ -299,9 +290,9 @@ func (t *table) shift(a, b uint64) int {
 	return noPlace
 }
 
-// grow doubles the buckets: of each, those sources move whose hash has the
-// next bit set. The last time takes 14 to 20 ms by default, mostly for 14 MB
-// that were never touched before; it happens once.
+// grow doubles the buckets: sources move whose hash has the next bit set. By default the
+// last doubling takes 14 to 20 ms, mostly for 14 MB never touched before; it happens
+// once.
 func (t *table) grow() {
 	n, next := t.inUse(), t.mask+1
 	for b := range n {
@@ -345,9 +336,9 @@ func (t *table) all() iter.Seq[*source] {
 	}
 }
 
-// latest returns the n sources that were seen last, the latest first. It reads
-// every record and sorts those that may be among the n: 262,144 take 2 ms for
-// the last 20, and 40 to 100 ms for all.
+// latest returns the n sources seen last, the latest first. It reads every record and
+// sorts those that may be among the n: 262,144 take 2 ms for the last 20, and 40 to 100
+// ms for all.
 func (t *table) latest(n int) []*source {
 	n = max(n, 0)
 	type sight struct {

@@ -31,10 +31,9 @@ const wasDark = decoyed
 // decides.
 const traceSlots = 16
 
-// traces holds them, in buckets of eight. Only sources that were worth it
-// enter: those of two ports or more, and the proven ones. In a full bucket the
-// trace of the fewest ports goes first, and of several the oldest, so what
-// forgers can push out is not what took a scanner the longest to show.
+// traces holds them, in buckets of eight. Only sources worth it enter: see worth. A full
+// bucket drops the trace of the fewest ports, and of several the oldest, so forgers
+// cannot push out what took a scanner the longest to show.
 type traces struct {
 	all  []trace
 	tags []tags // by bucket
@@ -75,8 +74,8 @@ func (m *traces) drop(i int) {
 	m.used--
 }
 
-// take hands k's trace over to s, a new record; false means that there is none,
-// or none of horizon or later.
+// take moves k's trace into s, a new record. False means that there is none as late as
+// horizon.
 func (m *traces) take(k probe.Key, s *source, horizon int64) bool {
 	i := m.at(k)
 	if i < 0 {
@@ -108,12 +107,12 @@ func (t *trace) fill(s *source) {
 	s.kept = 1<<t.used - 1
 }
 
-// worth reports whether s is worth a trace: who showed a single port may be
-// anybody, unless what it showed was a scanner's.
+// worth reports whether s is worth a trace: a source of a single port may be anybody,
+// unless it is proven or its score says that it scans.
 func (s *source) worth() bool { return s.used >= 2 || s.flags&proven != 0 || s.score >= darkAt }
 
-// put keeps what a trace can hold of s, if it is worth it. Traces older than
-// horizon are free.
+// put stores what a trace can hold of s, if s is worth it. Traces older than horizon are
+// free.
 func (m *traces) put(s *source, horizon int64) {
 	if !s.worth() || s.last < horizon {
 		return

@@ -15,11 +15,11 @@ const (
 	aimedMost = 1<<4 - 1
 )
 
-// Scores at which something follows, in decibans.
+// Thresholds and bounds of a score, in decibans.
 const (
 	scoreFloor   = -20
 	scoreCeiling = 70
-	suspectAt    = 16 // one ordinary visitor in 40: what it does may be called by a name
+	suspectAt    = 16 // one ordinary visitor in 40: its probes may be named a pattern
 	darkAt       = 30 // one in a thousand: dark for hours
 	darkLongAt   = 40 // one in ten thousand: for a day
 	darkLongest  = 50 // one in a hundred thousand: for a week
@@ -28,9 +28,9 @@ const (
 // A glance is what is known of a probe when it is weighed.
 type glance struct {
 	fresh   bool  // the port is new to the source
-	again   bool  // it is not, but the source asks in another hour than before
+	again   bool  // the source's last probe was in another hour
 	targets int   // addresses of ours that the source asked
-	since   int64 // nanoseconds from the probe before it of the source, which may be a retransmission
+	since   int64 // nanoseconds since the source's probe before, a retransmission or not
 }
 
 // weigh adds to the score of a source what one probe shows.
@@ -88,9 +88,9 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g gl
 	d.Observed = seen
 }
 
-// samePort reports whether a probe of a new port comes from the source port of
-// the one before. A stack takes another for each connection, a raw scanner one for
-// all. A socket sends all its datagrams from one, to the ports of its peers.
+// samePort reports whether a probe of a new port comes from the source port of the one
+// before. A stack takes another for each connection, a raw scanner one for all. A
+// datagram socket sends from one port to the ports of all its peers.
 func (s *source) samePort(p *probe.Probe) bool {
 	if !s.fromPort(p.SourcePort) {
 		return false
@@ -99,8 +99,8 @@ func (s *source) samePort(p *probe.Probe) bool {
 		(p.Port < 1024 || probe.MadeOf(p) == probe.MadeEmpty)
 }
 
-// fromPort reports whether the probe of a new port before this one had that source
-// port, by the bits that are kept of it.
+// fromPort reports whether the last new port was probed from that source port, by the
+// bits known of it.
 func (s *source) fromPort(port uint16) bool { return port >= 1024 && s.asked>>4 == port&0xfff }
 
 func (s *source) setSourcePort(port uint16) { s.asked = s.asked&aimedMost | port<<4 }
