@@ -7,13 +7,13 @@ import (
 	"net/netip"
 )
 
-// A Book holds the reactions of one kind that are in force, so many at most. When
-// it is full the least worthy makes room: one that rests on what may be forged
-// before one that is proven, and of these the one that ends first. No network takes
-// it all: in one that has its share, the oldest makes room for the newest.
+// A Book holds the reactions of one kind in force, up to a limit. In a full book the
+// least worthy makes room: one on forgeable grounds before a proven one, and of these the
+// one that ends first. No network takes it all: in one that has its share, the oldest
+// makes room for the newest. Make one with [New].
 type Book struct {
 	by       map[netip.Prefix]*entry
-	worth    [2]queue // what may be forged, what is proven; who goes next first
+	worth    [2]queue // forgeable, proven; the next to go on top
 	networks [networkLevels]map[netip.Prefix]*group
 }
 
@@ -21,7 +21,7 @@ type Book struct {
 // engine's time.
 type Block struct {
 	Since, Until int64
-	Forgeable    bool // it rests on what anybody can send in that name
+	Forgeable    bool // anybody can send its grounds in the source's name
 }
 
 // An entry is one reaction in a book.
@@ -39,10 +39,8 @@ type group struct {
 	oldest, newest *entry
 }
 
-// The networks that have a share, by how many bits they have: the smallest that
-// is announced, which is one owner's (RFC 6177 for IPv6), and what a provider or
-// a large owner has. One of the former has a quarter of a bound, and one of the
-// latter half.
+// Networks of two sizes have a share: the smallest that is announced, one owner's (RFC
+// 6177 for IPv6), has a quarter of a bound, and a provider's or a large owner's has half.
 const networkLevels = 2
 
 // networkIn returns the network of a level that a is in.
@@ -54,7 +52,7 @@ func networkIn(a netip.Prefix, level int) netip.Prefix {
 	return netip.PrefixFrom(a.Addr(), min(bits, a.Bits())).Masked()
 }
 
-// shareOf returns what a network of a level has of a bound.
+// shareOf returns a network's share of a bound.
 func shareOf(bound, level int) int { return max(1, bound>>(networkLevels-level)) }
 
 // New returns an empty book.
@@ -79,7 +77,7 @@ func (b *Book) Get(a netip.Prefix, at int64) (Block, bool) {
 	return x.Block, true
 }
 
-// Len returns how many reactions there are, those included that have just ended.
+// Len returns the number of reactions, those that have just ended included.
 func (b *Book) Len() int { return len(b.by) }
 
 // End forgets the reaction to a.
@@ -89,15 +87,15 @@ func (b *Book) End(a netip.Prefix) {
 	}
 }
 
-// Renew has the reaction to a, which must be in the book, begin anew; its end stays.
+// Renew begins the reaction to a anew; its end stays. It must be in the book.
 func (b *Book) Renew(a netip.Prefix, since int64) { b.by[a].Since = since }
 
-// Put books a reaction to a, to which there must be none, without regard to any bound.
+// Put books a reaction to a whatever the bound. There must be none to a.
 func (b *Book) Put(a netip.Prefix, x Block) { b.insert(&entry{Block: x, source: a}) }
 
-// Add books a reaction, in the place of an older one to the same source. If there
-// are limit of them, or as many as its network may have, another makes room, which
-// is returned; false means that all are worthier.
+// Add books a reaction in place of an older one to the same source. At the limit, or at
+// its network's share, another makes room: instead is its source. False means that all
+// others are worthier.
 func (b *Book) Add(a netip.Prefix, x Block, at int64, limit int) (instead netip.Prefix, ok bool) {
 	if old := b.by[a]; old != nil {
 		b.remove(old)
@@ -118,7 +116,7 @@ func (b *Book) Add(a netip.Prefix, x Block, at int64, limit int) (instead netip.
 	return instead, true
 }
 
-// leastWorthy returns which entry makes room for one of a, nil if none needs to.
+// leastWorthy returns the entry that makes room for a, nil if none needs to.
 func (b *Book) leastWorthy(a netip.Prefix, limit int) *entry {
 	for level := range networkLevels {
 		if g := b.networks[level][networkIn(a, level)]; g != nil && g.n >= shareOf(limit, level) {

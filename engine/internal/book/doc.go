@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Package book remembers of the sources that the engine reacted to: the reactions
-// in force ([Book]), how often and how lately there was one ([Offenders],
-// [Lately]), in which networks ([Networks]), and how many more may be now ([Rates]).
+// Package book remembers reactions: those in force ([Book]), how often a source had
+// one ([Offenders]), its last fence ([Lately]), scanners by network ([Networks]), and
+// how many more may follow ([Rates]).
 //
-// All of it is bounded, and what one network can take of it has a share. It is as
-// pure as the engine, whose time all times are, and belongs to the same goroutine.
+// All of it is bounded, and no network takes more than its share. It is as pure as
+// the engine and belongs to the same goroutine. Times are the engine's.
 package book

@@ -8,14 +8,14 @@ import (
 	"picket/internal/probe"
 )
 
-// FencePause is the time, in nanoseconds, from the beginning of one fence of a source to the
-// next: whatever is sent in its name, it is free for fifty minutes of sixty.
+// FencePause is the time, in nanoseconds, from the beginning of one fence of a source to
+// the next: whatever is sent in its name, it is free for fifty minutes of sixty.
 const FencePause = int64(time.Hour)
 
-// Lately remembers who was fenced in the last hour: of each source a tag and the
-// second, in a table of buckets that doubles as it fills, up to a million places:
-// three times what comes by in an hour of the engine's fenceRate, so that one in
-// 800 of these goes before its time (the engine's TestLately). Make one with [NewLately].
+// Lately remembers the fences of the last hour, by a tag of the source and the second.
+// Its table doubles as it fills, up to a million places: three times what the engine's
+// fenceRate makes in an hour, so that one fence in 800 is forgotten early (the engine's
+// TestLately). Make one with [NewLately].
 type Lately struct {
 	fenced []uint64 // tag and second, 0 for a free place
 	used   int

@@ -8,10 +8,10 @@ import (
 	"picket/internal/probe"
 )
 
-// Networks remembers which networks the scanners of the last days came from: the
-// /24 of an IPv4 address, the /56 of an IPv6 one (RFC 6177 gives a site that or
-// more). A fixed table of buckets of four; in a full one the network goes that
-// has the fewest scanners, and of several the one that was quiet longest.
+// Networks remembers the networks of the last days' scanners: the /24 of an IPv4 address,
+// the /56 of an IPv6 one (RFC 6177 gives a site that or more). Its buckets hold four; a
+// full one drops the network with the fewest scanners, and of several the one that was
+// quiet longest. Make one with [NewNetworks].
 type Networks struct {
 	seen [1 << 10][4]network
 	seed uint64
@@ -26,7 +26,7 @@ type network struct {
 }
 
 const (
-	// NetworkAt is how many scanners make a network one.
+	// NetworkAt is how many scanners make a network a scanner.
 	NetworkAt = 3
 
 	// networkDays is how long a scanner counts for its network, in seconds.
@@ -40,8 +40,8 @@ const (
 // NewNetworks returns one that remembers none. The seed says which share a bucket.
 func NewNetworks(seed uint64) Networks { return Networks{seed: seed} }
 
-// networkOf returns the network of a source as a key, and of the source in it what
-// tells it from its neighbours.
+// networkOf returns a source's network as a key, and what tells the source from its
+// neighbours there.
 func networkOf(k probe.Key) (of probe.Key, member uint16) {
 	if k.Hi == 0 && k.Lo>>32 == 0xffff {
 		return probe.Key{Lo: k.Lo &^ 0xff}, uint16(k.Lo) & 0xff
@@ -71,8 +71,7 @@ func (w *Networks) find(of probe.Key, now int64) *network {
 	return nil
 }
 
-// Others returns how many scanners are known in the network of a source, itself
-// not counted.
+// Others returns how many scanners are known in the network of a source besides itself.
 func (w *Networks) Others(k probe.Key, now int64) int {
 	of, member := networkOf(k)
 	x := w.find(of, now)
@@ -88,7 +87,7 @@ func (w *Networks) Others(k probe.Key, now int64) int {
 	return n
 }
 
-// Note books a scanner, and returns how many its network has, NetworkAt at most.
+// Note books a scanner, and returns how many its network has, at most NetworkAt.
 func (w *Networks) Note(k probe.Key, now int64) int {
 	of, member := networkOf(k)
 	sec := uint32(now / 1e9)

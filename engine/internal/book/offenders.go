@@ -4,8 +4,8 @@ package book
 
 import "picket/internal/probe"
 
-// Offenders are the sources that were reacted to, so many at most: a further one
-// takes the place of the oldest. Make them with [NewOffenders]. Times are the engine's.
+// Offenders are the sources reacted to, up to a limit: a further one replaces the oldest.
+// Make them with [NewOffenders]. Times are the engine's.
 type Offenders struct {
 	by    map[probe.Key]Offence
 	order []probe.Key // a ring
@@ -40,12 +40,12 @@ func (o *Offenders) Count(k probe.Key, at int64) int {
 	return int(x.Count)
 }
 
-// Held reports whether a block of k that is remembered has not ended.
+// Held reports whether a remembered block of k has not ended.
 func (o *Offenders) Held(k probe.Key, at int64) bool { return at < o.by[k].Block }
 
-// Next returns which offence of k a reaction would be. Other addresses of one
-// IPv6 prefix that are reacted to while the first is blocked make no further one:
-// all may be forged at once.
+// Next returns the number of the offence that a reaction to k would be. While k is
+// blocked, reactions to other addresses of its IPv6 prefix make no further one: all may
+// be forged at once.
 func (o *Offenders) Next(k probe.Key, at int64) int {
 	n := o.Count(k, at)
 	if n > 0 && o.Held(k, at) {
@@ -54,7 +54,7 @@ func (o *Offenders) Next(k probe.Key, at int64) int {
 	return n + 1
 }
 
-// Note remembers an offender, in the place of the oldest one if there are limit.
+// Note remembers an offender. At the limit it replaces the oldest one.
 func (o *Offenders) Note(k probe.Key, x Offence, limit int) {
 	if _, known := o.by[k]; !known {
 		if len(o.order) < limit {

@@ -8,15 +8,15 @@ import (
 	"picket/internal/probe"
 )
 
-// A Pace lets so many through, by the engine's time: a bucket of tokens of
-// time that refills as it passes.
+// A Pace limits a rate, in the engine's time: a bucket of time that refills as time
+// passes. The zero Pace is full.
 type Pace struct {
 	at     int64
 	tokens int64 // nanoseconds
 }
 
-// Allow reports whether one more may pass: each costs that much time, and burst
-// of time is saved up.
+// Allow reports whether one more may pass. It costs each nanoseconds, of which burst are
+// saved up at most.
 func (p *Pace) Allow(now, each, burst int64) bool {
 	if p.at == 0 {
 		p.at, p.tokens = now, burst
@@ -32,15 +32,14 @@ func (p *Pace) Allow(now, each, burst int64) bool {
 	return true
 }
 
-// Rates let so many of all through, and of one network no more than its share.
-// Networks share their buckets by a hash, so that nobody has a fresh one.
+// Rates limits a rate, and that of one network to its share. Networks share their buckets
+// by a hash, so that nobody has a fresh one.
 type Rates struct {
 	all Pace
 	of  [networkLevels][1 << 8]Pace
 }
 
-// Allow reports whether one more of a may pass: each costs that much time, and
-// burst of time is saved up.
+// Allow is [Pace.Allow] for a source.
 func (r *Rates) Allow(a netip.Prefix, seed uint64, now, each, burst int64) bool {
 	for level := range networkLevels {
 		share := each << (networkLevels - level)

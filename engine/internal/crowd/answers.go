@@ -9,12 +9,12 @@ import (
 	"picket/internal/probe"
 )
 
-// Answers counts, of each source, to how many different ports it sent what looks
-// like an answer that came late. A service answers late a few times; a scanner can
-// send from its port to every port that this host uses for connections of its own.
+// Answers counts the ports to which each source sent what looks like a late answer. A
+// service answers late a few times; a scanner can send from its port to every port that
+// this host uses for connections of its own.
 //
-// It is a small table of buckets. In a full one, the source of a single port goes
-// first; if there is none, who is not in it is judged as anybody.
+// Its buckets are small. A full one drops a source of a single port; without one, it
+// takes no newcomer, who is judged as anybody.
 type Answers struct {
 	by [1 << 8]answerer
 }
@@ -25,16 +25,16 @@ type answerer struct {
 	ports uint64 // bit set over a hash of the ports
 }
 
-// How many bits of 64 may be set in a window: 24 are, of some thirty different
-// ports, and 48 of ninety. So many connections may have been open when this host
-// began anew, a pool of a program's to its database; but their segments bear
-// options, as those of every connection with timestamps do (RFC 7323, 3.2).
+// So many of 64 bits may be set in a window: some thirty different ports set 24, and
+// ninety set 48. So many connections, a program's pool to its database, may have been
+// open when this host was booted; but their segments bear options, as all of a
+// connection with timestamps do (RFC 7323, 3.2).
 const (
 	lateMost     = 24
 	lateSegments = 48
 )
 
-// A View is how to see a late answer.
+// A View is the verdict on a late answer.
 type View int
 
 const (
@@ -43,7 +43,7 @@ const (
 	TooMany             // it is one of too many
 )
 
-// See books a late answer and tells how to see it.
+// See books a late answer and returns the verdict on it.
 func (a *Answers) See(k probe.Key, p *probe.Probe, now int64, window time.Duration, seed uint64) View {
 	h := k.Mix(seed)
 	bucket := a.by[h%uint64(len(a.by)/4)*4:][:4]

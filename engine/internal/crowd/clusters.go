@@ -9,11 +9,9 @@ import (
 	"picket/internal/probe"
 )
 
-// Clusters finds scans that many sources share: it looks at ports and not
-// at sources. Probes whose packets look the same (window, options, length,
-// DF) make a cluster. What tells one scan of many sources from many strangers
-// with one tool is how the ports are shared out: a scan asks each port about
-// once, strangers ask the same few ports again and again.
+// Clusters finds scans that many sources share: it looks at ports, not at sources. Probes
+// whose packets look the same (window, options, length, DF) make a cluster. A scan asks
+// each port about once; strangers with one tool ask the same few ports again and again.
 type Clusters struct {
 	by [1 << 6]cluster
 }
@@ -31,8 +29,8 @@ type cluster struct {
 	ports   [4]uint64 // bit set over a hash of the ports
 }
 
-// Thresholds of a distributed scan, for packets that no ordinary system sends.
-// Those that one does send, and so may each of its users, take twice as many.
+// Thresholds of a distributed scan, for packets that no ordinary system sends. Those
+// that one does send take twice as many.
 const (
 	distributedSources = 8  // that take several ports each, one or two per port
 	distributedPorts   = 16 // among them
@@ -57,17 +55,17 @@ func lookOf(p *probe.Probe) uint32 {
 	return uint32(h*probe.Golden>>32) | 1
 }
 
-// A Member is who sent a probe, as far as its cluster goes.
+// A Member is the sender of a probe, as its cluster sees it.
 type Member struct {
 	probe.Key
 	Ports    int   // that it asked, this one included
 	Class    uint8 // of the port, 0 to 3
-	Ordinary bool  // its packets are such as an ordinary system sends
+	Ordinary bool  // an ordinary system sends such packets
 }
 
-// See counts a port that is new to its source, and reports whether the source
-// takes part in a distributed scan, whether that is news, and of how many
-// sources and ports it is. Window and now are nanoseconds.
+// See counts a port that is new to its source. Part says that the source takes part in a
+// distributed scan, of so many sources and ports; news, that this was not known. Window
+// and now are nanoseconds.
 func (d *Clusters) See(p *probe.Probe, m Member, window, now int64) (part, news bool, sources, ports int) {
 	c := d.find(lookOf(p), window, now, true)
 	if c == nil {
@@ -100,8 +98,8 @@ func (d *Clusters) See(p *probe.Probe, m Member, window, now int64) (part, news 
 	return true, news, sources, ports
 }
 
-// find returns the cluster of packets that look so, or nil. If it may begin, one
-// begins in a place that is free or whose own has ended.
+// find returns the cluster of a look, or nil. With begin, it starts one in a place that
+// is free or whose cluster has ended.
 func (d *Clusters) find(look uint32, window, now int64, begin bool) *cluster {
 	c := &d.by[look>>1%uint32(len(d.by))]
 	if c.look != look || now-c.last > window || now-c.since > 4*window {

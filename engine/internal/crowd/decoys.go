@@ -29,7 +29,7 @@ type sending struct {
 	slot   uint8 // of the port in its record
 }
 
-// Copied is what [Decoys.See] says of a probe.
+// Copied is the answer of [Decoys.See].
 type Copied struct {
 	First  probe.Key // who sent it first
 	Slot   uint8     // of the port in its record

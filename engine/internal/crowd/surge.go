@@ -2,9 +2,8 @@
 
 package crowd
 
-// A Surge counts what comes in spans of some nine seconds, by the engine's
-// time, and tells when it is much. It is over once a whole span stayed below a
-// quarter of that.
+// A Surge counts arrivals in spans of 8.6 seconds of the engine's time, and is on once a
+// span has too many. It is over after a whole span below a quarter of that.
 type Surge struct {
 	span  int64 // number of the present span
 	Count int   // in it
