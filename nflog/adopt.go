@@ -18,8 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNotBound means that the socket handed over does not hold the wanted
-// group: nobody does.
+// errNotBound means that nobody holds the group, not even the socket handed over.
 var errNotBound = errors.New("the group is not bound")
 
 // The configuration messages of the NFLOG subsystem
@@ -37,20 +36,20 @@ const (
 // 131072, and the slab rounds what it allocates for it up (256 KiB measured).
 const maxDatagram = 256 << 10
 
-// kept is a netlink socket whose NFLOG group outlives the process. It is what
-// go-nflog speaks through in place of a socket of its own, because that library
-// binds, configures and unbinds in a way that loses the group's queue:
+// kept is a netlink socket whose NFLOG group outlives the process. go-nflog uses it
+// in place of its own socket, because that library binds, configures and unbinds in a
+// way that loses the group's queue:
 //
 //   - a group that is bound already is not bound again (the kernel would answer
 //     EBUSY): the request is answered here;
 //   - a bound group is not unbound: closing the last copy of the descriptor
 //     does that, and systemd may hold one (FDSTORE);
-//   - once the group is bound, no acknowledgement is asked of the kernel: it
-//     would stand behind all queued log messages, and go-nflog takes the first
+//   - once the group is bound, the kernel is asked for no acknowledgement: it
+//     would come after all queued log messages, and go-nflog takes the first
 //     message that it reads for the answer ("mismatched sequence").
 //
-// Its use is that of netlink.Conn, which allows one Execute, or many Sends
-// beside one Receive, at a time.
+// It may be used as netlink.Conn uses it: one Execute, or many Sends beside one
+// Receive, at a time.
 type kept struct {
 	*socket.Conn
 	ended  func()            // called when go-nflog has handed on its last message
@@ -61,14 +60,14 @@ type kept struct {
 
 	messages []netlink.Message // of the datagram in buffer
 
-	// deliver, if not nil, gets the body of each log message, which is valid until
-	// it returns, and go-nflog does not. That library makes some 20 objects of a
-	// message, of which five are wanted.
+	// deliver, if not nil, gets the body of each log message in place of go-nflog,
+	// valid until it returns. That library makes some 20 objects of a message, and
+	// five are wanted.
 	deliver func(body []byte)
 }
 
-// dial opens a netfilter netlink socket, in the network namespace of the
-// calling thread, that go-nflog may configure afresh. For ended, see adopt.
+// dial opens a netfilter netlink socket for go-nflog to configure, in the network
+// namespace of the calling thread. For ended, see adopt.
 func dial(ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	s, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", nil)
 	if err != nil {
@@ -80,13 +79,13 @@ func dial(ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	return connect(s, false, ended, deliver)
 }
 
-// adopt takes over f, a netfilter netlink socket on which an earlier process
-// has bound group, with all that is queued on it. That it was this group, and
-// no other, is for the caller to know. f stays the caller's to close. The error
-// wraps errNotBound when nobody holds the group.
+// adopt takes over f, a netfilter netlink socket that an earlier process bound to
+// group, with all that is queued on it. The caller must know that it was this group.
+// f stays the caller's to close. The error wraps errNotBound if nobody holds the
+// group.
 //
-// ended is called once, when go-nflog's reading has ended and all that it read
-// was handed on; Close of go-nflog does not wait for that.
+// ended is called once, when go-nflog has stopped reading and has handed on all that
+// it read; Close of go-nflog does not wait for that.
 func adopt(f *os.File, group uint16, ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	s, err := socket.FileConn(f, "netlink")
 	if err != nil {
@@ -107,10 +106,10 @@ func connect(s *socket.Conn, bound bool, ended func(), deliver func([]byte)) (*n
 	return netlink.NewConn(k, id), nil
 }
 
-// check refuses what is not a netfilter netlink socket, and one that cannot
-// hold the group because nobody does. Who does can be read by root alone
-// (/proc/net/netfilter/nfnetlink_log); the kernel tells everybody who may bind
-// at all, by EPERM, that it is somebody else than the one who asks.
+// check refuses a file that is not a netfilter netlink socket, and a group that
+// nobody holds. Only root can read who holds one
+// (/proc/net/netfilter/nfnetlink_log); but a bind from another socket fails with
+// EPERM if somebody does.
 func check(s *socket.Conn, group uint16) error {
 	domain, err := s.GetsockoptInt(unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
@@ -128,7 +127,7 @@ func check(s *socket.Conn, group uint16) error {
 	if err != nil {
 		return err
 	}
-	defer other.Close() // which ends the binding, if there was one
+	defer other.Close() // ends the binding, if there was one
 	_, err = other.Execute(configure(group, commandBind))
 	switch {
 	case err == nil:
@@ -163,14 +162,14 @@ func portID(s *socket.Conn) (uint32, error) {
 	return nl.Pid, nil
 }
 
-// Send sends m, except what the group's life forbids; see kept.
+// Send sends m, unless it would end the group's binding; see kept.
 func (k *kept) Send(m netlink.Message) error {
 	command, isCommand := groupCommand(m)
 	wantsAnswer := m.Header.Type == configMessage && m.Header.Flags&netlink.Acknowledge != 0
 	switch {
 	case wantsAnswer && k.bound && isCommand:
 		k.answer = acknowledge(m)
-		if command == commandUnbind { // the last thing that the reading goroutine does
+		if command == commandUnbind { // the last act of the reading goroutine
 			k.ended()
 		}
 		return nil
@@ -203,9 +202,8 @@ func (k *kept) send(m netlink.Message) error {
 	return err
 }
 
-// bind sends the request m that binds the group and waits for the kernel's
-// answer. The first packets may be logged before the answer is: they are put
-// aside for the next Receive.
+// bind sends the request m to bind the group, and waits for the kernel's answer.
+// The first packets may overtake the answer: they are put aside for the next Receive.
 func (k *kept) bind(m netlink.Message) error {
 	if err := k.send(m); err != nil {
 		return err
@@ -228,9 +226,9 @@ func (k *kept) bind(m netlink.Message) error {
 	return nil
 }
 
-// Receive returns messages that are not delivered, and so returns when there are
-// any or reading ends. Without deliver they are those of one datagram, in memory
-// of their own; else they are valid until the next call.
+// Receive waits for messages that deliver does not get, or the end of reading.
+// Without deliver they are those of one datagram, in memory of their own; else they
+// are valid until the next call.
 func (k *kept) Receive() ([]netlink.Message, error) {
 	if k.answer != nil {
 		m := *k.answer
@@ -285,8 +283,8 @@ func (k *kept) ReceiveIter() iter.Seq2[netlink.Message, error] {
 	}
 }
 
-// receive reads one datagram. One copy into memory of the right size is
-// cheaper than asking for the size first, and leaves the caller's slices alone.
+// receive reads one datagram. One copy into memory of the right size is cheaper than
+// a call for the size first, and leaves the caller's slices alone.
 func (k *kept) receive() ([]netlink.Message, error) {
 	n, _, flags, _, err := k.Recvmsg(context.Background(), k.buffer, nil, 0)
 	if err != nil {
@@ -302,8 +300,8 @@ func (k *kept) receive() ([]netlink.Message, error) {
 	return split(nil, append([]byte(nil), k.buffer[:n]...))
 }
 
-// split cuts a datagram into its messages, whose data are slices of b, and appends
-// them to ms.
+// split cuts a datagram into messages and appends them to ms; their data are slices
+// of b.
 func split(ms []netlink.Message, b []byte) ([]netlink.Message, error) {
 	for len(b) >= unix.SizeofNlMsghdr {
 		var m netlink.Message
@@ -325,8 +323,8 @@ func split(ms []netlink.Message, b []byte) ([]netlink.Message, error) {
 	return ms, nil
 }
 
-// groupCommand returns the command of a configuration message that carries
-// one in its first attribute, as go-nflog's do.
+// groupCommand returns the command of a configuration message, from its first
+// attribute, as go-nflog writes it.
 func groupCommand(m netlink.Message) (command byte, ok bool) {
 	if m.Header.Type != configMessage || len(m.Data) <= nfgenLength {
 		return 0, false
@@ -341,8 +339,7 @@ func groupCommand(m netlink.Message) (command byte, ok bool) {
 	return 0, false
 }
 
-// acknowledge makes the answer the kernel would give: struct nlmsgerr with
-// error 0.
+// acknowledge makes the kernel's answer to m: struct nlmsgerr with error 0.
 func acknowledge(m netlink.Message) *netlink.Message {
 	return &netlink.Message{
 		Header: netlink.Header{
@@ -355,8 +352,8 @@ func acknowledge(m netlink.Message) *netlink.Message {
 	}
 }
 
-// SetOption sets a boolean option of the netlink socket; the error is
-// ENOPROTOOPT for one that NFLOG has no use for.
+// SetOption sets a boolean option of the netlink socket. The error is ENOPROTOOPT for
+// an option that NFLOG does not use.
 func (k *kept) SetOption(o netlink.ConnOption, enable bool) error {
 	if o != netlink.NoENOBUFS {
 		return os.NewSyscallError("setsockopt", unix.ENOPROTOOPT)
@@ -368,7 +365,7 @@ func (k *kept) SetOption(o netlink.ConnOption, enable bool) error {
 	return k.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, value)
 }
 
-// What netlink.Conn finds by assertion, beside the methods NewConn asks for.
+// netlink.Conn finds these by assertion, beside the methods that NewConn asks for.
 var _ interface {
 	syscall.Conn
 	SetOption(netlink.ConnOption, bool) error

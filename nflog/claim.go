@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ClaimGroup is a group that nothing is logged to. Who holds it owns the managed
-// table of its network namespace: unlike a name that any process can take, it needs
-// CAP_NET_ADMIN, and it ends with the process.
+// ClaimGroup is a group that no rule logs to. The process that holds it owns the
+// managed table of its network namespace: unlike a name that any process can take, a
+// group needs CAP_NET_ADMIN, and it ends with the process.
 const ClaimGroup = 7424
 
 // ErrClaimed means that another picket watches the network namespace.
 var ErrClaimed = errors.New("another picket watches this network namespace: stop that one first")
 
-// Claim makes this process the one whose table is that of the calling thread's
-// network namespace, until the claim is closed. The error wraps [ErrClaimed] and
-// names the owner, or is [ErrPermission], or the kernel's.
+// Claim makes this process the owner of the table of the calling thread's network
+// namespace, until the claim is closed. The error wraps [ErrClaimed] and names the
+// owner, or is [ErrPermission], or the kernel's.
 func Claim() (io.Closer, error) {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
@@ -30,7 +30,7 @@ func Claim() (io.Closer, error) {
 	if _, err = c.Execute(configure(ClaimGroup, commandBind)); err == nil {
 		return c, nil
 	}
-	// The kernel says EPERM to the unprivileged, and where somebody has the group.
+	// The kernel says EPERM to the unprivileged, and if somebody has the group.
 	who := ""
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EBUSY) {
 		err = ErrPermission

@@ -15,12 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tooMany is how many sockets may be named: more help nobody.
+// tooMany is how many sockets are too many to be named: such a list helps nobody.
 const tooMany = 4
 
-// holder says in words who has a group, or returns "". The kernel tells root
-// alone which socket has which group, and everybody whose sockets to netfilter
-// there are.
+// holder says in words who has a group, or returns "". Only root can read the holder
+// of a group; everybody can read the owners of all sockets to netfilter.
 func holder(group uint16) string {
 	sockets, err := os.ReadFile("/proc/net/netlink")
 	if err != nil {
@@ -55,7 +54,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// portOf returns the netlink port of who has a group
+// portOf returns the netlink port of a group's holder
 // (net/netfilter/nfnetlink_log.c, seq_show), or "".
 func portOf(groups []byte, group uint16) string {
 	for line := range strings.Lines(string(groups)) {
@@ -97,9 +96,8 @@ func ownSockets() map[string]bool {
 	return own
 }
 
-// name adds the process to a netlink port: the kernel gives the first socket of
-// a process its number for a port. What a process calls itself is its own
-// affair, and shown quoted.
+// name adds the process to a netlink port: the first socket of a process has the
+// process's number for its port. A process chooses its own name, so it is quoted.
 func name(port string) string {
 	if pid, err := strconv.ParseInt(port, 10, 32); err != nil || pid <= 0 {
 		return "netlink port " + port

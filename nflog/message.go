@@ -14,7 +14,7 @@ import (
 	"picket/internal/probe"
 )
 
-// The attributes of a log message that are of use, and the sizes of their values
+// The attributes of a log message in use, and the sizes of their values in bytes
 // (include/uapi/linux/netfilter/nfnetlink_log.h).
 const (
 	attrHeader    = 1  // NFULA_PACKET_HDR: protocol and hook, 4
@@ -25,7 +25,7 @@ const (
 	attrSequence  = 12 // NFULA_SEQ, 4
 )
 
-// A message is what a log message says. Its slices are of the datagram.
+// A message is a decoded log message. Its slices are of the datagram.
 type message struct {
 	payload, prefix []byte
 	at              int64 // nanoseconds since the epoch; 0 without a time
@@ -63,7 +63,7 @@ func readMessage(b []byte) (m message) {
 	return m
 }
 
-// A lane is what the prefix of a rule says.
+// A lane is a decoded prefix of a log rule.
 type lane struct {
 	mode probe.Mode
 	over bool // the source sends more than is mirrored of it
@@ -75,8 +75,8 @@ type lane struct {
 // mostLanes is how many prefixes are remembered: the table has some dozen.
 const mostLanes = 64
 
-// laneOf reads the prefix: the mode, with "bulk" for the lane that is batched, or
-// "over", "held" or "outward".
+// laneOf reads the prefix: the mode, with "bulk" for the batched lane, or "over",
+// "held" or "outward".
 func (r *Reader) laneOf(prefix []byte) lane {
 	l, known := r.lanes[string(prefix)]
 	if !known {
@@ -101,8 +101,8 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	if packet.Decode(m.payload, &p) != packet.OK {
 		return probe.Probe{}, false
 	}
-	// Packets without a time of their own (locally made ones, at hooks beyond
-	// forward) are of now.
+	// A packet without a time of its own (locally made, at hooks after forward) is
+	// of now.
 	at := m.at
 	if at == 0 {
 		at = time.Now().UnixNano()
@@ -117,9 +117,9 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	if p.Has&packet.HasAddresses == 0 {
 		return probe.Probe{}, false
 	}
-	// More extension headers than snaplen bytes hold hide the port from us,
-	// and not from the rule that found it monitored: still a probe, and of a new
-	// port each time as far as we know.
+	// Extension headers longer than snaplen hide the port from us, but not from the
+	// rule that found it monitored: it is still a probe, and each counts as one of a
+	// new port.
 	return probe.Probe{
 		At: at, Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: l.mode, TTL: p.TTL,
 		Interface: m.in, Unread: true, Behind: m.forwarded, Outward: l.out,

@@ -31,15 +31,15 @@ var (
 		"unit AmbientCapabilities=CAP_NET_ADMIN")
 )
 
-// Config says what to read.
+// A Config names the group and bounds the reading.
 type Config struct {
 	Group   uint16
 	Snaplen uint32 // bytes of each packet; the log rules' snaplen holds if it is smaller
 	Buffer  int    // receive buffer to ask for, in bytes
 
-	// Stored, if not nil, is the socket of an earlier process that has the
-	// group bound: what was queued on it meanwhile is read first. One that is of
-	// no use is left aside; see [Reader.Refused]. It stays the caller's to close.
+	// Stored, if not nil, is the socket of an earlier process, bound to the group: the
+	// messages queued on it are read first. A useless one is left aside; see
+	// [Reader.Refused]. It stays the caller's to close.
 	Stored *os.File
 	// Alive is called about every Beat by the goroutine that reads, whether
 	// there are probes or not; never if Beat is 0. It must not block.
@@ -47,8 +47,8 @@ type Config struct {
 	Alive func()
 }
 
-// The group gathers messages until it has this many or this much time has
-// passed; a log rule with a smaller queue-threshold has its way.
+// The group gathers this many messages, or for this long; a smaller queue-threshold
+// of a log rule goes first.
 const (
 	groupThreshold = 64
 	groupTimeout   = 2 // 1/100 s
@@ -82,17 +82,16 @@ type counters struct {
 type Stats struct {
 	Messages uint64 // received
 	Lost     uint64 // not received: gaps in the sequence numbers
-	Garbage  uint64 // received, and no probe could be made of them
+	Garbage  uint64 // received, but no probe
 }
 
-// Open binds the group in the calling thread's network namespace and begins to
-// read it. emit is called for each probe, with the bytes of the packet that it
-// was made of and that are its own only until it returns, one at a time, in a
-// goroutine of the reader's, and must not block; fail is called from there when reading ends
-// for a reason other than Close. The errors are [ErrTaken], [ErrPermission],
-// or the kernel's.
+// Open binds the group in the calling thread's network namespace and begins to read
+// it. A goroutine of the reader's calls emit for each probe, one at a time, with the
+// bytes of its packet, valid until emit returns; it must not block. The same goroutine
+// calls fail when reading ends other than by Close. The errors are [ErrTaken],
+// [ErrPermission], or the kernel's.
 //
-// Of a stored socket that is of no use, [Reader.Refused] tells.
+// A useless stored socket is no error: see [Reader.Refused].
 func Open(cfg Config, emit func(p probe.Probe, raw []byte), fail func(error)) (*Reader, error) {
 	conn, err := gonflog.Open(&gonflog.Config{
 		Group: cfg.Group, Copymode: gonflog.CopyPacket, Bufsize: cfg.Snaplen, Flags: gonflog.FlagSeq,
@@ -118,7 +117,7 @@ func Open(cfg Config, emit func(p probe.Probe, raw []byte), fail func(error)) (*
 	return r, nil
 }
 
-// connect puts the stored socket, or one of ours, in the place of go-nflog's.
+// connect replaces go-nflog's socket with the stored one, or one of ours.
 func (r *Reader) connect(cfg Config) error {
 	if err := r.conn.Con.Close(); err != nil {
 		return err
@@ -140,8 +139,8 @@ func (r *Reader) connect(cfg Config) error {
 }
 
 func (r *Reader) start(cfg Config) error {
-	// Without CAP_NET_ADMIN in the first user namespace the kernel grants less
-	// and says nothing, so what was granted is read back.
+	// Without CAP_NET_ADMIN in the first user namespace the kernel silently grants
+	// less, so the size is read back.
 	if err := r.conn.Con.SetReadBuffer(cfg.Buffer); err != nil {
 		return fmt.Errorf("set the receive buffer: %w", err)
 	}
@@ -150,8 +149,8 @@ func (r *Reader) start(cfg Config) error {
 		return fmt.Errorf("read back the receive buffer: %w", err)
 	}
 	r.buffer = granted
-	// After an overrun the kernel would drop everything until the queue is
-	// empty; so it drops what does not fit, and the sequence numbers tell.
+	// By default, after an overrun the kernel drops everything until the queue is
+	// empty. So it drops only what does not fit, and the sequence numbers show it.
 	if err := r.conn.SetOption(netlink.NoENOBUFS, true); err != nil {
 		return fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
 	}
@@ -167,9 +166,9 @@ func (r *Reader) arm(now time.Time) {
 	}
 }
 
-// translate finds out what go-nflog's errors mean. It wraps the kernel's with
-// %v, and the kernel says EPERM both to the unprivileged and where the group
-// is taken; only the step that failed tells them apart.
+// translate explains go-nflog's errors. These wrap the kernel's with %v, and the
+// kernel says EPERM both to the unprivileged and if the group is taken; only the
+// failed step tells the two apart.
 func translate(err error, group uint16) error {
 	switch {
 	case err == nil:
@@ -185,46 +184,46 @@ func translate(err error, group uint16) error {
 	return ErrPermission
 }
 
-// Buffer returns the receive buffer that the kernel granted, in bytes. The
-// kernel doubles what it is asked for, to have room for its own bookkeeping.
+// Buffer returns the size of the receive buffer, in bytes, as the kernel reports it:
+// twice the size asked for, with room for its own bookkeeping.
 func (r *Reader) Buffer() int { return r.buffer }
 
 // SyscallConn gives access to the netlink socket, to be stored for the next process.
 func (r *Reader) SyscallConn() (syscall.RawConn, error) { return r.conn.Con.SyscallConn() }
 
-// Behind reports whether messages wait that were not read yet; any goroutine may call it.
+// Behind reports whether unread messages wait. Any goroutine may call it.
 func (r *Reader) Behind() (waiting bool) {
 	c, err := r.conn.Con.SyscallConn()
 	if err != nil {
 		return false
 	}
-	_ = c.Control(func(fd uintptr) { // of a closed socket nothing is read any more
+	_ = c.Control(func(fd uintptr) { // fails on a closed socket: nothing waits there
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		waiting = err == nil && n > 0
 	})
 	return waiting
 }
 
-// Stats returns the counters; any goroutine may call it.
+// Stats returns the counters. Any goroutine may call it.
 func (r *Reader) Stats() Stats {
 	return Stats{r.stats.messages.Load(), r.stats.lost.Load(), r.stats.garbage.Load()}
 }
 
-// Refused returns why the stored socket was of no use, or nil.
+// Refused returns why the stored socket was useless, or nil.
 func (r *Reader) Refused() error { return r.refused }
 
-// Close stops reading, and returns when all that was read was handed on. If
-// nobody else has a copy of the socket, that unbinds the group.
+// Close stops reading, and returns once all that was read is handed on. It unbinds
+// the group, unless somebody else has a copy of the socket.
 func (r *Reader) Close() {
-	r.cancel() // before Close, which would wait for it for ever
+	r.cancel() // first, or Close would wait for ever
 	select {
 	case <-r.done:
-	case <-time.After(time.Second): // emit blocks, which it must not
+	case <-time.After(time.Second): // emit blocks, though it must not
 	}
 	_ = r.conn.Close()
 }
 
-// failed is told of errors of reception; 0 goes on.
+// failed handles an error of reception; 0 goes on.
 func (r *Reader) failed(err error) int {
 	if r.over.Err() != nil {
 		return 1
@@ -244,7 +243,7 @@ func (r *Reader) failed(err error) int {
 // take is called for each log message.
 func (r *Reader) take(body []byte) {
 	if n := r.stats.messages.Add(1); n%64 == 0 && r.beat > 0 {
-		if now := time.Now(); now.Sub(r.last) > r.beat { // there is no end of messages
+		if now := time.Now(); now.Sub(r.last) > r.beat { // under a flood
 			r.alive()
 			r.arm(now)
 		}
@@ -261,7 +260,7 @@ func (r *Reader) take(body []byte) {
 	r.emit(p, m.payload)
 }
 
-// hook is for messages that were not delivered, which none is.
+// hook gets messages from go-nflog: none, since take gets them all.
 func (r *Reader) hook(gonflog.Attribute) int { return 0 }
 
 // count adds the messages between the last sequence number and this one. The
