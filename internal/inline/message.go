@@ -78,8 +78,8 @@ func configuration(queue uint16) []byte {
 	})
 }
 
-// putVerdict writes the verdict for a packet, and for all before it if kind is
-// messageBatch, into b, which is that long.
+// putVerdict writes the verdict for a packet into b; if kind is messageBatch, it is
+// for all packets before it too.
 func putVerdict(b *[verdictLength]byte, kind, queue uint16, verdict, id uint32) {
 	clear(b[:])
 	binary.NativeEndian.PutUint32(b[0:], verdictLength)
@@ -95,8 +95,8 @@ func putVerdict(b *[verdictLength]byte, kind, queue uint16, verdict, id uint32) 
 
 const verdictLength = headerLength + unix.SizeofNlAttr + 8
 
-// A queued is what a message says of a packet that waits. Its payload is of the
-// datagram.
+// A queued is a decoded message about a packet that waits. Its payload is a slice of
+// the datagram.
 type queued struct {
 	id       uint32
 	numbered bool
@@ -129,7 +129,7 @@ func read(b []byte) (m queued) {
 	return m
 }
 
-// syn makes a probe of a queued packet, if it is a SYN that can be read whole.
+// syn makes a probe of a queued packet, if it is a readable SYN.
 func (m *queued) syn(now time.Time) (probe.Probe, bool) {
 	var p packet.Packet
 	if packet.Decode(m.payload, &p) != packet.OK {

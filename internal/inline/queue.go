@@ -19,15 +19,14 @@ import (
 )
 
 const (
-	// Length is how many packets the kernel holds at once; what comes beyond them
-	// passes unjudged.
+	// Length is how many packets the kernel holds at once; more pass unjudged.
 	Length = 128
 
 	// Age is how long a packet waits at most before it is let pass unjudged.
 	Age = 20 * time.Millisecond
 
-	// Snaplen is how many bytes of a packet are copied. The headers of a SYN are at most 120
-	// of IPv4; over IPv6 they may stand behind extension headers, as long as the frame.
+	// Snaplen is how many bytes of a packet are copied. The headers of a SYN have at most
+	// 120 over IPv4; over IPv6 extension headers may fill the frame.
 	Snaplen = 1500
 )
 
@@ -42,22 +41,22 @@ type Held struct {
 	Reply func(id uint32, v Verdict) // where answers go; any goroutine may call it, and it never waits
 }
 
-// Answer says what becomes of the packet. Any goroutine may call it, it never waits,
-// and an answer that comes too late changes nothing.
+// Answer gives the verdict on the packet. Any goroutine may call it, and it never
+// waits. A late answer changes nothing.
 func (h *Held) Answer(v Verdict) { h.Reply(h.ID, v) }
 
-// A Verdict says what becomes of a packet. The zero Verdict is none yet.
+// A Verdict is a decision about a packet. The zero Verdict is none yet.
 type Verdict uint8
 
 // The verdicts.
 const (
 	Let    Verdict = 1 + iota
 	Refuse         // it is dropped
-	Doom           // it is dropped, but waits for what is to come before that, if that is not too late
+	Doom           // refused at its Age, or earlier by another answer
 	done           // the kernel was told
 )
 
-// Stats counts what became of the packets that were read.
+// Stats counts the packets read, by verdict.
 type Stats struct {
 	Held    uint64 // read
 	Let     uint64 // let pass by an answer
@@ -87,12 +86,11 @@ type news struct {
 	said  Verdict
 }
 
-// Open binds a queue in the calling thread's network namespace and begins to read
-// it. emit is called for each SYN, with the bytes of its packet that are its own
-// only until it returns, one at a time, in a goroutine of the queue's; it must not
-// block, and false lets the packet pass. fail is called from there when reading
-// ends for another reason than Close. The errors are [ErrTaken] and
-// the kernel's.
+// Open binds a queue in the calling thread's network namespace and begins to read it.
+// A goroutine of the queue's calls emit for each SYN, one at a time, with the bytes of
+// its packet, valid until emit returns; emit must not block, and false lets the packet
+// pass. The same goroutine calls fail when reading ends other than by Close. The errors
+// are [ErrTaken] and the kernel's.
 func Open(number uint16, emit func(h Held, raw []byte) bool, fail func(error)) (*Queue, error) {
 	conn, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", nil)
 	if err != nil {
@@ -116,16 +114,15 @@ func (q *Queue) bind() error {
 	if err := q.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	// A socket whose buffer is full is a queue that is full: the kernel lets what
-	// comes pass, and there is nothing to be told.
+	// A full socket buffer is like a full queue: the kernel lets packets pass, and no
+	// error is wanted.
 	if err := q.conn.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1); err != nil {
 		return err
 	}
 	if err := q.send(configuration(q.number)); err != nil {
 		return err
 	}
-	// The answer may stand behind a packet: that one is let pass by its age, in
-	// the kernel's own hands until then.
+	// Packets may come before the answer. They pass: nothing can judge them yet.
 	b := make([]byte, datagram)
 	_ = q.conn.SetReadDeadline(time.Now().Add(time.Second))
 	defer q.conn.SetReadDeadline(time.Time{})
@@ -168,7 +165,7 @@ func next(b []byte) (kind uint16, body []byte) {
 	return binary.NativeEndian.Uint16(b[4:]), b[unix.SizeofNlMsghdr:length]
 }
 
-// explain tells what the kernel's refusals of a bind mean: EPERM that the queue is
+// explain explains the kernel's refusal of a bind: EPERM means that the queue is
 // somebody else's (net/netfilter/nfnetlink_queue.c, nfqnl_recv_config).
 func explain(err unix.Errno) error {
 	if err == unix.EPERM || err == unix.EBUSY {
@@ -177,25 +174,25 @@ func explain(err unix.Errno) error {
 	return modules.Explain(err, modules.Queue())
 }
 
-// answer says what becomes of a packet that waits.
+// answer gives the verdict on a packet that waits.
 func (q *Queue) answer(id uint32, v Verdict) {
 	select {
 	case q.news <- news{id: id, said: v}:
-	default: // it is let pass by its age
+	default: // its age lets it pass
 	}
 }
 
-// Number returns the queue's.
+// Number returns the number of the queue.
 func (q *Queue) Number() uint16 { return q.number }
 
-// Stats returns the counters; any goroutine may call it.
+// Stats returns the counters. Any goroutine may call it.
 func (q *Queue) Stats() Stats {
 	s := &q.stats
 	return Stats{s.held.Load(), s.let.Load(), s.refused.Load(), s.aged.Load(), s.errors.Load()}
 }
 
-// Close lets everything pass that waits, and unbinds the queue. What comes in between
-// is dropped, so no rule should lead here any more.
+// Close lets the waiting packets pass, and unbinds the queue. Packets that come in
+// between are dropped, so no rule should lead here any more.
 func (q *Queue) Close() {
 	q.once.Do(func() { close(q.over) })
 	_ = q.conn.SetReadDeadline(time.Unix(1, 0))
@@ -224,7 +221,7 @@ func (q *Queue) read() {
 	}
 }
 
-// take hands on a packet. Its arrival is news before any answer for it can be.
+// take hands on a packet. The owner hears of it before any answer to it.
 func (q *Queue) take(body []byte) {
 	m := read(body)
 	if !m.numbered {
