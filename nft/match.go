@@ -26,7 +26,8 @@ func l4(name string, number byte) part {
 
 // isIPv6 matches the family.
 var isIPv6 = part{
-	text: "meta nfproto ipv6", exprs: family(unix.NFPROTO_IPV6).exprs(), says: []need{family(unix.NFPROTO_IPV6)},
+	text: "meta nfproto ipv6", exprs: family(unix.NFPROTO_IPV6).exprs(),
+	says: []need{family(unix.NFPROTO_IPV6)},
 }
 
 var (

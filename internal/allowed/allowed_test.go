@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,9 +18,12 @@ import (
 	"picket/internal/journal/journaltest"
 )
 
-// begin returns a keeper whose file is the test's, what it has put into force, and
-// its journal.
-func begin(t *testing.T, refuse *error) (*Keeper, *List, *journaltest.Log) {
+// errRefused is what a kernel says that takes no list.
+var errRefused = errors.New("the kernel refuses")
+
+// begin returns a keeper whose file is the test's, the list that it has put into force,
+// and its journal. While refuse is set nothing is put into force.
+func begin(t *testing.T, refuse *atomic.Bool) (*Keeper, *atomic.Pointer[List], *journaltest.Log) {
 	t.Helper()
 	if os.Getenv("STATE_DIRECTORY") == "" {
 		t.Setenv("STATE_DIRECTORY", t.TempDir())
@@ -27,12 +31,13 @@ func begin(t *testing.T, refuse *error) (*Keeper, *List, *journaltest.Log) {
 	log := &journaltest.Log{From: "allowed"}
 	w := journal.NewLines(log)
 	t.Cleanup(w.Close)
-	inForce := new(List)
+	inForce := new(atomic.Pointer[List])
+	inForce.Store(&List{})
 	return New(func(_ context.Context, l List) error {
-		if refuse != nil && *refuse != nil {
-			return *refuse
+		if refuse.Load() {
+			return errRefused
 		}
-		*inForce = l
+		inForce.Store(&l)
 		return nil
 	}, w), inForce, log
 }
@@ -45,13 +50,14 @@ func request(length string, sources ...string) control.Request {
 // there after the next start.
 func TestKeeper(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
-	refuse := errors.New("the kernel refuses")
+	var refuse atomic.Bool
+	refuse.Store(true)
 	k, inForce, _ := begin(t, &refuse)
-	if _, err := k.Allow(t.Context(), request("", "192.0.2.9")); !errors.Is(err, refuse) ||
+	if _, err := k.Allow(t.Context(), request("", "192.0.2.9")); !errors.Is(err, errRefused) ||
 		len(k.List(time.Now())) != 0 {
 		t.Errorf("%v, %v", err, k.List(time.Now()))
 	}
-	refuse = nil
+	refuse.Store(false)
 	for _, x := range []struct {
 		request control.Request
 		want    string // the error, or what is kept
@@ -74,10 +80,10 @@ func TestKeeper(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", x.request, err, x.want)
 		}
 	}
-	if len(*inForce) != 3 {
-		t.Errorf("in force: %v", *inForce)
+	if l := *inForce.Load(); len(l) != 3 {
+		t.Errorf("in force: %v", l)
 	}
-	again, _, _ := begin(t, nil)
+	again, _, _ := begin(t, new(atomic.Bool))
 	if got := again.Recall(time.Now().Add(3 * time.Hour)); len(got) != 2 {
 		t.Errorf("after three hours: %v", got)
 	}
@@ -105,7 +111,7 @@ func TestMost(t *testing.T) {
 func TestEnds(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
 	synctest.Test(t, func(t *testing.T) {
-		var refuse error
+		var refuse atomic.Bool
 		k, inForce, _ := begin(t, &refuse)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
@@ -117,18 +123,20 @@ func TestEnds(t *testing.T) {
 			!strings.Contains(err.Error(), "as part of 198.51.100.0/24") {
 			t.Error(err)
 		}
-		if _, err := k.Unallow(ctx, request("", "192.0.2.9")); err != nil || len(*inForce) != 1 {
-			t.Errorf("%v, %v", err, *inForce)
+		if _, err := k.Unallow(ctx, request("", "192.0.2.9")); err != nil || len(*inForce.Load()) != 1 {
+			t.Errorf("%v, %v", err, *inForce.Load())
 		}
-		refuse = errors.New("the kernel refuses")
+		refuse.Store(true)
 		time.Sleep(time.Hour + time.Minute)
-		if len(*inForce) != 1 {
+		synctest.Wait()
+		if len(*inForce.Load()) != 1 {
 			t.Error("it has ended although it could not")
 		}
-		refuse = nil
+		refuse.Store(false)
 		time.Sleep(time.Minute)
-		if len(*inForce) != 0 || len(k.List(time.Now())) != 0 {
-			t.Errorf("it goes on: %v", *inForce)
+		synctest.Wait()
+		if len(*inForce.Load()) != 0 || len(k.List(time.Now())) != 0 {
+			t.Errorf("it goes on: %v", *inForce.Load())
 		}
 		if out, err := k.Unallow(ctx, control.Request{All: true}); err != nil || len(out) != 0 {
 			t.Errorf("all of none: %v, %v", out, err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,17 +43,17 @@ func TestWatch(t *testing.T) {
 		"a flood":        {fake{flow: host.Tracked{Replied: true}}, 2 * waitingRoom, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			judged, troubles := 0, 0
+			var judged, troubles atomic.Int64
 			w := NewWatch()
 			w.Open, w.Snaplen = func() (Asker, error) { return &x.asker, nil }, 40
 			w.Judge = func(p probe.Probe, raw []byte) {
-				if judged++; len(raw) != 40 || raw[0] != byte(p.Port) {
+				if judged.Add(1); len(raw) != 40 || raw[0] != byte(p.Port) {
 					t.Errorf("%s: port %d has the bytes %v", name, p.Port, raw)
 				}
 			}
 			w.Trouble = func(err error) {
 				if err != nil {
-					troubles++
+					troubles.Add(1)
 				}
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -68,18 +69,20 @@ func TestWatch(t *testing.T) {
 					Protocol: probe.ProtocolTCP}, raw)
 			}
 			time.Sleep(Patience - time.Millisecond)
-			if judged > 0 {
+			synctest.Wait()
+			if judged.Load() > 0 {
 				t.Errorf("%s: judged before it can be known", name)
 			}
 			time.Sleep(2 * time.Millisecond)
-			if want := x.n; x.is && judged != want || !x.is && judged != 0 {
-				t.Errorf("%s: %d judged", name, judged)
+			synctest.Wait()
+			if n := int(judged.Load()); x.is && n != x.n || !x.is && n != 0 {
+				t.Errorf("%s: %d judged", name, n)
 			}
 			if want := uint64(max(0, x.n-waitingRoom)); w.Shed() != want {
 				t.Errorf("%s: %d of %d were left, want %d", name, w.Shed(), x.n, want)
 			}
-			if (troubles > 0) != (x.asker.err != nil) {
-				t.Errorf("%s: told of %d troubles", name, troubles)
+			if n := troubles.Load(); (n > 0) != (x.asker.err != nil) {
+				t.Errorf("%s: told of %d troubles", name, n)
 			}
 			cancel()
 			if err := <-ended; err != nil || !x.asker.closed {

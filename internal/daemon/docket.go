@@ -17,6 +17,7 @@ import (
 	"picket/internal/ledger"
 	"picket/internal/probe"
 	"picket/internal/show"
+	"picket/internal/task"
 	"picket/internal/transit"
 )
 
@@ -30,7 +31,11 @@ type mirrored struct {
 // is being written: before a slot comes round again, the judge has done with it.
 const transitSlots = probeQueue + 2*len(judge{}.waiting)
 
-// A docket is the judge's door. Any goroutine may use it.
+// none is the answer where there is nothing to say.
+type none = struct{}
+
+// A docket is the judge's door: its methods are all that others can ask of the one
+// goroutine that has the engine. Any goroutine may use it.
 type docket struct {
 	probes  chan mirrored
 	visits  chan visit // wait for their verdict
@@ -124,7 +129,7 @@ func (d *docket) put(ctx context.Context, f func(*judge)) bool {
 
 // do has the judge call f.
 func (d *docket) do(ctx context.Context, f func(*judge)) error {
-	_, err := ask(ctx, d.put, func(j *judge) (none, error) { f(j); return none{}, nil })
+	_, err := task.Ask(ctx, d.put, func(j *judge) (none, error) { f(j); return none{}, nil })
 	return err
 }
 
@@ -145,7 +150,7 @@ type tally struct {
 }
 
 func (d *docket) tally(ctx context.Context) (tally, error) {
-	return ask(ctx, d.put, func(j *judge) (tally, error) {
+	return task.Ask(ctx, d.put, func(j *judge) (tally, error) {
 		return tally{j.engine.Stats(), j.engine.Lists(), j.evidence.Stats(),
 			j.engine.Flooding(time.Now())}, nil
 	})
@@ -153,7 +158,7 @@ func (d *docket) tally(ctx context.Context) (tally, error) {
 
 // recent returns the n latest sources.
 func (d *docket) recent(ctx context.Context, n int) ([]engine.Source, error) {
-	return ask(ctx, d.put, func(j *judge) ([]engine.Source, error) { return j.engine.Recent(n), nil })
+	return task.Ask(ctx, d.put, func(j *judge) ([]engine.Source, error) { return j.engine.Recent(n), nil })
 }
 
 // setConnected sets who is connected.
@@ -163,7 +168,7 @@ func (d *docket) setConnected(ctx context.Context, peers engine.Prefixes) error 
 
 // reconfigure puts a configuration into force.
 func (d *docket) reconfigure(ctx context.Context, c *config.Config, rules engine.Config) error {
-	_, err := ask(ctx, d.put, func(j *judge) (none, error) { return none{}, j.reconfigure(c, rules) })
+	_, err := task.Ask(ctx, d.put, func(j *judge) (none, error) { return none{}, j.reconfigure(c, rules) })
 	return err
 }
 
@@ -174,18 +179,18 @@ func (d *docket) restore(ctx context.Context, list ...inForce) error {
 
 // probed is how many probes were judged so far.
 func (d *docket) probed(ctx context.Context) (uint64, error) {
-	return ask(ctx, d.put, func(j *judge) (uint64, error) { return j.engine.Stats().Probes, nil })
+	return task.Ask(ctx, d.put, func(j *judge) (uint64, error) { return j.engine.Stats().Probes, nil })
 }
 
 // recall gives the engine a part of an earlier run's memory.
 func (d *docket) recall(ctx context.Context, part []byte) error {
-	_, err := ask(ctx, d.put, func(j *judge) (none, error) { return none{}, j.engine.Recall(part) })
+	_, err := task.Ask(ctx, d.put, func(j *judge) (none, error) { return none{}, j.engine.Recall(part) })
 	return err
 }
 
 // memory returns the engine's memory, for nextPart.
 func (d *docket) memory(ctx context.Context) (engine.Memory, error) {
-	return ask(ctx, d.put, func(j *judge) (engine.Memory, error) { return j.engine.Memory(), nil })
+	return task.Ask(ctx, d.put, func(j *judge) (engine.Memory, error) { return j.engine.Memory(), nil })
 }
 
 // nextPart appends the next part of the engine's memory.
@@ -203,7 +208,7 @@ func (d *docket) facts(ctx context.Context, f *explain.Facts) error {
 
 // trial says how a dry run goes; nil outside of one.
 func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.Trial, error) {
-	return ask(ctx, d.put, func(j *judge) (*control.Trial, error) {
+	return task.Ask(ctx, d.put, func(j *judge) (*control.Trial, error) {
 		if j.mock == nil {
 			return nil, nil
 		}
@@ -217,7 +222,7 @@ func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.
 
 // trialNews returns an event with the news of a dry run, if there are any.
 func (d *docket) trialNews(ctx context.Context, now time.Time) (ev event.Event, ok bool, err error) {
-	ev, err = ask(ctx, d.put, func(j *judge) (event.Event, error) {
+	ev, err = task.Ask(ctx, d.put, func(j *judge) (event.Event, error) {
 		if j.mock == nil {
 			return event.Event{}, nil
 		}

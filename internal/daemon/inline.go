@@ -11,6 +11,7 @@ import (
 	"picket/internal/inline"
 	"picket/internal/journal"
 	"picket/internal/machine"
+	"picket/internal/task"
 	"picket/nft"
 )
 
@@ -53,7 +54,7 @@ func (d *daemon) leadInline(lead func(number uint16) (nft.QueueKind, error)) (re
 	case !on && s.kind != "":
 		s.kind = ""
 		if _, err := lead(0); err != nil && !errors.Is(err, nft.ErrForeignQueue) &&
-			!errors.Is(err, errStopping) {
+			!errors.Is(err, task.ErrStopping) {
 			d.journal.Notice("", "%v", err)
 		}
 		d.closeInline()

@@ -12,6 +12,7 @@ import (
 	"picket/internal/journal"
 	"picket/internal/ledger"
 	"picket/internal/state"
+	"picket/internal/task"
 )
 
 // readyWithin is how long what waits for picket to be ready (the network, at boot)
@@ -23,7 +24,7 @@ const readyWithin = 300 * time.Millisecond
 // the kernel, while the rules are in force and probes are judged; then it keeps the
 // file up to date.
 func (d *daemon) remember(ctx context.Context, ready func()) error {
-	if err := d.recall(ctx, d.lost); errors.Is(err, errStopping) {
+	if err := d.recall(ctx, d.lost); errors.Is(err, task.ErrStopping) {
 		return nil // the file stays as it is
 	}
 	d.adopt(ctx)
@@ -45,7 +46,7 @@ func (d *daemon) recall(ctx context.Context, lost bool) error {
 	case errors.Is(err, state.ErrSetAside):
 		d.journal.Notice(journal.StateAside, "%v", err)
 		return nil
-	case err != nil && !errors.Is(err, errStopping):
+	case err != nil && !errors.Is(err, task.ErrStopping):
 		d.journal.Notice("", "%v", err)
 	}
 	return err
@@ -63,7 +64,7 @@ func (d *daemon) restore(ctx context.Context, list []ledger.Kept, lost bool) err
 
 // blame keeps the end of a run from being the state file's fault.
 func blame(err error) error {
-	if errors.Is(err, errStopping) {
+	if errors.Is(err, task.ErrStopping) {
 		return errors.Join(err, state.ErrInterrupted)
 	}
 	return err

@@ -15,6 +15,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/explain"
 	"picket/internal/ledger"
+	"picket/internal/task"
 	"picket/nft"
 )
 
@@ -94,19 +95,19 @@ func (o *orders) put(ctx context.Context, f func(*blocker)) bool {
 
 // do has the blocker call f.
 func (o *orders) do(ctx context.Context, f func(*blocker) error) error {
-	_, err := ask(ctx, o.put, func(b *blocker) (none, error) { return none{}, f(b) })
+	_, err := task.Ask(ctx, o.put, func(b *blocker) (none, error) { return none{}, f(b) })
 	return err
 }
 
 // bySince returns the responses of the book with their dates. Only the blocker may
 // read an entry.
 func (o *orders) bySince(ctx context.Context) ([]ledger.Dated, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]ledger.Dated, error) { return b.book.BySince(), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Dated, error) { return b.book.BySince(), nil })
 }
 
 // rows describes the responses of a list that are still in force.
 func (o *orders) rows(ctx context.Context, list []ledger.Dated) (rows ledger.Rows, err error) {
-	return ask(ctx, o.put, func(b *blocker) (ledger.Rows, error) {
+	return task.Ask(ctx, o.put, func(b *blocker) (ledger.Rows, error) {
 		return b.book.Rows(list, time.Now()), nil
 	})
 }
@@ -118,12 +119,12 @@ func (o *orders) dropped(ctx context.Context, list []nft.Block) error {
 
 // reaction is how long the last blocks took.
 func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
-	return ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.Summary(), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.Summary(), nil })
 }
 
 // Which implements [beside.Book].
 func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]netip.Prefix, error) {
-	return ask(ctx, o.put, func(b *blocker) (out []netip.Prefix, err error) {
+	return task.Ask(ctx, o.put, func(b *blocker) (out []netip.Prefix, err error) {
 		var block beside.Block
 		for e := range b.book.All() {
 			if e.Response != engine.Block {
@@ -144,17 +145,17 @@ func (o *orders) byHand(ctx context.Context, list []*handWork, now time.Time) er
 
 // unblock ends blocks for a person, and returns an error or nil for each.
 func (o *orders) unblock(ctx context.Context, list []netip.Prefix) ([]error, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]error, error) { return b.unblockByHand(list), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]error, error) { return b.unblockByHand(list), nil })
 }
 
 // unblockAll ends every block for a person, and returns their sources.
 func (o *orders) unblockAll(ctx context.Context) ([]netip.Prefix, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.unblockAll() })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.unblockAll() })
 }
 
 // rollBack ends the responses for which ends is true, and returns their number.
 func (o *orders) rollBack(ctx context.Context, ends func(*beside.Block) bool, reason string) (int, error) {
-	return ask(ctx, o.put, func(b *blocker) (n int, err error) {
+	return task.Ask(ctx, o.put, func(b *blocker) (n int, err error) {
 		for _, e := range b.book.Entries() {
 			if block := e.Block(); !ends(&block) {
 				continue
@@ -182,18 +183,18 @@ func (o *orders) settle(ctx context.Context, peers engine.Prefixes, looked time.
 
 // reinstall puts a changed table back, and reports whether it was whole.
 func (o *orders) reinstall(ctx context.Context, by string) (bool, error) {
-	return ask(ctx, o.put, func(b *blocker) (bool, error) { return b.reinstall(by) })
+	return task.Ask(ctx, o.put, func(b *blocker) (bool, error) { return b.reinstall(by) })
 }
 
 // inKernel returns the responses of a list that are still in the book, as the kernel
 // has them.
 func (o *orders) inKernel(ctx context.Context, list []*ledger.Entry) ([]nft.Block, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]nft.Block, error) { return b.book.InKernel(list), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]nft.Block, error) { return b.book.InKernel(list), nil })
 }
 
 // changes is how often the book has changed so far.
 func (o *orders) changes(ctx context.Context) (uint64, error) {
-	return ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.Changes(), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.Changes(), nil })
 }
 
 // beginRoll begins a comparison of book and kernel.
@@ -203,33 +204,35 @@ func (o *orders) beginRoll(ctx context.Context) error {
 
 // met notes that the kernel has the responses of a list, and books the unknown ones.
 func (o *orders) met(ctx context.Context, list []nft.Block, by string) ([]inForce, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]inForce, error) { return b.met(list, by) })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]inForce, error) { return b.met(list, by) })
 }
 
 // unmet returns the entries that the comparison has not met.
 func (o *orders) unmet(ctx context.Context) ([]*ledger.Entry, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Unmet(time.Now()), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) {
+		return b.book.Unmet(time.Now()), nil
+	})
 }
 
 // gone strikes the entries of a list that the kernel does not have.
 func (o *orders) gone(ctx context.Context, list []*ledger.Entry, by string) ([]ledger.Ref, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]ledger.Ref, error) { return b.gone(list, by) })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Ref, error) { return b.gone(list, by) })
 }
 
 // entries returns the book's entries. Only the blocker may read one.
 func (o *orders) entries(ctx context.Context) ([]*ledger.Entry, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Entries(), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Entries(), nil })
 }
 
 // keep returns the responses of a list that are still in force, for the state file.
 func (o *orders) keep(ctx context.Context, list []*ledger.Entry) ([]ledger.Kept, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.book.Keep(list), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.book.Keep(list), nil })
 }
 
 // restore books responses of an earlier run, puts them into a kernel that has lost
 // them, and returns the booked ones.
 func (o *orders) restore(ctx context.Context, list []ledger.Kept, lost bool) ([]ledger.Kept, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.restore(list, lost), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.restore(list, lost), nil })
 }
 
 // serve marks ports as served in the kernel.
@@ -239,7 +242,7 @@ func (o *orders) serve(ctx context.Context, list []nft.Service) error {
 
 // spared returns the blocked sources whose flows still pass.
 func (o *orders) spared(ctx context.Context) ([]netip.Prefix, error) {
-	return ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.spared(), nil })
+	return task.Ask(ctx, o.put, func(b *blocker) ([]netip.Prefix, error) { return b.spared(), nil })
 }
 
 // harden ends the flows of blocked sources.
@@ -250,7 +253,7 @@ func (o *orders) harden(ctx context.Context, sources []netip.Prefix) error {
 // takeWhole returns the sources that were blocked, sparing no flow, since it was asked
 // last; none when the blocker has ended.
 func (o *orders) takeWhole(ctx context.Context) []netip.Prefix {
-	list, _ := ask(ctx, o.put, func(b *blocker) (list []netip.Prefix, _ error) {
+	list, _ := task.Ask(ctx, o.put, func(b *blocker) (list []netip.Prefix, _ error) {
 		list, b.whole = b.whole, nil
 		return list, nil
 	})
@@ -259,12 +262,12 @@ func (o *orders) takeWhole(ctx context.Context) []netip.Prefix {
 
 // counters returns the counters of the rules, by name.
 func (o *orders) counters(ctx context.Context) (map[string]uint64, error) {
-	return ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })
+	return task.Ask(ctx, o.put, func(b *blocker) (map[string]uint64, error) { return b.table.Counters() })
 }
 
 // clockSet moves the book's times with the clock, and returns what is in force.
 func (o *orders) clockSet(ctx context.Context) ([]inForce, error) {
-	return ask(ctx, o.put, func(b *blocker) (out []inForce, err error) {
+	return task.Ask(ctx, o.put, func(b *blocker) (out []inForce, err error) {
 		b.book.SetClock(time.Now())
 		for e := range b.book.All() {
 			out = append(out, inForce{e.Ref(), e.Since, e.Until})
@@ -275,7 +278,7 @@ func (o *orders) clockSet(ctx context.Context) ([]inForce, error) {
 
 // lead leads packets to an NFQUEUE; 0 ends that.
 func (o *orders) lead(ctx context.Context, number uint16) (nft.QueueKind, error) {
-	return ask(ctx, o.put, func(b *blocker) (nft.QueueKind, error) { return b.lead(number) })
+	return task.Ask(ctx, o.put, func(b *blocker) (nft.QueueKind, error) { return b.lead(number) })
 }
 
 // refill fills the sets anew.

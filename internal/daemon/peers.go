@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"picket/internal/task"
 )
 
 // lookEvery is the time between two looks at connections, services, logins and flows.
@@ -56,7 +58,7 @@ func (d *daemon) tellPeers(ctx context.Context, changed bool, looked time.Time) 
 	if changed {
 		_ = d.docket.setConnected(ctx, d.peers.Set)
 	}
-	if err := d.orders.settle(ctx, d.peers.Set, looked); err != nil && !errors.Is(err, errStopping) {
+	if err := d.orders.settle(ctx, d.peers.Set, looked); err != nil && !errors.Is(err, task.ErrStopping) {
 		d.journal.Notice("", "%v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/ledger"
+	"picket/internal/task"
 	"picket/nft"
 )
 
@@ -27,7 +28,7 @@ import (
 // what stands beside them in line with the book.
 func (d *daemon) adopt(ctx context.Context) {
 	if !d.lost {
-		if err := d.reconcile(ctx, ""); err != nil && !errors.Is(err, errStopping) {
+		if err := d.reconcile(ctx, ""); err != nil && !errors.Is(err, task.ErrStopping) {
 			d.journal.Notice("", "the blocks of an earlier run hold, but could not be read: %v", err)
 		}
 	}
@@ -48,7 +49,7 @@ func (d *daemon) watchTable(ctx context.Context) error {
 		if err == nil && whole {
 			err = d.reconcile(ctx, by)
 		}
-		if err != nil && !errors.Is(err, errStopping) {
+		if err != nil && !errors.Is(err, task.ErrStopping) {
 			d.journal.Notice("", "table inet %s was changed by %s and could not be put right: %v",
 				nft.Name, by, err)
 		}

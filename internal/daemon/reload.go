@@ -11,6 +11,7 @@ import (
 	"picket/internal/config"
 	"picket/internal/journal"
 	"picket/internal/systemd"
+	"picket/internal/task"
 )
 
 // reload reads the configuration again. What is known and blocked stays; an
@@ -115,7 +116,7 @@ func (d *daemon) watchHost(ctx context.Context) error {
 	t := journal.NewTrouble(d.journal, "the host's addresses and routes")
 	for {
 		err := d.machine.Host.Watch(ctx, func() {
-			if err := d.apply(ctx, nil); !errors.Is(err, errStopping) {
+			if err := d.apply(ctx, nil); !errors.Is(err, task.ErrStopping) {
 				t.Tell(err)
 			}
 		})

@@ -4,6 +4,7 @@ package task
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,16 +15,17 @@ import (
 func TestWhen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		bell, done := NewBell(), 0
+		bell := NewBell()
+		var done atomic.Int64
 		var g Group
 		g.Start(ctx, func(err error) { t.Error(err) }, When("work", bell, 2*time.Second, 1,
-			func(context.Context) { done++ }))
+			func(context.Context) { done.Add(1) }))
 		after := func(d time.Duration, want int) {
 			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
-			if done != want {
-				t.Errorf("worked %d times, want %d", done, want)
+			if n := done.Load(); n != int64(want) {
+				t.Errorf("worked %d times, want %d", n, want)
 			}
 		}
 		after(time.Hour, 1)
