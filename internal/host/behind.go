@@ -18,13 +18,12 @@ import (
 type Network struct {
 	Prefix    netip.Prefix `json:"prefix"`
 	Interface string       `json:"interface"`
-	Container bool         `json:"container"` // of a bridge with containers and virtual machines alone
+	Container bool         `json:"container"` // a bridge of containers and virtual machines alone
 }
 
-// Networks returns the networks that are directly behind this host, in order: those
-// of the addresses of its links, of a family that it forwards, but for links that a
-// default route leaves by, the loopback and single addresses. It reads the calling
-// thread's network namespace.
+// Networks returns the networks directly behind this host, in order: the prefixes of
+// its links, of each family that it forwards. Links of a default route, the loopback
+// and single addresses are left out. It reads the calling thread's network namespace.
 func Networks() ([]Network, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -37,7 +36,7 @@ func Networks() ([]Network, error) {
 		}
 	}
 	for _, l := range links {
-		// A machine's own card in a bridge makes it a part of that card's network.
+		// A bridge with the machine's own card is a part of that card's network.
 		if of := l.Attrs().MasterIndex; of != 0 && l.Type() != "veth" && l.Type() != "tuntap" {
 			delete(containers, of)
 		}
@@ -77,9 +76,9 @@ func Networks() ([]Network, error) {
 	return slices.CompactFunc(out, func(a, b Network) bool { return a.Prefix == b.Prefix }), nil
 }
 
-// defaultLinks returns the links by which a family's default routes leave, in any
-// table; two halves of everything are such a route too (OpenVPN, WireGuard), and so
-// is 2000::/3, all that is assigned (RFC 4291, 2.4).
+// defaultLinks returns the links of a family's default routes, in any table. Two
+// halves of everything count as one (OpenVPN, WireGuard), and so does 2000::/3, all
+// the assigned addresses (RFC 4291, 2.4).
 func defaultLinks(family uint8) (map[int]bool, error) {
 	out, widest := map[int]bool{}, uint8(1)
 	if family == unix.AF_INET6 {

@@ -26,9 +26,9 @@ const (
 	timeServer = "time server"
 )
 
-// sources are the files of the resolvers and time servers on Linux hosts. Where
-// resolv.conf names the host itself, the forwarder's own file has its servers. A
-// server's name is skipped: its address is not known here.
+// sources are the files of the resolvers and time servers on Linux hosts. If
+// resolv.conf names the host itself, the forwarder's own file has its servers. Names
+// are skipped: their addresses are not known here.
 var sources = []source{
 	{"/etc/resolv.conf", resolvConf, resolver},                        // resolv.conf(5)
 	{"/run/systemd/resolve/resolv.conf", resolvConf, resolver},        // systemd-resolved.service(8)
@@ -111,7 +111,7 @@ func readSome(path string) []byte {
 	return b
 }
 
-// named returns the addresses behind one of the words: on its line or, behind an
+// named returns the addresses after one of the words: on its line or, after an
 // opening brace, up to the closing one.
 func named(conf []byte, words []string) (out []netip.Addr) {
 	open := false

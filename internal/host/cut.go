@@ -17,15 +17,15 @@ const (
 	ctOffload = 1 << 14 // IPS_OFFLOAD
 )
 
-// CutOffloaded ends the flows to and from some addresses that a flowtable carries, which
-// passes by every hook behind ingress: without its entry in connection tracking a
-// flow leaves the flowtable within a second (nf_flow_offload_gc_step in
+// CutOffloaded ends the flows in flowtables to and from some addresses. A flowtable
+// bypasses every hook after ingress; without its entry in connection tracking a flow
+// leaves it within a second (nf_flow_offload_gc_step in
 // net/netfilter/nf_flow_table_core.c), and its packets meet the rules. It returns how
 // many it ended, works in the calling thread's network namespace, and needs
 // CAP_NET_ADMIN.
 func CutOffloaded(of func(netip.Addr) bool) (int, error) { return cut(ctOffload, of) }
 
-// cut ends flows that have one of some bits of status.
+// cut ends flows with any of the bits in status.
 func cut(status uint32, of func(netip.Addr) bool) (n int, err error) {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {

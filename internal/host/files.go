@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poll is the interval of looks at the files where the kernel gives no notice.
+// poll is the interval of looks at the files if the kernel gives no notice.
 const poll = 5 * time.Second
 
 // changesOf are the changes of a directory that may change its files.
@@ -58,9 +58,8 @@ func watchFiles(ctx context.Context, list []source, news chan<- struct{}) {
 	}
 }
 
-// watchPlaces watches the directories of the files and, for a missing one, the
-// nearest that exists. resolv.conf itself is watched too: it is often a link or a
-// mount.
+// watchPlaces watches the directories of the files or, if one is missing, the nearest
+// that exists. It watches resolv.conf itself too: that is often a link or a mount.
 func watchPlaces(fd int, list []source) {
 	if fd < 0 {
 		return

@@ -117,7 +117,7 @@ func readFlow(b []byte) (f flow, ok bool) {
 	return f, ad.Err() == nil && f.from.IsValid() && f.to.IsValid()
 }
 
-// tuple reads the addresses of the first direction, or the answering port of the other.
+// tuple reads the addresses of the first direction, or the answering port of the reply.
 func tuple(ad *netlink.AttributeDecoder, f *flow, first bool) error {
 	for ad.Next() {
 		switch ad.Type() {

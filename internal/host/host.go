@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Package host finds the addresses that the host depends on, and that must never
-// be blocked: its own, the next hops of its routes, the other ends of its
-// point-to-point links, the resolvers and time servers in its files.
+// Package host finds the addresses that the host depends on and must never block: its
+// own, the next hops of its routes, the other ends of its point-to-point links, the
+// resolvers and time servers in its files.
 //
 // It reads its network namespace over rtnetlink, and files below /etc and /run.
 // It changes nothing and needs no privilege. Memory does not grow with the number
@@ -67,8 +67,8 @@ func (h *Host) Friends(w Wanted) ([]Friend, error) {
 	return out, nil
 }
 
-// gateways returns the next hops of all routes, in order. The kernel is asked once:
-// Watch hears of later ones.
+// gateways returns the next hops of all routes, in order. It asks the kernel once:
+// Watch hears of changes.
 func (h *Host) gateways() ([]netip.Addr, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -87,8 +87,8 @@ func single(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(a, a.BitLen())
 }
 
-// EphemeralPort returns the first port for connections of the host's own
-// (net.ipv4.ip_local_port_range, for IPv6 too).
+// EphemeralPort returns the first port for the host's own connections
+// (net.ipv4.ip_local_port_range, for IPv6 too), or 0 if it is unknown.
 func EphemeralPort() uint16 {
 	var first uint16
 	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {

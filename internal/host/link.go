@@ -51,11 +51,11 @@ func ownAddresses() (out []ownAddress, err error) {
 	return out, nil
 }
 
-// OnLink returns the prefixes of the host's links, each once: an address of one
-// is a neighbour. They are the prefixes of the host's own addresses and, where an
-// address has none (DHCPv6 gives single addresses, RFC 8415, 21.6), the prefixes
-// that a router announces as on-link (RFC 4861, 6.3.4), by routes of the kernel's
-// or of a router advertisement. An operator's route leads behind a link, not onto it.
+// OnLink returns the prefixes of the host's links, each once; their addresses are
+// neighbours. They are the prefixes of the host's own addresses and, for an address
+// without one (DHCPv6 gives single addresses, RFC 8415, 21.6), the prefixes that a
+// router announces as on-link (RFC 4861, 6.3.4): routes by the kernel or by a router
+// advertisement. An operator's route leads behind a link, not onto it.
 func OnLink() (out []netip.Prefix, err error) {
 	own, err := ownAddresses()
 	if err != nil {

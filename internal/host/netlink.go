@@ -16,12 +16,12 @@ import (
 // (net/netlink/af_netlink.c, netlink_dump).
 const datagram = 32 << 10
 
-// dump asks the kernel for all objects selected by the request, and calls each
-// with the type and the body of every answer, valid until each returns. The
-// kernel filters by the request's own fields (strict checking, Linux 4.20). The
-// reply is never in memory whole.
+// dump asks the kernel for the objects that the request selects, and calls each with
+// the type and the body of every answer, valid until each returns. The kernel filters
+// by the request's own fields (strict checking, Linux 4.20). The whole reply is never
+// in memory.
 //
-// A change during the dump is no error: before and after are both in it, and the
+// A change during the dump is no error: the dump has the old and the new, and the
 // watcher reads the notification.
 func dump(kind uint16, request []byte, each func(kind uint16, body []byte)) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)

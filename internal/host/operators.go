@@ -21,14 +21,14 @@ const (
 	sshdFile    = "/etc/ssh/sshd_config"
 )
 
-// LoginRecords are the files of which a system has one that writes down who is
-// logged in.
+// LoginRecords returns the places where systems record logins; a system has one of
+// them.
 func LoginRecords() []string { return []string{utmpFile, sessionsDir} }
 
-// Operators returns the addresses of logged-in people by the system's own record,
-// in order and each once: utmp(5), and logind's sessions (REMOTE_HOST, of
-// sd-login). A connection alone does not count: a guesser of passwords has one too.
-// Known is false on a system without such a record.
+// Operators returns the addresses of logged-in people, in order and each once, by the
+// system's records: utmp(5), and logind's sessions (REMOTE_HOST, of sd-login). A
+// connection alone does not count: a password guesser has one too. Known is false on
+// a system without such a record.
 func Operators() (from []netip.Addr, known bool) {
 	if b, err := os.ReadFile(utmpFile); err == nil {
 		known, from = true, append(from, utmp(b)...)
@@ -90,7 +90,7 @@ func session(b []byte) (a netip.Addr, ok bool) {
 	return a, ok && active
 }
 
-// LoginPorts returns sshd's ports by its configuration, by default 22.
+// LoginPorts returns the ports in sshd's configuration, by default 22.
 func LoginPorts() []uint16 {
 	b, _ := os.ReadFile(sshdFile) // without one the default holds
 	return sshdPorts(b)

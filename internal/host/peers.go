@@ -34,7 +34,7 @@ func Peers(except uint16) ([]netip.Addr, error) {
 			}
 			return true
 		})
-		// A dump during a change has the peers of before and after; the next one has
+		// A dump during a change has old and new peers; the next one has
 		// the rest.
 		if errors.Is(err, unix.ENOENT) {
 			return nil, fmt.Errorf("list TCP connections: %w: the kernel has no tcp_diag; "+
@@ -50,8 +50,7 @@ func Peers(except uint16) ([]netip.Addr, error) {
 	return unique(out), nil
 }
 
-// enough is the number of addresses from which doubles between the families are
-// removed.
+// enough is how many addresses make it worth removing doubles between the families.
 const enough = 1 << 16
 
 func unique(list []netip.Addr) []netip.Addr {

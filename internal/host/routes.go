@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hops is a set of next hops: addresses that the host hands packets to.
+// hops is a set of next hops: the addresses that the host hands packets to.
 type hops map[netip.Addr]struct{}
 
 // mostHops bounds the set. The largest exchange has some 1,100 members.
@@ -25,10 +25,10 @@ func (h hops) add(a netip.Addr) bool {
 	return true
 }
 
-// nextHops asks the kernel for the next hops of every unicast route of every
-// table, and of every nexthop object (ip-nexthop(8)): a route by an object has only
-// its number; and for the other ends of tunnels. The kernel leaves out local and
-// discarding routes.
+// nextHops asks the kernel for the next hops of every unicast route of every table,
+// of every nexthop object (ip-nexthop(8)), since a route by an object has only its
+// number, and for the other ends of tunnels. The kernel leaves out local and discarding
+// routes.
 func nextHops() (hops, error) {
 	h := make(hops)
 	each := func(kind uint16, body []byte) { h.read(kind, body) }
@@ -57,8 +57,8 @@ const (
 	nexthopFDB     = 11 // NHA_FDB: of a bridge, no next hop
 )
 
-// routeFilter returns a request for the unicast routes of a family; of one table
-// and of one protocol if these are not 0.
+// routeFilter returns a request for the unicast routes of a family, of one table and
+// one protocol if these are not 0.
 func routeFilter(family, table, protocol uint8) []byte {
 	b := make([]byte, sizeRoute)
 	b[0], b[4], b[5], b[7] = family, table, protocol, unix.RTN_UNICAST

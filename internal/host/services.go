@@ -20,9 +20,9 @@ type Service struct {
 	Port     uint16
 }
 
-// Services returns the ports that lead from outside to a socket of this host, in
-// order and each once: TCP listeners, and UDP sockets without a peer. Sockets on
-// loopback do not count, nor does the port except, a trap's.
+// Services returns the ports open to the outside, in order and each once: TCP
+// listeners, and UDP sockets without a peer. Sockets on loopback do not count, nor
+// does the port except, a trap's.
 //
 // It reads the calling thread's network namespace.
 func Services(except uint16) ([]Service, error) {

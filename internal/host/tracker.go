@@ -31,18 +31,17 @@ func OpenTracker() (*Tracker, error) {
 // Close ends it.
 func (t *Tracker) Close() error { return unix.Close(t.fd) }
 
-// A Tracked is what connection tracking knows of a flow. The zero Tracked is one
-// that it does not know: refused, which ends an entry (nf_conntrack_tcp_packet), or
-// never one.
+// A Tracked is what connection tracking knows of a flow. The zero Tracked is an unknown
+// flow: there never was an entry, or a refusal has ended it (nf_conntrack_tcp_packet).
 type Tracked struct {
 	Known     bool
 	Replied   bool // the other side has sent something
 	Published bool // its destination was translated
 }
 
-// Flow asks for the flow of a packet, as the hook forward sees it: its destination
-// may be translated already, its source not yet. The ports of protocols without
-// such are 0. It needs CAP_NET_ADMIN.
+// Flow asks for the flow of a packet, as the hook forward sees it: its destination may
+// be translated already, its source not yet. Ports are 0 for protocols without ports.
+// It needs CAP_NET_ADMIN.
 func (t *Tracker) Flow(protocol uint8, from, to netip.AddrPort) (Tracked, error) {
 	f, known, err := t.get(protocol, from, to)
 	if err == nil && !known {
@@ -76,7 +75,7 @@ func (t *Tracker) get(protocol uint8, from, to netip.AddrPort) (f flow, known bo
 	if err := unix.Sendto(t.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return f, false, err
 	}
-	// The kernel has answered when it has taken the question (ctnetlink_get_conntrack).
+	// The kernel answers while it takes the question (ctnetlink_get_conntrack).
 	n, _, err := unix.Recvfrom(t.fd, t.buffer[:], unix.MSG_DONTWAIT)
 	if err != nil {
 		return f, false, err
@@ -95,8 +94,8 @@ func (t *Tracker) get(protocol uint8, from, to netip.AddrPort) (f flow, known bo
 	return f, false, errors.New("the answer cannot be read")
 }
 
-// ctTuple is what a message says that is about the flow with such a direction,
-// whichever it is.
+// ctTuple encodes the tuple of a direction of a flow; a message with it is about that
+// flow.
 func ctTuple(protocol uint8, from, to netip.AddrPort) ([]byte, error) {
 	e := netlink.NewAttributeEncoder()
 	e.ByteOrder = binary.BigEndian

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// trackingFiles is where the kernel tells of connection tracking.
+// trackingFiles is the directory of connection tracking's settings and counts.
 const trackingFiles = "/proc/sys/net/netfilter"
 
-// Tracking tells, as an error, when connection tracking has next to no room: the
-// kernel drops new connections then, and flows that began before are not known. Where
-// nothing is tracked there is none. It reads the calling thread's network namespace.
+// Tracking returns an error if connection tracking is nearly full: the kernel then
+// drops new connections, and earlier flows may not be known. Without connection
+// tracking there is no error. It reads the calling thread's network namespace.
 func Tracking() error { return tracking(trackingFiles) }
 
 func tracking(dir string) error {

@@ -22,9 +22,8 @@ var remotes = map[string][]uint16{
 	"ipip": {3}, "sit": {3}, "ip6tnl": {3}, "vti": {5}, "vti6": {5},
 }
 
-// readLink adds the other ends of a tunnel. Each flow inside a VXLAN tunnel has a
-// source port of its own outside (RFC 7348, 5), so its end would be a stranger with
-// every new one.
+// readLink adds the other end of a tunnel. Each flow inside a VXLAN tunnel has its own
+// outer source port (RFC 7348, 5), so the end would look like a stranger with each.
 func (h hops) readLink(body []byte) (news bool) {
 	for kind, info := range attributes(body[sizeLink:]) {
 		if kind != unix.IFLA_LINKINFO {

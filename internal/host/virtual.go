@@ -21,9 +21,9 @@ const (
 	ipvsBlank = "kube-ipvs0"
 )
 
-// Elsewhere returns the addresses of this host that others serve: those of IPVS.
-// No socket of this host's shows such a service. It reads the calling thread's
-// network namespace.
+// Elsewhere returns the addresses of this host that others serve: those of IPVS. This
+// host has no socket of such a service. It reads the calling thread's network
+// namespace.
 func Elsewhere() (out []netip.Prefix) {
 	if b, err := os.ReadFile(ipvsFile); err == nil {
 		out = ipvs(b)

@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle is the longest burst of changes (an interface that comes up) before a
-// look. A rest of share times a look's length follows it: endless changes cost one
-// part in so many of a processor.
+// settle is the wait before a look, for a burst of changes (an interface that comes
+// up) to end. After a look comes a rest of share times its length: endless changes take
+// one part in share of a processor.
 const (
 	settle = 100 * time.Millisecond
 	share  = 200
 
-	// longest is how long a rest is at most: nobody waits longer for a new address to be
-	// protected, however busy the machine is.
+	// longest bounds a rest: a new address is protected after that, however busy the
+	// machine is.
 	longest = 10 * time.Second
 )
 
-// Watch calls changed once for the time before, when its subscription stands, and
+// Watch calls changed once when its subscription stands, for changes before that, and
 // after each change of addresses, next hops or the files of resolvers and time
 // servers, until ctx ends. It subscribes in the calling thread's network namespace.
 func (h *Host) Watch(ctx context.Context, changed func()) error {
@@ -69,8 +69,8 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	}
 }
 
-// A pause spaces the looks: settle passes before one, and a rest of share times its
-// length after one.
+// A pause spaces the looks: settle before one, and a rest of share times its length
+// after it.
 type pause struct {
 	timer <-chan time.Time // nil: nothing is due
 	rest  time.Time
@@ -96,8 +96,8 @@ func (p *pause) do(f func()) {
 	p.rest = time.Now().Add(min(share*time.Since(began), longest))
 }
 
-// look asks for the next hops anew, and reports whether they changed. Without an
-// answer from the kernel, the last ones hold.
+// look asks for the next hops anew, and reports whether they changed. If the kernel
+// does not answer, the last ones hold.
 func (h *Host) look() (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -145,12 +145,12 @@ func subscribe() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "rtnetlink"), nil
 }
 
-// gather is how long the first notification of a burst waits for others: the burst
-// is read at once and wakes nobody for each.
+// gather is how long the first notification of a burst waits for others: one wake-up
+// reads the burst.
 const gather = 10 * time.Millisecond
 
-// listen reads notifications until f is closed. It sends on news for any change,
-// and on gone when a next hop may be gone.
+// listen reads notifications until f is closed. It sends on news for any change, and
+// on gone if a next hop may be gone.
 func (h *Host) listen(f *os.File, news, gone chan<- struct{}) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
