@@ -22,34 +22,34 @@ type Block struct {
 	Source    netip.Prefix
 	Event     event.Event
 	Maker     event.Maker
-	Address   netip.Addr // that was seen, where the source is a prefix
-	Renewed   bool       // the kernel had lost it: no news
+	Address   netip.Addr // as seen, if the source is a prefix
+	Renewed   bool       // the kernel had lost it, and has it again
 	Commanded bool       // the operator's command has run for it; the actions set it
 }
 
 // A Book has the blocks in force.
 type Book interface {
-	// Which returns the sources of the blocks for which ok holds. It waits for the
-	// owner of the book, who calls ok.
+	// Which returns the sources of the blocks that ok accepts. It waits for the owner
+	// of the book, who calls ok.
 	Which(ctx context.Context, ok func(*Block) bool) ([]netip.Prefix, error)
 }
 
-// An action is one thing that is done beside blocks. It gets the configuration in force.
-// The owner of the book calls blocked and ended, the judge calls decided: these three must
-// not wait. The daemon calls the others. Idle does nothing in each of them.
+// An action is one thing done beside blocks. It gets the configuration in force. The
+// owner of the book calls blocked and ended, the judge calls decided: these three must
+// not wait. The daemon calls the others. The methods of idle do nothing.
 type action interface {
 	tasks() []task.Task
 	begin(c *config.Config) // once, before the first block
-	// settle puts what an earlier run left in line with the book, once that is what
-	// the kernel has.
+	// settle brings an earlier run's leavings in line with the book, once the book
+	// agrees with the kernel.
 	settle(ctx context.Context, c *config.Config)
 	configure(c, before *config.Config)    // c is in force from here on
-	reopen(c *config.Config)               // others may have moved or changed what the action keeps
-	fixed(c, before *config.Config) string // keeps what changes only with a restart; "" or the keys
+	reopen(c *config.Config)               // others may have moved or changed the action's files
+	fixed(c, before *config.Config) string // undoes changes in c that need a restart; their keys or ""
 	blocked(c *config.Config, b *Block)
 	ended(c *config.Config, b *Block, ev event.Event)
-	decided(c *config.Config, ev event.Event) // something was to be done that is no block
-	count(c *config.Config)                   // tells what was left out since the last time
+	decided(c *config.Config, ev event.Event) // a decision without a block
+	count(c *config.Config)                   // reports how much was left out since the last time
 	remove(out io.Writer, c *config.Config, blocks []netip.Prefix) error
 }
 
@@ -63,7 +63,7 @@ type Set struct {
 	busy     *task.Bell // there may be something to count
 }
 
-// New returns the actions as c says. They tell in j, and ask book.
+// New returns the actions of c. They report in the journal j, and ask book.
 func New(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *Set {
 	s := &Set{journal: j, busy: task.NewBell(), commands: newCommands(c, j)}
 	s.actions = []action{
@@ -76,7 +76,7 @@ func New(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *Set 
 	return s
 }
 
-// Start begins to act. What an earlier run has left stays until [Set.Settle].
+// Start begins to act. An earlier run's leavings stay until [Set.Settle].
 func (s *Set) Start() {
 	c := s.config.Load()
 	tasks := []task.Task{task.New("count", s.count)}
@@ -89,13 +89,13 @@ func (s *Set) Start() {
 	s.group.Start(context.Background(), func(error) {}, tasks...) // none fails
 }
 
-// Settle brings what an earlier run has left beside its blocks in line with the
-// book, which is what the kernel has. It waits for the owner of the book.
+// Settle brings what an earlier run left beside its blocks in line with the book, once
+// the book agrees with the kernel. It waits for the owner of the book.
 func (s *Set) Settle(ctx context.Context) {
 	s.each(func(a action, c *config.Config) { a.settle(ctx, c) })
 }
 
-// each has every action do something, unless this is a dry run.
+// each calls do for every action, unless this is a dry run.
 func (s *Set) each(do func(a action, c *config.Config)) {
 	if c := s.config.Load(); !c.DryRun {
 		for _, a := range s.actions {
@@ -104,12 +104,12 @@ func (s *Set) each(do func(a action, c *config.Config)) {
 	}
 }
 
-// Stop ends the actions, and calls back for every block that waits for its
-// command: its owner must still run.
+// Stop ends the actions, and calls done for every block that waits for its command:
+// the owner of the book must still run.
 func (s *Set) Stop() { s.group.Stop() }
 
-// Configure puts another configuration into force. A dry run adds nothing from
-// here on, and undoes what there is as blocks end.
+// Configure puts another configuration into force. A dry run adds nothing from here on,
+// and undoes earlier actions as blocks end.
 func (s *Set) Configure(c *config.Config) {
 	before := s.config.Swap(c)
 	for _, a := range s.actions {
@@ -117,14 +117,13 @@ func (s *Set) Configure(c *config.Config) {
 	}
 }
 
-// Reopen opens files anew, which may have been moved away, and puts back what
-// others have taken away.
+// Reopen opens files anew, in case they were moved away, and restores what others have
+// removed.
 func (s *Set) Reopen() {
 	s.each(action.reopen)
 }
 
-// Fixed keeps in c what changes only with a restart, and returns the keys of
-// what would have changed, "" for none.
+// Fixed undoes changes in c that need a restart, and returns their keys, "" for none.
 func (s *Set) Fixed(c *config.Config) string {
 	var keys []string
 	for _, a := range s.actions {
@@ -135,13 +134,13 @@ func (s *Set) Fixed(c *config.Config) string {
 	return strings.Join(keys, " and ")
 }
 
-// Blocked does what stands beside a block that the kernel has acknowledged.
+// Blocked acts on a block that the kernel has acknowledged.
 func (s *Set) Blocked(b *Block) {
 	s.busy.Ring()
 	s.each(func(a action, c *config.Config) { a.blocked(c, b) })
 }
 
-// Ended undoes it. Ev is the event of the end.
+// Ended undoes the actions of a block. Ev is the event of its end.
 func (s *Set) Ended(b *Block, ev event.Event) {
 	s.busy.Ring()
 	c := s.config.Load()
@@ -150,22 +149,22 @@ func (s *Set) Ended(b *Block, ev event.Event) {
 	}
 }
 
-// Decided does what a decision without a block asks for.
+// Decided acts on a decision without a block.
 func (s *Set) Decided(ev event.Event) {
 	s.busy.Ring()
 	s.each(func(a action, c *config.Config) { a.decided(c, ev) })
 }
 
-// Before has the command run ahead of a block, if that is what is wanted. Done
-// is called when it has ended, from another goroutine.
+// Before runs the command ahead of a block, if the configuration says so, and then
+// calls done from another goroutine. It reports whether it does.
 func (s *Set) Before(b *Block, done func()) bool {
 	s.busy.Ring()
 	c := s.config.Load()
 	return !c.DryRun && s.commands.before(c, b, done)
 }
 
-// Every reports whether a further probe of a source that was reacted to by
-// running the command is to run it again.
+// Every reports whether a further probe runs the command again, for a source answered
+// by the command alone.
 func (s *Set) Every() bool {
 	c := s.config.Load()
 	return c.Run.Every && !c.DryRun
@@ -177,7 +176,7 @@ func (s *Set) Again(ev event.Event) {
 	s.commands.again(ev)
 }
 
-// countEvery is how often it is told at most what was left out.
+// countEvery is the shortest time between reports of what was left out.
 const countEvery = 10 * time.Second
 
 func (s *Set) count(ctx context.Context) error {
@@ -195,8 +194,8 @@ func (s *Set) count(ctx context.Context) error {
 	return nil
 }
 
-// Remove undoes what a run that has ended left beside its blocks, and writes to
-// out what that was. What cannot be undone keeps nothing else from it.
+// Remove undoes what an ended run left beside its blocks, and reports it on out. A
+// failure does not stop the rest.
 func Remove(out io.Writer, c *config.Config, blocks []netip.Prefix) error {
 	return New(c, OpenRoutes, nil, nil).remove(out, c, blocks)
 }
@@ -209,7 +208,7 @@ func (s *Set) remove(out io.Writer, c *config.Config, blocks []netip.Prefix) err
 	return errors.Join(errs...)
 }
 
-// idle is what an action does not do.
+// idle has a method without effect for each that an action may leave out.
 type idle struct{}
 
 func (idle) tasks() []task.Task                                     { return nil }

@@ -21,8 +21,8 @@ import (
 	"picket/internal/task"
 )
 
-// commands are the operator's, [run]: beside a block or before it, at its end,
-// and in the place of one.
+// commands are the operator's, [run]: beside a block or before it, at its end, and
+// in place of one.
 type commands struct {
 	idle
 	journal  *journal.Writer
@@ -32,7 +32,7 @@ type commands struct {
 	refused  uint64 // told so far
 }
 
-// parsed is the commands of a configuration.
+// parsed has the commands of a configuration.
 type parsed struct{ command, end hook.Command }
 
 func parse(c *config.Config) *parsed {
@@ -90,8 +90,8 @@ func (x *commands) again(ev event.Event) {
 	x.submit(x.parsed.Load().command, ev)
 }
 
-// before runs the command ahead of a block that nobody ordered: a person waits
-// for that one.
+// before runs the command ahead of a block, but not of one by hand: a person waits for
+// that.
 func (x *commands) before(c *config.Config, b *Block, done func()) bool {
 	if c.Run.When != config.Before || b.Maker.Ordered() || !x.wanted(c, b) {
 		return false
@@ -129,10 +129,10 @@ func (x *commands) count(c *config.Config) {
 	x.failures.rest()
 }
 
-// Ends reports whether [Remove] has a use for the blocks.
+// Ends reports whether [Remove] needs the list of blocks.
 func Ends(c *config.Config) bool { return len(c.Run.End) > 0 }
 
-// remove runs the command for the end of a block for each.
+// remove runs the command run.end for each block.
 func (x *commands) remove(_ io.Writer, c *config.Config, blocks []netip.Prefix) error {
 	end, err := hook.Parse(c.Run.End)
 	if err != nil || end.IsZero() || len(blocks) == 0 {

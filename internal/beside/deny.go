@@ -24,7 +24,7 @@ type deny struct {
 }
 
 func newDeny(book Book, j *journal.Writer) *deny {
-	// Each handing over rewrites the file.
+	// Each update rewrites the file.
 	d := &deny{journal: j, keeper: newKeeper("hosts.deny", j, 100*time.Millisecond)}
 	d.keeper.all = func(ctx context.Context) ([]netip.Prefix, error) {
 		return book.Which(ctx, func(*Block) bool { return true })
@@ -70,7 +70,7 @@ func (d *deny) remove(_ io.Writer, c *config.Config, _ []netip.Prefix) error {
 	return f.Clear()
 }
 
-// denyFile is a hosts.deny as a holder.
+// denyFile makes a hosts.deny a holder.
 type denyFile struct{ *hostsdeny.File }
 
 // Close implements holder.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// Package beside is what stands beside a block: commands, routes, lines of
+// Package beside has the actions beside a block: commands, routes, lines of
 // hosts.deny, history, names.
 //
-// Each action works in goroutines of its own behind a queue that is bounded.
-// Who tells of a block or of its end never waits. An action that fails says so
-// in the journal, and holds up neither the blocks nor another action.
+// Each action works in goroutines of its own behind a bounded queue. The caller that
+// reports a block or its end never waits. A failure goes to the journal, and delays
+// neither blocks nor other actions.
 //
 // A new action is one file with a type that implements the interface action,
 // one line in [New], and a section of the configuration.

@@ -8,9 +8,9 @@ import (
 	"picket/internal/journal"
 )
 
-// failures reports failed commands, the first of each ten seconds with what
-// they said and the others by their number: a scan by many sources may have a
-// broken command fail for each.
+// failures reports failed commands: in each ten seconds the first with its output, and
+// the number of the others. In a scan by many sources a broken command may fail for
+// each.
 type failures struct {
 	journal *journal.Writer
 	mu      sync.Mutex

@@ -15,8 +15,8 @@ import (
 	"picket/internal/task"
 )
 
-// records are what is written down of blocks, [history], with the names of
-// their sources, [resolve].
+// records write the history of blocks, [history], with the names of their sources,
+// [resolve].
 type records struct {
 	idle
 	journal  *journal.Writer
@@ -71,9 +71,8 @@ func (r *records) ended(c *config.Config, _ *Block, ev event.Event) {
 
 func (r *records) decided(c *config.Config, ev event.Event) { r.record(c, ev, netip.Addr{}) }
 
-// record writes an event into the history, with the name of its source if
-// names are wanted, once that is known. The address is what was seen where the
-// source is a prefix.
+// record writes an event into the history, once the name of its source is known, if
+// names are wanted. The address is the one seen, if the source is a prefix.
 func (r *records) record(c *config.Config, ev event.Event, address netip.Addr) {
 	if c.History.File == "" && c.History.Blocked == "" && !c.Resolve.Enable {
 		return

@@ -11,20 +11,19 @@ import (
 	"picket/internal/journal"
 )
 
-// A keeper keeps something beside the set in step with the blocks: the routes,
-// or the lines of hosts.deny. What changes is gathered for a moment and handed
-// over by a goroutine of the keeper's, which nobody waits for. When that fails
-// or more has changed than is gathered, everything is handed over anew: the
-// book of blocks is what counts.
+// A keeper keeps a holder in step with the blocks: the routes, or the lines of
+// hosts.deny. It gathers changes for a moment, and its own goroutine hands them over;
+// nobody waits. After a failure, or with too many changes, it hands everything over
+// anew, from the book of blocks.
 type keeper struct {
 	trouble *journal.Trouble
 	gather  time.Duration
-	all     func(context.Context) ([]netip.Prefix, error) // what must be there
+	all     func(context.Context) ([]netip.Prefix, error) // everything that must be there
 
-	holder holder // what is kept, for the goroutine; nil: nothing
+	holder holder // in use, for the goroutine; nil: none
 
 	mu      sync.Mutex
-	next    holder // what takes its place if swap
+	next    holder // replaces holder if swap
 	swap    bool
 	keep    bool                  // next is to be filled; false: emptied, and let go
 	changes map[netip.Prefix]bool // true: add
@@ -33,7 +32,7 @@ type keeper struct {
 	wake chan struct{}
 }
 
-// A holder is what a keeper keeps. Only the keeper's goroutine calls it.
+// A holder has routes, or lines of a file. Only its keeper's goroutine calls it.
 type holder interface {
 	Update(add, remove []netip.Prefix) error
 	Replace(all []netip.Prefix) error
@@ -41,12 +40,12 @@ type holder interface {
 	Close()
 }
 
-// gathered is how many changes are held for one handing over, 16 bytes of
-// address each; the blocks of several seconds.
+// gathered is how many changes wait to be handed over at most, 16 bytes of address
+// each; the blocks of several seconds.
 const gathered = 1 << 16
 
-// When a handing over failed it is tried again after the first, and at last
-// every second of these.
+// After a failure the keeper tries again, first after the first of these, and at last
+// after the second.
 const (
 	retryFirst = 10 * time.Second
 	retryLast  = 10 * time.Minute
@@ -59,8 +58,8 @@ func newKeeper(what string, j *journal.Writer, gather time.Duration) *keeper {
 	}
 }
 
-// set has the keeper keep h from now on, once it has emptied what it kept. With
-// keep unset h is emptied too: it may hold what an earlier run left.
+// set replaces the holder with h, and empties the old one. With keep unset, h is
+// emptied too: an earlier run may have left something there.
 func (k *keeper) set(h holder, keep bool) {
 	k.mu.Lock()
 	if k.swap {
@@ -88,7 +87,7 @@ func (k *keeper) change(p netip.Prefix, add bool) {
 	k.ring()
 }
 
-// renew has everything handed over anew.
+// renew asks for everything to be handed over anew.
 func (k *keeper) renew() {
 	k.mu.Lock()
 	k.whole = true
@@ -103,7 +102,7 @@ func (k *keeper) ring() {
 	}
 }
 
-// run works until ctx ends, and then hands over what has gathered.
+// run works until ctx ends, and then hands over the last changes.
 func (k *keeper) run(ctx context.Context) error {
 	after := retryFirst
 	retry := time.NewTimer(after)
@@ -136,7 +135,7 @@ func (k *keeper) run(ctx context.Context) error {
 	}
 }
 
-// work does what there is to do.
+// work carries out a swap of holders, and hands over the changes.
 func (k *keeper) work(ctx context.Context) error {
 	k.mu.Lock()
 	next, swap, keep := k.next, k.swap, k.keep
@@ -174,8 +173,8 @@ func (k *keeper) work(ctx context.Context) error {
 	return h.Update(add, remove)
 }
 
-// exchange empties what is no longer kept. What could not be emptied stays open,
-// and what was kept stays so: all of it is to be done again.
+// exchange empties the old holder. If that fails the old one stays open and in use,
+// and all is done again later.
 func (k *keeper) exchange(next holder, keep bool) error {
 	if k.holder != nil {
 		if err := k.holder.Clear(); err != nil {
@@ -195,7 +194,7 @@ func (k *keeper) exchange(next holder, keep bool) error {
 	return nil
 }
 
-// again has a change that failed be tried again, unless another is wanted since.
+// again asks for a failed swap once more, unless there is a newer one.
 func (k *keeper) again(next holder, keep bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

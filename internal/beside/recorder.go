@@ -22,11 +22,11 @@ type recorder struct {
 	blocked logFile
 }
 
-// A logFile is a file that is opened when it can be.
+// A logFile is a file that is opened as soon as possible.
 type logFile struct {
 	path    string
 	format  history.Format
-	empty   bool // it is of this run alone
+	empty   bool // each run begins it anew
 	file    *history.File
 	trouble *journal.Trouble
 }
@@ -45,8 +45,8 @@ func newRecorder(j *journal.Writer) *recorder {
 	}
 }
 
-// configure has the recorder write to other files. Those that stay are opened
-// anew all the same: the old ones may have been moved away.
+// configure changes the recorder's files. A file that stays is opened anew all the
+// same: it may have been moved away.
 func (r *recorder) configure(c config.History) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +54,7 @@ func (r *recorder) configure(c config.History) {
 	r.blocked.set(c.Blocked, history.PortSentry1)
 }
 
-// run writes until ctx ends, and then what is queued.
+// run writes until ctx ends, and then writes the rest of the queue.
 func (r *recorder) run(ctx context.Context) error {
 	r.queue.Each(ctx, r.write)
 	r.queue.Rest(r.write)

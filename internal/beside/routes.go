@@ -25,14 +25,14 @@ type routes struct {
 	book     Book
 	keeper   *keeper
 	open     RouteOpener
-	missing  atomic.Bool // there should be routes, and the table could not be opened
-	unproven atomic.Bool // blocks that are not proven have one too
+	missing  atomic.Bool // routes are wanted, and the table could not be opened
+	unproven atomic.Bool // unproven blocks have a route too
 
 	mu       sync.Mutex
-	standing map[netip.Prefix]bool // blocks whose route an earlier run made: it had its reasons
+	standing map[netip.Prefix]bool // blocks with a route by an earlier run, which had its reasons
 }
 
-// A RouteTable is what is needed of a [route.Table].
+// A RouteTable has the methods of a [route.Table] in use here.
 type RouteTable interface {
 	holder
 	List() ([]netip.Prefix, error)
@@ -64,16 +64,16 @@ func (r *routes) wanted(b *Block) bool {
 	return b.Event.Proven || b.Maker.Ordered() || r.unproven.Load() || r.stands(b)
 }
 
-// stands reports whether an earlier run has left a block a route.
+// stands reports whether a block has a route by an earlier run.
 func (r *routes) stands(b *Block) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.standing[b.Source]
 }
 
-// settle has the routes stay that an earlier run has left beside blocks in force.
+// settle adopts an earlier run's routes beside blocks in force.
 func (r *routes) settle(ctx context.Context, c *config.Config) {
-	if t, err := r.open(c.Route.Config()); err == nil { // keep tells of an error
+	if t, err := r.open(c.Route.Config()); err == nil { // keep reports an error
 		list, _ := t.List()
 		t.Close()
 		r.stand(ctx, list)
@@ -111,7 +111,7 @@ func (r *routes) keep(c *config.Config) {
 	case err == nil:
 		r.keeper.set(t, c.Route.Type != route.None)
 		r.missing.Store(false)
-	case c.Route.Type != route.None: // or the table is somebody else's and none of our business
+	case c.Route.Type != route.None: // else the table is somebody else's
 		r.journal.Notice("", "routes: %v", err)
 		r.missing.Store(true)
 	}
@@ -139,8 +139,8 @@ func (r *routes) ended(_ *config.Config, b *Block, _ event.Event) {
 	r.keeper.remove(b.Source)
 }
 
-// remove removes routes and rules, those of an earlier configuration with the
-// same table too.
+// remove removes routes and rules, also those of an earlier configuration with the
+// same table.
 func (r *routes) remove(out io.Writer, c *config.Config, _ []netip.Prefix) error {
 	t, err := r.open(c.Route.Config())
 	if err != nil {
@@ -161,7 +161,7 @@ func (r *routes) remove(out io.Writer, c *config.Config, _ []netip.Prefix) error
 	return err
 }
 
-// kernelRoutes is a routing table as a holder.
+// kernelRoutes makes a routing table a holder.
 type kernelRoutes struct{ *route.Table }
 
 // Update implements holder.
