@@ -2,14 +2,14 @@
 
 package probe
 
-// Asks tells what somebody wants who asks for a port that nobody serves here.
-// A port is bait or sought if scanners ask for it far oftener than clients do
-// who are wrong about a host; see weighs for the rates.
+// Asks returns what the request for a port that nobody serves here says of its source. A
+// port is bait, or sought, if scanners ask for it far oftener than clients do by mistake;
+// see weighs for the rates.
 //
-// A service that is common says nothing, the zero Observation: visitors in good
-// faith ask for hardly anything else. The lists are what IANA's registry and the
-// programs' own manuals give them: what a client, a monitoring system or a
-// neighbour may look for. They are generous, since what is not in them says little.
+// A common service says nothing, the zero Observation: visitors in good faith ask for
+// hardly anything else. The lists follow IANA's registry and the programs' own manuals:
+// what a client, a monitoring system or a neighbour may look for. They are generous,
+// since a port outside them says little.
 func Asks(p *Probe, neighbour bool) Observation {
 	switch SectionOf(p.Protocol) {
 	case SectionTCP:

@@ -8,12 +8,11 @@ import (
 	"net/netip"
 )
 
-// A Key is an address as a number, or the first bits of one: an IPv4 address is
-// IPv4-mapped. What is remembered of sources is found by it.
+// A Key is an address, or its first bits, as a number; an IPv4 address is IPv4-mapped.
+// Tables of sources look up by it.
 type Key struct{ Hi, Lo uint64 }
 
-// Words returns an address as a number of two words, an IPv4 address as the
-// IPv4-mapped one.
+// Words returns an address as a number of two words.
 func Words(a netip.Addr) Key {
 	if a.Is4() {
 		b := a.As4()
@@ -32,7 +31,7 @@ func (k Key) Masked(bits int) Key {
 	return k
 }
 
-// Hash spreads an address over 64 bits, the highest being the best.
+// Hash spreads an address over 64 bits. The highest bits are the best.
 func (k Key) Hash() uint64 { return (k.Hi ^ k.Lo) * Golden }
 
 // Mix hashes a key with a seed (the folded multiplication of wyhash).

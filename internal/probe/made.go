@@ -2,9 +2,9 @@
 
 package probe
 
-// Plain reports whether what a port is asked for says something: a packet that
-// begins nothing may belong to a connection that is forgotten, but for segments
-// that no system of today sends, IPv4 without DF and without an option.
+// Plain reports whether the port that a packet asks for says something. A packet that
+// begins nothing may belong to a forgotten connection, unless no system of today sends
+// it: IPv4 without DF and without an option.
 func Plain(p *Probe) bool {
 	switch p.Technique {
 	case ACK, Maimon:
@@ -25,7 +25,7 @@ func Stamped(p *Probe) bool {
 	return false
 }
 
-// MadeOf tells what the making of a packet says; the zero Observation is nothing.
+// MadeOf returns what the making of a packet says, 0 for nothing.
 func MadeOf(p *Probe) Observation {
 	switch p.Technique {
 	case SYN:
@@ -59,8 +59,7 @@ func MadeOf(p *Probe) Observation {
 	return 0
 }
 
-// madeSYN weighs a SYN. What a packet says that came close to its last hop is
-// the business of a traceroute.
+// madeSYN weighs a SYN. One that arrives near its last hop may be a traceroute's.
 func madeSYN(p *Probe) Observation {
 	switch v4 := p.Destination.Is4(); {
 	case RawSYN(p):

@@ -56,16 +56,16 @@ const (
 	IsFriend
 )
 
-// Observations is how many values a table indexed by Observation needs.
+// Observations is the length of a table indexed by Observation.
 const Observations = int(IsFriend) + 1
 
 // weighs is the only place where evidence is weighed: what an observation says,
 // in decibans. Rates of scanners are those of the firewall log of a host on the
-// internet (1,142 sources, 8,351 packets in two days; of a source each port
+// internet (1,142 sources, 8,351 packets in two days; each port of a source
 // once). Rates of ordinary visitors are those of make evaluate's life and of
-// TestOrdinaryLife (of a visitor each port once), or, where there was none among
-// n, 3/n (the rule of three); below one in a thousand they are taken for one in a
-// thousand or more, since a life is not all lives. docs/patterns.md says it in words.
+// TestOrdinaryLife (each port of a visitor once), or, for none among n, 3/n (the rule
+// of three). One below a thousandth is taken for a thousandth or more, since one life
+// is not all lives. docs/patterns.md says it in words.
 var weighs = [Observations]struct {
 	decibans int8
 	says     string

@@ -35,7 +35,7 @@ const (
 	Advanced                 // any packet to a port of a range that nothing listens on
 )
 
-// Modes is how many values a table indexed by Mode needs.
+// Modes is the length of a table indexed by Mode.
 const Modes = 4
 
 // String returns the mode as configuration and events spell it.
@@ -73,7 +73,7 @@ const (
 	SentNotYet              // the connection was accepted just now; another probe says how it began
 )
 
-// BeganWith tells what a connection began with by its first bytes.
+// BeganWith returns what a connection began with, by its first bytes.
 func BeganWith(b []byte) Sent {
 	switch {
 	case len(b) == 0:
@@ -92,13 +92,13 @@ func BeganWith(b []byte) Sent {
 	return SentOther
 }
 
-// Proves reports whether such a connection proves that its peer scans. A browser,
-// a link preview or a webhook can be led to any port by whoever writes a page, and
-// speaks HTTP or TLS.
+// Proves reports whether such a connection proves that its peer scans. One in HTTP or TLS
+// does not: whoever writes a page can lead a browser, a link preview or a webhook to any
+// port.
 func (s Sent) Proves() bool { return s == SentNothing || s == SentOther }
 
-// A Probe is one mirrored packet, as far as judging it needs. It is a value
-// without pointers to the packet: nothing of the network's bytes is kept.
+// A Probe is one mirrored packet, as far as judging needs it. It has no pointers to the
+// packet and none of its bytes.
 type Probe struct {
 	At          int64      // nanoseconds since the Unix epoch, by the kernel's or the capture's clock
 	Source      netip.Addr // without a zone; IPv4 is never IPv4-mapped

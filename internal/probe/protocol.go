@@ -9,8 +9,7 @@ func PortName(protocol string, port uint16) string {
 	return protocol + "/" + strconv.Itoa(int(port))
 }
 
-// ProtocolName spells a protocol number as events do; those without a name of
-// their own are "ip".
+// ProtocolName spells a protocol number as events do, "ip" for one without a name.
 func ProtocolName(protocol uint8) string {
 	switch protocol {
 	case ProtocolTCP:

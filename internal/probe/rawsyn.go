@@ -2,7 +2,7 @@
 
 package probe
 
-// windowOfRaw are the TCP windows that raw scanners write into every SYN: nmap's
+// Raw scanners write these TCP windows into every SYN: nmap's
 // tcpip.cc and masscan's templ-pkt.c 1024 (1025 in a child of it), zmap's
 // packet.c 65535.
 const (
@@ -10,8 +10,8 @@ const (
 	windowZMap = 65535
 )
 
-// farTTL is what no packet arrives above whose TTL began at 64 or 128, as those
-// of Linux, the BSDs, macOS and Windows do (p0f's p0f.fp). Raw scanners begin at 255.
+// farTTL is the highest TTL that a packet begun at 64 or 128 arrives with, as those of
+// Linux, the BSDs, macOS and Windows are (p0f's p0f.fp). Raw scanners begin at 255.
 const farTTL = 128
 
 // lwipPort is the first port that lwIP uses for its own connections
@@ -19,16 +19,15 @@ const farTTL = 128
 // as raw scanners do.
 const lwipPort = 49152
 
-// RawSYN reports whether p is a SYN that no client's stack sends, so that it may
-// be refused at a port that is served. Each case is two marks or more that
-// belong to a scanner and contradict each other in a stack; rules of the kernel
-// can ask for all of them. None is about IPv4 packets with DF, which every
-// current system sets on its SYN (RFC 1191, 3) and raw scanners leave out.
+// RawSYN reports whether no client's stack sends the SYN p, so that a served port may
+// refuse it. Each case is two marks or more of a scanner that contradict each other in a
+// stack; rules of the kernel can ask for all of them. None is about IPv4 packets with DF:
+// every current system sets it on its SYN (RFC 1191, 3), and raw scanners leave it out.
 //
-// Spared are what sends as little: lwIP, uIP and Contiki (MSS alone, a window of
-// at least one segment), a W5500 with 1 KiB of buffer (DF), Cisco's IOS (window
-// 4128), Windows NT and VxWorks (window 8192), tcptraceroute (window 0). How far a packet
-// may still go says nothing: a scanner chooses that it arrives as a traceroute's does.
+// Spared are senders of as little: lwIP, uIP and Contiki (MSS alone, a window of at least
+// one segment), a W5500 with 1 KiB of buffer (DF), Cisco's IOS (window 4128), Windows NT
+// and VxWorks (window 8192), tcptraceroute (window 0). The TTL left says nothing: a
+// scanner can choose one that arrives as a traceroute's does.
 func RawSYN(p *Probe) bool {
 	if p.Technique != SYN || p.DontFrag {
 		return false
@@ -62,5 +61,5 @@ func RawSYN(p *Probe) bool {
 
 func rawWindow(w uint16) bool { return w == windowNmap || w == windowNmap+1 }
 
-// nearTTL is what a traceroute's packets arrive with, who asks hop after hop.
+// nearTTL is the highest TTL that a traceroute's packets arrive with.
 const nearTTL = 5

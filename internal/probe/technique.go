@@ -52,9 +52,9 @@ func (t Technique) String() string {
 	return techniqueNames[Unknown]
 }
 
-// Backscatter reports whether t answers something: a packet that a host sends
-// because somebody spoke to it in our name. It is counted and never held
-// against its source, which is the victim of the forgery and not its author.
+// Backscatter reports whether t is an answer, sent by a host because somebody spoke to it
+// in our name. It is counted and never held against its source, the victim of the forgery
+// and not its author.
 func (t Technique) Backscatter() bool {
 	return t == RST || t == SYNACK || t == ICMPError || t == SCTPAnswer
 }

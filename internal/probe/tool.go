@@ -4,7 +4,8 @@ package probe
 
 import "encoding/binary"
 
-// A Tool is what a packet looks as if it was sent by. The zero Tool is unknown.
+// A Tool is the likely sender of a packet, by the packet's looks. The zero Tool is
+// unknown.
 type Tool uint8
 
 // The tools, and the systems whose connect() any program may have called.
@@ -30,8 +31,8 @@ const (
 	Tools = int(IPv6Toolkit) + 1 // how many there are
 )
 
-// String returns the tool as events spell it, and "" for none and for ordinary
-// systems: who has one of those is nobody in particular.
+// String returns the tool as events spell it, "" for none and for ordinary systems, which
+// tell nobody apart.
 func (t Tool) String() string {
 	switch t {
 	case Nmap:
@@ -79,7 +80,7 @@ func (t Tool) Describe() string {
 	return t.String()
 }
 
-// Ordinary reports whether anybody's browser sends such packets.
+// Ordinary reports whether any browser's system sends such packets.
 func (t Tool) Ordinary() bool { return t >= Linux && t <= BSD }
 
 // Option lists as they stand in Probe.Options: kinds in order, the first in the
@@ -94,10 +95,10 @@ const (
 	OptionsOpenBSD = 0x02_01_01_04_01_03_01_01 // MSS, nop, nop, SACK, nop, scale, nop, nop, (timestamps)
 )
 
-// ToolOf tells by one packet which tool it looks like. The marks were measured
-// with the tools themselves where it says so (nmap and nping 7.93, masscan
-// 1.3.2, zmap 2.1.1, hping3 of Debian 12: testdata/tools.txt). None rests on one
-// field that a client may have by chance.
+// ToolOf returns the tool that one packet looks like. Marks called measured were taken
+// from the tools themselves (nmap and nping 7.93, masscan 1.3.2, zmap 2.1.1, hping3 of
+// Debian 12: testdata/tools.txt). None rests on one field that a client may have by
+// chance.
 func ToolOf(p *Probe) Tool {
 	v4 := p.Destination.Is4()
 	switch {
@@ -153,7 +154,7 @@ func ToolOf(p *Probe) Tool {
 	return systemOf(p)
 }
 
-// plainSYN names what sends an IPv4 SYN without options or DF, by its window and
+// plainSYN names the sender of an IPv4 SYN without options or DF, by its window and
 // another mark; no system sends such SYNs. Measured, but for unicornscan.
 func plainSYN(p *Probe) Tool {
 	switch p.Window {
@@ -183,15 +184,14 @@ func plainSYN(p *Probe) Tool {
 	return NoTool
 }
 
-// zmapUDP reports whether a datagram has zmap's IP ID and TTL; until 4.1.0, and in
-// who took its ID over (src/probe_modules/packet.c, make_ip_header).
+// zmapUDP reports whether a datagram has the IP ID and TTL of zmap until 4.1.0, or of a
+// tool that took over its ID (src/probe_modules/packet.c, make_ip_header).
 func zmapUDP(p *Probe) bool {
 	return p.Destination.Is4() && p.ID == 54321 && p.TTL > farTTL && !p.DontFrag
 }
 
-// ToolOfOnePort tells by a packet which tool it looks like that asks another port
-// from the source port it asked the last from. By themselves such packets are too
-// little to be named by.
+// ToolOfOnePort returns the tool that a packet looks like if its source port was that of
+// the last probe too, to another port. Without that such a packet has too few marks.
 func ToolOfOnePort(p *Probe) Tool {
 	if p.DontFrag || !p.Destination.Is4() {
 		return NoTool
@@ -224,10 +224,10 @@ func masscanID(p *Probe) bool {
 	return p.ID == uint16(binary.BigEndian.Uint32(b[:])^uint32(p.Port)^p.Seq)
 }
 
-// nmapShape reports whether a packet with nmap's fixed window (tcpip.cc:
-// tcp->th_win = htons(1024)) is shaped as its raw scans are: what has SYN, with
-// FIN or alone, has MSS 1460 and no other option, any other probe has none; measured. nmap's TTL is drawn
-// from 37 to 59, so it arrives below 60.
+// nmapShape reports whether a packet with nmap's fixed window (tcpip.cc: tcp->th_win =
+// htons(1024)) is shaped as its raw scans are: with SYN it has MSS 1460 and no other
+// option, without SYN none; measured. nmap draws a TTL from 37 to 59, so it arrives below
+// 60.
 func nmapShape(p *Probe) bool {
 	if p.TTL > 59 && p.Destination.Is4() {
 		return false
@@ -238,9 +238,8 @@ func nmapShape(p *Probe) bool {
 	return p.Options == 0
 }
 
-// systemOf tells ordinary systems by the options of their SYN and their TTL,
-// which starts at 64 or 128 and loses one a hop (p0f's p0f.fp, [tcp:request];
-// Linux measured).
+// systemOf names an ordinary system by the options of its SYN and its TTL, which starts
+// at 64 or 128 and loses one a hop (p0f's p0f.fp, [tcp:request]; Linux measured).
 func systemOf(p *Probe) Tool {
 	if p.Technique != SYN {
 		return NoTool
