@@ -9,12 +9,11 @@ import (
 	"picket/internal/probe"
 )
 
-// maxExtensions bounds the walk over IPv6 extension headers. RFC 8200, 4.1
-// allows each at most once but destination options, which may come twice;
-// nothing legitimate comes near.
+// maxExtensions bounds the walk over IPv6 extension headers. RFC 8200, 4.1 allows each
+// once and destination options twice; nothing legitimate comes near.
 const maxExtensions = 16
 
-// Extension headers, which the walk goes past. They are those of the kernel's
+// The walk goes past these extension headers. They are those of the kernel's
 // ipv6_ext_hdr (net/ipv6/exthdrs_core.c), so that what is a TCP packet here is
 // one for the rules that mirrored it. Mobility (135), HIP, shim6 and ESP are
 // upper layers there and here.
@@ -148,10 +147,10 @@ func extension(next uint8) bool {
 	return false
 }
 
-// walk goes from the extension header next at b[at:] to the first header that
-// is none, or to the end of a later fragment's headers. It returns where that
-// begins, which may be behind the end of b, and its number. If it was not
-// found, at is how many bytes would have been needed, or -1 for too many headers.
+// walk goes from the extension header next at b[at:] to the first other header, or to the
+// end of a later fragment's headers. It returns the offset of what follows, which may be
+// behind the end of b, and its number. If it finds none, end is how many bytes it needed,
+// or -1 for too many headers.
 func walk(b []byte, next uint8, at int, f *fragmentInfo) (end int, upper uint8, found bool) {
 	for range maxExtensions {
 		if !extension(next) {

@@ -85,8 +85,8 @@ type Flow struct {
 	HasPorts    bool // SourcePort and Port are valid
 }
 
-// Fragment reports whether p is a piece of a larger packet. An atomic fragment
-// (RFC 6946) is a whole packet and thus none.
+// Fragment reports whether p is a piece of a larger packet. An atomic fragment (RFC 6946)
+// is a whole packet.
 func (p *Packet) Fragment() bool { return p.More || p.Offset != 0 }
 
 // V6 reports whether p is an IPv6 packet.

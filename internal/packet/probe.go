@@ -8,15 +8,14 @@ import (
 	"picket/internal/probe"
 )
 
-// Probe maps p to what the engine judges: a packet that a rule of mode
-// mirrored at that time (nanoseconds since the Unix epoch) from the interface
-// of that index (0 if unknown). It is false if too little of p is there to
-// name what was probed: no address, no protocol, or no port.
+// Probe maps p to what the engine judges: a packet mirrored by a rule of that mode, at
+// that time (nanoseconds since the Unix epoch), from the interface of that index (0 if
+// unknown). It returns false if p does not name what was probed: no address, no protocol,
+// or no port.
 //
-// A fragment whose upper-layer header is elsewhere, wholly or in part, is
-// [probe.Fragment], with its port if that is in it. A packet that is cut
-// between its ports and its kind is [probe.Unknown]. Connect is never found
-// here: a completed handshake takes more than one packet.
+// A fragment without its whole upper-layer header is [probe.Fragment], with its port if
+// that is in it. A packet cut between its ports and its kind is [probe.Unknown]. Connect
+// is never found here: a completed handshake takes more than one packet.
 func (p *Packet) Probe(mode probe.Mode, at int64, ifindex uint32) (probe.Probe, bool) {
 	technique, ok := p.Technique()
 	if !ok {

@@ -38,13 +38,13 @@ func (p *Packet) transport(b []byte) {
 	}
 }
 
-// icmpProtocol reports whether p is ICMP of its own IP version; that of the
-// other is a protocol like any.
+// icmpProtocol reports whether p is ICMP of its own IP version; that of the other version
+// is a protocol like any other.
 func (p *Packet) icmpProtocol() bool {
 	return p.Protocol == probe.ProtocolICMPv6 && p.V6() || p.Protocol == probe.ProtocolICMP && !p.V6()
 }
 
-// ports reads the two ports that TCP, UDP and SCTP all begin with.
+// ports reads the two ports at the start of TCP, UDP and SCTP.
 func (p *Packet) ports(b []byte) bool {
 	if len(b) < 4 {
 		return false
@@ -209,7 +209,7 @@ func (p *Packet) embedded6(b []byte) {
 	}
 }
 
-// ports reads what tells flows between two addresses apart.
+// ports reads what distinguishes flows between two addresses.
 func (f *Flow) ports(b []byte) {
 	switch {
 	case probe.Ported(f.Protocol):
