@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// Package evidence keeps the last probes of each source: what each packet was
-// taken for, why, and its first bytes, in a memory of fixed size. It writes them
-// as pcapng, with a comment to each packet.
+// Package evidence keeps the last probes of each source, in a memory of fixed size:
+// the decision on each packet, why, and its first bytes. It writes them as pcapng, with
+// a comment to each packet.
 //
-// It refuses to grow, and what says nothing: retransmissions and what was on its way when
-// its source was blocked are counted and not kept, since they would push out
-// what led to the block.
+// Retransmissions, and packets on their way when their source was blocked, are counted
+// and not kept: they would push out what led to the block.
 //
 // It needs what the engine decided. A Store belongs to one goroutine.
 package evidence
@@ -22,12 +21,12 @@ import (
 	"picket/internal/probe"
 )
 
-// PerSource is how many probes of one source are kept: one more than the
-// highest trigger, so that all that led to a block are there.
+// PerSource is how many probes of one source are kept: one more than the highest trigger,
+// so that all that led to a block are there.
 const PerSource = engine.MaxTrigger + 1
 
-// A Probe is one that was kept. Of the engine's probe it has what is told of
-// it; what tools are recognised by is in the bytes.
+// A Probe is a kept probe. It has the fields of the engine's that are printed; those that
+// show the tool are in Raw.
 type Probe struct {
 	Probe    probe.Probe
 	Decision engine.Decision
@@ -39,10 +38,10 @@ type Probe struct {
 
 // A Store keeps probes. Make one with [New]; the zero Store keeps nothing.
 //
-// It divides its records among the sources. Where none is free, one is taken
-// from the least recently seen source of the class that has more than its
-// share: a quarter for sources of a single probe, which is what floods consist
-// of, a quarter for those of more, and half for those that were reacted to.
+// It divides its records among the sources. When none is free, the least recently seen
+// source of a class above its share gives one up. The shares are a quarter for sources of
+// a single probe, the stuff of floods, a quarter for those of more, and half for those
+// reacted to.
 type Store struct {
 	seed    maphash.Seed
 	snap    int
@@ -80,11 +79,11 @@ type key struct {
 	bits   uint8
 }
 
-// An entry is what is kept of one source. It has no pointers, nor has a record,
-// so the collector looks at none of them.
+// An entry is what is kept of one source. Neither it nor a record has pointers, so the
+// collector scans none of them.
 type entry struct {
 	key            key
-	total          uint32 // probes, the ones that were not kept included
+	total          uint32 // probes, those not kept included
 	newest, oldest int32  // records
 	chain          int32  // the next entry of the bucket
 	next, prev     int32  // of the class; next of the unused ones
@@ -130,8 +129,8 @@ const (
 	isOver
 )
 
-// New returns a store that takes so many bytes of memory, or none if that is
-// less than one record needs. It keeps at most snaplen bytes of each packet.
+// New returns a store of at most memory bytes. Less than one record needs makes one that
+// keeps nothing. It keeps at most snaplen bytes of each packet.
 func New(memory, snaplen int) *Store {
 	s := &Store{seed: maphash.MakeSeed(), snap: snaplen, free: none, unused: none}
 	cost := int(unsafe.Sizeof(record{})+unsafe.Sizeof(entry{})) + snaplen + 2*int(unsafe.Sizeof(none))
@@ -199,8 +198,8 @@ func (s *Store) Add(source netip.Prefix, p *probe.Probe, d *engine.Decision, raw
 	}
 }
 
-// Of returns what is kept of a source, the oldest first, and how many probes
-// of it there were since the first that was kept.
+// Of returns the kept probes of a source, the oldest first, and how many there were since
+// the first of them, the ones not kept included.
 func (s *Store) Of(source netip.Prefix) (kept []Probe, total uint32) {
 	if len(s.records) == 0 {
 		return nil, 0

@@ -4,8 +4,7 @@ package evidence
 
 import "hash/maphash"
 
-// bucket returns the bucket of a key. The seed keeps who sends the probes from
-// choosing it.
+// bucket returns the bucket of a key. Because of the seed no sender can choose it.
 func (s *Store) bucket(k key) *int32 {
 	return &s.buckets[maphash.Comparable(s.seed, k)&uint64(len(s.buckets)-1)]
 }
@@ -18,8 +17,8 @@ func (s *Store) find(bucket *int32, k key) int32 {
 	return e
 }
 
-// enter makes an entry. There is an unused one, since every entry has a record
-// and the caller holds one besides.
+// enter makes an entry. One is unused: every entry has a record, and the caller holds one
+// more.
 func (s *Store) enter(bucket *int32, k key) int32 {
 	e := s.unused
 	s.unused = s.entries[e].next
@@ -86,8 +85,7 @@ func (s *Store) move(e int32, to uint8) {
 	s.link(e)
 }
 
-// take returns a record to write to, for e or, if that is none, for a source
-// that is not known yet.
+// take returns a record to write to, for e or, if that is none, for a new source.
 func (s *Store) take(e int32) int32 {
 	if e != none && s.entries[e].count == PerSource {
 		return s.shift(e)
@@ -105,7 +103,7 @@ func (s *Store) take(e int32) int32 {
 	return r
 }
 
-// victim returns who gives up a record.
+// victim returns the entry to give up a record.
 func (s *Store) victim() int32 {
 	last := none
 	for i := range s.classes {

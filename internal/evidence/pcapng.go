@@ -11,7 +11,7 @@ import (
 	"picket/internal/show"
 )
 
-// A Packet is one to be written.
+// A Packet is a packet for [Write].
 type Packet struct {
 	At      int64  // nanoseconds since the Unix epoch
 	Data    []byte // the first bytes of an IP packet
@@ -34,7 +34,7 @@ const (
 	linkRaw = 101
 )
 
-// maxComment is what of a comment is written: an option's length has 16 bits.
+// maxComment is the longest comment written, in bytes: an option's length has 16 bits.
 const maxComment = 1 << 12
 
 // Write writes packets as a pcapng file, in little-endian byte order, with the
@@ -63,7 +63,7 @@ func section(program, comment string) []byte {
 
 func device() []byte {
 	body := order.AppendUint16(order.AppendUint16(nil, linkRaw), 0)
-	// what is kept of a packet has no common limit
+	// no snaplen: packets are cut at different lengths
 	body = order.AppendUint32(body, 0)
 	return block(blockInterface, end(option(body, optResolution, []byte{9}))) // nanoseconds
 }
@@ -78,7 +78,7 @@ func (p *Packet) block() []byte {
 	return block(blockPacket, end(option(body, optComment, text(p.Comment))))
 }
 
-// text makes of a string what may stand in a comment: clean and not too long.
+// text makes a string fit for a comment: clean and not too long.
 func text(s string) []byte {
 	s = show.CleanLines(s)
 	if len(s) > maxComment {
