@@ -17,8 +17,8 @@ import (
 	"picket/internal/probe"
 )
 
-// Event describes a probe and what e, which c configured, decided about it. The
-// interface has no name yet: the index may be another machine's.
+// Event describes a probe and the decision of e, which c configured. The interface has no
+// name yet: the index may be another machine's.
 func Event(c *config.Config, e *engine.Engine, p *probe.Probe, d *engine.Decision) event.Event {
 	ev := event.Event{
 		Event: "probe", Time: time.Unix(0, p.At), Source: p.Source.String(), Destination: p.Destination,
@@ -49,8 +49,8 @@ func Event(c *config.Config, e *engine.Engine, p *probe.Probe, d *engine.Decisio
 	return ev
 }
 
-// Pattern makes of the event of a probe that of the pattern it completed, which
-// is its source's whatever the probe was answered with.
+// Pattern turns the event of a probe into that of the pattern that the probe completed.
+// The pattern is the source's, whatever answered the probe.
 func Pattern(p *probe.Probe, ev event.Event, d *engine.Decision) event.Event {
 	ev.Source = p.Source.String()
 	if d.Pattern.Shared() { // by many sources: this one is not it
@@ -61,7 +61,7 @@ func Pattern(p *probe.Probe, ev event.Event, d *engine.Decision) event.Event {
 	return ev
 }
 
-// Trigger names the trigger that a decision was made by: "tcp.trigger.stealth = 0".
+// Trigger names the trigger behind a decision: "tcp.trigger.stealth = 0".
 func Trigger(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	if d.Lowered {
 		return fmt.Sprintf("detect.tool_trigger = %d", d.Trigger)
@@ -74,7 +74,7 @@ func Trigger(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	return fmt.Sprintf("%s.trigger.%s = %d", name, mode, d.Trigger)
 }
 
-// Setting names what in the configuration made a decision; "" if nothing did.
+// Setting names the setting behind a decision, "" if there is none.
 func Setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	s := setting(c, p, d)
 	if s == "" {
