@@ -13,21 +13,21 @@ const (
 	// maxDatagrams is how many fragmented packets are put together at once; the
 	// oldest goes first. Each takes about 1.5 KiB.
 	maxDatagrams = 256
-	// leading is how much of a packet is kept: the transport header and what
-	// little of the payload judging needs. It is the mirror's snaplen too.
+	// leading is how much of a packet is kept: the transport header and the little
+	// payload that judging needs. It is the mirror's snaplen too.
 	leading = 128
 	// units of eight bytes, in which fragments are counted
 	maxUnits = 65536 / 8
 )
 
-// A fragmentKey names the packet that a fragment is of (RFC 791, 3.2; RFC 8200, 4.5).
+// A fragmentKey names the packet of a fragment (RFC 791, 3.2; RFC 8200, 4.5).
 type fragmentKey struct {
 	source, destination netip.Addr
 	id                  uint32
 	protocol            uint8 // of IPv4; 0 for IPv6
 }
 
-// A datagram is a fragmented packet as far as it has come in.
+// A datagram is what has come of a fragmented packet.
 type datagram struct {
 	key     fragmentKey
 	at      int64
@@ -86,7 +86,7 @@ func (d *defragmenter) add(p *packet.Packet, b []byte, at int64) []byte {
 	return d.finish(g)
 }
 
-// slot returns the datagram that p is a piece of, a new one if need be.
+// slot returns the datagram of the piece p, a new one if need be.
 func (d *defragmenter) slot(p *packet.Packet, at int64) *datagram {
 	key := fragmentKey{source: p.Source, destination: p.Destination, id: p.FragmentID}
 	if !p.V6() {
@@ -128,7 +128,7 @@ func (g *datagram) cover(first, n int) bool {
 	return true
 }
 
-// keep copies what of data belongs to the leading bytes.
+// keep copies the part of data within the leading bytes.
 func (g *datagram) keep(offset int, data []byte) {
 	if offset >= leading {
 		return
@@ -139,7 +139,7 @@ func (g *datagram) keep(offset int, data []byte) {
 	}
 }
 
-// finish builds the packet that g's pieces were, and forgets g.
+// finish builds the packet from g's pieces, and forgets g.
 func (d *defragmenter) finish(g *datagram) []byte {
 	n := 0
 	for _, present := range g.present {

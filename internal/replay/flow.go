@@ -12,17 +12,16 @@ import (
 	"picket/internal/probe"
 )
 
-// MaxFlows is how many flows are remembered at once, in 16 bytes each. In a
-// full table a flow makes room that was never answered, the one longest unseen
-// of eight; only without such one a flow that was. So a flood of forged
-// sources does not push out the connections beside it, as the kernel's
-// early_drop does not (net/netfilter/nf_conntrack_core.c).
+// MaxFlows is the most flows remembered at once, in 16 bytes each. In a full table the
+// longest unseen of eight makes room: of the unanswered ones, and of all only if there
+// are none. So a flood of forged sources does not push out the connections beside it, as
+// the kernel's early_drop does not (net/netfilter/nf_conntrack_core.c).
 const MaxFlows = 1 << 18
 
-// ways is how many places a flow can be at.
+// ways is the number of places for a flow.
 const ways = 8
 
-// A relation is what a packet is to those before it, as conntrack's states are.
+// A relation is that of a packet to those before it, as conntrack's states are.
 type relation uint8
 
 const (
@@ -59,8 +58,8 @@ const (
 // folded fits an acknowledgement number into the bits that a flow has for it.
 func folded(ack uint32) uint64 { return uint64(ack^ack>>16) & 0xffff << 8 }
 
-// A flow is small, so that the eight of a set share two cache lines: looking
-// for a flow that is not there is what a flood makes us do.
+// A flow is small, so that the eight of a set share two cache lines: a flood makes us
+// look for flows that are not there.
 type flow struct {
 	state uint64 // the flags and the check above; the other 40 bits name the flow
 	// the lowest goes first: whether replied, then the number of the last packet; 0 for a free place
@@ -70,11 +69,10 @@ type flow struct {
 
 func (f *flow) is(flag uint64) bool { return f.state&flag != 0 }
 
-// flows is a table of fixed size, eight ways set-associative. Which flows are
-// in one set is the same in every run, so that a capture always replays alike;
-// the bits that name a flow within its set are not, so that nobody can write
-// packets that are taken for somebody else's connection. By chance one packet
-// in 2^37 that is new to a full set is.
+// flows is a table of fixed size, eight ways set-associative. A flow has the same set in
+// every run, so that a capture always replays alike. The bits that name it within its set
+// differ, so that nobody can write packets that are taken for somebody else's connection;
+// by chance one new packet in 2^37 is, in a full set.
 type flows struct {
 	places []flow
 	tick   uint32 // packets, modulo 2^31: after that many the order of two is wrong once
@@ -91,9 +89,8 @@ func (t *flows) forget() {
 	t.tick = 0
 }
 
-// hash mixes k. Its products do not wait for each other; the last one brings
-// what they differ in to the upper bits (Fibonacci hashing). The constants are
-// those of xxHash64.
+// hash mixes k. Its products do not wait for each other; the last one carries their
+// differences to the upper bits (Fibonacci hashing). The constants are those of xxHash64.
 func (k *flowKey) hash() uint64 {
 	h := k.low0*0xc2b2ae3d27d4eb4f ^ k.low1*0x9e3779b185ebca87 ^ k.high0*0x165667b19e3779f9 ^
 		k.high1*0x85ebca77c2b2ae63 ^ k.rest*0x27d4eb2f165667c5
@@ -156,9 +153,9 @@ func (t *flows) touch(f *flow) {
 // seconds is how a flow keeps time.
 func seconds(at int64) uint32 { return uint32(at / 1e9) }
 
-// expired follows the kernel's timeouts (net/netfilter/nf_conntrack_proto_*.c),
-// but gives an unanswered UDP query the 120 s of an answered one: on a live
-// host its socket would still take the late answer.
+// expired follows the kernel's timeouts (net/netfilter/nf_conntrack_proto_*.c), but gives
+// an unanswered UDP query the 120 s of an answered one: on a live host its socket would
+// still take the late answer.
 func (f *flow) expired(protocol uint8, at int64) bool {
 	timeout := int32(600)
 	switch protocol {
@@ -177,8 +174,8 @@ func (f *flow) expired(protocol uint8, at int64) bool {
 	return int32(seconds(at)-f.last) > timeout // a clock that steps back ages nothing
 }
 
-// makeKey builds the key of a packet from source to dest, and tells whether
-// source became the high end.
+// makeKey builds the key of a packet from source to dest. Swapped says that source is the
+// high end.
 func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol uint8) (swapped bool) {
 	a0, a1 := halves(source)
 	b0, b1 := halves(dest)
@@ -186,8 +183,8 @@ func makeKey(k *flowKey, source, dest netip.Addr, sport, port uint16, protocol u
 	if source.Is6() {
 		version = 6
 	}
-	// Whether (b, port) < (a, sport), and the exchange if so, without a branch:
-	// which end is the lower is a toss of a coin that no processor foresees.
+	// Exchange the ends if (b, port) < (a, sport), without a branch: no processor can
+	// predict the lower end.
 	from, to := uint64(sport), uint64(port)
 	_, less := bits.Sub64(to, from, 0)
 	_, less = bits.Sub64(b1, a1, less)
@@ -208,8 +205,8 @@ func halves(a netip.Addr) (uint64, uint64) {
 	return binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 }
 
-// flowOf finds key and direction of p's flow. ok is false for packets that
-// belong to none: ICMP that is neither query nor reply, and packets without ports.
+// flowOf finds key and direction of p's flow. Packets without ports, and ICMP but queries
+// and replies, have none: ok is false.
 func flowOf(p *packet.Packet, k *flowKey) (swapped, ok bool) {
 	switch {
 	case probe.Ported(p.Protocol):
@@ -226,7 +223,7 @@ func flowOf(p *packet.Packet, k *flowKey) (swapped, ok bool) {
 	return makeKey(k, p.Source, p.Destination, 0, 0, p.Protocol), true
 }
 
-// aboutKnown reports whether the flow that an ICMP error quotes was seen.
+// aboutKnown reports whether an ICMP error quotes a known flow.
 func (t *flows) aboutKnown(p *packet.Packet, at int64) bool {
 	if p.Has&packet.HasEmbedded == 0 {
 		return false

@@ -34,7 +34,7 @@ func (r *run) learn(g *glimpse) {
 	}
 	learn := r.known
 	if len(r.rules.Local) > 0 && !r.local(r.packet.Source) && !within(r.rules.Behind, r.packet.Source) {
-		learn = nil // who serves elsewhere does not matter
+		learn = nil // services elsewhere do not matter
 	}
 	r.flows.track(r.packet, r.flow, r.rec.At, learn, nil)
 }
@@ -60,8 +60,8 @@ func (r *run) count(rec *record) {
 	s.Verdicts[r.rec.Verdict]++
 }
 
-// decode gets at the packet of g, whole if it came in fragments. Any verdict
-// but Probe ends the matter.
+// decode decodes the packet of g, whole if it came in fragments. Any verdict but Probe is
+// final.
 func (r *run) decode(g *glimpse) Verdict {
 	r.frame, r.packet, r.flow = g.frame, &g.packet, &g.flow
 	r.rec.At, r.rec.Raw, r.rec.Packet, r.rec.Answered = g.at, r.frame.ip, nil, false
@@ -175,7 +175,8 @@ func (r *run) verdict(g *glimpse) Verdict {
 	return v
 }
 
-// stray follows what the chains behind and behind_tcp let be: answers, and ICMP.
+// stray returns the verdict on what the chains behind and behind_tcp let be: answers, and
+// ICMP.
 func stray(p *packet.Packet) Verdict {
 	switch p.Protocol {
 	case probe.ProtocolTCP:
@@ -211,7 +212,7 @@ func (r *run) probe(mode probe.Mode) Verdict {
 	return Probe
 }
 
-// direction tells whose packet it is and whom it is for.
+// direction rules out packets of, or for, somebody else.
 func (r *run) direction() Verdict {
 	source, dest := r.packet.Source, r.packet.Destination
 	switch {
@@ -248,8 +249,8 @@ func within(list []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// subnetBroadcast reports whether a is the last address of an IPv4 prefix of
-// ours that has one (RFC 919; RFC 3021 for /31).
+// subnetBroadcast reports whether a is the broadcast address of an IPv4 prefix of ours
+// (RFC 919; RFC 3021 for /31).
 func (r *run) subnetBroadcast(a netip.Addr) bool {
 	if !a.Is4() {
 		return false
@@ -262,8 +263,8 @@ func (r *run) subnetBroadcast(a netip.Addr) bool {
 	return false
 }
 
-// aim returns the port that p is aimed at as [Rules.Mode] takes it. Of ICMP
-// only those types are probes that package nft's chain mirror_icmp mirrors.
+// aim returns the port that p is aimed at as [Rules.Mode] takes it. ICMP is a probe only
+// of the types that package nft's chain mirror_icmp mirrors.
 func aim(p *packet.Packet) (number uint16, v Verdict) {
 	if probe.Ported(p.Protocol) {
 		if p.Has&packet.HasPorts == 0 {
@@ -311,9 +312,9 @@ func icmp6(p *packet.Packet) Verdict {
 	return Housekeeping
 }
 
-// open reports whether p goes to a port that serves somebody, or else to one
-// whose connections the trap takes, a trap's or one from which it was led there. A
-// port that answers may be either, if the trap was there to answer.
+// open reports whether p goes to a port that serves somebody, or else to one whose
+// connections the trap takes: a trap's, or one from which it was led there. If the trap
+// answered in the capture, a port that answers may be either.
 func (r *run) open(p *packet.Packet) (served, trapped, invited bool) {
 	if p.Has&packet.HasPorts == 0 {
 		return false, false, false

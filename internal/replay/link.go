@@ -34,9 +34,8 @@ func knownLink(link uint16) bool {
 	return false
 }
 
-// A cast is whom a frame was meant for, where the link layer tells. The values
-// are the kernel's PACKET_HOST and so on (include/uapi/linux/if_packet.h),
-// which cooked captures bear.
+// A cast is the addressee of a frame, where the link layer tells. The values are the
+// kernel's PACKET_HOST and so on (include/uapi/linux/if_packet.h), as in cooked captures.
 type cast uint8
 
 const (
@@ -56,8 +55,8 @@ type frame struct {
 	at    int64      // the kernel's time (NFLOG), else 0
 }
 
-// unwrap finds the IP packet in rec. It writes in place: a frame returned would
-// be copied, for every packet.
+// unwrap finds the IP packet in rec. It writes in place, which spares a copy of the frame
+// for every packet.
 func (f *frame) unwrap(rec *record) {
 	*f = frame{}
 	b := rec.data
@@ -94,8 +93,8 @@ func (f *frame) unwrap(rec *record) {
 	}
 }
 
-// family reports whether a BSD loopback header's address family is IPv4 or
-// IPv6 of any system: the number differs between them.
+// family reports whether a BSD loopback header's address family is IPv4 or IPv6 of any
+// system: the numbers differ between systems.
 func family(af byte) bool {
 	switch af {
 	case 2, 10, 23, 24, 28, 30:
@@ -104,8 +103,8 @@ func family(af byte) bool {
 	return false
 }
 
-// cooked reads a cooked header's packet type and ARPHRD_ number. What comes by
-// the loopback interface is the host's own, whatever its addresses.
+// cooked reads a cooked header's packet type and ARPHRD_ number. Packets of the loopback
+// interface are the host's own, whatever their addresses.
 func cooked(kind, hardware uint16) cast {
 	const loopback = 772
 	if hardware == loopback {
@@ -131,15 +130,14 @@ const (
 	pppIPv6       = 0x0057
 )
 
-// maxTags is how many VLAN tags, PPPoE headers and MPLS label stacks stand
-// before one packet at most.
+// maxTags is the most VLAN tags, PPPoE headers and MPLS label stacks before a packet.
 const maxTags = 4
 
-// maxLabels is how many MPLS labels one stack has at most.
+// maxLabels is the most MPLS labels in a stack.
 const maxLabels = 16
 
-// ethertype goes past VLAN tags, a PPPoE session's header and MPLS labels, and
-// returns what follows if that is IP, else nil.
+// ethertype goes past VLAN tags, a PPPoE session's header and MPLS labels, and returns
+// the IP packet behind them, or nil.
 func ethertype(kind uint16, b []byte) []byte {
 	for range maxTags + 1 {
 		switch kind {
@@ -169,8 +167,8 @@ func ethertype(kind uint16, b []byte) []byte {
 	return nil
 }
 
-// unlabelled goes past the labels to the bottom of the stack (RFC 3032, 2.1).
-// What follows has no type; it is IP if its first four bits say so.
+// unlabelled goes past the labels to the bottom of the stack (RFC 3032, 2.1). The content
+// has no type; it is IP if its first four bits say so.
 func unlabelled(b []byte) []byte {
 	for range maxLabels {
 		if len(b) < 5 {
@@ -222,7 +220,7 @@ func (f *frame) nflog(b []byte, little bool) {
 	}
 }
 
-// stamp converts seconds and microseconds; what is no time of this age is 0.
+// stamp converts seconds and microseconds; an impossible time is 0.
 func stamp(seconds, micros uint64) int64 {
 	if seconds >= 1<<33 || micros >= 1e6 {
 		return 0

@@ -22,16 +22,15 @@ var ErrNoLog = errors.New("no packet log line in it (want lines of iptables LOG,
 // ErrNoTime says that no line of a log has a date.
 var ErrNoTime = errors.New("its lines have no date: want those of syslog, \"journalctl -k\" or \"dmesg -T\"")
 
-// maxLine is the longest line of a log that is read, in bytes; the kernel's end
-// at 1,024 (LOG_LINE_MAX in kernel/printk). A longer one is passed over.
+// maxLine is the longest log line read, in bytes; the kernel's end at 1,024 (LOG_LINE_MAX
+// in kernel/printk). A longer one is passed over.
 const maxLine = 8 << 10
 
-// Log makes a capture of a firewall's log: each line of the kernel's packet log
-// (net/netfilter/nf_log_syslog.c) is a packet on a Linux cooked link, cut behind
-// its transport header; what a line does not say is what most senders have.
-// Other lines are passed over. Plain or gzip. Opening it reads the source once
-// more, since syslog's classic stamp has no year: the last line is taken to be
-// not later than modified.
+// Log makes a capture of a firewall's log, plain or gzip. Each line of the kernel's
+// packet log (net/netfilter/nf_log_syslog.c) is a packet on a Linux cooked link, cut
+// behind its transport header; fields that the line lacks are those of most senders.
+// Other lines are passed over. Syslog's classic stamp has no year, so opening the capture
+// reads the source once more: the last line is taken to be no later than modified.
 func Log(s Source, modified time.Time) Source {
 	return Source{Name: s.Name, Open: func() (io.ReadCloser, error) {
 		years, err := surveyLog(s.Open)
@@ -80,8 +79,8 @@ func openLog(open func() (io.ReadCloser, error)) (*logLines, error) {
 	return l, nil
 }
 
-// next returns what stands before the packet in the next line of the packet
-// log, and the packet's words from "IN=" on; io.EOF after the last line.
+// next returns the text before the packet in the next line of the packet log, and the
+// packet's words from "IN=" on; io.EOF after the last line.
 func (l *logLines) next() (before, words string, err error) {
 	for {
 		line, err := l.b.ReadSlice('\n')
@@ -101,7 +100,7 @@ func (l *logLines) next() (before, words string, err error) {
 	}
 }
 
-// surveyLog reads a log once and returns how often a year ends in it.
+// surveyLog reads a log once and counts the ends of years in it.
 func surveyLog(open func() (io.ReadCloser, error)) (years int, err error) {
 	l, err := openLog(open)
 	if err != nil {
@@ -130,7 +129,7 @@ func surveyLog(open func() (io.ReadCloser, error)) (years int, err error) {
 	}
 }
 
-// A logReader is a pcap made of a log while it is read.
+// A logReader makes a pcap of a log while it is read.
 type logReader struct {
 	in    *logLines
 	clock logClock
@@ -197,7 +196,7 @@ func (c *logClock) read(line string) (time.Time, bool) {
 		return t, false
 	}
 	t = c.dated(t)
-	// A month that steps back by half a year is the next year's.
+	// A step back of half a year or more begins the next year.
 	if !c.last.IsZero() && c.last.Sub(t) > 183*24*time.Hour {
 		c.year++
 		t = c.dated(t)
@@ -218,7 +217,7 @@ func (c *logClock) dated(t time.Time) time.Time {
 // inPcap reports whether a pcap can hold a time: its seconds have 32 bits.
 func inPcap(t time.Time) bool { return t.Unix() >= 0 && t.Unix() < 1<<32 }
 
-// NamedLog is the log in a file, or for "-" on standard input, as [Named] and [Log] have them.
+// NamedLog is the log in a file, or for "-" on standard input: [Log] of [Named].
 func NamedLog(name string) (Source, error) {
 	s, err := Named(name)
 	if err != nil {

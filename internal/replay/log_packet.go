@@ -13,8 +13,8 @@ import (
 	"picket/internal/probe"
 )
 
-// A logPacket is what a line of the kernel's packet log says of a packet. Fields
-// that the line lacks are zero.
+// A logPacket is a packet as a line of the kernel's packet log describes it. Fields that
+// the line lacks are zero.
 type logPacket struct {
 	in, mac        string
 	source, dest   netip.Addr
@@ -35,8 +35,7 @@ type logPacket struct {
 	options        []byte // of TCP, if they were logged
 }
 
-// frame returns a Linux cooked frame with the packet of a line; nil for a line
-// without one.
+// frame returns a Linux cooked frame with the packet of a line, nil if it has none.
 func (p *logPacket) frame(words string) []byte {
 	p.read(words)
 	if !p.source.IsValid() || !p.dest.IsValid() || p.source.Is4() != p.dest.Is4() || !p.known {
@@ -66,8 +65,8 @@ func multicastMAC(mac string) bool {
 	return err == nil && n&1 == 1
 }
 
-// read takes the words of a line apart. Those in brackets quote the packet that
-// an ICMP error is about, and are left out.
+// read takes the words of a line apart. Those in brackets quote the packet that an ICMP
+// error is about; they are left out.
 func (p *logPacket) read(words string) {
 	depth := 0
 	fields := strings.Fields(words)
@@ -174,8 +173,8 @@ var logFlags = map[string]uint8{
 	"URG": probe.FlagURG, "ECE": 0x40, "CWR": 0x80,
 }
 
-// protocolNumber reads PROTO=, a name for the protocols that the log takes apart
-// and a number for the others.
+// protocolNumber reads PROTO=, a name for the protocols that the log takes apart and a
+// number for others.
 func protocolNumber(s string) (uint8, bool) {
 	switch s {
 	case "TCP":
@@ -197,7 +196,7 @@ func protocolNumber(s string) (uint8, bool) {
 	return uint8(n), err == nil
 }
 
-// header is the IP header in front of so many bytes.
+// header returns the IP header in front of so many bytes.
 func (p *logPacket) header(rest int) []byte {
 	if p.source.Is6() {
 		length := max(int(p.length)-40, rest)
@@ -221,7 +220,7 @@ func (p *logPacket) header(rest int) []byte {
 	return append(append(b, p.source.AsSlice()...), p.dest.AsSlice()...)
 }
 
-// transport is the header behind it, as far as the line tells.
+// transport returns the transport header, as far as the line has it.
 func (p *logPacket) transport() []byte {
 	switch {
 	case p.protocol == probe.ProtocolICMP || p.protocol == probe.ProtocolICMPv6:
@@ -270,9 +269,8 @@ func (p *logPacket) tcp(b []byte) []byte {
 	return append(b, options...)
 }
 
-// usualOptions returns the options of a SYN by their length, which is all that
-// most logs tell of them: those that current systems send in so many bytes.
-// Where the length is none of theirs it is filled with NOP behind MSS.
+// usualOptions returns the options of a SYN by their length, all that most logs have of
+// them: those of the current systems with that length, or else MSS and NOP.
 func (p *logPacket) usualOptions() []byte {
 	head := 40
 	if p.source.Is6() {

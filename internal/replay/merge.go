@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// maxOpen is how many captures that overlap in time are read at once; each
-// takes a reader's buffer, two if it is compressed, so 64 MiB at most in all.
+// maxOpen is the most captures that may overlap in time. Each takes a reader's buffer,
+// two if it is compressed: 64 MiB in all.
 const maxOpen = 64
 
 // errOverlap says that more captures overlap than are read at once.
@@ -29,9 +29,9 @@ type tape struct {
 	head   record
 }
 
-// A merge reads captures as if their packets were in one, by time. Of each it
-// has one packet in hand, and of those that have not begun yet nothing is open.
-// Within a capture the order is the capture's, also where its clock steps back.
+// A merge reads captures as one, by time. It holds one packet of each, and opens a
+// capture only when its time has come. Within a capture the order is the capture's, also
+// where its clock steps back.
 type merge struct {
 	waiting []*tape // not begun, the first to begin at the front
 	heap    []*tape // begun, the one whose packet is next on top
@@ -39,8 +39,8 @@ type merge struct {
 	fault   func(error)
 }
 
-// newMerge begins with tapes, which byTime has sorted. Fault gets what is wrong
-// with each that cannot be read, or not to its end.
+// newMerge begins with tapes sorted by byTime. Fault gets the error of each that cannot
+// be read, or not to its end.
 func newMerge(tapes []tape, fault func(error)) *merge {
 	m := &merge{fault: fault}
 	for i := range tapes {
@@ -67,7 +67,7 @@ func (m *merge) next() *tape {
 	return m.heap[0]
 }
 
-// advance reads the next packet of the tape on top, and puts it in its place.
+// advance reads the next packet of the tape on top, and moves the tape to its place.
 func (m *merge) advance(t *tape) {
 	if err := t.reader.read(&t.head); err != nil {
 		m.end(t, err)
@@ -98,8 +98,8 @@ func (m *merge) begin(t *tape) {
 	}
 }
 
-// sink exchanges the tape on top with the earlier of the two below it until it
-// is before both. With container/heap a replay takes 4 % longer, of eight captures 6.
+// sink exchanges the tape on top with the earlier of the two below it until it is before
+// both. With container/heap a replay takes 4 % longer, one of eight captures 6 %.
 func (m *merge) sink() {
 	h := m.heap
 	for i := 0; ; {

@@ -18,7 +18,7 @@ const (
 	blockSection   = 0x0a0d0d0a
 )
 
-// maxInterfaces bounds what one section may declare.
+// maxInterfaces is the most interfaces of a section.
 const maxInterfaces = 4096
 
 // An iface is what an interface description block says that reading needs.
@@ -69,8 +69,8 @@ func (r *reader) block(kind uint32, size int, rec *record) (found bool, err erro
 	if err != nil {
 		return false, err
 	}
-	// A block to be skipped may be longer than the buffer; one that was read is
-	// all in it, so that skipping it leaves the packet's bytes where they are.
+	// A skipped block may be longer than the buffer. One that was read is all in it, so
+	// going past it leaves the packet's bytes where they are.
 	return found, r.skip(size)
 }
 
@@ -152,7 +152,7 @@ func units(resolution byte) uint64 {
 	return u
 }
 
-// nanoseconds converts a timestamp of f, and stops at the ends of what int64 holds.
+// nanoseconds converts a timestamp of f, clamped to int64.
 func (f *iface) nanoseconds(high, low uint32) int64 {
 	stamp := uint64(high)<<32 | uint64(low)
 	seconds, rest := stamp/f.units, stamp%f.units
@@ -198,7 +198,8 @@ func (r *reader) packet(kind uint32, size int, rec *record) error {
 	return r.fill(rec, f, at, 28, int(captured), size)
 }
 
-// simple reads a simple packet block (section 4.4), which has no time: it gets that of the packet before.
+// simple reads a simple packet block (section 4.4). It has no time and gets that of the
+// packet before.
 func (r *reader) simple(size int, rec *record) error {
 	if size < 16 {
 		return fmt.Errorf("%w: a simple packet block of %d bytes", ErrCorrupt, size)

@@ -9,9 +9,9 @@ import (
 	"picket/internal/probe"
 )
 
-// questions remember whom the watched hosts asked, and at which port, as the rules'
-// sets of that name do: what comes from there later is a late answer, although
-// its flow is over. They hold MaxLearned, and are emptied when they are full.
+// questions remember whom the watched hosts asked, and at which port, as the rules' sets
+// of that name do: a packet from there after the end of its flow is a late answer. They
+// hold MaxLearned, and are emptied when they are full.
 type questions struct {
 	at   map[port]int64       // when last, nanoseconds since the Unix epoch
 	late map[netip.Addr]int64 // until when the segments of a source that came late count; see allow
@@ -28,7 +28,7 @@ func newQuestions() *questions {
 	return &questions{at: map[port]int64{}, late: map[netip.Addr]int64{}}
 }
 
-// note books what a watched host sends that begins something.
+// note books a packet of a watched host that begins something.
 func (q *questions) note(p *packet.Packet, at int64) {
 	if p.Has&packet.HasPorts == 0 || p.Protocol == probe.ProtocolTCP && p.Flags&handshake != probe.FlagSYN {
 		return
@@ -39,7 +39,7 @@ func (q *questions) note(p *packet.Packet, at int64) {
 	q.at[port{p.Destination, p.Protocol, p.Port}] = at
 }
 
-// answers reports whether p, which begins nothing that is known, is a late answer.
+// answers reports whether p, of no known flow, is a late answer.
 func (q *questions) answers(p *packet.Packet, at int64) bool {
 	if p.Has&packet.HasPorts == 0 {
 		return false
@@ -51,7 +51,7 @@ func (q *questions) answers(p *packet.Packet, at int64) bool {
 	return p.Protocol != probe.ProtocolTCP || q.allow(p.Source, at)
 }
 
-// allow takes one segment's time off what a source has saved up.
+// allow takes the time of one segment off the source's savings.
 func (q *questions) allow(source netip.Addr, at int64) bool {
 	if len(q.late) >= MaxLearned {
 		clear(q.late)

@@ -25,9 +25,8 @@ var (
 	ErrLinkType = errors.New("unknown link type")
 )
 
-// An Error says where a capture could not be read any further. It wraps
-// [ErrFormat], [ErrTruncated], [ErrCorrupt], [ErrLinkType] or what the file
-// system said.
+// An Error says where reading a capture stopped. It wraps [ErrFormat], [ErrTruncated],
+// [ErrCorrupt], [ErrLinkType] or the file system's error.
 type Error struct {
 	File string
 	// number of the packet that could not be read, from 1, as Wireshark counts; 0 for the file as a whole
@@ -62,10 +61,10 @@ type record struct {
 	little bool // byte order of the file, which is that of NFLOG's attributes
 }
 
-// A reader reads the packets of one capture, pcap or pcapng, without copying
-// them and without more memory than its buffer. gopacket's pcapgo reads both
-// too, but lets a pcapng file decide how much memory a block gets, keeps every
-// secret and name in it, and cannot tell where a fault is.
+// A reader reads the packets of one capture, pcap or pcapng. It does not copy them and
+// takes no memory beyond its buffer. gopacket's pcapgo reads both too, but lets a pcapng
+// file decide how much memory a block gets, keeps every secret and name in it, and cannot
+// say where a fault is.
 type reader struct {
 	b       *bufio.Reader
 	rest    []byte // what b has buffered, from offset on
@@ -123,7 +122,7 @@ func (r *reader) read(rec *record) error {
 	return r.fail(err)
 }
 
-// short says how little there is of a file.
+// short says how short a file is.
 func short(n int) string {
 	if n == 0 {
 		return "it is empty"
@@ -131,7 +130,7 @@ func short(n int) string {
 	return fmt.Sprintf("it has %d bytes", n)
 }
 
-// whole says that err is of the file and not of a place in it.
+// whole makes err one of the file, not of a place in it.
 func whole(file string, err error) error { return &Error{File: file, Err: bare(err)} }
 
 // fail says where err happened.
@@ -139,7 +138,7 @@ func (r *reader) fail(err error) error {
 	return &Error{File: r.name, Packet: r.packets + 1, Offset: r.offset, Err: bare(err)}
 }
 
-// bare returns what the system said, without the name that is told already.
+// bare returns the system's error without the file name, which is said already.
 func bare(err error) error {
 	if at := new(fs.PathError); errors.As(err, &at) {
 		return at.Err
@@ -159,9 +158,8 @@ func (r *reader) cause(err error) error {
 	return err
 }
 
-// peek returns the next n bytes without going past them; n is at most
-// bufferSize. At the very end of the file the error is io.EOF if end, and else
-// [ErrTruncated].
+// peek returns the next n bytes, at most bufferSize, without going past them. At the very
+// end of the file the error is io.EOF if end, and else [ErrTruncated].
 func (r *reader) peek(n int, end bool) ([]byte, error) {
 	if n <= len(r.rest) {
 		return r.rest[:n], nil
@@ -189,7 +187,7 @@ func (r *reader) more(n int, end bool) ([]byte, error) {
 	return nil, err
 }
 
-// skip goes n bytes on. The offset stays at the record's start if it fails.
+// skip goes n bytes on. If it fails, the offset stays at the record's start.
 func (r *reader) skip(n int) error {
 	if n <= len(r.rest) {
 		r.rest, r.behind, r.offset = r.rest[n:], r.behind+n, r.offset+int64(n)

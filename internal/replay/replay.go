@@ -14,7 +14,8 @@ import (
 	"picket/internal/probe"
 )
 
-// Rules say which packets are probes. They are read by one goroutine.
+// Rules say which packets are probes. The zero Rules watch everything in advanced mode.
+// They are for one goroutine.
 type Rules struct {
 	// Local are the watched addresses. Empty, every destination is watched.
 	Local []netip.Prefix
@@ -44,8 +45,8 @@ type Rules struct {
 	TrapAnswers bool
 }
 
-// A Record is one packet of a capture and what it was taken for. It is valid
-// until the function that got it returns.
+// A Record is one packet of a capture and the verdict on it. It is valid until the
+// function that got it returns.
 type Record struct {
 	Verdict Verdict
 	Probe   probe.Probe    // valid iff Verdict is Probe
@@ -59,8 +60,8 @@ type Record struct {
 	// a capture of NFLOG: its mode is that rule's.
 	Mirrored bool
 
-	// Answered says that the port of a probe, or of one that Open is about,
-	// answered in the capture: but for [Rules.TrapAnswers] it would be open.
+	// Answered says that the port of a probe, or of a packet with the verdict Open,
+	// answered in the capture: without [Rules.TrapAnswers] it would be open.
 	Answered bool
 }
 
@@ -81,8 +82,8 @@ type Summary struct {
 // Probes is how many probes there were.
 func (s *Summary) Probes() uint64 { return s.Verdicts[Probe] }
 
-// A Source is one capture that can be read more than once. Sources that overlap
-// in time are read at once, 64 at most; what is more is a fault of its own.
+// A Source is one capture that can be read more than once. At most 64 sources may overlap
+// in time; one more is an error of its own.
 type Source struct {
 	Name string
 	Open func() (io.ReadCloser, error)
@@ -101,13 +102,11 @@ func Memory(name string, b []byte) Source {
 	}}
 }
 
-// Run replays sources as if their packets were in one capture, sorted by time,
-// and calls emit for every packet, probe or not. It stops early, with ctx's
-// error, when ctx is done.
+// Run replays sources as if their packets were in one capture, sorted by time, and calls
+// emit for every packet, probe or not. When ctx is done it stops with ctx's error.
 //
-// A source that cannot be read, or not to its end, stops nothing: what was
-// read of it counts, the others are replayed, and its *[Error] is in the error,
-// joined to those of the rest.
+// A source that cannot be read to its end stops nothing: its packets up to there count,
+// the others are replayed, and the error joins its *[Error] to those of the rest.
 func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record)) (Summary, error) {
 	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned(),
 		questions: newQuestions()}

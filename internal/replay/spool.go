@@ -15,11 +15,10 @@ import (
 // capture in it, or no end to it.
 var ErrDevice = errors.New("a device: save the capture to a file, or pipe it in")
 
-// Named is the capture in a file, or for "-" that of standard input. One that
-// comes through a pipe is read to its end at once, which may take as long as
-// its writer likes, and kept in a temporary file without a name, since it must
-// be read twice; only the disk bounds it. The error is an *[Error], of the pipe
-// or of a device; what is wrong with a file is told by [Run].
+// Named is the capture in a file, or for "-" that of standard input. A pipe is read to
+// its end at once, for as long as its writer takes, into a temporary file without a name,
+// since it must be read twice; only the disk bounds it. The error, an *[Error], is of the
+// pipe or of a device; [Run] reports what is wrong with a file.
 func Named(name string) (Source, error) {
 	if name == "-" {
 		if info, err := os.Stdin.Stat(); err == nil && info.Mode()&fs.ModeDevice != 0 {
@@ -42,8 +41,8 @@ func Named(name string) (Source, error) {
 	return spool(name, f)
 }
 
-// spool copies a pipe into a temporary file that goes with the process. /tmp
-// may be memory, so it lies in /var/tmp (file-hierarchy(7)).
+// spool copies a pipe into a temporary file that ends with the process. The file lies in
+// /var/tmp, since /tmp may be memory (file-hierarchy(7)).
 func spool(name string, from io.Reader) (Source, error) {
 	folder := cmp.Or(os.Getenv("TMPDIR"), "/var/tmp")
 	f, err := os.CreateTemp(folder, "picket-replay-")

@@ -9,9 +9,9 @@ import (
 	"picket/internal/probe"
 )
 
-// MaxLearned is how many ports that answered the first pass remembers, and how
-// many connections that began before the capture did: one full of forged
-// answers cannot grow it. What was sent to the others is taken for probes.
+// MaxLearned is the most ports that answered, and the most connections begun before the
+// capture, that the first pass remembers: a capture full of forged answers cannot grow
+// it. Packets to the others are taken for probes.
 const MaxLearned = 1 << 16
 
 // A port of one host.
@@ -26,14 +26,14 @@ type learned struct {
 	open map[port]struct{}    // ports that answered
 	some [1 << 10]uint64      // a bit for each number of those
 	live map[flowKey]struct{} // connections that began before the capture did
-	full bool                 // there was more than MaxLearned of one
+	full bool                 // one of them met MaxLearned
 }
 
 func newLearned() *learned {
 	return &learned{open: map[port]struct{}{}, live: map[flowKey]struct{}{}}
 }
 
-// openPort notes that p was sent from a port that serves somebody.
+// openPort notes that p came from a port that serves somebody.
 func (l *learned) openPort(p *packet.Packet) {
 	if len(l.open) >= MaxLearned {
 		l.full = true
@@ -60,9 +60,9 @@ func (l *learned) liveFlow(k *flowKey) {
 	l.live[*k] = struct{}{}
 }
 
-// track folds p into the table and says what it is to the packets before it.
-// In the first pass (learn not nil) it notes open ports and living connections
-// there; in the second it consults them.
+// track folds p into the table and returns its relation to the packets before it. The
+// first pass (learn not nil) notes open ports and living connections; the second consults
+// them.
 func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *learned) relation {
 	if p.ICMPError() {
 		if t.aboutKnown(p, at) {
@@ -120,8 +120,8 @@ func (t *flows) track(p *packet.Packet, id *flowID, at int64, learn, known *lear
 // chain trap of package nft does.
 const handshake = probe.FlagFIN | probe.FlagSYN | probe.FlagRST | probe.FlagACK
 
-// completes reports whether p, from the end that began, is the third packet of
-// the handshake, whether or not it bears data or ends the connection at once.
+// completes reports whether p, from the end that began, is the third packet of the
+// handshake, also one with data or FIN.
 func (f *flow) completes(p *packet.Packet) bool {
 	return f.is(flowOffered) && p.Flags&(probe.FlagSYN|probe.FlagRST|probe.FlagACK) == probe.FlagACK &&
 		f.state&flowCheck == folded(p.Ack)
@@ -158,8 +158,8 @@ func (t *flows) begin(f *flow, state uint64, k *flowKey, p *packet.Packet, at in
 	return what
 }
 
-// ended notes RST and FIN. A RST that is the only answer leaves the flow
-// unanswered: the kernel forgets it then (nf_conntrack_tcp_packet).
+// ended notes RST and FIN. A RST as the only answer leaves the flow unanswered: the
+// kernel then forgets it (nf_conntrack_tcp_packet).
 func (f *flow) ended(flags uint8, first bool) {
 	if flags&probe.FlagRST != 0 && (f.is(flowReplied) || !first) {
 		f.state |= flowClosed

@@ -38,8 +38,8 @@ type window struct {
 	warmth uint32 // keeps the compiler from leaving loads out
 }
 
-// each calls do for every packet of tapes, by time, and fault for every tape
-// that cannot be read, or not to its end.
+// each calls do for every packet of tapes, by time, and fault for every tape that cannot
+// be read, or not to its end.
 func (r *run) each(ctx context.Context, tapes []tape, do func(*glimpse), fault func(error)) {
 	m := newMerge(tapes, fault)
 	defer m.close()
