@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Package explain writes what is known of a source as sentences: why it is
-// blocked or not, what would change that, and what was decided about each of
-// its last probes.
+// Package explain says in sentences why a source is blocked or not, what would change
+// that, and what was decided about each of its last probes.
 //
-// It is pure: facts in, words out. Who fills the facts asks engine, kernel and
-// host.
+// It is pure: facts in, words out. The caller asks engine, kernel and host for the facts.
 package explain
 
 import (
@@ -25,7 +23,8 @@ import (
 	"picket/internal/show"
 )
 
-// Facts are what is known of a source.
+// Facts are what is known of a source. Config must be set; the zero value of another
+// field means that nothing is known.
 type Facts struct {
 	Asked  netip.Prefix   // the address or prefix in question
 	Source netip.Prefix   // what picket counts as one source with it, or Asked if that is many
@@ -53,11 +52,11 @@ type Protected struct {
 	Why    string
 }
 
-// mostBlocks is how many blocks inside a prefix are told of.
+// mostBlocks is how many blocks inside a prefix are shown.
 const mostBlocks = 32
 
-// Take takes the blocks that overlap the source: first those that hold all that
-// was asked for, then the oldest, 32 at most.
+// Take takes the blocks that overlap the source: first those that cover all of Asked,
+// then the oldest, 32 at most.
 func (f *Facts) Take(list []control.InForce) {
 	slices.SortFunc(list, func(a, b control.InForce) int {
 		if one, other := f.covers(&a), f.covers(&b); one != other {
@@ -71,7 +70,7 @@ func (f *Facts) Take(list []control.InForce) {
 	f.Blocks = list[:min(len(list), mostBlocks)]
 }
 
-// strength orders responses: a block, that is the default, above a fence above the dark.
+// strength orders responses: a block, the default, above a fence above the dark.
 func strength(b *control.InForce) int {
 	switch b.Response {
 	case engine.Dark.String():
@@ -82,7 +81,7 @@ func strength(b *control.InForce) int {
 	return 2
 }
 
-// covers reports whether a block holds all that was asked for.
+// covers reports whether a block covers all of Asked.
 func (f *Facts) covers(b *control.InForce) bool {
 	return b.Source.Bits() <= f.Asked.Bits() && b.Source.Contains(f.Asked.Addr())
 }
@@ -93,7 +92,7 @@ type explainer struct {
 	facts *Facts
 }
 
-// Explain says in sentences what f has.
+// Explain puts f into sentences.
 func Explain(f *Facts) *control.Explanation {
 	x := &explainer{&control.Explanation{
 		Source: event.SourceName(f.Source), Why: []string{}, Change: []string{},
@@ -128,7 +127,7 @@ func Explain(f *Facts) *control.Explanation {
 	return x.Explanation
 }
 
-// told describes a probe that was kept.
+// told describes a kept probe.
 func (f *Facts) told(k *evidence.Probe) control.KeptProbe {
 	if list, ok := f.Config.ListOf(k.Probe.Source); ok {
 		k.Decision.Known = list.Name
@@ -158,7 +157,7 @@ func (f *Facts) told(k *evidence.Probe) control.KeptProbe {
 	return out
 }
 
-// say finds state, summary, reasons and what would change it.
+// say finds state, summary, reasons and what would change them.
 func (x *explainer) say() {
 	switch {
 	case len(x.Blocks) > 0 && x.facts.covers(&x.Blocks[0]):

@@ -111,7 +111,7 @@ func TestSay(t *testing.T) {
 			with:  func(f *Facts) { f.Config.TCP.Action = engine.Log },
 			state: "watched", why: []string{"26 different ports inside the window, 25 let pass " +
 				"(tcp.trigger.advanced = 25). That was told at 2026-11-22 11:58:00.", `tcp.action = "log"`},
-			change: []string{`With tcp.action = "block", who is above a limit is blocked.`},
+			change: []string{`With tcp.action = "block", a source above a limit is blocked.`},
 			notWhy: "32 different",
 		},
 		{
@@ -161,7 +161,7 @@ func TestSay(t *testing.T) {
 		},
 		{
 			name: "protected once", f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.IsProtected}),
-			state: "watched", why: []string{"protected, which it is no more"},
+			state: "watched", why: []string{"it is protected no more"},
 		},
 		{
 			name: "connected and spared", f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.IsConnected,

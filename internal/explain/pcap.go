@@ -14,13 +14,14 @@ import (
 	"picket/internal/probe"
 )
 
-// WritePcap writes the packets of the source, each with what it was taken for, as
-// pcapng by program.
+// WritePcap writes the packets of the source as pcapng by program, each with its
+// decision. The error is the writer's.
 func WritePcap(w io.Writer, program string, x *control.Explanation) error {
 	return evidence.Write(w, program, strings.Join(append([]string{x.Summary}, x.Why...), "\n"), packets(x))
 }
 
-// SavePcap writes the packets to a file. Missing says, for people, what is not there.
+// SavePcap writes the packets to a file that its owner alone can read. Missing says, for
+// people, which probes are left out. The error is the file system's.
 func SavePcap(file, program string, x *control.Explanation) (missing string, err error) {
 	var b bytes.Buffer
 	if err := WritePcap(&b, program, x); err != nil {
@@ -40,7 +41,7 @@ func SavePcap(file, program string, x *control.Explanation) (missing string, err
 	return "", nil
 }
 
-// packets returns the probes that are packets, each with what it was taken for.
+// packets returns the probes that are packets, each with its decision.
 func packets(x *control.Explanation) (out []evidence.Packet) {
 	for i := range x.Probes {
 		if p := &x.Probes[i]; len(p.Packet) > 0 {

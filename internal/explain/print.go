@@ -22,8 +22,8 @@ import (
 	"picket/nft"
 )
 
-// Print prints an explanation for a person, on a terminal of so many columns, or,
-// with a width of 0, with what belongs together on one line, however long.
+// Print prints an explanation for a person, on a terminal of width columns. With a width
+// of 0 nothing is wrapped. The error is the writer's.
 func Print(to io.Writer, x *control.Explanation, width int) error {
 	out := bufio.NewWriter(to)
 	show.Lines(out, "", "", x.Summary, width)
@@ -104,7 +104,7 @@ func span(from, to time.Time) string {
 	}
 }
 
-// printProbes prints the probes, what all have in common above them.
+// printProbes prints the probes, under a line with what all have in common.
 func printProbes(out io.Writer, x *control.Explanation, width int) {
 	first, last := &x.Probes[0], &x.Probes[len(x.Probes)-1]
 	clock, day := "15:04:05.000", ""
@@ -136,7 +136,7 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 		if p.Tool != "" && (i == 0 || x.Probes[i-1].Tool != p.Tool) {
 			decision += "; looks like " + p.Tool
 		}
-		// A setting that a line above has told is not news.
+		// A setting in a line above is not news.
 		if p.Config != "" && (!told[p.Config] || p.Action != engine.None.String()) {
 			decision += " (" + p.Config + ")"
 			told[p.Config] = true
@@ -151,7 +151,7 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 	l.Print(out, width)
 }
 
-// probesHead is what stands above the probes.
+// probesHead returns the line above the probes.
 func probesHead(x *control.Explanation, day string, oneFrom, oneTo bool) string {
 	head := "Its only probe"
 	if n := len(x.Probes); n > 1 {
@@ -161,7 +161,7 @@ func probesHead(x *control.Explanation, day string, oneFrom, oneTo bool) string 
 	if n := int(x.Since) - len(x.Probes); n > 0 {
 		head += fmt.Sprintf(" of %d", x.Since)
 		if len(x.Probes) < evidence.PerSource {
-			left = " (repeats, and what was on its way when it was blocked, are not kept)"
+			left = " (repeats, and packets on their way when it was blocked, are not kept)"
 		}
 	}
 	head += day
@@ -174,7 +174,7 @@ func probesHead(x *control.Explanation, day string, oneFrom, oneTo bool) string 
 	return head + left + ":"
 }
 
-// mostSent is how much of what a peer sent is shown; --json has all.
+// mostSent is how many characters of a peer's data are shown; --json has all.
 const mostSent = 160
 
 func sent(data string) string {

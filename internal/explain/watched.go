@@ -16,8 +16,8 @@ import (
 	"picket/internal/show"
 )
 
-// sayWatched says why a source of which probes are known is not blocked, and
-// what would get it blocked.
+// sayWatched says why a source with known probes is not blocked, and what would get it
+// blocked.
 func (x *explainer) sayWatched() {
 	x.State = "watched"
 	x.Summary = fmt.Sprintf("%s is not blocked.", x.name())
@@ -26,7 +26,7 @@ func (x *explainer) sayWatched() {
 	blocks := x.sectionBlocks(last.Probe.Protocol)
 	switch d.Reason {
 	case engine.IsProtected:
-		x.why("It was above a limit when it was protected, which it is no more.")
+		x.why("It was above a limit while it was protected; it is protected no more.")
 		x.change("Its next probe gets it blocked.")
 	case engine.KnownIgnored:
 		x.State = "spared"
@@ -44,18 +44,18 @@ func (x *explainer) sayWatched() {
 		x.changeLimits()
 	case engine.FencedLately:
 		x.State = "spared"
-		x.why("%s; but it is not proven, and it was fenced for ten minutes of this hour already, which "+
-			"anybody can bring about who sends packets in its name.", upper(d.Evidence()))
+		x.why("%s; but it is not proven, and it had its ten minutes of fence in this hour: anybody can "+
+			"cause that with packets in its name.", upper(d.Evidence()))
 		x.change("It is fenced again in the next hour if it goes on, and blocked once it has proven itself.")
 	case engine.InFlood:
 		x.State = "spared"
-		x.why("Not proven, and in a flood of sources that were never seen before; only who probes ten "+
-			"ports or addresses stands out of it (detect.flood = %d).", x.facts.Config.Detect.Flood)
+		x.why("Not proven, and in a flood of new sources; a source stands out of it at ten ports or "+
+			"addresses (detect.flood = %d).", x.facts.Config.Detect.Flood)
 		x.change("It is blocked by its next probe once it stands out or the flood is over, or by a " +
 			"connection to a trap port, which proves its address.")
 	case engine.TooMany:
 		x.State = "spared"
-		x.why("%s; but it is not proven, and as many of those were blocked lately as may be in a minute "+
+		x.why("%s; but it is not proven, and a minute's share of unproven sources is blocked already "+
 			"(block.unproven_rate = %d).", upper(d.Evidence()), x.facts.Config.Block.UnprovenRate)
 		x.change("Its next probe may get it blocked.")
 	case engine.IsDecoy:
@@ -97,12 +97,11 @@ func (x *explainer) sayWatched() {
 	if !blocks && !x.facts.Config.DryRun && x.List == nil {
 		name, s := probe.SectionOf(last.Probe.Protocol), x.facts.Config.Section(last.Probe.Protocol)
 		x.why("%s.action = %q: nobody is blocked for it.", name, s.Action)
-		x.change("With %s.action = \"block\", who is above a limit is blocked.", name)
+		x.change("With %s.action = \"block\", a source above a limit is blocked.", name)
 	}
 }
 
-// reacted returns the last probe that something was done about, unless what
-// came later is about something else.
+// reacted returns the last probe with a reaction, unless a later one has another reason.
 func (x *explainer) reacted() *evidence.Probe {
 	for i := len(x.facts.Kept) - 1; i >= 0; i-- {
 		switch d := &x.facts.Kept[i].Decision; {
@@ -115,7 +114,7 @@ func (x *explainer) reacted() *evidence.Probe {
 	return nil
 }
 
-// sayReacted tells of what was done about a source that is not blocked now.
+// sayReacted says what was done about a source that is not blocked now.
 func (x *explainer) sayReacted(k *evidence.Probe) {
 	d, at := &k.Decision, time.Unix(0, k.Probe.At)
 	why := grounds(&k.Probe, d)
@@ -161,7 +160,7 @@ func (x *explainer) triggerOf(k *evidence.Probe) string {
 	return describe.Trigger(x.facts.Config, &k.Probe, &k.Decision)
 }
 
-// sayLimits tells how far a source is from each limit.
+// sayLimits says how far a source is from each limit.
 func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 	c, d, name := &x.facts.Config.Detect, &last.Decision, x.triggerOf(last)
 	idle := x.facts.Now.Sub(time.Unix(0, last.Probe.At))
@@ -186,7 +185,7 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 	}
 }
 
-// changeLimits says what gets somebody blocked who is near no limit.
+// changeLimits says what gets a source blocked that is near no limit.
 func (x *explainer) changeLimits() {
 	if x.List == nil {
 		x.change("It is blocked when its probes are above a limit: tcp.trigger, udp.trigger, ip.trigger, " +
@@ -194,7 +193,7 @@ func (x *explainer) changeLimits() {
 	}
 }
 
-// sectionBlocks reports whether who is above a limit for a protocol is blocked.
+// sectionBlocks reports whether a source above a limit for a protocol is blocked.
 func (x *explainer) sectionBlocks(protocol uint8) bool {
 	s := x.facts.Config.Section(protocol)
 	return !x.facts.Config.DryRun && s.Action == engine.Block

@@ -189,7 +189,7 @@ func responseName(b *control.InForce) string {
 	return "blocked"
 }
 
-// sayLength says what a response does, and why it lasts as long as it does.
+// sayLength says what a response does, and why it lasts so long.
 func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	since, length := show.Stamp(b.Since), config.Duration(b.Expires.Sub(b.Since).Round(time.Second))
 	switch b.Response {
@@ -219,7 +219,7 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	x.why("Blocked since %s for %s: %s%s (%s).", since, length, offence, trust, key)
 }
 
-// sayInvited says what a source that is dark or fenced is led to, and what follows.
+// sayInvited says what a source in the dark or fenced is led to, and what follows.
 func (x *explainer) sayInvited() {
 	c := x.facts.Config
 	if !c.Invites() {
@@ -240,8 +240,8 @@ func patternPrefix(p string) string {
 	return strings.ToUpper(name[:1]) + name[1:] + ": "
 }
 
-// reaction returns the probe that a block in force rests on, if it is kept: not
-// that of a block which is over, or of another address of the same prefix.
+// reaction returns the kept probe behind a block in force: not one behind an ended block,
+// or a block of another address of the same prefix.
 func (x *explainer) reaction(b *control.InForce) *evidence.Probe {
 	for i := len(x.facts.Kept) - 1; i >= 0; i-- {
 		if d := &x.facts.Kept[i].Decision; d.Action.String() == b.Response && d.Reason != engine.LostBlock &&
@@ -264,7 +264,7 @@ func (x *explainer) sayProtected() {
 	default:
 		x.Summary = fmt.Sprintf("%s is never blocked as a whole: %s in it is protected, %s.", x.name(),
 			f.Prefix, f.Why)
-		x.why("What else is in it is judged like anybody: ask for an address.")
+		x.why("The rest of it is judged like anybody: ask for an address.")
 	}
 	if len(x.Why) == 0 {
 		x.why("The kernel does not hand packets of protected addresses to picket, so nothing is known of " +
@@ -279,7 +279,7 @@ func (x *explainer) sayProtected() {
 	}
 }
 
-// sayList tells of the list of known sources.
+// sayList says what the list of a source means.
 func (x *explainer) sayList() {
 	does := map[string]string{"ignore": "its probes are counted and not judged",
 		"log": "it is told of and never blocked", "block": "it is blocked at its first probe",
@@ -303,10 +303,10 @@ func (x *explainer) sayUnknown() {
 	x.changeLimits()
 }
 
-// mostInside is how many sources inside a prefix are told of by name.
+// mostInside is how many sources inside a prefix are named.
 const mostInside = 8
 
-// sayMany tells of a prefix that is no source, but has sources in it.
+// sayMany describes a prefix that is no source, but has sources in it.
 func (x *explainer) sayMany() {
 	x.State = "unknown"
 	x.Summary = fmt.Sprintf("%s is not blocked as a whole.", x.name())
