@@ -24,8 +24,8 @@ import (
 	"picket/internal/show"
 )
 
-// A comparison runs two configurations over the same packets at once, so that
-// of each block the decision of the other one about the same packet is known.
+// A comparison runs two configurations over the same packets at once. So it knows for
+// each block what the other one decided about the same packet.
 type comparison struct {
 	sides     [2]*side
 	lists     [2]*lists
@@ -46,8 +46,9 @@ type compared struct {
 	whole  [2]time.Duration
 }
 
-// Against prints what the captures would have been otherwise with
-// another configuration. A dry run counts as none: this is one.
+// Against prints what another configuration would have made of the captures. Both run as
+// if dry_run were false: a replay blocks nobody. The error joins those of the captures,
+// which do not end the run.
 func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules,
 	sources []replay.Source, asJSON bool) error {
 	x := comparison{sources: map[netip.Prefix]*compared{}, answers: rules.TrapAnswers}
@@ -79,8 +80,8 @@ func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules 
 	return errors.Join(faults, err)
 }
 
-// as returns what a probe is to side i: the verdict is not Probe if it is one of
-// the other configuration alone.
+// as returns what a probe is to side i: not Probe if it is one for the other
+// configuration alone.
 func (x *comparison) as(i int, rec *replay.Record) (probe.Mode, replay.Verdict) {
 	p, l := &rec.Probe, x.lists[i]
 	if rec.Mirrored {
@@ -152,8 +153,8 @@ func (x *comparison) packet(rec *replay.Record) {
 	}
 }
 
-// sourceOf returns the source that an address belongs to, the wider one if the
-// configurations have IPv6 prefixes of different lengths: no block exceeds it.
+// sourceOf returns the source of an address, the wider one if the configurations have
+// IPv6 prefixes of different lengths: no block exceeds it.
 func (x *comparison) sourceOf(a netip.Addr) netip.Prefix {
 	p, q := x.sides[0].engine.SourceOf(a), x.sides[1].engine.SourceOf(a)
 	if p.Bits() < q.Bits() {
@@ -276,8 +277,8 @@ type againstResult struct {
 	More    uint64         `json:"blocks_not_compared,omitempty"`
 }
 
-// result is the summary of one side. A probe of the other one alone is none of
-// its own. The connections to the trap are those of both.
+// result returns the summary of one side, without the probes of the other side alone. The
+// connections to the trap are those of both.
 func (x *comparison) result(i int, sum *replay.Summary, took time.Duration) replayResult {
 	mine := *sum
 	for v, n := range x.unwatched[i] {

@@ -11,11 +11,11 @@ import (
 	"picket/internal/replay"
 )
 
-// kept counts the packets that the kernel would have kept off, each by the first
-// of its rules that would have dropped it, and what could be kept off at most.
+// kept counts the packets that the kernel would have kept off, each by the first of its
+// rules to drop it, and the most that could be kept off.
 type kept struct {
 	Dark     uint64 `json:"dark"`          // to ports that nobody serves, of sources in the dark
-	Fence    uint64 `json:"fence"`         // that begin something, of fenced sources
+	Fence    uint64 `json:"fence"`         // of fenced sources, beginning something
 	Block    uint64 `json:"block"`         // of blocked sources
 	Door     uint64 `json:"door"`          // to served ports, refused for how they are made
 	Unwanted uint64 `json:"unwanted"`      // to ports that nobody serves, ordinary life left out
@@ -28,7 +28,7 @@ type kept struct {
 	sources map[netip.Addr]struct{} // of unwanted packets, maxReacted at most
 }
 
-// all is how many packets were kept off.
+// all returns how many packets were kept off.
 func (k *kept) all() uint64 { return k.Dark + k.Fence + k.Block + k.Door }
 
 // unwanted counts a packet to a port that nobody serves.
@@ -44,16 +44,16 @@ func (k *kept) unwanted(p *probe.Probe) {
 	k.sources[p.Source] = struct{}{}
 }
 
-// ordinary reports whether a probe was let be for a reason that is no fault of
+// ordinary reports whether a probe was let be for a reason that does not speak against
 // its source.
 func ordinary(r engine.Reason) bool {
 	return r == engine.Backscatter || r == engine.LateAnswer || r == engine.Traceroute ||
 		r == engine.Discovery
 }
 
-// drop counts a probe that the kernel keeps off, and reports whether it does.
-// Of a source that is dark or fenced the first probes of ports are mirrored all
-// the same, so the engine goes on seeing it; of a blocked one nothing is.
+// drop counts a probe that the kernel keeps off. Dropped says that it does, unseen that
+// the engine does not see the probe either: a source in the dark or fenced still has the
+// first probes of ports mirrored, a blocked one none.
 func (s *side) drop(p *probe.Probe) (unseen, dropped bool) {
 	switch e := s.engine; {
 	case e.InForce(engine.Block, p.Source, p.At):
@@ -69,7 +69,7 @@ func (s *side) drop(p *probe.Probe) (unseen, dropped bool) {
 	return false, true
 }
 
-// served judges a packet that begins something at a port that is served.
+// served judges a packet that begins something at a served port.
 func (s *side) served(p *probe.Probe) {
 	s.kept.Served++
 	switch e := s.engine; {
@@ -85,8 +85,8 @@ func (s *side) served(p *probe.Probe) {
 	}
 }
 
-// aimed returns what of a record is judged: a probe, or a packet to a port that
-// is served.
+// aimed returns what there is to judge of a record: a probe, or a packet to a served
+// port.
 func aimed(rec *replay.Record) (p probe.Probe, served, ok bool) {
 	switch rec.Verdict {
 	case replay.Probe:

@@ -8,9 +8,8 @@ import (
 	"picket/internal/replay"
 )
 
-// lists are a configuration's port lists as a replay asks for them: once for
-// every probe, so what was found is kept, in a byte a port. They are for one
-// goroutine.
+// lists answers a replay's questions about a configuration's port lists, one for every
+// probe; a byte a port remembers the answer. It is for one goroutine.
 type lists struct {
 	bare  config.Config     // without classic mode's TCP ports, which are the trap's
 	found [3][1 << 16]uint8 // of TCP, UDP and SCTP
@@ -43,7 +42,7 @@ func (l *lists) rules(r *replay.Rules) {
 	r.Mode, r.Trap, r.Invited = l.mode, l.trapped, l.invited
 }
 
-// mode returns the mode that mirrors a packet to a port, but for a connection to the trap.
+// mode returns the mode that mirrors a packet to a port, connections to the trap aside.
 func (l *lists) mode(protocol uint8, port uint16) probe.Mode {
 	return probe.Mode(l.at(protocol, port) &^ (listKnown | listTrapped))
 }

@@ -15,8 +15,8 @@ import (
 	"picket/internal/replay"
 )
 
-// packetLine is one packet of a replay and what it was taken for, with the
-// keys of its JSON form.
+// packetLine is one packet of a replay and the verdict on it, with the keys of its JSON
+// form.
 type packetLine struct {
 	Event       string     `json:"event"` // "packet"
 	File        string     `json:"file"`
@@ -36,7 +36,7 @@ type packetLine struct {
 	Why         string     `json:"why"`
 }
 
-// packetPrinter returns what prints every packet of a capture and judges it.
+// packetPrinter returns a function that judges and prints every packet of a capture.
 func packetPrinter(out io.Writer, s *side, asJSON bool) func(*replay.Record) {
 	enc := json.NewEncoder(out)
 	file, width := "", 0
@@ -100,7 +100,7 @@ func (l *packetLine) judged(p *probe.Probe, s *side) {
 	}
 }
 
-// because says why a decision was made, with its evidence.
+// because returns the reason of a decision, with its evidence.
 func because(d *engine.Decision) string {
 	why := d.Reason.String()
 	if e := d.Evidence(); e != "" {
@@ -109,8 +109,8 @@ func because(d *engine.Decision) string {
 	return why
 }
 
-// print writes the line for people, with so much room for who speaks to whom,
-// and returns how much it took.
+// print writes the line for people, the addresses in width columns, and returns the
+// columns they took.
 func (l packetLine) print(out io.Writer, width int) int {
 	flow := ""
 	if l.Source.IsValid() {

@@ -13,8 +13,8 @@ import (
 	"picket/internal/replay"
 )
 
-// ParseRules reads the prefixes of --local and the ports of --open, which its errors
-// name.
+// ParseRules reads the prefixes of --local and the ports of --open. The error names the
+// flag and the bad value.
 func ParseRules(local, open []string) (r replay.Rules, err error) {
 	for _, s := range local {
 		p, ok := config.ParseSource(s)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Package trial runs captures through the engine, by one configuration or by two
-// at once, and prints who would be blocked, when and why.
+// Package trial runs captures through the engine, with one configuration or two at
+// once, and prints who would be blocked, when and why.
 //
-// It needs no privilege and touches no kernel: time is that of the capture.
+// It needs no privilege and touches no kernel. Time is that of the capture.
 package trial
 
 import (
@@ -19,12 +19,11 @@ import (
 	"picket/internal/replay"
 )
 
-// maxReacted is how many sources that were reacted to a replay keeps apart;
-// the engine's own books hold 131,072 blocks at once by default.
+// maxReacted is the most sources with a reaction that a replay keeps apart; the engine's
+// own books hold 131,072 blocks at once by default.
 const maxReacted = 1 << 18
 
-// A side is one configuration of a trial, its engine and what that has found
-// so far.
+// A side is one configuration of a trial, its engine and the findings so far.
 type side struct {
 	config  *config.Config
 	engine  *engine.Engine
@@ -39,7 +38,7 @@ type side struct {
 	door    []bool        // of these, which are to served ports
 }
 
-// reacted is a source that was reacted to, all or a part of it.
+// reacted is a source with a reaction, to all or a part of it.
 type reacted struct {
 	first, last event.Event
 	times       int
@@ -60,8 +59,8 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 	}, nil
 }
 
-// links returns the IPv6 links that watched addresses are on: the /64 of each
-// (RFC 4291, 2.5.4). A capture does not say more of them.
+// links returns the IPv6 links of watched addresses: the /64 of each (RFC 4291, 2.5.4),
+// all that a capture says of them.
 func links(local []netip.Prefix) (out []netip.Prefix) {
 	for _, p := range local {
 		if p.Addr().Is6() && p.Bits() >= 64 {
@@ -71,8 +70,8 @@ func links(local []netip.Prefix) (out []netip.Prefix) {
 	return out
 }
 
-// queue judges a packet of a capture, together with those before and behind
-// it: the engine finds what it knows of 32 sources in the time of a few.
+// queue judges a packet of a capture together with its neighbours: the engine finds 32
+// sources in the time of a few.
 func (s *side) queue(rec *replay.Record) {
 	p, served, ok := aimed(rec)
 	if !ok {
@@ -97,8 +96,8 @@ func (s *side) flush() {
 	s.waiting, s.door = s.waiting[:0], s.door[:0]
 }
 
-// observe judges one probe. Dropped says that the kernel would have dropped it;
-// of a blocked source it is then not seen, and has no decision.
+// observe judges one probe. Dropped says that the kernel would have dropped it; one of a
+// blocked source is then not seen, and has no decision.
 func (s *side) observe(p *probe.Probe) (d engine.Decision, dropped bool) {
 	e := s.engine
 	unseen, dropped := s.drop(p)

@@ -98,7 +98,7 @@ func (s *side) print(out io.Writer, r replayResult) {
 	s.printReacted(out)
 }
 
-// heading says in a line what was read.
+// heading returns a line on what was read.
 func heading(r replayResult) string {
 	text := fmt.Sprintf("%s in %s", show.Plural(r.Packets, "packet"), show.Plural(r.Files, "file"))
 	if r.Packets > 0 {
@@ -111,15 +111,14 @@ func heading(r replayResult) string {
 // printLearned warns of a capture that was too much for the first pass.
 func printLearned(out io.Writer, r replayResult) {
 	if !r.Learned {
-		fmt.Fprintf(out, "\nmore than %d ports answered, or more connections than that began before the "+
-			"capture:\n"+
-			"what was sent to the others counts as probes here, though on the host it would be none\n",
+		fmt.Fprintf(out, "\nmore than %d ports answered, or that many connections began before the capture:\n"+
+			"packets to the others count as probes here, though they would not on the host\n",
 			replay.MaxLearned)
 	}
 }
 
-// printTrapped says how many connections to the trap the capture has: one of
-// one direction has none.
+// printTrapped says how many connections to the trap the capture has: without the host's
+// answers it has none.
 func printTrapped(out io.Writer, r replayResult) {
 	if r.Asked == 0 {
 		return
@@ -133,10 +132,10 @@ func printTrapped(out io.Writer, r replayResult) {
 		show.Plural(r.Asked, "connection"), r.Trapped, were)
 }
 
-// mostListed is how many sources are listed; JSON has the event of each.
+// mostListed is the most sources listed; JSON has the event of each.
 const mostListed = 50
 
-// printReacted lists who was reacted to, and of many the busiest.
+// printReacted lists the sources with a reaction, and of many the busiest.
 func (s *side) printReacted(out io.Writer) {
 	if len(s.order) == 0 {
 		fmt.Fprintln(out, "\nnobody would have been blocked")
@@ -169,8 +168,8 @@ func (s *side) printReacted(out io.Writer) {
 	}
 }
 
-// printCounts prints a table of counts, the highest first, the numbers to the
-// right; nothing if there are none.
+// printCounts prints a table of counts, the highest first, the numbers to the right; an
+// empty one not at all.
 func printCounts(out io.Writer, number, what string, counts map[string]uint64) {
 	if len(counts) == 0 {
 		return

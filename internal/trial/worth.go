@@ -11,7 +11,7 @@ import (
 	"picket/internal/show"
 )
 
-// printWorth says what was kept off, and beside it what else would have been.
+// printWorth prints what was kept off, and what other means would have kept off.
 func (s *side) printWorth(out io.Writer) {
 	k := &s.kept
 	if k.Unwanted+k.Served == 0 {
@@ -31,7 +31,7 @@ func (s *side) printWorth(out io.Writer) {
 			"open port")
 	}
 	if k.Served > 0 {
-		row(k.Served, 0, "to ports that are served, beginning something")
+		row(k.Served, 0, "beginning something at served ports")
 		row(k.Door, k.Served, "of these refused at the door: no client makes such packets")
 		row(k.Before, k.Served, "of these kept off for what their source did before")
 	}
@@ -49,7 +49,7 @@ func (s *side) printWorth(out io.Writer) {
 		count(engine.Dark), count(engine.Fence), count(engine.Block))
 }
 
-// share writes a part of a whole, in percent; nothing of none.
+// share writes a part of a whole in percent, nothing of 0.
 func share(n, of uint64) string {
 	if of == 0 {
 		return ""
