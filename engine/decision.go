@@ -205,8 +205,7 @@ func (d *Decision) Evidence() string {
 		return fmt.Sprintf("%s from the addresses of its link, %d of them its own",
 			ports(d.Neighbours, "different port"), d.Within+d.Copied)
 	case d.Reason == AboveAnswers:
-		return "what look like late answers went to more different ports inside the window than a service " +
-			"is late at"
+		return "late answers to more ports inside the window than a service sends them to"
 	case d.Reason == OverBudget:
 		return fmt.Sprintf("more ports or packets than the rules let one source have; %s inside the window",
 			ports(d.Within, "different port"))
