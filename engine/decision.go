@@ -17,7 +17,7 @@ import (
 type Decision struct {
 	Action  Action        // the strongest that is due and not in force; None for most probes
 	Reason  Reason        // why
-	Source  netip.Prefix  // whom it is about: the address, or the prefix around it; with None only a victim's
+	Source  netip.Prefix  // the address, or the prefix around it; with None only that of a victim
 	For     time.Duration // how long the response or the reaction lasts; 0 with None
 	Offence int           // how often the source was reacted to, this time included; a fence does not count
 	Trigger int           // the trigger that was in force
@@ -61,9 +61,9 @@ type Decision struct {
 	Shared  int    // the ports that the sources of a distributed scan share
 
 	Connections int // completed ones to different ports inside the window; of a proof its own
-	Invited     int // and those of them that were led to the trap from a port that is none
+	Invited     int // and of those, the ones led to the trap from other ports
 
-	Neighbours int // ports like Within that all addresses of an IPv6 link asked; 0 for who is no neighbour
+	Neighbours int // ports like Within that all addresses of an IPv6 link asked; 0 if not a neighbour
 }
 
 // A Reason is why a decision was made. The zero Reason is unset.

@@ -245,7 +245,7 @@ func (s *source) append(b []byte) []byte {
 	b = le.AppendUint16(b, s.asked)
 	b = le.AppendUint32(b, s.probes)
 	b = le.AppendUint32(b, s.copied)
-	b = le.AppendUint32(b, s.kept)
+	b = le.AppendUint32(b, s.current)
 	b = append(b, s.half, s.flags, s.used, s.next, s.turn, s.live, byte(s.named), byte(s.tool), s.agreed,
 		s.seen)
 	b = le.AppendUint16(b, s.hosts)
@@ -272,7 +272,7 @@ func (s *source) read(b []byte) {
 		s.recent[i] = u32()
 	}
 	s.score, s.marks, s.asked = int8(u8()), u8(), u16()
-	s.probes, s.copied, s.kept = u32(), u32(), u32()
+	s.probes, s.copied, s.current = u32(), u32(), u32()
 	s.half, s.flags, s.used, s.next, s.turn, s.live = u8(), u8(), u8(), u8(), u8(), u8()
 	s.named, s.tool, s.agreed, s.seen = Pattern(u8()), probe.Tool(u8()), u8(), u8()
 	s.hosts = u16()

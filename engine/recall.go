@@ -100,8 +100,8 @@ func (e *Engine) age(s *source, now int64) {
 	switch half := e.halfOf(now); {
 	case half == s.half:
 	case half == s.half+1 && now-s.last <= 2*e.half:
-		s.keep(s.kept)
-		s.kept, s.half = 0, half
+		s.retain(s.current)
+		s.current, s.half = 0, half
 		// How its packets are made is weighed anew, as are the dropped ports.
 		s.score /= 2
 		s.marks &^= madeMask | markPeer | markAgain

@@ -27,8 +27,8 @@ type source struct {
 	probes uint32    // without retransmissions
 
 	// Bit sets over the slots.
-	copied uint32 // ports that other sources probed last with the same packet: see decoys
-	kept   uint32 // ports probed in the present half of the slow window
+	copied  uint32 // ports that other sources probed last with the same packet: see decoys
+	current uint32 // ports probed in the present half of the slow window
 
 	half   uint8 // which half of the slow window that is, modulo 256
 	flags  uint8
@@ -177,7 +177,7 @@ func (s *source) noteIn(slot int, port uint16, class uint8, now uint8) (at int, 
 	if s.stamp[slot]&shown == 0 { // what others forge must neither end nor prolong a proof
 		s.stamp[slot] = now
 	}
-	s.kept |= 1 << slot
+	s.current |= 1 << slot
 	s.copied &^= 1 << slot
 	return slot, fresh
 }
@@ -257,11 +257,11 @@ func (s *source) rest() {
 	s.flags &^= decoyed
 }
 
-// keep drops the ports that kept does not name.
-func (s *source) keep(kept uint32) {
+// retain drops the ports outside the bit set slots.
+func (s *source) retain(slots uint32) {
 	n := 0
 	for i := range int(s.used) {
-		if kept>>i&1 == 0 {
+		if slots>>i&1 == 0 {
 			if s.stamp[i] != 0 {
 				s.live--
 			}
@@ -282,7 +282,7 @@ func (s *source) keep(kept uint32) {
 // forget drops what the record knows of ports and targets: the source starts anew.
 func (s *source) forget() {
 	s.rest()
-	s.used, s.next, s.ports, s.kept, s.copied = 0, 0, 0, 0, 0
+	s.used, s.next, s.ports, s.current, s.copied = 0, 0, 0, 0, 0
 	s.targets = [2]uint64{}
 	s.flags &^= told
 	s.recent = [3]uint32{}

@@ -263,7 +263,7 @@ func TestPorts(t *testing.T) {
 					}
 				}
 				wrapped := s.used == portSlots && s.next != 0
-				s.keep(kept)
+				s.retain(kept)
 				if list = rest; wrapped { // in the order of the slots
 					list = nil
 					for i := range int(s.used) {
@@ -347,7 +347,7 @@ func TestKinds(t *testing.T) {
 				s.copied |= 1 << i
 			}
 		}
-		s.protocols |= r.Uint64() << s.used << s.used // what was there before, see keep
+		s.protocols |= r.Uint64() << s.used << s.used // what was there before, see retain
 		for class := range uint8(4) {
 			wantAll, wantOwn, own := 0, 0, 0
 			for i := range int(s.used) {

@@ -104,7 +104,7 @@ func (t *trace) fill(s *source) {
 		s.setPort(p, t.port[p], uint8(t.classes>>(2*p)&3))
 	}
 	s.used, s.next, s.ports = t.used, t.used, uint16(t.used)
-	s.kept = 1<<t.used - 1
+	s.current = 1<<t.used - 1
 }
 
 // worth reports whether s is worth a trace: a source of a single port may be anybody,

@@ -55,7 +55,7 @@ func RawSYN(p *Probe) bool {
 			return true
 		}
 	}
-	// zmap until 4.1.0 and who took over its ID: packet.c, make_ip_header.
+	// zmap until 4.1.0, and tools that took over its ID: packet.c, make_ip_header.
 	return v4 && p.ID == 54321 && p.Window == windowZMap
 }
 

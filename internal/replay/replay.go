@@ -111,7 +111,7 @@ func Run(ctx context.Context, sources []Source, rules Rules, emit func(*Record))
 	r := &run{rules: rules, flows: newFlows(), fragments: newDefragmenter(), emit: emit, known: newLearned(),
 		questions: newQuestions()}
 	tapes := byTime(sources)
-	// What is wrong with a source is told by the second pass, which gets as far.
+	// The second pass gets as far and reports the faults.
 	r.each(ctx, tapes, r.learn, func(error) {})
 	r.sum = Summary{Files: len(sources), Open: len(r.known.open), Learned: !r.known.full}
 	r.flows.forget()

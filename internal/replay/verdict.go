@@ -2,7 +2,7 @@
 
 package replay
 
-// A Verdict says why a packet is a probe or is none.
+// A Verdict says whether a packet is a probe, and why. The zero Verdict is Probe.
 type Verdict uint8
 
 // The verdicts, in the order in which they are reached.
@@ -41,7 +41,7 @@ func (v Verdict) String() string {
 	return "unknown"
 }
 
-// Why says in words why a packet with this verdict is a probe or is none.
+// Why returns the verdict in words.
 func (v Verdict) Why() string {
 	words := [...]string{
 		Probe: "to a watched port that serves nobody", NotIP: "no IP packet",

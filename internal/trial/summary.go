@@ -66,7 +66,7 @@ func (s *side) result(sum *replay.Summary, took time.Duration) replayResult {
 	return out
 }
 
-// print shows the summary and who was reacted to, as tables. An error of writing
+// print shows the summary and the sources with a reaction, as tables. An error of writing
 // shows when out is flushed.
 func (s *side) print(out io.Writer, r replayResult) {
 	fmt.Fprintln(out, heading(r))

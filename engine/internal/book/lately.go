@@ -28,7 +28,7 @@ const (
 	latelyPlaces = 8 // of a bucket
 )
 
-// NewLately returns one that remembers nobody. The seed says who shares a bucket.
+// NewLately returns an empty one. The seed decides which sources share a bucket.
 func NewLately(seed uint64) Lately { return Lately{seed: seed} }
 
 // bucket returns the places where a tag may be.

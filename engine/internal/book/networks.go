@@ -37,7 +37,7 @@ const (
 	NetworkBits6 = 56
 )
 
-// NewNetworks returns one that remembers none. The seed says which share a bucket.
+// NewNetworks returns an empty one. The seed decides which networks share a bucket.
 func NewNetworks(seed uint64) Networks { return Networks{seed: seed} }
 
 // networkOf returns a source's network as a key, and what tells the source from its

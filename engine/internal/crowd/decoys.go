@@ -31,9 +31,9 @@ type sending struct {
 
 // Copied is the answer of [Decoys.See].
 type Copied struct {
-	First  probe.Key // who sent it first
+	First  probe.Key // the first sender
 	Slot   uint8     // of the port in its record
-	Copies int       // how many copies came so far; 0 means that the probe is none
+	Copies int       // copies so far; 0 if the probe is not one
 }
 
 // decoyTime is how long after a probe its copies count as such.

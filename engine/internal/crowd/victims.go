@@ -13,9 +13,9 @@ import (
 // that is forgotten here ends with a few.
 const VictimAnswers = 100
 
-// Victims finds the addresses that most answers come from. Each place has a
-// candidate, which every answer of another in that place takes one from (Boyer and
-// Moore, "MJRTY", 1981): who sends more than half of what falls there is found.
+// Victims finds the addresses that most answers come from. Each place has a candidate;
+// every answer of another address there takes one vote from it (Boyer and Moore, "MJRTY",
+// 1981). An address with more than half of a place's answers is found.
 type Victims struct {
 	by [1 << 7]victim
 }
