@@ -25,23 +25,23 @@ type Status struct {
 	Garbage  uint64              `json:"garbage"` // mirrored packets that are no probe
 	Sources  int                 `json:"sources"`
 	Evicted  uint64              `json:"evicted"`  // sources forgotten to make room
-	Traces   int                 `json:"traces"`   // of forgotten sources, what is kept for slow scans
+	Traces   int                 `json:"traces"`   // of forgotten sources, kept for slow scans
 	Flooding bool                `json:"flooding"` // more new sources come than can be real
 	Evidence Evidence            `json:"evidence"`
 	Blocks   int                 `json:"blocks"`
 	Untold   uint64              `json:"untold"`          // events left out to spare the journal
-	Reasons  map[string]uint64   `json:"reasons"`         // probes by why they were decided as they were
+	Reasons  map[string]uint64   `json:"reasons"`         // probes by the reason of the decision
 	Known    map[string]uint64   `json:"known,omitempty"` // probes by the operator's lists
 	Buffer   int                 `json:"receive_buffer"`
 	Reaction Reaction            `json:"reaction_us"`
 	Inline   *Inline             `json:"inline,omitempty"` // if it is wanted
 	Trial    *Trial              `json:"trial,omitempty"`  // in a dry run
-	Rules    map[string]uint64   `json:"rules"`            // what the kernel's rules counted, by name
+	Rules    map[string]uint64   `json:"rules"`            // counters of the kernel's rules, by name
 }
 
-// Inline is how the inline verdict stands, and how many SYNs waited for it.
+// Inline is the state of the inline verdict, and how many SYNs waited for it.
 type Inline struct {
-	Off     string `json:"off,omitempty"` // why there is none, though it is wanted
+	Off     string `json:"off,omitempty"` // why it is off, though wanted
 	Queue   uint16 `json:"queue"`         // number of the NFQUEUE
 	By      string `json:"by"`            // the kernel's expression: nft_queue or xt_NFQUEUE
 	Held    uint64 `json:"held"`          // waited
@@ -51,7 +51,7 @@ type Inline struct {
 	Errors  uint64 `json:"errors"`        // verdicts that the kernel would not take
 }
 
-// Evidence is how full the memory is that "explain" takes single probes from.
+// Evidence is the use of the memory of single probes, for "explain".
 type Evidence struct {
 	Probes   int `json:"probes"`
 	Capacity int `json:"capacity"` // 0: nothing is kept
@@ -66,7 +66,7 @@ type Reaction struct {
 	P99   int64 `json:"p99"`
 }
 
-// Source is one line of the answer to "sources": one that was seen lately.
+// Source is one line of the answer to "sources": a source seen lately.
 type Source struct {
 	Name     string    `json:"source"` // the address, or the prefix
 	Probes   uint32    `json:"probes"`
@@ -93,7 +93,7 @@ type Block struct {
 	Remaining int64        `json:"remaining_s"`
 	Since     time.Time    `json:"since"`
 	Reason    string       `json:"reason"`
-	Evidence  string       `json:"evidence,omitempty"` // what the reason rests on
+	Evidence  string       `json:"evidence,omitempty"` // for the reason
 	Pattern   string       `json:"pattern"`
 	Technique string       `json:"technique"`
 	Proven    bool         `json:"proven"`
@@ -112,17 +112,17 @@ func BlockOf(ev *event.Event, source netip.Prefix, response string, since, until
 	}
 }
 
-// At returns the block with what is left of it now.
+// At returns the block with the time left at now.
 func (b Block) At(now time.Time) Block {
 	b.Remaining = secondsLeft(b.Expires, now)
 	return b
 }
 
-// Trial is the answer to "trial": what a dry run would have done so far.
+// Trial is the answer to "trial": the would-be effect of a dry run so far.
 type Trial struct {
 	Since    time.Time `json:"since"`
 	Sources  int       `json:"sources"`  // that it would have answered
-	Unwanted uint64    `json:"unwanted"` // probes of ports that nobody serves, ordinary life left out
+	Unwanted uint64    `json:"unwanted"` // probes of unserved ports, without ordinary life
 	Kept     uint64    `json:"kept"`     // of these, those it would have kept off
 	Blocks   []Block   `json:"blocks,omitempty"`
 }

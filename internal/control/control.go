@@ -3,9 +3,9 @@
 // Package control is how the commands speak to the running daemon: one JSON
 // request and one JSON response over a unix socket.
 //
-// It refuses everybody but root and the daemon's own user, by the socket's mode
-// and again by the peer's credentials, and requests of more than 8 MiB or
-// that take longer than five seconds to arrive.
+// It refuses everybody but root and the daemon's own user, by the socket's mode and
+// again by the peer's credentials. It refuses requests of more than 8 MiB, or of more
+// than five seconds on the way.
 //
 // It needs a directory that only root can write to.
 package control
@@ -54,12 +54,12 @@ type Request struct {
 	For     string `json:"for,omitempty"` // a duration as in the configuration
 	Reason  string `json:"reason,omitempty"`
 
-	Sources []string `json:"sources,omitempty"` // of the commands that take many
+	Sources []string `json:"sources,omitempty"` // for commands that take many
 }
 
 type response struct {
 	Error  string          `json:"error,omitempty"`
-	Absent bool            `json:"absent,omitempty"` // the daemon does not start, by Error
+	Absent bool            `json:"absent,omitempty"` // the daemon does not start, for the reason in Error
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
@@ -73,8 +73,8 @@ func Path() string {
 	return filepath.Join(dir, "control.sock")
 }
 
-// Listen makes the socket, mode 0600. It fails with [ErrRunning] if a daemon
-// answers there, and takes the place of a socket that nobody answers at.
+// Listen makes the socket, mode 0600. It fails with [ErrRunning] if a daemon answers
+// there, and replaces a socket without a daemon.
 func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make the runtime directory: %w", err)
@@ -95,8 +95,8 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers requests by handle, each in a goroutine of its own, until ctx
-// ends; then it closes l and returns when all are answered.
+// Serve answers requests by handle, each in a goroutine of its own, until ctx ends.
+// Then it closes l, and returns once all are answered.
 func Serve(ctx context.Context, l net.Listener, handle func(Request) (any, error)) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
@@ -109,7 +109,7 @@ func Serve(ctx context.Context, l net.Listener, handle func(Request) (any, error
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("control socket: %w", err)
-		case err != nil: // out of descriptors, say: it passes
+		case err != nil: // out of descriptors, say: that passes
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
@@ -117,8 +117,8 @@ func Serve(ctx context.Context, l net.Listener, handle func(Request) (any, error
 	}
 }
 
-// Refuse answers with why whoever waits for an answer at l now. Without a unix
-// listener nobody does.
+// Refuse answers every connection that waits at l now with the error why. Only a unix
+// listener has any.
 func Refuse(l net.Listener, why error) {
 	u, ok := l.(*net.UnixListener)
 	if !ok {
@@ -134,10 +134,10 @@ func Refuse(l net.Listener, why error) {
 	}
 }
 
-// absent is why no daemon starts.
+// absent is the error that keeps a daemon from starting.
 type absent struct{ error }
 
-// waiting is the time in which a connection that waits is taken.
+// waiting is how long it may take to accept a connection that waits.
 const waiting = 20 * time.Millisecond
 
 func answer(ctx context.Context, c net.Conn, handle func(Request) (any, error)) {
@@ -147,7 +147,7 @@ func answer(ctx context.Context, c net.Conn, handle func(Request) (any, error)) 
 	if err == nil {
 		result, err = dispatch(c, handle)
 	}
-	// Who does not wait for the answer does not get it.
+	// A peer that does not wait for the answer does not get it.
 	_ = write(ctx, c, result, err)
 }
 
@@ -160,11 +160,11 @@ func dispatch(c net.Conn, handle func(Request) (any, error)) (any, error) {
 	return handle(req)
 }
 
-// A Stream is an answer of many items, made while they are sent: it hands each to
-// send, and ends with what send or the making of the next one fails with.
+// A Stream is an answer of many items, made while they are sent. It hands each to send,
+// and returns the first error, of send or its own.
 type Stream func(send func(item any) error) error
 
-// listOf is the list of what a slice has.
+// listOf is the list of a slice's elements.
 func listOf(slice reflect.Value) Stream {
 	return func(send func(any) error) error {
 		for i := range slice.Len() {
@@ -176,8 +176,8 @@ func listOf(slice reflect.Value) Stream {
 	}
 }
 
-// write writes a response. Of a list one item is in memory at a time; it ends in
-// the middle when ctx does, and what was written is then no JSON.
+// write writes a response. Of a list one item is in memory at a time. When ctx ends, a
+// list breaks off in the middle, and the output is no JSON.
 func write(ctx context.Context, c net.Conn, result any, failed error) error {
 	_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
 	stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Now().Add(lastWord)) })
@@ -201,11 +201,10 @@ func write(ctx context.Context, c net.Conn, result any, failed error) error {
 	return json.NewEncoder(c).Encode(r)
 }
 
-// errUnread is of a list that nobody waits for any more.
+// errUnread means that nobody waits for the list any more.
 var errUnread = errors.New("nobody reads the answer")
 
-// writeList writes one item a line. What keeps the list from being whole is told
-// behind it.
+// writeList writes one item a line. If the list is not whole, the error follows it.
 func writeList(ctx context.Context, c net.Conn, list Stream) error {
 	out := bufio.NewWriterSize(c, 64<<10)
 	item := json.NewEncoder(out)
@@ -226,14 +225,14 @@ func writeList(ctx context.Context, c net.Conn, list Stream) error {
 	}
 	_, _ = out.WriteString("]")
 	if err != nil {
-		words, _ := json.Marshal(err.Error()) // of a string it does not fail
+		words, _ := json.Marshal(err.Error()) // a string never fails
 		_, _ = out.WriteString(`,"error":` + string(words))
 	}
 	_, _ = out.WriteString("}\n")
 	return out.Flush()
 }
 
-// lastWord is how long an answer may take once the daemon ends.
+// lastWord is how long an answer may take once the daemon is ending.
 const lastWord = 200 * time.Millisecond
 
 // trusted checks who is at the other end (SO_PEERCRED, unix(7)).
@@ -260,9 +259,9 @@ func trusted(c net.Conn) error {
 	return nil
 }
 
-// Call sends a request to the daemon and decodes its result into result, which
-// may be nil. The errors are [ErrPermission], what wraps [ErrNotRunning], or
-// the daemon's.
+// Call sends a request to the daemon and decodes its result into result, unless that
+// is nil. The errors are [ErrPermission], one that wraps [ErrNotRunning], or the
+// daemon's.
 func Call(path string, req Request, result any) error {
 	c, err := send(path, req)
 	if err != nil {
@@ -271,7 +270,7 @@ func Call(path string, req Request, result any) error {
 	defer c.Close()
 	r := struct {
 		response
-		Result any `json:"result"` // of the type that is wanted, so decoded at once
+		Result any `json:"result"` // of the wanted type, so decoded at once
 	}{Result: result}
 	if err := json.NewDecoder(c).Decode(&r); err != nil {
 		return unreadable(err)
@@ -279,9 +278,8 @@ func Call(path string, req Request, result any) error {
 	return r.failed()
 }
 
-// Each sends a request whose answer is a list, and has f see one item after the
-// other. It ends with f's first error; the others are as those of [Call], and may
-// come after some items.
+// Each sends a request for a list, and calls f for each item, until f fails. Its other
+// errors are those of [Call], and may come after some items.
 func Each[T any](path string, req Request, f func(*T) error) error {
 	c, err := send(path, req)
 	if err != nil {
@@ -332,7 +330,7 @@ func send(path string, req Request) (net.Conn, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, ErrPermission
 	case err != nil:
-		// With another RUNTIME_DIRECTORY one may run all the same.
+		// A daemon with another RUNTIME_DIRECTORY may run all the same.
 		return nil, fmt.Errorf("%w: nobody answers at %s; "+
 			"start it with \"systemctl start picket\" or \"picket run\"",
 			ErrNotRunning, path)
@@ -346,7 +344,7 @@ func send(path string, req Request) (net.Conn, error) {
 
 func unreadable(err error) error { return fmt.Errorf("read the daemon's answer: %w", err) }
 
-// failed is what the daemon says is wrong.
+// failed returns the daemon's error, or nil.
 func (r *response) failed() error {
 	switch {
 	case r.Absent:

@@ -7,36 +7,36 @@ import (
 	"time"
 )
 
-// Explanation is the answer to "explain": what is known of a source, and why it
-// is blocked or not.
+// Explanation is the answer to "explain": the facts about a source, and why it is
+// blocked or not.
 type Explanation struct {
-	Source  string   `json:"source"`  // the address, or the prefix that picket takes for one source
+	Source  string   `json:"source"`  // the address, or the prefix that is one source
 	State   string   `json:"state"`   // blocked, protected, spared, watched, unknown
 	Summary string   `json:"summary"` // the answer in a sentence
 	Why     []string `json:"why"`     // sentences
-	Change  []string `json:"change"`  // what would change it, likewise
+	Change  []string `json:"change"`  // what would change it, in sentences
 
 	Protected []Protection `json:"protected"`
-	List      *List        `json:"list"` // of known sources that it is in; null: of none
+	List      *List        `json:"list"` // the list of known sources with it; null: none
 	Country   string       `json:"country,omitempty"`
 	ASN       uint32       `json:"asn,omitempty"`
 	Network   string       `json:"network,omitempty"`
 	Connected bool         `json:"connected"` // it has a TCP connection with this host now
-	Blocks    []InForce    `json:"blocks"`    // of it, or of a part of it
+	Blocks    []InForce    `json:"blocks"`    // on it, or on a part of it
 	Known     *Known       `json:"known"`     // null: the engine knows nothing of it
 
 	Probes []KeptProbe `json:"probes"`       // the last ones, the oldest first
-	Since  uint32      `json:"probes_since"` // how many there were since the first of them, copies included
+	Since  uint32      `json:"probes_since"` // number of probes since the first of them, with copies
 }
 
 // Protection is a prefix that is never blocked, and why.
 type Protection struct {
 	Prefix string `json:"prefix"`
 	Why    string `json:"why"`
-	Config string `json:"config"` // what was set to make it so
+	Config string `json:"config"` // the setting behind it
 }
 
-// List is a list of sources that the operator knows by name.
+// List is an operator's list of known sources.
 type List struct {
 	Name   string `json:"name"`
 	Policy string `json:"policy"` // ignore, log or block
@@ -67,7 +67,7 @@ type Known struct {
 	Offences int       `json:"offences"`
 }
 
-// KeptProbe is one probe and what was decided about it.
+// KeptProbe is one probe and the decision about it.
 type KeptProbe struct {
 	Time        time.Time  `json:"time"`
 	Source      netip.Addr `json:"source"`
@@ -80,7 +80,7 @@ type KeptProbe struct {
 	Flags       string     `json:"flags,omitempty"`
 	Interface   string     `json:"interface,omitempty"`
 	Pattern     string     `json:"pattern,omitempty"`
-	NewPattern  bool       `json:"new_pattern,omitempty"` // this probe made it so
+	NewPattern  bool       `json:"new_pattern,omitempty"` // this probe completed the pattern
 	Tool        string     `json:"tool"`
 	Proven      bool       `json:"proven"`
 	Action      string     `json:"action"`

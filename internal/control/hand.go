@@ -12,12 +12,11 @@ import (
 	"picket/internal/event"
 )
 
-// Outcome is what became of one of the sources of "block", "unblock", "allow" or
-// "unallow".
+// Outcome is the result for one source of "block", "unblock", "allow" or "unallow".
 type Outcome struct {
 	Name    string    `json:"source"`
 	Expires time.Time `json:"expires,omitzero"`
-	Kept    bool      `json:"kept,omitempty"`  // it was so already, and for longer: that stays
+	Kept    bool      `json:"kept,omitempty"`  // it was so already, for longer: that stays
 	Error   string    `json:"error,omitempty"` // why nothing was done
 }
 
@@ -38,8 +37,7 @@ type Allowed struct {
 	Reason    string       `json:"reason"`
 }
 
-// Each has do work on each source of a request, once, and returns what became of
-// them.
+// Each calls do once for each source of a request, and returns the outcomes.
 func (r Request) Each(do func(netip.Prefix, *Outcome) error) (out []*Outcome) {
 	names := r.Sources
 	if r.Source != "" {
@@ -62,7 +60,7 @@ func (r Request) Each(do func(netip.Prefix, *Outcome) error) (out []*Outcome) {
 	return out
 }
 
-// Single is the answer with outcomes: of a single source what is wrong with it.
+// Single is the answer with outcomes. A single source that failed is an error.
 func Single(out []*Outcome) ([]*Outcome, error) {
 	if len(out) == 1 && out[0].Error != "" {
 		return nil, errors.New(out[0].Error)
@@ -70,12 +68,12 @@ func Single(out []*Outcome) ([]*Outcome, error) {
 	return out, nil
 }
 
-// secondsLeft is how long something still lasts, in seconds that have begun.
+// secondsLeft is the time left, in seconds, rounded up.
 func secondsLeft(until, now time.Time) int64 {
 	return int64(max(0, until.Sub(now)+time.Second-1) / time.Second)
 }
 
-// At returns the line with what is left of it now.
+// At returns the line with the time left at now.
 func (a Allowed) At(now time.Time) Allowed {
 	if !a.Expires.IsZero() {
 		a.Remaining = secondsLeft(a.Expires, now)

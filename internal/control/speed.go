@@ -14,13 +14,13 @@ type Speed struct {
 	n    int
 }
 
-// Add notes one more.
+// Add notes the time of one block.
 func (s *Speed) Add(d time.Duration) {
 	s.last[s.n%len(s.last)] = d
 	s.n++
 }
 
-// Summary is the median and the worst but one in a hundred.
+// Summary returns the median and the 99th percentile.
 func (s *Speed) Summary() Reaction {
 	n := min(s.n, len(s.last))
 	if n == 0 {
