@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 
 // Package journalfile reads the files of systemd's journal: the entries with a value,
-// in their order, and the fields of each.
+// in order, and the fields of each.
 //
 // It reads a million entries in a few seconds, where journalctl takes half a minute to
-// write them as JSON: values are stored once, and most are met again and again. The format
+// write them as JSON: values are stored once, and most come again and again. The format
 // is https://systemd.io/JOURNAL_FILE_FORMAT/ and src/libsystemd/sd-journal/journal-def.h.
 //
-// A file may be written to meanwhile, cut short or damaged: what cannot be followed is
-// an error, and memory and time are bounded by the file's size. Compressed values, by default
-// those of 512 bytes and more, are passed over. It needs read access to the file.
+// A file may be written to meanwhile, cut short or damaged: a broken link is an error,
+// and the file's size bounds memory and time. Compressed values, by default those of
+// 512 bytes and more, are skipped. It needs read access to the file.
 package journalfile
 
 import (
@@ -34,12 +34,12 @@ const (
 	knownFlags   = 1<<5 - 1
 	headerLeast  = 208 // of the first version
 	objectHeader = 16
-	longest      = 64 << 10 // bytes of an object that is read
+	longest      = 64 << 10 // bytes of an object to read
 	maxFields    = 1 << 14  // of a file; more is a loop
 	maxValues    = 1 << 20  // of a field
 )
 
-// ErrFormat means that a file is none of the journal's, or of a later format.
+// ErrFormat means that a file is not a journal's, or of a later format.
 var ErrFormat = errors.New("not a journal file that is understood")
 
 // A File is an open file. It is for one goroutine.
@@ -49,7 +49,7 @@ type File struct {
 	fields  uint64 // the hash table of fields: its place and its size
 	size    uint64
 
-	// First and Last are the times of its first and its last entry.
+	// First and Last are the times of the first and the last entry.
 	First, Last time.Time
 }
 
@@ -71,7 +71,7 @@ func Open(r io.ReaderAt) (*File, error) {
 	return f, nil
 }
 
-// object reads the object at a place, of one type and at least so many bytes.
+// object reads the object at a place; it must be of a kind, with at least so many bytes.
 func (f *File) object(at uint64, kind byte, least int) ([]byte, error) {
 	for again := false; ; again = true {
 		h, err := f.pages.read(at, objectHeader)
@@ -149,8 +149,8 @@ func (f *File) among(at uint64, text string) (v Value, ok bool, err error) {
 	return v, false, nil
 }
 
-// Walk calls each for the entries with a value, in their order, until it returns false. The
-// entry is valid until each returns.
+// Walk calls each for the entries with a value, in order, until each returns false. The
+// entry is valid until then.
 func (f *File) Walk(v Value, each func(*Entry) bool) error {
 	entry := &Entry{file: f}
 	visit := func(at uint64) (more bool, err error) {
@@ -212,7 +212,7 @@ func (f *File) Walk(v Value, each func(*Entry) bool) error {
 
 // An Entry is an entry of the journal.
 type Entry struct {
-	Time  time.Time // of its writing
+	Time  time.Time // when it was written
 	file  *File
 	items []byte
 }
@@ -244,8 +244,8 @@ func (e *Entry) Has(v Value) bool {
 	return false
 }
 
-// Values calls each with the place of every value of the entry. A place stands for the same
-// text throughout the file: [File.Text] reads it.
+// Values calls each with the place of every value of the entry. A place has one text
+// throughout the file: [File.Text] reads it.
 func (e *Entry) Values(each func(at uint64)) {
 	for at := range e.places {
 		each(at)

@@ -13,13 +13,13 @@ const (
 	maxPages = 512
 )
 
-// pages reads a file by pages. Entries and their values lie beside each other, so that most
-// are there. A mapping would be as fast, and end the process with SIGBUS when journald cuts
-// a file.
+// pages reads a file by pages. Entries and their values lie beside each other, so most
+// are in memory. A mapping would be as fast, but ends the process with SIGBUS when
+// journald cuts a file.
 type pages struct {
 	r     io.ReaderAt
 	kept  []page
-	whole []byte // what lies in more than one page
+	whole []byte // of a read across pages
 }
 
 type page struct {
