@@ -15,22 +15,21 @@ import (
 	"picket/internal/state"
 )
 
-// File is where what outlives the process lies.
+// File is the state file: the part that outlives the process.
 func File() state.File { return state.Of("state", 2) }
 
-// part is how many responses are in memory at a time, beside those of the book.
+// part is how many responses are copied at a time, beside those of the book.
 const part = 500
 
-// A record is what the state file has many of; one of the fields is set. Records are
-// written and read one by one, so that the file may be larger than memory.
+// A record is one of many in the state file, with one field set. Records are written
+// and read one by one, so the file may be larger than memory.
 type record struct {
 	Block  *Kept
 	Memory []byte // a part of the engine's: sources half judged, repeat offenders
 }
 
-// A Kept is one response as the file has it, with what its later events need. 100,000 whole events would
-// take four times as long to read and twice the
-// memory.
+// A Kept is one response in the file, with the facts for its later events. 100,000
+// whole events would take four times as long to read and twice the memory.
 type Kept struct {
 	Source    netip.Prefix
 	Since     time.Time
@@ -49,7 +48,7 @@ type Kept struct {
 	Country   string
 	Commanded bool // the operator's command has run
 	Maker     event.Maker
-	Response  string // "" is a block, of a picket that knew no other
+	Response  string // "" is a block, by a picket that knew no other
 }
 
 // Ref names the response.
@@ -62,7 +61,7 @@ func (k *Kept) Ref() Ref {
 	return Ref{engine.Block, k.Source}
 }
 
-// kept is how an entry is kept.
+// kept returns an entry as the file has it.
 func kept(e *Entry) Kept {
 	ev := e.Event()
 	return Kept{
@@ -84,8 +83,8 @@ func (k *Kept) Event() event.Event {
 	}
 }
 
-// Contents are what the file gets: the responses, as they are when their turn comes,
-// and the engine's memory. No more than a part of either is in memory.
+// Contents are the contents of the file: the responses, each as it is when its turn
+// comes, and the engine's memory. Only a part of either is copied at a time.
 type Contents struct {
 	Entries func() ([]*Entry, error)
 	Keep    func([]*Entry) ([]Kept, error) // see [Book.Keep]
@@ -127,7 +126,7 @@ func (c *Contents) Write(w io.Writer) error {
 	return nil
 }
 
-// Keep returns those of a list that are in the book still, as the state file has them.
+// Keep returns the entries of a list that are still in the book, as the file has them.
 func (b *Book) Keep(list []*Entry) []Kept {
 	out := make([]Kept, 0, len(list))
 	for _, e := range list {
@@ -138,8 +137,8 @@ func (b *Book) Keep(list []*Entry) []Kept {
 	return out
 }
 
-// bound has a block last no longer than it was granted, whatever the clock was
-// when it was saved and is now, and reports whether it has time left.
+// bound limits the time left of a block to the time granted, whatever the clock was
+// when it was saved and is now. It reports whether time is left.
 func (k *Kept) bound(now time.Time) bool {
 	granted := k.Until.Sub(k.Since)
 	left := min(k.Until.Sub(now), granted)
@@ -150,11 +149,10 @@ func (k *Kept) bound(now time.Time) bool {
 	return k.Source.IsValid() && left > 0
 }
 
-// mostWords bounds how many texts are looked for among those that were read.
+// mostWords bounds how many texts are shared.
 const mostWords = 4096
 
-// share has blocks of the same reasons have one text of each: gob makes one for
-// each block.
+// share gives blocks with the same reason the same text: gob makes one for each.
 func (k *Kept) share(words map[string]string) {
 	for _, text := range []*string{
 		&k.Reason, &k.Evidence, &k.Pattern, &k.Technique, &k.Tool,
@@ -168,8 +166,8 @@ func (k *Kept) share(words map[string]string) {
 	}
 }
 
-// Read reads what Write wrote. It hands the responses that have time left over to
-// take, 500 at a time, and then the engine's memory to recall, part by part.
+// Read reads the output of Write. It hands the responses with time left to take, 500
+// at a time, and then the engine's memory to recall, part by part.
 func Read(r io.Reader, take func([]Kept) error, recall func(part []byte) error) error {
 	var list []Kept
 	words := make(map[string]string)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Package ledger has the book of what picket does to sources: the responses that
-// the kernel has acknowledged, why each is there, when it ends and what it has kept
-// off, and the form in which they outlive the process.
+// Package ledger has the book of picket's responses to sources: those that the kernel
+// has acknowledged, with the reason, the end and the dropped packets of each, and their
+// form on disk.
 //
-// It asks no kernel and keeps no clock: the owner of a book tells it both.
+// It asks no kernel and reads no clock: the owner of a book tells it both.
 package ledger
 
 import (
@@ -33,23 +33,23 @@ type Ref struct {
 	Source   netip.Prefix
 }
 
-// responses are what the engine orders and the kernel knows, by both names.
+// responses are the engine's names of the kernel's responses.
 var responses = [nft.Responses]engine.Action{nft.Blocked: engine.Block, nft.Fenced: engine.Fence,
 	nft.Dark: engine.Dark}
 
-// InKernel returns what the kernel is to do for so long.
+// InKernel returns the response as the kernel's block, for the time left.
 func (r Ref) InKernel(left time.Duration) nft.Block {
 	return nft.Block{Response: nft.Response(slices.Index(responses[:], r.Response)), Source: r.Source,
 		For: left}
 }
 
-// Of returns what the kernel does by b.
+// Of returns the response that b is.
 func Of(b *nft.Block) Ref { return Ref{responses[b.Response], b.Source} }
 
-// Noun is the response as sentences call it.
+// Noun is the response as a noun, for sentences.
 func (r Ref) Noun() string { return event.Noun(r.Response.String()) }
 
-// Verb is what is done to the source, in the infinitive.
+// Verb is the response as a verb, in the infinitive.
 func (r Ref) Verb() string {
 	if r.Response == engine.Dark {
 		return "darken"
@@ -57,37 +57,37 @@ func (r Ref) Verb() string {
 	return r.Response.String()
 }
 
-// A Book is the responses that the kernel has acknowledged, and why each is there.
-// Make one with [New]. It is for one goroutine, but for [Book.Len].
+// A Book has the responses that the kernel has acknowledged, and the reason of each.
+// Make one with [New]. It is for one goroutine, except [Book.Len].
 type Book struct {
 	Ceiling memory.Ceiling // of the process; it follows how many responses there are
 
 	by      map[Ref]*Entry
 	ends    endHeap
 	changes uint64
-	roll    uint64 // which comparison with the kernel this is, or was
+	roll    uint64 // number of the last comparison with the kernel
 	count   atomic.Int64
 }
 
-// An Entry is one response in the book. Only the book changes when it ends. It takes
-// 160 bytes and a third of a place in the book's index; a whole event takes 700.
+// An Entry is one response in the book. Only the book changes its end. It takes 160
+// bytes and a third of a place in the book's index; a whole event takes 700.
 type Entry struct {
 	Source    netip.Prefix
 	Response  engine.Action
 	Maker     event.Maker
 	Commanded bool // the operator's command has run for it
-	Spared    bool // its flows that lived when it was blocked go on
+	Spared    bool // flows that lived before the block go on
 	Since     time.Time
 	Until     time.Time
-	at        int64 // when what is told happened, in nanoseconds since 1970
+	at        int64 // time of the told event, in nanoseconds since 1970
 	told      unique.Handle[told]
 	evidence  unique.Handle[string]
 	index     int    // in the heap
-	met       uint64 // the comparison that met it, or that it was made in
+	met       uint64 // the last comparison that met it, or the one it was made in
 	drops     dropCount
 }
 
-// told is why a response is there, in words that many have in common.
+// told is the reason of a response, in words that many share.
 type told struct {
 	reason, pattern, technique, tool, protocol, mode, config, known, country string
 
@@ -95,7 +95,7 @@ type told struct {
 	proven bool
 }
 
-// tell keeps of an event what its end and "picket blocks" need.
+// tell keeps the part of an event that its end and "picket blocks" need.
 func (e *Entry) tell(ev *event.Event) {
 	e.at, e.evidence = ev.Time.UnixNano(), unique.Make(ev.Evidence)
 	e.told = unique.Make(told{
@@ -118,7 +118,7 @@ func (e *Entry) Event() event.Event {
 	}
 }
 
-// Block is the response as what stands beside it knows it.
+// Block is the response as package beside has it.
 func (e *Entry) Block() beside.Block {
 	return beside.Block{Source: e.Source, Event: e.Event(), Maker: e.Maker, Commanded: e.Commanded}
 }
@@ -126,18 +126,18 @@ func (e *Entry) Block() beside.Block {
 // Ref names the response.
 func (e *Entry) Ref() Ref { return Ref{e.Response, e.Source} }
 
-// InKernel returns what the kernel is to do for so long.
+// InKernel returns the response as the kernel's block, for the time left.
 func (e *Entry) InKernel(left time.Duration) nft.Block {
 	b := e.Ref().InKernel(left)
 	b.Spare = e.Spared
 	return b
 }
 
-// Proven reports whether the response rests on what cannot be forged, or on a
-// person's word.
+// Proven reports whether the response rests on evidence that cannot be forged, or on a
+// person's order.
 func (e *Entry) Proven() bool { return e.told.Value().proven || e.Maker.Ordered() }
 
-// Drops is how many packets the response has kept off, as the kernel told last.
+// Drops is how many packets the response has kept off, by the kernel's last count.
 func (e *Entry) Drops() uint64 { return e.drops.before + e.drops.counter }
 
 // Row describes the entry as it is now, without the kernel's counters.
@@ -149,7 +149,7 @@ func (e *Entry) Row(now time.Time) control.Block {
 // New returns an empty book.
 func New() *Book { return &Book{by: map[Ref]*Entry{}} }
 
-// Len is how many responses there are. Any goroutine may ask.
+// Len is how many responses there are. Any goroutine may call it.
 func (b *Book) Len() int { return int(b.count.Load()) }
 
 // Changes is how often the book has changed so far.
@@ -161,23 +161,24 @@ func (b *Book) Get(r Ref) *Entry { return b.by[r] }
 // Has reports whether there is a response to a source.
 func (b *Book) Has(r Ref) bool { return b.by[r] != nil }
 
-// Renews reports whether the book has what the kernel is to do.
+// Renews reports whether the book has a response of the kernel's.
 func (b *Book) Renews(r nft.Response, p netip.Prefix) bool { return b.Has(Ref{responses[r], p}) }
 
 // Entries returns the responses, in a list of the caller's.
 func (b *Book) Entries() []*Entry { return slices.Clone(b.ends) }
 
-// All returns the responses. The one at hand may be struck meanwhile.
+// All returns the responses. The loop may strike the current one.
 func (b *Book) All() iter.Seq[*Entry] { return maps.Values(b.by) }
 
-// Compare begins a comparison with the kernel: each response that it has is [Book.Met],
-// and those that it has not are [Book.Unmet] in the end.
+// Compare begins a comparison with the kernel: call [Book.Met] for each response that
+// the kernel has; [Book.Unmet] then returns the others.
 func (b *Book) Compare() { b.roll++ }
 
 // Met notes that the kernel has a response.
 func (b *Book) Met(e *Entry) { e.met = b.roll }
 
-// Unmet returns what was not met, but what is about to end, which may have ended.
+// Unmet returns the responses not met. It leaves out those about to end: the kernel may
+// have ended them already.
 func (b *Book) Unmet(now time.Time) (list []*Entry) {
 	for _, e := range b.ends {
 		if e.met != b.roll && e.Until.Sub(now) > time.Second {
@@ -187,8 +188,8 @@ func (b *Book) Unmet(now time.Time) (list []*Entry) {
 	return list
 }
 
-// InKernel returns those of a list that are in the book still, as the kernel is asked
-// for them.
+// InKernel returns the entries of a list that are still in the book, as the kernel's
+// blocks.
 func (b *Book) InKernel(list []*Entry) (out []nft.Block) {
 	for _, e := range list {
 		if b.Get(e.Ref()) == e {
@@ -198,8 +199,8 @@ func (b *Book) InKernel(list []*Entry) (out []nft.Block) {
 	return out
 }
 
-// Dated is a response with when it was made, in nanoseconds since 1970: for sorting
-// a list while the responses in it may change.
+// Dated is a response with the time it was made, in nanoseconds since 1970: a list of
+// them can be sorted while the responses change.
 type Dated struct {
 	Since int64
 	entry *Entry
@@ -214,7 +215,7 @@ func (b *Book) BySince() []Dated {
 	return list
 }
 
-// Rows are responses as people read them, and as the kernel is asked for them.
+// Rows are responses as people read them, and as the kernel's blocks.
 type Rows struct {
 	Told   []control.Block
 	Kernel []nft.Block
@@ -243,7 +244,7 @@ func (b *Book) Matching(p netip.Prefix) (list []*Entry) {
 	return list
 }
 
-// Enter books a response. One that the source has already lasts until then.
+// Enter books a response, or sets the end of one that the source has already.
 func (b *Book) Enter(r Ref, since, until time.Time, ev event.Event) *Entry {
 	e := b.by[r]
 	if e == nil {
@@ -264,8 +265,8 @@ func (b *Book) counted() {
 	b.Ceiling.Fits(len(b.by))
 }
 
-// SetClock follows a clock that was set: the remaining times stay what they are, since
-// they are counted by a clock that nobody sets, as the kernel's are.
+// SetClock follows a clock that was set. The times left stay the same: like the
+// kernel's, they run by a clock that nobody sets.
 func (b *Book) SetClock(now time.Time) {
 	for e := range b.All() {
 		e.Since, e.Until = now.Add(e.Since.Sub(now)), now.Add(e.Until.Sub(now))
@@ -273,7 +274,7 @@ func (b *Book) SetClock(now time.Time) {
 	b.changes++
 }
 
-// Strike takes a block out.
+// Strike removes a response.
 func (b *Book) Strike(e *Entry) {
 	heap.Remove(&b.ends, e.index)
 	delete(b.by, e.Ref())
@@ -281,7 +282,7 @@ func (b *Book) Strike(e *Entry) {
 	b.changes++
 }
 
-// Next returns the block that ends first, nil without any.
+// Next returns the response that ends first, nil for none.
 func (b *Book) Next() *Entry {
 	if len(b.ends) == 0 {
 		return nil
@@ -289,7 +290,7 @@ func (b *Book) Next() *Entry {
 	return b.ends[0]
 }
 
-// Dropped notes what the kernel has counted.
+// Dropped notes the kernel's counters.
 func (b *Book) Dropped(list []nft.Block) {
 	for i := range list {
 		if e := b.Get(Of(&list[i])); e != nil && list[i].For >= 0 {
@@ -308,7 +309,7 @@ func (b *Book) within(p netip.Prefix) *Entry {
 	return nil
 }
 
-// NotBlocked says so of a source, and which response it is part of.
+// NotBlocked is the error for a source without a response; it names the one around it.
 func (b *Book) NotBlocked(p netip.Prefix) error {
 	if e := b.within(p); e != nil {
 		return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that",
@@ -317,13 +318,14 @@ func (b *Book) NotBlocked(p netip.Prefix) error {
 	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
 }
 
-// A dropCount is what a response has kept off, over counters that began anew.
+// A dropCount counts the packets that a response has kept off, over counters that begin
+// anew.
 type dropCount struct {
-	before  uint64 // of counters that are gone
+	before  uint64 // by earlier counters
 	counter uint64 // as read last
 }
 
-// read notes what the counter is now.
+// read notes the counter's value.
 func (t *dropCount) read(counter uint64) {
 	if counter < t.counter {
 		t.before += t.counter
