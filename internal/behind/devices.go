@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// What is a scan from behind this host: more addresses than these at one port, or
-// ports at one address, that gave no connection within the window, and hardly any
-// that did. A worm asks addresses at random, of which one in fifty answers; a mail
-// server, a monitoring system or a browser is answered by most.
+// A scan from behind this host asks more addresses than these at one port, or ports at
+// one address, that give no connection within the window, and hardly any that do. A
+// worm asks random addresses, and one in fifty answers; most answer a mail server, a
+// monitoring system or a browser.
 const (
 	mostUnanswered = 25
-	answeredShare  = 3 // fewer than one answer to so many questions that had none
+	answeredShare  = 3 // fewer than one answer to so many questions without one
 	window         = 10 * time.Minute
 	tellAgain      = time.Hour
 )
 
-// Bounds of what is kept: some 4 MiB at the worst.
+// Bounds of memory: some 4 MiB at the worst.
 const (
 	mostDevices = 256
 	mostTallies = 8
 )
 
-// Devices is what the addresses behind this host ask of others. The zero value is
+// Devices counts the requests of the addresses behind this host. The zero value is
 // ready.
 type Devices struct {
 	by map[netip.Addr]*device
@@ -34,8 +34,8 @@ type Devices struct {
 // A device is one address behind this host.
 type device struct {
 	seen, told time.Time
-	ports      map[uint16]*tally[netip.Addr] // what addresses were asked at a port
-	targets    map[netip.Addr]*tally[uint16] // what ports of an address
+	ports      map[uint16]*tally[netip.Addr] // the addresses asked at a port
+	targets    map[netip.Addr]*tally[uint16] // the ports asked of an address
 }
 
 // A tally counts questions since a time.
@@ -45,12 +45,13 @@ type tally[K comparable] struct {
 	answered   int
 }
 
-// A Scan is what a device does.
+// A Scan is a scan by a device: of many addresses at Port or, if that is 0, of many
+// ports of Target.
 type Scan struct {
-	Port   uint16     // at which it asks one address after the other, or 0:
-	Target netip.Addr // which it asks at one port after the other
-	Asked  int        // without an answer, of different ones
-	Gave   int        // answers
+	Port   uint16
+	Target netip.Addr
+	Asked  int // addresses or ports without an answer
+	Gave   int // answers
 }
 
 // Evidence says in words what was counted.
@@ -62,9 +63,8 @@ func (s *Scan) Evidence() string {
 	return fmt.Sprintf("%s gave no connection within ten minutes, %d did", what, s.Gave)
 }
 
-// Asked books that a device asked for a connection, and whether it was answered. It
-// returns what the device does if that is a scan that was not told of within the
-// hour.
+// Asked books a device's request for a connection, and whether it was answered. It
+// returns a scan by the device, unless it has returned it within the hour.
 func (d *Devices) Asked(from netip.Addr, to netip.AddrPort, answered bool, now time.Time) (s Scan, is bool) {
 	x := d.device(from, now)
 	port := note(&x.ports, to.Port(), to.Addr(), answered, now)
@@ -83,8 +83,8 @@ func (d *Devices) Asked(from netip.Addr, to netip.AddrPort, answered bool, now t
 	return s, true
 }
 
-// peers reports whether programs wait at a port for whoever shares something with
-// them: most of those that a list names are gone.
+// peers reports whether a port is one of a peer-to-peer network: most of the peers that
+// its lists name are gone.
 func peers(port uint16) bool {
 	switch port {
 	case 4662, 6346, 8333, 9333, 30303, 51413: // eMule, Gnutella, Bitcoin, Ethereum, Transmission
@@ -93,8 +93,8 @@ func peers(port uint16) bool {
 	return port >= 6881 && port <= 6889 // BitTorrent
 }
 
-// device returns what is known of an address. When there are too many, the one
-// that was not seen for longest goes.
+// device returns the device with an address. If there are too many, the one not seen
+// for longest goes.
 func (d *Devices) device(a netip.Addr, now time.Time) *device {
 	x := d.by[a]
 	if x == nil {

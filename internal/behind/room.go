@@ -8,13 +8,12 @@ import (
 	"picket/internal/probe"
 )
 
-// Patience is how long a probe waits for its answer: half as long again as Linux
-// waits at the least before it sends a segment a second time (TCP_RTO_MIN of
-// include/net/tcp.h, 0.2 s).
+// Patience is how long a probe waits for its answer: half as long again as Linux's
+// shortest wait before it repeats a segment (TCP_RTO_MIN of include/net/tcp.h, 0.2 s).
 const Patience = 300 * time.Millisecond
 
-// A Room is where probes wait. All wait for the same time, so who came first
-// leaves first. The zero Room has no places; make one with [NewRoom].
+// A Room is where probes wait. All wait for the same time, so the first to come is the
+// first to leave. The zero Room has no places; make one with [NewRoom].
 type Room struct {
 	snap  int
 	seats []seat
@@ -35,11 +34,11 @@ func NewRoom(places, snap int) *Room {
 	return &Room{snap: snap, seats: make([]seat, places), raw: make([]byte, places*snap)}
 }
 
-// Full reports whether nobody else can wait.
+// Full reports whether all places are taken.
 func (r *Room) Full() bool { return r.taken == len(r.seats) }
 
-// Add has a probe wait, with the first bytes of its packet, which are copied.
-// There must be room.
+// Add copies a probe and the first bytes of its packet into the room. There must be a
+// free place.
 func (r *Room) Add(p *probe.Probe, raw []byte, now time.Time) {
 	at := (r.first + r.taken) % len(r.seats)
 	r.taken++
@@ -55,8 +54,8 @@ func (r *Room) Next() (due time.Time, ok bool) {
 	return r.seats[r.first].due, true
 }
 
-// Leave returns the probe that waits longest, and its bytes, which are there until
-// another is added. One must wait.
+// Leave removes the probe that waits longest and returns it with its bytes, valid until
+// the next Add. One must wait.
 func (r *Room) Leave() (p *probe.Probe, raw []byte) {
 	s := &r.seats[r.first]
 	raw = r.raw[r.first*r.snap:][:s.size]

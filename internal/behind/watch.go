@@ -13,16 +13,16 @@ import (
 	"picket/nft"
 )
 
-// An Asker knows whether what was forwarded was answered.
+// An Asker knows whether a forwarded packet was answered.
 type Asker interface {
-	// Served reports whether a port behind this host answered of late.
+	// Served reports whether a port behind this host has answered lately.
 	Served(protocol uint8, at netip.AddrPort) (bool, error)
 	// Flow returns what connection tracking knows of the flow of a packet.
 	Flow(protocol uint8, from, to netip.AddrPort) (host.Tracked, error)
 	Close() error
 }
 
-// kernel is the asker that is not of a test.
+// kernel is the asker outside of tests.
 type kernel struct {
 	*host.Tracker
 	served *nft.Served
@@ -51,23 +51,23 @@ func (k kernel) Close() error {
 	return k.Tracker.Close()
 }
 
-// Bounds: so many may be on their way to the watch, and so many wait there for their
-// answer: more than the rules mirror of ordinary scans in that time. Who comes when
-// it is full is not judged.
+// Bounds: how many probes may be on their way to the watch, and how many wait there for
+// their answer: more than the rules mirror of ordinary scans in that time. A probe that
+// finds it full is not judged.
 const (
 	queue       = 512
 	waitingRoom = 8192
 )
 
-// A Watch has what was forwarded judged once it is known whether it was answered.
-// Set its fields before the first call. Put is for the goroutine that reads, Run for
+// A Watch has forwarded packets judged once it knows whether they were answered. Set
+// its fields before the first call. Put is for the goroutine that reads, Run for
 // another one.
 type Watch struct {
 	Open    func() (Asker, error)     // when there is something to ask
 	Snaplen int                       // bytes that are kept of a packet
-	Judge   func(probe.Probe, []byte) // gets what nobody answered
-	Scans   func(*probe.Probe, Scan)  // gets who scans outwards from behind this host
-	Trouble func(error)               // hears how each question ended
+	Judge   func(probe.Probe, []byte) // gets unanswered probes
+	Scans   func(*probe.Probe, Scan)  // gets scans outwards from behind this host
+	Trouble func(error)               // gets the result of each question
 
 	arrived chan arrival
 	spare   chan []byte // for the bytes of packets, as many as can be on their way
@@ -87,10 +87,11 @@ func NewWatch() *Watch {
 	return &Watch{arrived: make(chan arrival, queue), spare: make(chan []byte, queue)}
 }
 
-// Shed is how many probes there was no room for. Any goroutine may ask.
+// Shed is how many probes found no room. Any goroutine may call it.
 func (w *Watch) Shed() uint64 { return w.shed.Load() }
 
-// Put hands a probe over. It never waits: a flood has its probes counted and left.
+// Put hands a probe over. It never waits: in a flood, probes without room are counted
+// and left.
 func (w *Watch) Put(p probe.Probe, raw []byte) {
 	var b []byte
 	select {
@@ -139,7 +140,7 @@ func (w *Watch) next() (due time.Time, ok bool) {
 	return w.room.Next()
 }
 
-// take has a probe wait, and reports whether there was room.
+// take lets a probe wait, and reports whether there was room.
 func (w *Watch) take(m *arrival) bool {
 	if w.room == nil {
 		w.room = NewRoom(waitingRoom, w.Snaplen)
@@ -151,13 +152,13 @@ func (w *Watch) take(m *arrival) bool {
 	return true
 }
 
-// judge judges who waits longest.
+// judge judges the probe that waits longest.
 func (w *Watch) judge() {
 	p, raw := w.room.Leave()
 	answered, err := w.answered(p)
 	w.Trouble(err)
 	switch {
-	case err != nil: // nobody is accused of what is not known
+	case err != nil: // nobody is accused without an answer
 	case p.Outward:
 		w.outward(p, answered)
 	case !answered:
@@ -165,8 +166,8 @@ func (w *Watch) judge() {
 	}
 }
 
-// answered reports whether a packet was answered, or may yet be: a published port is
-// a service, and may be slow.
+// answered reports whether a packet was answered, or may yet be: a published port is a
+// service, and may be slow.
 func (w *Watch) answered(p *probe.Probe) (bool, error) {
 	if w.asker == nil {
 		a, err := w.Open()
@@ -187,7 +188,7 @@ func (w *Watch) answered(p *probe.Probe) (bool, error) {
 	return f.Replied || f.Known && f.Published, err
 }
 
-// outward books what a device behind this host asks of others.
+// outward books a request of a device behind this host.
 func (w *Watch) outward(p *probe.Probe, answered bool) {
 	to := netip.AddrPortFrom(p.Destination, p.Port)
 	if s, is := w.devices.Asked(p.Source, to, answered, time.Unix(0, p.At)); is {
