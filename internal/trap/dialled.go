@@ -16,8 +16,8 @@ import (
 // netfilter_ipv6/ip6_tables.h): the destination before a redirection.
 const originalDestination = 80
 
-// answerOnce has the kernel repeat a SYN+ACK that nobody acknowledges once, and not
-// five times: the SYN may have been sent in another's name, to have him answered.
+// answerOnce has the kernel repeat an unacknowledged SYN+ACK once, and not five times:
+// the SYN may be sent in a victim's name, to flood the victim with answers.
 // (reqsk_timer_handler in net/ipv4/inet_connection_sock.c takes TCP_SYNCNT for that,
 // if it is set, and net.ipv4.tcp_synack_retries if not.)
 func answerOnce(l net.Listener) {
@@ -26,15 +26,15 @@ func answerOnce(l net.Listener) {
 		return
 	}
 	if raw, err := sc.SyscallConn(); err == nil {
-		// Where the kernel refuses, it repeats as often as for any service.
+		// If the kernel refuses, it repeats as often as for any service.
 		_ = raw.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_SYNCNT, 1)
 		})
 	}
 }
 
-// dialled returns the address and port that the peer of c asked for. Of a
-// connection that was not redirected these are the local ones.
+// dialled returns the address and port that the peer of c asked for: the local ones if
+// the connection was not redirected.
 func dialled(c net.Conn) netip.AddrPort {
 	local := addrPort(c.LocalAddr())
 	original := local
@@ -61,9 +61,9 @@ func dialled(c net.Conn) netip.AddrPort {
 	return original
 }
 
-// original4 works on IPv6 sockets with IPv4-mapped addresses too. Of x/sys's
-// ways to read an option, this one has room for the struct sockaddr_in that
-// the kernel writes: family, port, address.
+// original4 works on IPv6 sockets with IPv4-mapped addresses too. The structure that
+// it borrows from x/sys has room for the kernel's struct sockaddr_in: family, port,
+// address.
 func original4(fd int) (netip.AddrPort, error) {
 	m, err := unix.GetsockoptIPv6Mreq(fd, unix.IPPROTO_IP, originalDestination)
 	if err != nil {
@@ -73,8 +73,8 @@ func original4(fd int) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), binary.BigEndian.Uint16(b[2:4])), nil
 }
 
-// original6 likewise borrows a structure that begins with a struct
-// sockaddr_in6. Its port is typed as a native number and is none.
+// original6 borrows a structure that begins with a struct sockaddr_in6. Its port is
+// typed as a native number, but is in network order.
 func original6(fd int) (netip.AddrPort, error) {
 	m, err := unix.GetsockoptIPv6MTUInfo(fd, unix.IPPROTO_IPV6, originalDestination)
 	if err != nil {

@@ -4,16 +4,15 @@
 // who made them: classic mode's evidence, for a source that completed a TCP
 // handshake is real.
 //
-// One listener serves every port. The managed table redirects connections to
-// classic ports to it, and the kernel tells the port that was dialled
-// (SO_ORIGINAL_DST). A peer gets the banner, if there is one, is listened to
-// for a moment, and is hung up on. A connection is reported when it is accepted,
-// so that a peer who holds it open is judged all the same, and again when it is
-// known how it began.
+// One listener serves every port. The managed table redirects connections to classic
+// ports to it, and the kernel knows the dialled port (SO_ORIGINAL_DST). The trap sends
+// a peer the banner, if there is one, listens for a moment, and hangs up. It reports a
+// connection when it accepts it, so that a peer who holds it open is judged all the
+// same, and again when it has the peer's first bytes.
 //
-// It refuses to be worn out: connections at once, the time of each and the
-// bytes kept of each are bounded. A connection beyond the bound is reset at
-// once, counted and still reported, since its handshake was completed too.
+// It cannot be worn out: connections at once, the time of each and the bytes kept of
+// each are bounded. A connection above the bound is reset at once, counted and still
+// reported: its handshake is complete too.
 //
 // It needs no privilege: the redirection lets the listener have any port.
 package trap
@@ -46,14 +45,14 @@ type Config struct {
 	Time        time.Duration // for each connection; 0 is DefaultTime
 	Bytes       int           // kept of what the peer sends first; 0 for nothing
 
-	// Trouble is told of listeners that cannot accept for now (out of file
-	// descriptors, for instance), once until they can again. It may be nil,
-	// and must be safe for concurrent use.
+	// Trouble gets the error of a listener that cannot accept for now (out of file
+	// descriptors, for instance), once until it can again. It may be nil, and must be
+	// safe for concurrent use.
 	Trouble func(error)
 }
 
-// headBytes is how many bytes of a connection are looked at where none are kept:
-// enough for the head of an HTTP request or of a TLS record.
+// headBytes is how many bytes of a connection are looked at if none are kept: enough
+// for the head of an HTTP request or of a TLS record.
 const headBytes = 16
 
 // A Connection is one completed handshake.
@@ -62,9 +61,9 @@ type Connection struct {
 	Destination netip.AddrPort // the address and port that the peer dialled
 	At          time.Time      // when the connection was accepted
 	Open        bool           // accepted just now: one more report says how it began
-	Refused     bool           // reset at once, for too many were open
-	Head        []byte         // what the peer sent first, to be looked at and not kept: at most 16 bytes
-	Data        []byte         // and what is kept of it, at most Config.Bytes; any bytes at all
+	Refused     bool           // reset at once: too many were open
+	Head        []byte         // the peer's first bytes, to look at and not to keep: at most 16
+	Data        []byte         // the peer's first bytes, to keep: at most Config.Bytes; any bytes at all
 }
 
 // A Trap answers what its listeners accept.
@@ -77,8 +76,8 @@ type Trap struct {
 // Listen opens a listener for both families (IPv4 alone where the host has no
 // IPv6) on port, or on one that the kernel chooses if port is 0.
 func Listen(ctx context.Context, port uint16, c Config) (*Trap, error) {
-	// Of a multipath connection, Linux does not tell the original destination
-	// (net/mptcp/sockopt.c), and Go listens for them unless told not to.
+	// Linux does not give the original destination of a multipath connection
+	// (net/mptcp/sockopt.c), and Go listens for those by default.
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(netip.IPv6Unspecified(), port).String())
@@ -100,8 +99,8 @@ func Listen(ctx context.Context, port uint16, c Config) (*Trap, error) {
 	return New(c, l), nil
 }
 
-// New makes a trap of listeners that are open already, such as systemd passes.
-// Closing them is the trap's from now on.
+// New makes a trap of open listeners, such as systemd passes. From now on the trap
+// closes them.
 func New(c Config, listeners ...net.Listener) *Trap {
 	if c.Connections == 0 {
 		c.Connections = DefaultConnections
@@ -115,8 +114,7 @@ func New(c Config, listeners ...net.Listener) *Trap {
 	return &Trap{config: c, listeners: listeners, slots: make(chan struct{}, c.Connections)}
 }
 
-// Addrs returns the addresses listened on: their ports are what the table
-// redirects to.
+// Addrs returns the addresses of the listeners: the table redirects to their ports.
 func (t *Trap) Addrs() []netip.AddrPort {
 	var a []netip.AddrPort
 	for _, l := range t.listeners {
@@ -135,10 +133,9 @@ func (t *Trap) Close() error {
 }
 
 // Serve answers until ctx is done and then closes listeners and connections;
-// it returns when the last of them is gone. report is called for each connection
-// when it is accepted and when the peer has spoken or hung up, and once for one
-// that is refused; by many goroutines at once. One that blocks keeps its
-// connection's slot.
+// it returns when the last of them is gone. Many goroutines at once call report: twice
+// for each connection, when it is accepted and when the peer has spoken or hung up,
+// and once for a refused one. A call that blocks holds its connection's slot.
 //
 // The error is that of a listener that failed for good; the others are closed
 // with it. It is nil when ctx was done.
@@ -161,9 +158,9 @@ func (t *Trap) Serve(ctx context.Context, report func(Connection)) error {
 	return errors.Join(append(errs, closed)...)
 }
 
-// accept takes connections off l until it fails for good. What a lack of
-// memory or descriptors, or a peer that has gone already, makes fail is tried
-// again, ever slower up to once a second.
+// accept takes connections off l until it fails for good. After a failure for lack of
+// memory or descriptors, or because the peer has gone already, it tries again, at
+// intervals of up to a second.
 func (t *Trap) accept(
 	ctx context.Context, l net.Listener, report func(Connection), served *sync.WaitGroup,
 ) error {
@@ -209,7 +206,7 @@ func (t *Trap) accept(
 	}
 }
 
-// lacking reports whether err is want of descriptors or memory, which ends.
+// lacking reports whether err is a lack of descriptors or memory: that passes.
 func lacking(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, e) {
@@ -219,10 +216,9 @@ func lacking(err error) bool {
 	return false
 }
 
-// answer sends the banner, returns what the peer sends first, to be looked at and
-// to be kept, and hangs up. After the banner the peer sees the end of our side at
-// once, as PortSentry has it. What goes wrong here is the peer's doing and of no
-// interest.
+// answer sends the banner, returns the peer's first bytes, to look at and to keep, and
+// hangs up. After the banner the peer sees the end of our side at once, as PortSentry
+// has it. An error here is the peer's doing and of no interest.
 func (t *Trap) answer(ctx context.Context, c net.Conn) (head, data []byte) {
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
