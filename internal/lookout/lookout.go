@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 
-// Package lookout compares what the kernel says about a host now with what it said
-// before: who is connected, what is served, whose flows have ended, whether
-// connections reach the trap.
+// Package lookout compares the kernel's answers about a host with its earlier ones: who
+// is connected, what is served, whose flows have ended, whether connections reach the
+// trap.
 //
-// It asks nobody and is pure: whoever asks hands the answers over. Each type is for
-// one goroutine.
+// It is pure: the caller asks, and hands the answers over. Each type is for one
+// goroutine.
 package lookout
 
 import (
@@ -19,7 +19,7 @@ import (
 	"picket/nft"
 )
 
-// Peers are whom this host has connections with. The zero value is nobody.
+// Peers are the addresses that this host has connections with. The zero value is none.
 type Peers struct {
 	known []netip.Addr
 	Set   engine.Prefixes // of them
@@ -44,9 +44,8 @@ func Set(list []netip.Addr) engine.Prefixes {
 }
 
 const (
-	// settled is how long a UDP socket on a port of the ephemeral range must have
-	// been there to be a service: a resolver's wait for their answer on such, and
-	// WireGuard waits for anybody.
+	// settled is the age at which a UDP socket on an ephemeral port counts as a service:
+	// a resolver's sockets there wait for their answer, and WireGuard's waits for anybody.
 	settled = time.Minute
 
 	// serveAgain is how often the kernel is told of a port that is still served.
@@ -55,8 +54,8 @@ const (
 	protocolUDP = 17
 )
 
-// Services is what this host serves, by when the port was first seen and last told
-// to the kernel. Make one with [NewServices].
+// Services are the ports that this host serves, with the times of each: first seen, and
+// last told to the kernel. Make one with [NewServices].
 type Services struct {
 	first, told map[host.Service]time.Time
 	ephemeral   uint16
@@ -67,7 +66,7 @@ func NewServices(ephemeral uint16) *Services {
 	return &Services{map[host.Service]time.Time{}, map[host.Service]time.Time{}, ephemeral}
 }
 
-// News notes what is served now, and returns the ports to tell the kernel of.
+// News notes the ports served now, and returns those to tell the kernel.
 func (s *Services) News(list []host.Service, now time.Time) (out []nft.Service) {
 	there := make(map[host.Service]bool, len(list))
 	for _, x := range list {
@@ -96,19 +95,19 @@ func (s *Services) News(list []host.Service, now time.Time) (out []nft.Service) 
 	return out
 }
 
-// A ServedUntil is a port that is or was served, as a file has it, and until when it
-// is no probe's target.
+// A ServedUntil is a port that is or was served, in the form of the file, and the time
+// until which it counts as served.
 type ServedUntil struct {
 	Protocol uint8
 	Port     uint16
 	Until    time.Time
 }
 
-// File is where what is served lately lies: beside the state file, which may be lost
-// without it.
+// File is the file of ports served lately. It is not in the state file: the loss of
+// that must not lose these.
 func File() state.File { return state.Of("served", 1) }
 
-// Lately returns what is served, and was within the last [nft.LatelyTime].
+// Lately returns the ports served now, or within the last [nft.LatelyTime].
 func (s *Services) Lately() (out []ServedUntil) {
 	for x, told := range s.told {
 		out = append(out, ServedUntil{x.Protocol, x.Port, told.Add(nft.LatelyTime)})
@@ -116,8 +115,8 @@ func (s *Services) Lately() (out []ServedUntil) {
 	return out
 }
 
-// Recall notes what an earlier run served lately, and returns the ports to tell the
-// kernel of. Whatever the clock was and is, none counts for longer than one that is
+// Recall notes the ports that an earlier run served lately, and returns those to tell
+// the kernel. Whatever the clock was and is, none counts for longer than a port that is
 // served now.
 func (s *Services) Recall(list []ServedUntil, now time.Time) (out []nft.Service) {
 	for _, x := range list {
@@ -131,7 +130,7 @@ func (s *Services) Recall(list []ServedUntil, now time.Time) (out []nft.Service)
 	return out
 }
 
-// Ended returns the sources that have no flow among those that live.
+// Ended returns the sources without a living flow.
 func Ended(sources []netip.Prefix, flows map[netip.Addr]bool) (out []netip.Prefix) {
 	for _, p := range sources {
 		lives := false
@@ -147,15 +146,15 @@ func Ended(sources []netip.Prefix, flows map[netip.Addr]bool) (out []netip.Prefi
 	return out
 }
 
-// A TrapWay is how many connections were led to the trap, and how many answers left
-// it. The zero value is none.
+// A TrapWay counts the connections led to the trap, and the answers that left it. The
+// zero value is none.
 type TrapWay struct {
 	led, answered uint64
 	told          bool
 }
 
-// Cut notes both numbers, and reports, once, that since the last time some were led
-// there and none was answered: another firewall drops them on the way, or the answers.
+// Cut notes both numbers. It reports, once, that since the last call connections were
+// led there and none was answered: another firewall drops them, or the answers.
 func (w *TrapWay) Cut(led, answered uint64) bool {
 	cut := led > w.led && answered <= w.answered && !w.told
 	w.led, w.answered, w.told = led, answered, w.told || cut
