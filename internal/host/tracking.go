@@ -28,7 +28,7 @@ func tracking(dir string) error {
 	if most == 0 || n < most/20*19 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d entries are in use: new connections are dropped, and who has one may not "+
+	return fmt.Errorf("%d of %d entries are in use: new connections are dropped, and peers with one may not "+
 		"be spared; "+
 		"raise net.netfilter.nf_conntrack_max (sysctl), or look with \"conntrack -S\" for who fills it", n,
 		most)
