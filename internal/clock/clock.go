@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Package clock tells when the machine's clock was set, which the times of a
-// process that has run since before do not follow.
+// Package clock notices when the machine's clock is set: the times of a running process
+// do not follow that.
 //
-// It needs no privilege, and does not notice a clock that is made faster or slower
-// (adjtimex(2)), after which all times still agree.
+// It needs no privilege. It does not notice a clock that is made faster or slower
+// (adjtimex(2)): all times still agree after that.
 package clock
 
 import (
@@ -26,7 +26,7 @@ func Watch(ctx context.Context, stepped func()) error {
 	defer f.Close()
 	stop := context.AfterFunc(ctx, func() { f.Close() })
 	defer stop()
-	// A timer of a time that never comes ends by the clock's being set
+	// A timer for a time that never comes is cancelled when the clock is set
 	// (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET), and must be set anew then.
 	never := unix.ItimerSpec{Value: unix.Timespec{Sec: 1<<33 - 1}}
 	raw, err := f.SyscallConn()
@@ -41,7 +41,7 @@ func Watch(ctx context.Context, stepped func()) error {
 		}); err != nil && ctx.Err() != nil {
 			return nil
 		}
-		// ECANCELED here too says that the clock was set, and the timer is set all the same.
+		// ECANCELED here means that the clock was set again; the timer is set all the same.
 		if failed != nil && !errors.Is(failed, unix.ECANCELED) {
 			return fmt.Errorf("watch the clock: %w", failed)
 		}

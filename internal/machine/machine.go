@@ -3,7 +3,7 @@
 // Package machine is the machine as a run of picket needs it: the table, the group, the
 // queue, the host and the clock, each behind an interface or a function.
 //
-// Nothing is opened before it is asked for. Most of it needs CAP_NET_ADMIN.
+// It opens everything on demand. Most of it needs CAP_NET_ADMIN.
 package machine
 
 import (
@@ -24,7 +24,7 @@ import (
 )
 
 // A Machine is what a run needs of the machine. Tests have one in memory. Except is the
-// port of the trap, whose connections are nobody's.
+// port of the trap: its connections do not count.
 type Machine struct {
 	CheckKernel func() error
 	Claim       func() (io.Closer, error) // the network namespace
@@ -116,8 +116,8 @@ func Here() *Machine {
 	}
 }
 
-// checkKernel comes before anything is opened: what is missing is then told as
-// such, and not as a directory that cannot be made.
+// checkKernel comes before anything is opened: the error then names the missing part,
+// and not a directory that cannot be made.
 func checkKernel() error {
 	if err := modules.CheckPermission(); err != nil {
 		return err
@@ -125,8 +125,7 @@ func checkKernel() error {
 	return modules.CheckKernel()
 }
 
-// open returns what as makes of p, or nothing with the error: no pointer to nothing hides
-// in an interface.
+// open returns as(p), or nil with the error: no nil pointer hides in an interface.
 func open[P, I any](p *P, err error, as func(*P) I) (nothing I, _ error) {
 	if err != nil {
 		return nothing, err

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package modules says what picket lacks of the kernel: the version, the right to change
-// nftables, the modules behind a refusal.
+// Package modules names what picket lacks in the kernel: the version, the right to
+// change nftables, the modules behind a refusal.
 package modules
 
 import (
@@ -25,14 +25,14 @@ func Rules() []string {
 // Log is the module of an NFLOG group.
 func Log() []string { return []string{"nfnetlink_log"} }
 
-// Queue is the modules of an NFQUEUE and of the rule that leads there.
+// Queue are the modules of an NFQUEUE and of the rule that leads there.
 func Queue() []string { return []string{"nfnetlink_queue", "nft_queue"} }
 
-// missing returns the names that are not loaded, and whether they are surely not
-// built into the kernel either: a container often lacks the kernel's files. A kernel
-// without modules has all it will ever have.
+// missing returns the names of modules that are not loaded, and whether they are surely
+// not built in either: a container often lacks the kernel's files. A kernel without
+// modules has all it will ever have.
 //
-// It reads the list of loaded modules, whose lines begin with the name
+// It reads the list of loaded modules, each line with the name first
 // (kernel/module/procfs.c, m_show), and the list of built-in ones, a path a line
 // (Documentation/kbuild/kbuild.rst, modules.builtin).
 func missing(names []string, release, loaded, builtin string) (gone []string, sure bool) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package queue holds what waits to be done beside the packet path: so much of
-// it at most, and whoever puts something in never waits. What does not fit is
-// shed and counted.
+// Package queue holds work that waits beside the packet path. It is bounded, and a
+// sender never waits: a value without room is shed and counted.
 package queue
 
 import (
@@ -10,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// A Queue holds values that wait, in the order of their coming. Make one with
-// [New]; any goroutine may use it.
+// A Queue holds values in the order of their coming. Make one with [New]. Any goroutine
+// may use it.
 type Queue[T any] struct {
 	waiting chan T
 	shed    atomic.Uint64
@@ -34,10 +33,10 @@ func (q *Queue[T]) Put(v T) bool {
 // Shed is how many values did not fit.
 func (q *Queue[T]) Shed() uint64 { return q.shed.Load() }
 
-// HalfEmpty reports whether there is room for at least as much as waits.
+// HalfEmpty reports whether at most half of the room is taken.
 func (q *Queue[T]) HalfEmpty() bool { return len(q.waiting) <= cap(q.waiting)/2 }
 
-// Each calls do for every value until ctx ends; what waits then stays. Several
+// Each calls do for every value until ctx ends; values that still wait stay. Several
 // goroutines may call it.
 func (q *Queue[T]) Each(ctx context.Context, do func(T)) {
 	for ctx.Err() == nil {
@@ -49,7 +48,7 @@ func (q *Queue[T]) Each(ctx context.Context, do func(T)) {
 	}
 }
 
-// Rest calls do for what waits, and returns when nothing does.
+// Rest calls do for the waiting values, and returns when there are none.
 func (q *Queue[T]) Rest(do func(T)) {
 	for {
 		select {

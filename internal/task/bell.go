@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A Bell wakes one task that has nothing to do until something happens: a program
-// that is idle then wakes up for nothing. Make one with [NewBell].
+// A Bell wakes one task when there is work. An idle program then never wakes up. Make
+// one with [NewBell].
 type Bell struct {
 	rung  atomic.Bool
 	heard chan struct{}
@@ -18,22 +18,22 @@ type Bell struct {
 // NewBell returns a bell that is silent.
 func NewBell() *Bell { return &Bell{heard: make(chan struct{}, 1)} }
 
-// Ring has the task work, soon or once more. Any goroutine may ring; nobody waits,
-// and ringing a bell that nobody has heard yet takes a nanosecond.
+// Ring makes the task work, soon or once more. Any goroutine may ring, and none waits;
+// a second ring before the bell is heard takes a nanosecond.
 func (b *Bell) Ring() {
 	if !b.rung.Load() && !b.rung.Swap(true) {
 		b.heard <- struct{}{}
 	}
 }
 
-// Heard receives when the bell was rung. Whoever receives answers before working.
+// Heard receives when the bell was rung. The receiver must call Answer before it works.
 func (b *Bell) Heard() <-chan struct{} { return b.heard }
 
-// Answer has the bell be rung anew.
+// Answer readies the bell for the next ring.
 func (b *Bell) Answer() { b.rung.Store(false) }
 
-// Wait waits until the bell is rung, and answers: what it is rung for from then on is
-// work of its own. False means that ctx has ended.
+// Wait waits until the bell is rung, and answers: a later ring is new work. False means
+// that ctx has ended.
 func (b *Bell) Wait(ctx context.Context) bool {
 	select {
 	case <-b.heard:
@@ -44,8 +44,8 @@ func (b *Bell) Wait(ctx context.Context) bool {
 	}
 }
 
-// When returns a task that calls do at once and again whenever the bell was rung,
-// with pauses as [Every] makes them.
+// When returns a task that calls do at once and after each ring of the bell, with the
+// pauses of [Every].
 func When(name string, b *Bell, pause time.Duration, share int, do func(ctx context.Context)) Task {
 	return New(name, func(ctx context.Context) error {
 		for ctx.Err() == nil {

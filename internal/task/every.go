@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Every returns a task that calls do at once and again after each pause, or after
-// a longer one: do takes one part in share of the time at most.
+// Every returns a task that calls do at once and after each pause. The pause is longer
+// if do is slow: do takes at most one part in share of the time.
 func Every(name string, pause time.Duration, share int, do func(ctx context.Context)) Task {
 	return New(name, func(ctx context.Context) error {
 		for ctx.Err() == nil {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Package task runs the goroutines of a program that live long: a list of
-// tasks, started together and waited for together.
+// Package task runs the long-lived goroutines of a program: a list of tasks, started
+// together and waited for together.
 //
-// It refuses nothing and knows no order: what must end first is a group of its own.
+// It knows no order: tasks that must end first are a group of their own.
 package task
 
 import (
@@ -11,10 +11,10 @@ import (
 	"sync"
 )
 
-// A Task is a goroutine that lives long.
+// A Task is a long-lived goroutine.
 type Task interface {
-	// Run works until ctx ends, and returns nil then. An error is told to who
-	// started the group.
+	// Run works until ctx ends, and returns nil then. An error goes to the group's
+	// fail.
 	Run(ctx context.Context) error
 	// Ready is closed once the task works.
 	Ready() <-chan struct{}
@@ -22,7 +22,7 @@ type Task interface {
 	String() string
 }
 
-// New returns a task that is ready when run has been called.
+// New returns a task that is ready once run is called.
 func New(name string, run func(ctx context.Context) error) Task {
 	return Later(name, func(ctx context.Context, ready func()) error {
 		ready()
@@ -30,7 +30,7 @@ func New(name string, run func(ctx context.Context) error) Task {
 	})
 }
 
-// Later returns a task that is ready when run says so, which it may do once.
+// Later returns a task that is ready when run calls ready. It may do so once.
 func Later(name string, run func(ctx context.Context, ready func()) error) Task {
 	return &plain{name, run, make(chan struct{})}
 }
@@ -52,7 +52,7 @@ func (p *plain) Ready() <-chan struct{} { return p.ready }
 // String implements [Task].
 func (p *plain) String() string { return p.name }
 
-// A Group is tasks that run. The zero value is an empty one.
+// A Group is a set of running tasks. The zero value is empty.
 type Group struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -60,7 +60,7 @@ type Group struct {
 }
 
 // Start runs the tasks, each in a goroutine of its own, until ctx ends or
-// [Group.Stop] is called. An error of one goes to fail, which any of them may call.
+// [Group.Stop] is called. A task that fails calls fail, in its own goroutine.
 func (g *Group) Start(ctx context.Context, fail func(error), tasks ...Task) {
 	ctx, g.cancel = context.WithCancel(ctx)
 	g.tasks = tasks

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Package transit holds the bytes of packets that are on their way from one goroutine to
-// another, in slots that are used again and again, so that none is allocated.
+// Package transit holds the bytes of packets on their way from one goroutine to another,
+// in slots that are used again and again, without allocation.
 //
-// It has no lock: whoever sends the places over a channel has made the writes seen. A
-// place is good until as many more were put as there are slots.
+// It has no lock: the channel that carries the places orders reads after writes. A place
+// is good until as many more packets are put as there are slots.
 package transit
 
 // A Place says where in a transit the bytes of a packet are. The zero Place has none.
@@ -13,9 +13,9 @@ type Place struct {
 	size uint32
 }
 
-// A Transit has as many slots as there can be packets between sender and receiver. The
-// zero value has none, and gives zero places. Put and Sent are for the sender, Get is
-// for the receiver.
+// A Transit needs as many slots as packets can be between sender and receiver. The zero
+// value has none, and gives zero places. Put and Sent are for the sender, Get is for the
+// receiver.
 type Transit struct {
 	snap  int
 	slots uint32
@@ -43,8 +43,7 @@ func (t *Transit) Sent() {
 	}
 }
 
-// Get returns the bytes of a packet. They are there until further ones are put into the
-// slot.
+// Get returns the bytes of a packet, valid until the slot is used again.
 func (t *Transit) Get(b Place) []byte {
 	if b.size == 0 {
 		return nil
