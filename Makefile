@@ -76,7 +76,7 @@ SUMMARY = awk '\
 	{ said = said $$0 "\n" } \
 	END { printf "%s", said }'
 
-TESTFLAGS := -race -buildvcs=false -count=1 -timeout 15m -v
+TESTFLAGS := -race -buildvcs=false -count=1 -timeout 18m -v
 
 test deps: export PATH := $(CURDIR)/bin/fail2ban/usr/bin:$(CURDIR)/bin/crowdsec/usr/bin:$(PATH)
 test deps: export PYTHONPATH := $(CURDIR)/bin/fail2ban/usr/lib/python3/dist-packages

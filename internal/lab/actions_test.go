@@ -252,7 +252,7 @@ func TestTenThousandBlocks(t *testing.T) {
 	const blocks = 10000
 	length := 15 * time.Second
 	if raced() {
-		length = 75 * time.Second
+		length = 40 * time.Second
 	}
 	socket := filepath.Join(d.dir, "run", "control.sock")
 	began := time.Now()

@@ -71,6 +71,7 @@ var commands = map[string]string{
 	"sudo bin/picket run --dry-run": "not here: it watches the machine of the test; TestTryIt runs it in a " +
 		"namespace",
 	"sudo make test":     "not here: this is a part of it",
+	"make bench":         "not here: it takes 20 minutes, and writes docs/performance.md",
 	"make evaluate":      "not here: it takes 15 minutes, and writes its table into the README",
 	"sudo make evaluate": "not here: it takes 15 minutes, and writes its table into the README",
 	"make compare": "not here: it takes 10 minutes, and prints the tables of " +
