@@ -211,8 +211,8 @@ func TestOffendersStayLonger(t *testing.T) {
 	}
 }
 
-// TestHostChangesAreFollowed: a new gateway is protected at once, and freed if it was blocked;
-// a new address is watched at once.
+// TestHostChangesAreFollowed: a new gateway is protected, and freed if it was blocked, within
+// the longest rest between two looks; a new address is watched at once.
 func TestHostChangesAreFollowed(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -223,7 +223,7 @@ func TestHostChangesAreFollowed(t *testing.T) {
 		"addr add 192.0.2.4/24 dev eth0"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 3*time.Second, "the new gateways are free", func() bool {
+	eventually(t, 12*time.Second, "the new gateways are free", func() bool {
 		_, four, err4 := d.Blocked(Source4(1))
 		_, six, err6 := d.Blocked(Neighbour6(1))
 		return err4 == nil && err6 == nil && !four && !six

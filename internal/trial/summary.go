@@ -111,7 +111,8 @@ func heading(r replayResult) string {
 // printLearned warns of a capture that was too much for the first pass.
 func printLearned(out io.Writer, r replayResult) {
 	if !r.Learned {
-		fmt.Fprintf(out, "\nmore than %d ports answered, or that many connections began before the capture:\n"+
+		fmt.Fprintf(out, "\nmore than %d ports answered, or that many connections began before the "+
+			"capture:\n"+
 			"packets to the others count as probes here, though they would not on the host\n",
 			replay.MaxLearned)
 	}
