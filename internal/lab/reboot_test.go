@@ -52,7 +52,8 @@ func TestReboot(t *testing.T) {
 		}
 	}
 	for _, element := range []string{"tcp . 700", "udp . 700"} {
-		eventually(t, 10*time.Second, element+" is served", listed(element))
+		// while nobody probes, this is looked at every 15 s
+		eventually(t, 25*time.Second, element+" is served", listed(element))
 	}
 	accepted := make(chan net.Conn, 100)
 	var listener *net.TCPListener
