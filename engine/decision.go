@@ -77,7 +77,7 @@ const (
 	Traceroute            // a datagram that somebody sent to see its way here
 	Discovery             // a neighbour's answer to a search of the link
 	Retransmission        // a copy of a probe that was counted
-	Handshake             // a SYN to a trap port: the connection is judged, not its first packet
+	Handshake             // a SYN to a trap port, or its connection: how that begins is judged
 	BelowTrigger          // not more than the trigger's ports yet
 	AboveTrigger          // more than the trigger's ports
 	AboveSweep            // more addresses of ours than one is let ask

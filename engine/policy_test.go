@@ -608,6 +608,36 @@ func TestTrapProof(t *testing.T) {
 	}
 }
 
+// Where a connection would have its source blocked, or a command run, that waits until
+// it is known how it begins: done unproven it would stand in the way of the proof.
+func TestProofIsWaitedFor(t *testing.T) {
+	c := careful()
+	c.TCP.Trigger = [probe.Modes]int{}
+	for _, c.TCP.Action = range []Action{Run, Block} {
+		for _, c.Style = range []Style{BlockOnly, Graded} {
+			for sent, proves := range map[probe.Sent]bool{probe.SentOther: true, probe.SentHTTP: false} {
+				w := newWorld(t, c)
+				visit := func(s probe.Sent) Decision {
+					return w.send(mode(probe.Classic), is(probe.Connect), port(7), sport(50000), seq(0),
+						func(p *probe.Probe) { p.Sent = s })
+				}
+				first, want := visit(probe.SentNotYet), c.TCP.Action
+				if c.Style == Graded && want == Block {
+					w.fences(first)
+					if want = None; proves {
+						want = Block
+					}
+				} else {
+					w.spares(first, Handshake)
+				}
+				if d := visit(sent); d.Action != want || d.Proven != proves {
+					t.Errorf("%v, %v, began with %v: %v, proven %v", c.Style, c.TCP.Action, sent, d.Action, d.Proven)
+				}
+			}
+		}
+	}
+}
+
 func TestHandshakeIsJudgedWhenComplete(t *testing.T) {
 	c := careful()
 	c.Trap = true

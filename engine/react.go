@@ -79,11 +79,15 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 	}
 }
 
-// inForce reports whether what is due, or more, is in force for a source. If so, it
-// decides about the packet.
+// inForce reports whether what is due, or more, is in force for a source, or has to wait.
+// If so, it decides about the packet.
 func (e *Engine) inForce(p *probe.Probe, due Action, now int64, d *Decision) bool {
 	if by, b, ok := e.covering(Block, p.Source, now); ok {
 		e.stillBlocked(p, by, b, now, d)
+		return true
+	}
+	if p.Sent == probe.SentNotYet && due != Fence && (d.Reason == AboveTrigger || d.Reason == KnownFirst) {
+		d.Reason = Handshake // it may yet be proven, and then nothing unproven may stand in the way
 		return true
 	}
 	if _, _, ok := e.covering(due, p.Source, now); !ok {

@@ -85,7 +85,7 @@ func (x *explainer) sayWatched() {
 			"held against nobody.")
 		x.changeLimits()
 	case engine.Handshake:
-		x.why("It begins a connection to a trap port; the connection counts, not its first packet.")
+		x.why("It begins a connection to a trap port; what that says first counts.")
 		x.changeLimits()
 	default:
 		if r := x.reacted(); r != nil {

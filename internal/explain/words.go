@@ -50,7 +50,7 @@ func Decision(p *probe.Probe, d *engine.Decision) string {
 	case engine.Discovery:
 		because = "a neighbour's answer to a search of the link"
 	case engine.Handshake:
-		because = "the trap answers; the connection counts, not its first packet"
+		because = "the trap answers; what the connection says first counts"
 	}
 	if d.Observed != 0 && !strings.Contains(because, d.Weighed()) {
 		because += "; " + d.Weighed()
