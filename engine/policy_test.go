@@ -631,7 +631,8 @@ func TestProofIsWaitedFor(t *testing.T) {
 					w.spares(first, Handshake)
 				}
 				if d := visit(sent); d.Action != want || d.Proven != proves {
-					t.Errorf("%v, %v, began with %v: %v, proven %v", c.Style, c.TCP.Action, sent, d.Action, d.Proven)
+					t.Errorf("%v, %v, began with %v: %v, proven %v", c.Style, c.TCP.Action, sent, d.Action,
+						d.Proven)
 				}
 			}
 		}
