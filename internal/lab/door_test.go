@@ -34,6 +34,7 @@ const (
 )
 
 // madeSYNs are those of raw scanners, and of clients easily mistaken for one.
+// One with a single hop left is forwarded to no published port.
 var madeSYNs = []made{
 	{name: "masscan", refused: true, window: 1024, ttl: 245},
 	{name: "masscan, IPv6", refused: true, v6: true, window: 1024, ttl: 245},
@@ -41,7 +42,7 @@ var madeSYNs = []made{
 	{name: "nmap", refused: true, window: 1024, options: mssAlone, ttl: 41},
 	{name: "nmap, IPv6", refused: true, v6: true, window: 1024, options: mssAlone, ttl: 241},
 	{name: "nmap, near its last hop", refused: true, window: 1024, options: mssAlone, ttl: 5},
-	{name: "nmap, IPv6, near", refused: true, v6: true, window: 1024, options: mssAlone, ttl: 1},
+	{name: "nmap, IPv6, near", refused: true, v6: true, window: 1024, options: mssAlone, ttl: 2},
 	{name: "zmap 2", refused: true, window: 65535, ttl: 245, id: 54321},
 	{name: "zmap 4.1", refused: true, window: 65535, options: mssAlone, ttl: 245, id: 7},
 	{name: "zmap 4.1.1", refused: true, window: 65535, options: asWindows, ttl: 245, id: 7},
