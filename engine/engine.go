@@ -140,9 +140,12 @@ func (e *Engine) Observe(p probe.Probe) (d Decision) {
 	d.Behind = p.Behind
 	e.judge(&p, pol, &d)
 	e.stats.Reasons[d.Reason]++
-	// The kernel held the source if this was a hot port; hold rules look at
-	// ports, so other protocols are not held.
-	d.Release = pol.hot(p.Mode) && !p.Behind && class(p.Protocol) != 3 && !d.keeps() && !e.unmade(&d)
+	// The kernel held the source if this was a hot port; hold rules look at ports, so other
+	// protocols are not held. It also held who passed a trigger; style BlockOnly, without
+	// a fence, spares a connected peer.
+	held := pol.hot(p.Mode) && class(p.Protocol) != 3 ||
+		p.Held && e.cfg.Style == BlockOnly && e.connected.Contains(p.Source)
+	d.Release = held && !p.Behind && !d.keeps() && !e.unmade(&d)
 	return d
 }
 

@@ -503,6 +503,26 @@ func TestHeld(t *testing.T) {
 	w = newWorld(t, careful())
 	w.send(seq(5), sport(4000))
 	w.spares(w.send(seq(5), sport(4000), held), Retransmission)
+	// The rules hold a connected peer too: style BlockOnly releases it, where no port is hot.
+	for _, style := range []Style{Graded, BlockOnly} {
+		c := careful()
+		c.Style = style
+		w = newWorld(t, c)
+		for i := range 20 {
+			w.send(port(1000 + i))
+		}
+		if d := w.send(port(1100), held); d.Release {
+			t.Errorf("%v: who is blocked or fenced is released: %v", style, d.Reason)
+		}
+		w = newWorld(t, c)
+		w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.7/32")))
+		for i := range 20 {
+			w.send(port(1000 + i))
+		}
+		if d := w.send(port(1100), held); d.Release != (style == BlockOnly) {
+			t.Errorf("%v: a connected peer, released %v: %v", style, d.Release, d.Reason)
+		}
+	}
 }
 
 // Neighbours who share a scan learn little more than one: each is a source of its

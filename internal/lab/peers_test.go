@@ -14,6 +14,9 @@ import (
 // blocking blocks every source above a trigger, unless it is spared.
 const blocking = "block.style = \"block\"\n"
 
+// answerTime lets a client repeat a SYN that came while the engine judged, a second later.
+const answerTime = 2 * time.Second
+
 // hold listens on a port and leaves the end of each connection to its client.
 func hold(t *testing.T, h *Host, port uint16) {
 	t.Helper()
@@ -114,7 +117,7 @@ func TestNewPeersAreSpared(t *testing.T) {
 			"connected peer"); err != nil {
 			t.Errorf("%s: %v", peer, err)
 		}
-		if !l.Attacker.Reaches(peer, netip.AddrPortFrom(dst, 8080), time.Second) {
+		if !l.Attacker.Reaches(peer, netip.AddrPortFrom(dst, 8080), answerTime) {
 			t.Errorf("%s does not reach the service", peer)
 		}
 		for _, ev := range d.Events() {
@@ -183,7 +186,7 @@ func TestUntrackedPeersAreFreed(t *testing.T) {
 		return err == nil && !blocked &&
 			(strings.Contains(said, "has a connection with it") || strings.Contains(said, "connected peer"))
 	})
-	if !l.Attacker.Reaches(src, netip.AddrPortFrom(l.Target.V4, 8080), time.Second) {
+	if !l.Attacker.Reaches(src, netip.AddrPortFrom(l.Target.V4, 8080), answerTime) {
 		t.Errorf("%s does not reach the service", src)
 	}
 }
