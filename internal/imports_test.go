@@ -37,8 +37,8 @@ var allowed = map[string][]string{
 		"internal/route", "internal/task"},
 	"engine":          {"engine/internal/book", "engine/internal/crowd", "internal/probe"},
 	"nft":             {"nft/internal/elem", "nft/internal/queue", "nft/internal/watch", "internal/modules"},
-	"internal/inline": {"internal/modules", "internal/packet", "internal/probe"},
-	"nflog":           {"internal/modules", "internal/packet", "internal/probe"},
+	"internal/inline": {"internal/modules", "internal/nlmsg", "internal/packet", "internal/probe"},
+	"nflog":           {"internal/modules", "internal/nlmsg", "internal/packet", "internal/probe"},
 	"internal/packet": {"internal/probe"},
 	"internal/behind": {"nft", "internal/host", "internal/probe"},
 	"internal/replay": {"internal/packet", "internal/probe"},
@@ -80,7 +80,9 @@ var allowed = map[string][]string{
 	// What the engine remembers.
 	"engine/internal/book":  {"internal/probe"},
 	"engine/internal/crowd": {"internal/probe"},
+	"nft/internal/elem":     {"internal/nlmsg"},
 	"nft/internal/queue":    {"internal/modules"},
+	"internal/host":         {"internal/nlmsg"},
 
 	// The lab, a module of its own, drives the program from outside.
 	"internal/lab":          {"internal/netns"},

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"picket/internal/nlmsg"
+
 	"picket/internal/packet"
 	"picket/internal/probe"
 )
@@ -37,13 +39,8 @@ type message struct {
 
 // readMessage reads the attributes of a log message, up to one that does not fit.
 func readMessage(b []byte) (m message) {
-	for len(b) >= unix.SizeofNlAttr {
-		length := int(binary.NativeEndian.Uint16(b))
-		if length < unix.SizeofNlAttr || length > len(b) {
-			break
-		}
-		v := b[unix.SizeofNlAttr:length]
-		switch kind := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER); {
+	for kind, v := range nlmsg.Attributes(b) {
+		switch {
 		case kind == attrPayload:
 			m.payload = v
 		case kind == attrHeader && len(v) >= 4: // struct nfulnl_msg_packet_hdr
@@ -58,7 +55,6 @@ func readMessage(b []byte) (m message) {
 		case kind == attrSequence && len(v) >= 4:
 			m.sequence, m.numbered = binary.BigEndian.Uint32(v), true
 		}
-		b = b[min(len(b), (length+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1)):]
 	}
 	return m
 }

@@ -30,10 +30,7 @@ func (s *Served) Close() error { return s.question.Close() }
 func (s *Served) Has(protocol uint8, at netip.AddrPort) (is bool, err error) {
 	key := append(at.Addr().AsSlice(), protocol, 0, 0, 0)
 	key = append(append(key, be16(at.Port())...), 0, 0) // each field takes four bytes
-	if err = s.question.Put(0, "served"+familyOf(at.Addr()), key); err == nil {
-		err = s.question.Ask(1, func(_ uint32, e *elem.Element) { is = e != nil })
-	}
-	if err != nil {
+	if is, err = s.question.Has("served"+familyOf(at.Addr()), key); err != nil {
 		return false, fmt.Errorf("ask whether %s is served: %w", at, err)
 	}
 	return is, nil

@@ -12,6 +12,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 // A Network is a link that this host forwards to.
@@ -97,7 +99,7 @@ func defaultLinks(family uint8) (map[int]bool, error) {
 
 // leavesBy notes the links of a route, or of one of its paths.
 func leavesBy(b []byte, out map[int]bool) {
-	for kind, value := range attributes(b) {
+	for kind, value := range nlmsg.Attributes(b) {
 		switch {
 		case kind == unix.RTA_OIF && len(value) == 4:
 			out[int(binary.NativeEndian.Uint32(value))] = true

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 // sizeAddress is the size of struct ifaddrmsg (include/uapi/linux/if_addr.h).
@@ -26,7 +28,7 @@ func ownAddresses() (out []ownAddress, err error) {
 			return
 		}
 		var local, other netip.Addr
-		for kind, value := range attributes(body[sizeAddress:]) {
+		for kind, value := range nlmsg.Attributes(body[sizeAddress:]) {
 			switch a, _ := netip.AddrFromSlice(value); kind {
 			case unix.IFA_LOCAL:
 				local = a
@@ -93,7 +95,7 @@ func OnLink() (out []netip.Prefix, err error) {
 // linkRoute returns the prefix of a route without a next hop; invalid for any
 // other route and for a default route.
 func linkRoute(body []byte) (p netip.Prefix) {
-	for kind, value := range attributes(body[sizeRoute:]) {
+	for kind, value := range nlmsg.Attributes(body[sizeRoute:]) {
 		switch kind {
 		case unix.RTA_DST:
 			a, _ := netip.AddrFromSlice(value)

@@ -6,10 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 // datagram is the size of a read: the kernel fills at most 32 KiB of a dump
@@ -47,7 +48,7 @@ func dump(kind uint16, request []byte, each func(kind uint16, body []byte)) erro
 		if err != nil {
 			return fmt.Errorf("read the kernel's answer: %w", err)
 		}
-		for kind, body := range messages(buffer[:n]) {
+		for kind, body := range nlmsg.Messages(buffer[:n]) {
 			switch kind {
 			case unix.NLMSG_DONE:
 				return nil
@@ -58,39 +59,6 @@ func dump(kind uint16, request []byte, each func(kind uint16, body []byte)) erro
 			default:
 				each(kind, body)
 			}
-		}
-	}
-}
-
-// messages returns the type and the body of each netlink message of a datagram,
-// up to a header that does not fit.
-func messages(b []byte) iter.Seq2[uint16, []byte] {
-	return func(yield func(uint16, []byte) bool) {
-		for len(b) >= unix.SizeofNlMsghdr {
-			length := int(binary.NativeEndian.Uint32(b))
-			kind := binary.NativeEndian.Uint16(b[4:])
-			if length < unix.SizeofNlMsghdr || length > len(b) {
-				return
-			}
-			body := b[unix.SizeofNlMsghdr:length]
-			if kind == unix.NLMSG_ERROR && len(body) < 4 || !yield(kind, body) {
-				return
-			}
-			b = b[min(len(b), (length+3)&^3):]
-		}
-	}
-}
-
-// attributes returns the type and the value of each attribute of a message.
-func attributes(b []byte) iter.Seq2[uint16, []byte] {
-	return func(yield func(uint16, []byte) bool) {
-		for len(b) >= unix.SizeofRtAttr {
-			length := int(binary.NativeEndian.Uint16(b))
-			if length < unix.SizeofRtAttr || length > len(b) ||
-				!yield(binary.NativeEndian.Uint16(b[2:])&^unix.NLA_F_NESTED, b[unix.SizeofRtAttr:length]) {
-				return
-			}
-			b = b[min(len(b), (length+3)&^3):]
 		}
 	}
 }

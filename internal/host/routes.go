@@ -8,6 +8,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 // hops is a set of next hops: the addresses that the host hands packets to.
@@ -72,7 +74,7 @@ func (h hops) read(kind uint16, body []byte) (news bool) {
 		return h.readRoute(body[sizeRoute:])
 	case kind == unix.RTM_NEWNEXTHOP && len(body) >= sizeNexthop:
 		var via netip.Addr
-		for kind, value := range attributes(body[sizeNexthop:]) {
+		for kind, value := range nlmsg.Attributes(body[sizeNexthop:]) {
 			switch kind {
 			case nexthopGateway:
 				via = address(value)
@@ -92,7 +94,7 @@ func (h hops) read(kind uint16, body []byte) (news bool) {
 // readRoute adds the next hops in the attributes of a route or of one of its
 // paths.
 func (h hops) readRoute(b []byte) (news bool) {
-	for kind, value := range attributes(b) {
+	for kind, value := range nlmsg.Attributes(b) {
 		switch {
 		case kind == unix.RTA_GATEWAY:
 			news = h.add(address(value)) || news

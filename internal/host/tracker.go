@@ -10,6 +10,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 // A Tracker asks connection tracking for one flow at a time. Make one with
@@ -80,7 +82,7 @@ func (t *Tracker) get(protocol uint8, from, to netip.AddrPort) (f flow, known bo
 	if err != nil {
 		return f, false, err
 	}
-	for kind, body := range messages(t.buffer[:n]) {
+	for kind, body := range nlmsg.Messages(t.buffer[:n]) {
 		if kind == unix.NLMSG_ERROR {
 			if errno := unix.Errno(-int32(binary.NativeEndian.Uint32(body))); errno != unix.ENOENT {
 				return f, false, errno

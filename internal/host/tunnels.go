@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 const (
@@ -25,12 +27,12 @@ var remotes = map[string][]uint16{
 // readLink adds the other end of a tunnel. Each flow inside a VXLAN tunnel has its own
 // outer source port (RFC 7348, 5), so the end would look like a stranger with each.
 func (h hops) readLink(body []byte) (news bool) {
-	for kind, info := range attributes(body[sizeLink:]) {
+	for kind, info := range nlmsg.Attributes(body[sizeLink:]) {
 		if kind != unix.IFLA_LINKINFO {
 			continue
 		}
 		var name string
-		for kind, value := range attributes(info) {
+		for kind, value := range nlmsg.Attributes(info) {
 			switch kind {
 			case unix.IFLA_INFO_KIND:
 				name = unix.ByteSliceToString(value)
@@ -43,7 +45,7 @@ func (h hops) readLink(body []byte) (news bool) {
 }
 
 func (h hops) readTunnel(ends []uint16, data []byte) (news bool) {
-	for kind, value := range attributes(data) {
+	for kind, value := range nlmsg.Attributes(data) {
 		for _, end := range ends {
 			if kind == end {
 				news = h.add(address(value)) || news
@@ -59,7 +61,7 @@ func otherEnd(body []byte) (to netip.Addr) {
 	if len(body) < sizeNeighbour || body[0] != unix.AF_BRIDGE {
 		return to
 	}
-	for kind, value := range attributes(body[sizeNeighbour:]) {
+	for kind, value := range nlmsg.Attributes(body[sizeNeighbour:]) {
 		if kind == unix.NDA_DST {
 			to = address(value)
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 // settle is the wait before a look, for a burst of changes (an interface that comes
@@ -196,7 +198,7 @@ func say(to chan<- struct{}) {
 func (h *Host) hear(b []byte, news, gone chan<- struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for kind, body := range messages(b) {
+	for kind, body := range nlmsg.Messages(b) {
 		switch kind {
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			say(news)

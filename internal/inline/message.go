@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"picket/internal/nlmsg"
+
 	"picket/internal/packet"
 	"picket/internal/probe"
 )
@@ -107,13 +109,8 @@ type queued struct {
 
 // read reads the attributes of a packet message, up to one that does not fit.
 func read(b []byte) (m queued) {
-	for len(b) >= unix.SizeofNlAttr {
-		length := int(binary.NativeEndian.Uint16(b))
-		if length < unix.SizeofNlAttr || length > len(b) {
-			break
-		}
-		v := b[unix.SizeofNlAttr:length]
-		switch kind := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER); {
+	for kind, v := range nlmsg.Attributes(b) {
+		switch {
 		case kind == attrHeader && len(v) >= 4:
 			m.id, m.numbered = binary.BigEndian.Uint32(v), true
 		case kind == attrTime && len(v) >= 16:
@@ -124,7 +121,6 @@ func read(b []byte) (m queued) {
 		case kind == attrPayload:
 			m.payload = v
 		}
-		b = b[min(len(b), (length+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1)):]
 	}
 	return m
 }

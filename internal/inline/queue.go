@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"picket/internal/modules"
+	"picket/internal/nlmsg"
 	"picket/internal/probe"
 )
 
@@ -132,38 +133,27 @@ func (q *Queue) bind() error {
 		if err != nil {
 			return err
 		}
-		kind, body := next(b[:n])
-		switch {
-		case kind == messagePacket && len(body) >= 4:
-			if m := read(body[4:]); m.numbered {
-				early = append(early, m.id)
+		for kind, body := range nlmsg.Messages(b[:n]) {
+			switch {
+			case kind == messagePacket && len(body) >= 4:
+				if m := read(body[4:]); m.numbered {
+					early = append(early, m.id)
+				}
+			case kind == unix.NLMSG_ERROR:
+				if code := int32(binary.NativeEndian.Uint32(body)); code != 0 {
+					return explain(unix.Errno(-code))
+				}
+				for _, id := range early {
+					q.verdict(messageVerdict, accept, id)
+				}
+				return nil
 			}
-		case kind == unix.NLMSG_ERROR && len(body) >= 4:
-			if code := int32(binary.NativeEndian.Uint32(body)); code != 0 {
-				return explain(unix.Errno(-code))
-			}
-			for _, id := range early {
-				q.verdict(messageVerdict, accept, id)
-			}
-			return nil
 		}
 	}
 }
 
 // datagram holds a message: the kernel sends one packet in each.
 const datagram = 4096
-
-// next returns the kind and the body of the first message of a datagram.
-func next(b []byte) (kind uint16, body []byte) {
-	if len(b) < unix.SizeofNlMsghdr {
-		return 0, nil
-	}
-	length := int(binary.NativeEndian.Uint32(b))
-	if length < unix.SizeofNlMsghdr || length > len(b) {
-		return 0, nil
-	}
-	return binary.NativeEndian.Uint16(b[4:]), b[unix.SizeofNlMsghdr:length]
-}
 
 // explain explains the kernel's refusal of a bind: EPERM means that the queue is
 // somebody else's (net/netfilter/nfnetlink_queue.c, nfqnl_recv_config).
@@ -215,8 +205,10 @@ func (q *Queue) read() {
 			q.fail(fmt.Errorf("read NFQUEUE %d: %w", q.number, err))
 			return
 		}
-		if kind, body := next(b[:n]); kind == messagePacket && len(body) >= 4 {
-			q.take(body[4:])
+		for kind, body := range nlmsg.Messages(b[:n]) {
+			if kind == messagePacket && len(body) >= 4 {
+				q.take(body[4:])
+			}
 		}
 	}
 }

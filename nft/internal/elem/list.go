@@ -6,11 +6,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"picket/internal/nlmsg"
 )
 
 // An Element is one of a set, as the kernel lists it.
@@ -128,12 +129,12 @@ func listed(datagram []byte, f func(*Element) error) (done bool, err error) {
 
 // inMessage calls f for the elements of one message.
 func inMessage(body []byte, f func(*Element) error) error {
-	for kind, list := range attributes(body) {
+	for kind, list := range nlmsg.Attributes(body) {
 		if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
 			continue
 		}
 		var e Element
-		for _, item := range attributes(list) {
+		for _, item := range nlmsg.Attributes(list) {
 			if e = decodeElement(item); e.Key != nil {
 				if err := f(&e); err != nil {
 					return err
@@ -146,10 +147,10 @@ func inMessage(body []byte, f func(*Element) error) error {
 
 // decodeElement reads one element. One without a key is the set's default.
 func decodeElement(b []byte) (e Element) {
-	for kind, v := range attributes(b) {
+	for kind, v := range nlmsg.Attributes(b) {
 		switch {
 		case kind == unix.NFTA_SET_ELEM_KEY:
-			for kind, key := range attributes(v) {
+			for kind, key := range nlmsg.Attributes(v) {
 				if kind == unix.NFTA_DATA_VALUE {
 					e.Key = key
 				}
@@ -167,29 +168,15 @@ func decodeElement(b []byte) (e Element) {
 
 // countedPackets reads an element's expression: in our sets, a counter.
 func countedPackets(b []byte) (n uint64) {
-	for kind, v := range attributes(b) {
+	for kind, v := range nlmsg.Attributes(b) {
 		if kind != unix.NFTA_EXPR_DATA {
 			continue
 		}
-		for kind, v := range attributes(v) {
+		for kind, v := range nlmsg.Attributes(v) {
 			if kind == unix.NFTA_COUNTER_PACKETS && len(v) == 8 {
 				n = binary.BigEndian.Uint64(v)
 			}
 		}
 	}
 	return n
-}
-
-// attributes are the attributes in b with their types, as far as they are whole.
-func attributes(b []byte) iter.Seq2[uint16, []byte] {
-	return func(yield func(uint16, []byte) bool) {
-		for len(b) >= unix.NLA_HDRLEN {
-			length := int(binary.NativeEndian.Uint16(b))
-			kind := binary.NativeEndian.Uint16(b[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER)
-			if length < unix.NLA_HDRLEN || length > len(b) || !yield(kind, b[unix.NLA_HDRLEN:length]) {
-				return
-			}
-			b = b[min((length+3)&^3, len(b)):]
-		}
-	}
 }

@@ -76,6 +76,15 @@ func (q *Question) Put(number uint32, set string, key []byte) error {
 	return nil
 }
 
+// Has reports whether a set has an element with a key. Nothing else may be put yet.
+func (q *Question) Has(set string, key []byte) (is bool, err error) {
+	if err := q.Put(0, set, key); err != nil {
+		return false, err
+	}
+	err = q.Ask(1, func(_ uint32, e *Element) { is = e != nil })
+	return is, err
+}
+
 // Ask sends the n keys put, and calls f for each answer: the element, or nil for none.
 // The kernel answers during the send (net/netfilter/nfnetlink.c), so the answers are
 // there to read.
