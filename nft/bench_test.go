@@ -5,12 +5,11 @@ package nft
 import (
 	"encoding/binary"
 	"net/netip"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"picket/internal/netns/netnstest"
 )
 
 // BenchmarkReadBack reads 100,000 addresses, and 50,000 prefixes: all, and each by
@@ -47,10 +46,7 @@ func BenchmarkReadBack(b *testing.B) {
 
 // filled returns a table with n blocks in a namespace of its own.
 func filled(b *testing.B, n, bits int, step uint32) *Table {
-	runtime.LockOSThread() // never unlocked: the namespace ends with the thread
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		b.Fatal(err)
-	}
+	netnstest.Enter(b)
 	tab, err := Open(testConfig)
 	if err != nil {
 		b.Fatal(err)

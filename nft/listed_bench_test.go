@@ -4,18 +4,14 @@ package nft
 
 import (
 	"net/netip"
-	"runtime"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"picket/internal/netns/netnstest"
 )
 
 // BenchmarkListed loads lists of 200,000 prefixes, as one transaction.
 func BenchmarkListed(b *testing.B) {
-	runtime.LockOSThread() // never unlocked: the namespace ends with the thread
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		b.Fatal(err)
-	}
+	netnstest.Enter(b)
 	tab, err := Open(testConfig)
 	if err != nil {
 		b.Fatal(err)

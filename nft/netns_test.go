@@ -5,27 +5,19 @@ package nft
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"picket/internal/netns/netnstest"
 )
 
 // inNetns runs the rest of the test in a network namespace of its own, which
 // ends with the thread.
 func inNetns(t *testing.T) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for a network namespace")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with the test's goroutine
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("unshare: %v", err)
-	}
+	netnstest.Enter(t)
 	run(t, "", "ip", "link", "set", "lo", "up")
 }
 

@@ -5,13 +5,14 @@ package host
 import (
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"picket/internal/netns/netnstest"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,13 +21,7 @@ import (
 // end of the thread.
 func inNetns(t testing.TB, batch string) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for a network namespace")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with the test's goroutine
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("unshare: %v", err)
-	}
+	netnstest.Enter(t)
 	c := exec.Command("ip", "-batch", "-")
 	c.Stdin = strings.NewReader(batch)
 	if out, err := c.CombinedOutput(); err != nil {

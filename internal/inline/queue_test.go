@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"picket/internal/netns/netnstest"
 	"picket/internal/probe"
 )
 
@@ -23,13 +23,7 @@ import (
 // port 80 waits in queue 5. iptables has the rule where nft may not.
 func inNetns(t *testing.T) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root for a network namespace")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with the test's goroutine
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("unshare: %v", err)
-	}
+	netnstest.Enter(t)
 	for _, c := range []string{
 		"ip link set lo up",
 		"iptables -A INPUT -p tcp --dport 80 --syn -j NFQUEUE --queue-num 5 --queue-bypass",

@@ -4,26 +4,18 @@ package watch
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"picket/internal/netns/netnstest"
 )
 
 // What a full socket loses of others' changes (ENOBUFS) is a change by nobody known,
 // and the next one is heard of as ever.
 func TestWatchOverrun(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root for a network namespace")
-	}
-	runtime.LockOSThread() // never unlocked: the thread ends with the test's goroutine
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
+	netnstest.Enter(t)
 	nft := func(text string) {
 		t.Helper()
 		c := exec.Command("nft", "-f", "-")
