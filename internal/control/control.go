@@ -336,7 +336,8 @@ func send(path string, req Request) (net.Conn, error) {
 			ErrNotRunning, path)
 	}
 	_ = c.SetDeadline(time.Now().Add(callTimeout))
-	if err := json.NewEncoder(c).Encode(req); err != nil {
+	// Who is refused may be so before he has asked: the answer says why, then.
+	if err := json.NewEncoder(c).Encode(req); err != nil && !errors.Is(err, unix.EPIPE) {
 		return nil, errors.Join(fmt.Errorf("send request: %w", err), c.Close())
 	}
 	return c, nil

@@ -218,3 +218,32 @@ func TestStrangersAreRefused(t *testing.T) {
 		t.Errorf("root gets %q, %v", secret, err)
 	}
 }
+
+// An answer that comes before the request is read is the answer: its writer has closed
+// the connection, and the rest of the request cannot be sent.
+func TestAnswerBeforeTheRequest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte(`{"error":"no"}`))
+			c.Close()
+		}
+	}()
+	// longer than the socket's buffer, so the write waits for the end
+	long := Request{Command: strings.Repeat("x", 4<<20)}
+	if err := Call(path, long, nil); err == nil || err.Error() != "no" {
+		t.Errorf("Call says %v", err)
+	}
+	if err := Each(path, long, func(*int) error { return nil }); err == nil || err.Error() != "no" {
+		t.Errorf("Each says %v", err)
+	}
+}
