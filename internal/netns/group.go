@@ -79,9 +79,6 @@ func New() (*Group, error) {
 // Dir is a folder of the group's own, removed with it.
 func (g *Group) Dir() string { return home + g.ID }
 
-// Reaper is the process id of the child that cleans up.
-func (g *Group) Reaper() int { return g.cmd.Process.Pid }
-
 // startReaper starts the child that cleans up at the end of its pipe: when the
 // group is closed, and when this process panics, is interrupted or killed.
 func startReaper(id string) (*Group, error) {
