@@ -3,8 +3,6 @@
 package trial
 
 import (
-	"net/netip"
-
 	"picket/engine"
 	"picket/internal/config"
 	"picket/internal/probe"
@@ -25,7 +23,7 @@ type kept struct {
 
 	fencedBefore uint64 // of Before, by fences
 
-	sources map[netip.Addr]struct{} // of unwanted packets, maxReacted at most
+	sources map[probe.Key]struct{} // of unwanted packets, maxReacted at most
 }
 
 // all returns how many packets were kept off.
@@ -34,14 +32,19 @@ func (k *kept) all() uint64 { return k.Dark + k.Fence + k.Block + k.Door }
 // unwanted counts a packet to a port that nobody serves.
 func (k *kept) unwanted(p *probe.Probe) {
 	k.Unwanted++
-	if _, again := k.sources[p.Source]; again || len(k.sources) >= maxReacted {
+	if len(k.sources) >= maxReacted {
+		k.Limit++
+		return
+	}
+	source := probe.Words(p.Source)
+	if _, again := k.sources[source]; again {
 		k.Limit++
 		return
 	}
 	if k.sources == nil {
-		k.sources = map[netip.Addr]struct{}{}
+		k.sources = map[probe.Key]struct{}{}
 	}
-	k.sources[p.Source] = struct{}{}
+	k.sources[source] = struct{}{}
 }
 
 // ordinary reports whether a probe was let be for a reason that does not speak against

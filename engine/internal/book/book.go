@@ -66,6 +66,9 @@ func New() *Book {
 
 // Get returns the reaction to a that is in force at a time.
 func (b *Book) Get(a netip.Prefix, at int64) (Block, bool) {
+	if len(b.by) == 0 {
+		return Block{}, false // without the hash of a
+	}
 	x := b.by[a]
 	if x == nil {
 		return Block{}, false
