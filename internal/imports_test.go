@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 	"internal/demo":       {"internal/netns"},
 
 	// What is said of probes, and to whom.
-	"internal/trial": {"engine", "internal/config", "internal/describe", "internal/event",
+	"internal/trial": {"engine", "nft", "internal/config", "internal/describe", "internal/event",
 		"internal/packet", "internal/probe", "internal/replay", "internal/show"},
 	"internal/top":       {"internal/config", "internal/control", "internal/event", "internal/show"},
 	"internal/rehearsal": {"engine", "internal/control", "internal/event", "internal/probe"},

@@ -25,8 +25,8 @@ func doubtChains(c Config) []chain {
 				"traceroute's",
 			rules: list(
 				sources(c, "askers", doubtful),
-				one(compare(ttl, expr.CmpOpLt, nearHops+1), accept),
-				one(compare(hopLimit, expr.CmpOpLt, nearHops+1), accept),
+				one(compare(ttl, expr.CmpOpLt, NearHops+1), accept),
+				one(compare(hopLimit, expr.CmpOpLt, NearHops+1), accept),
 				one(fewOptions, doubtful),
 				one(mayFragment, doubtful),
 				one(acknowledging, doubtful),
@@ -67,8 +67,8 @@ func doubtChains(c Config) []chain {
 }
 
 const (
-	// nearHops is the most hops left to a traceroute's packet: it asks hop after hop.
-	nearHops = 5
+	// NearHops is the most hops left to a traceroute's packet: it asks hop after hop.
+	NearHops = 5
 
 	// inlineRate is how many packets a second the queue gets, and inlineBurst how
 	// many at once: no more than it holds. Their tuples fit into the sets.

@@ -16,6 +16,9 @@ type kept struct {
 	Fence    uint64 `json:"fence"`         // of fenced sources, beginning something
 	Block    uint64 `json:"block"`         // of blocked sources
 	Door     uint64 `json:"door"`          // to served ports, refused for how they are made
+	Inline   uint64 `json:"inline"`        // to served ports, refused by the inline verdict
+	Waited   uint64 `json:"waited"`        // for that verdict, whatever it was
+	Led      uint64 `json:"led"`           // to the trap, by invitation
 	Unwanted uint64 `json:"unwanted"`      // to ports that nobody serves, ordinary life left out
 	Limit    uint64 `json:"limit"`         // of these, all but the first of each source
 	Served   uint64 `json:"served"`        // that begin something at ports that are served
@@ -27,7 +30,7 @@ type kept struct {
 }
 
 // all returns how many packets were kept off.
-func (k *kept) all() uint64 { return k.Dark + k.Fence + k.Block + k.Door }
+func (k *kept) all() uint64 { return k.Dark + k.Fence + k.Block + k.Door + k.Inline }
 
 // unwanted counts a packet to a port that nobody serves.
 func (k *kept) unwanted(p *probe.Probe) {
@@ -58,34 +61,51 @@ func ordinary(r engine.Reason) bool {
 // the engine does not see the probe either: a source in the dark or fenced still has the
 // first probes of ports mirrored, a blocked one none.
 func (s *side) drop(p *probe.Probe) (unseen, dropped bool) {
+	var to *uint64
 	switch e := s.engine; {
 	case e.InForce(engine.Block, p.Source, p.At):
 		s.kept.Block++
 		return true, true
 	case e.InForce(engine.Fence, p.Source, p.At):
-		s.kept.Fence++
+		to = &s.kept.Fence
 	case e.InForce(engine.Dark, p.Source, p.At):
-		s.kept.Dark++
+		to = &s.kept.Dark
 	default:
 		return false, false
 	}
+	if s.leads(p) {
+		s.kept.Led++
+		return false, false
+	}
+	*to++
 	return false, true
 }
 
-// served judges a packet that begins something at a served port.
-func (s *side) served(p *probe.Probe) {
+// served judges a packet that begins something at a served port, and says what became of
+// it, "" if it passed.
+func (s *side) served(p *probe.Probe) (what string) {
 	s.kept.Served++
 	switch e := s.engine; {
 	case e.InForce(engine.Block, p.Source, p.At):
 		s.kept.Block++
 		s.kept.Before++
+		return "of a blocked source: the kernel would have dropped it"
 	case e.InForce(engine.Fence, p.Source, p.At):
 		s.kept.Fence++
 		s.kept.Before++
 		s.kept.fencedBefore++
+		return "of a fenced source: the kernel would have dropped it"
 	case s.config.Door.Raw == config.DoorDrop && probe.RawSYN(p):
 		s.kept.Door++
+		return "the door would have refused it: no client makes such packets"
+	case s.waits(p):
+		if s.visit(p) {
+			s.kept.Inline++
+			return "it would have waited, and the inline verdict refused it"
+		}
+		return "it would have waited for the inline verdict, and passed"
 	}
+	return ""
 }
 
 // aimed returns what there is to judge of a record: a probe, or a packet to a served

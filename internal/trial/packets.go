@@ -3,6 +3,7 @@
 package trial
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -42,9 +43,10 @@ func packetPrinter(out io.Writer, s *side, asJSON bool) func(*replay.Record) {
 	file, width := "", 0
 	return func(rec *replay.Record) {
 		line := describePacket(rec)
+		s.meets(rec)
 		switch p, served, ok := aimed(rec); {
 		case served && ok:
-			s.served(&p)
+			line.Why = cmp.Or(s.served(&p), line.Why)
 		case ok:
 			line.judged(&rec.Probe, s)
 		}
@@ -89,13 +91,17 @@ func describePacket(rec *replay.Record) packetLine {
 // judged adds what the engine decided about a probe.
 func (l *packetLine) judged(p *probe.Probe, s *side) {
 	l.Mode, l.Technique, l.Port = p.Mode.String(), p.Technique.String(), p.Port
+	led := s.kept.Led
 	d, dropped := s.observe(p)
 	if d.Reason == 0 {
 		l.Why = "of a blocked source: the kernel would have dropped it"
 		return
 	}
 	l.Pattern, l.Tool, l.Action, l.Why = d.Pattern.String(), d.Tool.String(), d.Action.String(), because(&d)
-	if dropped {
+	switch {
+	case s.kept.Led > led:
+		l.Why = "the kernel would have led it to the trap: " + l.Why
+	case dropped:
 		l.Why = "the kernel would have dropped it: " + l.Why
 	}
 }

@@ -33,6 +33,7 @@ type side struct {
 	more    uint64 // reactions to sources beyond maxReacted
 	blocked int    // how many of order
 	kept    kept
+	visits  visits
 	seen    map[string]int
 	waiting []probe.Probe // see queue
 	door    []bool        // of these, which are to served ports
@@ -73,6 +74,7 @@ func links(local []netip.Prefix) (out []netip.Prefix) {
 // queue judges a packet of a capture together with its neighbours: the engine finds 32
 // sources in the time of a few.
 func (s *side) queue(rec *replay.Record) {
+	s.meets(rec)
 	p, served, ok := aimed(rec)
 	if !ok {
 		return
@@ -100,6 +102,7 @@ func (s *side) flush() {
 // blocked source is then not seen, and has no decision.
 func (s *side) observe(p *probe.Probe) (d engine.Decision, dropped bool) {
 	e := s.engine
+	s.asks(p)
 	unseen, dropped := s.drop(p)
 	if unseen {
 		s.kept.unwanted(p)

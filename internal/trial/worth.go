@@ -22,10 +22,14 @@ func (s *side) printWorth(out io.Writer) {
 		t.Add(strconv.FormatUint(n, 10), share(n, of), fmt.Sprintf(format, args...))
 	}
 	if k.Unwanted > 0 {
-		kept := k.all() - k.Door - k.Before
+		kept := k.all() - k.Door - k.Inline - k.Before
 		row(k.Unwanted, 0, "unwanted: to ports that nobody serves, ordinary life left out")
 		row(kept, k.Unwanted, "of these kept off by picket: dark %d, fence %d, block %d", k.Dark,
 			k.Fence-k.fencedBefore, k.Block-(k.Before-k.fencedBefore))
+		if k.Led > 0 {
+			row(k.Led, k.Unwanted, "of these led to the trap: who completes a connection there is proven, "+
+				"which only a capture with --trap shows")
+		}
 		row(k.Limit, k.Unwanted, "if every source were kept off from its second packet on")
 		row(k.Unwanted, k.Unwanted, "by a firewall that drops by default; it tells nobody, and guards no "+
 			"open port")
@@ -33,6 +37,10 @@ func (s *side) printWorth(out io.Writer) {
 	if k.Served > 0 {
 		row(k.Served, 0, "beginning something at served ports")
 		row(k.Door, k.Served, "of these refused at the door: no client makes such packets")
+		if s.inlined() {
+			row(k.Waited, k.Served, "of these that wait for the inline verdict, at any rate")
+			row(k.Inline, k.Served, "of these refused by it")
+		}
 		row(k.Before, k.Served, "of these kept off for what their source did before")
 	}
 	fmt.Fprintln(out)
