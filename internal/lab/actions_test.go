@@ -19,7 +19,7 @@ import (
 	"picket/internal/control"
 )
 
-// beside is a configuration with every action on; its files lie in dir.
+// beside is a configuration with every action on. Their files are in dir.
 func beside(dir string) string {
 	return fmt.Sprintf(`
 [run]
@@ -66,12 +66,12 @@ func write(t testing.TB, path, text string, mode os.FileMode) {
 	}
 }
 
-// traces is everything that picket may leave on a host: rules, routes and sets, and
-// hosts.deny with its mode.
+// traces is everything that picket may leave on a host: rules, routes and sets, and hosts.deny
+// with its mode.
 func traces(t testing.TB, h *Host, dir string) string {
 	t.Helper()
 	var b strings.Builder
-	// Without the elements of sets that hold and count for seconds.
+	// Without the sets of elements that live for seconds.
 	for _, command := range []string{
 		"ip -4 rule", "ip -6 rule", "ip -4 route show table all", "ip -6 route show table all",
 		"nft -s -t list ruleset",
@@ -129,7 +129,7 @@ func TestActions(t *testing.T) {
 	eventually(t, 3*time.Second, "everything as before",
 		func() bool { return traces(t, l.Target, dir) == before })
 
-	// An element added by somebody else is a block like any other.
+	// An element that somebody else has added is a block like any other.
 	if _, err := l.Target.Run("nft",
 		"add element inet picket blocked4 { 198.51.100.77 timeout 1h }"); err != nil {
 		t.Fatal(err)
@@ -146,7 +146,8 @@ func TestActions(t *testing.T) {
 	eventually(t, 3*time.Second, "everything as before",
 		func() bool { return traces(t, l.Target, dir) == before })
 
-	// By hand, all at once, by a reload without the sections, by removal.
+	// Four ways to end blocks: by hand, all at once, by a reload without the sections, by
+	// removal.
 	witness(t, l, d, Source4(2), l.Target.V4)
 	eventually(t, 3*time.Second, "a line",
 		func() bool { return strings.Contains(read(t, dir, "hosts.deny"), "192.0.2.12 ") })
@@ -186,8 +187,8 @@ func TestActions(t *testing.T) {
 	}
 }
 
-// TestActionsOutliveTheDaemon: routes, lines and files stand while the daemon is away, a
-// change to them is put right when it is back, and no command runs twice.
+// TestActionsOutliveTheDaemon: routes, lines and files stay while the daemon is away. After its
+// return it repairs what has changed, and no command runs twice.
 func TestActionsOutliveTheDaemon(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -236,8 +237,8 @@ func TestActionsOutliveTheDaemon(t *testing.T) {
 	})
 }
 
-// TestTenThousandBlocks: after ten thousand blocks of both families with every action on,
-// all expired, not a byte is left.
+// TestTenThousandBlocks: after ten thousand blocks of both families with every action on, all
+// of them expired, nothing is left, not one byte.
 func TestTenThousandBlocks(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -315,8 +316,8 @@ func TestTenThousandBlocks(t *testing.T) {
 	}
 }
 
-// plain returns a picket without the race detector, which needs minutes for twenty thousand
-// commands.
+// plain returns a picket without the race detector: with it, twenty thousand commands take
+// minutes.
 func plain(t *testing.T) string {
 	t.Helper()
 	if !raced() {

@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An attack is a scanner's way past picket, from addresses of its own.
+// An attack is one way of a scanner to avoid picket, from addresses of its own.
 type attack struct {
 	name    string
 	config  string                     // "" is the embedded default
-	before  func(a attackers) []packet // the first packets; their answers do not count
+	before  func(a attackers) []packet // the first packets; answers to them do not count
 	scan    func(a attackers) []packet
-	most    int                        // answered ports
-	names   func(a attackers) []string // words of its event
+	most    int                        // the most ports that may answer
+	names   func(a attackers) []string // words of the event
 	only6   bool
 	prepare func(t *testing.T, l *Lab)
 }
@@ -73,7 +73,7 @@ func fullScan(a attackers) []packet {
 	return ports1000(func(p uint16) packet { return clientSYN(a.own, a.dst, 40000+p, p) })
 }
 
-// repeated is n times each packet.
+// repeated returns each packet n times.
 func repeated(n int, list ...packet) (out []packet) {
 	for _, p := range list {
 		for range n {
@@ -104,7 +104,7 @@ func chunk(src, dst netip.Addr, port uint16, kind byte) packet {
 	return ipPacket(src, dst, unix.IPPROTO_SCTP, b)
 }
 
-// behind puts a destination options header of so many bytes before a SYN.
+// behind puts a destination options header before a SYN, one for each length in bytes.
 func behind(a attackers, port uint16, lengths ...int) packet {
 	b, next := clientSYN(a.own, a.dst, 40000+port, port)[40:], byte(unix.IPPROTO_TCP)
 	for _, n := range lengths {
@@ -115,7 +115,7 @@ func behind(a attackers, port uint16, lengths ...int) packet {
 	return ipPacket(a.own, a.dst, next, b)
 }
 
-// told are the words of an event about a source.
+// told returns the words of an event about a source.
 func told(a attackers) []string {
 	if a.own.Is4() || a.own == Neighbour6(1) {
 		return []string{"source=" + a.own.String() + " "}
@@ -238,8 +238,8 @@ func attacks() []attack {
 	}
 }
 
-// TestAttacks: a scanner that fills the memory of the rules, borrows other addresses or
-// hides its ports gets no more answers than any other, and is reported.
+// TestAttacks: a scanner that fills the memory of the rules, uses other addresses or hides its
+// ports gets no more answers than any other scanner, and is reported.
 func TestAttacks(t *testing.T) {
 	for i, x := range attacks() {
 		for _, v6 := range []bool{false, true} {
@@ -323,12 +323,12 @@ func pour(t testing.TB, h *Host, packets []packet) {
 	}
 }
 
-// answersTo counts the ports with any answer of the target's, by TCP, UDP, SCTP or ICMP,
-// while f runs and a moment longer.
+// answersTo counts the ports of the target that answer while f runs and a moment longer, by
+// TCP, UDP, SCTP or ICMP.
 func answersTo(t testing.TB, l *Lab, f func()) int { return answered(t, l, f, answeredPort) }
 
-// answered counts what of tells apart of the frames from the target, "" being none, while
-// f runs and a moment longer.
+// answered counts the different names that of gives to frames from the target, while f runs and
+// a moment longer. The name "" does not count.
 func answered(t testing.TB, l *Lab, f func(), of func(frame []byte) string) int {
 	t.Helper()
 	var fd int
@@ -396,9 +396,8 @@ func answeredPort(b []byte) string {
 	return ""
 }
 
-// TestTwoTriggers: where stealth and advanced have triggers of their own, each holds,
-// whichever ports a source asks first; the lower one is not that of the ports of the
-// other mode.
+// TestTwoTriggers: if stealth and advanced have different triggers, each one holds, in any
+// order of the ports. The lower trigger does not hold for the ports of the other mode.
 func TestTwoTriggers(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: "[tcp]\nmodes = [\"stealth\", \"advanced\"]\n" +
@@ -414,7 +413,7 @@ func TestTwoTriggers(t *testing.T) {
 		name  string
 		scan  func(a attackers) []packet
 		want  int
-		whole bool // and nothing is done about the source
+		whole bool // and no response follows
 	}{
 		{"stealth", func(a attackers) []packet { return scan(a, 1, 100) }, 5, false},
 		{"advanced, then stealth", func(a attackers) []packet {
@@ -428,7 +427,8 @@ func TestTwoTriggers(t *testing.T) {
 		for name, f := range families(l, i+1) {
 			t.Run(x.name+"/"+name, func(t *testing.T) {
 				n := answersTo(t, l, func() { pour(t, l.Attacker, x.scan(attackers{own: f[0], dst: f[1]})) })
-				// The engine may come first: of both kinds it counts all ports together.
+				// The engine may decide before the rules do: it counts the ports of both modes
+				// together.
 				if n > x.want || n < min(x.want, 10) {
 					t.Errorf("%d ports answered, want %d", n, x.want)
 				}

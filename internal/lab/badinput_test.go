@@ -14,14 +14,14 @@ import (
 	"github.com/florianl/go-nflog/v2"
 )
 
-// foreign is a table of our name with somebody else's rules.
+// foreign is a table with our name and somebody else's rules.
 const foreign = `table inet picket {
 	set blocked4 { type inet_service; elements = { 22 } }
 	chain mine { type filter hook input priority 0; tcp dport @blocked4 accept; }
 }`
 
-// TestRefusals: each obstacle has words of its own, the remedy and an exit code, and the
-// kernel stays as it was.
+// TestRefusals: each obstacle has its own message, with the remedy, and its exit code; the
+// kernel does not change.
 func TestRefusals(t *testing.T) {
 	config := hotConfig + "[nflog]\ngroup = 77\n"
 	for _, test := range []struct {
@@ -82,7 +82,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestSecondPicketInTheSameFolders: a second picket with the first one's folders finds its socket.
+// TestSecondPicketInTheSameFolders: a second picket with the folders of the first finds the
+// first one's socket.
 func TestSecondPicketInTheSameFolders(t *testing.T) {
 	l := newLab(t)
 	first := start(t, l.Target, Options{Config: hotConfig + "[nflog]\ngroup = 77\n"})
@@ -120,7 +121,7 @@ func holdGroup(t *testing.T, l *Lab) {
 	}
 }
 
-// ruleset returns nft's list of a host, without counters.
+// ruleset returns the rules of a host as nft lists them, without counters.
 func ruleset(t testing.TB, h *Host) string {
 	t.Helper()
 	out, err := h.Run("nft", "-s", "list", "ruleset")

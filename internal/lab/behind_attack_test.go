@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestBehindAskedScans: whom somebody behind the host has asked may answer late, and
-// does not scan the network from the port that was asked; a question that somebody
-// outside makes up in the name of that network excuses nothing at all.
+// TestBehindAskedScans: a peer that was asked from behind the host may answer late. It may not
+// scan the network from the port that was asked. A question that somebody outside forges in the
+// network's name excuses nothing.
 func TestBehindAskedScans(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -22,7 +22,7 @@ func TestBehindAskedScans(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Who forges is elsewhere, and has what he forges routed by the target.
+	// The forger is at another place. The target routes the forged packets.
 	if err := l.Attacker.IP("route add 203.0.113.7 via 192.0.2.2",
 		"route add 2001:db8:0:8000::7 via fe80::2 dev eth0"); err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestBehindAskedScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := start(t, l.Target, Options{Config: routed})
-	// The first of all probes only says that answers come this way.
+	// The first probe only shows that answers come this way.
 	send(t, l.Attacker, knock(Source4(8), c.V4, 15), knock(Source6(8), c.V6, 15))
 	for _, f := range []struct {
 		name               string
@@ -60,9 +60,8 @@ func TestBehindAskedScans(t *testing.T) {
 	}
 }
 
-// TestBehindTakenOver: a router that takes over from another knows none of the flows
-// that go through it. Those of many hosts behind it to one server live on, although
-// it is the server that speaks first.
+// TestBehindTakenOver: a router that takes over from another knows none of the flows through
+// it. Flows from many hosts behind it to one server continue, even if the server speaks first.
 func TestBehindTakenOver(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -99,7 +98,7 @@ func TestBehindTakenOver(t *testing.T) {
 				defer at.Close()
 				ours, theirs = append(ours, conn), append(theirs, at)
 			}
-			// Neither connection tracking nor the rules know anything of them.
+			// Neither connection tracking nor the rules know these flows.
 			if _, err := l.Target.Run("conntrack", "-F"); err != nil {
 				t.Fatal(err)
 			}
@@ -127,8 +126,7 @@ func TestBehindTakenOver(t *testing.T) {
 	}
 }
 
-// TestBehindDatagramsOnly: a network that speaks UDP alone is judged too, once one of
-// its answers has come by.
+// TestBehindDatagramsOnly: a network with UDP alone is judged too, after its first answer.
 func TestBehindDatagramsOnly(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -154,14 +152,14 @@ func TestBehindDatagramsOnly(t *testing.T) {
 	}
 }
 
-// TestBehindSilence: what packets in a source's name keep it from behind this host: a
-// service that has answered nobody within the hour, until it answers somebody.
+// TestBehindSilence: forged packets keep a source from a service behind this host only if the
+// service has answered nobody within the hour, and only until it answers somebody.
 func TestBehindSilence(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
 	listen(t, c, "tcp", 8443)
 	start(t, l.Target, Options{Config: routed})
-	send(t, l.Attacker, knock(Source4(8), c.V4, 15)) // says that answers come this way
+	send(t, l.Attacker, knock(Source4(8), c.V4, 15)) // shows that answers come this way
 	eventually(t, 3*time.Second, "answers are heard", func() bool {
 		out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "heard")
 		return err == nil && strings.Contains(out, "expires")
@@ -172,7 +170,7 @@ func TestBehindSilence(t *testing.T) {
 		out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "quiet4")
 		return err == nil && listed(out, src)
 	})
-	time.Sleep(time.Second) // the fence is made, and ends here
+	time.Sleep(time.Second) // for the fence, before it is ended here
 	for _, set := range []string{"fence4", "held4"} {
 		if _, err := l.Target.Run("nft", "flush", "set", "inet", "picket", set); err != nil {
 			t.Fatal(err)

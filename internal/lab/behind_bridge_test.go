@@ -11,8 +11,8 @@ import (
 	"picket/internal/netns"
 )
 
-// TestBehindSweep: who asks one address after the other of a routed /24, most of
-// which are nobody's, is named and fenced: from then on no service there answers him.
+// TestBehindSweep: a source that asks many unused addresses of a routed /24 is named and
+// fenced. After that no service there answers it.
 func TestBehindSweep(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -45,9 +45,8 @@ func TestBehindSweep(t *testing.T) {
 	}
 }
 
-// TestBehindBridge: a bridge whose packets go by the rules (br_netfilter) has its
-// machines judged once they are named: by themselves they are a part of the network
-// that the bridge joins.
+// TestBehindBridge: machines on a bridge with br_netfilter are judged if the configuration
+// names them. Without that, they count as a part of the network that the bridge joins.
 func TestBehindBridge(t *testing.T) {
 	l := newLab(t)
 	c, err := l.newHost("guest")

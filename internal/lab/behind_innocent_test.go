@@ -13,7 +13,7 @@ import (
 	"picket/internal/netns"
 )
 
-// hotBehind has a single probe behind the host be one too many.
+// hotBehind makes one probe behind the host exceed the trigger.
 const hotBehind = routed + hotConfig
 
 // many gives a host behind the target further addresses, 198.51.100.100 and up and
@@ -33,8 +33,8 @@ func many(t *testing.T, h *Host, n int) (four, six []netip.Addr) {
 	return four, six
 }
 
-// witnessBehind is witness by a probe of what is behind the host: they leave the
-// room in which they wait in the order in which they came.
+// witnessBehind is witness with a probe to an address behind the host. Such probes wait, and
+// leave in the order in which they came.
 func witnessBehind(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	t.Helper()
 	send(t, l.Attacker, knock(src, dst, 15))
@@ -43,10 +43,9 @@ func witnessBehind(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	}
 }
 
-// TestBehindNoProbe: what people do who are no scanners is none behind the host
-// either, although a single probe would be one too many: first contact with services
-// of which nothing is known, many at once; a service that was there within the hour;
-// published ports; answers that come late.
+// TestBehindNoProbe: ordinary life is no probe behind the host either, although one probe would
+// exceed the trigger: many first contacts with unknown services at once; a service that was
+// there within the hour; published ports; late answers.
 func TestBehindNoProbe(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -58,14 +57,14 @@ func TestBehindNoProbe(t *testing.T) {
 	listen(t, c, "udp", 80)
 	gone := listen(t, c, "tcp", 81)
 	d := start(t, l.Target, Options{Config: hotBehind})
-	// The first of all probes only says that answers come this way.
+	// The first probe only shows that answers come this way.
 	send(t, l.Attacker, knock(Source4(8), c.V4, 15), knock(Source6(8), c.V6, 15))
 	for i, f := range []struct {
 		name        string
 		src, dst, c netip.Addr
 		all         []netip.Addr
 		witness     netip.Addr
-		asks        netip.Addr // who is asked from behind
+		asks        netip.Addr // the peer that is asked from behind
 	}{
 		{name: "IPv4", src: Source4(1), dst: l.Target.V4, c: c.V4, all: four, witness: Source4(9),
 			asks: Source4(2)},
@@ -73,7 +72,7 @@ func TestBehindNoProbe(t *testing.T) {
 			asks: Source6(2)},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			// A proxy that begins to ask all that it stands in front of.
+			// A proxy that begins to ask all its servers.
 			for _, a := range f.all {
 				if !l.Attacker.Reaches(f.src, netip.AddrPortFrom(a, 80), 2*time.Second) {
 					t.Errorf("%s is not reached", a)
@@ -90,7 +89,7 @@ func TestBehindNoProbe(t *testing.T) {
 			if !l.Attacker.Reaches(f.src, netip.AddrPortFrom(f.c, 81), 2*time.Second) {
 				t.Error("port 81 is not reached")
 			}
-			if i == 1 { // who was there for both
+			if i == 1 { // both families asked this one
 				gone.Close()
 				for _, x := range []netip.AddrPort{netip.AddrPortFrom(c.V4, 81), netip.AddrPortFrom(c.V6,
 					81)} {
@@ -103,7 +102,7 @@ func TestBehindNoProbe(t *testing.T) {
 					}
 				}
 			}
-			// Somebody there asks, gives up, and is answered.
+			// A host behind asks, gives up, and gets its answer then.
 			var asked *net.UDPConn
 			err := c.Do(func() (err error) {
 				asked, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(f.c, 40001)))
@@ -133,8 +132,7 @@ func TestBehindNoProbe(t *testing.T) {
 	}
 }
 
-// TestBehindAsymmetric: where answers take another way, nobody is accused of having
-// got none.
+// TestBehindAsymmetric: if answers take another way, their absence accuses nobody.
 func TestBehindAsymmetric(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -151,14 +149,14 @@ func TestBehindAsymmetric(t *testing.T) {
 				t.Errorf("%s is not reached", f.dst)
 			}
 		}
-		// Nothing waits that could be seen: what would is judged when so much time has passed.
+		// Nothing shows that a probe waits. After one second it would have been judged.
 		time.Sleep(time.Second)
 		witness(t, l, d, f.witness, f.own)
 		innocent(t, l, d, f.src, f.dst)
 	}
 }
 
-// wireDirectly gives a host behind the target a way of its own to the attacker.
+// wireDirectly gives a host behind the target a direct link to the attacker.
 func wireDirectly(l *Lab, c *Host) error {
 	if err := netns.Wire(l.Attacker.Host, "eth9", c.Host, "eth9"); err != nil {
 		return err
@@ -181,9 +179,9 @@ func wireDirectly(l *Lab, c *Host) error {
 		"route add 192.0.2.0/24 via 203.0.113.1", "route add 2001:db8:0:0::/50 via fe80::91 dev eth9")
 }
 
-// TestBehindForgedInside: who sends from outside in the name of somebody behind the
-// host has him neither answered to nor called infected; a device there that scans is
-// told of, by name and port, and goes on.
+// TestBehindForgedInside: a sender outside that forges the name of a host behind gets no
+// answers, and does not make that host look infected. A device there that scans is reported by
+// name and port, and is not stopped.
 func TestBehindForgedInside(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -229,9 +227,8 @@ func TestBehindForgedInside(t *testing.T) {
 	}
 }
 
-// TestBehindPoisoned: somebody behind the host who answers at every port, with a
-// friend outside who asks for it, fills a small part of what is learned, and hides
-// nobody but himself.
+// TestBehindPoisoned: a host behind that answers at every port, asked by a friend outside,
+// fills a small part of what is learned, and hides only itself.
 func TestBehindPoisoned(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -256,7 +253,7 @@ func TestBehindPoisoned(t *testing.T) {
 		{"IPv6", "6", Source6, l.Attacker.V6, c.V6, c.Second6},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			const each = 24 // ports, of which nobody is fenced
+			const each = 24 // ports; too few for a fence
 			for i := range Sources {
 				var asks []packet
 				for n := range each {

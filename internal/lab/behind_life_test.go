@@ -16,8 +16,7 @@ import (
 	"time"
 )
 
-// flowsOfLife is how many flows there are in all: a fifth under the race detector,
-// which makes them as slow.
+// flowsOfLife is how many flows there are: with the race detector, which is slow, a fifth.
 func flowsOfLife() int64 {
 	if raced() {
 		return 20_000
@@ -25,10 +24,10 @@ func flowsOfLife() int64 {
 	return 100_000
 }
 
-// TestBehindOrdinaryLife: among a hundred thousand flows through the target, of five
-// hundred visitors and of who is behind it, nobody is blocked, fenced or called
-// infected: they find services that nobody asked for before, mistype a port, meet
-// addresses that are gone, and are closed upon.
+// TestBehindOrdinaryLife: a hundred thousand flows through the target, from five hundred
+// visitors and from behind it, get nobody blocked, fenced or called infected. Visitors find
+// services for the first time, mistype a port, ask for addresses that are gone, and lose
+// connections.
 func TestBehindOrdinaryLife(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -61,7 +60,7 @@ func TestBehindOrdinaryLife(t *testing.T) {
 				port := served[r.IntN(len(served))]
 				var err error
 				switch kind := r.IntN(1000); {
-				case kind < 3: // a port that nobody serves: each visitor has three that he believes in
+				case kind < 3: // a port without a service: each visitor has three wrong ones
 					l.Attacker.Reaches(visitor, netip.AddrPortFrom(host, uint16(9000+n%50*10+r.IntN(3))),
 						time.Second)
 				case kind < 5: // an address that is gone
@@ -84,7 +83,7 @@ func TestBehindOrdinaryLife(t *testing.T) {
 	if n := failed.Load(); n > flowsOfLife()/100 {
 		t.Errorf("%d of %d flows failed", n, flowsOfLife())
 	}
-	pour(t, l.Attacker, fullScan(attackers{own: Source4(1), dst: c.V4})) // a witness: who is seen last
+	pour(t, l.Attacker, fullScan(attackers{own: Source4(1), dst: c.V4})) // the witness, seen last
 	if _, err := d.WaitBlock(Source4(1), 3*time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +97,8 @@ func TestBehindOrdinaryLife(t *testing.T) {
 	t.Logf("%d flows, %d of them failed", flowsOfLife(), failed.Load())
 }
 
-// visitors gives the attacker n addresses of each family, in networks that the
-// target reaches by it; of IPv6 each is one source.
+// visitors gives the attacker n addresses of each family. The target routes their networks to
+// the attacker; each IPv6 address is a source of its own.
 func visitors(t *testing.T, l *Lab, n int) (four, six []netip.Addr) {
 	t.Helper()
 	var commands []string
@@ -119,7 +118,7 @@ func visitors(t *testing.T, l *Lab, n int) (four, six []netip.Addr) {
 	return four, six
 }
 
-// talks connects and hears the service out.
+// talks connects and reads until the service closes.
 func talks(h *Host, from netip.Addr, to netip.AddrPort) error {
 	conn, err := h.Dial("tcp", from, to, 5*time.Second)
 	if err != nil {

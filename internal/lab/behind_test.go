@@ -13,8 +13,8 @@ import (
 // routed is the lab's network behind the target, as an operator names it.
 const routed = "[forward]\nnetworks = [\"198.51.100.0/24\", \"2001:db8:c::/64\"]\n"
 
-// addBehind adds a host behind the target, which has second addresses for those
-// scans whose source is a matter of routes.
+// addBehind adds a host behind the target. It has second addresses for scans with a source that
+// depends on routes.
 func addBehind(t *testing.T, l *Lab) *Host {
 	t.Helper()
 	c, err := l.AddContainer()
@@ -80,9 +80,8 @@ func matrixBehind(t *testing.T, config, ports string) {
 	}
 }
 
-// TestBehindAnswersFew: of a thousand ports behind the host few answer, at any speed,
-// by TCP and UDP; none while a response lasts; and a service that is known is there
-// for others.
+// TestBehindAnswersFew: of a thousand ports behind the host few answer, at any speed, by TCP
+// and UDP. None answers during a response. A known service still answers others.
 func TestBehindAnswersFew(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -130,10 +129,10 @@ func TestBehindAnswersFew(t *testing.T) {
 	}
 }
 
-// TestBehindBetweenFences: a source that may be forged is fenced for ten minutes in an
-// hour. In the other fifty the rules' own count holds: the ports that nobody serves
-// stay silent for as long as it lasts, and 25 of them answer when it begins anew;
-// what is served is open to whoever is not fenced.
+// TestBehindBetweenFences: a source that may be forged is fenced for ten minutes of an hour. In
+// the other fifty the count of the rules holds: the ports that nobody serves stay silent while
+// it lasts, and 25 of them answer when it begins again. Services are open to every source
+// without a fence.
 func TestBehindBetweenFences(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
@@ -155,7 +154,7 @@ func TestBehindBetweenFences(t *testing.T) {
 		}
 		forget := func(sets ...string) {
 			t.Helper()
-			for _, s := range sets { // as their time would
+			for _, s := range sets { // as when their time is over
 				if _, err := l.Target.Run("nft", "flush", "set", "inet", "picket", s+f.family); err != nil {
 					t.Fatal(err)
 				}

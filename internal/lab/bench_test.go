@@ -21,10 +21,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkReaction measures from the kernel's timestamp of a triggering packet to the
-// committed element, over a thousand sources, one every two milliseconds: once by picket's
-// own clock, stopped at the kernel's acknowledgement, and once from outside, without
-// picket's help.
+// BenchmarkReaction measures the time from the kernel's timestamp of a triggering packet to the
+// committed element, over a thousand sources, one every two milliseconds. It measures twice: by
+// picket's own clock, up to the kernel's acknowledgement, and from outside, without picket.
 func BenchmarkReaction(b *testing.B) {
 	b.Run("acknowledged", func(b *testing.B) {
 		for range b.N {
@@ -48,10 +47,9 @@ func BenchmarkReaction(b *testing.B) {
 	b.Run("observed", observedReaction)
 }
 
-// observedReaction reads both ends beside picket: the timestamp from a mirror rule in a table
-// of the benchmark's own, whose log messages the kernel gathers without waking anybody; the
-// commit from the kernel's notification, at its reading. A second reader makes the figure too
-// high rather than too low.
+// observedReaction takes both times without picket: the first from a mirror rule in a table of
+// the benchmark, with log messages that wake nobody; the second from the kernel's notification,
+// when it is read. A second reader makes the figure too high, never too low.
 func observedReaction(b *testing.B) {
 	for range b.N {
 		l := newLab(b)
@@ -118,7 +116,7 @@ func strangers() []netip.Addr {
 	return all
 }
 
-// times has the first time of each source.
+// times holds the first time of each source.
 type times struct {
 	mu sync.Mutex
 	of map[netip.Addr]time.Time
@@ -266,10 +264,10 @@ func attr(b []byte, kind uint16) []byte {
 	return nil
 }
 
-// BenchmarkHold measures the answers to fast scans of a thousand ports, over twenty scans of
-// a tool, with both processors busy with something else: with the kernel's hold, and on the
-// embedded default. The hold is for watched ports: an excluded one answers (the default
-// excludes ident), so with the hold none is excluded.
+// BenchmarkHold measures how many of a thousand ports answer fast scans, over twenty scans of a
+// tool, with both processors busy: with the kernel's hold, and with the embedded default. The
+// hold is for watched ports, and an excluded port answers (the default excludes ident), so
+// nothing is excluded with the hold.
 func BenchmarkHold(b *testing.B) {
 	busy(b)
 	for _, setup := range []struct{ name, config string }{{"trigger 0", longConfig()}, {"default", ""}} {
@@ -292,7 +290,7 @@ func BenchmarkHold(b *testing.B) {
 	}
 }
 
-// busy has something else to do for each processor until the benchmark ends.
+// busy keeps each processor busy until the benchmark ends.
 func busy(b *testing.B) {
 	for range runtime.NumCPU() {
 		c := exec.Command("sh", "-c", "while :; do :; done")

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// TestCommandBeforeAndAfter (B7.14): PortSentry's documentation has the actions in another
-// order than its code. Here "before" is before the block and "after" is after it, and a
-// command that hangs holds the block up for its time and no longer.
+// TestCommandBeforeAndAfter (B7.14): PortSentry's documentation gives the actions in another
+// order than its code. Here "before" is before the block, "after" is after it, and a command
+// that hangs delays the block for its own time limit and no longer.
 func TestCommandBeforeAndAfter(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -82,8 +82,8 @@ func TestCommandBeforeAndAfter(t *testing.T) {
 	notBlocked(Source4(5))
 }
 
-// TestHostileWords: any text from outside or from the command line reaches a command
-// unchanged, as one argument or one value, and none of it is run.
+// TestHostileWords: any text from outside or from the command line reaches a command unchanged,
+// as one argument or one value. None of it is executed.
 func TestHostileWords(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -119,8 +119,8 @@ func TestHostileWords(t *testing.T) {
 	}
 }
 
-// TestUnproven: an unproven source is blocked, but without a route and a command unless
-// these are wanted; action = "run" runs a command.
+// TestUnproven: an unproven source is blocked. It gets a route or a command only if the
+// configuration says so. action = "run" runs a command.
 func TestUnproven(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -158,8 +158,8 @@ func TestUnproven(t *testing.T) {
 	}
 }
 
-// TestEvery: PortSentry 2 without BLOCKED_FILE runs the command at each probe (its issue 151
-// asks for that); here run.every decides.
+// TestEvery: PortSentry 2 without BLOCKED_FILE runs the command at each probe, as its issue 151
+// asks. Here run.every decides.
 func TestEvery(t *testing.T) {
 	for _, test := range []struct {
 		every string

@@ -18,9 +18,9 @@ import (
 	"picket/internal/netns"
 )
 
-// addBridge adds a bridge with two containers to the target, each with a service at
-// port 80. An engine then publishes these as 8080 and 8081, and port 81 of the first,
-// where nobody listens, as 8082.
+// addBridge adds a bridge with two containers to the target, each with a service at port 80. An
+// engine publishes these as 8080 and 8081, and port 81 of the first, which has no listener, as
+// 8082.
 func addBridge(t *testing.T, l *Lab, name string) (one, two *Host) {
 	t.Helper()
 	withLinkLocal(t, l.Target)
@@ -57,9 +57,9 @@ func addBridge(t *testing.T, l *Lab, name string) (one, two *Host) {
 	return hosts[0], hosts[1]
 }
 
-// withLinkLocal has links that a host gets from now on have addresses of their own:
-// a bridge leads multicasts, as neighbour discovery sends, to who asked for them
-// from such.
+// withLinkLocal gives link-local addresses to the links that a host gets from now on. A bridge
+// forwards multicasts, such as neighbour discovery, only to ports that joined the group from
+// such an address.
 func withLinkLocal(t *testing.T, h *Host) {
 	t.Helper()
 	if err := h.Sysctl("net/ipv6/conf/default/addr_gen_mode", "0"); err != nil {
@@ -67,8 +67,8 @@ func withLinkLocal(t *testing.T, h *Host) {
 	}
 }
 
-// dockerIPTables are the rules of Debian's docker.io (20.10, iptables backend) for
-// such a host, as iptables-save shows them.
+// dockerIPTables are the rules of Debian's docker.io (20.10, iptables backend) for such a host,
+// as iptables-save prints them.
 func dockerIPTables(network, one, two string) string {
 	published := ""
 	for port, to := range map[string]string{"8080": one + "/80", "8081": two + "/80", "8082": one + "/81"} {
@@ -122,7 +122,7 @@ COMMIT
 `
 }
 
-// dockerNFTables are those of Docker 29's nftables backend for IPv4 and IPv6.
+// dockerNFTables are the rules of Docker 29's nftables backend for IPv4 and IPv6.
 func dockerNFTables(family, network, one, two string) string {
 	at := func(a, port string) string {
 		if family == "ip6" {
@@ -172,9 +172,9 @@ func dockerNFTables(family, network, one, two string) string {
 `
 }
 
-// TestDocker: beside the rules of both of Docker's backends a client of a published
-// port is no prober, a scan of the host is blocked for its containers too, and who
-// asks for a published port that nobody serves is.
+// TestDocker: beside the rules of both backends of Docker, a client of a published port is no
+// prober, a scan of the host is blocked for its containers too, and a request for a published
+// port without a service is a probe.
 func TestDocker(t *testing.T) {
 	for name, rules := range map[string]func(l *Lab, one, two *Host) error{
 		"iptables": func(l *Lab, one, two *Host) error {
@@ -208,22 +208,20 @@ func TestDocker(t *testing.T) {
 	}
 }
 
-// TestPodman is the same with Debian's podman and its netavark, for real. Of IPv6 its
-// version 1.4 now and then leaves a published port to the socket that only keeps it
-// free.
+// TestPodman is the same with the real podman and netavark of Debian. Its version 1.4 sometimes
+// leaves a published IPv6 port to the socket that only reserves it.
 func TestPodman(t *testing.T) {
 	l := newLab(t)
 	startPodman(t, l)
 	containersAreCovered(t, l, "IPv4")
 }
 
-// startPodman runs two containers on the target, whose files are those of this
-// machine, read only. They are told to be content with few rights: the test may
-// itself be in a container.
+// startPodman runs two containers on the target. Their files are those of this machine, read
+// only. They get few rights: the test may itself run in a container.
 func startPodman(t *testing.T, l *Lab) {
 	t.Helper()
 	withLinkLocal(t, l.Target)
-	dir := t.TempDir() // not below /run, see below
+	dir := t.TempDir() // not below /run: see below
 	for _, d := range []string{"store", "run", "net", "root/proc", "root/sys", "root/dev", "root/etc",
 		"root/tmp", "root/run"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
@@ -233,8 +231,8 @@ func startPodman(t *testing.T, l *Lab) {
 	base := []string{"--root", dir + "/store", "--runroot", dir + "/run", "--network-config-dir",
 		dir + "/net",
 		"--cgroup-manager", "cgroupfs", "--storage-driver", "vfs", "--log-level", "error"}
-	// A mount namespace with the unified hierarchy, which crun asks for, and folders
-	// of its own for what podman would leave on this machine.
+	// A mount namespace with the unified hierarchy, which crun needs, and with separate
+	// folders, so that podman leaves nothing on this machine.
 	const script = `set -e
 		mount -t tmpfs none /sys/fs/cgroup
 		mount -t cgroup2 none /sys/fs/cgroup
@@ -251,7 +249,7 @@ func startPodman(t *testing.T, l *Lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { end(); keeper.Wait() }) // with an error, of course
+	t.Cleanup(func() { end(); keeper.Wait() }) // it was killed: the error is expected
 	if line, err := bufio.NewReader(said).ReadString('\n'); line != "ready\n" {
 		t.Fatalf("a place for podman: %q, %v", line, err)
 	}
@@ -287,8 +285,8 @@ func startPodman(t *testing.T, l *Lab) {
 	}
 }
 
-// containersAreCovered holds for a target with containers, whatever engine has made
-// them. The source that scans asked for a published port before, as anybody.
+// containersAreCovered tests a target with containers of any engine. The source that scans
+// first asks for a published port, as anybody may.
 func containersAreCovered(t *testing.T, l *Lab, families ...string) {
 	t.Helper()
 	d := start(t, l.Target, Options{Config: hotConfig + unconnected})
@@ -321,7 +319,7 @@ func containersAreCovered(t *testing.T, l *Lab, families ...string) {
 						func() bool { return reached(src, port) })
 				}
 			}
-			// A published port that nobody serves.
+			// A published port without a service.
 			if reached(f.late, 8082) {
 				t.Error("port 8082 is served")
 			}

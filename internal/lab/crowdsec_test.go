@@ -13,7 +13,7 @@ import (
 )
 
 // TestCrowdSec: Debian's CrowdSec, with its own parser and scenarios for Suricata, reads the
-// history of a running picket in the form of EVE, and bans the source that picket has proven.
+// EVE history of a running picket, and bans the source that picket has proven.
 func TestCrowdSec(t *testing.T) {
 	program, err := exec.LookPath("crowdsec")
 	if err != nil {
@@ -30,13 +30,13 @@ func TestCrowdSec(t *testing.T) {
 	for port := range uint16(60) {
 		scan = append(scan, knock(Source4(2), l.Target.V4, 100+port))
 	}
-	send(t, l.Attacker, scan...) // it is fenced, for anybody could have sent that
+	send(t, l.Attacker, scan...) // it is fenced: anybody could have sent these
 	eventually(t, 5*time.Second, "a proven block", func() bool {
 		_, err := d.WaitEvent(time.Second, "event=block source="+Source4(1).String()+" ", "proven=true")
 		return err == nil && strings.Contains(read(t, history), `"severity":1`)
 	})
 
-	// CrowdSec in folders of its own, with an interface on the host's loopback alone.
+	// CrowdSec in its own folders, with an interface on the host's loopback only.
 	hub := filepath.Join(filepath.Dir(program), "../share/crowdsec/hub")
 	config := filepath.Join(dir, "config.yaml")
 	write(t, config, fmt.Sprintf(`

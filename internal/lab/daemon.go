@@ -65,7 +65,7 @@ type Daemon struct {
 	read   time.Time
 }
 
-// The limit for quick things on a busy machine, and the interval of looks.
+// The time limit for quick things on a busy machine, and the polling interval.
 const (
 	readyLimit = 10 * time.Second
 	stopLimit  = 10 * time.Second
@@ -86,8 +86,8 @@ func Start(h *Host, o Options) (*Daemon, error) {
 	return d.begin(o)
 }
 
-// Again starts a daemon that has ended once more, with its folders and its
-// configuration, through a program if one is named, and returns it as [Start] does.
+// Again restarts an ended daemon with its folders and its configuration, through a program if
+// one is given, and returns it as [Start] does.
 func (d *Daemon) Again(through ...string) (*Daemon, error) {
 	next := &Daemon{
 		host: d.host, binary: d.binary, dir: d.dir, config: d.config, options: d.options,
@@ -358,7 +358,7 @@ func (d *Daemon) Stop() error {
 
 // Kill ends the daemon at once (SIGKILL) and waits.
 func (d *Daemon) Kill() {
-	d.cmd.Process.Kill() // fails only after its own end
+	d.cmd.Process.Kill() // it fails only if the process has ended
 	<-d.ended
 }
 
@@ -384,7 +384,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.copy != nil {
-		l.copy.Write(p) // a closed reader does not stop the daemon
+		l.copy.Write(p) // if its reader is closed, the daemon still runs on
 	}
 	return l.buf.Write(p)
 }

@@ -53,7 +53,7 @@ func TestFailureIsNoSuccess(t *testing.T) {
 	if !strings.Contains(read(t, dir, "blocked"), "192.0.2.11") {
 		t.Error("the block itself is not told of")
 	}
-	// A refusal of the kernel's is no block.
+	// A block that the kernel refuses is not reported as one.
 	if _, err := d.Cmd("block", "198.51.100.0/24"); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestFailureIsNoSuccess(t *testing.T) {
 	if list, err := d.Blocks(); err != nil || len(list) != 2 {
 		t.Errorf("blocks %v, %v", list, err)
 	}
-	// A repaired place is used again, without a restart.
+	// After the repair it is used again, without a restart.
 	if err := os.Mkdir(filepath.Join(dir, "nowhere"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestFailureIsNoSuccess(t *testing.T) {
 }
 
 // TestLostBlockIsRenewed (B7.2): PortSentry remembers a block that the firewall has lost, and
-// never blocks again. Here the arriving packets show the loss.
+// never blocks again. Here the next packets show the loss.
 func TestLostBlockIsRenewed(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: longConfig()})
@@ -109,7 +109,7 @@ func TestHistoryOutlivesRestarts(t *testing.T) {
 		if got := strings.Count(read(t, dir, "history"), "\n"); got != i {
 			t.Errorf("%d lines of history after %d runs", got, i)
 		}
-		// The file of this run has this run's blocks.
+		// The file has the blocks of this run only.
 		if got := strings.Count(read(t, dir, "blocked"), "\n"); got != 1 {
 			t.Errorf("%d lines of blocks in run %d", got, i)
 		}
@@ -133,8 +133,8 @@ func TestHistoryOutlivesRestarts(t *testing.T) {
 	}
 }
 
-// TestNames (B7.5): PortSentry's RESOLVE_HOST never asks. Here a name is found, and an
-// invalid one is not passed on.
+// TestNames (B7.5): PortSentry's RESOLVE_HOST never asks. Here a name is found, and an invalid
+// name is not passed on.
 func TestNames(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -169,7 +169,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// serveNames answers questions for pointers on the host's loopback.
+// serveNames answers PTR queries on the host's loopback.
 func serveNames(t *testing.T, h *Host, names map[string]string) {
 	c := listenUDP(t, h, netip.MustParseAddrPort("127.0.0.1:53"))
 	go func() {
@@ -199,8 +199,8 @@ func serveNames(t *testing.T, h *Host, names map[string]string) {
 	}()
 }
 
-// TestIgnoreFile (B7.6): PortSentry misreads some ignore files; here a missing or bad list
-// blocks no friend.
+// TestIgnoreFile (B7.6): PortSentry misreads some ignore files. Here a missing or bad list gets
+// no friend blocked.
 func TestIgnoreFile(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
@@ -208,7 +208,7 @@ func TestIgnoreFile(t *testing.T) {
 	config := longConfig() + "[ignore]\nfiles = [\"" + list + "\"]\n"
 	options := Options{Config: config, Binary: os.Getenv(binaryEnv)}
 
-	// Missing: neither check nor run takes it.
+	// A missing list: check and run both refuse it.
 	d, err := Start(l.Target, options)
 	if err == nil || d.ExitCode() != 2 ||
 		!containsAll(strings.Join(d.Events(), "\n"), []string{"picket: ", "ignore.files", "no such file"}) {
@@ -219,7 +219,7 @@ func TestIgnoreFile(t *testing.T) {
 		!containsAll(err.Error(), []string{"ignore.files", "no such file"}) {
 		t.Errorf("check: %q, %v", out, err)
 	}
-	// A bad line: the same.
+	// A bad line: both refuse it.
 	write(t, list, "192.0.2.11\nbad.example.org\n", 0o644)
 	if d, err = Start(l.Target, options); err == nil || d.ExitCode() != 2 ||
 		!strings.Contains(strings.Join(d.Events(), "\n"), "line 2") {
@@ -244,7 +244,7 @@ func TestIgnoreFile(t *testing.T) {
 		untouched(t, d, src)
 	}
 
-	// An edit counts after a reload; a bad one keeps the old list.
+	// An edit counts after a reload. After a bad edit the old list holds.
 	for _, bad := range []string{"192.0.2.1x\n", ""} {
 		if bad == "" {
 			os.Remove(list)
@@ -351,11 +351,11 @@ func TestClosedPortsStayClosed(t *testing.T) {
 	t.Logf("%d answers to %d SYNs, none of them a SYN/ACK", count("answered"), probes)
 }
 
-// TestFileOfSomebodyElse (B7.12): PortSentry believes a file in /tmp that anybody may make.
+// TestFileOfSomebodyElse (B7.12): PortSentry trusts a file in /tmp that anybody may create.
 func TestFileOfSomebodyElse(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
-	// 2.x's form: 192.0.2.11 is blocked
+	// In the form of 2.x: 192.0.2.11 is blocked.
 	write(t, filepath.Join(dir, "blocked"), "\x02\x00\xc0\x00\x02\x0b", 0o644)
 	if err := os.Chown(filepath.Join(dir, "blocked"), 65534, 65534); err != nil {
 		t.Fatal(err)

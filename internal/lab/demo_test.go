@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestDemo: the story of "picket demo" comes true: the server answers, the scanner is blocked,
-// others are served, and an unblock lets it in again.
+// TestDemo: the story of "picket demo" is true: the server answers, the scanner is blocked,
+// others are served, and after an unblock the scanner gets in again.
 func TestDemo(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root for network namespaces")
@@ -36,8 +36,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestTerminalIsNotAsked: a command writes its answer to a terminal and nothing else, at once,
-// whatever the libraries of another command would like to know of it.
+// TestTerminalIsNotAsked: a command writes its answer to a terminal at once, and no query
+// sequence before it, although a library of another command would send one.
 func TestTerminalIsNotAsked(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A made SYN is a SYN of some program's making.
+// A made SYN is a SYN as a certain program makes it.
 type made struct {
 	name    string
 	refused bool
@@ -33,8 +33,8 @@ const (
 	asLinux   = mssAlone + "\x04\x02\x08\x0a\x00\x00\x00\x01\x00\x00\x00\x00\x01\x03\x03\x07"
 )
 
-// madeSYNs are those of raw scanners, and of clients easily mistaken for one.
-// One with a single hop left is forwarded to no published port.
+// madeSYNs are SYNs of raw scanners, and of clients that look like one. A SYN with one hop left
+// is not forwarded to a published port.
 var madeSYNs = []made{
 	{name: "masscan", refused: true, window: 1024, ttl: 245},
 	{name: "masscan, IPv6", refused: true, v6: true, window: 1024, ttl: 245},
@@ -95,7 +95,7 @@ func TestDoor(t *testing.T) {
 	doorIsClosed(t, l)
 }
 
-// TestDoorOfPublishedPort: so does one that is published to a container.
+// TestDoorOfPublishedPort: a port that is published to a container refuses them too.
 func TestDoorOfPublishedPort(t *testing.T) {
 	l := newLab(t)
 	c, err := l.AddContainer()
@@ -115,7 +115,7 @@ func TestDoorOfPublishedPort(t *testing.T) {
 	doorIsClosed(t, l)
 }
 
-// doorIsClosed starts picket on the target, and holds what port 80 refuses.
+// doorIsClosed starts picket on the target, and checks what port 80 refuses.
 func doorIsClosed(t *testing.T, l *Lab) {
 	t.Helper()
 	start(t, l.Target, Options{})
@@ -137,7 +137,7 @@ func doorIsClosed(t *testing.T, l *Lab) {
 		if m.v6 {
 			src, dst = Source6(1+i), l.Target.V6
 		}
-		before, want := count(), 1 // the witness behind it, masscan's
+		before, want := count(), 1 // one: the witness, a SYN of masscan
 		if m.refused {
 			want = 2
 		}

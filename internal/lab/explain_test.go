@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// explained is the tested part of the answer.
+// explained is the part of the answer that the test reads.
 type explained struct {
 	Source, State string
 	Why           []string
@@ -58,8 +58,8 @@ func says(t *testing.T, d *Daemon, source string, words ...string) {
 	}
 }
 
-// TestExplain: the reason for a block, or for none, is given probe by probe; and the packets
-// are a capture for tshark, each with its judgement.
+// TestExplain: the answer gives the reason for a block, or for none, probe by probe. The
+// packets are a capture that tshark reads, each with its judgement.
 func TestExplain(t *testing.T) {
 	l := newLab(t)
 	if err := l.Target.IP("route add default via 192.0.2.1"); err != nil {
@@ -169,7 +169,7 @@ func TestExplain(t *testing.T) {
 		}
 	}
 
-	// An ended block is mentioned, with its cause.
+	// An ended block is in the answer, with the reason for its end.
 	if _, err := d.Cmd("unblock", "192.0.2.11"); err != nil {
 		t.Fatal(err)
 	}

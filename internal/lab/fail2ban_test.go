@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// upstreamFilter is the filter in PortSentry 2's documentation.
+// upstreamFilter is the filter of PortSentry 2's documentation.
 const upstreamFilter = `^[^ ]* Scan from: \[<HOST>\]`
 
-// TestFail2banBans runs Debian's fail2ban, in folders of its own, on the history of a running
-// picket: its jail bans the blocked source, and neither an ignored one nor one below the
-// trigger. PortSentry 2's lines make it ban these (B7.4).
+// TestFail2banBans runs Debian's fail2ban, in its own folders, on the history of a running
+// picket. Its jail bans the blocked source, and neither an ignored source nor one below the
+// trigger. On PortSentry 2's lines it bans all three (B7.4).
 func TestFail2banBans(t *testing.T) {
 	if _, err := exec.LookPath("fail2ban-server"); err != nil {
 		t.Fatal("fail2ban is missing: run \"make test\", which unpacks it")
@@ -54,8 +54,8 @@ func TestFail2banBans(t *testing.T) {
 	}
 }
 
-// startFail2ban starts a server with one jail, which writes its bans into a file and touches
-// no firewall. It returns the list of bans so far.
+// startFail2ban starts a server with one jail, which writes its bans to a file and changes no
+// firewall. It returns a function that lists the bans so far.
 func startFail2ban(t *testing.T, dir, history string) (banned func() []string) {
 	t.Helper()
 	for name, text := range map[string]string{

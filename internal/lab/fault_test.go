@@ -16,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// agreed is a soak of one fault: in the end the kernel's sets and the book are the same.
+// agreed tests that after a fault the kernel's sets and the book are the same.
 func agreed(t *testing.T, l *Lab, d *Daemon, after string) {
 	t.Helper()
 	(&soak{T: t, lab: l, d: d}).agree(after)
 }
 
-// blockLines blocks addresses 11.0.0.0 and on by hand, n of them, unless ctx ends before.
+// blockLines blocks n addresses by hand, from 11.0.0.0 on, unless ctx ends before.
 func blockLines(t *testing.T, ctx context.Context, d *Daemon, from, n int) {
 	t.Helper()
 	var list strings.Builder
@@ -31,11 +31,11 @@ func blockLines(t *testing.T, ctx context.Context, d *Daemon, from, n int) {
 	}
 	file := filepath.Join(t.TempDir(), "list")
 	write(t, file, list.String(), 0o600)
-	_ = d.command(ctx, nil, "block", "--for", "1d", "--file", file).Run() // it may be cut short
+	_ = d.command(ctx, nil, "block", "--for", "1d", "--file", file).Run() // it may be interrupted
 }
 
-// Killed at any moment, in the middle of blocks too, and started again, picket has
-// booked what the kernel has, and nothing else.
+// If picket is killed at any moment, during blocks too, and started again, its book has exactly
+// the blocks of the kernel.
 func TestKilledAtAnyMoment(t *testing.T) {
 	l := newLab(t)
 	d := begin(t, l.Target, Options{})
@@ -61,8 +61,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-// A disk that is full, or read-only, is told of once, keeps nobody from being blocked,
-// and has the blocks when there is room again.
+// A disk that is full, or read-only, is reported once and prevents no block. When there is room
+// again, the blocks are saved.
 func TestStateCannotBeSaved(t *testing.T) {
 	for _, fault := range []struct {
 		name, size string
@@ -98,7 +98,7 @@ func TestStateCannotBeSaved(t *testing.T) {
 			if _, err := d.WaitEvent(patience, "keeping blocks over a reboot", "in order again"); err != nil {
 				t.Fatal(err)
 			}
-			d.Kill() // the file is all there is, with the table gone
+			d.Kill() // only the file is left, as the table is gone
 			if _, err := l.Target.Run("nft", "delete", "table", "inet", "picket"); err != nil {
 				t.Fatal(err)
 			}
@@ -115,8 +115,8 @@ func TestStateCannotBeSaved(t *testing.T) {
 	}
 }
 
-// Without a descriptor left, picket goes on to see and to block; once there are some
-// again, it answers, and has booked what the kernel has.
+// Without free descriptors, picket still sees and blocks. When descriptors are free again, it
+// answers, and its book has the kernel's blocks.
 func TestNoDescriptorLeft(t *testing.T) {
 	const most = 48
 	l := newLab(t)
@@ -146,7 +146,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 		out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "blocked4")
 		return err == nil && strings.Contains(out, src.String())
 	})
-	if _, err := l.Target.Run("nft", "flush", "ruleset"); err != nil { // and it cannot open a socket to look
+	if _, err := l.Target.Run("nft", "flush", "ruleset"); err != nil { // and it cannot open a socket to see that
 		t.Fatal(err)
 	}
 	for _, c := range held {

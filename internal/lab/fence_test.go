@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// echoing starts a TCP service that sends back every line, and ends with the test.
+// echoing starts a TCP service that sends back every line. It ends with the test.
 func echoing(t *testing.T, h *Host, port uint16) {
 	t.Helper()
 	var l net.Listener
@@ -38,8 +38,8 @@ func echoing(t *testing.T, h *Host, port uint16) {
 	}()
 }
 
-// untracked keeps two services of the host out of connection tracking, and publishes a
-// third.
+// untracked keeps two services of the host out of connection tracking, and publishes a third
+// one.
 const untracked = `table inet raw {
 	chain in {
 		type filter hook prerouting priority raw;
@@ -61,7 +61,7 @@ type talk struct {
 	conn          net.Conn
 }
 
-// say sends a line and wants it back; datagrams may be lost, segments not.
+// say sends a line and expects it back. Datagrams may get lost, segments may not.
 func (x *talk) say(line string) error {
 	for try := 0; ; try++ {
 		x.conn.SetDeadline(time.Now().Add(time.Second))
@@ -81,10 +81,10 @@ func (x *talk) say(line string) error {
 	}
 }
 
-// TestForgedScanCutsNoFlow: a scan in an innocent's name has him fenced, and cuts no flow of
-// his: to this host, forwarded, to a published port, to services out of connection tracking,
-// and by UDP after a silence beyond the memory of connection tracking. His new connections are
-// refused: he is fenced.
+// TestForgedScanCutsNoFlow: a scan in an innocent's name gets it fenced, but cuts none of its
+// flows: to this host, forwarded, to a published port, to services without connection tracking,
+// and by UDP after a silence that connection tracking does not remember. New connections are
+// refused while the fence lasts.
 func TestForgedScanCutsNoFlow(t *testing.T) {
 	l := newLab(t)
 	c, err := l.AddContainer()
@@ -146,12 +146,12 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 					}
 				}
 			}
-			for range 4 { // a UDP flow lasts when it does so for two seconds
+			for range 4 { // a UDP flow counts as lasting after two seconds
 				all("before")
 				time.Sleep(time.Second)
 			}
 			time.Sleep(6 * time.Second)
-			// Half a million packets a family, and the flows go on meanwhile.
+			// Half a million packets for each family, while the flows go on.
 			for round := range uint16(84) {
 				var forged []packet
 				for n := range uint16(1000) {
@@ -191,8 +191,8 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 	}
 }
 
-// TestFencedScanLearnsNothing: a fenced scanner gets no more answers, of a listener or a
-// closed port, with any flags: resets, which tell the two apart, are withheld.
+// TestFencedScanLearnsNothing: a fenced scanner gets no more answers from a listener or a
+// closed port, with any flags. Resets are dropped too: they would tell the two apart.
 func TestFencedScanLearnsNothing(t *testing.T) {
 	l := newLab(t)
 	c, err := l.AddContainer()
@@ -249,8 +249,8 @@ func TestFencedScanLearnsNothing(t *testing.T) {
 	}
 }
 
-// TestConnectedScannerIsFenced: a connection that lives spares a scanner nothing, also
-// when it has been silent for so long that picket has not looked at its peers for a while.
+// TestConnectedScannerIsFenced: a live connection does not spare a scanner, even if it was
+// silent for so long that picket has not looked at its peers for a while.
 func TestConnectedScannerIsFenced(t *testing.T) {
 	l := newLab(t)
 	echoing(t, l.Target, 7000)

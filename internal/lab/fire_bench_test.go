@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// fireConfig watches every port in every build of picket.
+// fireConfig watches every port, in every build of picket.
 const fireConfig = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\nadvanced = \"1-65535\"\n[block]\n" +
 	"max = 131072\n"
 
-// BenchmarkFire measures picket under fire and at rest, and another build in turns with it
-// if there is one: what a probe of a flood of forged sources costs the process and what the
-// process takes in it, beside a reader in C that does nothing with what it reads; an idle
-// minute; a list of 131,000 blocks.
+// BenchmarkFire measures picket under a flood and at rest, and another build in turns with it
+// if there is one: the cost of a probe of a flood of forged sources and the process's memory,
+// beside a reader in C that does nothing with its input; an idle minute; a list of 131,000
+// blocks.
 func BenchmarkFire(b *testing.B) {
 	b.Run("flood", func(b *testing.B) {
 		reader := readerInC(b)
@@ -46,12 +46,12 @@ func BenchmarkFire(b *testing.B) {
 			if err := d.Stop(); err != nil {
 				b.Fatal(err)
 			}
-			// The same rules, read by nobody who thinks.
+			// The same rules, with a reader that does nothing.
 			c := l.Target.Command(b.Context(), reader, "7425")
 			if err := c.Start(); err != nil {
 				b.Fatal(err)
 			}
-			time.Sleep(200 * time.Millisecond) // it tells nobody that it reads
+			time.Sleep(200 * time.Millisecond) // it does not report when it is ready
 			flood(b, l, packets)
 			time.Sleep(time.Second)
 			used = processTime(b, c.Process.Pid)
@@ -79,7 +79,7 @@ func BenchmarkFire(b *testing.B) {
 	b.Run("131,000 blocks", func(b *testing.B) {
 		turns(b, 1, func(b *testing.B, binary string, got map[string]float64) {
 			if binary == os.Getenv(comparedEnv) {
-				return // it may take no list
+				return // this build may not read a list
 			}
 			l := newLab(b)
 			defer l.Close()
@@ -134,7 +134,7 @@ func fired(b *testing.B, l *Lab, binary string) *Daemon {
 	return d
 }
 
-// forgedSYNs are of sources that do not exist, one each.
+// forgedSYNs are SYNs of n sources that do not exist, one from each.
 func forgedSYNs(dst netip.Addr, n int) []packet {
 	out := make([]packet, n)
 	for i := range out {
@@ -145,7 +145,7 @@ func forgedSYNs(dst netip.Addr, n int) []packet {
 	return out
 }
 
-// flood sends packets so fast that none is lost: some 30,000 a second.
+// flood sends packets at a rate at which none is lost: some 30,000 a second.
 func flood(b *testing.B, l *Lab, packets []packet) {
 	for part := range slices.Chunk(packets, 300) {
 		next := time.Now().Add(10 * time.Millisecond)
@@ -167,8 +167,8 @@ func probesOf(b *testing.B, d *Daemon) float64 {
 	return n
 }
 
-// processTime is what a process has used of the processor (proc_pid_stat(5), in ticks of
-// a hundredth of a second).
+// processTime returns the processor time of a process (proc_pid_stat(5), in ticks of a
+// hundredth of a second).
 func processTime(b *testing.B, pid int) time.Duration {
 	_, stat, _ := strings.Cut(read(b, "/proc", strconv.Itoa(pid), "stat"), ") ")
 	f := strings.Fields(stat)
@@ -180,7 +180,7 @@ func processTime(b *testing.B, pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
-// switches counts how often the threads of a process have gone to sleep.
+// switches counts how often the threads of a process went to sleep.
 func switches(b *testing.B, pid int) (n int) {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil || len(tasks) == 0 {
@@ -194,7 +194,7 @@ func switches(b *testing.B, pid int) (n int) {
 	return n
 }
 
-// readerInC builds a program that binds an NFLOG group as picket does, and reads it.
+// readerInC builds a program that binds an NFLOG group as picket does, and reads from it.
 func readerInC(b *testing.B) string {
 	dir := b.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {

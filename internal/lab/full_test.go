@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// plainBinary is the program without the race detector, for who measures memory.
+// plainBinary is the program without the race detector, for measurements of memory.
 func plainBinary(t testing.TB) string {
 	t.Helper()
 	if !raced() {
@@ -28,8 +28,8 @@ func plainBinary(t testing.TB) string {
 	return binary
 }
 
-// memory returns a line of a daemon's /proc/PID/status in MiB: VmRSS, or VmHWM, the
-// most since forgetPeak.
+// memory returns a line of a daemon's /proc/PID/status in MiB: VmRSS, or VmHWM, the maximum
+// since forgetPeak.
 func memory(t testing.TB, d *Daemon, line string) float64 {
 	t.Helper()
 	for l := range strings.Lines(read(t, "/proc", strconv.Itoa(d.cmd.Process.Pid), "status")) {
@@ -45,13 +45,13 @@ func memory(t testing.TB, d *Daemon, line string) float64 {
 	return 0
 }
 
-// forgetPeak has VmHWM begin at what the daemon has now (proc_pid_clear_refs(5)).
+// forgetPeak resets VmHWM to what the daemon has now (proc_pid_clear_refs(5)).
 func forgetPeak(t testing.TB, d *Daemon) {
 	t.Helper()
 	write(t, fmt.Sprintf("/proc/%d/clear_refs", d.cmd.Process.Pid), "5", 0)
 }
 
-// blockMany blocks addresses from 11.0.0.0 on by hand.
+// blockMany blocks n addresses by hand, from 11.0.0.0 on.
 func blockMany(t testing.TB, d *Daemon, n int) {
 	t.Helper()
 	for from := 0; from < n; from += 65536 {
@@ -67,8 +67,8 @@ func blockMany(t testing.TB, d *Daemon, n int) {
 	}
 }
 
-// As many blocks as the kernel's set holds are listed, restored after a reboot and
-// left at a stop, and the list takes next to no memory.
+// A full set of blocks is listed, restored after a reboot, and kept at a stop. The list takes
+// almost no memory.
 func TestFullBook(t *testing.T) {
 	l := newLab(t)
 	const n = 1 << 18
@@ -97,7 +97,7 @@ func TestFullBook(t *testing.T) {
 			t.Errorf("the list takes %.1f MiB", more)
 		}
 		began = time.Now()
-		if err := d.Stop(); err != nil { // within its bound
+		if err := d.Stop(); err != nil { // it ends within its time limit
 			t.Fatal(err)
 		}
 		t.Logf("stopped in %v", time.Since(began))

@@ -37,7 +37,7 @@ func (h *Host) NFT(ruleset string) error {
 	return err
 }
 
-// Listen starts a service in h on every address of the host: "tcp" accepts, says a line and
+// Listen starts a service in h on every address of the host: "tcp" accepts, writes a line and
 // closes; "udp" sends a datagram back, from the address it was sent to. It serves until it is
 // closed or the process ends.
 func (h *Host) Listen(network string, port uint16) (s *Service, err error) {
@@ -62,8 +62,8 @@ func (h *Host) Listen(network string, port uint16) (s *Service, err error) {
 	return s, nil
 }
 
-// tellAddress has a socket give the destination address of each datagram (RFC 3542, 6.2): the
-// kernel would answer from another one.
+// tellAddress has a socket report the destination address of each datagram (RFC 3542, 6.2).
+// Without it, the kernel would answer from another address.
 func tellAddress(c *net.UDPConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *Service) Close() error {
 	return s.packets.Close()
 }
 
-// serve answers until the listener is closed. An answer may fail: that is the client's
-// business.
+// serve answers until the listener is closed. A failed answer is no error here: the client
+// notices.
 func (s *Service) serve() {
 	defer close(s.done)
 	if s.listener != nil {

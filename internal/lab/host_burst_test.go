@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestBurstOfRoutes: more routes change at once than the kernel's notices hold, as with a VPN
-// or a BGP feed. An address of our own that comes afterwards is protected all the same.
+// TestBurstOfRoutes: more routes change at once than the kernel's queue of notices holds, as
+// with a VPN or a BGP feed. A new address of the host is still protected.
 func TestBurstOfRoutes(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{})

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialEach connects from each address in turn, in one visit to the namespace, and returns
-// how long each took, in order of time; between two it rests for a while.
+// dialEach connects from each address in turn, from one thread in the namespace, and returns
+// the sorted times. It rests between two.
 func dialEach(b *testing.B, l *Lab, from []netip.Addr, port int, rest time.Duration) (took []time.Duration) {
 	b.Helper()
 	err := l.Attacker.Do(func() error {
@@ -57,8 +57,8 @@ func dialEach(b *testing.B, l *Lab, from []netip.Addr, port int, rest time.Durat
 	return took
 }
 
-// middle is the median of some ratios, and an interval that holds the true one in 95 of 100
-// cases, by the binomial distribution of how many lie below it.
+// middle returns the median of ratios, with an interval that holds the true median in 95 of 100
+// cases (binomial distribution of the number below it).
 func middle(x []float64) (low, median, high float64) {
 	slices.Sort(x)
 	n := len(x)
@@ -66,7 +66,7 @@ func middle(x []float64) (low, median, high float64) {
 	return x[max(0, k-1)], x[n/2], x[min(n-1, n-k)]
 }
 
-// cpuOf returns how much processor time a process took.
+// cpuOf returns the processor time of a process.
 func cpuOf(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -79,16 +79,16 @@ func cpuOf(b *testing.B, pid int) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 everywhere
 }
 
-// BenchmarkInlineCost compares hosts with the inline verdict and without it, in turns: how
-// long ordinary clients take to connect, and odd ones, whose SYN waits; and what one
-// verdict takes of the processor.
+// BenchmarkInlineCost compares hosts with and without the inline verdict, in turns: the time to
+// connect for ordinary clients, and for odd ones, whose SYN waits; and the processor time of
+// one verdict.
 func BenchmarkInlineCost(b *testing.B) {
 	const rounds = 60
 	type side struct {
 		*Lab
 		daemon *Daemon
 	}
-	var sides [3]side // the third is as the first, and shows what the machine makes of the same
+	var sides [3]side // the third is like the first: it shows the noise of the machine
 	for i, config := range []string{"", inlineConfig, ""} {
 		l := newLab(b)
 		listen(b, l.Target, "tcp", 80)
@@ -103,14 +103,14 @@ func BenchmarkInlineCost(b *testing.B) {
 				for i := range sides {
 					oddStack(b, sides[i].Attacker)
 				}
-				rest = 1100 * time.Microsecond // for all to wait: see inlineRate of the rules
+				rest = 1100 * time.Microsecond // long enough for all to wait: see inlineRate of the rules
 			}
 			before := inlineOf(b, sides[1].daemon)
 			cpu := cpuOf(b, before.Pid)
 			var half, late, same, took []float64
 			var pooled [3][]time.Duration
 			for round := range rounds {
-				// Of who was connected in the last ten seconds nothing waits.
+				// A SYN does not wait if its source was connected in the last ten seconds.
 				var from []netip.Addr
 				for range 100 {
 					from = append(from, netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", 0x8000+next)))
@@ -161,9 +161,9 @@ func BenchmarkInlineCost(b *testing.B) {
 	}
 }
 
-// BenchmarkInlineThroughput compares a stream to a host with the inline verdict with one to
-// a host without, in turns. Two hosts are never quite alike, so many pairs take part, and
-// each lends the verdict to the host that was made first and to the other alternately.
+// BenchmarkInlineThroughput compares a stream to a host with the inline verdict to one without,
+// in turns. Two hosts are never quite alike, so there are many pairs, and the host with the
+// verdict is the first one of a pair and the second one alternately.
 func BenchmarkInlineThroughput(b *testing.B) {
 	const pairs, rounds = 60, 12
 	for range b.N {
@@ -201,7 +201,7 @@ func BenchmarkInlineThroughput(b *testing.B) {
 	}
 }
 
-// streamed is the rate of one stream to the target, in bits a second.
+// streamed returns the rate of one stream to the target, in bits a second.
 func streamed(b *testing.B, l *Lab) float64 {
 	out, err := l.Attacker.Run("iperf3", "-c", l.Target.V4.String(), "-n", "300M", "-J")
 	if err != nil {

@@ -31,8 +31,8 @@ func crudeSYN(src, dst netip.Addr, from, to uint16) packet {
 	return p
 }
 
-// oddStack makes a host's own connections begin with a segment size and no other
-// option, as small stacks do: each of its SYNs waits.
+// oddStack makes the connections of a host begin with a segment size and no other option, as
+// small stacks do. All its SYNs wait.
 func oddStack(t testing.TB, h *Host) {
 	t.Helper()
 	if err := h.Sysctl("net/ipv4/tcp_timestamps", "0", "net/ipv4/tcp_sack", "0",
@@ -41,7 +41,7 @@ func oddStack(t testing.TB, h *Host) {
 	}
 }
 
-// inlineStatus is what a daemon says of the inline verdict.
+// inlineStatus is the part of the status about the inline verdict.
 type inlineStatus struct {
 	Pid    int    `json:"pid"`
 	Probes uint64 `json:"probes"`
@@ -65,8 +65,8 @@ func inlineOf(t testing.TB, d *Daemon) (s inlineStatus) {
 	return s
 }
 
-// openTold counts the services from which a SYN+ACK went to the attacker while f ran. The
-// trap's are of no port that is open.
+// openTold counts the services that send the attacker a SYN+ACK while f runs. Ports of the trap
+// are not services.
 func openTold(t testing.TB, l *Lab, f func()) int {
 	return answered(t, l, f, func(b []byte) string {
 		port := answeredPort(b)
@@ -83,9 +83,9 @@ func openTold(t testing.TB, l *Lab, f func()) int {
 	})
 }
 
-// TestInlineVerdict: a scanner with a packet that the door has no rule for learns
-// nothing of services, by one SYN or two; a stranger with the same packet and an
-// ordinary client are answered. It runs with CAP_NET_ADMIN alone.
+// TestInlineVerdict: a scanner whose packets the door does not refuse learns nothing about
+// services, by one SYN or two. An unknown source with the same packet and an ordinary client
+// are answered. picket has CAP_NET_ADMIN only.
 func TestInlineVerdict(t *testing.T) {
 	l := newLab(t)
 	for _, port := range []uint16{22, 80, 443} {
@@ -134,8 +134,8 @@ func TestInlineVerdict(t *testing.T) {
 	}
 }
 
-// TestInlineNear: a scanner does not pass for a traceroute because its packets arrive
-// near their last hop.
+// TestInlineNear: a scanner is not taken for a traceroute because its packets arrive with few
+// hops left.
 func TestInlineNear(t *testing.T) {
 	l := newLab(t)
 	for _, port := range []uint16{22, 80, 443} {
@@ -144,7 +144,7 @@ func TestInlineNear(t *testing.T) {
 	d := start(t, l.Target, Options{Config: inlineConfig})
 	for _, x := range []struct {
 		src, dst netip.Addr
-		hops     int // where the header has them
+		hops     int // position of the hop count in the header
 	}{{Source4(1), l.Target.V4, 8}, {Source6(1), l.Target.V6, 7}} {
 		near := func(from, to uint16) packet {
 			p := crudeSYN(x.src, x.dst, from, to)
@@ -164,7 +164,7 @@ func TestInlineNear(t *testing.T) {
 			t.Errorf("%s was told %d open ports", x.src, told)
 		}
 	}
-	// The SYN of a client's system waits too once its source has asked for what nobody serves.
+	// The SYN of an ordinary client waits too after its source has asked for an unserved port.
 	for i, dst := range []netip.Addr{l.Target.V4, l.Target.V6} {
 		src := []netip.Addr{Source4(2), Source6(2)}[i]
 		before := inlineOf(t, d).Inline.Held
@@ -178,7 +178,7 @@ func TestInlineNear(t *testing.T) {
 	}
 }
 
-// df sets DF on an IPv4 packet, as clients' systems do.
+// df sets DF on an IPv4 packet, as ordinary clients do.
 func df(p packet) packet {
 	if p[0]>>4 == 4 {
 		p[6] |= 0x40
@@ -186,8 +186,8 @@ func df(p packet) packet {
 	return p
 }
 
-// crowd gives the attacker n addresses that nobody has seen, half of either family: of
-// who was connected just now no SYN waits.
+// crowd gives the attacker n unused addresses, half of each family. SYNs from recently
+// connected addresses would not wait.
 func crowd(t testing.TB, l *Lab, n int) (all []netip.Addr) {
 	t.Helper()
 	if err := l.Attacker.IP("route add local 198.51.100.0/24 dev lo", "route add local 203.0.113.0/24 dev lo",
@@ -214,8 +214,8 @@ func crowd(t testing.TB, l *Lab, n int) (all []netip.Addr) {
 	return all
 }
 
-// connect dials a port from each of some addresses, so many at once, and returns how
-// long each took in order of time; it fails the test for who does not get in.
+// connect dials a port from some addresses, atOnce at a time, and returns the sorted times. The
+// test fails if a connection fails.
 func connect(t testing.TB, l *Lab, port uint16, from []netip.Addr, atOnce int) (took []time.Duration) {
 	t.Helper()
 	var mu sync.Mutex
@@ -249,12 +249,12 @@ func connect(t testing.TB, l *Lab, port uint16, from []netip.Addr, atOnce int) (
 	return took
 }
 
-// retransmitted is when a client's first retransmission has connected: its SYN goes out
-// again after a second (net/ipv4/tcp_timer.c, TCP_TIMEOUT_INIT), and the machine is busy.
+// retransmitted is the time limit for a connection by the first retransmission of the SYN,
+// which comes after a second (net/ipv4/tcp_timer.c, TCP_TIMEOUT_INIT), on a busy machine.
 const retransmitted = 1900 * time.Millisecond
 
-// TestInlineFailsOpen: whatever becomes of the daemon while SYNs wait, every
-// connection succeeds, at the latest by its first retransmission.
+// TestInlineFailsOpen: whatever happens to the daemon while SYNs wait, every connection
+// succeeds, with the first retransmission at the latest.
 func TestInlineFailsOpen(t *testing.T) {
 	for _, x := range []struct {
 		name string
@@ -306,8 +306,8 @@ func signal(t testing.TB, pid int, s syscall.Signal) {
 	}
 }
 
-// TestInlineFlood: a flood of SYNs that would have to wait passes beyond the limit,
-// and keeps neither ordinary clients nor odd ones.
+// TestInlineFlood: a flood of SYNs that must wait passes beyond the limit, and prevents neither
+// ordinary clients nor odd ones from connecting.
 func TestInlineFlood(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -334,8 +334,8 @@ func TestInlineFlood(t *testing.T) {
 		s.Inline.Held, s.Rules["inline_excess"], s.Inline.Aged)
 }
 
-// TestInlineForgedCopy: whoever sends a SYN in a client's name and from its port has
-// the client's own taken for a copy, and its next one pass.
+// TestInlineForgedCopy: after a forged SYN with a client's address and port, the client's own
+// SYN is taken for a copy and dropped, and its next one passes.
 func TestInlineForgedCopy(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -355,7 +355,7 @@ func TestInlineForgedCopy(t *testing.T) {
 	}
 }
 
-// TestInlineConnectedPasses: of who has a connection nothing waits, whatever it sends.
+// TestInlineConnectedPasses: SYNs of a connected peer do not wait, whatever they look like.
 func TestInlineConnectedPasses(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -376,8 +376,9 @@ func TestInlineConnectedPasses(t *testing.T) {
 	}
 }
 
-// TestInlineIsNotStored: systemd keeps the group's socket for the next picket, and not the
-// queue's: without a reader it would hold what comes. A killed picket's queue is gone.
+// TestInlineIsNotStored: systemd stores the socket of the group for the next picket, but not
+// the socket of the queue: a queue without a reader would hold packets. The queue of a killed
+// picket is gone.
 func TestInlineIsNotStored(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -420,7 +421,7 @@ func TestInlineIsNotStored(t *testing.T) {
 	}
 }
 
-// scanners are what scans 1,000 ports at full speed.
+// scanners are scans of 1,000 ports at full speed.
 func scanners(l *Lab) map[string]func(i int) (v6 bool, argv []string) {
 	ports := "1-1000"
 	mac := func() string {
@@ -470,8 +471,8 @@ func scanners(l *Lab) map[string]func(i int) (v6 bool, argv []string) {
 // services are the open ports of the scans.
 var services = []uint16{22, 80, 143, 443, 993}
 
-// scanServices has a scanner scan n times, each from a source of its own, and returns
-// how many open ports each was told.
+// scanServices runs a scanner n times, each time from another source, and returns how many open
+// ports each run found.
 func scanServices(t testing.TB, name, config string, n int) (told []int) {
 	l := newLab(t)
 	for _, port := range services {
@@ -496,8 +497,8 @@ func scanServices(t testing.TB, name, config string, n int) (told []int) {
 	return told
 }
 
-// TestScanOfServices: with the door and the inline verdict a scan at full speed learns
-// of no service; with the inline verdict alone likewise.
+// TestScanOfServices: with the door and the inline verdict, a scan at full speed finds no
+// service; with the inline verdict alone it finds none either.
 func TestScanOfServices(t *testing.T) {
 	for _, name := range []string{"nmap", "nmap, IPv6", "masscan", "masscan, IPv6", "zmap"} {
 		for _, config := range []string{inlineConfig, inlineConfig + "[door]\nraw = \"log\"\n"} {
@@ -508,8 +509,8 @@ func TestScanOfServices(t *testing.T) {
 	}
 }
 
-// BenchmarkInlineScans scans twenty times with each tool: with the door and the inline
-// verdict, with the door alone, with the inline verdict alone, with neither.
+// BenchmarkInlineScans scans twenty times with each tool: with the door and the inline verdict,
+// with the door alone, with the inline verdict alone, and without both.
 func BenchmarkInlineScans(b *testing.B) {
 	const noDoor = "[door]\nraw = \"log\"\n"
 	for _, name := range []string{"nmap", "nmap, IPv6", "masscan", "masscan, IPv6", "zmap", "hping3"} {
@@ -531,8 +532,8 @@ func BenchmarkInlineScans(b *testing.B) {
 	}
 }
 
-// TestInlineFarHeader: a SYN whose TCP header lies behind long extension headers is
-// judged as any other.
+// TestInlineFarHeader: a SYN with its TCP header behind long extension headers is judged as any
+// other.
 func TestInlineFarHeader(t *testing.T) {
 	l := newLab(t)
 	for _, port := range []uint16{22, 80, 443} {
@@ -561,8 +562,8 @@ func TestInlineFarHeader(t *testing.T) {
 	}
 }
 
-// TestInlineRepeated: what a scanner among decoys gets who repeats his SYNs, since
-// nobody may be kept out in whose name somebody else sent the same.
+// TestInlineRepeated: the answers to a scanner with decoys that repeats its SYNs. A source is
+// not kept out because others sent the same in its name.
 func TestInlineRepeated(t *testing.T) {
 	l := newLab(t)
 	for _, port := range []uint16{22, 80, 443} {

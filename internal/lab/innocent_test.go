@@ -23,7 +23,7 @@ func listed(set string, a netip.Addr) bool {
 	return false
 }
 
-// Three ports are let pass; port 15 is hot, for the witness.
+// Three ports are below the trigger. Port 15 is hot, for the witness.
 const calmConfig = `
 [tcp]
 modes = ["stealth", "advanced"]
@@ -38,9 +38,9 @@ trigger = 3
 advanced = "1-1023"
 `
 
-// TestKnocksOnOnePort: a client that insists is no scanner: ten knocks on a closed port are
-// one port, and so are the retransmissions of one knock. Its packets are those of an ordinary
-// system: neither their number nor their form tells against it.
+// TestKnocksOnOnePort: a client that tries again and again is no scanner: ten knocks on a
+// closed port are one port, and so are the retransmissions of one knock. Neither the number nor
+// the form of its packets counts against it.
 func TestKnocksOnOnePort(t *testing.T) {
 	for _, style := range []struct{ name, config, action string }{
 		{"graded", calmConfig, "action=fence"},
@@ -63,7 +63,7 @@ func knocks(t *testing.T, config, action string) {
 		{"IPv6", l.Target.V6, Source6(1), Source6(2), Source6(3), Source6(4), Source6(5)},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			// A stack takes a new port of its own for each connection.
+			// A stack takes a new source port for each connection.
 			patient := func(port uint16) packet { return clientSYN(f.patient, f.dst, 41000+port, port) }
 			scanner := func(port uint16) packet { return clientSYN(f.scanner, f.dst, 42000+port, port) }
 			for i := range uint16(10) {
@@ -95,8 +95,8 @@ func knocks(t *testing.T, config, action string) {
 	}
 }
 
-// TestProtected: probes forged in the name of a host's servers, or of the operator's friends,
-// block nobody.
+// TestProtected: probes that are forged in the name of a host's servers, or of the operator's
+// friends, block nobody.
 func TestProtected(t *testing.T) {
 	l := newLab(t)
 	if err := l.Target.IP("route add default via 192.0.2.1",
@@ -153,8 +153,8 @@ func TestProtected(t *testing.T) {
 	}
 }
 
-// TestNeighbourOfTheGateway: a neighbour in the gateway's /64 is blocked without it, and the
-// host still finds its gateway.
+// TestNeighbourOfTheGateway: a block of a neighbour in the gateway's /64 does not cover the
+// gateway, and the host still reaches it.
 func TestNeighbourOfTheGateway(t *testing.T) {
 	l := newLab(t)
 	if err := l.Target.IP("route add default via 2001:db8::1"); err != nil {
@@ -181,7 +181,8 @@ func TestNeighbourOfTheGateway(t *testing.T) {
 	}
 }
 
-// TestBackscatter: answers to forgeries in our name are no probes: their sources are victims.
+// TestBackscatter: answers to packets that others forged in our name are no probes. Their
+// sources are victims.
 func TestBackscatter(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -212,8 +213,8 @@ func TestBackscatter(t *testing.T) {
 	}
 }
 
-// TestAnswersDoNotHideAScan: a source's allowance is not used up by packets that count and are
-// never held against it. masscan lives on that: a RST follows its every probe.
+// TestAnswersDoNotHideAScan: packets that are counted but never held against a source do not
+// use up its allowance. masscan sends such packets: a RST after each probe.
 func TestAnswersDoNotHideAScan(t *testing.T) {
 	foundAmid(t, func(src, dst netip.Addr) (packets []packet) {
 		for port := uint16(1); port <= 60; port++ {
@@ -227,7 +228,7 @@ func TestAnswersDoNotHideAScan(t *testing.T) {
 	})
 }
 
-// TestRepeatsDoNotHideAScan: neither does a flood of SYNs to a few ports.
+// TestRepeatsDoNotHideAScan: nor does a flood of SYNs to a few ports.
 func TestRepeatsDoNotHideAScan(t *testing.T) {
 	foundAmid(t, func(src, dst netip.Addr) (packets []packet) {
 		for i := range 20_000 {
@@ -242,7 +243,7 @@ func TestRepeatsDoNotHideAScan(t *testing.T) {
 	})
 }
 
-// foundAmid: a source of each family is blocked for these packets.
+// foundAmid sends packets from a source of each family and waits for its block.
 func foundAmid(t *testing.T, packets func(src, dst netip.Addr) []packet) {
 	t.Helper()
 	l := newLab(t)

@@ -22,14 +22,13 @@ import (
 	"picket/internal/netns"
 )
 
-// inviting is the default with invitation.
+// inviting is the default with invitations.
 const inviting = "[trap]\ninvite = \"scored\"\n"
 
-// The trigger of the default: as many completed connections prove.
+// The default trigger, and the number of completed connections that prove a source.
 const invitedTrigger = 25
 
-// A visit is a scanner that completes connections sooner or later, as it speaks
-// from one address.
+// A visit is a scanner that completes connections at once or later, all from one address.
 type visit struct {
 	name  string
 	only4 bool
@@ -43,7 +42,7 @@ type scanner struct {
 	*Lab
 }
 
-// run runs a program, whatever becomes of it: one that is blocked may end as it likes.
+// run runs a program and ignores its exit code: a blocked one may fail.
 func (s *scanner) run(argv ...string) string {
 	out, err := netns.Output(s.Attacker.Command(s.ctx, argv[0], argv[1:]...))
 	if err != nil && s.ctx.Err() == nil {
@@ -81,7 +80,7 @@ func openPorts(grepable string) (out []uint16) {
 	return out
 }
 
-// grab connects to ports, a few at a time, and reads what they say first.
+// grab connects to ports, a few at a time, and reads the first bytes of each.
 func (s *scanner) grab(a aim, ports []uint16) {
 	var group sync.WaitGroup
 	slots := make(chan struct{}, 8)
@@ -104,7 +103,7 @@ func (s *scanner) grab(a aim, ports []uint16) {
 	group.Wait()
 }
 
-// zmapAndGrab scans one port after the other, and asks what was found for a banner.
+// zmapAndGrab scans one port after the other, and reads a banner from each port found.
 func zmapAndGrab(s *scanner, a aim) {
 	const each = `for p in $(seq 1 120); do
 		( zmap -q -o - -b /dev/null -c 1 -r 1000 -i "$1" -G "$2" -S "$3" -p $p "$4" 2>/dev/null | sed ` +
@@ -144,16 +143,16 @@ func visits() []visit {
 	}
 }
 
-// provenBlock waits until a source is blocked, which fences and the dark do not
-// count for, and returns the line that tells of it.
+// provenBlock waits until a source is blocked, and returns the event. Fences and the dark do
+// not count.
 func provenBlock(d *Daemon, source netip.Addr, wait time.Duration) (string, error) {
 	return d.WaitEvent(wait, "source="+sourceName(source)+" ", "action=block ", "proven=true")
 }
 
-// sourceName is how events call who is blocked: by the address alone.
+// sourceName returns the source of an event about a: the address alone.
 func sourceName(a netip.Addr) string { return a.String() }
 
-// completedIn reads how many connections a proof rests on.
+// completedIn returns the number of completed connections in a proof.
 func completedIn(t *testing.T, line string) int {
 	t.Helper()
 	_, rest, found := strings.Cut(line, "proven: completed ")
@@ -168,8 +167,8 @@ func completedIn(t *testing.T, line string) int {
 	return n
 }
 
-// TestInvitation: whoever scans by connecting, at once or in a second phase, is led
-// to the trap, and proven by no more connections than the trigger and two.
+// TestInvitation: a scanner that connects, at once or in a second phase, is led to the trap,
+// and proven after at most two more connections than the trigger.
 func TestInvitation(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 8080)
@@ -188,7 +187,7 @@ func TestInvitation(t *testing.T) {
 				if family == "IPv6" {
 					a.src, a.dst = Source6(i+1), l.Target.V6
 				}
-				// What connect() takes as its source.
+				// The source of connect().
 				if err := l.Attacker.IP(fmt.Sprintf("route replace %s dev eth0 src %s", a.dst,
 					a.src)); err != nil {
 					t.Fatal(err)
@@ -213,7 +212,7 @@ func TestInvitation(t *testing.T) {
 	}
 }
 
-// rawSYN is a SYN as nmap writes it, by which alone a source goes dark.
+// rawSYN is a SYN as nmap makes it. One is enough for the dark.
 func rawSYN(src, dst netip.Addr, from, to uint16) packet {
 	b := make([]byte, 24)
 	binary.BigEndian.PutUint16(b[0:], from)
@@ -226,8 +225,8 @@ func rawSYN(src, dst netip.Addr, from, to uint16) packet {
 	return ipPacket(src, dst, unix.IPPROTO_TCP, b)
 }
 
-// forged is a scan of some ports in the name of a source: by one it is dark, by 26
-// fenced, and from so many fewer than forty it is led later.
+// forged is a scan of some ports in the name of a source. One SYN makes it dark, and 26 get it
+// fenced. Each takes one of the forty ports at which a source is led.
 func forged(src, dst netip.Addr, ports uint16) (out []packet) {
 	for p := range ports {
 		out = append(out, rawSYN(src, dst, 40000+p, 2001+p))
@@ -235,7 +234,7 @@ func forged(src, dst netip.Addr, ports uint16) (out []packet) {
 	return out
 }
 
-// waitScored waits until a source is dark, and fenced if so many ports were asked for.
+// waitScored waits until a source is dark, and fenced too if enough ports were asked for.
 func waitScored(t *testing.T, d *Daemon, source string, ports uint16) {
 	t.Helper()
 	for _, action := range []string{"action=dark", "action=fence"}[:1+ports/26] {
@@ -245,15 +244,15 @@ func waitScored(t *testing.T, d *Daemon, source string, ports uint16) {
 	}
 }
 
-// TestInvitedInnocents: who was scored by forged packets and asks for services that
-// are not here finds the trap, and is never proven: a client of SMB, a mail program,
-// a monitor of ten ports, each of which comes again.
+// TestInvitedInnocents: an innocent that forged packets have scored, and that asks for services
+// which are not here, meets the trap and is never proven: a client of SMB, a mail program, a
+// monitor of ten ports. Each of them comes again.
 func TestInvitedInnocents(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: inviting})
 	innocents := []struct {
 		name   string
-		scored uint16 // ports that somebody asked for in its name
+		scored uint16 // ports of the forged scan in its name
 		ports  []uint16
 		say    string
 	}{
@@ -299,7 +298,7 @@ func TestInvitedInnocents(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	// A witness, whose proof comes behind all of these.
+	// The witness: its proof comes after everything above.
 	if _, err := l.Attacker.Run("nmap", "-n", "-Pn", "-sT", "-T4", "--max-retries", "1", "--min-rate", "300",
 		"-p", "1-300", "192.0.2.2"); err != nil {
 		t.Log(err)
@@ -314,7 +313,7 @@ func TestInvitedInnocents(t *testing.T) {
 	}
 }
 
-// pages are ports that a page can have a browser ask for.
+// pages are ports that a web page can make a browser ask for.
 func pages() (out []uint16) {
 	for p := uint16(8001); p <= 8040; p++ {
 		out = append(out, p)
@@ -322,9 +321,9 @@ func pages() (out []uint16) {
 	return out
 }
 
-// TestInvitationReflectsLittle: a million SYNs in the names of live hosts prove
-// nobody, and have nobody answered more often than rules_trap.go says; of what they
-// cost connection tracking, that is the bound too.
+// TestInvitationReflectsLittle: a million SYNs in the names of live hosts prove nobody. Nobody
+// gets more answers than rules_trap.go says, and connection tracking gets no more entries than
+// that.
 func TestInvitationReflectsLittle(t *testing.T) {
 	const names, most = 20, 40 * 6 * 2
 	l := newLab(t)
@@ -362,7 +361,7 @@ func TestInvitationReflectsLittle(t *testing.T) {
 	if entries > 500+100*int(took/time.Second+1)+200 {
 		t.Errorf("%d entries in connection tracking within %v", entries, took)
 	}
-	time.Sleep(2 * time.Second) // for an answer that is repeated
+	time.Sleep(2 * time.Second) // for a repeated answer
 	hosts, all := 0, 0
 	for _, set := range []string{"answered4", "answered6"} {
 		out, err := l.Attacker.Run("nft", "-j", "list", "set", "inet", "lab", set)
@@ -391,8 +390,8 @@ func TestInvitationReflectsLittle(t *testing.T) {
 
 var packetsCounted = regexp.MustCompile(`"counter": \{"packets": (\d+)`)
 
-// TestServiceTakesItsPortBack: a port from which a source is led to the trap is a
-// service's again with the first SYN after it has started, by the same four numbers too.
+// TestServiceTakesItsPortBack: a source is led to the trap at a port. When a service starts
+// there, the next SYN reaches the service, even from the same source port.
 func TestServiceTakesItsPortBack(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: inviting})
@@ -402,7 +401,7 @@ func TestServiceTakesItsPortBack(t *testing.T) {
 		port     uint16
 	}{{Source4(1), l.Target.V4, Source4(1).String(), 8080},
 		{Source6(1), l.Target.V6, "2001:db8:0:11::/64", 8081}} {
-		// One raw SYN: dark, and not fenced from services.
+		// One raw SYN: the source is dark, but not fenced.
 		pour(t, l.Attacker, []packet{rawSYN(x.src, x.dst, 40001, 2001)})
 		if _, err := d.WaitEvent(5*time.Second, "source="+x.source+" ", "action=dark"); err != nil {
 			t.Fatal(err)
@@ -439,8 +438,8 @@ func TestServiceTakesItsPortBack(t *testing.T) {
 	}
 }
 
-// TestAnswersOnce: to a host that neither acknowledges nor resets the SYN+ACK that
-// somebody had it sent, it is repeated once, and not five times as a service's is.
+// TestAnswersOnce: to a host that neither acknowledges nor resets, the trap's SYN+ACK is
+// repeated once. A service's is repeated five times.
 func TestAnswersOnce(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -477,7 +476,7 @@ func TestAnswersOnce(t *testing.T) {
 		}
 		return trap, service
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(pollEvery) { // repeated after 1, 3 and 7 s
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(pollEvery) { // a service repeats after 1, 3 and 7 s
 		trap, service := answers()
 		if service >= 4 {
 			if trap != 2 {
@@ -491,8 +490,8 @@ func TestAnswersOnce(t *testing.T) {
 	}
 }
 
-// TestInvitedAreQuoted: the event of a proof says what the visitor sent first, in
-// quotes and cleaned, and "picket explain" and "picket blocks" say what proved it.
+// TestInvitedAreQuoted: the event of a proof has the visitor's first bytes, quoted and cleaned.
+// "picket explain" and "picket blocks" say what proved the source.
 func TestInvitedAreQuoted(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: inviting})
@@ -508,7 +507,7 @@ func TestInvitedAreQuoted(t *testing.T) {
 		}
 		io.WriteString(c, "USER \x1b[2Jroot\r\n")
 		c.SetReadDeadline(time.Now().Add(time.Second))
-		c.Read(make([]byte, 1)) // the trap hangs up when it has read that
+		c.Read(make([]byte, 1)) // the trap closes after it has read that
 		c.Close()
 	}
 	line, err := provenBlock(d, src, 5*time.Second)
@@ -531,10 +530,10 @@ func TestInvitedAreQuoted(t *testing.T) {
 	}
 }
 
-// TestInvitationTellsWhatIsNotSo: of a fast half-open scan, as many ports are told
-// truly as without invitation; what the trap answers beside them is false.
+// TestInvitationTellsWhatIsNotSo: with invitations, a fast half-open scan finds as many closed
+// ports as without. Ports that the trap shows open beside them are false.
 func TestInvitationTellsWhatIsNotSo(t *testing.T) {
-	// A kind is what a frame from the target tells of a port.
+	// A kind is what a frame from the target says about a port.
 	kind := func(says byte) func(b []byte) string {
 		return func(b []byte) string {
 			port, head := answeredPort(b), 14+20

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// lists is a configuration with a list of each policy; with trigger 0, so that the kernel
-// holds a source until picket lets it go.
+// lists is a configuration with a list of each policy. The trigger is 0, so the kernel holds a
+// source until picket releases it.
 func lists(policy1 string) string {
 	text := "[tcp]\ntrigger = 0\n"
 	for i, policy := range []string{policy1, "log", "block"} {
@@ -21,8 +21,8 @@ func lists(policy1 string) string {
 	return text
 }
 
-// TestKnownSourcesAreAnswered: who is in a list that is ignored or logged gets every
-// answer that it would get without picket, also far above the trigger and at trigger 0.
+// TestKnownSourcesAreAnswered: a source of a list that is ignored or logged gets the same
+// answers as without picket, far above the trigger too, and with trigger 0.
 func TestKnownSourcesAreAnswered(t *testing.T) {
 	for name, config := range map[string]string{
 		"trigger 0": lists("ignore"), "the default": strings.TrimPrefix(lists("ignore"),
@@ -37,7 +37,7 @@ func TestKnownSourcesAreAnswered(t *testing.T) {
 				for _, from := range known {
 					n := answersTo(t, l,
 						func() { pour(t, l.Attacker, fullScan(attackers{own: from, dst: to})) })
-					if n < 980 { // the trap takes some, and does not answer its own
+					if n < 980 { // the trap takes some, and does not answer a known source
 						t.Errorf("%s: %d of 1000 ports answered", from, n)
 					}
 					untouched(t, d, from)

@@ -9,8 +9,8 @@ import (
 	"picket/internal/netns"
 )
 
-// A Lab is a small network: two hosts on one wire, and on request a third behind the second.
-// Its methods are for one goroutine; those of its hosts are for any.
+// A Lab is a small network: two hosts on one wire, and on request a third one behind the
+// second. Its methods are for one goroutine; those of its hosts are safe for concurrent use.
 type Lab struct {
 	Attacker *Host // 192.0.2.1 and 2001:db8::1, and every [Source4] and [Source6]
 	Target   *Host // 192.0.2.2 and 2001:db8::2, with 192.0.2.3 and 2001:db8::3 as second addresses
@@ -70,8 +70,8 @@ func (l *Lab) build() (err error) {
 	if err := netns.Wire(l.Attacker.Host, "eth0", l.Target.Host, "eth0"); err != nil {
 		return err
 	}
-	// Link-local addresses are set by hand, to be known. Further IPv6 addresses are deprecated (RFC
-	// 4862, 5.5.4): good on request, and never the kernel's own choice.
+	// Link-local addresses are set by hand, so they are known. Further IPv6 addresses are
+	// deprecated (RFC 4862, 5.5.4): usable on request, and never chosen by the kernel.
 	a := []string{"addr add 192.0.2.1/24 dev eth0", "addr add 2001:db8::1/64 dev eth0",
 		"addr add fe80::1/64 dev eth0"}
 	for i := 1; i <= Sources; i++ {
@@ -95,8 +95,8 @@ func (l *Lab) build() (err error) {
 	return nil
 }
 
-// AddContainer adds a third host behind the target, which then forwards:
-// 198.51.100.2 and 2001:db8:c::2, reached by way of the target's eth1.
+// AddContainer adds a third host behind the target, which then forwards: 198.51.100.2 and
+// 2001:db8:c::2, reached through the target's eth1.
 func (l *Lab) AddContainer() (*Host, error) {
 	h, err := l.newHost("container")
 	if err != nil {

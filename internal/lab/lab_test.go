@@ -42,8 +42,8 @@ func TestHostsReachEachOther(t *testing.T) {
 	}
 }
 
-// index returns the number of a host's interface, as a zone: the net package would look a
-// name up on the machine.
+// index returns the interface index of a host, as a zone. The net package would look up a name
+// on the machine.
 func index(t testing.TB, h *Host) string {
 	t.Helper()
 	out, err := h.Run("cat", "/sys/class/net/"+h.Dev+"/ifindex")

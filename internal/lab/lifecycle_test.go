@@ -62,7 +62,8 @@ func TestReloadKeepsBlocks(t *testing.T) {
 	}
 }
 
-// TestReloadKeepsState: a count goes on over a reload: three ports, a reload, the fourth.
+// TestReloadKeepsState: a count goes on across a reload: three ports, a reload, the fourth
+// port.
 func TestReloadKeepsState(t *testing.T) {
 	l := newLab(t)
 	config := blocking + calmConfig
@@ -85,7 +86,7 @@ func TestReloadKeepsState(t *testing.T) {
 	}
 }
 
-// TestRestartKeepsBlocks: a restart, asked for or not, frees nobody.
+// TestRestartKeepsBlocks: no block is lost in a restart or a crash.
 func TestRestartKeepsBlocks(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -151,7 +152,8 @@ func TestDryRunBlocksNobody(t *testing.T) {
 	}
 }
 
-// TestIncludeIsTheInstalledRuleset: the text to include and the daemon's rules are one ruleset.
+// TestIncludeIsTheInstalledRuleset: the text of the include and the daemon's rules are the same
+// ruleset.
 func TestIncludeIsTheInstalledRuleset(t *testing.T) {
 	installed := newLab(t)
 	d := start(t, installed.Target, Options{Config: hotConfig})
@@ -167,7 +169,7 @@ func TestIncludeIsTheInstalledRuleset(t *testing.T) {
 	if diff := compare(want, got); diff != "" {
 		t.Errorf("included differs from installed (-installed +included):\n%s", diff)
 	}
-	// Loading it twice, as a second `systemctl reload nftables` would, is no fault.
+	// A second load, as by `systemctl reload nftables`, is no error.
 	if err := included.Target.NFT(text); err != nil {
 		t.Errorf("loaded again: %v", err)
 	}
@@ -176,7 +178,7 @@ func TestIncludeIsTheInstalledRuleset(t *testing.T) {
 	}
 }
 
-// TestIncludedTableIsAdopted: a table from an include stays as it is, to the handle.
+// TestIncludedTableIsAdopted: the table of an include is not changed, not even its handles.
 func TestIncludedTableIsAdopted(t *testing.T) {
 	other := newLab(t)
 	text, err := start(t, other.Target, Options{Config: hotConfig}).Cmd("ruleset")
@@ -196,8 +198,8 @@ func TestIncludedTableIsAdopted(t *testing.T) {
 	witness(t, l, d, Source6(1), l.Target.V6)
 }
 
-// table returns nft's list of picket's table, in JSON, without what may differ: elements,
-// counters and, unless asked for, handles.
+// table returns nft's list of picket's table, in JSON, without elements, counters and, unless
+// asked for, handles, which may differ.
 func table(t *testing.T, h *Host, handles bool) []any {
 	t.Helper()
 	out, err := h.Run("nft", "-j", "list", "table", "inet", "picket")

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// TestMain builds the picket of the tests: with the race detector, if they run with it.
+// TestMain builds the picket of the tests, with the race detector if the tests have it.
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -28,7 +28,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // for other users too
+	if err := os.Chmod(dir, 0o755); err != nil { // other users run it too
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -42,11 +42,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	os.Setenv(binaryEnv, binary)
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // or each command of a raced picket takes a second to end
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // without it, each command of a raced picket takes a second to end
 	return m.Run()
 }
 
-// binaryEnv hands the program from TestMain to the tests.
+// binaryEnv passes the program from TestMain to the tests.
 const binaryEnv = "PICKET_LAB_BINARY"
 
 // raced reports whether this test binary was built with the race detector.
@@ -60,7 +60,7 @@ func raced() bool {
 	return false
 }
 
-// newLab returns a lab that goes with the test.
+// newLab returns a lab that ends with the test.
 func newLab(t testing.TB) *Lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -90,7 +90,7 @@ func start(t testing.TB, h *Host, o Options) *Daemon {
 	return d
 }
 
-// begin starts picket and leaves the end to the test. A failed test shows its output.
+// begin starts picket; the test ends it. If the test fails, it shows picket's output.
 func begin(t testing.TB, h *Host, o Options) *Daemon {
 	t.Helper()
 	o.Binary = os.Getenv(binaryEnv)

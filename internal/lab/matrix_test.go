@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// A scan is somebody else's scanner at work.
+// A scan is one run of a scanner.
 type scan struct {
 	name      string
-	technique string // or several, if the first port decides
+	technique string // or several; the first port decides
 	only4     bool   // not over IPv6
 	// command returns the command line.
 	command func(aim) []string
@@ -28,8 +28,7 @@ type aim struct {
 	ports    string // closed ones
 }
 
-// nmap returns the command of an nmap scan from its source. -n and -Pn leave only the scan
-// itself.
+// nmap returns the command of an nmap scan. -n and -Pn leave only the scan itself.
 func nmap(options ...string) func(aim) []string {
 	return func(a aim) []string {
 		args := []string{"nmap", "-n", "-Pn", "--max-retries", "0", "--min-rate", "500", "--host-timeout",
@@ -39,7 +38,7 @@ func nmap(options ...string) func(aim) []string {
 		} else {
 			args = append(args, "--send-ip")
 		}
-		if options[0] != "-sT" { // the kernel's own connect: its source is a matter of routes
+		if options[0] != "-sT" { // the kernel connects, and a route chooses the source
 			args = append(args, "-S", a.src.String())
 		}
 		if options[0] != "-sO" { // its ports are protocols
@@ -49,7 +48,7 @@ func nmap(options ...string) func(aim) []string {
 	}
 }
 
-// protocols are numbers no longer, or not yet, in use (IANA).
+// protocols are unused numbers (IANA).
 const protocols = "3,5,7-16,99,150-160"
 
 // scans returns the rows of the matrix.
@@ -74,7 +73,7 @@ func scans() []scan {
 	}
 }
 
-// masscan listens on after its last packet, and on a quiet wire does not end by itself.
+// masscan still listens after its last packet, and does not end by itself if nothing arrives.
 func masscan(a aim) []string {
 	router := "--router-mac"
 	if a.dst.Is6() {
@@ -85,16 +84,16 @@ func masscan(a aim) []string {
 		"-e", a.dev, "--source-ip", a.src.String(), router, a.mac}
 }
 
-// zmap scans one port a run, so it runs for more than the default lets pass. Debian's
-// sometimes aborts at its end; the scan is done by then.
+// zmap scans one port, so it runs once for each, more often than the default trigger. Debian's
+// sometimes aborts at its end, after the scan.
 func zmap(a aim) []string {
 	const each = `for p in $(seq 1 40); do zmap -q -o /dev/null -b /dev/null -c 0 -r 1000 -i "$1" -G "$2" ` +
 		`-S "$3" -p "$p" "$4"; done; true`
 	return []string{"sh", "-c", each, "zmap", a.dev, a.mac, a.src.String(), a.dst.String()}
 }
 
-// blockFor is the block time of the matrix: long enough for a look at a block on a busy
-// machine, short enough to wait for its end.
+// blockFor is the block time of the matrix: long enough to see the block on a busy machine,
+// short enough to wait for its end.
 const blockFor = 6 * time.Second
 
 const hotConfig = `
@@ -120,24 +119,24 @@ trigger = 0
 for = ["6s"]
 `
 
-// The sources of the matrix ask a service first, and a connected one is spared.
+// The sources of the matrix first connect to a service. A connected source would be spared.
 const unconnected = "[ignore]\nconnected = false\n"
 
 func TestMatrixTriggerZero(t *testing.T) {
 	matrix(t, hotConfig, "1,11,13,15")
 }
 
-// TestMatrixDefault: the embedded default, but for the block time, too long for a test.
+// TestMatrixDefault: the embedded default, except the block time, which is too long for a test.
 func TestMatrixDefault(t *testing.T) {
 	matrix(t, "[block]\nfor = [\"6s\"]\n", "1-300")
 }
 
-// matrix tests for every scan and family: it is detected, named right, blocked, dropped in the
-// kernel, and free again after the timeout.
+// matrix tests that every scan of either family is detected, named right, blocked, dropped in
+// the kernel, and free again after the timeout.
 func matrix(t *testing.T, config, ports string) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
-	// connect()'s source when it goes to the second addresses.
+	// The source of connect() to the second addresses.
 	last4, last6 := Source4(Sources), Source6(Sources)
 	if err := l.Attacker.IP("route add 192.0.2.3 dev eth0 src "+last4.String(),
 		"route add 2001:db8::3 dev eth0 src "+last6.String()); err != nil {
@@ -149,7 +148,8 @@ func matrix(t *testing.T, config, ports string) {
 	}
 	d := start(t, l.Target, Options{Config: config + unconnected})
 
-	// Side by side, as most of it is waiting; go test's own -parallel is about processors.
+	// All scans run side by side, as they mostly wait. go test's own -parallel depends on the
+	// number of processors.
 	var group sync.WaitGroup
 	defer group.Wait()
 	slots := make(chan struct{}, 8)
@@ -177,7 +177,7 @@ func matrix(t *testing.T, config, ports string) {
 	}
 }
 
-// scanned runs one scan of the matrix through its life.
+// scanned runs one scan of the matrix, to the end of its block.
 func scanned(t *testing.T, l *Lab, d *Daemon, s scan, a aim) {
 	service := netip.AddrPortFrom(a.dst, 80)
 	if !l.Attacker.Reaches(a.src, service, 3*time.Second) {
@@ -221,8 +221,8 @@ func scanned(t *testing.T, l *Lab, d *Daemon, s scan, a aim) {
 	})
 }
 
-// TestDecoys: decoys are sources like any other: the packets in their name are held against
-// them, and the scan against its true source.
+// TestDecoys: a decoy is a source like any other: packets in its name count against it, and the
+// scan counts against its true source.
 func TestDecoys(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: hotConfig})

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// dnat publishes ports of the target elsewhere, as container engines do: one of the
-// container's services, and one of the target's own.
+// dnat publishes ports of the target, as container engines do: a service of the container, and
+// one of the target itself.
 const dnat = `table inet publish {
 	chain prerouting {
 		type nat hook prerouting priority dstnat
@@ -25,7 +25,7 @@ const dnat = `table inet publish {
 }`
 
 // TestNoProbe: no innocent packet is taken for a probe, although every port here is hot:
-// published and redirected ports, services, forwarded and broadcast packets, the host's talk
+// published and redirected ports, services, forwarded and broadcast packets, the host's packets
 // to itself, echo requests, and late answers.
 func TestNoProbe(t *testing.T) {
 	l := newLab(t)
@@ -41,7 +41,7 @@ func TestNoProbe(t *testing.T) {
 		listen(t, h, "udp", 80)
 	}
 	d := start(t, l.Target, Options{Config: hotConfig})
-	listen(t, l.Target, "tcp", 602) // a later service than picket
+	listen(t, l.Target, "tcp", 602) // a service that starts after picket
 	listen(t, l.Target, "udp", 602)
 
 	for i, f := range []struct {
@@ -62,9 +62,9 @@ func TestNoProbe(t *testing.T) {
 					t.Errorf("udp/%d: %v", port, err)
 				}
 			}
-			// Refused by the container, with a picket of its own or without.
+			// Refused by the container, with or without a picket of its own.
 			l.Attacker.Reaches(f.src, netip.AddrPortFrom(f.c, 22), time.Second)
-			// Refused by itself.
+			// Refused by the target itself.
 			l.Target.Reaches(netip.Addr{}, netip.AddrPortFrom(f.dst, 22), time.Second)
 			send(t, l.Attacker, udp(f.src, addr(f.broadcast), 40000, 137, "who is there"), ping(f.src, f.dst))
 			lateAnswer(t, l, f.src, uint16(700+i))
@@ -100,8 +100,8 @@ func ping(src, dst netip.Addr) packet {
 	return icmp(src, dst, []byte{128, 0, 0, 0, 0, 0, 0, 0})
 }
 
-// lateAnswer has the target ask a resolver of the attacker's, from a port of the watched
-// range, and hang up before the answer.
+// lateAnswer has the target ask a resolver of the attacker, from a port of the watched range,
+// and close before the answer.
 func lateAnswer(t *testing.T, l *Lab, resolver netip.Addr, port uint16) {
 	t.Helper()
 	server := listenUDP(t, l.Attacker, netip.AddrPortFrom(resolver, 53))
@@ -126,7 +126,7 @@ func lateAnswer(t *testing.T, l *Lab, resolver netip.Addr, port uint16) {
 	}
 }
 
-// listenUDP opens a socket in h that ends with the test, if not before.
+// listenUDP opens a socket in h. It closes at the end of the test at the latest.
 func listenUDP(t *testing.T, h *Host, at netip.AddrPort) (c *net.UDPConn) {
 	t.Helper()
 	err := h.Do(func() (err error) {
@@ -140,8 +140,8 @@ func listenUDP(t *testing.T, h *Host, at netip.AddrPort) (c *net.UDPConn) {
 	return c
 }
 
-// witness sends a true probe and waits for its block. Packets reach picket in order, so it has
-// seen all packets before. It also shows that the packets of the test, taken for probes,
+// witness sends a true probe and waits for its block. Packets reach picket in order, so picket
+// has seen all earlier ones. The block also shows that a packet of the test, taken for a probe,
 // would have been blocked.
 func witness(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	t.Helper()
@@ -151,7 +151,7 @@ func witness(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	}
 }
 
-// innocent: a source is neither blocked nor held and can reach port 80.
+// innocent tests that a source is neither blocked nor held and reaches port 80.
 func innocent(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	t.Helper()
 	untouched(t, d, src)
@@ -160,7 +160,7 @@ func innocent(t *testing.T, l *Lab, d *Daemon, src, dst netip.Addr) {
 	}
 }
 
-// untouched: a source is neither blocked nor held.
+// untouched tests that a source is neither blocked nor held.
 func untouched(t *testing.T, d *Daemon, src netip.Addr) {
 	t.Helper()
 	b, ok, err := d.Blocked(src)
@@ -193,7 +193,7 @@ func TestServiceComesAndGoes(t *testing.T) {
 		{"IPv6", Source6(1), Source6(2), l.Target.V6, 611},
 	} {
 		t.Run(f.name, func(t *testing.T) {
-			for range 3 { // it comes, serves and goes without a word to picket
+			for range 3 { // the service starts, answers and ends, unknown to picket
 				s := listen(t, l.Target, "tcp", f.port)
 				u := listen(t, l.Target, "udp", f.port)
 				if !l.Attacker.Reaches(f.tcp, netip.AddrPortFrom(f.dst, f.port), time.Second) {
@@ -220,8 +220,8 @@ func TestServiceComesAndGoes(t *testing.T) {
 	}
 }
 
-// TestTrapLeavesForwarded: the trap answers for this host alone. A connection to a
-// trap port of somebody behind it goes there.
+// TestTrapLeavesForwarded: the trap answers for this host only. A connection to a trap port of
+// a host behind it reaches that host.
 func TestTrapLeavesForwarded(t *testing.T) {
 	l := newLab(t)
 	c, err := l.AddContainer()

@@ -13,8 +13,8 @@ import (
 )
 
 // TestKernelHoldsWhilePicketSleeps: the kernel holds a source from its first packet on, without
-// user space: its port says nothing, a service says nothing from then on, and both answer
-// everybody else.
+// picket's help: neither the port nor a service answers it any more, and both answer everybody
+// else.
 func TestKernelHoldsWhilePicketSleeps(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -81,7 +81,8 @@ func TestFlushedTableComesBack(t *testing.T) {
 	witness(t, l, d, Source4(2), l.Target.V4)
 }
 
-// TestElementsByHand: an operator's change with nft counts: the kernel is right.
+// TestElementsByHand: elements that an operator changes with nft count: picket follows the
+// kernel.
 func TestElementsByHand(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -186,7 +187,7 @@ func TestBlocksByHand(t *testing.T) {
 	}
 }
 
-// TestOffendersStayLonger: a repeated offender stays longer.
+// TestOffendersStayLonger: a repeated offender is blocked for longer.
 func TestOffendersStayLonger(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: strings.ReplaceAll(hotConfig, `["6s"]`, `["6s", "1h"]`) +
@@ -212,7 +213,7 @@ func TestOffendersStayLonger(t *testing.T) {
 }
 
 // TestHostChangesAreFollowed: a new gateway is protected, and freed if it was blocked, within
-// the longest rest between two looks; a new address is watched at once.
+// the longest pause between two looks. A new address is watched at once.
 func TestHostChangesAreFollowed(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -235,7 +236,8 @@ func TestHostChangesAreFollowed(t *testing.T) {
 	innocent(t, l, d, Neighbour6(1), l.Target.V6)
 }
 
-// TestFullSetMakesRoom: in a full set the least worthy makes room for a new one, and is reported.
+// TestFullSetMakesRoom: in a full set the least worthy block makes room for a new one, and an
+// event says so.
 func TestFullSetMakesRoom(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: longConfig() + "max = 2\n"})
@@ -253,8 +255,8 @@ func TestFullSetMakesRoom(t *testing.T) {
 	}
 }
 
-// TestRemove: a removal leaves nothing, blocks included, and a running picket refuses it with
-// the reason.
+// TestRemove: a removal leaves nothing, not even blocks. A running picket refuses it and says
+// why.
 func TestRemove(t *testing.T) {
 	l := newLab(t)
 	if err := l.Target.NFT("table inet mine {\n chain input {\n type filter hook input priority filter\n" +

@@ -13,7 +13,7 @@ import (
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 )
 
-// countries writes a database with the attacker in one country.
+// countries writes a database with a country for the attacker.
 func countries(t *testing.T, path, code string) {
 	t.Helper()
 	_, prefix, err := net.ParseCIDR("192.0.2.0/24")
@@ -41,7 +41,7 @@ func countries(t *testing.T, path, code string) {
 	}
 }
 
-// TestOriginIsReadAgain: the country of a source is in its events, and SIGHUP reads a newer
+// TestOriginIsReadAgain: the country of a source is in its events. SIGHUP reads a newer
 // database; an invalid one changes nothing and is reported.
 func TestOriginIsReadAgain(t *testing.T) {
 	l := newLab(t)

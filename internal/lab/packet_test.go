@@ -29,8 +29,8 @@ const (
 	synAck = 0x12
 )
 
-// knock returns a client's SYN to a port. Two sources with the same one would be a scanner and
-// its decoy, so the source port and the sequence number are the source's own.
+// knock returns a client's SYN to a port. Its source port and sequence number depend on the
+// source: two sources with the same ones would be a scanner and its decoy.
 func knock(src, dst netip.Addr, port uint16) packet {
 	h := fnv.New32a()
 	h.Write(src.AsSlice())

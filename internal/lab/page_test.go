@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// axe is the checker of accessibility of "make test".
+// axe is the accessibility checker of "make test".
 const axe = "../../bin/axe/package/axe.min.js"
 
 // A verdict is axe's result for a page.
@@ -27,7 +27,7 @@ type verdict struct {
 	}
 }
 
-// judge has a browser show a page and axe look at it.
+// judge opens a page in a browser and runs axe on it.
 func judge(t *testing.T, page string, flags ...string) (v verdict) {
 	t.Helper()
 	script, err := os.ReadFile(axe)
@@ -64,7 +64,7 @@ func judge(t *testing.T, page string, flags ...string) (v verdict) {
 }
 
 // TestPageIsAccessible: axe finds nothing in the page of a report, light and dark, on a screen
-// and on a phone, with little and with much data; in a page with a fault, it finds that.
+// and on a phone, with little and with much data. In a page with a fault, it finds the fault.
 func TestPageIsAccessible(t *testing.T) {
 	dir := t.TempDir()
 	page := func(name string, sources int) string {

@@ -16,11 +16,11 @@ import (
 // comparedEnv names another build of picket, which is then measured in turns with this one.
 const comparedEnv = "PICKET_COMPARED"
 
-// BenchmarkScannedPacket measures what the kernel does for a packet of a scan, in nanoseconds
-// of the processor: SYNs to a thousand ports from each of 100 sources, most of them above the
+// BenchmarkScannedPacket measures the kernel's work for a packet of a scan, in nanoseconds of
+// the processor: SYNs to a thousand ports from each of 100 sources, most of them above the
 // trigger, and to 20 ports from each of 5,000, all below it. Packets cross a veth inside the
-// system call that sends them, so the sender's processor time has all of it; what sending
-// costs by itself is measured with a wire that ends in nothing, and subtracted.
+// system call that sends them, so the sender's processor time contains all of it. The cost of
+// sending is measured with a wire that drops everything, and subtracted.
 func BenchmarkScannedPacket(b *testing.B) {
 	for _, x := range []struct {
 		name           string
@@ -49,14 +49,15 @@ func BenchmarkScannedPacket(b *testing.B) {
 	}
 }
 
-// nothing is where a wire ends in nothing.
+// nothing drops everything that a wire brings.
 const nothing = `table netdev nothing {
 	chain ingress {
 		type filter hook ingress device "eth0" priority -500; policy drop;
 	}
 }`
 
-// processorTime is that of this process, all its threads and what the kernel did in them.
+// processorTime returns the processor time of this process, with all its threads, in user space
+// and kernel.
 func processorTime(b *testing.B) time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
@@ -65,7 +66,7 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// BenchmarkService measures what a served port takes a second: small datagrams, and segments.
+// BenchmarkService measures the throughput of a served port: small datagrams, and segments.
 func BenchmarkService(b *testing.B) {
 	for _, x := range []struct {
 		name string
@@ -76,7 +77,7 @@ func BenchmarkService(b *testing.B) {
 		b.Run(x.name, func(b *testing.B) {
 			paired(b, "packets/s", func(b *testing.B, l *Lab) float64 {
 				go l.Target.Run("iperf3", "-s", "-1")
-				time.Sleep(200 * time.Millisecond) // iperf3 tells nobody that it listens
+				time.Sleep(200 * time.Millisecond) // iperf3 does not report when it listens
 				args := append([]string{"-c", l.Target.V4.String(), "-t", "1", "-J"}, x.args...)
 				out, err := l.Attacker.Run("iperf3", args...)
 				if err != nil {
@@ -104,7 +105,7 @@ func BenchmarkService(b *testing.B) {
 }
 
 // paired measures rounds of this build, and of another in turns with it if there is one: the
-// median of each, and of their ratio the median with an interval of 95 % (order statistics of
+// median of each, and the median of their ratio with an interval of 95 % (order statistics of
 // the sign test: the 6th and the 15th of 20).
 func paired(b *testing.B, unit string, measure func(*testing.B, *Lab) float64) {
 	const rounds = 20

@@ -14,10 +14,11 @@ import (
 // blocking blocks every source above a trigger, unless it is spared.
 const blocking = "block.style = \"block\"\n"
 
-// answerTime lets a client repeat a SYN that came while the engine judged, a second later.
+// answerTime is enough for a client to repeat, after a second, a SYN that came while the engine
+// judged.
 const answerTime = 2 * time.Second
 
-// hold listens on a port and leaves the end of each connection to its client.
+// hold listens on a port. Clients close the connections, the listener does not.
 func hold(t *testing.T, h *Host, port uint16) {
 	t.Helper()
 	var listener net.Listener
@@ -53,8 +54,8 @@ func forge(t *testing.T, l *Lab, from, to netip.Addr, seq uint32) {
 	send(t, l.Attacker, packets...)
 }
 
-// TestConnectedPeersAreSpared: a peer with a connection is not blocked for probes in its name.
-// Without one it is, and so is a peer with a connection to a trap.
+// TestConnectedPeersAreSpared: a connected peer is not blocked for probes in its name. After
+// the connection it is, and so is a peer with a connection to a trap.
 func TestConnectedPeersAreSpared(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
@@ -92,8 +93,8 @@ func TestConnectedPeersAreSpared(t *testing.T) {
 	}
 }
 
-// TestNewPeersAreSpared: the peer of a connection younger than the last look at the sockets is
-// spared all the same, and the peer of an ended one is not.
+// TestNewPeersAreSpared: the peer of a connection is spared, even if the connection is newer
+// than the last look at the sockets. After its end the peer is not spared.
 func TestNewPeersAreSpared(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
@@ -134,9 +135,9 @@ func TestNewPeersAreSpared(t *testing.T) {
 	}
 }
 
-// TestPeersAreNotHeld: with trigger 0 the kernel holds a source until the engine has judged,
-// but not a peer in whose name somebody probes: neither at once nor when the packets are too
-// many to be mirrored, and so never judged.
+// TestPeersAreNotHeld: with trigger 0 the kernel holds a source until the engine has judged. It
+// does not hold a peer for probes in its name, even if these are too many to be mirrored and
+// judged.
 func TestPeersAreNotHeld(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)
@@ -147,7 +148,7 @@ func TestPeersAreNotHeld(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		for i := range 30 { // of one port, which is mirrored once a second
+		for i := range 30 { // to one port, which is mirrored once a second
 			send(t, l.Attacker, tcp(src, dst,
 				segment{from: 40000, to: 111, seq: uint32(1000 + i), flags: syn}))
 			time.Sleep(10 * time.Millisecond)
@@ -162,7 +163,7 @@ func TestPeersAreNotHeld(t *testing.T) {
 }
 
 // TestUntrackedPeersAreFreed: connection tracking ignores a service, so the kernel does not
-// note its peers: one may be blocked until picket's next look at the sockets.
+// note its peers. A peer may be blocked until picket's next look at the sockets.
 func TestUntrackedPeersAreFreed(t *testing.T) {
 	l := newLab(t)
 	hold(t, l.Target, 8080)

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reboot has the kernel of a host know nothing any more of picket, of connections and
-// of sockets that end meanwhile. The daemon must be gone.
+// reboot removes picket's table, connection tracking and sockets from a host's kernel. The
+// daemon must have ended.
 func reboot(t *testing.T, h *Host, end func()) {
 	t.Helper()
-	// No goodbye: a host that loses its power closes no connection.
+	// A host that loses its power closes no connection.
 	if err := h.NFT("table inet power {\nchain off {\ntype filter hook output priority 0; policy drop;\n}\n" +
 		"}\n"); err != nil {
 		t.Fatal(err)
@@ -30,9 +30,9 @@ func reboot(t *testing.T, h *Host, end func()) {
 	}
 }
 
-// TestReboot: who comes back after a reboot is no scanner, even with trigger 0. A
-// service that takes longer than picket was served within the last hour, and the
-// peers of connections from before are told that these are gone.
+// TestReboot: clients that come back after a reboot are no scanners, even with trigger 0. A
+// service that starts later than picket counts as served if it was within the last hour. Peers
+// of connections from before get resets.
 func TestReboot(t *testing.T) {
 	l := newLab(t)
 	config := hotConfig
@@ -52,7 +52,7 @@ func TestReboot(t *testing.T) {
 		}
 	}
 	for _, element := range []string{"tcp . 700", "udp . 700"} {
-		// while nobody probes, this is looked at every 15 s
+		// While nobody probes, services are looked at every 15 s.
 		eventually(t, 25*time.Second, element+" is served", listed(element))
 	}
 	accepted := make(chan net.Conn, 100)
@@ -90,7 +90,7 @@ func TestReboot(t *testing.T) {
 			s.Close()
 		}
 		for _, c := range ours {
-			c.(*net.TCPConn).SetLinger(0) // the kernel does not go on trying to say goodbye
+			c.(*net.TCPConn).SetLinger(0) // the kernel sends nothing at the close
 			c.Close()
 		}
 	})

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestSharedAddress: a scanner who proves himself behind an address that he shares cuts no
-// session of it, seen by connection tracking or not, nor when that is flushed. Once the
-// sessions have ended, nothing of the address passes.
+// TestSharedAddress: a scanner proves itself behind a shared address. No session of the address
+// is cut, with or without connection tracking, even if that is flushed. After the end of the
+// sessions nothing of the address passes.
 func TestSharedAddress(t *testing.T) {
 	l := newLab(t)
 	if err := l.Target.NFT(untracked); err != nil {
@@ -52,7 +52,7 @@ func TestSharedAddress(t *testing.T) {
 			if _, err := l.Target.Run("conntrack", "-F"); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(5 * time.Second) // two looks at the flows, while nobody says anything
+			time.Sleep(5 * time.Second) // two looks at the flows, without a packet
 			all("blocked, and connection tracking flushed")
 			for _, x := range talks {
 				x.conn.Close()

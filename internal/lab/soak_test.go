@@ -20,17 +20,17 @@ import (
 	"time"
 )
 
-// soakTime is how long TestSoak goes on unless SOAK says otherwise: "make soak" does.
+// soakTime is the length of TestSoak, unless SOAK gives one, as "make soak" does.
 const soakTime = 20 * time.Second
 
-// patience is how long anything may take on a machine that is busy with other things.
+// patience is the time limit on a machine that is busy with other things.
 const patience = time.Minute
 
-// TestSoak does to a daemon at random what happens to one: scans, floods, restarts,
-// crashes, reboots, reloads, flushes, hands in its sets, addresses that come and go,
-// clocks that differ, commands that are cut short. After each, what was promised must
-// hold and the kernel's sets, the book and, over a reboot, the file must be the same;
-// in the end nothing may have leaked. SOAK is how long, SEED which sequence.
+// TestSoak does random things to a daemon: scans, floods, restarts, crashes, reboots, reloads,
+// flushes, changes by hand in its sets, addresses that come and go, clocks that change,
+// commands that are interrupted. After each, promised blocks must hold, and the kernel's sets,
+// the book and, after a reboot, the file must agree. At the end nothing may have leaked. SOAK
+// is the length, SEED the seed.
 func TestSoak(t *testing.T) {
 	length, seed := soakTime, uint64(time.Now().UnixNano())
 	if text := os.Getenv("SOAK"); text != "" {
@@ -71,7 +71,7 @@ func TestSoak(t *testing.T) {
 	for end := s.began.Add(length); time.Now().Before(end); {
 		a := soakActions[s.rand.IntN(len(soakActions))]
 		if a.restarts && time.Until(end) < length/3 {
-			continue // the last one lives long enough to leak
+			continue // the last one runs long enough to leak
 		}
 		began := time.Now()
 		a.do(s)
@@ -94,14 +94,14 @@ type soak struct {
 	d        *Daemon
 	rand     *rand.Rand
 	began    time.Time
-	promised map[string]time.Time // blocks by source, and when they end
-	next     int                  // address to be blocked by hand
+	promised map[string]time.Time // blocks by source, with their ends
+	next     int                  // number of the next address to block by hand
 	config   int                  // which of soakConfigs is in force
 	most     int                  // blocks at once so far
 }
 
-// soakConfigs block at the first probe for longer than a soak; the second watches
-// another range and keeps no probes.
+// soakConfigs block at the first probe, for longer than a soak. The second one watches another
+// range and stores no probes.
 var soakConfigs = [2]string{
 	soakConfig, strings.Replace(soakConfig, `"1-1023"`, `"1-2000"`, 1),
 }
@@ -119,7 +119,7 @@ advanced = "1-1023"
 exclude = ""
 `
 
-// A soakAction is one thing that happens.
+// A soakAction is one thing to do to the daemon.
 type soakAction struct {
 	name     string
 	restarts bool
@@ -157,8 +157,7 @@ var soakActions = []soakAction{
 	{"power cut", true, func(s *soak) { s.again("power cut") }},
 }
 
-// source returns one of the attacker's addresses that is not blocked, and where it
-// sends to.
+// source returns an address of the attacker that is not blocked, and a destination.
 func (s *soak) source() (src, dst netip.Addr, ok bool) {
 	for range 20 {
 		i := 1 + s.rand.IntN(Sources)
@@ -173,7 +172,7 @@ func (s *soak) source() (src, dst netip.Addr, ok bool) {
 	return src, dst, false
 }
 
-// scan connects to a trap and probes some ports from an address, which is blocked then.
+// scan connects to a trap and probes some ports from an address, which is then blocked.
 func (s *soak) scan() {
 	src, dst, ok := s.source()
 	if !ok {
@@ -193,15 +192,15 @@ func (s *soak) scan() {
 	s.promised[b.Source] = b.Expires
 }
 
-// connect connects to a trap port, which proves the address: no flood keeps it from
-// being blocked.
+// connect connects to a trap port. That proves the address, so a flood does not prevent its
+// block.
 func (s *soak) connect(from netip.Addr, to netip.AddrPort) {
 	if c, err := s.lab.Attacker.Dial("tcp", from, to, 10*time.Second); err == nil {
 		c.Close()
 	}
 }
 
-// forged are SYNs of sources that do not exist, to ports that are watched.
+// forged returns SYNs from sources that do not exist, to watched ports.
 func (s *soak) forged(n int) []packet {
 	out := make([]packet, n)
 	for i := range out {
@@ -217,7 +216,7 @@ func (s *soak) forged(n int) []packet {
 	return out
 }
 
-// flood sends forged packets, and a scanner in the middle of them is found.
+// flood sends forged packets with a scanner in the middle, which must be found.
 func (s *soak) flood(n int) {
 	packets := s.forged(n)
 	pour(s, s.lab.Attacker, packets[:n/2])
@@ -244,7 +243,7 @@ func (s *soak) block() {
 	s.promised[who] = began.Add(2 * time.Hour)
 }
 
-// one returns a promised block, "" for none.
+// one returns a promised block for which ok holds, or "".
 func (s *soak) one(ok func(string) bool) string {
 	list := slices.Sorted(maps.Keys(s.promised))
 	list = slices.DeleteFunc(list, func(who string) bool { return !ok(who) })
@@ -264,7 +263,7 @@ func (s *soak) unblock() {
 		delete(s.promised, who)
 		ours := netip.MustParsePrefix("192.0.2.0/24")
 		if a, err := netip.ParseAddr(who); err == nil && ours.Contains(a) && s.rand.IntN(2) == 0 {
-			s.connect(a, netip.AddrPortFrom(s.lab.Target.V4, 15)) // it is free, and is blocked again
+			s.connect(a, netip.AddrPortFrom(s.lab.Target.V4, 15)) // it was freed, and is blocked again
 			b, err := s.d.WaitBlock(a, patience)
 			if err != nil {
 				s.Fatal(err)
@@ -283,7 +282,7 @@ func (s *soak) reload() {
 	s.heard(n, "read again")
 }
 
-// heard waits for a line that the daemon says after its first n lines.
+// heard waits for words in the daemon's lines after the first n.
 func (s *soak) heard(n int, words string) {
 	eventually(s, patience, "a line with "+words, func() bool {
 		said := func(line string) bool { return strings.Contains(line, words) }
@@ -305,7 +304,7 @@ func (s *soak) picket(args ...string) string {
 	return out
 }
 
-// single reports whether a block stands in the set blocked4.
+// single reports whether a block is in the set blocked4.
 func single(who string) bool {
 	a, err := netip.ParseAddr(who)
 	return err == nil && a.Is4()
@@ -326,7 +325,7 @@ func (s *soak) addElement() {
 	}
 }
 
-// addForEver adds an element again, which then has no end.
+// addForEver adds an element again, without a timeout.
 func (s *soak) addForEver() {
 	if who := s.one(single); who != "" {
 		s.nft("add element inet picket blocked4 { " + who + " }")
@@ -335,14 +334,14 @@ func (s *soak) addForEver() {
 
 func (s *soak) flushSet() {
 	if s.rand.IntN(4) > 0 {
-		s.block() // or nothing that is promised gets old
+		s.block() // the promised blocks must not all be old
 		return
 	}
 	s.nft("flush set inet picket blocked4")
 	maps.DeleteFunc(s.promised, func(who string, _ time.Time) bool { return single(who) })
 }
 
-// address has an address of the host's come, which nobody may block, and go.
+// address adds an address to the host, which nobody may block, and removes it.
 func (s *soak) address() {
 	const own = "198.51.100.77"
 	if err := s.lab.Target.IP("addr add " + own + "/32 dev lo"); err != nil {
@@ -361,7 +360,7 @@ func (s *soak) address() {
 	})
 }
 
-// link has an interface come and go, with addresses and a route.
+// link adds an interface, with addresses and a route, and removes it.
 func (s *soak) link() {
 	err := s.lab.Target.IP("link add soak type veth peer name soak1", "link set soak1 up",
 		"addr add 198.51.100.129/25 dev soak", "link set soak up",
@@ -371,20 +370,20 @@ func (s *soak) link() {
 	}
 }
 
-// commands asks for everything, and cuts some short.
+// commands runs all commands that ask, and interrupts some.
 func (s *soak) commands() {
 	for _, args := range [][]string{
 		{"status"}, {"blocks", "--json"}, {"blocks"}, {"explain", "192.0.2.11"}, {"allowed"},
 	} {
 		cut := time.Duration(1+s.rand.IntN(30)) * time.Millisecond
 		ctx, cancel := context.WithTimeout(context.Background(), cut)
-		_ = s.d.command(ctx, nil, args...).Run() // it may be cut short
+		_ = s.d.command(ctx, nil, args...).Run() // it may be interrupted
 		cancel()
 		s.picket(args...)
 	}
 }
 
-// again ends the daemon and starts it, at another time since the machine's boot.
+// again ends the daemon and starts it, with another time since the machine's boot.
 func (s *soak) again(how string) {
 	modified := func() time.Time {
 		info, err := os.Stat(filepath.Join(s.d.dir, "state", "state"))
@@ -401,9 +400,9 @@ func (s *soak) again(how string) {
 	case "crash":
 		s.d.Kill() // at any moment: the kernel has the blocks
 	case "power cut":
-		// What the file has by then outlives it. It is saved once a second, or, if that
-		// takes long, when twenty times that has passed; the second save from now on has
-		// begun after all that was promised so far.
+		// After a crash the file counts. It is saved once a second, or, if a save takes long,
+		// after twenty times that time. The second save from now on began after everything
+		// promised so far.
 		for range 2 {
 			saved := modified()
 			s.block()
@@ -429,14 +428,14 @@ func (s *soak) again(how string) {
 // response is one of the book or of the kernel.
 type response struct{ kind, source string }
 
-// responseSets are where responses stand.
+// responseSets are the sets of each response.
 var responseSets = []struct{ name, kind string }{
 	{"blocked4", "block"}, {"blocked6", "block"}, {"blocked_nets4", "block"}, {"blocked_nets6", "block"},
 	{"spared4", "block"}, {"spared6", "block"}, {"fence4", "fence"}, {"fence6", "fence"},
 	{"dark4", "dark"}, {"dark6", "dark"}, {"dark_nets4", "dark"}, {"dark_nets6", "dark"},
 }
 
-// inSets are the responses that the kernel has, with what is left of each in seconds.
+// inSets returns the responses in the kernel, with the seconds left of each.
 func (s *soak) inSets() (map[response]int, error) {
 	all := map[response]int{}
 	for _, set := range responseSets {
@@ -472,8 +471,7 @@ func (s *soak) inSets() (map[response]int, error) {
 	return all, nil
 }
 
-// sourceOf reads an element as nft prints it; whole has the first address of an IPv6
-// prefix stand for it.
+// sourceOf reads an element as nft prints it. With whole, an IPv6 prefix is its first address.
 func sourceOf(val json.RawMessage, whole bool) (string, error) {
 	var text string
 	if json.Unmarshal(val, &text) == nil {
@@ -494,8 +492,8 @@ func sourceOf(val json.RawMessage, whole bool) (string, error) {
 	return fmt.Sprintf("%s/%d", net.Prefix.Addr, net.Prefix.Len), err
 }
 
-// agree waits until kernel and book have the same, what was promised among it, and
-// nothing without an end.
+// agree waits until kernel and book have the same responses, all promised ones included, and
+// none without an end.
 func (s *soak) agree(after string) {
 	wrong := ""
 	end := time.Now().Add(patience)
@@ -510,10 +508,10 @@ func (s *soak) agree(after string) {
 	}
 }
 
-// soon is what may end between two looks.
+// soon is how many seconds before its end a response may be missing in one of two lists.
 const soon = 3
 
-// disagree returns what is wrong, "" for nothing.
+// disagree returns the difference, or "".
 func (s *soak) disagree() string {
 	kernel, err := s.inSets()
 	if err != nil {
@@ -549,10 +547,10 @@ func (s *soak) disagree() string {
 	return ""
 }
 
-// tail is the end of a list of lines.
+// tail returns the last n lines.
 func tail(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
 
-// rest waits until the daemon has settled down.
+// rest waits until the daemon is idle.
 func (s *soak) rest() { time.Sleep(5 * time.Second) }
 
 func (s *soak) files() int {
@@ -563,8 +561,7 @@ func (s *soak) files() int {
 	return len(list)
 }
 
-// goroutines ends the daemon by a signal on which Go tells of each goroutine, and
-// returns how many there were.
+// goroutines ends the daemon by a signal that prints all goroutines, and returns their number.
 func (s *soak) goroutines() int {
 	if err := s.d.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
 		s.Fatal(err)
@@ -572,7 +569,7 @@ func (s *soak) goroutines() int {
 	<-s.d.ended
 	n := 0
 	for _, stack := range strings.Split(strings.Join(s.d.Events(), "\n"), "\ngoroutine ")[1:] {
-		if strings.Contains(stack, "picket/") { // the runtime has some of its own
+		if strings.Contains(stack, "picket/") { // not one of the runtime's
 			n++
 		}
 	}
@@ -582,8 +579,7 @@ func (s *soak) goroutines() int {
 	return n
 }
 
-// leavesNothing ends the soak: what is freed is gone, from the book, the sets and the
-// memory.
+// leavesNothing ends the soak: freed blocks must be gone from the book, the sets and memory.
 func (s *soak) leavesNothing(files, goroutines int) {
 	peak, most := memory(s, s.d, "VmHWM"), s.most
 	s.picket("unblock", "--all")
@@ -596,7 +592,7 @@ func (s *soak) leavesNothing(files, goroutines int) {
 	resident := memory(s, s.d, "VmRSS")
 	s.Logf("peak %.1f MiB with %d blocks at most, %.1f MiB in the end, %d descriptors",
 		peak, most, resident, s.files())
-	// The bound of the reference: memory, and 700 bytes a block.
+	// The limit of the reference: memory, and 700 bytes for each block.
 	if bound := 64 + float64(most)*700/(1<<20); !raced() && (peak > bound || resident > 64) {
 		s.Errorf("peak %.1f MiB where the reference says %.1f, %.1f MiB in the end", peak, bound, resident)
 	}

@@ -12,16 +12,15 @@ import (
 	"time"
 )
 
-// families are a source and the target's address, IPv4 and IPv6.
+// families are a source and an address of the target, for IPv4 and IPv6.
 func families(l *Lab, i int) map[string][2]netip.Addr {
 	return map[string][2]netip.Addr{
 		"IPv4": {Source4(i), l.Target.V4}, "IPv6": {Source6(i), l.Target.V6},
 	}
 }
 
-// TestHeldConnections: a connect scan that holds its connections open, so that the
-// trap does not see them end, is told of when they are accepted, and is led to no
-// more than a few trap ports.
+// TestHeldConnections: a connect scan that holds its connections open is reported when they are
+// accepted, before the trap sees their end, and is led to a few trap ports only.
 func TestHeldConnections(t *testing.T) {
 	const most = 40
 	l := newLab(t)
@@ -59,9 +58,8 @@ func TestHeldConnections(t *testing.T) {
 	}
 }
 
-// TestTrapPortStaysOpen: whoever connects to a trap port often and fast is let in
-// each time, or a fast scanner would not prove itself; and what it is let in to is
-// one port.
+// TestTrapPortStaysOpen: a source that connects to a trap port often and fast gets in each
+// time, otherwise a fast scanner could not prove itself. It gets in at that one port only.
 func TestTrapPortStaysOpen(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{})
@@ -89,8 +87,8 @@ func TestTrapPortStaysOpen(t *testing.T) {
 	}
 }
 
-// TestBrowserAtTheTrap: what begins as HTTP or TLS proves nothing, also where
-// nothing is kept of it, and a flow that lives is not cut for it.
+// TestBrowserAtTheTrap: a connection that begins with HTTP or TLS proves nothing, even if no
+// bytes of it are stored, and a live flow is not cut for it.
 func TestBrowserAtTheTrap(t *testing.T) {
 	l := newLab(t)
 	echoing(t, l.Target, 7000)
@@ -114,7 +112,7 @@ func TestBrowserAtTheTrap(t *testing.T) {
 				if _, err := io.WriteString(c, says); err != nil {
 					t.Error(err)
 				}
-				io.ReadAll(c) // until the trap hangs up
+				io.ReadAll(c) // until the trap closes
 			}
 			for i, port := range []uint16{1, 7, 9, 11, 15, 19} {
 				visit(port, []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01"}[i%2])
@@ -132,8 +130,8 @@ func TestBrowserAtTheTrap(t *testing.T) {
 	}
 }
 
-// TestFirewallAroundTheTrap: whichever way another firewall keeps connections from the
-// trap, or its answers from the peer, picket says so.
+// TestFirewallAroundTheTrap: if another firewall keeps connections from the trap, or its
+// answers from the peer, picket reports it.
 func TestFirewallAroundTheTrap(t *testing.T) {
 	for name, chain := range map[string]string{
 		"a policy of drop": "type filter hook input priority filter; policy drop;\n" +
@@ -145,7 +143,7 @@ func TestFirewallAroundTheTrap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
-			// IPv4 alone: a chain that drops neighbour discovery stops more than the trap.
+			// IPv4 only: a chain that drops neighbour discovery would stop more than the trap.
 			err := l.Target.NFT("table ip firewall {\nchain only {\n" + chain + "\n}\n}\n")
 			if err != nil {
 				t.Fatal(err)
@@ -161,8 +159,9 @@ func TestFirewallAroundTheTrap(t *testing.T) {
 	}
 }
 
-// TestServiceAtATrapPort: a port of the trap's that somebody serves is refused while its
-// service is down: its clients, who wait for it to speak, would prove themselves scanners.
+// TestServiceAtATrapPort: a trap port that has a service refuses connections while the service
+// is down. Otherwise its clients, who wait for the first bytes of the service, would prove
+// themselves scanners.
 func TestServiceAtATrapPort(t *testing.T) {
 	l := newLab(t)
 	var services []*Service

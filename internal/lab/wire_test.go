@@ -11,7 +11,7 @@ import (
 )
 
 // TestProbesInDisguise: fragments, extension headers, a link-local or a second address hide a
-// probe from PortSentry 2, and not from us (docs/portsentry.md, defects 7 and 8).
+// probe from PortSentry 2, but not from picket (docs/portsentry.md, defects 7 and 8).
 func TestProbesInDisguise(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: hotConfig})
@@ -36,7 +36,7 @@ func TestProbesInDisguise(t *testing.T) {
 		}},
 		{"IPv6 fragments", "syn", Source6(1), func(src netip.Addr) []packet {
 			p := probe
-			p.data = "sixteen bytes..." // the header must be in the first fragment
+			p.data = "sixteen bytes..." // the first fragment must hold the header
 			b := tcpBytes(src, six, p)
 			return []packet{
 				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 0, true, 7, b[:24])),
@@ -44,8 +44,8 @@ func TestProbesInDisguise(t *testing.T) {
 				v6(src, fragment, ip6Fragment(unix.IPPROTO_TCP, 32, false, 7, b[32:])),
 			}
 		}},
-		// A first fragment without the whole header (RFC 8200, 4.5) never becomes a packet; the
-		// kernel hands its pieces on. It is a probe all the same.
+		// A first fragment without the whole header (RFC 8200, 4.5) is never reassembled, and
+		// the kernel passes its fragments on. It is a probe all the same.
 		{"IPv6 8-byte fragments", "fragment", Source6(8), func(src netip.Addr) []packet {
 			b := bytes(src)
 			return []packet{
@@ -90,8 +90,8 @@ func TestProbesInDisguise(t *testing.T) {
 	}
 }
 
-// TestLinkLocalScan: a neighbour that scans by link-local address is blocked by that address:
-// its /64 is everybody on the wire.
+// TestLinkLocalScan: a neighbour that scans from its link-local address is blocked by that
+// address only, as everybody on the link is in its /64.
 func TestLinkLocalScan(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: hotConfig})
@@ -122,7 +122,7 @@ func TestLinkLocalScan(t *testing.T) {
 }
 
 // TestTwoAddressesOfOnePrefix: two addresses of one /64 count as one source, and are blocked as
-// two: the same segment from the second is no retransmission of the first one's.
+// two. The same segment from the second one is no retransmission.
 func TestTwoAddressesOfOnePrefix(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{Config: longConfig()})

@@ -100,8 +100,8 @@ func (s *System) NetworkPID() int {
 	return s.network.pid()
 }
 
-// Boot switches the system on and waits until it is up. Its disk is as it was; the kernel's
-// state is fresh.
+// Boot switches the system on and waits until it is up. Its disk is as before; the kernel's
+// state is new.
 func (s *System) Boot(ctx context.Context) error {
 	if s.machine != nil {
 		return errors.New("boot: it is on")
@@ -132,9 +132,8 @@ func (s *System) boot(ctx context.Context) error {
 		target = "multi-user.target"
 	}
 	s.console.Reset()
-	// The shell moves itself into the control groups. The PID namespace ends with its first
-	// process, systemd-nspawn, which would leave the container alive; that one ends with
-	// unshare.
+	// The shell puts itself into the control groups. The PID namespace ends with its first
+	// process, systemd-nspawn. The container would outlive that, but ends with unshare.
 	args := append([]string{"--target", strconv.Itoa(s.disk.pid()), "--mount", "sh", "-ec",
 		`for g in $1; do echo $$ > $g/cgroup.procs; done
 		exec 9< $2 # its number means nothing to the PID namespace
@@ -154,7 +153,7 @@ func (s *System) boot(ctx context.Context) error {
 	if err := s.findLeader(ctx); err != nil {
 		return err
 	}
-	// The answer is an error for a degraded system too, which may do.
+	// A degraded system is an error here too, but may do.
 	for ctx.Err() == nil && !machine.ended() {
 		out, _ := s.Command(ctx, "systemctl", "is-system-running", "--wait").Output()
 		switch state := strings.TrimSpace(string(out)); state {
@@ -267,14 +266,14 @@ func (s *System) Reboot(ctx context.Context) error {
 // Kill switches the system off as a power cut does.
 func (s *System) Kill() error {
 	if s.machine != nil {
-		// systemd-nspawn first, so that its parent sees its end: an orphan would be a zombie
-		// under a careless PID 1.
+		// systemd-nspawn ends first, so that its parent sees the end. Otherwise it becomes a
+		// zombie where PID 1 does not wait for orphans.
 		for _, nspawn := range children(s.machine.pid()) {
 			_ = syscall.Kill(nspawn, syscall.SIGKILL) // perhaps already ended
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = s.machine.wait(ctx) // its end was decided here
+		_ = s.machine.wait(ctx) // the error says only that it was killed
 	}
 	err := errors.Join(s.machine.kill(), s.network.kill())
 	s.machine, s.network, s.leader = nil, nil, 0

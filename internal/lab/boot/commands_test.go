@@ -11,17 +11,16 @@ import (
 	"testing"
 )
 
-// followed are the sections of the README whose shell TestReadme runs, line by line; TestTryIt
-// runs the last.
+// followed are the sections of the README whose shell TestReadme runs, line by line. TestTryIt
+// runs the last one.
 var followed = []string{"Install", "Look", "A trial first", "Configure", "Be told", "Remove",
 	"Try it without installing"}
 
 // here marks a command that TestReadme runs by [story.examples].
 const here = ""
 
-// commands has every further command of README, docs and man pages, with the test that runs it,
-// or why none does here. A command on a page that is not in the table is an error, and so is
-// one of the table that is on no page.
+// commands lists every other command of README, docs and man pages, with the test that runs it,
+// or the reason why none does. The table and the pages must agree.
 var commands = map[string]string{
 	"picket status":                         here,
 	"picket top":                            here,
@@ -83,8 +82,8 @@ var commands = map[string]string{
 // An example is a command on a page.
 type example struct{ page, command string }
 
-// examplesOf returns the commands of a page: in Markdown the lines of blocks that are not
-// followed as a whole, indented lines, and code in a line; in a man page displays and literals.
+// examplesOf returns the commands of a page: in Markdown, code in a line, indented lines, and
+// lines of blocks outside of followed sections; in a man page, displays and literals.
 func examplesOf(page, text string) (out []example) {
 	const begins = `(?:sudo |bin/|PICKET_\w+=\S+ ` +
 		`)*(?:picket|make|apt|apt-get|systemctl|journalctl|tshark|rm) `
@@ -119,8 +118,8 @@ func examplesOf(page, text string) (out []example) {
 	return out
 }
 
-// TestEveryCommandIsRun: no page has a command that no test runs, but for those of the table
-// that say why.
+// TestEveryCommandIsRun: every command of a page is run by a test, or the table gives the
+// reason.
 func TestEveryCommandIsRun(t *testing.T) {
 	const root = "../../../"
 	pages := []string{"README.md"}
@@ -192,8 +191,8 @@ func testNames(t *testing.T, root string) (names []string) {
 	return names
 }
 
-// examples runs the commands of the pages that have no test of their own, each as it is printed,
-// in an order that lets them find something. It leaves picket running and armed.
+// examples runs the commands of the pages that have no test of their own, as printed, in an
+// order in which each of them finds something. At the end picket runs, and blocks.
 func (s *story) examples() {
 	s.run("sh", "-ec", `mkdir -p /root/dist /etc/portsentry; cd /root
 		cp /srv/picket/pool/*.deb dist
@@ -243,8 +242,8 @@ func (s *story) examples() {
 	s.run("picket", "unblock", "--all")
 }
 
-// TestInstall: what "make install" puts into a folder, "make uninstall" takes out of it, but for
-// the configuration.
+// TestInstall: "make uninstall" takes out of a folder what "make install" has put into it,
+// except the configuration.
 func TestInstall(t *testing.T) {
 	s := &story{t: t, ctx: t.Context()}
 	root := t.TempDir()

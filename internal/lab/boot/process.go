@@ -46,7 +46,7 @@ func start(console io.Writer, name string, args ...string) (*process, error) {
 		defer close(p.done)
 		runtime.LockOSThread()
 		err := p.cmd.Start()
-		writer.Close() // for a nil file a harmless error
+		writer.Close() // a nil file returns a harmless error
 		started <- err
 		if err == nil {
 			p.err = p.cmd.Wait()
@@ -61,7 +61,7 @@ func start(console io.Writer, name string, args ...string) (*process, error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// says waits for a line that p prints after its work.
+// says waits for a line that p prints when it is ready.
 func (p *process) says(want string) error {
 	for all := ""; ; {
 		line, err := p.output.ReadString('\n')
@@ -106,9 +106,9 @@ func (p *process) kill() error {
 	return err
 }
 
-// makeGroups makes a control group in each hierarchy of systemd's, the unified one or the
-// several of older layouts: a container without its own would mix its services with the
-// machine's.
+// makeGroups makes a control group in each hierarchy of systemd's: the unified one, or the
+// several of older layouts. Without its own, the container would mix its services with those of
+// the machine.
 func (s *System) makeGroups() error {
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified",
 		"/sys/fs/cgroup/pids"} {
@@ -124,8 +124,8 @@ func (s *System) makeGroups() error {
 	return nil
 }
 
-// removeGroups removes the groups from the leaves up. The kernel may need a moment for the
-// last of the processes.
+// removeGroups removes the groups, the innermost first. The kernel may need a moment after the
+// end of the last process.
 func (s *System) removeGroups() error {
 	var err error
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -140,7 +140,7 @@ func (s *System) removeGroups() error {
 	return err
 }
 
-// removeTree removes directories alone: the files of a control group stay.
+// removeTree removes directories only: files of a control group cannot be removed.
 func removeTree(directory string) error {
 	entries, err := os.ReadDir(directory)
 	if errors.Is(err, fs.ErrNotExist) {

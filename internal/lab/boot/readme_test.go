@@ -19,9 +19,9 @@ import (
 // neighbours are packages of Debian beside picket.
 var neighbours = []string{"postfix", "ufw", "firewalld", "fail2ban"}
 
-// TestReadme does what the README says, by its own commands, in a Debian new to picket: from
-// apt to a scan seen and blocked, the end of a trial, settings, mail, other firewalls, and a
-// purge that leaves a firewall that loads.
+// TestReadme follows the README, command by command, on a Debian without picket: installation,
+// a scan that is seen and blocked, the end of a trial, settings, mail, other firewalls, and a
+// purge after which the firewall still loads.
 func TestReadme(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not root")
@@ -68,8 +68,8 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// newReader boots a Debian whose apt knows the repository of "make repo", as if on a web
-// server, and no other.
+// newReader boots a Debian whose apt has one repository, that of "make repo", as if on a web
+// server.
 func newReader(t *testing.T) *story {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
@@ -107,7 +107,7 @@ func newReader(t *testing.T) *story {
 	return s
 }
 
-// script returns the commands of a section: its blocks of shell.
+// script returns the shell blocks of a section.
 func script(readme, section string) string {
 	_, text, found := strings.Cut(readme, "\n## "+section+"\n")
 	if !found {
@@ -121,8 +121,8 @@ func script(readme, section string) string {
 	return strings.Join(blocks, "\n")
 }
 
-// follow runs the commands of a section, on a system with a folder for a web server and root
-// for its administrator.
+// follow runs the commands of a section, on a system with a folder for a web server and with
+// root as administrator.
 func (s *story) follow(readme, section string) string {
 	s.t.Helper()
 	commands := strings.ReplaceAll(script(readme, section), "https://packages.example.org/", "file:/srv/")
@@ -138,7 +138,7 @@ func (s *story) follow(readme, section string) string {
 	return string(out)
 }
 
-// scanned has a source of the peer's network scan, and be kept off.
+// scanned makes a source of the peer's network scan, and waits until it is kept off.
 func (s *story) scanned(source string) {
 	s.t.Helper()
 	s.fromPeer("ip", "address", "replace", source+"/32", "dev", "eth0")
@@ -171,7 +171,8 @@ func (s *story) files(readme string) {
 	}
 }
 
-// tried goes through the trial: nobody is blocked and everything reported, until armed.
+// tried goes through the trial: before "picket arm", everything is reported and nobody is
+// blocked.
 func (s *story) tried(readme string) {
 	s.run("picket", "unblock", "--all")
 	begin, arm, found := strings.Cut(script(readme, "A trial first"), "sudo picket arm --rollback")
@@ -207,7 +208,7 @@ func (s *story) tried(readme string) {
 	}
 }
 
-// configured changes the settings, includes the rules and gets mail and webhooks.
+// configured changes the settings, includes the rules and receives mail and webhooks.
 func (s *story) configured(readme string) {
 	s.run("systemctl", "enable", "--now", "nftables.service")
 	readme = strings.ReplaceAll(readme, "198.51.100.0/24", "203.0.113.0/24") // the scanners' here
@@ -277,9 +278,9 @@ func (s *story) besides(readme string) {
 	s.docker()
 }
 
-// dockerRules are what docker.io 20.10 of Debian has iptables do for one container with a
-// published port, as "iptables-save" has them there (moby, libnetwork/iptables and
-// libnetwork/drivers/bridge), and the container, of a bridge and a namespace.
+// dockerRules are the iptables rules of Debian's docker.io 20.10 for one container with a
+// published port, as "iptables-save" prints them (moby, libnetwork/iptables and
+// libnetwork/drivers/bridge), and the container itself: a bridge and a namespace.
 const dockerRules = `
 	ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0; ip link set docker0 up
 	ip netns add box; ip link add vbox type veth peer name eth0 netns box; ip link set vbox master docker0 up
@@ -317,11 +318,11 @@ const dockerRules = `
 	END
 	systemd-run --quiet --unit=box ip netns exec box python3 -m http.server 80`
 
-// docker publishes a port of a container, in the range that picket watches: its clients are
-// served and no scanners, a scan is kept off, who is blocked does not reach the container, and
-// nothing of docker's changes.
+// docker publishes a port of a container, in the range that picket watches. Its clients are
+// served and are no scanners; a scan is kept off; a blocked source does not reach the
+// container; and docker's rules do not change.
 func (s *story) docker() {
-	// The container of the test may not write to /proc/sys.
+	// Inside the container of the test /proc/sys is read-only.
 	s.local("nsenter", "--target", strconv.Itoa(s.NetworkPID()), "--net", "sysctl", "-qw",
 		"net.ipv4.ip_forward=1")
 	s.run("sh", "-ec", dockerRules)
@@ -391,8 +392,8 @@ func TestTryIt(t *testing.T) {
 	}
 }
 
-// TestOlderGo: with a Go that cannot read go.mod, make names the needed one and its place; a Go
-// that can fetch another does so.
+// TestOlderGo: with a Go that cannot read go.mod, make names the version it needs and where to
+// get it. A Go that can download that version does so.
 func TestOlderGo(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "go")
 	const text = "#!/bin/sh\n[ \"$1\" = version ] && { echo \"go version go$FAKE linux/amd64\"; exit; }\n" +

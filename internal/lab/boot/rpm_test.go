@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestRPM is the life of the .rpm, under the real systemd and by the real rpm: the scripts do
-// what those of the .deb do.
+// TestRPM follows the .rpm from installation to removal, under the real systemd and with the
+// real rpm: its scripts do the same as those of the .deb.
 func TestRPM(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not root")
@@ -36,7 +36,7 @@ func TestRPM(t *testing.T) {
 	if err := s.Boot(ctx); err != nil {
 		t.Fatal(err)
 	}
-	// rpm knows nothing of Debian's packages.
+	// rpm does not know Debian's packages.
 	rpm := func(args ...string) string {
 		return s.run("sh", append([]string{"-c", `exec rpm --nodeps "$@" 2>&1`, "sh"}, args...)...)
 	}
@@ -47,7 +47,7 @@ func TestRPM(t *testing.T) {
 			strings.Repeat("active\n", len(units)) {
 			t.Errorf("systemctl is-active says\n%s", out)
 		}
-		units = append(units, "picket-notify.service") // it ends at once if nobody is to be told
+		units = append(units, "picket-notify.service") // it ends at once if nobody is to be notified
 		if out := s.try("systemctl", append([]string{"is-enabled"}, units...)...); out !=
 			strings.Repeat("enabled\n", len(units)) {
 			t.Errorf("systemctl is-enabled says\n%s", out)
@@ -61,7 +61,7 @@ func TestRPM(t *testing.T) {
 	s.run("id", "picket-notify")
 	s.scanned("198.51.100.9")
 
-	// An upgrade keeps what a file of 0.0 did, and renews the include.
+	// After an upgrade, a file of version 0.0 still has its effect, and the include is renewed.
 	const mine = "# mine\ndry_run = false\n"
 	s.configure(mine)
 	s.run("sh", "-c", "picket ruleset | sed 's/counter/counter # of old/' >/etc/picket/ruleset.nft")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// stopped: after a stop, a removal or a file with faults only the operator starts picket again,
-// and then at once.
+// stopped: after a stop, a removal or a file with errors only the operator starts picket again,
+// and then it starts at once.
 func (s *story) stopped() {
 	s.configure("")
 	const faulty = "printf 'dry_rum = true\\n' >/etc/picket/picket.toml; "
@@ -25,7 +25,7 @@ func (s *story) stopped() {
 		{"remove", "picket remove", 1, "picket is not running", "inactive inactive inactive"},
 		{"a file with faults", faulty + "! systemctl restart picket.service", 1, mend,
 			"failed active inactive"},
-		// More often than systemd's own limit of starts allows.
+		// More starts than systemd's own limit allows.
 		{"faults and patience", faulty +
 			"for i in 1 2 3 4 5 6 7 8 9; do ! systemctl restart picket.service; done",
 			30, mend, "failed active inactive"},
@@ -64,13 +64,13 @@ func (s *story) stopped() {
 	}
 }
 
-// states returns the states of the service, the control socket and the trap's.
+// states returns the states of the service, the control socket and the trap's socket.
 func (s *story) states() string {
 	return strings.Join(strings.Fields(s.try("systemctl", "is-active", "picket.service", "picket.socket",
 		"picket-trap.socket")), " ")
 }
 
-// knock makes a connection from a stranger, answered or not.
+// knock connects from an unknown source, with or without an answer.
 func (s *story) knock(port int) {
 	s.t.Helper()
 	err := s.inPeer(func() error {

@@ -41,8 +41,8 @@ const (
 	peerAddress = "192.0.2.2"
 )
 
-// TestStory is the life of picket on a host, from the installation of its package to the
-// purge, under the real systemd.
+// TestStory follows picket on a host, from the installation of its package to the purge, under
+// the real systemd.
 func TestStory(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not root")
@@ -140,7 +140,7 @@ func (s *story) prepare() {
 	})
 }
 
-// connect joins the system to the peer, a whole network of addresses.
+// connect joins the system to the peer, which has a network of addresses.
 func (s *story) connect(pid int) error {
 	script := fmt.Sprintf(`
 		# The network of the boot before may not be gone yet.
@@ -196,11 +196,11 @@ func (s *story) try(name string, args ...string) string {
 	return out
 }
 
-// patience is the limit on a machine with other tests. The limit on an idle one is logged with
-// the time taken.
+// patience is the limit on a machine that runs other tests. The limit on an idle one is logged
+// beside the time taken.
 const patience = 20 * time.Second
 
-// within waits until done, for something without a command of its own.
+// within waits until done, for things without a command of their own.
 func (s *story) within(limit time.Duration, what string, done func() bool) {
 	s.t.Helper()
 	begun := time.Now()
@@ -242,7 +242,7 @@ func (s *story) remaining(source string) time.Duration {
 	return d + time.Duration(n)*24*time.Hour
 }
 
-// install: the package starts picket, hardened, in the promised time.
+// install: the package starts picket, hardened, within the promised time.
 func (s *story) install() {
 	s.run("dpkg", "--install", "/root/0.deb")
 	if state := s.try("systemctl", "is-active", "picket.service", "picket.socket",
@@ -272,7 +272,7 @@ func (s *story) install() {
 	}
 }
 
-// timed runs a command that starts picket and logs systemd's time from there to READY.
+// timed runs a command that starts picket, and logs the time that systemd measured up to READY.
 func (s *story) timed(what string, limit time.Duration, name string, args ...string) {
 	s.t.Helper()
 	s.run(name, args...)
@@ -292,8 +292,8 @@ func (s *story) timed(what string, limit time.Duration, name string, args ...str
 	}
 }
 
-// scan has the peer scan, be blocked in the kernel, and be reported. The story is one of
-// blocks, without a lesser response.
+// scan has the peer scan, be blocked in the kernel, and be reported. The story uses blocks
+// only, no lesser response.
 func (s *story) scan() {
 	s.run("sh", "-c", "mkdir -p /etc/picket/picket.d && printf '[block]\nstyle = \"block\"\n"+
 		"' >/etc/picket/picket.d/10-story.toml")
@@ -332,7 +332,7 @@ func (s *story) scan() {
 		"picket")); left != "" {
 		s.t.Errorf("journalctl -x has %s", left)
 	}
-	// As a person would ask, from the command line.
+	// As a person asks, on the command line.
 	var listed []struct{ Source, Reason string }
 	if err := json.Unmarshal([]byte(s.run("picket", "blocks", "--json")), &listed); err != nil ||
 		len(listed) != 1 || listed[0].Source != peerAddress {
@@ -340,15 +340,15 @@ func (s *story) scan() {
 	}
 }
 
-// scanAgain has the peer blocked for longer, as a known offender.
+// scanAgain has the peer blocked for longer, as a repeated offender.
 func (s *story) scanAgain() {
 	s.fromPeer("nmap", "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "-p1-200", hostAddress)
 	s.within(5*time.Second, "block of a repeat offender",
 		func() bool { return s.remaining(peerAddress) > 20*time.Minute })
 }
 
-// restart has 200 sources probe while picket restarts, and while it is dead and comes back:
-// all are blocked, as no probe is lost.
+// restart has 200 sources probe during a restart, and 200 during a crash and the start after
+// it. All are blocked, so no probe is lost.
 func (s *story) restart() {
 	s.configure("[udp]\ntrigger = { stealth = 0 }\n")
 	s.run("systemctl", "reload", "picket.service")
@@ -384,7 +384,7 @@ func (s *story) restart() {
 	}
 }
 
-// halfJudged has 200 sources make the first of two probes before a restart and the second
+// halfJudged has 200 sources send the first of two probes before a restart and the second one
 // after it.
 func (s *story) halfJudged() {
 	s.run("picket", "unblock", "--all")
@@ -434,8 +434,7 @@ func (s *story) process() int {
 	return n
 }
 
-// trap connects to a port of classic mode: the peer gets the banner and is blocked, proven to
-// be real.
+// trap connects to a port of classic mode: the peer gets the banner and is blocked, as proven.
 func (s *story) trap() {
 	const classic = "[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"2000-2010\"\n[trap]\n" +
 		"banner = \"go away\\r\\n\"\n"
@@ -466,12 +465,12 @@ func (s *story) trap() {
 	if err != nil || len(entries) != 1 {
 		s.t.Errorf("%d entries, %v", len(entries), err)
 	}
-	// A command starts picket: only root can give one.
+	// A command starts picket: only root may give one.
 	s.run("systemctl", "stop", "picket.service")
 	s.run("picket", "status")
 }
 
-// flush: somebody flushes all rules; everything is back within a second.
+// flush: somebody flushes all rules. Everything is back within a second.
 func (s *story) flush() {
 	before := s.remaining(peerAddress)
 	s.run("nft", "flush", "ruleset")
@@ -486,7 +485,7 @@ func (s *story) flush() {
 	})
 }
 
-// include: Debian's nftables.service loads the table from the include while picket runs, again
+// include: Debian's nftables.service loads the table from the include: before picket runs,
 // while it runs, and without it.
 func (s *story) include() {
 	const conf = "#!/usr/sbin/nft -f\nflush ruleset\ntable inet filter { chain input { type filter hook " +
@@ -517,8 +516,8 @@ func (s *story) include() {
 	s.run("systemctl", "enable", "nftables.service") // and both at the next boot
 }
 
-// reboot finds the block in the new kernel, with its remaining time, and picket running; a
-// state file cut in half is set aside.
+// reboot: after a reboot the block is in the new kernel, with its remaining time, and picket
+// runs. A state file that is cut in half is set aside.
 func (s *story) reboot() {
 	s.configure("")
 	before, at := s.remaining(peerAddress), time.Now()
@@ -570,7 +569,8 @@ func (s *story) reboot() {
 	s.run("picket", "unblock", "--all")
 }
 
-// ready compares the last start's entry with the blocks known then, one of several counts.
+// ready compares the entry of the last start with the number of blocks known then. Several
+// numbers may be right.
 func (s *story) ready(blocks ...string) {
 	s.t.Helper()
 	s.within(5*time.Second, fmt.Sprintf("entry of the start with %q", blocks), func() bool {
@@ -587,7 +587,7 @@ func (s *story) fill(blocks int) {
 	s.run("systemctl", "stop", "picket.service")
 	s.run("nft", "flush", "ruleset")
 	path := s.Path("/var/lib/private/picket/state")
-	// As internal/ledger has it.
+	// As in internal/ledger.
 	type block struct {
 		Source       netip.Prefix
 		Since, Until time.Time
@@ -641,7 +641,8 @@ func (s *story) operator() {
 	s.run("systemctl", "restart", "picket.service")
 }
 
-// trouble takes things away from picket: each is reported in words, and the rest works on.
+// trouble takes resources away from picket: each loss is reported in words, and the rest works
+// on.
 func (s *story) trouble() {
 	s.run("systemctl", "stop", "picket.service", "picket.socket", "picket-trap.socket")
 	s.run("systemd-run", "--unit=squatter", "systemd-socket-activate", "--listen=61003", "/bin/cat")
@@ -671,14 +672,14 @@ func (s *story) trouble() {
 		s.try("systemctl", "restart", "picket.service")
 		s.told(c.what, c.want)
 		s.run("rm", "-r", "/etc/systemd/system/other.socket", "/etc/systemd/system/picket.service.d")
-		s.try("systemctl", "stop", "other.socket") // perhaps never loaded
+		s.try("systemctl", "stop", "other.socket") // it may not be loaded
 	}
 	s.run("systemctl", "daemon-reload")
 	s.run("systemctl", "reset-failed")
 	s.run("systemctl", "restart", "picket.service")
 }
 
-// told waits for a message of picket's.
+// told waits for a message of picket.
 func (s *story) told(what, want string) {
 	s.t.Helper()
 	s.within(5*time.Second, "word of "+what, func() bool {
@@ -702,7 +703,7 @@ func (s *story) upgrade() {
 	if s.remaining(peerAddress) == 0 {
 		s.t.Error("the block is gone")
 	}
-	// Earlier defaults stay where the file says nothing.
+	// Earlier defaults hold where the file says nothing.
 	var now struct {
 		TCP struct {
 			Advanced string
@@ -716,7 +717,7 @@ func (s *story) upgrade() {
 	if now.TCP.Advanced != "1-1023" || now.TCP.Trigger["classic"] != 0 || now.Block.Style != "block" {
 		s.t.Errorf("after the upgrade: %+v", now)
 	}
-	// A configuration with faults makes a reload fail, and picket goes on.
+	// A configuration with errors makes a reload fail; picket runs on.
 	s.configure("dry_rum = true\n")
 	if out, err := s.Run(s.ctx, "systemctl", "reload", "picket.service"); err == nil {
 		s.t.Errorf("a reload with faults went well: %s", out)
@@ -751,8 +752,8 @@ func (s *story) purge() {
 	}
 }
 
-// datagrams sends one from each of 200 addresses of a network of the peer's to a port of
-// stealth mode, evenly spread over a time.
+// datagrams sends one datagram from each of 200 addresses of a network of the peer to a port of
+// stealth mode, evenly over a time.
 func (s *story) datagrams(network [3]byte, port int, over time.Duration) {
 	s.t.Helper()
 	err := s.inPeer(func() error {
@@ -780,7 +781,7 @@ func (s *story) datagrams(network [3]byte, port int, over time.Duration) {
 	}
 }
 
-// inPeer runs f on a thread in the peer's network, which ends with it.
+// inPeer runs f on a thread in the peer's network. The thread ends with it.
 func (s *story) inPeer(f func() error) error {
 	done := make(chan error, 1)
 	go func() {

@@ -57,7 +57,7 @@ func scans() []scan {
 // labels prints the names given by each.
 func (b *bench) labels() error {
 	s := settings{tcp: tcpPorts, udp: udpPorts}
-	// 32771 is in PortSentry's default list; a socket of ours may have it too.
+	// 32771 is in PortSentry's default list; a socket of this host may have taken it.
 	s.udp += ",32771"
 	columns := []struct {
 		name string
@@ -78,7 +78,7 @@ func (b *bench) labels() error {
 	for _, c := range columns {
 		names = append(names, c.name)
 		err := within(c.sentry, func(l *lab.Lab) error {
-			// connect()'s source.
+			// The source address of connect().
 			if _, err := l.Attacker.Run("ip", "route", "add", "192.0.2.3", "dev", "eth0", "src",
 				lab.Source4(1).String()); err != nil {
 				return err
@@ -131,12 +131,12 @@ func (sc *scan) run(l *lab.Lab, s sentry, i int) (string, error) {
 			return "", err
 		}
 	}
-	time.Sleep(300 * time.Millisecond) // reported by then
+	time.Sleep(300 * time.Millisecond) // the time to report
 	return cmp.Or(strings.Join(s.labels(src.String()), ", "), "."), nil
 }
 
-// published is a port of the list with a service behind it, as container engines publish
-// them: its clients are no scanners.
+// published is a port of the list with a service behind it, published as container engines do:
+// its clients are no scanners.
 func published(l *lab.Lab, src netip.Addr) error {
 	if err := l.Target.NFT("table ip publish { chain pre { type nat hook prerouting priority dstnat; tcp " +
 		"dport 79 redirect to :8079; }; }"); err != nil {
@@ -154,8 +154,8 @@ func published(l *lab.Lab, src netip.Addr) error {
 	return err
 }
 
-// lateAnswer is a resolver's answer to a socket closed meanwhile, on a port of PortSentry's
-// default list. If PortSentry has the port itself, nobody else can ask from it.
+// lateAnswer is the answer of a resolver to a socket that is closed by then, on a port of
+// PortSentry's default list. If PortSentry holds that port, nobody else can ask from it.
 func lateAnswer(l *lab.Lab, src netip.Addr) error {
 	const answer = `import socket,sys,time
 s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)

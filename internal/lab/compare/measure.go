@@ -31,7 +31,7 @@ func (b *bench) sentries(s settings) []struct {
 	}
 }
 
-// runs is the number of times of each scan; the median is printed, with the extremes.
+// runs is how often each scan is made. The table has the median and the extremes.
 const runs = 5
 
 // reaction prints how many of a thousand ports answered before the block (facts: D2, RTT 0).
@@ -71,7 +71,7 @@ func (b *bench) reaction() error {
 	return nil
 }
 
-// answers counts, on the scanner's side, the ports with any answer.
+// answers counts, at the scanner's end, the ports that answer.
 const answers = `table inet compare {
 	set answered { type inet_service; size 65536; }
 	chain in {
@@ -80,8 +80,8 @@ const answers = `table inet compare {
 	}
 }`
 
-// answered scans the first thousand ports of a host with three services, and returns the
-// number that answered.
+// answered scans the first thousand ports of a host with three services, and returns how many
+// answered.
 func answered(l *lab.Lab, options []string) (int, error) {
 	for _, port := range []uint16{22, 80, 443} {
 		s, err := l.Target.Listen("tcp", port)
@@ -155,14 +155,14 @@ func cost(l *lab.Lab, s sentry, args string) (string, error) {
 	lines := s.lines()
 	argv := append([]string{"-q", "-n", "-S", "-i", "u1", "-c", strconv.Itoa(packets)},
 		strings.Fields(args)...)
-	// hping3 ends with 1 if nothing answered.
+	// hping3 exits with 1 if nothing answered.
 	out, err := l.Attacker.Run("sh", "-c",
 		"hping3 "+strings.Join(append(argv, l.Target.V4.String()), " ")+" 2>&1 || [ $? = 1 ]")
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	var after time.Duration
-	for { // until its work is done
+	for { // until all work is done
 		time.Sleep(500 * time.Millisecond)
 		now, err := s.cpu()
 		if err != nil {

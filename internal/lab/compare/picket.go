@@ -60,7 +60,7 @@ func (p *picket) imported(l *lab.Lab) (string, error) {
 	return string(out), nil
 }
 
-// labels reads the techniques out of the events of probes and blocks.
+// labels returns the techniques in the events of probes and blocks.
 func (p *picket) labels(source string) (out []string) {
 	technique := regexp.MustCompile(` technique=([^ ]+)`)
 	for _, line := range p.daemon.Events() {
@@ -86,7 +86,7 @@ func processes(h *lab.Host, name string) (pids []string, err error) {
 		return nil, fmt.Errorf("processes of %s: %w", h.Name, err)
 	}
 	for pid := range strings.FieldsSeq(string(out)) {
-		comm, _ := os.ReadFile("/proc/" + pid + "/comm") // perhaps gone
+		comm, _ := os.ReadFile("/proc/" + pid + "/comm") // it may be gone
 		if strings.TrimSpace(string(comm)) == name {
 			pids = append(pids, pid)
 		}
@@ -94,8 +94,8 @@ func processes(h *lab.Host, name string) (pids []string, err error) {
 	return pids, nil
 }
 
-// used returns the processor time of these processes, their threads and their children, in
-// the kernel's ticks of 10 ms.
+// used returns the processor time of these processes, with their threads and children, in the
+// kernel's ticks of 10 ms.
 func used(h *lab.Host, name string) (total time.Duration, err error) {
 	pids, err := processes(h, name)
 	if err != nil {

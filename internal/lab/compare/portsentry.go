@@ -18,7 +18,7 @@ import (
 	"picket/internal/lab"
 )
 
-// settings are the variable part of a portsentry.conf.
+// settings are the parts of portsentry.conf that vary.
 type settings struct {
 	tcp, udp string // ports
 	block    bool
@@ -58,9 +58,9 @@ type portsentry struct {
 	said []string
 }
 
-// root makes a root folder out of the machine's /usr and a few files, starts PortSentry in it,
-// and leaves when it has become a daemon. The mounts are in the mount namespace of "ip netns
-// exec", and end with PortSentry.
+// root makes a root folder from the machine's /usr and a few files, starts PortSentry in it,
+// and exits when PortSentry has become a daemon. The mounts are in the mount namespace of "ip
+// netns exec", and end with PortSentry.
 const root = `set -e
 cd "$1"
 mkdir -p usr dev etc/portsentry opt proc
@@ -117,7 +117,7 @@ func (p *portsentry) start(l *lab.Lab) (err error) {
 	}
 }
 
-// listen takes PortSentry's messages to syslog.
+// listen receives PortSentry's messages to syslog.
 func (p *portsentry) listen() {
 	defer close(p.done)
 	for buf := make([]byte, 8192); ; {
@@ -164,7 +164,7 @@ func (p *portsentry) cpu() (time.Duration, error) { return used(p.host, "portsen
 func (p *portsentry) stop() error {
 	pids, err := processes(p.host, "portsentry")
 	for _, pid := range pids {
-		_ = exec.Command("kill", pid).Run() // already gone is as good
+		_ = exec.Command("kill", pid).Run() // it may be gone already
 	}
 	p.sink.Close()
 	<-p.done

@@ -19,11 +19,11 @@ import (
 // peerPackages are Debian's. psad does not start without iptables.
 var peerPackages = []string{"portsentry", "psad", "scanlogd", "fail2ban", "iptables"}
 
-// lifePackages are those of the programs that ordinary life is made of.
+// lifePackages hold the programs that play ordinary life.
 var lifePackages = []string{"avahi-daemon", "minissdpd", "systemd-resolved", "aria2", "sip-tester", "chrony"}
 
-// fetchPackages unpacks packages and what they depend on into root. Nothing is
-// installed and no service started: the machine stays as it was.
+// fetchPackages unpacks packages and their dependencies into root. It installs nothing and
+// starts no service.
 func fetchPackages(ctx context.Context, root string, names []string) error {
 	cache := root + ".cache"
 	defer os.RemoveAll(cache)
@@ -41,7 +41,7 @@ func fetchPackages(ctx context.Context, root string, names []string) error {
 	}
 	out, err := get()
 	if err != nil {
-		exec.CommandContext(ctx, "apt-get", "-qq", "update").Run() // what remains wrong shows below
+		exec.CommandContext(ctx, "apt-get", "-qq", "update").Run() // an error shows below
 		out, err = get()
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func fetchPackages(ctx context.Context, root string, names []string) error {
 	if !slices.Contains(names, "iptables") {
 		return nil
 	}
-	// Installed, they would be alternatives.
+	// On an installed system these are links of the alternatives.
 	for _, name := range []string{"iptables", "ip6tables"} {
 		if err := os.Symlink(name+"-nft", filepath.Join(root, "usr/sbin", name)); err != nil {
 			return err
@@ -68,19 +68,19 @@ func fetchPackages(ctx context.Context, root string, names []string) error {
 	return nil
 }
 
-// A box is the file system that a program sees: the machine's with the unpacked
-// packages over it, and /etc, /var, /run and /dev of its own.
+// A box is the file system of a program: the machine's, with the unpacked packages over it, and
+// with its own /etc, /var, /run and /dev.
 type box struct {
 	root string // of the unpacked packages
 	dir  string
 	site *site
 	host *lab.Host // where its programs run
-	said stamped   // what the peer said to syslog, and the programs on their output
+	said stamped   // messages to syslog, and output of the programs
 	log  *net.UnixConn
 }
 
-// inBox makes the box's mounts, which only its own processes see: `ip netns
-// exec` gives each a mount namespace.
+// inBox makes the mounts of the box. Only its own processes see them: `ip netns exec` gives
+// each a mount namespace.
 const inBox = `root=$1 dir=$2; shift 2
 mount -t overlay overlay -o "lowerdir=$root/usr:/usr" /usr
 mount -t overlay overlay -o "lowerdir=$root/etc:/etc,upperdir=$dir/etc,workdir=$dir/work" /etc
@@ -89,7 +89,7 @@ mount --bind "$dir/dev" /dev
 mount --bind "$dir/run" /run
 exec "$@"`
 
-// open makes the box of a peer, on the server. Files are those of its own /etc, by name.
+// open makes the box of a peer on the server. Files are files of its /etc, by name.
 func (b *box) open(s *site, files map[string]string) error {
 	return b.openOn(s, s.Target, "box", files)
 }
@@ -137,7 +137,7 @@ func (b *box) openOn(s *site, h *lab.Host, name string, files map[string]string)
 	return b.syslog()
 }
 
-// syslog collects what is said to the box's /dev/log.
+// syslog collects the messages to the box's /dev/log.
 func (b *box) syslog() (err error) {
 	b.log, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(b.dir, "dev", "log"),
 		Net: "unixgram"})
@@ -167,7 +167,7 @@ func (b *box) command(ctx context.Context, argv ...string) *exec.Cmd {
 	return b.host.Command(ctx, "sh", args...)
 }
 
-// output runs a program in the box to its end and returns what it said.
+// output runs a program in the box to its end and returns its output.
 func (b *box) output(ctx context.Context, argv ...string) (string, error) {
 	out, err := b.command(ctx, argv...).CombinedOutput()
 	if err != nil {
@@ -187,7 +187,7 @@ func (b *box) run(argv ...string) error {
 	return nil
 }
 
-// wait waits until the peer has said something, or a file of the box is there.
+// wait waits for a message of the peer or for a file in the box.
 func (b *box) wait(what string, ok func() bool) error {
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -201,11 +201,11 @@ func (b *box) rest() time.Duration { return 0 }
 
 func (b *box) words() string { return b.said.String() }
 
-// heard reports whether the peer has said a word.
+// heard reports whether a word is in the peer's messages.
 func (b *box) heard(word string) bool { return strings.Contains(b.said.String(), word) }
 
-// firewall makes what peers that read logs need: a rule that logs what is no
-// service's, and its log. It drops nothing, so that all tools see the same.
+// firewall makes what peers that read logs need: a rule that logs packets to ports without a
+// service, and the log. It drops nothing, so all tools see the same packets.
 func (b *box) firewall() error {
 	if err := b.site.kernelLog(10, filepath.Join(b.dir, "var/log/firewall.log")); err != nil {
 		return err

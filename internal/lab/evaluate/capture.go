@@ -77,8 +77,8 @@ func ends(ip []byte) (src, dst netip.Addr) {
 	return netip.AddrFrom16([16]byte(ip[8:24])), netip.AddrFrom16([16]byte(ip[24:40]))
 }
 
-// arrivalsOf returns when packets of each source came, in order. Those of
-// connections' handshakes and answers are among them: a packet is a packet.
+// arrivalsOf returns the times of the packets of each source, in order, handshakes and answers
+// included.
 func arrivalsOf(name string) (map[netip.Addr][]time.Time, error) {
 	all, err := readCapture(name)
 	if err != nil {
@@ -95,8 +95,7 @@ func arrivalsOf(name string) (map[netip.Addr][]time.Time, error) {
 	return arrivals, nil
 }
 
-// neighbour reports whether a packet is neighbour discovery (RFC 4861), which
-// no scan is made of.
+// neighbour reports whether a packet is neighbour discovery (RFC 4861), which is in no scan.
 func neighbour(ip []byte) bool {
 	return ip[0]>>4 == 6 && ip[6] == 58 && len(ip) > 40 && ip[40] >= 133 && ip[40] <= 137
 }

@@ -19,11 +19,10 @@ import (
 	"time"
 )
 
-// wantPackets is how many packets of ordinary life are judged at least.
+// wantPackets is the least number of packets of ordinary life to judge.
 const wantPackets = 1_000_000
 
-// local is the server in captures, as `picket replay --local` takes it: not its
-// neighbours.
+// local returns the server's addresses for `picket replay --local`, without its neighbours.
 func local() string {
 	all := []string{"192.0.2.2/31", "2001:db8::2/127", "fe80::2"}
 	for n := 1; n <= targets; n++ {
@@ -32,7 +31,7 @@ func local() string {
 	return strings.Join(all, ",")
 }
 
-// A replayed is what `picket replay` made of a capture.
+// A replayed is the result of `picket replay` on a capture.
 type replayed struct {
 	packets int
 	took    time.Duration
@@ -40,7 +39,7 @@ type replayed struct {
 	summary map[string]any
 }
 
-// A replayEvent is the part of its events that is looked at.
+// A replayEvent is the part of an event that is compared.
 type replayEvent struct {
 	Event       string    `json:"event"`
 	Source      string    `json:"source"`
@@ -55,7 +54,7 @@ type replayEvent struct {
 	Action      string    `json:"action"`
 }
 
-// words are what [rightWords] reads.
+// words returns what [rightWords] reads.
 func (e replayEvent) words() string {
 	return strings.TrimSpace(e.Pattern + " " + e.Technique + " " + e.Tool)
 }
@@ -101,8 +100,8 @@ func replay(ctx context.Context, picket string, files ...string) (*replayed, err
 	return r, nil
 }
 
-// captureTime does what takes a day or more: ordinary life a hundred times
-// over, slow scans, a flood of a million sources.
+// captureTime replays what takes a day or more: ordinary life a hundred times, slow scans, a
+// flood from a million sources.
 func captureTime(ctx context.Context, o options, dir string, live *result, p *progress, r *report) error {
 	all, err := readCapture(live.capture)
 	if err != nil {
@@ -140,7 +139,7 @@ func lifeInReplay(ctx context.Context, o options, dir string, all []captured, li
 	if copies == 0 {
 		copies = wantPackets/len(life) + 1
 	}
-	copies = min(copies, 1000) // as many as there are addresses
+	copies = min(copies, 1000) // there are so many addresses
 	p.say("copy ordinary life, %d packets, %d times", len(life), copies)
 	name := filepath.Join(dir, "life.pcap")
 	if _, err := multiply(life, copies, name); err != nil {
@@ -236,7 +235,8 @@ func slowInReplay(ctx context.Context, o options, dir string, all []captured, li
 					f.blocked, f.blocks = true, e.Probes
 				}
 			}
-			// At one probe in 15 s ten minutes see a plain port scan: either name is right.
+			// At one probe in 15 s, ten minutes show an ordinary port scan: either name is
+			// right.
 			f.right = slices.ContainsFunc(f.words, func(w string) bool {
 				return rightWords(&sc, w) || pace.every < time.Minute && rightWords(&run.scan, w)
 			})
@@ -247,8 +247,8 @@ func slowInReplay(ctx context.Context, o options, dir string, all []captured, li
 	return nil
 }
 
-// spread writes the packets between the server and one scanner, one probe
-// every so often, the answers right behind.
+// spread writes the packets between the server and one scanner at a fixed interval, with each
+// answer right after its probe.
 func spread(all []captured, scanner netip.Addr, every time.Duration, name string) error {
 	w, err := createCapture(name)
 	if err != nil {
@@ -276,8 +276,8 @@ func spread(all []captured, scanner netip.Addr, every time.Duration, name string
 // forgedSources is how many forged addresses the flood of the replay has.
 const forgedSources = 1_000_000
 
-// floodInReplay takes a SYN of hping3's flood and sends it from a million
-// addresses, with the live scan nmap -sS in the midst of it.
+// floodInReplay sends a SYN of hping3's flood from a million addresses, with the live scan nmap
+// -sS in the middle.
 func floodInReplay(ctx context.Context, o options, dir string, all []captured, live *result, p *progress,
 	r *report) error {
 	var scanner netip.Addr
@@ -326,8 +326,8 @@ func floodInReplay(ctx context.Context, o options, dir string, all []captured, l
 	return nil
 }
 
-// writeFlood spreads the flood over 100 s, to ports at random, and puts the
-// scan into its middle at its own pace.
+// writeFlood spreads the flood over 100 s, to random ports, and puts the scan into its middle
+// at the scan's own pace.
 func writeFlood(forged []byte, scanned []captured, name string) error {
 	w, err := createCapture(name)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// A copier makes another life out of a captured one: the same packets from
-// other people, who have other ports and sequence numbers, at another time.
+// A copier turns a captured life into another one: the same packets at another time, from other
+// addresses, with other ports and sequence numbers.
 type copier struct {
 	copy    int    // number of the copy, from 0
-	ports   uint16 // added to ports that are nobody's in particular
+	ports   uint16 // added to client ports
 	far     uint32 // added to sequence numbers of the far end
 	near    uint32 // and of the server
 	id      uint16 // added to IPv4 identifications
@@ -22,8 +22,8 @@ type copier struct {
 	stretch float64
 }
 
-// newCopier returns the i-th copy's. Two of three keep the pace of the
-// original; every third is ten times as slow.
+// newCopier returns the copier of copy i. Two of three copies have the original's pace; every
+// third is ten times as slow.
 func newCopier(i int, r *rand.Rand, day time.Time) *copier {
 	c := &copier{copy: i, ports: uint16(r.IntN(20000)), far: r.Uint32(), near: r.Uint32(),
 		id: uint16(r.Uint32()), stretch: 1}
@@ -34,9 +34,9 @@ func newCopier(i int, r *rand.Rand, day time.Time) *copier {
 	return c
 }
 
-// other returns the address that an innocent's stands for in this copy:
-// 198.18.0.0/15 (RFC 2544), 128 of it a copy; 2001:db8:1000+copy:N::1. A
-// neighbour stays one: 10.copy.copy.N (RFC 1918), 2001:db8::copy+1:b:N.
+// other returns the address in this copy for an innocent's address: in 198.18.0.0/15 (RFC
+// 2544), 128 of it for a copy; 2001:db8:1000+copy:N::1. A neighbour stays a neighbour:
+// 10.copy.copy.N (RFC 1918), 2001:db8::copy+1:b:N.
 func (c *copier) other(a netip.Addr) (netip.Addr, bool) {
 	n, near, ok := innocentOf(a)
 	switch {
@@ -59,7 +59,7 @@ func (c *copier) other(a netip.Addr) (netip.Addr, bool) {
 	return netip.AddrFrom16(b), true
 }
 
-// original returns the innocent of the live capture whose copy an address is.
+// original returns the innocent of the live capture for an address of a copy.
 func original(a netip.Addr) (n int, ok bool) {
 	if a.Is4() {
 		b := a.As4()
@@ -75,8 +75,8 @@ func original(a netip.Addr) (n int, ok bool) {
 	return int(b[7]), b[1] == 1 && b[2] == 0x0d && b[4] >= 0x10
 }
 
-// rewrite turns an IP packet into the copy's. Checksums are kept as right or
-// wrong as they were (RFC 1624). Packets quoted by ICMP errors are turned too.
+// rewrite turns an IP packet into the copy's. A right checksum stays right and a wrong one
+// wrong (RFC 1624). Packets quoted by ICMP errors change too.
 func (c *copier) rewrite(ip []byte) {
 	src, dst := ends(ip)
 	newSrc, farSends := c.other(src)
@@ -146,7 +146,7 @@ func (c *copier) transport(protocol byte, b []byte, farSends bool, sum checksum)
 	}
 }
 
-// shift moves a port that a client took at random.
+// shift changes a port that a client took at random.
 func (c *copier) shift(port []byte, sum *checksum) {
 	const low = 32768
 	if p := binary.BigEndian.Uint16(port); p >= low {
@@ -154,7 +154,7 @@ func (c *copier) shift(port []byte, sum *checksum) {
 	}
 }
 
-// A checksum is what changes add to an Internet checksum.
+// A checksum is the difference that changes make to an Internet checksum.
 type checksum uint32
 
 func (s *checksum) replace(field, with []byte) {
@@ -176,16 +176,15 @@ func (s *checksum) add32(field []byte, n uint32) {
 	s.replace(field, with[:])
 }
 
-// store puts the changes into a checksum.
+// store adds the difference to a checksum.
 func (s *checksum) store(field []byte) {
 	old := ^binary.BigEndian.Uint16(field)
 	binary.BigEndian.PutUint16(field, ^fold(uint32(old)+uint32(fold(uint32(*s)))))
 }
 
-// multiply writes copies of a life, in the order of their time, and returns
-// how many packets and sources of them there are.
+// multiply writes copies of a life, sorted by time, and returns how many packets they have.
 func multiply(life []captured, copies int, name string) (packets int, err error) {
-	r := rand.New(rand.NewPCG(7425, uint64(copies))) // always the same day
+	r := rand.New(rand.NewPCG(7425, uint64(copies))) // the same copies in every run
 	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	type place struct {
 		at     int64

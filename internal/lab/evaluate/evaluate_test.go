@@ -38,8 +38,8 @@ func ip6(src, dst netip.Addr, protocol layers.IPProtocol) *layers.IPv6 {
 		DstIP: dst.AsSlice()}
 }
 
-// A copy has other addresses, ports and sequence numbers, the same payload,
-// and checksums that hold, by gopacket's reckoning.
+// A copy has other addresses, ports and sequence numbers, the same payload, and checksums that
+// gopacket accepts.
 func TestRewriteKeepsChecksums(t *testing.T) {
 	server4, server6 := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::2")
 	payload := gopacket.Payload("some payload, of odd length")
@@ -125,7 +125,7 @@ func TestRewriteKeepsChecksums(t *testing.T) {
 	}
 }
 
-// What an ICMP error quotes is turned like the packet it quotes.
+// The packet in an ICMP error changes as the packet itself does.
 func TestRewriteQuotedPacket(t *testing.T) {
 	c := newCopier(5, rand.New(rand.NewPCG(1, 1)), time.Unix(1e9, 0))
 	server := netip.MustParseAddr("192.0.2.2")
@@ -152,7 +152,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// The peers' own words, as they said them.
+// Lines as the peers print them.
 func TestPeersLines(t *testing.T) {
 	for _, test := range []struct{ name, line, source string }{
 		{"portsentry", "<37>Nov 23 02:00:00 portsentry[9]: attackalert: TCP SYN/Normal scan from host: " +
@@ -237,7 +237,7 @@ func TestLogLine(t *testing.T) {
 	}
 }
 
-// Copies are as many as asked for, in the order of time, and every scene's.
+// As many copies come out as were asked for, sorted by time, with the packets of every scene.
 func TestMultiply(t *testing.T) {
 	var life []captured
 	for n := 1; n <= 4; n++ {
@@ -298,7 +298,7 @@ func TestRenew(t *testing.T) {
 	}
 }
 
-// The report's verdict names what is wrong, and is silent when nothing is.
+// The report's verdict names each error, and is empty without one.
 func TestVerdict(t *testing.T) {
 	good := func() *report {
 		f := &finding{run: &scanRun{scan: scans()[0], family: "4"}, told: true, right: true}

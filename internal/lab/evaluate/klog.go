@@ -16,14 +16,13 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// psad and fail2ban read what the kernel's LOG target writes. That goes to the
-// one log of the whole machine, from a namespace only if all are told to
-// (net.netfilter.nf_log_all_netns). So their packets come by an NFLOG group of
-// the namespace, and are written here as the kernel would
-// (net/netfilter/nf_log_syslog.c).
+// psad and fail2ban read the output of the kernel's LOG target. That is one log for the whole
+// machine, and a namespace may write to it only if all may (net.netfilter.nf_log_all_netns). So
+// the packets come through an NFLOG group of the namespace, and this file writes them as the
+// kernel does (net/netfilter/nf_log_syslog.c).
 
-// kernelLog has the packets of an NFLOG group of the site's server written to
-// a file until the site is closed.
+// kernelLog writes the packets of an NFLOG group of the site's server to a file until the site
+// is closed.
 func (s *site) kernelLog(group uint16, name string) error {
 	out, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -68,7 +67,7 @@ type closing func() error
 
 func (c closing) Close() error { return c() }
 
-// logLine returns a packet as syslog has it from the kernel.
+// logLine returns a packet as the kernel logs it to syslog.
 func logLine(at time.Time, prefix string, p []byte) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s server kernel: [%d.%06d] %sIN=eth0 OUT= "+

@@ -16,13 +16,13 @@ import (
 	"picket/internal/lab"
 )
 
-// A scene is something that ordinary people and programs do to a server. It
-// has innocents of its own, so that whoever is blocked tells which scene it was.
+// A scene is something that ordinary people and programs do to a server. Its addresses are its
+// own, so a blocked address names the scene.
 type scene struct {
 	name string
 	act  func(*actor) error
 	near bool // they are neighbours of the server
-	host bool // and the first is a host of its own, to run a program on
+	host bool // and the first one is a host that runs a program
 }
 
 // scenes returns ordinary life. The order gives each its addresses: see
@@ -78,11 +78,10 @@ type actor struct {
 	near  bool // the innocents are neighbours of the server
 	host  *lab.Host
 	root  string    // of unpacked packages
-	until time.Time // what is not done by then is left out
+	until time.Time // what is not done by then is skipped
 }
 
-// lifeLimit bounds a scene: one whose innocents were blocked waits for answers
-// in vain.
+// lifeLimit bounds a scene: if its addresses are blocked, it waits for answers in vain.
 const lifeLimit = 45 * time.Second
 
 // patience is how long a client waits for a connection.
@@ -106,10 +105,10 @@ func (a *actor) both(i int, f func(src, dst netip.Addr) error) error {
 	return errors.Join(f(v4, a.Target.V4), f(v6, a.Target.V6))
 }
 
-// playLife plays all scenes side by side, as life does. A scene that cannot be played is an error.
+// playLife plays all scenes side by side. It fails if a scene cannot be played.
 func playLife(ctx context.Context, s *site, root string, conntrack bool) error {
 	if conntrack {
-		// What takes five days in life takes seconds here.
+		// What takes five days takes seconds here.
 		if err := s.Target.Sysctl(
 			"net/netfilter/nf_conntrack_tcp_timeout_established", "3",
 			"net/netfilter/nf_conntrack_tcp_timeout_close", "1",
@@ -146,8 +145,8 @@ func playLife(ctx context.Context, s *site, root string, conntrack bool) error {
 	return errors.Join(errs...)
 }
 
-// knock tries to connect to ports, one after the other, and hangs up at once.
-// That nobody answers is what most of these are about.
+// knock connects to ports, one after the other, and closes at once. In most scenes nobody
+// answers.
 func (a *actor) knock(src, dst netip.Addr, ports ...uint16) error {
 	for _, p := range ports {
 		if time.Now().After(a.until) {
@@ -166,13 +165,13 @@ func (a *actor) knock(src, dst netip.Addr, ports ...uint16) error {
 	return nil
 }
 
-// refused reports whether a connection failed as connections do.
+// refused reports whether a connection failed in an ordinary way.
 func refused(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op)
 }
 
-// datagram sends one from a port of its own, with a payload.
+// datagram sends one datagram with a payload, from a given port.
 func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
 	if a.ctx.Err() != nil {
 		return a.ctx.Err()
@@ -188,7 +187,7 @@ func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))
 		for end := time.Now().Add(time.Second); errors.Is(err, syscall.EADDRINUSE) &&
 			time.Now().Before(end); {
-			// A process that is being started still has the last one.
+			// A process that is just starting still has it.
 			time.Sleep(time.Millisecond)
 			c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(from))
 		}
@@ -198,13 +197,13 @@ func (a *actor) datagram(from, to netip.AddrPort, payload []byte) error {
 		defer c.Close()
 		_, err = c.WriteToUDPAddrPort(payload, to)
 		if err != nil && refused(err) {
-			return nil // an ICMP error for the one before
+			return nil // an ICMP error for an earlier one
 		}
 		return err
 	})
 }
 
-// ask sends n datagrams to a port of the server, from ports of their own.
+// ask sends n datagrams to a port of the server, each from another port.
 func (a *actor) ask(src, dst netip.Addr, port uint16, n int, payload []byte) error {
 	for range n {
 		if time.Now().After(a.until) {
@@ -218,8 +217,8 @@ func (a *actor) ask(src, dst netip.Addr, port uint16, n int, payload []byte) err
 	return a.ctx.Err()
 }
 
-// run runs a tool at the far end. Its exit code is not looked at: a traceroute
-// to a closed port fails and was still made.
+// run runs a tool at the far end. Its exit code does not count: a traceroute to a closed port
+// fails, but has sent its packets.
 func (a *actor) run(argv ...string) error {
 	ctx, cancel := context.WithTimeout(a.ctx, 40*time.Second)
 	defer cancel()

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// What clients of the server do, and those who take it for something it is not.
+// Clients of the server, and hosts that take it for something else.
 
-// browsers fetch pages with curl, which tries IPv6 and IPv4 as RFC 8305 has
-// it: to ports that answer in both, in one, in none. QUIC is tried first.
+// browsers fetch pages with curl, which tries IPv6 and IPv4 as in RFC 8305: from ports that
+// answer in both, in one, in none. They try QUIC first.
 func browsers(a *actor) error {
 	for i := range perScene {
 		v4, v6 := a.who(i)
@@ -45,7 +45,7 @@ func browsers(a *actor) error {
 	return nil
 }
 
-// retries are a client whose service is gone and who does not give up.
+// retries are a client that repeats its connections although the service is gone.
 func retries(a *actor) error {
 	for range 60 {
 		if err := a.both(0, func(src, dst netip.Addr) error { return a.knock(src, dst, 143) }); err != nil {
@@ -88,8 +88,8 @@ func pings(a *actor) error {
 		}))
 }
 
-// ntp asks a server that has none, from the port of NTP as ntpd does and from
-// any other as sntp does; and others broadcast the time.
+// ntp asks for the time where no server is: from port 123 as ntpd does, and from any other port
+// as sntp does. Others broadcast the time.
 func ntp(a *actor) error {
 	query := make([]byte, 48)
 	query[0] = 0x23 // version 4, client
@@ -112,8 +112,8 @@ func ntp(a *actor) error {
 	return nil
 }
 
-// monitoring looks after ten services of a host that has four of them, and of
-// one that has none (the second innocent's): twenty rounds.
+// monitoring checks ten services, twenty times, on two hosts: one has four of them, the other
+// (for the second innocent) none.
 func monitoring(a *actor) error {
 	for range 20 {
 		if err := a.both(0, func(src, dst netip.Addr) error {
@@ -133,8 +133,8 @@ func monitoring(a *actor) error {
 	return nil
 }
 
-// balancer checks a service that is up with half a handshake and a reset, and
-// one that is down, again and again.
+// balancer checks two services again and again, with half a handshake and a reset: one that is
+// up, one that is down.
 func balancer(a *actor) error {
 	for range 40 {
 		for i := range perScene {
@@ -156,8 +156,8 @@ func balancer(a *actor) error {
 	return nil
 }
 
-// office is forty people behind one address: most use what is there, some
-// what is not there any more or never was.
+// office is forty people behind one address: most use services that are there, some use
+// services that are gone or never were.
 func office(a *actor) error {
 	closed := []uint16{21, 143, 445, 139, 587, 993}
 	for person := range 40 {
@@ -177,8 +177,8 @@ func office(a *actor) error {
 	return nil
 }
 
-// autoconfig is a mail program that knows only the domain (Thunderbird's
-// guessConfig.js: IMAP, POP3 and SMTP on their usual ports).
+// autoconfig is a mail program that knows only the domain (guessConfig.js of Thunderbird: IMAP,
+// POP3 and SMTP on their usual ports).
 func autoconfig(a *actor) error {
 	for i := range perScene {
 		if err := a.both(i, func(src, dst netip.Addr) error {
@@ -191,7 +191,7 @@ func autoconfig(a *actor) error {
 	return nil
 }
 
-// printer is a desktop that looks whether there is one: IPP, LPD, web, raw and SNMP.
+// printer is a desktop that looks for a printer: IPP, LPD, web, raw and SNMP.
 func printer(a *actor) error {
 	for i := range perScene {
 		if err := a.both(i, func(src, dst netip.Addr) error {
@@ -205,8 +205,8 @@ func printer(a *actor) error {
 	return nil
 }
 
-// nfsClient mounts from a server whose services are down: the port mapper over
-// UDP and TCP, then NFS itself, thrice.
+// nfsClient mounts from a server whose services are down: it asks the port mapper over UDP and
+// TCP, then NFS itself, three times.
 func nfsClient(a *actor) error {
 	for range 3 {
 		for i := range perScene {
@@ -243,7 +243,7 @@ func domainMember(a *actor) error {
 	return nil
 }
 
-// admin tries by hand what a new server answers to.
+// admin tries by hand what a new server answers.
 func admin(a *actor) error {
 	return errors.Join(
 		a.both(0, func(src, dst netip.Addr) error { return a.knock(src, dst, 22, 222, 2222, 22) }),

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What comes by where every port is watched, since programs use high ports and
-// people mistake them.
+// Packets that arrive where every port is watched: programs use high ports, and people mistype
+// them.
 
 // bursts sends n datagrams from one port of an innocent to each of the server's.
 func (a *actor) bursts(n int, i int, from uint16, payload int, to ...uint16) error {
@@ -28,8 +28,8 @@ func (a *actor) bursts(n int, i int, from uint16, payload int, to ...uint16) err
 	})
 }
 
-// answers are neighbours who answer a search of the link, for devices or names,
-// each from the port of its protocol, and SSDP's from one of the device's own.
+// answers are neighbours that answer a search of the link, for devices or names, each from the
+// port of its protocol, and for SSDP from another port of the device.
 func answers(a *actor) error {
 	for search := range uint16(5) {
 		for i := range perScene {
@@ -44,7 +44,7 @@ func answers(a *actor) error {
 	return nil
 }
 
-// torrent is two peers of a BitTorrent client that has ended: uTP, the DHT, TCP.
+// torrent is two peers of a BitTorrent client that has ended: uTP, DHT, TCP.
 func torrent(a *actor) error {
 	for range 20 {
 		for i := range perScene {
@@ -63,8 +63,8 @@ func torrent(a *actor) error {
 	return nil
 }
 
-// calls are the streams of a call that has ended here and not yet there, the
-// candidates of a WebRTC peer, a game, and a QUIC connection whose port changed.
+// calls are the streams of a call that has ended at this end only, the candidates of a WebRTC
+// peer, a game, and a QUIC connection whose port changed.
 func calls(a *actor) error {
 	for _, x := range []struct {
 		i    int
@@ -100,8 +100,8 @@ func links(a *actor) error {
 	return nil
 }
 
-// widely is a monitoring system that asks for two dozen services, and one more
-// round each minute of its life: here, of a second.
+// widely is a monitoring system that checks two dozen services, and one more round each minute;
+// here, each second.
 func widely(a *actor) error {
 	for range 5 {
 		if err := a.both(0, func(src, dst netip.Addr) error {
@@ -115,9 +115,9 @@ func widely(a *actor) error {
 	return nil
 }
 
-// devices send what raw scanners send too: lwIP on a microcontroller MSS alone,
-// without DF and with a TTL of 255; a W5500 a window of 1024, with DF; an
-// administrator's tcptraceroute no window at all.
+// devices send packets that raw scanners send too: lwIP on a microcontroller, with MSS as its
+// only option, without DF, with a TTL of 255; a W5500, with a window of 1024 and DF; an
+// administrator's tcptraceroute, with a window of 0.
 func devices(a *actor) error {
 	v4, _ := a.who(0)
 	other, _ := a.who(1)

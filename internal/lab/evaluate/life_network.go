@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// What comes by because there is a network: broadcasts, and answers that come
-// late or to what somebody else asked.
+// Packets that any network brings: broadcasts, and answers that are late or for somebody else.
 
 func addrPort(a netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(a, port) }
 
-// broadcasts has both innocents say something to everybody, n times.
+// broadcasts sends a datagram from both innocents to everybody, n times.
 func (a *actor) broadcasts(n int, from uint16, payload []byte, to ...string) error {
 	for range n {
 		for i := range perScene {
@@ -34,8 +33,8 @@ func (a *actor) broadcasts(n int, from uint16, payload []byte, to ...string) err
 	return nil
 }
 
-// dhcp is discovery, renewal at a server that was one once, and answers that
-// come to the server's own client, which has no UDP socket.
+// dhcp is discovery, renewal at a former server, and answers to the server's own client, which
+// has no UDP socket.
 func dhcp(a *actor) error {
 	discover := make([]byte, 300)
 	copy(discover, "\x01\x01\x06\x00\x12\x34\x56\x78")
@@ -73,8 +72,8 @@ func ssdp(a *actor) error {
 		a.both(0, func(src, dst netip.Addr) error { return a.ask(src, dst, 1900, 5, search) }))
 }
 
-// netbios are the broadcasts of a Windows network, and the node status query
-// that a Windows host sends to whoever it has talked to.
+// netbios are the broadcasts of a Windows network, and the node status query that a Windows
+// host sends to its peers.
 func netbios(a *actor) error {
 	query := []byte("\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x20" +
 		"CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\x00\x00\x21\x00\x01")
@@ -85,7 +84,7 @@ func netbios(a *actor) error {
 		}))
 }
 
-// datagrams are devices that were told the wrong address, or one that was right once.
+// datagrams are devices with a wrong or an outdated address.
 func datagrams(a *actor) error {
 	return errors.Join(
 		a.both(0, func(src, dst netip.Addr) error {
@@ -98,8 +97,8 @@ func datagrams(a *actor) error {
 		a.both(1, func(src, dst netip.Addr) error { return a.ask(src, dst, 9, 3, make([]byte, 102)) }))
 }
 
-// tunnels are clients of a VPN that moved: IKE, then the rest, and the tunnels
-// themselves, whose other end does not know yet.
+// tunnels are clients of a VPN server that has moved: IKE, then other protocols, and the
+// tunnels themselves, whose other end does not know it yet.
 func tunnels(a *actor) error {
 	if err := a.both(0, func(src, dst netip.Addr) error {
 		return errors.Join(a.ask(src, dst, 500, 10, make([]byte, 300)), a.ask(src, dst, 4500, 5,
@@ -136,8 +135,8 @@ func tunnels(a *actor) error {
 	})
 }
 
-// lateDNS has the server ask resolvers that answer when it has hung up: at
-// once, and when connection tracking has forgotten the question.
+// lateDNS has the server ask resolvers that answer after it has closed: at once, and after
+// connection tracking has forgotten the question.
 func lateDNS(a *actor) error {
 	for i := range perScene {
 		if err := a.both(i, func(src, dst netip.Addr) error {
@@ -183,8 +182,8 @@ func lateDNS(a *actor) error {
 	return nil
 }
 
-// ftp is the server fetching a file in active mode: the FTP server asks its
-// ident port who is there, and connects back for the data.
+// ftp is the server as a client in active mode: the FTP server queries its ident port, and
+// connects back for the data.
 func ftp(a *actor) error {
 	for i := range perScene {
 		if err := a.both(i, func(src, dst netip.Addr) error {
@@ -206,7 +205,7 @@ func ftp(a *actor) error {
 						Timeout: 2 * time.Second}
 					c, err := d.Dial("tcp", addrPort(dst, port).String())
 					if err != nil {
-						return nil // port 20 waits for the last connection's end
+						return nil // port 20 is still in use by the last connection
 					}
 					defer c.Close()
 					_, err = c.Write(make([]byte, 30000))
@@ -226,8 +225,7 @@ func ftp(a *actor) error {
 	return nil
 }
 
-// backscatter is what reaches the server when somebody floods others in its
-// name: their SYN+ACKs and RSTs. They are victims.
+// backscatter is the answers of victims of a flood in the server's name: SYN+ACKs and RSTs.
 func backscatter(a *actor) error {
 	v4, _ := a.who(0)
 	other, _ := a.who(1)

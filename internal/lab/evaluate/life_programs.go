@@ -19,17 +19,17 @@ import (
 	"picket/internal/lab"
 )
 
-// Debian's own programs, unpacked and not installed: what they send when a search
-// of the server's is over before they answer, or when a service ends that they use.
+// Programs of Debian, unpacked and not installed. They send packets after a search of the
+// server has ended, or after a service that they use has ended.
 
-// A program is one that runs until it is stopped.
+// A program runs until it is stopped.
 type program struct {
 	box
 	end  func()
 	done chan struct{}
 }
 
-// start starts a program on a host, in a box that has these files in /etc.
+// start starts a program on a host, in a box with these files in /etc.
 func (a *actor) start(h *lab.Host, name string, files map[string]string, argv ...string) (*program, error) {
 	if files == nil {
 		files = map[string]string{}
@@ -57,7 +57,7 @@ func (p *program) stop() {
 	<-p.done
 }
 
-// running is an error if the program has ended.
+// running returns an error if the program has ended.
 func (p *program) running() error {
 	select {
 	case <-p.done:
@@ -69,8 +69,8 @@ func (p *program) running() error {
 
 var errEnded = errors.New("the program has ended")
 
-// searches has the server search its link, until it is answered, and then again and
-// again, each time from a port that is closed before the answer comes.
+// searches has the server search its link until it is answered, and then again and again, each
+// time from a port that is closed before the answer comes.
 func (a *actor) searches(p *program, payload []byte, groups ...string) error {
 	return a.Target.Do(func() error {
 		link, err := net.InterfaceByName("eth0")
@@ -136,7 +136,7 @@ func avahi(a *actor) error {
 	return a.searches(p, query, "224.0.0.251:5353", "[ff02::fb]:5353")
 }
 
-// minissdpd answers searches in the name of a device (UPnP Device Architecture 1.1, 1.3.3).
+// minissdpd answers searches for a device (UPnP Device Architecture 1.1, 1.3.3).
 func minissdpd(a *actor) error {
 	p, err := a.start(a.host, "minissdpd", nil, "/usr/sbin/minissdpd", "-d", "-6", "-i", "eth0", "-s",
 		"/run/ssdp", "-p", "/run/pid")
@@ -153,7 +153,7 @@ func minissdpd(a *actor) error {
 	}
 	defer device.Close()
 	kind := "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
-	said := []byte{4} // a service of its own: its protocol's SUBMIT
+	said := []byte{4} // register a service of its own: SUBMIT in its protocol
 	for _, s := range []string{kind, "uuid:1::" + kind, "Debian UPnP/1.1", "http://" + a.host.V4.String() +
 		":5000/rootDesc.xml"} {
 		said = append(append(said, byte(len(s))), s...)
@@ -186,8 +186,8 @@ func resolved(a *actor) error {
 	return a.searches(p, query, "224.0.0.252:5355", "[ff02::1:3]:5355")
 }
 
-// aria2 is two peers of a BitTorrent client of the server's that ends in the midst
-// of a download: they go on to look for it, as do their DHTs.
+// aria2 is two peers of a BitTorrent client of the server. The client ends in the middle of a
+// download; the peers and their DHTs still look for it.
 func aria2(a *actor) error {
 	const port = "51413"
 	first, _ := a.who(0)
@@ -214,7 +214,7 @@ func aria2(a *actor) error {
 			append([]string{"/usr/bin/aria2c", "--no-conf", "--enable-dht=true",
 				"--dht-file-path=/run/dht", "--bt-tracker-interval=2", "/etc/file.torrent"}, more...)...)
 	}
-	seeds := filepath.Join(a.Dir(), "seed", "var") // its /var
+	seeds := filepath.Join(a.Dir(), "seed", "var") // its own /var
 	if err := errors.Join(os.MkdirAll(seeds, 0o755), os.WriteFile(filepath.Join(seeds, "file"), data,
 		0o644)); err != nil {
 		return err
@@ -257,8 +257,8 @@ func torrentOf(data []byte, tracker string) string {
 		len(tracker), tracker, len(data), piece, len(sums), sums)
 }
 
-// sipp is two telephone exchanges that call one on the server, which ends: INVITEs
-// go on, and so do the streams of calls.
+// sipp is two telephone exchanges that call one on the server. That one ends; INVITEs and the
+// streams of calls go on.
 func sipp(a *actor) error {
 	server := a.Target.V4.String()
 	uas, err := a.start(a.Target, "uas", nil, "/usr/bin/sipp", "-sn", "uas", "-i", server, "-p", "5060",
@@ -288,7 +288,7 @@ func sipp(a *actor) error {
 	return a.ctx.Err()
 }
 
-// chrony is two clients of a time server on this host, which ends.
+// chrony is two clients of a time server on this host. The server ends.
 func chrony(a *actor) error {
 	conf := func(text string) map[string]string {
 		return map[string]string{"c.conf": text + "cmdport 0\npidfile /run/pid\n"}

@@ -12,10 +12,10 @@ import (
 	"picket/internal/lab"
 )
 
-// Connections whose other end is gone, or forgotten.
+// Connections of which one end is gone, or has forgotten them.
 
-// silently has f end connections between two addresses without a word on the
-// wire, as a reboot does: what h would say is dropped.
+// silently lets f end connections between two addresses without a packet, as a reboot does:
+// packets of h are dropped.
 func (a *actor) silently(h *lab.Host, table string, far netip.Addr, f func()) error {
 	family, direction := "ip", "daddr"
 	if far.Is6() {
@@ -51,7 +51,7 @@ func (a *actor) connections(src netip.Addr, to netip.AddrPort, n int) (conns []n
 	return conns, nil
 }
 
-// speak writes to connections, some of whose other ends are gone.
+// speak writes to connections. The other ends of some are gone.
 func speak(conns []net.Conn) {
 	for range 3 {
 		for _, c := range conns {
@@ -65,8 +65,8 @@ func speak(conns []net.Conn) {
 	}
 }
 
-// outlive are connections that are silent for longer than connection tracking
-// remembers them: then comes data, or the end. Some services are gone by then.
+// outlive are connections that are silent for longer than connection tracking remembers. Then
+// data comes, or the end. Some services are gone by then.
 func outlive(a *actor) error {
 	old, err := a.hold(a.Target, 222)
 	if err != nil {
@@ -83,7 +83,7 @@ func outlive(a *actor) error {
 				return err
 			}
 			time.Sleep(300 * time.Millisecond)
-			old.each(func(c *net.TCPConn) { c.Close() }) // half of it: the client does not close yet
+			old.each(func(c *net.TCPConn) { c.Close() }) // one half only: the client's half stays open
 			pause(a.ctx, 5*time.Second)
 			speak(append(alive, dead...))
 			return nil
@@ -94,8 +94,8 @@ func outlive(a *actor) error {
 	return old.Close()
 }
 
-// rebootedPeer are clients that lose their connections without a word. The
-// server goes on talking and is told off.
+// rebootedPeer are clients that lose their connections in a reboot. The server still sends, and
+// gets resets.
 func rebootedPeer(a *actor) error {
 	for i := range perScene {
 		if err := a.both(i, func(src, dst netip.Addr) error {
@@ -130,7 +130,7 @@ func rebootedPeer(a *actor) error {
 	return nil
 }
 
-// reset ends connections the hard way.
+// reset ends connections by a reset.
 func reset(conns []net.Conn) {
 	for _, c := range conns {
 		c.(*net.TCPConn).SetLinger(0)
@@ -138,8 +138,7 @@ func reset(conns []net.Conn) {
 	}
 }
 
-// rebootedHost is the server coming up again: its clients talk to six services
-// that are not there yet.
+// rebootedHost is the server after a reboot: clients send to six services that are not up yet.
 func rebootedHost(a *actor) error {
 	return a.both(0, func(src, dst netip.Addr) error {
 		base := uint16(310)
@@ -175,9 +174,8 @@ func rebootedHost(a *actor) error {
 	})
 }
 
-// rebootedNFS is the server rebooted with a file system mounted over 16
-// connections (nconnect=16), from reserved ports as NFS uses them. The NFS
-// server goes on talking to each.
+// rebootedNFS is the server after a reboot. It had mounted a file system over 16 connections
+// (nconnect=16), from reserved ports as NFS uses them. The NFS server still sends on each.
 func rebootedNFS(a *actor) error {
 	return a.both(0, func(src, dst netip.Addr) error {
 		l := &holder{}

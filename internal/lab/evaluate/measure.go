@@ -21,24 +21,24 @@ type result struct {
 	tool     string
 	scans    map[string]*finding // by scan name and family, "nmap -sS/4"
 	accused  map[string]bool     // scenes whose innocents the tool called scanners
-	blocked  map[string]bool     // scenes whose innocents it blocked or fenced, or would
-	darkened map[string]bool     // and those with one that it left in the dark
-	forged   []string            // who was blocked for what others forged: "gateway IPv4", ...
+	blocked  map[string]bool     // scenes whose innocents it blocked or fenced, or would have
+	darkened map[string]bool     // scenes with an innocent that it left in the dark
+	forged   []string            // protected hosts that were blocked for forged packets: "gateway IPv4", ...
 	decoys   int                 // of nmap -D that were blocked
-	fenced   [2]int              // and of both those that were merely fenced
-	words    []string            // what it said of innocents, for whoever wants to know
+	fenced   [2]int              // the same two figures for fences only
+	words    []string            // its messages about innocents, for the reader
 	flood    *flood              // of picket only
 	runs     []*scanRun
 	capture  string // the live capture
 	lifeEnds time.Time
 }
 
-// A finding is what a tool made of a scan.
+// A finding is the result of a tool for a scan.
 type finding struct {
 	run           *scanRun
-	told, blocked bool // blocked: answered at all, with the dark, a fence or a block
+	told, blocked bool // blocked: any response, a dark included
 	right         bool
-	after, blocks int // packets of the scan that had come by then
+	after, blocks int // packets of the scan up to then
 	words         []string
 }
 
@@ -101,7 +101,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// judge turns sightings and the capture into findings.
+// judge compares the sightings with the capture and fills in the findings.
 func (res *result) judge(t tool, all []sighting) error {
 	res.scans, res.accused, res.blocked, res.darkened = map[string]*finding{}, map[string]bool{},
 		map[string]bool{}, map[string]bool{}
@@ -161,7 +161,7 @@ func (res *result) judge(t tool, all []sighting) error {
 			if !slices.ContainsFunc(r.sources, x.source.Contains) {
 				continue
 			}
-			if x.network { // of scanners before it: what it sends is dark from its first packet on
+			if x.network { // of earlier scanners: its packets are dark from the first one on
 				if !f.blocked {
 					f.blocked, f.blocks = true, max(1, countUntil(arrivals, r.sources, x.at))
 				}
@@ -183,7 +183,7 @@ func (res *result) judge(t tool, all []sighting) error {
 	return nil
 }
 
-// played is an error if nobody came by in a scene: it says nothing then.
+// played returns an error for a scene without packets: it would prove nothing.
 func played(arrivals map[netip.Addr][]time.Time) error {
 	came := map[int]bool{}
 	for src := range arrivals {
@@ -228,9 +228,9 @@ func (p *picketTool) manySources(f *finding, arrivals map[netip.Addr][]time.Time
 	f.right = false
 }
 
-// countUntil counts the packets of sources that came before or at a time.
+// countUntil counts the packets of sources up to a time.
 func countUntil(arrivals map[netip.Addr][]time.Time, sources []netip.Addr, at time.Time) (n int) {
-	at = at.Add(time.Microsecond) // captures have no more
+	at = at.Add(time.Microsecond) // captures have no finer time
 	for _, s := range sources {
 		times := arrivals[s]
 		i, _ := slices.BinarySearchFunc(times, at, time.Time.Compare)
@@ -239,7 +239,7 @@ func countUntil(arrivals map[netip.Addr][]time.Time, sources []netip.Addr, at ti
 	return n
 }
 
-// protected are those in whose name probes are forged.
+// protected are the addresses in whose name probes are forged.
 func protected() map[string]netip.Addr {
 	return map[string]netip.Addr{
 		"gateway IPv4": netip.MustParseAddr("192.0.2.1"), "gateway IPv6": netip.MustParseAddr("2001:db8::1"),
@@ -248,8 +248,7 @@ func protected() map[string]netip.Addr {
 	}
 }
 
-// forge scans the server in the name of each of them. The peer has a
-// connection to it all the while.
+// forge scans the server in the name of each of them, while the peer has a connection to it.
 func forge(ctx context.Context, s *site) error {
 	var conns []net.Conn
 	for _, f := range [][2]netip.Addr{{innocent4(peer), s.Target.V4}, {innocent6(peer), s.Target.V6}} {
@@ -262,7 +261,7 @@ func forge(ctx context.Context, s *site) error {
 	}
 	stop := make(chan struct{})
 	defer close(stop)
-	go func() { // somebody types now and then
+	go func() { // keystrokes now and then
 		for {
 			select {
 			case <-stop:
@@ -274,7 +273,7 @@ func forge(ctx context.Context, s *site) error {
 			}
 		}
 	}()
-	// The peer first: its connection is the newest thing there is.
+	// The peer is first: its connection is the newest.
 	names := slices.Sorted(maps.Keys(protected()))
 	for _, who := range names {
 		src := protected()[who]
@@ -292,16 +291,16 @@ func forge(ctx context.Context, s *site) error {
 	return nil
 }
 
-// A flood is what became of a flood of forged sources.
+// A flood is the result of a flood of forged sources.
 type flood struct {
 	packets int
-	blocks  int  // fenced or blocked while it lasted, the scanner not counted
-	dark    int  // and sources that were kept in the dark
+	blocks  int  // fenced or blocked during the flood, without the scanner
+	dark    int  // and sources in the dark
 	named   bool // as a flood
-	found   bool // the scanner in it
+	found   bool // the scanner in the flood
 }
 
-// count counts a source that was answered, which may be the scanner.
+// count counts a source with a response; it may be the scanner.
 func (f *flood) count(hidden bool, action string) {
 	switch {
 	case hidden:
@@ -313,7 +312,7 @@ func (f *flood) count(hidden bool, action string) {
 	}
 }
 
-// floodPackets is how many are sent: enough to see that their blocks are bounded.
+// floodPackets is the size of the flood: enough to show that its blocks are bounded.
 const floodPackets = 200_000
 
 // floodLive sends SYNs from random sources, and a scan among them.

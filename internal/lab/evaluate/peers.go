@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// sighted collects the lines that an expression finds a source in.
+// sighted collects the lines in which an expression finds a source.
 func sighted(lines []stampedLine, re *regexp.Regexp, blocked func(string) bool) (all []sighting) {
 	for _, l := range lines {
 		m := re.FindStringSubmatch(l.text)
@@ -28,7 +28,7 @@ func sighted(lines []stampedLine, re *regexp.Regexp, blocked func(string) bool) 
 	return all
 }
 
-// anyOf reports whether one of the words is in one of the texts.
+// anyOf reports whether any of the words is in any of the texts.
 func anyOf(texts []string, words ...string) bool {
 	for _, t := range texts {
 		for _, w := range words {
@@ -40,8 +40,8 @@ func anyOf(texts []string, words ...string) bool {
 	return false
 }
 
-// portsentry is Debian's 1.2 in its advanced stealth modes, the ones that see
-// most, with BLOCK_TCP and BLOCK_UDP on. What it would run is /bin/true.
+// portsentry is Debian's 1.2 in its advanced stealth modes, which see most, with BLOCK_TCP and
+// BLOCK_UDP on. Its command is /bin/true.
 type portsentry struct{ box }
 
 var portsentryLine = regexp.MustCompile(`attackalert: (?:.* from host: [^/]*/|Host )([0-9.]+)`)
@@ -99,8 +99,8 @@ func (p *scanlogd) settle() time.Duration { return scanlogdQuiet }
 
 func (p *scanlogd) rest() time.Duration { return scanlogdQuiet }
 
-// scanlogdQuiet is what it takes until scanlogd speaks again after five scans
-// within twenty seconds.
+// scanlogdQuiet is the time until scanlogd reports again after five scans within twenty
+// seconds.
 const scanlogdQuiet = 21 * time.Second
 
 func (p *scanlogd) start(s *site) error {
@@ -110,7 +110,7 @@ func (p *scanlogd) start(s *site) error {
 	if err := p.run("/usr/sbin/scanlogd"); err != nil {
 		return err
 	}
-	// It says nothing when it is ready: it is once it has forked.
+	// It prints nothing when it is ready. It is ready when it has forked.
 	return p.wait("scanlogd", func() bool {
 		out, err := s.Target.Run("sh", "-c",
 			"grep -l scanlogd $(ip netns pids "+s.Target.Name+" | sed 's|.*|/proc/&/comm|') 2>/dev/null | "+
@@ -134,13 +134,13 @@ func (p *scanlogd) sightings() ([]sighting, error) {
 }
 
 func (p *scanlogd) label(sc *scan, words []string) bool {
-	// Of a half-open scan it shows SYN and RST as flags that vary: the scanner's
-	// kernel resets what an open port answered.
+	// Flags of a half-open scan vary between SYN and RST: the scanner's kernel resets the
+	// answer of an open port.
 	return sc.scanlogd != "" && anyOf(words, sc.scanlogd) || sc.scanlogd == "fSrpau" && anyOf(words, "f??pau")
 }
 
-// psad is Debian's as it is shipped: it reports, and blocks nobody below
-// danger level 5. Only what it reads and whom it tells is set.
+// psad is Debian's with its defaults: it reports, and blocks nobody below danger level 5. Only
+// its inputs and its recipients are set.
 type psad struct{ box }
 
 var psadLine = regexp.MustCompile(`psad: scan detected(?: \([^)]*\):)? ([0-9a-f.:]+) -> `)
@@ -193,8 +193,8 @@ func (p *psad) label(sc *scan, words []string) bool {
 	return sc.psad != "" && anyOf(words, sc.psad)
 }
 
-// fail2ban is Debian's with a jail of its own for what the firewall logs,
-// since it ships none: five lines in ten minutes, its defaults.
+// fail2ban is Debian's with a jail for the firewall's log, as it ships none: five lines in ten
+// minutes, its defaults.
 type fail2ban struct{ box }
 
 var fail2banLine = regexp.MustCompile(`\[scan\] Ban ([0-9a-f.:]+)`)
@@ -227,5 +227,5 @@ func (p *fail2ban) sightings() ([]sighting, error) {
 	return sighted(p.said.all(), fail2banLine, func(string) bool { return true }), nil
 }
 
-// label: a line of a log has no name.
+// label returns false: a line of a log names no scan.
 func (p *fail2ban) label(*scan, []string) bool { return false }

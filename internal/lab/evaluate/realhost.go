@@ -22,14 +22,14 @@ import (
 	"picket/internal/lab"
 )
 
-// A real host: what its firewall logged in two days, through picket and through
-// those peers that read such lines.
+// A real host: two days of its firewall's log, through picket and the peers that read such a
+// log.
 
 const (
-	// hostLog is the log that the tests of internal/trial run too, from internal/lab.
+	// hostLog is a log that the tests of internal/trial also use, as a path from internal/lab.
 	hostLog = "../trial/testdata/host-a.log.gz"
 
-	// hostAddress is the address of the host in it.
+	// hostAddress is the address of the host in the log.
 	hostAddress = "192.0.2.2"
 )
 
@@ -39,10 +39,10 @@ type keptOff struct {
 	packets int
 }
 
-// A realHost is what was measured.
+// A realHost is the result for the log.
 type realHost struct {
 	packets, unwanted, limit int
-	served, door             int // of packets to 22, 80 and 443 as served ports
+	served, door             int // packets to 22, 80 and 443 if these are served
 	all                      []keptOff
 }
 
@@ -55,7 +55,7 @@ type logged struct {
 
 var loggedLine = regexp.MustCompile(`^(\S+) .* (SRC=(\S+) DST=\S+ LEN=\d+) (TTL=.*)$`)
 
-// readHostLog reads the log, whose lines lack what is the same in all.
+// readHostLog reads the log. Its lines lack what is the same in all of them.
 func readHostLog(name string) (all []logged, err error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -92,7 +92,7 @@ func kernelLines(all []logged, prefix string) []byte {
 	return b.Bytes()
 }
 
-// measureHost runs the log through picket, psad and fail2ban.
+// measureHost puts the log through picket, psad and fail2ban.
 func measureHost(ctx context.Context, o options, root string, p *progress) (h *realHost, err error) {
 	all, err := readHostLog(hostLog)
 	if err != nil {
@@ -164,9 +164,9 @@ func (h *realHost) picket(ctx context.Context, program string) error {
 
 var psadLevel = regexp.MustCompile(`(?m)^SRC:\s+(\S+), DL: (\d)`)
 
-// psad runs "psad -A", its way to analyze a log: on its default, by which it
-// forgets after an hour (SCAN_TIMEOUT) and blocks for one (AUTO_BLOCK_TIMEOUT), and
-// as if it forgot nothing and blocked for good. Who is blocked is not logged.
+// psad runs "psad -A", its way to analyze a log: with its default, which forgets after an hour
+// (SCAN_TIMEOUT) and blocks for an hour (AUTO_BLOCK_TIMEOUT), and as if it forgot nothing and
+// blocked for ever. The log does not show who is blocked.
 func (h *realHost) psad(ctx context.Context, b *box, all []logged) error {
 	conf, err := psadConf(b.root, hostAddress+"/32")
 	if err != nil {
@@ -182,7 +182,7 @@ func (h *realHost) psad(ctx context.Context, b *box, all []logged) error {
 	const always = 1000 * time.Hour
 	for _, x := range []struct {
 		who           string
-		every, memory time.Duration // in life it looks every five seconds
+		every, memory time.Duration // when it runs it looks every five seconds
 	}{
 		{"psad (`psad -A`), if it blocks from danger level 2 on; as it is shipped it blocks nobody",
 			30 * time.Minute, time.Hour},
@@ -240,8 +240,8 @@ func (b *box) psadAt(ctx context.Context, lines []logged, level int) (found []st
 
 var errNoScan = errors.New("psad -A finds no scan in the log")
 
-// jail has fail2ban's own filter and counter read a log of UFW by the log's time,
-// and counts the lines of addresses that are banned by then.
+// jail has the filter and the counter of fail2ban read a log of UFW by the log's time, and
+// counts the lines from banned addresses.
 const jail = `
 import sys
 from fail2ban.server.filter import Filter
@@ -275,7 +275,8 @@ for line in sys.stdin:
 print(found, kept)
 `
 
-// fail2ban runs the jail on its defaults, and as the strictest that one might dare.
+// fail2ban runs the jail with its defaults, and with the strictest settings that an
+// administrator might use.
 func (h *realHost) fail2ban(ctx context.Context, b *box, all []logged) error {
 	lines := bytes.Split(kernelLines(all, "[UFW BLOCK]"), []byte("\n"))
 	var input bytes.Buffer

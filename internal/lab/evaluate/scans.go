@@ -12,42 +12,42 @@ import (
 	"time"
 )
 
-// A scan is what somebody does to the server who means to find out.
+// A scan is what somebody does to find out about the server.
 type scan struct {
 	name string
-	only string // the address family that the tool can do: "4", "6" or both
+	only string // the address family of the tool: "4", "6" or both
 
-	// What picket should call it; tool "" if nobody could tell.
+	// The names that picket should give; tool "" if nobody could tell.
 	pattern, technique, tool string
 	orElse                   string // another right technique
 
-	// What peers call it, by their own words; "" if they have none.
+	// The names that peers give, in their own words; "" if they have none.
 	portsentry, scanlogd, psad string
 
 	// command returns the command line.
 	command func(a aim) []string
 	// sources is how many addresses take part, if more than one.
 	sources int
-	// detected by the event alone: a pattern that names no one source.
+	// event is set if the pattern alone shows the scan, without a source.
 	event string
 }
 
-// An aim is who scans whom.
+// An aim is a scanner and its target.
 type aim struct {
 	src, dst netip.Addr
 	mac      string
 	n        int // number of the scan's first address
 }
 
-// pace is how fast scans come by that do not set their own: slow enough to
-// count the probes until a tool speaks, fast enough for all to be over soon.
+// pace is the speed of scans that set none: slow enough to count the probes until a tool
+// reports, fast enough for all scans to end soon.
 const pace = "50"
 
-// scanPorts are what most scans look at.
+// scanPorts are the ports of most scans.
 const scanPorts = "1-100"
 
-// nmap returns the command of an nmap scan at the common pace, which a delay
-// keeps better than a rate: nmap fills up a rate in bursts.
+// nmap returns the command of an nmap scan at the common pace. A delay keeps it better than a
+// rate, which nmap fills up in bursts.
 func nmap(options ...string) func(aim) []string {
 	return nmapAt(append([]string{"--scan-delay", "20ms", "--max-scan-delay", "20ms", "--max-retries", "0"},
 		options...)...)
@@ -150,7 +150,7 @@ func hping(a aim) []string {
 		"-i", "u20000", a.dst.String()}
 }
 
-// decoys are ten addresses that nobody has, and the scanner among them.
+// decoys are ten unused addresses, and the scanner among them.
 func decoys(a aim) []string {
 	return nmap("-sS", "-D", strings.Join(decoyList(), ",")+",ME")(a)
 }
@@ -162,7 +162,7 @@ func decoyList() (list []string) {
 	return list
 }
 
-// distributed is one scan that many sources share, each with ports of its own.
+// distributed is one scan of many sources, each with its own ports.
 func distributed(a aim) []string {
 	const each = `for i in $(seq 0 19); do
 	from=$((i * 5 + 1)); to=$((from + 4)); source=$(eval echo \${$((i + 3))})
@@ -192,8 +192,8 @@ func sweep(a aim) []string {
 }
 
 func idle(a aim) []string {
-	// Through two interfaces, so none is named. nmap asks the zombie after each
-	// few probes.
+	// It runs through two interfaces, so it names none. nmap asks the zombie after every few
+	// probes.
 	return []string{"nmap", "-n", "-Pn", "--send-ip", "-sI", zombie.String() + ":80", "-p", "1-60",
 		"--max-retries", "1", a.dst.String()}
 }
@@ -202,7 +202,7 @@ func idle(a aim) []string {
 type scanRun struct {
 	scan
 	family  string
-	sources []netip.Addr // whose packets are the scan
+	sources []netip.Addr // the senders of its packets
 	target  netip.Addr
 	err     error
 }
@@ -210,8 +210,8 @@ type scanRun struct {
 // gap is the time between the beginnings of two scans, longer than most take.
 const gap = 4 * time.Second
 
-// runScans makes all scans, one begun after the other, and waits for their
-// end. After every fourth it rests.
+// runScans makes all scans, one started after the other, and waits for their end. After every
+// fourth it rests.
 func runScans(ctx context.Context, s *site, rest time.Duration, say func(string, ...any)) ([]*scanRun,
 	error) {
 	if err := s.raiseZombie(); err != nil {
@@ -251,7 +251,7 @@ func runScans(ctx context.Context, s *site, rest time.Duration, say func(string,
 				r.sources = []netip.Addr{zombie}
 			}
 			next += n
-			if strings.Contains(sc.name, "-sT") { // its source is a matter of routes
+			if strings.Contains(sc.name, "-sT") { // routes decide its source
 				if err := s.connectFrom(a); err != nil {
 					return nil, err
 				}
@@ -280,8 +280,7 @@ func runScans(ctx context.Context, s *site, rest time.Duration, say func(string,
 	return runs, nil
 }
 
-// connectFrom has the kernel use an address of its own for what the far end
-// connects to.
+// connectFrom has the kernel use a given address for connections from the far end.
 func (s *site) connectFrom(a aim) error {
 	return ipBatch(s.Attacker, []string{fmt.Sprintf("route replace %s dev eth0 src %s", a.dst, a.src)})
 }
@@ -292,7 +291,7 @@ func (s *site) scan(ctx context.Context, argv []string) error {
 	defer cancel()
 	out, err := s.Attacker.Command(ctx, argv[0], argv[1:]...).CombinedOutput()
 	if ctx.Err() == context.DeadlineExceeded {
-		return nil // a scanner that gets no answers is slow; its probes were sent
+		return nil // a scanner without answers is slow; its probes were sent
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

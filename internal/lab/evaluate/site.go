@@ -38,7 +38,7 @@ type site struct {
 	services []io.Closer
 }
 
-// closeLater closes a service with the site.
+// closeLater closes a service when the site closes.
 func (s *site) closeLater(c io.Closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,9 +51,9 @@ const (
 	innocents = 160
 	targets   = 14 // further addresses of the server
 
-	firstNeighbour = 130 // the last byte of the address of none
+	firstNeighbour = 130 // the last byte of the address before neighbour 0
 
-	resolver = 158 // among the innocents, as are the two below
+	resolver = 158 // an innocent, as the two below
 	peer     = 159
 )
 
@@ -148,7 +148,7 @@ func ipBatch(h *lab.Host, commands []string) error {
 	return nil
 }
 
-// serve starts what the server is there for: web, mail, ssh and DNS.
+// serve starts the services of the server: web, mail, ssh and DNS.
 func (s *site) serve() error {
 	for _, port := range []uint16{22, 25} {
 		if _, err := s.hold(s.Target, port); err != nil {
@@ -178,8 +178,8 @@ func (s *site) serve() error {
 	return nil
 }
 
-// A holder is a service that sends back what it gets and keeps its connections
-// until it is closed.
+// A holder is a service that sends back what it receives and keeps its connections until it is
+// closed.
 type holder struct {
 	net.Listener
 	mu    sync.Mutex
@@ -228,7 +228,7 @@ func (o *holder) Close() error {
 	return err
 }
 
-// startCapture has tcpdump write what passes the server's end of the wire.
+// startCapture has tcpdump write the packets at the server's end of the wire.
 func (s *site) startCapture() error {
 	s.tcpdump = s.Target.Command(context.Background(), "tcpdump", "-i", "eth0", "-n", "-U", "-s", "192", "-B",
 		"32768", "-Z", "root", "-w", s.capture)
@@ -250,7 +250,7 @@ func (s *site) startCapture() error {
 
 var errNoCapture = errors.New("no capture")
 
-// stopCapture ends the capture; its file is whole then.
+// stopCapture ends the capture and completes its file.
 func (s *site) stopCapture() error {
 	if s.tcpdump == nil {
 		return nil
@@ -262,7 +262,7 @@ func (s *site) stopCapture() error {
 	return err
 }
 
-// close ends all that runs in the site and removes it.
+// close ends everything that runs in the site and removes it.
 func (s *site) close() error {
 	s.mu.Lock()
 	for _, c := range s.services {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A report is everything that was measured.
+// A report holds all measurements.
 type report struct {
 	began   time.Time
 	took    time.Duration
@@ -27,7 +27,7 @@ type report struct {
 	host    *realHost
 }
 
-// A lifeResult is what picket made of the copies of ordinary life.
+// A lifeResult is what picket did about the copies of ordinary life.
 type lifeResult struct {
 	packets, captured, sources int
 	took                       time.Duration
@@ -67,7 +67,7 @@ func kernel() string {
 	return "Linux " + strings.TrimSpace(string(b))
 }
 
-// summary is the table of those who have a minute.
+// summary prints the short table.
 func (r *report) summary(b *bytes.Buffer) {
 	fmt.Fprintf(b, "| live, each in a namespace of its own |%s\n|---|%s\n",
 		cells(r.order, func(t string) string { return t }), strings.Repeat("---|", len(r.order)))
@@ -142,7 +142,7 @@ func (r *report) summary(b *bytes.Buffer) {
 	}
 }
 
-// andFenced says how many others were fenced for ten minutes.
+// andFenced returns how many others were fenced for ten minutes, in words.
 func andFenced(n int) string {
 	if n == 0 {
 		return ""
@@ -150,8 +150,8 @@ func andFenced(n int) string {
 	return fmt.Sprintf(", %d fenced", n)
 }
 
-// count returns how many scans a tool saw and named right, after how many
-// packets, and of how many.
+// count returns how many scans a tool saw and named right, after how many packets, and out of
+// how many.
 func (res *result) count() (seen, right int, after []int, of int) {
 	for _, f := range res.scans {
 		if f.run.err != nil {
@@ -296,7 +296,7 @@ func (r *report) renew(name string) error {
 	return os.WriteFile(name, b.Bytes(), info.Mode())
 }
 
-// verdict is an error that lists what picket got wrong, false positives first.
+// verdict returns an error that lists picket's mistakes, false positives first.
 func (r *report) verdict() error {
 	var faults []error
 	pk := r.results["picket"]

@@ -15,31 +15,31 @@ import (
 	"picket/internal/lab"
 )
 
-// A tool is what is measured.
+// A tool is a program to measure.
 type tool interface {
-	// start starts it on the site's server. It says what it sees from then on.
+	// start starts it on the site's server. From then on it reports what it sees.
 	start(s *site) error
-	// sightings returns what it said so far, oldest first.
+	// sightings returns its reports so far, oldest first.
 	sightings() ([]sighting, error)
 	// words returns all that it printed.
 	words() string
-	// settle is how long after a packet it may take to say so.
+	// settle is the longest time from a packet to its report.
 	settle() time.Duration
-	// rest is the silence it needs after every few scans.
+	// rest is the pause that it needs after every few scans.
 	rest() time.Duration
-	// label reports whether what a sighting says of a scan is right.
+	// label reports whether the words of a sighting are right for a scan.
 	label(sc *scan, words []string) bool
 }
 
-// A sighting is one thing that a tool said about a source.
+// A sighting is one report of a tool about a source.
 type sighting struct {
 	at      time.Time
 	source  netip.Prefix
-	blocked bool   // the tool blocks or fences the source, or would if told to
-	fenced  bool   // only that: its flows live, for ten minutes
-	dark    bool   // it leaves it unanswered at ports that nobody serves
+	blocked bool   // the tool blocks or fences the source, or would if configured to
+	fenced  bool   // it fences only: flows live on, for ten minutes
+	dark    bool   // it leaves the source without answers from unserved ports
 	network bool   // the source is a network of several
-	words   string // what it said
+	words   string // the report
 }
 
 // toolNamed makes a tool. The peers run from what was unpacked into root.
@@ -101,7 +101,7 @@ func (p *picketTool) sightings() ([]sighting, error) {
 		all = append(all, sighting{at, source, block && !dark, block && fence, block && dark, network,
 			strings.TrimSpace(f["pattern"] + " " + f["technique"] + " " + f["tool"])})
 	}
-	// A response is told once the kernel has it, a name at once.
+	// A response is reported after the kernel has it, a name at once.
 	slices.SortStableFunc(all, func(a, b sighting) int { return a.at.Compare(b.at) })
 	return all, nil
 }
@@ -117,18 +117,18 @@ func (p *picketTool) events(kind string) (all []map[string]string) {
 }
 
 func (p *picketTool) label(sc *scan, words []string) bool {
-	// A source goes dark before its probes bear a name, and that may be told later.
+	// A source goes dark before its probes have a name. The dark may be reported later.
 	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool {
 		return len(strings.Fields(w)) > 0 && !slices.Contains(patterns, strings.Fields(w)[0])
 	})
 	return len(words) > 0 && rightWords(sc, words[len(words)-1])
 }
 
-// patterns are picket's names for what many probes are together.
+// patterns are picket's names for several probes together.
 var patterns = []string{"portscan", "sweep", "slowscan", "distributed", "decoy", "flood", "backscatter"}
 
-// rightWords reports whether picket's last word on a scan, "pattern technique
-// tool", is what the scan was.
+// rightWords reports whether picket's last words on a scan, "pattern technique tool", are
+// right.
 func rightWords(sc *scan, words string) bool {
 	w := strings.Fields(words)
 	if len(w) < 2 || w[0] != sc.pattern || w[1] != sc.technique && w[1] != sc.orElse {
@@ -170,7 +170,7 @@ func fields(line string) map[string]string {
 	return f
 }
 
-// stamped collects lines and when they came.
+// stamped collects lines with their times.
 type stamped struct {
 	mu    sync.Mutex
 	part  []byte

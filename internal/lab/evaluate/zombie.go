@@ -12,10 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// zombie is a third party with the old habit that an idle scan needs: it counts
-// its packets in the IP identification (nmap's documentation, "TCP Idle Scan").
-// No Linux does any more, so it is played here, behind a tun device of the far
-// end. The scan itself is nmap's.
+// zombie is a third host with an old habit that an idle scan needs: it counts its packets in
+// the IP identification (nmap's documentation, "TCP Idle Scan"). Linux does not do this any
+// more, so the lab plays it behind a tun device of the far end. The scan is nmap's own.
 var zombie = netip.AddrFrom4([4]byte{198, 51, 100, 250})
 
 // raiseZombie starts the zombie. It ends with the site.
@@ -53,8 +52,8 @@ func (s *site) raiseZombie() error {
 	return nil
 }
 
-// answerAsZombie refuses every SYN and SYN+ACK with a RST whose IP
-// identification is one more than the last.
+// answerAsZombie refuses every SYN and SYN+ACK with a RST. The IP identification of each is one
+// higher than that of the one before.
 func answerAsZombie(tun *os.File) {
 	id := uint16(1000)
 	for b := make([]byte, 2048); ; {
@@ -75,7 +74,7 @@ func answerAsZombie(tun *os.File) {
 		copy(reply[16:20], p[12:16])
 		copy(reply[20:22], p[22:24])
 		copy(reply[22:24], p[20:22])
-		if p[33]&0x10 != 0 { // it acknowledges: RFC 9293, 3.5.2, group 1
+		if p[33]&0x10 != 0 { // it has an acknowledgement: RFC 9293, 3.5.2, group 1
 			copy(reply[24:28], p[28:32])
 			reply[33] = 0x04
 		} else {

@@ -29,7 +29,7 @@ var modules = []string{"net/core", "net/netfilter", "net/ipv4", "net/ipv6", "net
 type image struct{ root string }
 
 // newImage fills a folder: the guest as init, picket, the modules of the kernel's package, and
-// the needs of the programs.
+// what the programs need.
 func newImage(root, deb, guest, picket, units string) (kernel string, _ image, err error) {
 	i := image{root}
 	for _, dir := range []string{"proc", "sys", "dev", "run", "tmp", "etc", "usr"} {
@@ -151,7 +151,7 @@ func (i image) unpack(deb string) (kernel string, err error) {
 	return only(filepath.Join(beside, "boot/*"))
 }
 
-// only returns the one path of a pattern.
+// only returns the single path that matches a pattern.
 func only(pattern string) (string, error) {
 	found, err := filepath.Glob(pattern)
 	if err == nil && len(found) != 1 {
@@ -182,7 +182,7 @@ func (i image) write(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		name, _ := filepath.Rel(i.root, path) // it is below
+		name, _ := filepath.Rel(i.root, path) // it is below, so no error
 		if d.IsDir() {
 			return entry(name, 0o040000|uint32(info.Mode().Perm()), 0)
 		}

@@ -86,8 +86,8 @@ func store(i image, path string) error {
 	return errors.Join(i.write(w), w.Flush(), f.Close())
 }
 
-// fetch downloads the kernel behind a name, of a package or of a metapackage for the newest. A
-// file in bin/kernels is not fetched again. Missing or old lists are renewed.
+// fetch downloads the kernel for the name of a package, or of a metapackage for the newest. A
+// file in bin/kernels is not downloaded again. Missing or old lists are renewed.
 func fetch(ctx context.Context, name string) (deb string, err error) {
 	dir, err := filepath.Abs("../../../bin/kernels")
 	if err != nil {

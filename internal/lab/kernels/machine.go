@@ -17,17 +17,17 @@ type Report struct {
 	Check   string  // its name; "" ends the list
 	Error   string  // "" is success
 	Seconds float64 // it took
-	Notes   string  // what was measured
+	Notes   string  // what the check measured
 }
 
-// Mark begins a report, in JSON, on the console, where the kernel speaks too.
+// Mark begins a report, in JSON, on the console, which the kernel writes to too.
 const Mark = "picket-guest: "
 
-// errNotDone means that the machine ended before its guest.
+// errNotDone: the machine ended before its guest.
 var errNotDone = errors.New("the machine ended before its last check")
 
-// boot boots a kernel into an image and hands over the reports as they come. It returns the
-// machine's other output.
+// boot boots a kernel with an image and passes on the reports as they come. It returns the
+// other output of the machine.
 func boot(ctx context.Context, kernel, initrd string, report func(Report)) (said string, err error) {
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2",
 		"-m", "768", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",

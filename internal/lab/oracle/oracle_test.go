@@ -27,12 +27,11 @@ type line struct {
 	data []byte
 }
 
-// nflog is the link type of NFLOG (tcpdump.org/linktypes): its packets bring a time of their
-// own.
+// nflog is the link type of NFLOG (tcpdump.org/linktypes). Its packets carry a time.
 const nflog layers.LinkType = 239
 
-// TestCaptures reads every capture of the tests, and each packet in it, as
-// gopacket does.
+// TestCaptures reads every capture of the tests, and each packet in it, and compares with
+// gopacket.
 func TestCaptures(t *testing.T) {
 	names, err := filepath.Glob("../../replay/testdata/*.pcap*")
 	if err != nil || len(names) < 40 {
@@ -60,7 +59,7 @@ func TestCaptures(t *testing.T) {
 				case r.Packet == nil: // no IP
 				case bytes.Contains(frame, r.Raw):
 					whole(t, r.Raw, seen)
-				case strings.HasPrefix(filepath.Base(name), "frag"): // a piece of a reassembled packet
+				case strings.HasPrefix(filepath.Base(name), "frag"): // a part of a reassembled packet
 					whole(t, frame[14:], seen)
 				default:
 					t.Errorf("packet %d: %x is not a part of %x", i, r.Raw, frame)
@@ -93,7 +92,7 @@ func whole(t *testing.T, b []byte, seen map[gopacket.LayerType]int) {
 	}
 }
 
-// read hands over the records of a capture, want of them.
+// read passes on the records of a capture, and fails unless there are want of them.
 func read(t *testing.T, b []byte, record func(i int, r *replay.Record), want int) {
 	t.Helper()
 	n, source := 0, []replay.Source{replay.Memory("test", b)}
@@ -137,7 +136,7 @@ func pcapgoLines(name string, b []byte) (lines []line, err error) {
 	}
 }
 
-// TestResolutions reads pcapgo's output: two interfaces of their own link types, resolutions
+// TestResolutions reads pcapgo's output: two interfaces with different link types, resolutions
 // and offsets, in two sections.
 func TestResolutions(t *testing.T) {
 	at := time.Unix(1700000000, 123456789)

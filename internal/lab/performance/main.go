@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Command performance writes what benchmarks report into docs/performance.md, between
-// two marks: "make bench" feeds it their output.
+// Command performance writes the results of benchmarks into docs/performance.md, between two
+// marks. It reads the output of "make bench".
 package main
 
 import (
@@ -29,7 +29,7 @@ func main() {
 	}
 }
 
-// write replaces what the page has between the marks.
+// write replaces the text between the marks of a page.
 func write(page string, in io.Reader, now time.Time) error {
 	rows, machine, err := parse(in)
 	if err != nil {
@@ -77,7 +77,7 @@ func parse(in io.Reader) (rows []row, machine string, err error) {
 		}
 		name := strings.TrimPrefix(f[0], "Benchmark")
 		if i := strings.LastIndexByte(name, '-'); i > 0 {
-			name = name[:i] // how many processors there are
+			name = name[:i] // without the number of processors
 		}
 		values := map[string]float64{}
 		var units []string
@@ -100,7 +100,7 @@ func parse(in io.Reader) (rows []row, machine string, err error) {
 	return rows, machine, err
 }
 
-// number writes three digits that count.
+// number formats a value with three significant digits.
 func number(v float64) string {
 	switch {
 	case v >= 100:

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// What stands between the marks is replaced, and nothing else; without marks or figures
-// the page stays as it is.
+// The text between the marks is replaced, and nothing else. Without marks or figures the page
+// does not change.
 func TestWrite(t *testing.T) {
 	const bench = "cpu: Some CPU\nBenchmarkFire/flood-2 1 0 ns/op 4.5 us/probe 9.00 compared-us/probe 52.1 " +
 		"MiB-peak\nPASS\n"

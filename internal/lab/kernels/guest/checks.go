@@ -23,7 +23,7 @@ import (
 // patience is the limit for quick things: the machine may be emulated, on a busy host.
 const patience = time.Minute
 
-// checks are the tests, in this order.
+// checks are the tests, in order.
 var checks = []struct {
 	name string
 	run  func(*lab.Lab) (notes string, err error)
@@ -55,7 +55,7 @@ func coldStart(l *lab.Lab) (string, error) {
 	if err := load(); err != nil {
 		return "", err
 	}
-	// A protocol of no module shows that calls are counted.
+	// A socket of a protocol without a module shows that calls are counted.
 	if _, err := unix.Socket(unix.AF_ECONET, unix.SOCK_DGRAM, 0); err == nil || asked() == "" {
 		return "", fmt.Errorf("no call of modprobe was counted for a socket of AF_ECONET: %v", err)
 	}
@@ -84,7 +84,7 @@ func scan(l *lab.Lab, from netip.Addr) (answers int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// nmap lists ports one by one until there are too many of a state.
+	// nmap lists ports one by one until a state has too many.
 	answers = strings.Count(out, `<state state="closed"`) + strings.Count(out, `<state state="open"`)
 	rest := regexp.MustCompile(`<extraports state="(?:closed|open)" count="(\d+)"`)
 	for _, group := range rest.FindAllStringSubmatch(out, -1) {
@@ -97,7 +97,7 @@ func scan(l *lab.Lab, from netip.Addr) (answers int, err error) {
 	return answers, nil
 }
 
-// blockedByScan scans from each source, one after the other, and waits for its block.
+// blockedByScan scans from each source, one after the other, and waits for each block.
 func blockedByScan(l *lab.Lab, d *lab.Daemon, sources ...netip.Addr) (notes string, err error) {
 	for _, from := range sources {
 		answers, err := scan(l, from)
@@ -158,7 +158,7 @@ func triggerZero(l *lab.Lab) (string, error) {
 	return notes, d.Stop()
 }
 
-// classicTrap: a trap port accepts, and its peer is blocked once he has hung up.
+// classicTrap: a trap port accepts, and its peer is blocked after it has closed.
 func classicTrap(l *lab.Lab) (string, error) {
 	d, err := start(l, lab.Options{Config: "[tcp]\nmodes = [\"classic\"]\ntrigger = 0\nclassic = \"7\"\n"})
 	if err != nil {
@@ -176,8 +176,8 @@ func classicTrap(l *lab.Lab) (string, error) {
 	return "", d.Stop()
 }
 
-// waitProven waits for a block of a source that has proven its address. A fence may
-// come first: until it is known how a connection began, it proves nothing.
+// waitProven waits for a block of a source that has proven its address. A fence may come first:
+// while the beginning of a connection is unknown, it proves nothing.
 func waitProven(d *lab.Daemon, source netip.Addr) error {
 	for limit := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		list, err := d.Blocks()
@@ -209,7 +209,7 @@ func inKernel(l *lab.Lab, source netip.Addr) error {
 	return fmt.Errorf("%s is in neither set:\n%s", source, said)
 }
 
-// flush: a flushed ruleset comes back with its blocks.
+// flush: after a flush of the ruleset the table comes back with its blocks.
 func flush(l *lab.Lab) (string, error) {
 	d, err := start(l, lab.Options{})
 	if err != nil {
@@ -242,7 +242,7 @@ func chains(l *lab.Lab) (string, error) {
 	return rules, err
 }
 
-// adopt: the table of an include stays as it is.
+// adopt: the table of an include is not changed.
 func adopt(l *lab.Lab) (string, error) {
 	text, err := l.Target.Run("/usr/bin/picket", "ruleset")
 	if err != nil {
@@ -273,7 +273,7 @@ func adopt(l *lab.Lab) (string, error) {
 	return notes, d.Stop()
 }
 
-// sigkill: blocks outlive the daemon, and the next one knows them.
+// sigkill: blocks outlive the daemon, and the next daemon knows them.
 func sigkill(l *lab.Lab) (string, error) {
 	d, err := start(l, lab.Options{})
 	if err != nil {
@@ -298,7 +298,7 @@ func sigkill(l *lab.Lab) (string, error) {
 // nobody is a user without rights of its own.
 const nobody = 65534
 
-// unprivileged: CAP_NET_ADMIN alone is enough, for a start and a scan.
+// unprivileged: a start and a scan need CAP_NET_ADMIN only.
 func unprivileged(l *lab.Lab) (string, error) {
 	d, err := start(l, lab.Options{User: nobody})
 	if err != nil {
@@ -311,7 +311,7 @@ func unprivileged(l *lab.Lab) (string, error) {
 	return notes, d.Stop()
 }
 
-// takenGroup: the holder of the group is named, to a user as well.
+// takenGroup: the error names the program that holds the group, for a user as well.
 func takenGroup(l *lab.Lab) (string, error) {
 	first, err := start(l, lab.Options{})
 	if err != nil {
@@ -343,14 +343,14 @@ func remove(l *lab.Lab) (string, error) {
 	return "", err
 }
 
-// inlineConfig leaves what the door refuses to the inline verdict.
+// inlineConfig lets the inline verdict judge what the door would refuse.
 const inlineConfig = "[inline]\nports = \"open\"\n[door]\nraw = \"log\"\n"
 
-// inlineVerdict: the kernel's own expression queues SYNs to services, and of a scan all are
-// turned away.
+// inlineVerdict: the kernel's own expression queues SYNs to services, and all SYNs of a scan
+// are turned away.
 func inlineVerdict(l *lab.Lab) (string, error) { return turnedAway(l, "(nft_queue)") }
 
-// turnedAway is inlineVerdict, by an expression.
+// turnedAway is inlineVerdict with the expression that status must name.
 func turnedAway(l *lab.Lab, by string) (string, error) {
 	web, err := l.Target.Listen("tcp", 80)
 	if err != nil {
@@ -362,7 +362,7 @@ func turnedAway(l *lab.Lab, by string) (string, error) {
 		return "", err
 	}
 	line, status := "; 0 turned away", ""
-	// An emulated machine may take longer than a SYN waits.
+	// On an emulated machine a SYN may time out before its verdict.
 	for i := 5; i < 10 && strings.Contains(line, "; 0 turned away"); i++ {
 		for _, from := range []netip.Addr{lab.Source4(i), lab.Source6(i)} {
 			if _, err := scan(l, from); err != nil {
@@ -384,13 +384,13 @@ func turnedAway(l *lab.Lab, by string) (string, error) {
 	return strings.TrimSpace(line), d.Stop()
 }
 
-// inlineWithout: without the expression of nf_tables that of iptables does it, and without
-// the queue only the inline verdict is lost, which status says.
+// inlineWithout: without the expression of nf_tables, that of iptables is used. Without the
+// queue, only the inline verdict is lost, and status says so.
 func inlineWithout(l *lab.Lab) (string, error) {
 	if err := lose("nft_queue"); err != nil {
 		return "", err
 	}
-	// For the family inet the kernel loads no module of iptables by itself
+	// The kernel does not load modules of iptables for the family inet
 	// (net/netfilter/x_tables.c, xt_prefix).
 	if out, err := exec.Command("modprobe", "xt_NFQUEUE").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -420,9 +420,9 @@ func inlineWithout(l *lab.Lab) (string, error) {
 	return notes, d.Stop()
 }
 
-// lose removes a module for good.
+// lose unloads and deletes a module.
 func lose(module string) error {
-	// A removed namespace keeps its modules for a moment.
+	// A namespace holds its modules for a moment after its end.
 	for limit := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		out, err := exec.Command("modprobe", "-r", module).CombinedOutput()
 		if err == nil {
@@ -439,8 +439,8 @@ func lose(module string) error {
 	return os.Remove(files[0])
 }
 
-// missingModule: a missing module is named. It is the last check: the module is gone for
-// good.
+// missingModule: the error names a missing module. This is the last check: the module cannot
+// come back.
 func missingModule(l *lab.Lab) (string, error) {
 	const module = "nft_fib_inet"
 	if err := lose(module); err != nil {

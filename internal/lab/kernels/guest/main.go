@@ -66,7 +66,7 @@ func prepare() error {
 			return fmt.Errorf("mount %s: %w", m.where, err)
 		}
 	}
-	// The lab's own need, not picket's.
+	// The lab needs this, picket does not.
 	if out, err := exec.Command("modprobe", "veth").CombinedOutput(); err != nil {
 		return fmt.Errorf("modprobe: %w: %s", err, out)
 	}
@@ -84,8 +84,8 @@ func asked() string {
 	return strings.TrimSpace(string(b))
 }
 
-// load loads the modules of the package as systemd does at boot: a module of the list must
-// exist, one of modprobe@.service may be part of the kernel.
+// load loads the modules of the package as systemd does at boot. A module of the list must
+// exist; one of modprobe@.service may be built in.
 func load() error {
 	list, err := listed()
 	if err != nil {
@@ -100,7 +100,7 @@ func load() error {
 	}
 	wanted := regexp.MustCompile(`(?m)^Wants=modprobe@(\w+)\.service$`)
 	for _, m := range wanted.FindAllStringSubmatch(string(unit), -1) {
-		exec.Command("modprobe", "-abq", m[1]).Run() // as systemd's unit, with any result
+		exec.Command("modprobe", "-abq", m[1]).Run() // systemd ignores the result too
 	}
 	return nil
 }
