@@ -12,10 +12,9 @@ import (
 	"picket/internal/config"
 )
 
-// What is said of a command line that is wrong: what is missing, or what may
-// have been meant.
+// Errors of a command line: what is missing, or what was probably meant.
 
-// takes has a command take exactly the arguments named.
+// takes lets a command take exactly the arguments named.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -30,7 +29,7 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// knownCommand refuses an unknown command, as the root's argument.
+// knownCommand refuses an unknown command, the argument of the root.
 func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -42,8 +41,8 @@ func knownCommand(root *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for \"picket\"%s", args[0], meant)
 }
 
-// command returns the command that a word was meant to be: one that says so in
-// its SuggestFor, or has a name like it.
+// command returns the command that a word probably means: one with the word in its SuggestFor,
+// or one with a similar name.
 func command(root *cobra.Command, word string) string {
 	var names []string
 	for _, c := range root.Commands() {

@@ -65,7 +65,7 @@ func tellTrial(out io.Writer) error {
 	return err
 }
 
-// armForGood has the daemon read the drop-in by which the trial has ended.
+// armForGood makes the daemon read the drop-in that ends the trial.
 func armForGood(out io.Writer, path string) error {
 	file, undo, err := config.Arm(path)
 	if err != nil {

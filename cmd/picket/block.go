@@ -50,8 +50,8 @@ func blockCommand() *cobra.Command {
 	return cmd
 }
 
-// sure asks on a terminal before it blocks connected peers or the caller's own session.
-// Without a terminal the block is what was meant.
+// sure asks on a terminal before it blocks connected peers or the caller's own session. Without
+// a terminal it does not ask.
 func sure(list []string) error {
 	var connected []string
 	if err := call(control.Request{Command: "connected", Sources: list}, &connected); err != nil {

@@ -71,7 +71,8 @@ func blocksCommand() *cobra.Command {
 	return cmd
 }
 
-// listed asks who is blocked, or who would be in a trial, and how that goes.
+// listed asks the daemon for the blocks or, in a trial, for the blocks that there would be and
+// their sum.
 func listed(trial bool) (list []control.Block, sum *control.Trial, err error) {
 	if !trial {
 		list = []control.Block{}

@@ -65,8 +65,8 @@ func checkCommand() *cobra.Command {
 	return cmd
 }
 
-// checked is what "picket check --json" prints: the configuration, unless there
-// is a fault, and what is wrong.
+// checked is the output of "picket check --json": the faults, and the configuration if there
+// are none.
 type checked struct {
 	*config.Config
 	Faults   config.Faults `json:"faults"`

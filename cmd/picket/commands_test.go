@@ -18,7 +18,8 @@ import (
 	"picket/internal/control"
 )
 
-// answering has a daemon in memory answer the commands, and returns what it was asked.
+// answering lets a daemon in memory answer the commands, and returns a function that lists its
+// requests.
 func answering(t *testing.T, answer func(control.Request) (any, error)) (asked func() []control.Request) {
 	t.Helper()
 	dir := t.TempDir()
@@ -48,7 +49,7 @@ func answering(t *testing.T, answer func(control.Request) (any, error)) (asked f
 	}
 }
 
-// commanded runs a command line and returns the exit code and what was printed.
+// commanded runs a command line and returns the exit code and the output.
 func commanded(t *testing.T, stdin string, args ...string) (code int, out, complaints string) {
 	t.Helper()
 	printed, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
@@ -76,8 +77,8 @@ func commanded(t *testing.T, stdin string, args ...string) (code int, out, compl
 	return code, string(b), complaints
 }
 
-// A command asks the daemon what its line says, prints the answer, and ends with
-// the code that scripts go by.
+// A command sends the daemon its request, prints the answer, and exits with the code that
+// scripts rely on.
 func TestCommandsAsk(t *testing.T) {
 	t.Setenv("SSH_CONNECTION", "198.51.100.7 50000 192.0.2.2 22")
 	since := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
@@ -110,9 +111,9 @@ func TestCommandsAsk(t *testing.T) {
 	for _, x := range []struct {
 		args  string
 		code  int
-		out   string // is part of standard output
-		wrong string // of standard error
-		asked string // commands, with what the last of them says
+		out   string // a part of standard output
+		wrong string // a part of standard error
+		asked string // the commands, with the text of the last one
 	}{
 		{"status", 0, "picket         test, process 0", "", "status"},
 		{"status --json", 0, "\"version\": \"test\"", "", "status"},
@@ -174,8 +175,7 @@ func TestCommandsAsk(t *testing.T) {
 	}
 }
 
-// What the daemon refuses is the command's error, and an arming that failed leaves no
-// drop-in behind.
+// The daemon's refusal is the command's error. A failed "picket arm" leaves no drop-in.
 func TestCommandsFail(t *testing.T) {
 	answering(t, func(control.Request) (any, error) { return nil, errors.New("not\x1b now") })
 	file := filepath.Join(t.TempDir(), "picket.toml")
@@ -198,7 +198,7 @@ func TestCommandsFail(t *testing.T) {
 	}
 }
 
-// Sources are completed with what they are, cleaned for a terminal.
+// Completion lists sources with a description, cleaned for a terminal.
 func TestKnown(t *testing.T) {
 	answering(t, func(r control.Request) (any, error) {
 		if r.Command == "sources" {

@@ -12,11 +12,11 @@ import (
 	"picket/internal/show"
 )
 
-// blocked lists who is blocked, each with what for.
+// blocked lists the blocked sources, each with the reason.
 func blocked() (list []cobra.Completion) {
 	var blocks []control.Block
 	if call(control.Request{Command: "blocks"}, &blocks) != nil {
-		return nil // a shell that completes has no place for an error
+		return nil // completion cannot show an error
 	}
 	for _, b := range blocks {
 		list = append(list, cobra.CompletionWithDesc(show.Clean(b.Name), show.Cut(b.Reason, 60)))
@@ -24,8 +24,7 @@ func blocked() (list []cobra.Completion) {
 	return list
 }
 
-// known lists who was seen lately, each with what it is taken for, and who is
-// blocked.
+// known lists the sources seen lately, each with its pattern, and the blocked ones.
 func known() (list []cobra.Completion) {
 	var sources []control.Source
 	if call(control.Request{Command: "sources"}, &sources) != nil {
@@ -38,8 +37,8 @@ func known() (list []cobra.Completion) {
 	return append(list, blocked()...)
 }
 
-// completed has a shell complete sources from a list: those that begin as what
-// is typed does, once each, and no more than a person looks through.
+// completed completes sources from a list: those that begin with the typed text, each once, and
+// no more than a person reads.
 func completed(list func() []cobra.Completion) cobra.CompletionFunc {
 	const most = 200
 	return func(_ *cobra.Command, args []string, begin string) (

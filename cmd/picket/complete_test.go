@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What is completed begins as what was typed, once, and not what is there already;
-// of very many only some.
+// A completion begins with the typed text, occurs once, and is not on the line yet. A long list
+// is cut.
 func TestCompleted(t *testing.T) {
 	list := func() []cobra.Completion {
 		out := []cobra.Completion{"192.0.2.1\ta", "192.0.2.1\tb", "192.0.2.2\ta", "198.51.100.1\ta"}

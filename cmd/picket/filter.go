@@ -12,7 +12,7 @@ import (
 	"picket/internal/config"
 )
 
-// A filter is the flags that say which blocks are listed.
+// A filter is the flags that choose blocks.
 type filter struct {
 	answers.Filter
 	cmd           *cobra.Command
@@ -29,7 +29,7 @@ func (f *filter) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.within, "within", "", "only addresses of this `prefix`")
 	flags.BoolVar(&f.proven, "proven", false, "only proven sources; with =false only the others")
 	flags.StringVar(&f.since, "since", "", "only blocks made since a `time`, such as 1h ago or yesterday")
-	// It fails for a flag that there is not.
+	// It fails only for an unknown flag.
 	_ = cmd.RegisterFlagCompletionFunc("response",
 		cobra.FixedCompletions(answers.Responses(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -40,7 +40,7 @@ func (f *filter) changed() bool {
 		f.cmd.Flags().Changed)
 }
 
-// parse reads what was given.
+// parse reads the flags.
 func (f *filter) parse(now time.Time) (err error) {
 	for _, r := range f.Responses {
 		if !slices.Contains(answers.Responses(), r) {

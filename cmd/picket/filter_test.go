@@ -12,8 +12,8 @@ import (
 	"picket/internal/control"
 )
 
-// Each filter lets through what it names, several all of it, and what is no
-// value is refused.
+// Each filter passes what it names, and several pass what all of them name. A wrong value is
+// refused.
 func TestFilter(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
 	list := []control.Block{

@@ -14,8 +14,7 @@ import (
 	"picket/internal/probe"
 )
 
-// FuzzImport: whatever a portsentry.conf holds, what is made of it has no
-// faults.
+// FuzzImport: the import of any portsentry.conf is a configuration without faults.
 func FuzzImport(f *testing.F) {
 	for _, name := range []string{"v1.conf", "v2.conf"} {
 		b, err := os.ReadFile(filepath.Join("../../internal/portsentry/testdata", name))
@@ -45,8 +44,8 @@ func FuzzImport(f *testing.F) {
 	})
 }
 
-// TestImportCommand holds what people's scripts see: the file on standard
-// output, a warning with its line for each fault, and the exit codes.
+// TestImportCommand tests what scripts see: the file on standard output, a warning with its
+// line for each fault, and the exit codes.
 func TestImportCommand(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "portsentry.conf")
 	text := "TCP_PORTS=\"1,http\"\nTYPO=\"1\"\nKILL_ROUTE=\"/usr/local/bin/wall $TARGET$\"\n"

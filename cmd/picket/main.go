@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Command picket watches for probes of this host's ports and blocks who sends
-// them. See docs/architecture.md for the way of one probe.
+// Command picket watches for probes of this host's ports and blocks their sources. See
+// docs/architecture.md for the way of one probe.
 package main
 
 import (
@@ -25,7 +25,7 @@ const (
 )
 
 func main() {
-	// Programs that it runs lie in sbin, where a PATH after "su" does not lead.
+	// Programs that picket runs are in sbin, which is not in PATH after "su".
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
 	os.Exit(run(os.Args[1:]))
 }
@@ -50,8 +50,8 @@ func run(args []string) int {
 	return exitFailed
 }
 
-// A failure is the error of a command that was called rightly and could not do its work.
-// Errors of cobra itself are no failures.
+// A failure is the error of a command that was called correctly and could not do its work.
+// Errors of cobra are no failures.
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
@@ -66,7 +66,7 @@ func action(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command
 	}
 }
 
-// usage is an error in how a command was called.
+// usage returns an error in how a command was called.
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 type usageError struct{ error }
@@ -87,7 +87,7 @@ func rootCommand() *cobra.Command {
 		Version:       version,
 	}
 	root.SetVersionTemplate(versionText())
-	root.Flags().Bool("version", false, "print the version") // else cobra takes -v for it
+	root.Flags().Bool("version", false, "print the version") // otherwise cobra takes -v for it
 	root.PersistentFlags().String("config", config.DefaultPath,
 		"configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
@@ -102,7 +102,7 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// path is that of the configuration, by the command line.
+// path returns the path of the configuration.
 func path(cmd *cobra.Command) string { return cmd.Flag("config").Value.String() }
 
 // load reads the configuration that the command line names.
@@ -116,7 +116,7 @@ func load(cmd *cobra.Command) (*config.Config, error) {
 	return c, err
 }
 
-// call asks the daemon, by [control.Call].
+// call sends the daemon a request, by [control.Call].
 func call(r control.Request, answer any) error { return control.Call(control.Path(), r, answer) }
 
 // jsonFlag adds --json to a command.

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestManualNamesEverything: picket(1) has each command once, in SYNOPSIS and
-// in COMMANDS, with all the flags that it has and no other.
+// TestManualNamesEverything: picket(1) has each command once, in SYNOPSIS and in COMMANDS, with
+// exactly its flags.
 func TestManualNamesEverything(t *testing.T) {
 	b, err := os.ReadFile("../../docs/picket.1")
 	if err != nil {

@@ -12,12 +12,11 @@ import (
 	"picket/internal/show"
 )
 
-// What is written for people. Names, reasons, keys and what peers sent come
-// from outside, and a terminal obeys control characters: here they are taken
-// out, of whatever is a line of standard error or a cell of a table.
+// Output for people. Names, reasons, keys and bytes of peers come from outside, and a terminal
+// obeys control characters. They are removed here, from each line of standard error and each
+// cell of a table.
 
-// complain writes to standard error, each line behind "picket: " and what kind
-// of complaint it is.
+// complain writes to standard error, each line behind "picket: " and the kind of complaint.
 func complain(kind, text string) {
 	for line := range strings.SplitSeq(text, "\n") {
 		first := "picket: " + kind
@@ -25,7 +24,7 @@ func complain(kind, text string) {
 	}
 }
 
-// warn tells what does not keep a command from its work.
+// warn reports a problem that does not stop a command.
 func warn(format string, args ...any) { complain("warning: ", fmt.Sprintf(format, args...)) }
 
 func printJSON(w io.Writer, v any) error {

@@ -10,8 +10,7 @@ import (
 	"unicode"
 )
 
-// Whatever is outside input in an error or a warning, no control character of
-// it comes to the terminal.
+// No control character of an error or a warning reaches the terminal.
 func TestErrorsAreClean(t *testing.T) {
 	const hostile = "no\x1b[31m\u009b\u202e"
 	file := filepath.Join(t.TempDir(), "picket.toml")

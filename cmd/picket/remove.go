@@ -19,7 +19,7 @@ func removeCommand() *cobra.Command {
 			"is ended first, for it would put the table back.",
 		Args: takes(),
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
-			// What is wrong with the file is told, and keeps nothing from being removed.
+			// Faults of the file are reported, and do not stop the removal.
 			c, faults := load(cmd)
 			if faults != nil {
 				c = config.Default()

@@ -79,8 +79,8 @@ func replayCommand() *cobra.Command {
 				return err
 			}
 		}
-		// From here on an interrupt asks for what was read so far; while a pipe is
-		// read it ends picket.
+		// From here on an interrupt prints the results so far. While picket reads a pipe, it
+		// ends picket.
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
 		out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)

@@ -45,7 +45,7 @@ func reportCommand() *cobra.Command {
 	top := cmd.Flags().Int("top", 10, "so many lines of each `list`")
 	cmd.MarkFlagsMutuallyExclusive("json", "html")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
-		defer debug.SetGCPercent(debug.SetGCPercent(50)) // a fifth less memory, for little time
+		defer debug.SetGCPercent(debug.SetGCPercent(50)) // a fifth less memory, for a little time
 		now := time.Now()
 		q := report.Query{File: *file}
 		var err error
@@ -70,7 +70,7 @@ func reportCommand() *cobra.Command {
 		counter := report.New()
 		faults := q.Read(ctx, cmd.InOrStdin(), counter, show.NewProgress(os.Stderr))
 		if faults != nil && !errors.As(faults, new(*report.Fault)) {
-			return faults // half a period would be taken for the whole
+			return faults // half a period would look like the whole
 		}
 		var more *report.Now
 		if q.Running(time.Now()) {
@@ -106,8 +106,7 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// inForce asks the running daemon for the responses in force. Without one there is no
-// answer.
+// inForce asks the running daemon for the responses in force. Without a daemon it returns nil.
 func inForce() *report.Now {
 	var list []control.Block
 	if call(control.Request{Command: "blocks"}, &list) != nil {

@@ -15,13 +15,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the command under test one that scripts can run.
+// TestMain makes the command under test available to scripts.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"picket": main})
 }
 
-// TestScripts runs testdata/*.txtar: what commands print, and their exit codes.
-// $CAPTURES is where the captures of package replay lie.
+// TestScripts runs testdata/*.txtar: output and exit codes of commands. $CAPTURES is the folder
+// of package replay's captures.
 func TestScripts(t *testing.T) {
 	captures, err := filepath.Abs("../../internal/replay/testdata")
 	if err != nil {
@@ -33,8 +33,8 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CAPTURES", captures)
-			e.Setenv("RUNTIME_DIRECTORY", e.WorkDir) // nobody answers there
-			// Where $PATH does not lead to it any more.
+			e.Setenv("RUNTIME_DIRECTORY", e.WorkDir) // no daemon answers there
+			// The path of picket, for a script with another $PATH.
 			if self, err := exec.LookPath("picket"); err == nil {
 				e.Setenv("PICKET", self)
 			}
@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// databases copies country.mmdb and asn.mmdb, which know 192.0.2.0/24.
+// databases copies country.mmdb and asn.mmdb, which contain 192.0.2.0/24.
 func databases(dir string) error {
 	for _, name := range []string{"country.mmdb", "asn.mmdb"} {
 		b, err := os.ReadFile(filepath.Join("../../internal/origin/testdata", name))
@@ -59,8 +59,8 @@ func databases(dir string) error {
 	return nil
 }
 
-// cut FILE SIZE NEW [HEX] writes the first bytes of a file to another one, and
-// behind them those of HEX.
+// cut FILE SIZE NEW [HEX] writes the first bytes of a file to another one, followed by the
+// bytes of HEX.
 func cut(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
@@ -87,8 +87,8 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// paths FILE KEY NAME ... appends to a configuration keys whose values are the
-// full paths of files.
+// paths FILE KEY NAME ... appends keys to a configuration, with the full paths of files as
+// values.
 func paths(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[0])
 	for i := 1; i+1 < len(args); i += 2 {

@@ -10,10 +10,9 @@ import (
 	"picket/internal/control"
 )
 
-// What the commands share that are given sources by hand, many at once: block,
-// unblock, allow and unallow.
+// The common part of the commands that take many sources: block, unblock, allow and unallow.
 
-// takesSources is what their help says of arguments.
+// takesSources is the help text on their arguments.
 const takesSources = "A SOURCE is an address or a prefix; - is a list of them on standard input, one a\n" +
 	"line, and --file names one. A comment in a list begins with \"#\"."
 
@@ -23,7 +22,7 @@ func fileFlag(cmd *cobra.Command) (files *[]string) {
 		"take sources from the lines of `file`, \"-\" for standard input; may be repeated")
 }
 
-// sources returns what a command was given. All that is wrong is in the error.
+// sources returns the sources of a command line. The error lists everything that is wrong.
 func sources(cmd *cobra.Command, args, files []string) ([]string, error) {
 	if len(args)+len(files) == 0 {
 		return nil, usage("SOURCE is missing: want \"%s SOURCE...\", - for standard input, or --file FILE",
@@ -36,8 +35,8 @@ func sources(cmd *cobra.Command, args, files []string) ([]string, error) {
 	return list, nil
 }
 
-// ending has a command end what another one began, of some sources or, by --all, of all.
-// Done is what was done to each.
+// ending makes a command end what another command has begun, for some sources or, by --all, for
+// all. Done is the word for the result.
 func ending(cmd *cobra.Command, ofAll, done string) *cobra.Command {
 	files := fileFlag(cmd)
 	all := cmd.Flags().Bool("all", false, ofAll)
@@ -56,7 +55,7 @@ func ending(cmd *cobra.Command, ofAll, done string) *cobra.Command {
 	return cmd
 }
 
-// order sends a request about sources and says what became of each.
+// order sends a request about sources and prints the outcome for each.
 func order(cmd *cobra.Command, r control.Request, done, kept string) error {
 	var list []control.Outcome
 	if err := call(r, &list); err != nil {

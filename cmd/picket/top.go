@@ -47,7 +47,7 @@ func topCommand() *cobra.Command {
 	return cmd
 }
 
-// explained is what "picket explain" prints of a source.
+// explained returns the output of "picket explain" on a source.
 func explained(source string, width int) (string, error) {
 	x := new(control.Explanation)
 	if err := call(control.Request{Command: "explain", Source: source}, x); err != nil {
@@ -58,8 +58,8 @@ func explained(source string, width int) (string, error) {
 	return b.String(), err
 }
 
-// do does to a source what the command of that name does, and returns what it
-// prints. Who is connected is not blocked: that takes a longer look.
+// do runs the command of that name on a source, and returns its output. It does not block
+// connected peers.
 func do(command, source string) (string, error) {
 	var b strings.Builder
 	scratch := new(cobra.Command)

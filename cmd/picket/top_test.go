@@ -45,13 +45,13 @@ func (x *terminal) tmux(args ...string) string {
 	return string(out)
 }
 
-// keys types keys, by the names that tmux has for them.
+// keys types keys, named as in tmux.
 func (x *terminal) keys(keys ...string) {
 	x.t.Helper()
 	x.tmux(append([]string{"send-keys"}, keys...)...)
 }
 
-// shows waits until the screen has something.
+// shows waits until the screen has a text.
 func (x *terminal) shows(want string) string {
 	x.t.Helper()
 	re, screen := regexp.MustCompile(want), ""
@@ -64,8 +64,8 @@ func (x *terminal) shows(want string) string {
 	return ""
 }
 
-// whole checks that the terminal is as it was: the first screen, with its cursor,
-// in lines, with an echo.
+// whole checks that the terminal is restored: the first screen, the cursor, line mode, and
+// echo.
 func (x *terminal) whole() {
 	x.t.Helper()
 	x.shows(`over`)
@@ -81,8 +81,8 @@ func (x *terminal) whole() {
 	}
 }
 
-// aDaemon answers on the control socket of a folder: one source, which is blocked
-// until it is unblocked.
+// aDaemon answers on the control socket of a folder. It has one source, which is blocked until
+// it is unblocked.
 func aDaemon(t *testing.T, dir string) (asked func() []string) {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(dir, "control.sock"))
@@ -130,8 +130,8 @@ func aDaemon(t *testing.T, dir string) (asked func() []string) {
 	}
 }
 
-// On a terminal top shows who scans, explains it, ends its blocks when that is
-// confirmed, and gives the terminal back as it was, however it ends.
+// On a terminal top shows scanners, explains one, ends its blocks after a confirmation, and
+// restores the terminal however it ends.
 func TestTop(t *testing.T) {
 	dir := t.TempDir()
 	asked := aDaemon(t, dir)
@@ -145,7 +145,7 @@ func TestTop(t *testing.T) {
 	x.keys("y")
 	x.shows(`unblocked 192\.0\.2\.9`)
 	x.keys("Escape")
-	x.shows("nobody is blocked") // an escape with a key right behind it is another key
+	x.shows("nobody is blocked") // an escape followed at once by a key is another key
 	x.keys("3")
 	x.shows(`192\.0\.2\.9 +dark has ended`)
 	x.tmux("resize-window", "-x", "60", "-y", "10")

@@ -18,8 +18,7 @@ var (
 // target is the i-th of many addresses.
 func target(i int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, byte(113 + i/256), byte(i)}) }
 
-// Probes leave in the order in which they came, with their own bytes, when they
-// have waited long enough.
+// Probes leave in the order of their arrival, with their own bytes, after their wait.
 func TestRoom(t *testing.T) {
 	r := NewRoom(3, 4)
 	if _, ok := r.Next(); ok {
@@ -49,8 +48,8 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// Who asks many addresses at a port, or many ports of an address, and is hardly
-// answered, scans; he is told of once an hour.
+// A device scans if it asks many addresses at a port, or many ports of an address, and few
+// answer. It is reported once an hour.
 func TestDevicesThatScan(t *testing.T) {
 	for name, to := range map[string]func(i int) netip.AddrPort{
 		"addresses": func(i int) netip.AddrPort { return netip.AddrPortFrom(target(i), 23) },
@@ -77,7 +76,7 @@ func TestDevicesThatScan(t *testing.T) {
 	}
 }
 
-// Ordinary devices are not told of.
+// Ordinary devices are not reported.
 func TestDevicesThatDoNot(t *testing.T) {
 	for name, ask := range map[string]func(d *Devices, i int, now time.Time) bool{
 		"a mail server, of whose peers a third is gone": func(d *Devices, i int, now time.Time) bool {
@@ -110,7 +109,7 @@ func TestDevicesThatDoNot(t *testing.T) {
 	}
 }
 
-// However many devices there are, or things that they ask for, what is kept is bounded.
+// Memory is bounded for any number of devices and of their targets.
 func TestDevicesAreBounded(t *testing.T) {
 	var d Devices
 	for i := range 4 * mostDevices {

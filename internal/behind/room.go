@@ -12,8 +12,8 @@ import (
 // shortest wait before it repeats a segment (TCP_RTO_MIN of include/net/tcp.h, 0.2 s).
 const Patience = 300 * time.Millisecond
 
-// A Room is where probes wait. All wait for the same time, so the first to come is the
-// first to leave. The zero Room has no places; make one with [NewRoom].
+// A Room holds waiting probes. All wait for the same time, so the first one to come is the
+// first one to leave. The zero Room has no places; make one with [NewRoom].
 type Room struct {
 	snap  int
 	seats []seat
@@ -28,8 +28,8 @@ type seat struct {
 	due   time.Time
 }
 
-// NewRoom returns a room of so many places, for packets of snap bytes at most: a
-// place takes these and some 120 bytes more.
+// NewRoom returns a room with a number of places, for packets of at most snap bytes. A place
+// takes snap and some 120 bytes more.
 func NewRoom(places, snap int) *Room {
 	return &Room{snap: snap, seats: make([]seat, places), raw: make([]byte, places*snap)}
 }
@@ -45,8 +45,8 @@ func (r *Room) Add(p *probe.Probe, raw []byte, now time.Time) {
 	r.seats[at] = seat{probe: *p, size: copy(r.raw[at*r.snap:][:r.snap], raw), due: now.Add(Patience)}
 }
 
-// Next returns when the probe that waits longest has waited long enough; ok is false
-// if none waits.
+// Next returns when the probe that waits longest has waited long enough. Ok is false if none
+// waits.
 func (r *Room) Next() (due time.Time, ok bool) {
 	if r.taken == 0 {
 		return time.Time{}, false

@@ -51,28 +51,27 @@ func (k kernel) Close() error {
 	return k.Tracker.Close()
 }
 
-// Bounds: how many probes may be on their way to the watch, and how many wait there for
-// their answer: more than the rules mirror of ordinary scans in that time. A probe that
-// finds it full is not judged.
+// The most probes on their way to the watch, and the most that wait there: more than the rules
+// mirror of ordinary scans in that time. A probe that finds no room is not judged.
 const (
 	queue       = 512
 	waitingRoom = 8192
 )
 
-// A Watch has forwarded packets judged once it knows whether they were answered. Set
-// its fields before the first call. Put is for the goroutine that reads, Run for
-// another one.
+// A Watch waits until it knows whether forwarded packets were answered, and then has the
+// unanswered ones judged. Set its fields before the first call. Put is for the goroutine that
+// reads, Run for another one.
 type Watch struct {
-	Open    func() (Asker, error)     // when there is something to ask
-	Snaplen int                       // bytes that are kept of a packet
+	Open    func() (Asker, error)     // called when there is something to ask
+	Snaplen int                       // bytes of a packet that are copied
 	Judge   func(probe.Probe, []byte) // gets unanswered probes
 	Scans   func(*probe.Probe, Scan)  // gets scans outwards from behind this host
 	Trouble func(error)               // gets the result of each question
 
 	arrived chan arrival
-	spare   chan []byte // for the bytes of packets, as many as can be on their way
+	spare   chan []byte // buffers for packets, as many as can be on their way
 	shed    atomic.Uint64
-	room    *Room // made when something comes: a plain host has none
+	room    *Room // made for the first probe: a plain host has none
 	devices Devices
 	asker   Asker
 }
@@ -82,21 +81,21 @@ type arrival struct {
 	raw   []byte
 }
 
-// NewWatch returns a watch without its fields.
+// NewWatch returns a watch whose fields are not set.
 func NewWatch() *Watch {
 	return &Watch{arrived: make(chan arrival, queue), spare: make(chan []byte, queue)}
 }
 
-// Shed is how many probes found no room. Any goroutine may call it.
+// Shed returns how many probes found no room. Any goroutine may call it.
 func (w *Watch) Shed() uint64 { return w.shed.Load() }
 
-// Put hands a probe over. It never waits: in a flood, probes without room are counted
-// and left.
+// Put hands over a probe. It never waits: a probe without room, as in a flood, is counted and
+// dropped.
 func (w *Watch) Put(p probe.Probe, raw []byte) {
 	var b []byte
 	select {
 	case b = <-w.spare:
-	default: // the first of so many
+	default: // none is free: append makes one
 	}
 	select {
 	case w.arrived <- arrival{p, append(b[:0], raw...)}:
@@ -123,7 +122,7 @@ func (w *Watch) Run(ctx context.Context) error {
 			}
 			select {
 			case w.spare <- m.raw:
-			default: // there are enough
+			default: // enough of them
 			}
 		case <-timer.C:
 		}
@@ -140,7 +139,7 @@ func (w *Watch) next() (due time.Time, ok bool) {
 	return w.room.Next()
 }
 
-// take lets a probe wait, and reports whether there was room.
+// take adds a probe to the room, and reports whether there was room.
 func (w *Watch) take(m *arrival) bool {
 	if w.room == nil {
 		w.room = NewRoom(waitingRoom, w.Snaplen)
@@ -158,7 +157,7 @@ func (w *Watch) judge() {
 	answered, err := w.answered(p)
 	w.Trouble(err)
 	switch {
-	case err != nil: // nobody is accused without an answer
+	case err != nil: // without an answer nobody is accused
 	case p.Outward:
 		w.outward(p, answered)
 	case !answered:
@@ -166,7 +165,7 @@ func (w *Watch) judge() {
 	}
 }
 
-// answered reports whether a packet was answered, or may yet be: a published port is a
+// answered reports whether a packet was answered, or may still be: a published port is a
 // service, and may be slow.
 func (w *Watch) answered(p *probe.Probe) (bool, error) {
 	if w.asker == nil {

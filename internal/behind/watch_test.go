@@ -15,7 +15,7 @@ import (
 	"picket/internal/probe"
 )
 
-// A fake is an asker that knows what a test says.
+// A fake is an asker with the answers of a test.
 type fake struct {
 	served bool
 	flow   host.Tracked
@@ -29,8 +29,8 @@ func (f *fake) Flow(uint8, netip.AddrPort, netip.AddrPort) (host.Tracked, error)
 }
 func (f *fake) Close() error { f.closed = true; return nil }
 
-// What comes faster than it can be asked for is counted and holds nobody up; what
-// nobody answered is judged, with its bytes, when that is known.
+// Probes that come too fast are counted, and nobody waits. A probe without an answer is judged,
+// with its bytes, as soon as that is known.
 func TestWatch(t *testing.T) {
 	for name, x := range map[string]struct {
 		asker fake
@@ -94,7 +94,7 @@ func TestWatch(t *testing.T) {
 
 var start4 = netip.MustParseAddr("203.0.113.9")
 
-// A device that scans from behind this host is told of, and not judged.
+// A device that scans from behind this host is reported, and not judged.
 func TestWatchOutward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		scans := 0

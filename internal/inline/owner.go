@@ -17,8 +17,8 @@ type waiting struct {
 	said  Verdict
 }
 
-// own sends the kernel the verdicts on the packets, by their answers or their age. It
-// owns the list of those that wait.
+// own sends the kernel the verdicts on the packets, by their answers or their age. It owns the
+// list of the packets that wait.
 func (q *Queue) own() {
 	defer q.ended.Done()
 	var held []waiting
@@ -59,8 +59,8 @@ func note(held []waiting, n news) []waiting {
 	return held
 }
 
-// end ends the wait of a packet without a final answer. It reports whether nobody has
-// judged it.
+// end ends the wait of a packet that has no final answer. It reports whether nobody has judged
+// the packet.
 func (w *waiting) end() (unjudged bool) {
 	switch w.said {
 	case 0:
@@ -72,8 +72,8 @@ func (w *waiting) end() (unjudged bool) {
 	return false
 }
 
-// age ends the wait of packets that have waited too long, and returns how many of
-// them nobody has judged.
+// age ends the wait of packets older than [Age], and returns how many of them nobody has
+// judged.
 func age(held []waiting, now time.Time) (n int) {
 	for i := range held {
 		if now.Sub(held[i].since) < Age {
@@ -86,12 +86,11 @@ func age(held []waiting, now time.Time) (n int) {
 	return n
 }
 
-// settle sends the kernel the answers there are, and returns the packets that wait on.
+// settle sends the kernel the verdicts, and returns the packets that still wait.
 func (q *Queue) settle(held []waiting) []waiting { return settled(held, q.tell) }
 
-// settled calls tell for the answered packets, and returns the others and those that
-// wait behind them. The first packets go in batches: one message is the verdict on a
-// packet and on all before it.
+// settled calls tell for the answered packets, and returns those that still wait. The first
+// packets go in batches: one message is the verdict on a packet and on all before it.
 func settled(held []waiting, tell func(kind uint16, said Verdict, id uint32, n int)) []waiting {
 	for len(held) > 0 && held[0].said.tellable() {
 		said, n := held[0].said, 1
@@ -116,7 +115,7 @@ func settled(held []waiting, tell func(kind uint16, said Verdict, id uint32, n i
 	return held
 }
 
-// tellable reports whether there is nothing more to wait for.
+// tellable reports whether the verdict is final.
 func (v Verdict) tellable() bool { return v != 0 && v != Doom }
 
 // tell sends the kernel the verdict on n packets; id is the last.
@@ -131,8 +130,8 @@ func (q *Queue) tell(kind uint16, said Verdict, id uint32, n int) {
 	q.verdict(kind, verdict, id)
 }
 
-// verdict sends a verdict. The kernel carries it out within the call: for an accepted
-// SYN, up to the answer to it.
+// verdict sends a verdict. The kernel carries it out during the call: for an accepted SYN, up
+// to the SYN's own answer.
 func (q *Queue) verdict(kind uint16, verdict, id uint32) {
 	var b [verdictLength]byte
 	putVerdict(&b, kind, q.number, verdict, id)

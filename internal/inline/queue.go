@@ -23,11 +23,11 @@ const (
 	// Length is how many packets the kernel holds at once; more pass unjudged.
 	Length = 128
 
-	// Age is how long a packet waits at most before it is let pass unjudged.
+	// Age is how long a packet waits at most. Then it passes unjudged.
 	Age = 20 * time.Millisecond
 
-	// Snaplen is how many bytes of a packet are copied. The headers of a SYN have at most
-	// 120 over IPv4; over IPv6 extension headers may fill the frame.
+	// Snaplen is how many bytes of a packet are copied. The headers of a SYN have at most 120
+	// bytes over IPv4; over IPv6 extension headers may fill the frame.
 	Snaplen = 1500
 )
 
@@ -59,11 +59,11 @@ const (
 
 // Stats counts the packets read, by verdict.
 type Stats struct {
-	Held    uint64 // read
+	Held    uint64 // packets read
 	Let     uint64 // let pass by an answer
 	Refused uint64 // dropped, by an answer or because no SYN could be read
 	Aged    uint64 // let pass because no answer came in time
-	Errors  uint64 // verdicts that the kernel would not take
+	Errors  uint64 // verdicts that the kernel refused
 }
 
 // A Queue is bound to an NFQUEUE. Make one with [Open].
@@ -115,15 +115,15 @@ func (q *Queue) bind() error {
 	if err := q.conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	// A full socket buffer is like a full queue: the kernel lets packets pass, and no
-	// error is wanted.
+	// A full socket buffer counts as a full queue: the kernel lets packets pass, without an
+	// error.
 	if err := q.conn.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1); err != nil {
 		return err
 	}
 	if err := q.send(configuration(q.number)); err != nil {
 		return err
 	}
-	// Packets may come before the answer. They pass: nothing can judge them yet.
+	// Packets that come before the answer pass: nothing can judge them yet.
 	b := make([]byte, datagram)
 	_ = q.conn.SetReadDeadline(time.Now().Add(time.Second))
 	defer q.conn.SetReadDeadline(time.Time{})
@@ -155,8 +155,8 @@ func (q *Queue) bind() error {
 // datagram holds a message: the kernel sends one packet in each.
 const datagram = 4096
 
-// explain explains the kernel's refusal of a bind: EPERM means that the queue is
-// somebody else's (net/netfilter/nfnetlink_queue.c, nfqnl_recv_config).
+// explain explains why the kernel refuses a bind: EPERM means that another process has the
+// queue (net/netfilter/nfnetlink_queue.c, nfqnl_recv_config).
 func explain(err unix.Errno) error {
 	if err == unix.EPERM || err == unix.EBUSY {
 		return ErrTaken
@@ -164,7 +164,7 @@ func explain(err unix.Errno) error {
 	return modules.Explain(err, modules.Queue())
 }
 
-// answer gives the verdict on a packet that waits.
+// answer gives the verdict on a packet.
 func (q *Queue) answer(id uint32, v Verdict) {
 	select {
 	case q.news <- news{id: id, said: v}:
@@ -213,7 +213,7 @@ func (q *Queue) read() {
 	}
 }
 
-// take hands on a packet. The owner hears of it before any answer to it.
+// take hands on a packet. The owner hears of it before any answer.
 func (q *Queue) take(body []byte) {
 	m := read(body)
 	if !m.numbered {
@@ -224,10 +224,10 @@ func (q *Queue) take(body []byte) {
 	n := news{id: m.id, since: now}
 	p, ok := m.syn(now)
 	if !ok {
-		n.said = Refuse // the rules call for SYNs alone, and no client's lies behind so many headers
+		n.said = Refuse // the rules queue only SYNs, and no client has so many headers
 	}
 	select {
-	case q.news <- n: // the owner waits for nobody
+	case q.news <- n: // the owner never waits
 	case <-q.over:
 		return
 	}

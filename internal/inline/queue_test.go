@@ -19,8 +19,8 @@ import (
 	"picket/internal/probe"
 )
 
-// inNetns runs the rest of the test in a network namespace of its own, in which TCP to
-// port 80 waits in queue 5. iptables has the rule where nft may not.
+// inNetns runs the rest of the test in a new network namespace, in which TCP to port 80 waits
+// in queue 5. If nft may not make the rule, iptables does.
 func inNetns(t *testing.T) {
 	t.Helper()
 	netnstest.Enter(t)
@@ -44,8 +44,8 @@ func serve(t *testing.T) {
 	t.Cleanup(func() { l.Close() })
 }
 
-// dials says how long a connection took, 0 if it did not come about in time. The
-// socket is of this thread's namespace.
+// dials returns how long a connection took, or 0 if it failed or took too long. Its socket is
+// in this thread's namespace.
 func dials(t *testing.T, limit time.Duration) time.Duration {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -77,7 +77,7 @@ func open(t *testing.T, emit func(Held, []byte) bool) *Queue {
 	return q
 }
 
-// A SYN waits for its answer, and nothing else passes for it or waits with it.
+// A SYN waits for its own answer, and other packets do not wait.
 func TestAnswers(t *testing.T) {
 	inNetns(t)
 	serve(t)
@@ -106,8 +106,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// Without an answer in time a SYN passes by its age; if whoever judges does not keep
-// up, at once; and when the queue is closed, or nobody has it, at once.
+// Without an answer a SYN passes after its age. It passes at once if the judge is too slow, if
+// the queue is closed, or if nobody reads it.
 func TestFailsOpen(t *testing.T) {
 	inNetns(t)
 	serve(t)
@@ -133,7 +133,7 @@ func TestFailsOpen(t *testing.T) {
 	}
 }
 
-// A queue is one reader's, and free again when that is gone.
+// A queue has one reader, and is free after its reader's end.
 func TestTaken(t *testing.T) {
 	inNetns(t)
 	first := open(t, func(h Held, _ []byte) bool { return false })
@@ -144,7 +144,7 @@ func TestTaken(t *testing.T) {
 	open(t, func(h Held, _ []byte) bool { return false })
 }
 
-// The kernel grants what the package promises: the bound, the flags, the bytes.
+// The kernel has what the package promises: the length, the flags, the bytes.
 func TestConfiguration(t *testing.T) {
 	inNetns(t)
 	open(t, func(h Held, _ []byte) bool { return true })
@@ -152,7 +152,7 @@ func TestConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Number, reader, waiting, copy mode, bytes, ...
+	// The columns: number, reader, waiting packets, copy mode, bytes, ...
 	if f := strings.Fields(string(b)); len(f) < 5 || f[0] != "5" || f[3] != "2" || f[4] != "1500" {
 		t.Errorf("%q", b)
 	}
@@ -171,7 +171,7 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// told is what a queue tells the kernel, by a socket that keeps it.
+// told returns the messages of a queue to the kernel, from a socket that records them.
 func told(held []waiting) (out []waiting, messages []string) {
 	return settled(held, func(kind uint16, said Verdict, id uint32, n int) {
 		what := "one"
@@ -186,8 +186,8 @@ func told(held []waiting) (out []waiting, messages []string) {
 	}), messages
 }
 
-// What is answered in order goes in batches of one kind, and what comes out of order
-// one by one; nobody that waits is answered by another's verdict.
+// Answers in order go in batches of one kind, answers out of order one by one. No packet gets
+// the answer of another.
 func TestBatches(t *testing.T) {
 	at := func(said ...Verdict) (held []waiting) {
 		for i, s := range said {
@@ -216,7 +216,7 @@ func TestBatches(t *testing.T) {
 	}
 }
 
-// An answer for what is not there, and a second one, change nothing.
+// An answer for an unknown packet, and a second answer, change nothing.
 func TestLateAnswers(t *testing.T) {
 	held := note(nil, news{id: 7, since: time.Unix(1, 0)})
 	held = note(held, news{id: 8, said: Refuse})
@@ -237,7 +237,7 @@ func TestLateAnswers(t *testing.T) {
 	}
 }
 
-// FuzzRead: no message of the kernel's, however it is cut, does harm.
+// FuzzRead: no message of the kernel, however it is cut, makes read fail or panic.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{8, 0, 1, 0, 0, 0, 0, 9, 6, 0, 10, 0, 1, 2, 0, 0})
 	f.Add([]byte{20, 0, 4, 0, 1, 2, 3})

@@ -71,7 +71,7 @@ func Open(r io.ReaderAt) (*File, error) {
 	return f, nil
 }
 
-// object reads the object at a place; it must be of a kind, with at least so many bytes.
+// object reads the object at a place. It must have the kind, and at least the bytes.
 func (f *File) object(at uint64, kind byte, least int) ([]byte, error) {
 	for again := false; ; again = true {
 		h, err := f.pages.read(at, objectHeader)
@@ -85,11 +85,11 @@ func (f *File) object(at uint64, kind byte, least int) ([]byte, error) {
 		case again:
 			return nil, fmt.Errorf("%w: an object of type %d, %d bytes, at %d", ErrFormat, h[0], size, at)
 		}
-		f.pages.forget(at) // perhaps written since
+		f.pages.forget(at) // it may have been written since
 	}
 }
 
-// A Value is the place of a field's value in a file. The zero Value is none.
+// A Value is the place of a field's value in a file. The zero Value stands for no place.
 type Value struct {
 	at             uint64
 	first, further uint64 // its first entry, and the array of the others
@@ -130,7 +130,7 @@ func (f *File) Find(field, value string) (v Value, ok bool, err error) {
 	return v, false, nil
 }
 
-// among returns the value with a text, from a list of a field's values.
+// among returns the value with a text from a list of values.
 func (f *File) among(at uint64, text string) (v Value, ok bool, err error) {
 	for steps := 0; at != 0; steps++ {
 		o, err := f.object(at, typeData, f.dataHead())
@@ -149,8 +149,8 @@ func (f *File) among(at uint64, text string) (v Value, ok bool, err error) {
 	return v, false, nil
 }
 
-// Walk calls each for the entries with a value, in order, until each returns false. The
-// entry is valid until then.
+// Walk calls each for the entries with a value, in order, until each returns false. An entry is
+// valid during the call.
 func (f *File) Walk(v Value, each func(*Entry) bool) error {
 	entry := &Entry{file: f}
 	visit := func(at uint64) (more bool, err error) {
@@ -202,7 +202,7 @@ func (f *File) Walk(v Value, each func(*Entry) bool) error {
 				return err
 			}
 		}
-		if next != 0 && next <= at { // journald appends
+		if next != 0 && next <= at { // journald appends, so places grow
 			return fmt.Errorf("%w: an array of entries leads back", ErrFormat)
 		}
 		at = next

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// made writes a journal file with entries, each a list of FIELD=value. A test of package report
-// has systemd's own files.
+// made is a journal file in the making, with entries that are lists of FIELD=value. A test of
+// package report has files of systemd.
 type made struct {
 	b       []byte
 	compact bool
@@ -179,7 +179,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestCompressed: a compressed value is passed over.
+// TestCompressed: a compressed value is skipped.
 func TestCompressed(t *testing.T) {
 	b := build(false, sample...)
 	at := bytes.Index(b, []byte("B=yyy")) - 64
@@ -190,7 +190,7 @@ func TestCompressed(t *testing.T) {
 	}
 }
 
-// TestRefuses: another format, a later one, and loops are errors.
+// TestRefuses: another format, a later version, and loops are errors.
 func TestRefuses(t *testing.T) {
 	good := build(false, sample...)
 	change := func(at int, v byte) []byte {
@@ -216,7 +216,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestGrowing: what is written after a page was read is found.
+// TestGrowing: an entry is found that was written after its page was read.
 func TestGrowing(t *testing.T) {
 	whole := build(false, sample...)
 	early := bytes.Clone(whole)
@@ -240,7 +240,7 @@ type growing struct{ b []byte }
 
 func (g *growing) ReadAt(p []byte, at int64) (int, error) { return bytes.NewReader(g.b).ReadAt(p, at) }
 
-// FuzzWalk: any file is refused or read to an end.
+// FuzzWalk: any file is either refused or read to its end.
 func FuzzWalk(f *testing.F) {
 	f.Add(build(false, sample...))
 	f.Add(build(true, sample...))

@@ -7,19 +7,19 @@ import (
 	"io"
 )
 
-// Pages of a file are kept in memory: the newest of each place.
+// The pages in memory: the newest one for each slot.
 const (
 	pageSize = 16 << 10
 	maxPages = 512
 )
 
-// pages reads a file by pages. Entries and their values lie beside each other, so most
-// are in memory. A mapping would be as fast, but ends the process with SIGBUS when
-// journald cuts a file.
+// pages reads a file by pages. Entries lie beside their values, so most reads find their page
+// in memory. A mapping would be as fast, but then SIGBUS ends the process when journald
+// truncates a file.
 type pages struct {
 	r     io.ReaderAt
 	kept  []page
-	whole []byte // of a read across pages
+	whole []byte // the buffer of a read across pages
 }
 
 type page struct {
@@ -57,7 +57,7 @@ func (p *pages) read(at uint64, n int) ([]byte, error) {
 	return nil, fmt.Errorf("%w: it ends before %d", ErrFormat, at+uint64(n))
 }
 
-// forget has a place read anew.
+// forget makes the next read of a place read the file.
 func (p *pages) forget(at uint64) { p.kept[at/pageSize%maxPages].number = 0 }
 
 func (p *pages) page(number uint64) ([]byte, error) {

@@ -146,7 +146,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 		out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "blocked4")
 		return err == nil && strings.Contains(out, src.String())
 	})
-	if _, err := l.Target.Run("nft", "flush", "ruleset"); err != nil { // and it cannot open a socket to see that
+	if _, err := l.Target.Run("nft", "flush", "ruleset"); err != nil { // unseen: no socket
 		t.Fatal(err)
 	}
 	for _, c := range held {

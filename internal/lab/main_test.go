@@ -42,7 +42,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	os.Setenv(binaryEnv, binary)
-	os.Setenv("GORACE", "atexit_sleep_ms=0") // without it, each command of a raced picket takes a second to end
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // or a raced picket takes a second to end
 	return m.Run()
 }
 

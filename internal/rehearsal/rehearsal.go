@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Package rehearsal has what a dry run would have done: the responses that the
-// engine ordered and nobody made, and what each would have kept off.
+// Package rehearsal records what a dry run would have done: the responses that the engine
+// ordered and that were not made, and how many packets each would have kept off.
 //
-// It is pure, and bounded: beyond 16,384 responses it counts, and does not describe.
+// It is pure, and bounded: it counts responses beyond 16,384, and does not describe them.
 package rehearsal
 
 import (
@@ -20,16 +20,16 @@ import (
 	"picket/internal/probe"
 )
 
-// A Rehearsal is the responses that the engine ordered and nobody made, and what
-// they would have kept off. Nil stands for no dry run. It is for one goroutine.
+// A Rehearsal is the responses of a dry run, and what they would have kept off. Nil stands for
+// no dry run. It is for one goroutine.
 type Rehearsal struct {
 	since    time.Time
 	by       map[key]*entry
 	lengths  []int // of the prefixes in by, the longest first
 	unwanted uint64
 	kept     uint64
-	sources  map[netip.Prefix]struct{} // that a response was ordered for, at most most
-	told     control.Trial             // what the last event said
+	sources  map[netip.Prefix]struct{} // with a response, at most most
+	told     control.Trial             // as of the last event
 }
 
 type key struct {
@@ -38,11 +38,11 @@ type key struct {
 }
 
 type entry struct {
-	until int64          // the kernel's clock, as probes have it
-	row   *control.Block // nil for one of so many that they are counted alone
+	until int64          // by the kernel's clock, as in probes
+	row   *control.Block // nil if the response is only counted
 }
 
-// most is how many responses are described, and how many sources are told apart.
+// most is the most responses that are described, and the most sources that are told apart.
 const most = 1 << 14
 
 // New returns a rehearsal that begins now.
@@ -50,8 +50,8 @@ func New(now time.Time) *Rehearsal {
 	return &Rehearsal{since: now, by: map[key]*entry{}, sources: map[netip.Prefix]struct{}{}}
 }
 
-// Blocks counts a probe, and reports whether a block would have kept it off: the
-// kernel mirrors none of a blocked source.
+// Blocks counts a probe, and reports whether a block would have kept it off. The kernel mirrors
+// no packet of a blocked source.
 func (r *Rehearsal) Blocks(p *probe.Probe) bool {
 	if r == nil || r.keepsOff(p) != engine.Block {
 		return false
@@ -60,7 +60,7 @@ func (r *Rehearsal) Blocks(p *probe.Probe) bool {
 	return true
 }
 
-// keepsOff counts a probe that a response would have kept off, and says by which.
+// keepsOff counts a probe that a response would have kept off, and returns the response.
 func (r *Rehearsal) keepsOff(p *probe.Probe) engine.Action {
 	for _, response := range [...]engine.Action{engine.Block, engine.Fence, engine.Dark} {
 		for _, bits := range r.lengths {
@@ -82,7 +82,7 @@ func (r *Rehearsal) keepsOff(p *probe.Probe) engine.Action {
 	return engine.None
 }
 
-// Wants counts a probe by why it was decided as it was: ordinary life is not unwanted.
+// Wants counts a probe as unwanted, unless the reason of its decision is ordinary life.
 func (r *Rehearsal) Wants(why engine.Reason) {
 	switch why {
 	case engine.Backscatter, engine.LateAnswer, engine.Traceroute, engine.Discovery:
@@ -123,12 +123,12 @@ func (r *Rehearsal) expire(at int64) {
 	}
 }
 
-// Sum says how it goes, without its rows.
+// Sum returns the figures without the rows.
 func (r *Rehearsal) Sum() *control.Trial {
 	return &control.Trial{Since: r.since, Sources: len(r.sources), Unwanted: r.unwanted, Kept: r.kept}
 }
 
-// Rows are the responses that would be in force.
+// Rows returns the responses that would be in force.
 func (r *Rehearsal) Rows(now time.Time) []control.Block {
 	r.expire(now.UnixNano())
 	list := make([]control.Block, 0, len(r.by))
@@ -141,7 +141,7 @@ func (r *Rehearsal) Rows(now time.Time) []control.Block {
 	return list
 }
 
-// News returns the event of what has come since the last one, if there is any.
+// News returns an event about the time since the last one. Ok is false if nothing came.
 func (r *Rehearsal) News(now time.Time) (ev event.Event, ok bool) {
 	unwanted, kept := r.unwanted-r.told.Unwanted, r.kept-r.told.Kept
 	if unwanted == 0 {

@@ -14,7 +14,7 @@ import (
 
 var start = time.Unix(1_800_000_000, 0)
 
-// from is a probe some time after the start.
+// from returns a probe at a time after the start.
 func from(source string, after time.Duration) *probe.Probe {
 	return &probe.Probe{At: start.Add(after).UnixNano(), Source: netip.MustParseAddr(source)}
 }
@@ -23,8 +23,8 @@ func order(response engine.Action, source string, length time.Duration) *engine.
 	return &engine.Decision{Action: response, Source: netip.MustParsePrefix(source), For: length}
 }
 
-// A block keeps off all of its source, in its time; a fence and the dark are counted
-// and go on being judged.
+// A block keeps off all packets of its source while it lasts. Packets of a fence and the dark
+// are counted and still judged.
 func TestRehearsal(t *testing.T) {
 	r := New(start)
 	note := func(d *engine.Decision) {
@@ -64,7 +64,7 @@ func TestRehearsal(t *testing.T) {
 	}
 }
 
-// The news of a time are told once, and none where nothing came.
+// News come once, and only if something came.
 func TestNews(t *testing.T) {
 	r := New(start)
 	if ev, ok := r.News(start); ok {
@@ -83,8 +83,8 @@ func TestNews(t *testing.T) {
 	}
 }
 
-// Beyond the bound responses are counted and not described, and those that are over
-// make room; the one that the engine has given up for another is gone.
+// Beyond the bound responses are counted, not described. Ended ones make room. A response that
+// the engine has given up for another one is gone.
 func TestBound(t *testing.T) {
 	r := New(start)
 	for i := range most + 1 {

@@ -25,8 +25,7 @@ func Print(out io.Writer, found []Finding) {
 	list.Print(out, show.Width(out))
 }
 
-// Problems returns an error that says how many of the findings are problems, nil
-// for none.
+// Problems returns an error with the number of problems among the findings, or nil.
 func Problems(found []Finding) error {
 	n := 0
 	for _, f := range found {

@@ -69,8 +69,8 @@ func (p *Place) Look(c *config.Config) []Finding {
 	return s.found
 }
 
-// NoLoginRecord returns the finding that the system writes down nowhere who is
-// logged in, and reports whether that is so.
+// NoLoginRecord reports whether the system keeps no record of who is logged in, and returns the
+// finding.
 func (p *Place) NoLoginRecord() (f Finding, missing bool) {
 	records := host.LoginRecords()
 	for _, name := range records {
@@ -203,7 +203,7 @@ func (s *surveyor) nftablesConf() {
 	}
 }
 
-// ports looks for services at trap ports.
+// ports reports services at trap ports.
 func (s *surveyor) ports() {
 	served := map[uint16]bool{}
 	for _, name := range []string{"proc/net/tcp", "proc/net/tcp6"} {
@@ -245,8 +245,8 @@ func (s *surveyor) kubernetes() {
 	}
 }
 
-// inline tells whether the kernel can queue, by the lists of what it has built in and of
-// what it can load (Documentation/kbuild/kbuild.rst).
+// inline reports whether the kernel can queue, by the lists of its built-in parts and its
+// modules (Documentation/kbuild/kbuild.rst).
 func (s *surveyor) inline() {
 	if !s.config.Inlined() {
 		return
@@ -285,7 +285,7 @@ func (s *surveyor) conntrack() {
 	}
 }
 
-// behind tells what behind the host is judged, and what of it is not.
+// behind reports what behind the host is judged and what is not.
 func (s *surveyor) behind() {
 	found, err := s.Networks()
 	if err != nil {
@@ -312,7 +312,7 @@ func (s *surveyor) behind() {
 	}
 }
 
-// friends reports whom picket never blocks, and who may be missing.
+// friends reports which addresses picket never blocks, and which may be missing.
 func (s *surveyor) friends() {
 	i := s.config.Ignore
 	list, err := s.Friends(host.Wanted{Own: i.Own, Gateways: i.Gateways, Resolvers: i.Resolvers})
@@ -343,7 +343,7 @@ func (s *surveyor) friends() {
 	s.session(list)
 }
 
-// session looks whether the asking person is a friend.
+// session reports whether the caller's own session is a friend.
 func (s *surveyor) session(list []host.Friend) {
 	client, _, _ := strings.Cut(s.Session, " ")
 	a, err := netip.ParseAddr(client)

@@ -33,7 +33,7 @@ func place(files map[string]string) *Place {
 	}
 }
 
-// TestLook: each thing is found, is a problem or not, and has its remedy.
+// TestLook: each case is found, is a problem or not, and has its remedy.
 func TestLook(t *testing.T) {
 	for _, x := range []struct {
 		name    string
@@ -124,7 +124,8 @@ func TestHere(t *testing.T) {
 	}
 }
 
-// TestInline: whether the kernel can queue is told of who wants it, by its lists of modules.
+// TestInline: with the inline verdict on, the finding says whether the kernel can queue, by its
+// lists of modules.
 func TestInline(t *testing.T) {
 	wanted, err := config.Parse("x", []byte("[inline]\nports = \"open\"\n"))
 	if err != nil {
