@@ -351,8 +351,8 @@ func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bo
 // restore books responses of an earlier run, and puts them into a kernel that has lost
 // them. It returns the booked ones. Those to sources that have a newer response are
 // left out. If the kernel refuses, the journal says so and none is booked.
-func (b *blocker) restore(list []ledger.Kept, lost bool) []ledger.Kept {
-	list = slices.DeleteFunc(list, func(k ledger.Kept) bool { return b.book.Has(k.Ref()) })
+func (b *blocker) restore(list []ledger.Saved, lost bool) []ledger.Saved {
+	list = slices.DeleteFunc(list, func(k ledger.Saved) bool { return b.book.Has(k.Ref()) })
 	if lost {
 		blocks := make([]nft.Block, len(list))
 		for i, k := range list {

@@ -100,7 +100,7 @@ func (d *daemon) drops(f *explain.Facts) error {
 	list := make([]nft.Block, len(f.Blocks))
 	for i := range list {
 		b := &f.Blocks[i]
-		list[i] = (&ledger.Kept{Source: b.Source, Response: b.Response}).Ref().InKernel(0)
+		list[i] = (&ledger.Saved{Source: b.Source, Response: b.Response}).Ref().InKernel(0)
 	}
 	if err := t.Look(list); err != nil {
 		return err

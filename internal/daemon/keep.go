@@ -39,7 +39,7 @@ func (d *daemon) remember(ctx context.Context, ready func()) error {
 // use is an entry of the journal. Lost: the kernel has none of the blocks.
 func (d *daemon) recall(ctx context.Context, lost bool) error {
 	_, err := ledger.File().Load(func(r io.Reader) error {
-		return ledger.Read(r, func(list []ledger.Kept) error { return blame(d.restore(ctx, list, lost)) },
+		return ledger.Read(r, func(list []ledger.Saved) error { return blame(d.restore(ctx, list, lost)) },
 			func(part []byte) error { return blame(d.docket.recall(ctx, part)) })
 	})
 	switch {
@@ -54,7 +54,7 @@ func (d *daemon) recall(ctx context.Context, lost bool) error {
 
 // restore books responses of an earlier run, and puts them into a kernel that has lost
 // them. If the kernel refuses, they are lost, and the journal says so.
-func (d *daemon) restore(ctx context.Context, list []ledger.Kept, lost bool) error {
+func (d *daemon) restore(ctx context.Context, list []ledger.Saved, lost bool) error {
 	list, err := d.orders.restore(ctx, list, lost)
 	if err == nil {
 		err = d.docket.restore(ctx, inForceOf(list)...)
@@ -70,7 +70,7 @@ func blame(err error) error {
 	return err
 }
 
-func inForceOf(list []ledger.Kept) []inForce {
+func inForceOf(list []ledger.Saved) []inForce {
 	out := make([]inForce, len(list))
 	for i, k := range list {
 		out[i] = inForce{k.Ref(), k.Since, k.Until}
@@ -82,7 +82,7 @@ func inForceOf(list []ledger.Kept) []inForce {
 func (d *daemon) store(ctx context.Context) *ledger.Contents {
 	return &ledger.Contents{
 		Entries: func() ([]*ledger.Entry, error) { return d.orders.entries(ctx) },
-		Keep:    func(list []*ledger.Entry) ([]ledger.Kept, error) { return d.orders.keep(ctx, list) },
+		Saved:   func(list []*ledger.Entry) ([]ledger.Saved, error) { return d.orders.saved(ctx, list) },
 		Memory:  func() (engine.Memory, error) { return d.docket.memory(ctx) },
 		Next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
 			return d.docket.nextPart(ctx, m, to)
@@ -94,7 +94,7 @@ func (d *daemon) store(ctx context.Context) *ledger.Contents {
 func lastStore(b *blocker, j *judge) *ledger.Contents {
 	return &ledger.Contents{
 		Entries: func() ([]*ledger.Entry, error) { return b.book.Entries(), nil },
-		Keep:    func(list []*ledger.Entry) ([]ledger.Kept, error) { return b.book.Keep(list), nil },
+		Saved:   func(list []*ledger.Entry) ([]ledger.Saved, error) { return b.book.Saved(list), nil },
 		Memory:  func() (engine.Memory, error) { return j.engine.Memory(), nil },
 		Next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
 			part, more = m.Next(to)

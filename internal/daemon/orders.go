@@ -122,8 +122,8 @@ func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.Summary(), nil })
 }
 
-// Which implements [beside.Book].
-func (o *orders) Which(ctx context.Context, ok func(*beside.Block) bool) ([]netip.Prefix, error) {
+// Sources implements [beside.Book].
+func (o *orders) Sources(ctx context.Context, ok func(*beside.Block) bool) ([]netip.Prefix, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) (out []netip.Prefix, err error) {
 		var block beside.Block
 		for e := range b.book.All() {
@@ -224,15 +224,15 @@ func (o *orders) entries(ctx context.Context) ([]*ledger.Entry, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) ([]*ledger.Entry, error) { return b.book.Entries(), nil })
 }
 
-// keep returns the responses of a list that are still in force, for the state file.
-func (o *orders) keep(ctx context.Context, list []*ledger.Entry) ([]ledger.Kept, error) {
-	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.book.Keep(list), nil })
+// saved returns the responses of a list that are still in force, for the state file.
+func (o *orders) saved(ctx context.Context, list []*ledger.Entry) ([]ledger.Saved, error) {
+	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Saved, error) { return b.book.Saved(list), nil })
 }
 
 // restore books responses of an earlier run, puts them into a kernel that has lost
 // them, and returns the booked ones.
-func (o *orders) restore(ctx context.Context, list []ledger.Kept, lost bool) ([]ledger.Kept, error) {
-	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Kept, error) { return b.restore(list, lost), nil })
+func (o *orders) restore(ctx context.Context, list []ledger.Saved, lost bool) ([]ledger.Saved, error) {
+	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Saved, error) { return b.restore(list, lost), nil })
 }
 
 // serve marks ports as served in the kernel.

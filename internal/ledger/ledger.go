@@ -26,8 +26,8 @@ import (
 	"picket/nft"
 )
 
-// A Ref names one response to one source: a source may be dark for a day and
-// fenced for ten minutes.
+// A Ref names one response to one source: a source may be dark for a day and fenced for ten
+// minutes.
 type Ref struct {
 	Response engine.Action // Dark, Fence or Block
 	Source   netip.Prefix
@@ -43,7 +43,7 @@ func (r Ref) InKernel(left time.Duration) nft.Block {
 		For: left}
 }
 
-// Of returns the response that b is.
+// Of returns the response of b.
 func Of(b *nft.Block) Ref { return Ref{responses[b.Response], b.Source} }
 
 // Noun is the response as a noun, for sentences.
@@ -57,10 +57,10 @@ func (r Ref) Verb() string {
 	return r.Response.String()
 }
 
-// A Book has the responses that the kernel has acknowledged, and the reason of each.
-// Make one with [New]. It is for one goroutine, except [Book.Len].
+// A Book holds the responses that the kernel has acknowledged, each with its reason. Make one
+// with [New]. It is for one goroutine, except [Book.Len].
 type Book struct {
-	Ceiling memory.Ceiling // of the process; it follows how many responses there are
+	Ceiling memory.Ceiling // of the process; it follows the number of responses
 
 	by      map[Ref]*Entry
 	ends    endHeap
@@ -76,18 +76,18 @@ type Entry struct {
 	Response  engine.Action
 	Maker     event.Maker
 	Commanded bool // the operator's command has run for it
-	Spared    bool // flows that lived before the block go on
+	Spared    bool // flows from before the block go on
 	Since     time.Time
 	Until     time.Time
 	at        int64 // time of the told event, in nanoseconds since 1970
 	told      unique.Handle[told]
 	evidence  unique.Handle[string]
 	index     int    // in the heap
-	met       uint64 // the last comparison that met it, or the one it was made in
+	met       uint64 // number of the last comparison that met it, or in which it was made
 	drops     dropCount
 }
 
-// told is the reason of a response, in words that many share.
+// told is the reason of a response, in words that many responses share.
 type told struct {
 	reason, pattern, technique, tool, protocol, mode, config, known, country string
 
@@ -95,7 +95,7 @@ type told struct {
 	proven bool
 }
 
-// tell keeps the part of an event that its end and "picket blocks" need.
+// tell stores the part of an event that its end and "picket blocks" need.
 func (e *Entry) tell(ev *event.Event) {
 	e.at, e.evidence = ev.Time.UnixNano(), unique.Make(ev.Evidence)
 	e.told = unique.Make(told{
@@ -105,7 +105,7 @@ func (e *Entry) tell(ev *event.Event) {
 	})
 }
 
-// Event is most of the event of the response.
+// Event returns most of the event of the response.
 func (e *Entry) Event() event.Event {
 	w := e.told.Value()
 	return event.Event{
@@ -118,7 +118,7 @@ func (e *Entry) Event() event.Event {
 	}
 }
 
-// Block is the response as package beside has it.
+// Block returns the response in the form of package beside.
 func (e *Entry) Block() beside.Block {
 	return beside.Block{Source: e.Source, Event: e.Event(), Maker: e.Maker, Commanded: e.Commanded}
 }
@@ -137,7 +137,7 @@ func (e *Entry) InKernel(left time.Duration) nft.Block {
 // person's order.
 func (e *Entry) Proven() bool { return e.told.Value().proven || e.Maker.Ordered() }
 
-// Drops is how many packets the response has kept off, by the kernel's last count.
+// Drops returns how many packets the response has kept off, by the kernel's last count.
 func (e *Entry) Drops() uint64 { return e.drops.before + e.drops.counter }
 
 // Row describes the entry as it is now, without the kernel's counters.
@@ -149,10 +149,10 @@ func (e *Entry) Row(now time.Time) control.Block {
 // New returns an empty book.
 func New() *Book { return &Book{by: map[Ref]*Entry{}} }
 
-// Len is how many responses there are. Any goroutine may call it.
+// Len returns the number of responses. Any goroutine may call it.
 func (b *Book) Len() int { return int(b.count.Load()) }
 
-// Changes is how often the book has changed so far.
+// Changes returns how often the book has changed so far.
 func (b *Book) Changes() uint64 { return b.changes }
 
 // Get returns a response to a source, nil for none.
@@ -215,7 +215,7 @@ func (b *Book) BySince() []Dated {
 	return list
 }
 
-// Rows are responses as people read them, and as the kernel's blocks.
+// Rows are responses in the form for people, and in the kernel's.
 type Rows struct {
 	Told   []control.Block
 	Kernel []nft.Block
@@ -265,8 +265,8 @@ func (b *Book) counted() {
 	b.Ceiling.Fits(len(b.by))
 }
 
-// SetClock follows a clock that was set. The times left stay the same: like the
-// kernel's, they run by a clock that nobody sets.
+// SetClock follows a clock that was set. The times left stay the same, as in the kernel, whose
+// clock nobody sets.
 func (b *Book) SetClock(now time.Time) {
 	for e := range b.All() {
 		e.Since, e.Until = now.Add(e.Since.Sub(now)), now.Add(e.Until.Sub(now))
@@ -299,7 +299,7 @@ func (b *Book) Dropped(list []nft.Block) {
 	}
 }
 
-// within returns a response that p is a part of, nil for none.
+// within returns a response to a prefix that contains p, nil for none.
 func (b *Book) within(p netip.Prefix) *Entry {
 	for bits := p.Bits() - 1; bits >= 0; bits-- {
 		if list := b.Matching(netip.PrefixFrom(p.Addr(), bits).Masked()); len(list) > 0 {
@@ -318,8 +318,8 @@ func (b *Book) NotBlocked(p netip.Prefix) error {
 	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
 }
 
-// A dropCount counts the packets that a response has kept off, over counters that begin
-// anew.
+// A dropCount counts the packets that a response has kept off, across restarts of the kernel's
+// counter.
 type dropCount struct {
 	before  uint64 // by earlier counters
 	counter uint64 // as read last

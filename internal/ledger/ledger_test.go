@@ -37,8 +37,8 @@ func TestNotBlocked(t *testing.T) {
 	}
 }
 
-// The one that ends first is next, whatever comes, is prolonged, and goes; a clock
-// that is set changes neither the order nor what is left.
+// Next is the response that ends first, after entries, changes of the end and removals. A set
+// clock changes neither the order nor the times left.
 func TestBook(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	b := New()
@@ -75,8 +75,8 @@ func TestBook(t *testing.T) {
 	}
 }
 
-// A counter that began anew, since the table was made anew, is added to; of a
-// response that is in no book nothing is noted.
+// A counter that starts again, in a new table, is added. A response that is not in the book is
+// ignored.
 func TestDrops(t *testing.T) {
 	b := New()
 	r := Ref{engine.Block, netip.MustParsePrefix("192.0.2.9/32")}

@@ -15,22 +15,22 @@ import (
 	"picket/internal/state"
 )
 
-// File is the state file: the part that outlives the process.
+// File is the state file, which outlives the process.
 func File() state.File { return state.Of("state", 2) }
 
-// part is how many responses are copied at a time, beside those of the book.
+// part is how many responses are copied at a time.
 const part = 500
 
-// A record is one of many in the state file, with one field set. Records are written
-// and read one by one, so the file may be larger than memory.
+// A record is one record of the state file, with one field set. Records are written and read
+// one by one, so the file may be larger than memory.
 type record struct {
-	Block  *Kept
-	Memory []byte // a part of the engine's: sources half judged, repeat offenders
+	Block  *Saved
+	Memory []byte // a part of the engine's memory: half-judged sources, repeated offenders
 }
 
-// A Kept is one response in the file, with the facts for its later events. 100,000
-// whole events would take four times as long to read and twice the memory.
-type Kept struct {
+// A Saved is one response in the file, with the facts for its later events. 100,000 whole
+// events would take four times as long to read and twice the memory.
+type Saved struct {
 	Source    netip.Prefix
 	Since     time.Time
 	Until     time.Time
@@ -48,11 +48,11 @@ type Kept struct {
 	Country   string
 	Commanded bool // the operator's command has run
 	Maker     event.Maker
-	Response  string // "" is a block, by a picket that knew no other
+	Response  string // "" is a block, saved by a picket without other responses
 }
 
 // Ref names the response.
-func (k *Kept) Ref() Ref {
+func (k *Saved) Ref() Ref {
 	for _, r := range responses {
 		if k.Response == r.String() {
 			return Ref{r, k.Source}
@@ -61,10 +61,10 @@ func (k *Kept) Ref() Ref {
 	return Ref{engine.Block, k.Source}
 }
 
-// kept returns an entry as the file has it.
-func kept(e *Entry) Kept {
+// saved returns an entry in the form of the file.
+func saved(e *Entry) Saved {
 	ev := e.Event()
-	return Kept{
+	return Saved{
 		Source: e.Source, Since: e.Since, Until: e.Until, Commanded: e.Commanded, Maker: e.Maker,
 		Reason: ev.Reason, Evidence: ev.Evidence, Pattern: ev.Pattern, Technique: ev.Technique, Tool: ev.Tool,
 		Proven: ev.Proven, Protocol: ev.Protocol, Port: ev.Port, Mode: ev.Mode,
@@ -72,8 +72,8 @@ func kept(e *Entry) Kept {
 	}
 }
 
-// Event is most of the event of the response.
-func (k *Kept) Event() event.Event {
+// Event returns most of the event of the response.
+func (k *Saved) Event() event.Event {
 	return event.Event{
 		Event: "block", Time: k.Since, Source: event.SourceName(k.Source),
 		Action: k.Ref().Response.String(), For: event.Seconds(k.Until.Sub(k.Since)),
@@ -83,16 +83,16 @@ func (k *Kept) Event() event.Event {
 	}
 }
 
-// Contents are the contents of the file: the responses, each as it is when its turn
-// comes, and the engine's memory. Only a part of either is copied at a time.
+// Contents are the contents of the file: the responses, each in its state when it is written,
+// and the engine's memory. Only a part of either is copied at a time.
 type Contents struct {
 	Entries func() ([]*Entry, error)
-	Keep    func([]*Entry) ([]Kept, error) // see [Book.Keep]
+	Saved   func([]*Entry) ([]Saved, error) // see [Book.Saved]
 	Memory  func() (engine.Memory, error)
 	Next    func(m *engine.Memory, to []byte) (part []byte, more bool, err error)
 }
 
-// Write writes all.
+// Write writes everything.
 func (c *Contents) Write(w io.Writer) error {
 	out := gob.NewEncoder(w)
 	entries, err := c.Entries()
@@ -100,7 +100,7 @@ func (c *Contents) Write(w io.Writer) error {
 		return err
 	}
 	for list := range slices.Chunk(entries, part) {
-		blocks, err := c.Keep(list)
+		blocks, err := c.Saved(list)
 		if err != nil {
 			return err
 		}
@@ -126,20 +126,20 @@ func (c *Contents) Write(w io.Writer) error {
 	return nil
 }
 
-// Keep returns the entries of a list that are still in the book, as the file has them.
-func (b *Book) Keep(list []*Entry) []Kept {
-	out := make([]Kept, 0, len(list))
+// Saved returns the entries of a list that are still in the book, as the file has them.
+func (b *Book) Saved(list []*Entry) []Saved {
+	out := make([]Saved, 0, len(list))
 	for _, e := range list {
 		if b.Get(e.Ref()) == e {
-			out = append(out, kept(e))
+			out = append(out, saved(e))
 		}
 	}
 	return out
 }
 
-// bound limits the time left of a block to the time granted, whatever the clock was
-// when it was saved and is now. It reports whether time is left.
-func (k *Kept) bound(now time.Time) bool {
+// bound limits the time left of a response to the time granted, even if the clock was wrong
+// when it was saved or is wrong now. It reports whether time is left.
+func (k *Saved) bound(now time.Time) bool {
 	granted := k.Until.Sub(k.Since)
 	left := min(k.Until.Sub(now), granted)
 	if k.Since.After(now) {
@@ -149,11 +149,11 @@ func (k *Kept) bound(now time.Time) bool {
 	return k.Source.IsValid() && left > 0
 }
 
-// mostWords bounds how many texts are shared.
+// mostWords is the most texts that are shared.
 const mostWords = 4096
 
-// share gives blocks with the same reason the same text: gob makes one for each.
-func (k *Kept) share(words map[string]string) {
+// share gives responses with the same reason the same text: gob makes one for each.
+func (k *Saved) share(words map[string]string) {
 	for _, text := range []*string{
 		&k.Reason, &k.Evidence, &k.Pattern, &k.Technique, &k.Tool,
 		&k.Protocol, &k.Mode, &k.Config, &k.Known, &k.Country,
@@ -168,8 +168,8 @@ func (k *Kept) share(words map[string]string) {
 
 // Read reads the output of Write. It hands the responses with time left to take, 500
 // at a time, and then the engine's memory to recall, part by part.
-func Read(r io.Reader, take func([]Kept) error, recall func(part []byte) error) error {
-	var list []Kept
+func Read(r io.Reader, take func([]Saved) error, recall func(part []byte) error) error {
+	var list []Saved
 	words := make(map[string]string)
 	for in := gob.NewDecoder(r); ; {
 		var x record

@@ -25,8 +25,8 @@ func TestBound(t *testing.T) {
 	p := netip.MustParsePrefix("192.0.2.7/32")
 	for _, test := range []struct {
 		name  string
-		clock time.Duration // how far from when it was saved
-		want  time.Duration // what is left of the hour
+		clock time.Duration // the clock's difference since the save
+		want  time.Duration // time left of the hour
 	}{
 		{"at once", 0, time.Hour},
 		{"later", 20 * time.Minute, 40 * time.Minute},
@@ -35,24 +35,23 @@ func TestBound(t *testing.T) {
 		{"a clock set back by less", -time.Minute, time.Hour},
 	} {
 		now := saved.Add(test.clock)
-		k := Kept{Source: p, Since: saved, Until: saved.Add(time.Hour)}
+		k := Saved{Source: p, Since: saved, Until: saved.Add(time.Hour)}
 		if ok := k.bound(now); ok != (test.want > 0) {
 			t.Errorf("%s: in force %v", test.name, ok)
 		} else if ok && (k.Until.Sub(now) != test.want || k.Since.After(now)) {
 			t.Errorf("%s: from %v to %v at %v", test.name, k.Since, k.Until, now)
 		}
 	}
-	if k := (Kept{Since: saved, Until: saved.Add(time.Hour)}); k.bound(saved) {
+	if k := (Saved{Since: saved, Until: saved.Add(time.Hour)}); k.bound(saved) {
 		t.Error("a block of nobody is in force")
 	}
 }
 
-// Blocks of the same reason share its text, and no more texts are looked for than
-// there is room for.
+// Blocks with the same reason share its text. The number of texts to search is bounded.
 func TestShare(t *testing.T) {
 	words := make(map[string]string)
 	for i := range 2 * mostWords {
-		k := Kept{Reason: strings.Clone("above the trigger"), Evidence: strconv.Itoa(i), Tool: ""}
+		k := Saved{Reason: strings.Clone("above the trigger"), Evidence: strconv.Itoa(i), Tool: ""}
 		k.share(words)
 		if k.Reason != "above the trigger" || k.Evidence != strconv.Itoa(i) || k.Tool != "" {
 			t.Fatalf("%+v", k)
@@ -88,7 +87,7 @@ func full(t *testing.T, now time.Time) (*Book, *Contents) {
 	}
 	return b, &Contents{
 		Entries: func() ([]*Entry, error) { return b.Entries(), nil },
-		Keep:    func(list []*Entry) ([]Kept, error) { return b.Keep(list), nil },
+		Saved:   func(list []*Entry) ([]Saved, error) { return b.Saved(list), nil },
 		Memory:  func() (engine.Memory, error) { return x.Memory(), nil },
 		Next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
 			part, more = m.Next(to)
@@ -97,8 +96,7 @@ func full(t *testing.T, now time.Time) (*Book, *Contents) {
 	}
 }
 
-// What is written is read again, each response with what was told of it; what has
-// left the book meanwhile, or is over, is not.
+// A response is read as it was written. One that was struck meanwhile, or has ended, is not.
 func TestWriteRead(t *testing.T) {
 	now := time.Now().Truncate(0)
 	book, contents := full(t, now)
@@ -107,7 +105,7 @@ func TestWriteRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, parts := New(), 0
-	err := Read(&file, func(list []Kept) error {
+	err := Read(&file, func(list []Saved) error {
 		for _, k := range list {
 			e := again.Enter(k.Ref(), k.Since, k.Until, k.Event())
 			e.Maker, e.Commanded = k.Maker, k.Commanded
@@ -128,25 +126,25 @@ func TestWriteRead(t *testing.T) {
 		}
 	}
 	book.Strike(book.Next())
-	if kept := book.Keep(again.Entries()); len(kept) != 0 {
-		t.Errorf("kept of another book: %v", kept)
+	if left := book.Saved(again.Entries()); len(left) != 0 {
+		t.Errorf("saved of another book: %v", left)
 	}
 	file.Reset()
 	if err := contents.Write(&file); err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	if err := Read(bytes.NewReader(file.Bytes()), func([]Kept) error {
+	if err := Read(bytes.NewReader(file.Bytes()), func([]Saved) error {
 		return broken
 	}, nil); !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	if err := Read(bytes.NewReader(file.Bytes()), func([]Kept) error { return nil }, func([]byte) error {
+	if err := Read(bytes.NewReader(file.Bytes()), func([]Saved) error { return nil }, func([]byte) error {
 		return broken
 	}); !errors.Is(err, broken) {
 		t.Error(err)
 	}
-	if err := Read(bytes.NewReader(file.Bytes()[:file.Len()/2]), func([]Kept) error { return nil },
+	if err := Read(bytes.NewReader(file.Bytes()[:file.Len()/2]), func([]Saved) error { return nil },
 		func([]byte) error { return nil }); err == nil {
 		t.Error("half a file is read")
 	}
@@ -157,7 +155,7 @@ func TestWriteFails(t *testing.T) {
 	broken := errors.New("broken")
 	for name, breaks := range map[string]func(*Contents){
 		"entries": func(c *Contents) { c.Entries = func() ([]*Entry, error) { return nil, broken } },
-		"keep":    func(c *Contents) { c.Keep = func([]*Entry) ([]Kept, error) { return nil, broken } },
+		"saved":   func(c *Contents) { c.Saved = func([]*Entry) ([]Saved, error) { return nil, broken } },
 		"memory": func(c *Contents) {
 			c.Memory = func() (engine.Memory, error) {
 				return engine.Memory{}, broken
@@ -175,9 +173,9 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// A file of a picket that knew no other response has blocks.
-func TestKeptBlocks(t *testing.T) {
-	if got := new(Kept).Ref().Response; got != engine.Block {
+// In the file of a picket without other responses, each response is a block.
+func TestSavedBlocks(t *testing.T) {
+	if got := new(Saved).Ref().Response; got != engine.Block {
 		t.Error(got)
 	}
 }
