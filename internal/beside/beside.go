@@ -27,29 +27,29 @@ type Block struct {
 	Commanded bool       // the operator's command has run for it; the actions set it
 }
 
-// A Book has the blocks in force.
+// A Book is the blocks in force.
 type Book interface {
-	// Which returns the sources of the blocks that ok accepts. It waits for the owner
-	// of the book, who calls ok.
-	Which(ctx context.Context, ok func(*Block) bool) ([]netip.Prefix, error)
+	// Sources returns the sources of the blocks that ok accepts. It waits for the owner of the
+	// book, who calls ok.
+	Sources(ctx context.Context, ok func(*Block) bool) ([]netip.Prefix, error)
 }
 
-// An action is one thing done beside blocks. It gets the configuration in force. The
-// owner of the book calls blocked and ended, the judge calls decided: these three must
-// not wait. The daemon calls the others. The methods of idle do nothing.
+// An action is one thing done beside blocks. It gets the configuration in force. The owner of
+// the book calls blocked and ended, the judge calls decided: these three must not wait. The
+// daemon calls the others. The methods of idle do nothing.
 type action interface {
 	tasks() []task.Task
 	begin(c *config.Config) // once, before the first block
-	// settle brings an earlier run's leavings in line with the book, once the book
-	// agrees with the kernel.
+	// settle compares the remains of an earlier run with the book, and corrects them, once the
+	// book agrees with the kernel.
 	settle(ctx context.Context, c *config.Config)
-	configure(c, before *config.Config)    // c is in force from here on
+	configure(c, before *config.Config)    // c is in force from now on
 	reopen(c *config.Config)               // others may have moved or changed the action's files
 	fixed(c, before *config.Config) string // undoes changes in c that need a restart; their keys or ""
 	blocked(c *config.Config, b *Block)
 	ended(c *config.Config, b *Block, ev event.Event)
 	decided(c *config.Config, ev event.Event) // a decision without a block
-	count(c *config.Config)                   // reports how much was left out since the last time
+	count(c *config.Config)                   // reports how many were left out since the last time
 	remove(out io.Writer, c *config.Config, blocks []netip.Prefix) error
 }
 
@@ -76,7 +76,7 @@ func New(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *Set 
 	return s
 }
 
-// Start begins to act. An earlier run's leavings stay until [Set.Settle].
+// Start starts the actions. The remains of an earlier run stay until [Set.Settle].
 func (s *Set) Start() {
 	c := s.config.Load()
 	tasks := []task.Task{task.New("count", s.count)}
@@ -89,8 +89,8 @@ func (s *Set) Start() {
 	s.group.Start(context.Background(), func(error) {}, tasks...) // none fails
 }
 
-// Settle brings what an earlier run left beside its blocks in line with the book, once
-// the book agrees with the kernel. It waits for the owner of the book.
+// Settle compares what an earlier run left beside its blocks with the book, and corrects it,
+// once the book agrees with the kernel. It waits for the owner of the book.
 func (s *Set) Settle(ctx context.Context) {
 	s.each(func(a action, c *config.Config) { a.settle(ctx, c) })
 }
@@ -108,8 +108,8 @@ func (s *Set) each(do func(a action, c *config.Config)) {
 // the owner of the book must still run.
 func (s *Set) Stop() { s.group.Stop() }
 
-// Configure puts another configuration into force. A dry run adds nothing from here on,
-// and undoes earlier actions as blocks end.
+// Configure puts another configuration into force. A dry run adds nothing from then on, and
+// undoes earlier actions as blocks end.
 func (s *Set) Configure(c *config.Config) {
 	before := s.config.Swap(c)
 	for _, a := range s.actions {
@@ -117,8 +117,7 @@ func (s *Set) Configure(c *config.Config) {
 	}
 }
 
-// Reopen opens files anew, in case they were moved away, and restores what others have
-// removed.
+// Reopen opens files again, as they may have been moved, and restores what others have removed.
 func (s *Set) Reopen() {
 	s.each(action.reopen)
 }
@@ -155,16 +154,16 @@ func (s *Set) Decided(ev event.Event) {
 	s.each(func(a action, c *config.Config) { a.decided(c, ev) })
 }
 
-// Before runs the command ahead of a block, if the configuration says so, and then
-// calls done from another goroutine. It reports whether it does.
+// Before runs the command ahead of a block, if the configuration says so, and then calls done
+// from another goroutine. It reports whether it does so.
 func (s *Set) Before(b *Block, done func()) bool {
 	s.busy.Ring()
 	c := s.config.Load()
 	return !c.DryRun && s.commands.before(c, b, done)
 }
 
-// Every reports whether a further probe runs the command again, for a source answered
-// by the command alone.
+// Every reports whether a further probe runs the command again, for a source whose only
+// response is the command.
 func (s *Set) Every() bool {
 	c := s.config.Load()
 	return c.Run.Every && !c.DryRun
@@ -208,7 +207,7 @@ func (s *Set) remove(out io.Writer, c *config.Config, blocks []netip.Prefix) err
 	return errors.Join(errs...)
 }
 
-// idle has a method without effect for each that an action may leave out.
+// idle has each method that an action may leave out, without effect.
 type idle struct{}
 
 func (idle) tasks() []task.Task                                     { return nil }

@@ -85,7 +85,7 @@ type ledger struct {
 	blocks []*Block
 }
 
-func (l *ledger) Which(_ context.Context, ok func(*Block) bool) (out []netip.Prefix, err error) {
+func (l *ledger) Sources(_ context.Context, ok func(*Block) bool) (out []netip.Prefix, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, b := range l.blocks {
@@ -96,7 +96,7 @@ func (l *ledger) Which(_ context.Context, ok func(*Block) bool) (out []netip.Pre
 	return out, nil
 }
 
-// A scene is actions with all that they act on.
+// A scene is the actions and everything they act on.
 type scene struct {
 	*Set
 	t      *testing.T
@@ -151,7 +151,7 @@ func (s *scene) parse(toml string) *config.Config {
 	return c
 }
 
-// block has a source blocked; it is proven if so.
+// block blocks a source, as proven or not.
 func (s *scene) block(source string, proven bool) *Block {
 	p := netip.MustParsePrefix(source)
 	ev := event.Event{Event: "block", Time: time.Now(), Source: event.SourceName(p), Proven: proven,
@@ -159,7 +159,7 @@ func (s *scene) block(source string, proven bool) *Block {
 	return s.put(&Block{Source: p, Event: ev})
 }
 
-// put has a block beside which something stands.
+// put blocks what b says.
 func (s *scene) put(b *Block) *Block {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *scene) end(b *Block) {
 	s.Ended(b, ev)
 }
 
-// settled waits until what was gathered has been handed over.
+// settled waits until gathered changes are handed over.
 func (s *scene) settled() {
 	time.Sleep(time.Second)
 	synctest.Wait()
@@ -194,7 +194,7 @@ func (s *scene) wantRoutes(want ...string) {
 	}
 }
 
-// count checks how many lines of a file hold a text.
+// count checks the number of lines of a file with a text.
 func (s *scene) count(file, text string, want int) {
 	s.t.Helper()
 	b, err := os.ReadFile(filepath.Join(s.dir, file))
@@ -214,8 +214,8 @@ func (s *scene) wantTold(what string) {
 	}
 }
 
-// Every action stands beside a block that is proven or ordered, and is undone at
-// its end; what may be forged has no route, and runs no command.
+// Every action acts on a block that is proven or ordered, and is undone at its end. A block
+// that may be forged has no route, and runs no command.
 func TestBesideABlock(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
 		proven, other := s.block("192.0.2.7/32", true), s.block("192.0.2.8/32", false)
@@ -241,8 +241,8 @@ func TestBesideABlock(t *testing.T) {
 	})
 }
 
-// What an earlier run left: routes beside blocks in force stay, whatever the
-// configuration says of new ones, until the block ends.
+// Routes that an earlier run left beside blocks in force stay until the block ends, whatever
+// the configuration says about new ones.
 func TestSettle(t *testing.T) {
 	acting(t, everything, func(s *scene) {
 		s.shelf.routes = []string{"192.0.2.8/32", "203.0.113.1/32"}
@@ -255,14 +255,14 @@ func TestSettle(t *testing.T) {
 		s.end(s.ledger.blocks[0])
 		s.settled()
 		s.wantRoutes()
-		s.block("192.0.2.8/32", false) // it is an ordinary one now
+		s.block("192.0.2.8/32", false) // an ordinary one now
 		s.settled()
 		s.wantRoutes()
 	})
 }
 
-// Another configuration has what it wants no more taken away; in a dry run
-// nothing is added, and what there is goes with its block.
+// Another configuration removes what it does not want. A dry run adds nothing, and removes each
+// thing with its block.
 func TestConfigure(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
 		b := s.block("192.0.2.7/32", true)
@@ -286,13 +286,13 @@ func TestConfigure(t *testing.T) {
 		s.Configure(s.parse(everything))
 		s.wantTold("routes: taken by another")
 		s.shelf.broken = nil
-		s.Configure(s.parse(everything)) // the same again: what failed is tried once more
+		s.Configure(s.parse(everything)) // the same again: what failed is retried
 		s.settled()
 		s.wantRoutes("192.0.2.8/32")
 	})
 }
 
-// What others took away comes back, and files that were moved are made anew.
+// What others have removed comes back, and files that were moved are made again.
 func TestReopen(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
 		s.block("192.0.2.7/32", true)
@@ -311,7 +311,7 @@ func TestReopen(t *testing.T) {
 	})
 }
 
-// Bounds stay as they were, and are told of by name.
+// Bounds do not change, and their keys are named.
 func TestFixed(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
 		c := s.parse(strings.Replace(everything, "[run]\n", "[run]\nqueue = 7\n", 1) +
@@ -330,7 +330,7 @@ func TestFixed(t *testing.T) {
 	})
 }
 
-// A command in the place of a block, again, and ahead of one.
+// A command in place of a block, again, and ahead of one.
 func TestCommands(t *testing.T) {
 	acting(t, everything+"[tcp]\naction = \"run\"\n", nil, func(s *scene) {
 		s.Decided(event.Event{Event: "probe", Action: "run", Source: "192.0.2.7"})
@@ -356,7 +356,7 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// What did not fit is told of, and of many failures only how many.
+// What did not fit is reported; of many failures only the number is.
 func TestLeftOut(t *testing.T) {
 	broken := strings.ReplaceAll(everything, "DIR/hook", "DIR/missing")
 	acting(t, broken, nil, func(s *scene) {
@@ -366,7 +366,7 @@ func TestLeftOut(t *testing.T) {
 		time.Sleep(countEvery + time.Second)
 		s.wantTold("2 more commands failed")
 		s.Stop()
-		for range s.config.Load().Run.Queue + 3 { // nobody takes them off
+		for range s.config.Load().Run.Queue + 3 { // nobody empties the queue
 			s.commands.again(event.Event{Event: "probe"})
 		}
 		s.commands.count(s.config.Load())
@@ -374,7 +374,7 @@ func TestLeftOut(t *testing.T) {
 	})
 }
 
-// Remove undoes all of it, and says what it could not.
+// Remove undoes everything, and reports what it could not undo.
 func TestRemove(t *testing.T) {
 	acting(t, everything, nil, func(s *scene) {
 		s.block("192.0.2.7/32", true)

@@ -21,18 +21,18 @@ import (
 	"picket/internal/task"
 )
 
-// commands are the operator's, [run]: beside a block or before it, at its end, and
-// in place of one.
+// commands are the operator's, [run]: beside a block, before it, at its end, and in place of
+// one.
 type commands struct {
 	idle
 	journal  *journal.Writer
 	runner   *hook.Runner
 	parsed   atomic.Pointer[parsed]
 	failures failures
-	refused  uint64 // told so far
+	refused  uint64 // reported so far
 }
 
-// parsed has the commands of a configuration.
+// parsed is the commands of a configuration.
 type parsed struct{ command, end hook.Command }
 
 func parse(c *config.Config) *parsed {
@@ -90,8 +90,7 @@ func (x *commands) again(ev event.Event) {
 	x.submit(x.parsed.Load().command, ev)
 }
 
-// before runs the command ahead of a block, but not of one by hand: a person waits for
-// that.
+// before runs the command ahead of a block, except a block by hand: a person waits for that.
 func (x *commands) before(c *config.Config, b *Block, done func()) bool {
 	if c.Run.When != config.Before || b.Maker.Ordered() || !x.wanted(c, b) {
 		return false

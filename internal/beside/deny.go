@@ -16,18 +16,18 @@ import (
 	"picket/internal/task"
 )
 
-// deny is the lines of hosts.deny, [hosts_deny].
+// deny writes the lines of hosts.deny, [hosts_deny].
 type deny struct {
 	idle
 	journal *journal.Writer
-	keeper  *keeper
+	syncer  *syncer
 }
 
 func newDeny(book Book, j *journal.Writer) *deny {
 	// Each update rewrites the file.
-	d := &deny{journal: j, keeper: newKeeper("hosts.deny", j, 100*time.Millisecond)}
-	d.keeper.all = func(ctx context.Context) ([]netip.Prefix, error) {
-		return book.Which(ctx, func(*Block) bool { return true })
+	d := &deny{journal: j, syncer: newSyncer("hosts.deny", j, 100*time.Millisecond)}
+	d.syncer.all = func(ctx context.Context) ([]netip.Prefix, error) {
+		return book.Sources(ctx, func(*Block) bool { return true })
 	}
 	return d
 }
@@ -36,32 +36,32 @@ func openDeny(c *config.Config) (*hostsdeny.File, error) {
 	return hostsdeny.New(c.HostsDeny.File, cmp.Or(c.HostsDeny.Line, hostsdeny.FormatPlain))
 }
 
-func (d *deny) tasks() []task.Task { return []task.Task{task.New("hosts.deny", d.keeper.run)} }
+func (d *deny) tasks() []task.Task { return []task.Task{task.New("hosts.deny", d.syncer.run)} }
 
-func (d *deny) settle(_ context.Context, c *config.Config) { d.keep(c) }
+func (d *deny) settle(_ context.Context, c *config.Config) { d.sync(c) }
 
-func (d *deny) keep(c *config.Config) {
+func (d *deny) sync(c *config.Config) {
 	f, err := openDeny(c)
 	if err != nil {
 		d.journal.Notice("", "hosts.deny: %v", err)
 		return
 	}
-	d.keeper.set(denyFile{f}, c.HostsDeny.Line != "")
+	d.syncer.set(denyFile{f}, c.HostsDeny.Line != "")
 }
 
 func (d *deny) configure(c, before *config.Config) {
 	if !c.DryRun && (before.DryRun || c.HostsDeny != before.HostsDeny) {
-		d.keep(c)
+		d.sync(c)
 	}
 }
 
-func (d *deny) reopen(*config.Config) { d.keeper.renew() }
+func (d *deny) reopen(*config.Config) { d.syncer.renew() }
 
-func (d *deny) blocked(_ *config.Config, b *Block) { d.keeper.add(b.Source) }
+func (d *deny) blocked(_ *config.Config, b *Block) { d.syncer.add(b.Source) }
 
-func (d *deny) ended(_ *config.Config, b *Block, _ event.Event) { d.keeper.remove(b.Source) }
+func (d *deny) ended(_ *config.Config, b *Block, _ event.Event) { d.syncer.remove(b.Source) }
 
-// remove takes picket's section out of the file.
+// remove removes picket's section from the file.
 func (d *deny) remove(_ io.Writer, c *config.Config, _ []netip.Prefix) error {
 	f, err := openDeny(c)
 	if err != nil {
@@ -70,7 +70,7 @@ func (d *deny) remove(_ io.Writer, c *config.Config, _ []netip.Prefix) error {
 	return f.Clear()
 }
 
-// denyFile makes a hosts.deny a holder.
+// denyFile is a hosts.deny as a holder.
 type denyFile struct{ *hostsdeny.File }
 
 // Close implements holder.

@@ -8,9 +8,8 @@ import (
 	"picket/internal/journal"
 )
 
-// failures reports failed commands: in each ten seconds the first with its output, and
-// the number of the others. In a scan by many sources a broken command may fail for
-// each.
+// failures reports failed commands: in each ten seconds the first one with its output, and the
+// number of the others. In a scan from many sources, a broken command may fail for each.
 type failures struct {
 	journal *journal.Writer
 	mu      sync.Mutex

@@ -19,7 +19,7 @@ import (
 	"picket/internal/resolve"
 )
 
-// TestCountTellsOfNamesNotLookedUp: nobody takes questions off this queue of one.
+// TestCountTellsOfNamesNotLookedUp: a queue of one that nobody empties.
 func TestCountTellsOfNamesNotLookedUp(t *testing.T) {
 	l := &journaltest.Log{From: "2 names"}
 	j := journal.NewLines(l)
@@ -37,7 +37,7 @@ func TestCountTellsOfNamesNotLookedUp(t *testing.T) {
 	}
 }
 
-// TestCutOutputIsToldAsSuch: what is cut does not read as all that was said.
+// TestCutOutputIsToldAsSuch: output that was cut says so.
 func TestCutOutputIsToldAsSuch(t *testing.T) {
 	for _, x := range []struct {
 		cut  bool
@@ -59,8 +59,8 @@ func TestCutOutputIsToldAsSuch(t *testing.T) {
 	}
 }
 
-// TestNameIsLookedUp: a record waits for the name of its source, and is written
-// without one if there is none.
+// TestNameIsLookedUp: a record waits for the name of its source. If there is none, it is
+// written without.
 func TestNameIsLookedUp(t *testing.T) {
 	c, err := config.Parse("picket.toml", []byte("[resolve]\nenable = true\n"))
 	if err != nil {

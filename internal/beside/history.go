@@ -23,7 +23,7 @@ type records struct {
 	names    *resolve.Resolver
 	recorder *recorder
 
-	missed, unasked uint64 // told so far
+	missed, unasked uint64 // reported so far
 }
 
 func newHistory(c *config.Config, j *journal.Writer) *records {
@@ -71,8 +71,8 @@ func (r *records) ended(c *config.Config, _ *Block, ev event.Event) {
 
 func (r *records) decided(c *config.Config, ev event.Event) { r.record(c, ev, netip.Addr{}) }
 
-// record writes an event into the history, once the name of its source is known, if
-// names are wanted. The address is the one seen, if the source is a prefix.
+// record writes an event into the history. If names are wanted, it waits for the name of the
+// source. The address is the one seen, if the source is a prefix.
 func (r *records) record(c *config.Config, ev event.Event, address netip.Addr) {
 	if c.History.File == "" && c.History.Blocked == "" && !c.Resolve.Enable {
 		return

@@ -9,8 +9,8 @@ import (
 	"picket/internal/config"
 )
 
-// TestMain reads a configuration once outside of every bubble: package net makes
-// the channel by which it bounds its look-ups of services at the first one.
+// TestMain reads a configuration once outside of every bubble: package net makes the channel
+// that bounds its look-ups of services when it is first used.
 func TestMain(m *testing.M) {
 	config.Default()
 	os.Exit(m.Run())

@@ -26,7 +26,7 @@ type recorder struct {
 type logFile struct {
 	path    string
 	format  history.Format
-	empty   bool // each run begins it anew
+	empty   bool // each run starts it again, empty
 	file    *history.File
 	trouble *journal.Trouble
 }
@@ -45,8 +45,8 @@ func newRecorder(j *journal.Writer) *recorder {
 	}
 }
 
-// configure changes the recorder's files. A file that stays is opened anew all the
-// same: it may have been moved away.
+// configure changes the recorder's files. A file with the same name is opened again: it may
+// have been moved.
 func (r *recorder) configure(c config.History) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

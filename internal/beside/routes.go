@@ -18,18 +18,18 @@ import (
 	"picket/internal/task"
 )
 
-// routes are routes to nowhere, [route].
+// routes are blackhole routes, [route].
 type routes struct {
 	idle
 	journal  *journal.Writer
 	book     Book
-	keeper   *keeper
+	syncer   *syncer
 	open     RouteOpener
 	missing  atomic.Bool // routes are wanted, and the table could not be opened
 	unproven atomic.Bool // unproven blocks have a route too
 
 	mu       sync.Mutex
-	standing map[netip.Prefix]bool // blocks with a route by an earlier run, which had its reasons
+	standing map[netip.Prefix]bool // blocks with a route of an earlier run
 }
 
 // A RouteTable has the methods of a [route.Table] in use here.
@@ -42,9 +42,9 @@ type RouteTable interface {
 type RouteOpener func(route.Config) (RouteTable, error)
 
 func newRoutes(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *routes {
-	r := &routes{journal: j, book: book, keeper: newKeeper("routes", j, 10*time.Millisecond), open: open}
+	r := &routes{journal: j, book: book, syncer: newSyncer("routes", j, 10*time.Millisecond), open: open}
 	r.unproven.Store(c.Route.Unproven)
-	r.keeper.all = func(ctx context.Context) ([]netip.Prefix, error) { return r.book.Which(ctx, r.wanted) }
+	r.syncer.all = func(ctx context.Context) ([]netip.Prefix, error) { return r.book.Sources(ctx, r.wanted) }
 	return r
 }
 
@@ -57,28 +57,28 @@ func OpenRoutes(c route.Config) (RouteTable, error) {
 	return kernelRoutes{t}, nil
 }
 
-func (r *routes) tasks() []task.Task { return []task.Task{task.New("routes", r.keeper.run)} }
+func (r *routes) tasks() []task.Task { return []task.Task{task.New("routes", r.syncer.run)} }
 
 // wanted reports whether a block has a route beside it.
 func (r *routes) wanted(b *Block) bool {
 	return b.Event.Proven || b.Maker.Ordered() || r.unproven.Load() || r.stands(b)
 }
 
-// stands reports whether a block has a route by an earlier run.
+// stands reports whether a block has a route of an earlier run.
 func (r *routes) stands(b *Block) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.standing[b.Source]
 }
 
-// settle adopts an earlier run's routes beside blocks in force.
+// settle adopts the routes of an earlier run beside blocks in force.
 func (r *routes) settle(ctx context.Context, c *config.Config) {
-	if t, err := r.open(c.Route.Config()); err == nil { // keep reports an error
+	if t, err := r.open(c.Route.Config()); err == nil { // sync reports an error
 		list, _ := t.List()
 		t.Close()
 		r.stand(ctx, list)
 	}
-	r.keep(c)
+	r.sync(c)
 }
 
 func (r *routes) stand(ctx context.Context, list []netip.Prefix) {
@@ -89,7 +89,7 @@ func (r *routes) stand(ctx context.Context, list []netip.Prefix) {
 	r.mu.Lock()
 	r.standing = found // from here on the end of a block is seen
 	r.mu.Unlock()
-	blocks, err := r.book.Which(ctx, r.stands)
+	blocks, err := r.book.Sources(ctx, r.stands)
 	if err != nil {
 		return // picket stops
 	}
@@ -104,12 +104,12 @@ func (r *routes) stand(ctx context.Context, list []netip.Prefix) {
 	r.standing = still
 }
 
-// keep has the keeper keep the routes of the table, or empty it.
-func (r *routes) keep(c *config.Config) {
+// sync gives the table to the syncer, to fill it or to empty it.
+func (r *routes) sync(c *config.Config) {
 	t, err := r.open(c.Route.Config())
 	switch {
 	case err == nil:
-		r.keeper.set(t, c.Route.Type != route.None)
+		r.syncer.set(t, c.Route.Type != route.None)
 		r.missing.Store(false)
 	case c.Route.Type != route.None: // else the table is somebody else's
 		r.journal.Notice("", "routes: %v", err)
@@ -120,15 +120,15 @@ func (r *routes) keep(c *config.Config) {
 func (r *routes) configure(c, before *config.Config) {
 	r.unproven.Store(c.Route.Unproven)
 	if !c.DryRun && (before.DryRun || c.Route != before.Route || r.missing.Load()) {
-		r.keep(c)
+		r.sync(c)
 	}
 }
 
-func (r *routes) reopen(*config.Config) { r.keeper.renew() }
+func (r *routes) reopen(*config.Config) { r.syncer.renew() }
 
 func (r *routes) blocked(_ *config.Config, b *Block) {
 	if r.wanted(b) {
-		r.keeper.add(b.Source)
+		r.syncer.add(b.Source)
 	}
 }
 
@@ -136,7 +136,7 @@ func (r *routes) ended(_ *config.Config, b *Block, _ event.Event) {
 	r.mu.Lock()
 	delete(r.standing, b.Source)
 	r.mu.Unlock()
-	r.keeper.remove(b.Source)
+	r.syncer.remove(b.Source)
 }
 
 // remove removes routes and rules, also those of an earlier configuration with the
@@ -161,7 +161,7 @@ func (r *routes) remove(out io.Writer, c *config.Config, _ []netip.Prefix) error
 	return err
 }
 
-// kernelRoutes makes a routing table a holder.
+// kernelRoutes is a routing table as a holder.
 type kernelRoutes struct{ *route.Table }
 
 // Update implements holder.

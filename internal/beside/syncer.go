@@ -11,28 +11,27 @@ import (
 	"picket/internal/journal"
 )
 
-// A keeper keeps a holder in step with the blocks: the routes, or the lines of
-// hosts.deny. It gathers changes for a moment, and its own goroutine hands them over;
-// nobody waits. After a failure, or with too many changes, it hands everything over
-// anew, from the book of blocks.
-type keeper struct {
+// A syncer gives a holder the blocks, as routes or as lines of hosts.deny. It gathers changes
+// for a moment, and hands them over in its own goroutine, so nobody waits. After a failure, or
+// with too many changes, it hands over the whole book of blocks.
+type syncer struct {
 	trouble *journal.Trouble
 	gather  time.Duration
 	all     func(context.Context) ([]netip.Prefix, error) // everything that must be there
 
-	holder holder // in use, for the goroutine; nil: none
+	holder holder // in use by the goroutine, nil for none
 
 	mu      sync.Mutex
 	next    holder // replaces holder if swap
 	swap    bool
-	keep    bool                  // next is to be filled; false: emptied, and let go
+	fill    bool                  // next gets the blocks; false: it is emptied and closed
 	changes map[netip.Prefix]bool // true: add
 	whole   bool                  // changes are not all
 
 	wake chan struct{}
 }
 
-// A holder has routes, or lines of a file. Only its keeper's goroutine calls it.
+// A holder holds routes, or lines of a file. Only its syncer's goroutine calls it.
 type holder interface {
 	Update(add, remove []netip.Prefix) error
 	Replace(all []netip.Prefix) error
@@ -40,70 +39,69 @@ type holder interface {
 	Close()
 }
 
-// gathered is how many changes wait to be handed over at most, 16 bytes of address
-// each; the blocks of several seconds.
+// gathered is the most changes that wait, with 16 bytes of address each: the blocks of several
+// seconds.
 const gathered = 1 << 16
 
-// After a failure the keeper tries again, first after the first of these, and at last
-// after the second.
+// The pauses after a failure: the first one, and the longest one.
 const (
 	retryFirst = 10 * time.Second
 	retryLast  = 10 * time.Minute
 )
 
-func newKeeper(what string, j *journal.Writer, gather time.Duration) *keeper {
-	return &keeper{
+func newSyncer(what string, j *journal.Writer, gather time.Duration) *syncer {
+	return &syncer{
 		trouble: journal.NewTrouble(j, what), gather: gather,
 		changes: map[netip.Prefix]bool{}, wake: make(chan struct{}, 1),
 	}
 }
 
-// set replaces the holder with h, and empties the old one. With keep unset, h is
-// emptied too: an earlier run may have left something there.
-func (k *keeper) set(h holder, keep bool) {
-	k.mu.Lock()
-	if k.swap {
-		k.next.Close()
+// set replaces the holder with h, and empties the old one. If fill is false, h is emptied too:
+// it may have remains of an earlier run.
+func (s *syncer) set(h holder, fill bool) {
+	s.mu.Lock()
+	if s.swap {
+		s.next.Close()
 	}
-	k.next, k.swap, k.keep = h, true, keep
-	k.mu.Unlock()
-	k.ring()
+	s.next, s.swap, s.fill = h, true, fill
+	s.mu.Unlock()
+	s.ring()
 }
 
 // add and remove note one change. They never wait for more than a map.
-func (k *keeper) add(p netip.Prefix)    { k.change(p, true) }
-func (k *keeper) remove(p netip.Prefix) { k.change(p, false) }
+func (s *syncer) add(p netip.Prefix)    { s.change(p, true) }
+func (s *syncer) remove(p netip.Prefix) { s.change(p, false) }
 
-func (k *keeper) change(p netip.Prefix, add bool) {
-	k.mu.Lock()
-	if len(k.changes) >= gathered {
-		k.whole = true
-		clear(k.changes)
+func (s *syncer) change(p netip.Prefix, add bool) {
+	s.mu.Lock()
+	if len(s.changes) >= gathered {
+		s.whole = true
+		clear(s.changes)
 	}
-	if !k.whole {
-		k.changes[p] = add
+	if !s.whole {
+		s.changes[p] = add
 	}
-	k.mu.Unlock()
-	k.ring()
+	s.mu.Unlock()
+	s.ring()
 }
 
-// renew asks for everything to be handed over anew.
-func (k *keeper) renew() {
-	k.mu.Lock()
-	k.whole = true
-	k.mu.Unlock()
-	k.ring()
+// renew makes the next update hand over everything.
+func (s *syncer) renew() {
+	s.mu.Lock()
+	s.whole = true
+	s.mu.Unlock()
+	s.ring()
 }
 
-func (k *keeper) ring() {
+func (s *syncer) ring() {
 	select {
-	case k.wake <- struct{}{}:
+	case s.wake <- struct{}{}:
 	default:
 	}
 }
 
 // run works until ctx ends, and then hands over the last changes.
-func (k *keeper) run(ctx context.Context) error {
+func (s *syncer) run(ctx context.Context) error {
 	after := retryFirst
 	retry := time.NewTimer(after)
 	retry.Stop()
@@ -111,49 +109,49 @@ func (k *keeper) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			k.trouble.Tell(k.work(ctx))
-			k.close()
+			s.trouble.Tell(s.work(ctx))
+			s.close()
 			return nil
 		case <-retry.C:
-		case <-k.wake:
+		case <-s.wake:
 			select {
 			case <-ctx.Done():
-			case <-time.After(k.gather):
+			case <-time.After(s.gather):
 			}
 		}
-		err := k.work(ctx)
-		k.trouble.Tell(err)
+		err := s.work(ctx)
+		s.trouble.Tell(err)
 		if err == nil {
 			after = retryFirst
 			continue
 		}
-		k.mu.Lock()
-		k.whole = true
-		k.mu.Unlock()
+		s.mu.Lock()
+		s.whole = true
+		s.mu.Unlock()
 		retry.Reset(after)
 		after = min(2*after, retryLast)
 	}
 }
 
-// work carries out a swap of holders, and hands over the changes.
-func (k *keeper) work(ctx context.Context) error {
-	k.mu.Lock()
-	next, swap, keep := k.next, k.swap, k.keep
-	changes, whole := k.changes, k.whole || swap
-	k.next, k.swap, k.whole, k.changes = nil, false, false, map[netip.Prefix]bool{}
-	k.mu.Unlock()
+// work replaces the holder if asked to, and hands over the changes.
+func (s *syncer) work(ctx context.Context) error {
+	s.mu.Lock()
+	next, swap, fill := s.next, s.swap, s.fill
+	changes, whole := s.changes, s.whole || swap
+	s.next, s.swap, s.whole, s.changes = nil, false, false, map[netip.Prefix]bool{}
+	s.mu.Unlock()
 	if swap {
-		if err := k.exchange(next, keep); err != nil {
-			k.again(next, keep)
+		if err := s.exchange(next, fill); err != nil {
+			s.again(next, fill)
 			return err
 		}
 	}
-	h := k.holder
+	h := s.holder
 	switch {
 	case h == nil:
 		return nil
 	case whole && ctx.Err() == nil:
-		all, err := k.all(ctx)
+		all, err := s.all(ctx)
 		if err != nil {
 			return nil // picket stops
 		}
@@ -173,18 +171,18 @@ func (k *keeper) work(ctx context.Context) error {
 	return h.Update(add, remove)
 }
 
-// exchange empties the old holder. If that fails the old one stays open and in use,
-// and all is done again later.
-func (k *keeper) exchange(next holder, keep bool) error {
-	if k.holder != nil {
-		if err := k.holder.Clear(); err != nil {
+// exchange empties the old holder. If that fails, the old one stays in use until a later try
+// succeeds.
+func (s *syncer) exchange(next holder, fill bool) error {
+	if s.holder != nil {
+		if err := s.holder.Clear(); err != nil {
 			return err
 		}
-		k.holder.Close()
-		k.holder = nil
+		s.holder.Close()
+		s.holder = nil
 	}
-	if keep {
-		k.holder = next
+	if fill {
+		s.holder = next
 		return nil
 	}
 	if err := next.Clear(); err != nil {
@@ -194,24 +192,24 @@ func (k *keeper) exchange(next holder, keep bool) error {
 	return nil
 }
 
-// again asks for a failed swap once more, unless there is a newer one.
-func (k *keeper) again(next holder, keep bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.swap {
+// again repeats a failed replacement, unless a newer one waits.
+func (s *syncer) again(next holder, fill bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.swap {
 		next.Close()
 		return
 	}
-	k.next, k.swap, k.keep = next, true, keep
+	s.next, s.swap, s.fill = next, true, fill
 }
 
-func (k *keeper) close() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.holder != nil {
-		k.holder.Close()
+func (s *syncer) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holder != nil {
+		s.holder.Close()
 	}
-	if k.swap {
-		k.next.Close()
+	if s.swap {
+		s.next.Close()
 	}
 }

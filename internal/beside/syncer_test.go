@@ -45,22 +45,22 @@ func (b *brittle) Clear() error {
 
 func (b *brittle) Close() { b.Add("%s close", b.name) }
 
-// TestKeeperEmptiesWhatFailedAtFirst: what could not be emptied is emptied
-// later, and nothing is in order before.
-func TestKeeperEmptiesWhatFailedAtFirst(t *testing.T) {
+// TestSyncerEmptiesWhatFailedAtFirst: a holder that could not be emptied is emptied later, and
+// only then everything is in order again.
+func TestSyncerEmptiesWhatFailedAtFirst(t *testing.T) {
 	const told, over = "routes: busy", "routes: in order again"
 	for _, x := range []struct {
 		name       string
 		old, first brittle
-		keep       bool
+		fill       bool
 		newer      bool // another holder is set after the first failure
 		want       []string
 	}{
 		{"left by an earlier run", brittle{}, brittle{name: "a", fails: 2}, false, false, []string{
 			"a fails", told, "a fails", "a clear", "a close", over}},
-		{"kept so far", brittle{name: "old", fails: 1}, brittle{name: "a"}, true, false, []string{
+		{"filled so far", brittle{name: "old", fails: 1}, brittle{name: "a"}, true, false, []string{
 			"old fails", told, "old clear", "old close", "a replace [192.0.2.1/32]", over, "a close"}},
-		{"kept so far, and no longer wanted", brittle{name: "old", fails: 1}, brittle{name: "a", fails: 1},
+		{"filled so far, and no longer wanted", brittle{name: "old", fails: 1}, brittle{name: "a", fails: 1},
 			false, false, []string{
 				"old fails", told, "old clear", "old close", "a fails", "a clear", "a close", over}},
 		{"another is wanted since", brittle{name: "old", fails: 1}, brittle{name: "a"}, true, true, []string{
@@ -76,22 +76,22 @@ func TestKeeperEmptiesWhatFailedAtFirst(t *testing.T) {
 				l := &journaltest.Log{From: "routes: "}
 				x.old.Log, x.first.Log = l, l
 				j := journal.NewLines(l)
-				k := newKeeper("routes", j, 10*time.Millisecond)
-				k.all = func(context.Context) ([]netip.Prefix, error) {
+				s := newSyncer("routes", j, 10*time.Millisecond)
+				s.all = func(context.Context) ([]netip.Prefix, error) {
 					return []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, nil
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
-				go func() { _ = k.run(ctx); close(done) }()
+				go func() { _ = s.run(ctx); close(done) }()
 				if x.old.name != "" {
-					k.set(&x.old, true)
+					s.set(&x.old, true)
 					time.Sleep(time.Second)
 					l.Take()
 				}
-				k.set(&x.first, x.keep)
+				s.set(&x.first, x.fill)
 				time.Sleep(time.Second)
 				if x.newer {
-					k.set(&brittle{Log: l, name: "b"}, true)
+					s.set(&brittle{Log: l, name: "b"}, true)
 				}
 				time.Sleep(2 * time.Minute)
 				cancel()
