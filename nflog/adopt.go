@@ -18,7 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNotBound means that nobody holds the group, not even the socket handed over.
+// errNotBound means that no process holds the group, not even the one whose socket was handed
+// over.
 var errNotBound = errors.New("the group is not bound")
 
 // The configuration messages of the NFLOG subsystem
@@ -36,7 +37,7 @@ const (
 // 131072, and the slab rounds what it allocates for it up (256 KiB measured).
 const maxDatagram = 256 << 10
 
-// kept is a netlink socket whose NFLOG group outlives the process. go-nflog uses it
+// A groupSocket is a netlink socket whose NFLOG group outlives the process. go-nflog uses it
 // in place of its own socket, because that library binds, configures and unbinds in a
 // way that loses the group's queue:
 //
@@ -50,7 +51,7 @@ const maxDatagram = 256 << 10
 //
 // It may be used as netlink.Conn uses it: one Execute, or many Sends beside one
 // Receive, at a time.
-type kept struct {
+type groupSocket struct {
 	*socket.Conn
 	ended  func()            // called when go-nflog has handed on its last message
 	bound  bool              // the group is ours
@@ -79,13 +80,12 @@ func dial(ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	return connect(s, false, ended, deliver)
 }
 
-// adopt takes over f, a netfilter netlink socket that an earlier process bound to
-// group, with all that is queued on it. The caller must know that it was this group.
-// f stays the caller's to close. The error wraps errNotBound if nobody holds the
-// group.
+// adopt takes over f, a netfilter netlink socket that an earlier process bound to group, with
+// its queued messages. The caller must know that it was this group, and closes f. The error
+// wraps errNotBound if nobody holds the group.
 //
-// ended is called once, when go-nflog has stopped reading and has handed on all that
-// it read; Close of go-nflog does not wait for that.
+// ended is called once, when go-nflog has stopped reading and has handed on all its messages;
+// Close of go-nflog does not wait for that.
 func adopt(f *os.File, group uint16, ended func(), deliver func([]byte)) (*netlink.Conn, error) {
 	s, err := socket.FileConn(f, "netlink")
 	if err != nil {
@@ -102,14 +102,13 @@ func connect(s *socket.Conn, bound bool, ended func(), deliver func([]byte)) (*n
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	k := &kept{Conn: s, bound: bound, ended: ended, deliver: deliver, buffer: make([]byte, maxDatagram)}
+	k := &groupSocket{Conn: s, bound: bound, ended: ended, deliver: deliver, buffer: make([]byte, maxDatagram)}
 	return netlink.NewConn(k, id), nil
 }
 
-// check refuses a file that is not a netfilter netlink socket, and a group that
-// nobody holds. Only root can read who holds one
-// (/proc/net/netfilter/nfnetlink_log); but a bind from another socket fails with
-// EPERM if somebody does.
+// check refuses a file that is not a netfilter netlink socket, and a group that nobody holds.
+// Only root can read the holder (/proc/net/netfilter/nfnetlink_log), but a bind from another
+// socket fails with EPERM if there is one.
 func check(s *socket.Conn, group uint16) error {
 	domain, err := s.GetsockoptInt(unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
@@ -138,7 +137,7 @@ func check(s *socket.Conn, group uint16) error {
 	return err
 }
 
-// configure makes the message that gives a group a command.
+// configure returns the message that gives a group a command.
 func configure(group uint16, command byte) netlink.Message {
 	data := binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, group) // struct nfgenmsg
 	// struct nlattr: length, type
@@ -162,14 +161,14 @@ func portID(s *socket.Conn) (uint32, error) {
 	return nl.Pid, nil
 }
 
-// Send sends m, unless it would end the group's binding; see kept.
-func (k *kept) Send(m netlink.Message) error {
+// Send sends m, unless it would end the group's binding; see [groupSocket].
+func (k *groupSocket) Send(m netlink.Message) error {
 	command, isCommand := groupCommand(m)
 	wantsAnswer := m.Header.Type == configMessage && m.Header.Flags&netlink.Acknowledge != 0
 	switch {
 	case wantsAnswer && k.bound && isCommand:
 		k.answer = acknowledge(m)
-		if command == commandUnbind { // the last act of the reading goroutine
+		if command == commandUnbind { // the last message of the reading goroutine
 			k.ended()
 		}
 		return nil
@@ -184,7 +183,7 @@ func (k *kept) Send(m netlink.Message) error {
 }
 
 // SendMessages sends messages one by one; go-nflog never has several.
-func (k *kept) SendMessages(ms []netlink.Message) error {
+func (k *groupSocket) SendMessages(ms []netlink.Message) error {
 	for _, m := range ms {
 		if err := k.Send(m); err != nil {
 			return err
@@ -193,7 +192,7 @@ func (k *kept) SendMessages(ms []netlink.Message) error {
 	return nil
 }
 
-func (k *kept) send(m netlink.Message) error {
+func (k *groupSocket) send(m netlink.Message) error {
 	b, err := m.MarshalBinary()
 	if err != nil {
 		return err
@@ -202,9 +201,9 @@ func (k *kept) send(m netlink.Message) error {
 	return err
 }
 
-// bind sends the request m to bind the group, and waits for the kernel's answer.
-// The first packets may overtake the answer: they are put aside for the next Receive.
-func (k *kept) bind(m netlink.Message) error {
+// bind sends the request m to bind the group, and waits for the kernel's answer. Packets that
+// overtake the answer are put aside for the next Receive.
+func (k *groupSocket) bind(m netlink.Message) error {
 	if err := k.send(m); err != nil {
 		return err
 	}
@@ -226,10 +225,10 @@ func (k *kept) bind(m netlink.Message) error {
 	return nil
 }
 
-// Receive waits for messages that deliver does not get, or the end of reading.
-// Without deliver they are those of one datagram, in memory of their own; else they
-// are valid until the next call.
-func (k *kept) Receive() ([]netlink.Message, error) {
+// Receive waits for messages that deliver does not get, or for the end of reading. Without
+// deliver they are those of one datagram, in memory of their own; with it they are valid until
+// the next call.
+func (k *groupSocket) Receive() ([]netlink.Message, error) {
 	if k.answer != nil {
 		m := *k.answer
 		k.answer = nil
@@ -254,7 +253,7 @@ func (k *kept) Receive() ([]netlink.Message, error) {
 }
 
 // hand delivers log messages, and returns the others.
-func (k *kept) hand(ms []netlink.Message) []netlink.Message {
+func (k *groupSocket) hand(ms []netlink.Message) []netlink.Message {
 	if k.deliver == nil {
 		return ms
 	}
@@ -268,7 +267,7 @@ func (k *kept) hand(ms []netlink.Message) []netlink.Message {
 }
 
 // ReceiveIter is Receive as an iterator.
-func (k *kept) ReceiveIter() iter.Seq2[netlink.Message, error] {
+func (k *groupSocket) ReceiveIter() iter.Seq2[netlink.Message, error] {
 	return func(yield func(netlink.Message, error) bool) {
 		ms, err := k.Receive()
 		if err != nil {
@@ -283,9 +282,9 @@ func (k *kept) ReceiveIter() iter.Seq2[netlink.Message, error] {
 	}
 }
 
-// receive reads one datagram. One copy into memory of the right size is cheaper than
-// a call for the size first, and leaves the caller's slices alone.
-func (k *kept) receive() ([]netlink.Message, error) {
+// receive reads one datagram. A copy into memory of the right size is cheaper than a call for
+// the size first, and does not change the caller's slices.
+func (k *groupSocket) receive() ([]netlink.Message, error) {
 	n, _, flags, _, err := k.Recvmsg(context.Background(), k.buffer, nil, 0)
 	if err != nil {
 		return nil, err
@@ -354,7 +353,7 @@ func acknowledge(m netlink.Message) *netlink.Message {
 
 // SetOption sets a boolean option of the netlink socket. The error is ENOPROTOOPT for
 // an option that NFLOG does not use.
-func (k *kept) SetOption(o netlink.ConnOption, enable bool) error {
+func (k *groupSocket) SetOption(o netlink.ConnOption, enable bool) error {
 	if o != netlink.NoENOBUFS {
 		return os.NewSyscallError("setsockopt", unix.ENOPROTOOPT)
 	}
@@ -372,4 +371,4 @@ var _ interface {
 	SetReadDeadline(time.Time) error
 	SetReadBuffer(int) error
 	ReadBuffer() (int, error)
-} = (*kept)(nil)
+} = (*groupSocket)(nil)

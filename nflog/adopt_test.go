@@ -26,9 +26,9 @@ const adoptGroup = 4711
 // role is set in the processes that TestAdopt starts of itself.
 const role = "PICKET_TEST_ADOPT"
 
-// TestAdopt has one process bind a group and end, by its own will or by
-// SIGKILL, and another take over its socket: what was logged in between, and
-// while the second one registers, is there with no gap in the numbers.
+// TestAdopt: one process binds a group and ends, by itself or by SIGKILL, and another one takes
+// over its socket. Messages logged in between, and while the second one registers, arrive
+// without a gap in the numbers.
 func TestAdopt(t *testing.T) {
 	switch os.Getenv(role) {
 	case "bind":
@@ -70,7 +70,7 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// TestAdoptRefuses holds what is not a socket with the wanted group.
+// TestAdoptRefuses: a file that is not a socket with the group is refused.
 func TestAdoptRefuses(t *testing.T) {
 	ns := newNamespace(t, "refuse")
 	ns.do(t, func() {
@@ -157,7 +157,7 @@ func open(t *testing.T, con *netlink.Conn) (stop func()) {
 	}
 	return func() {
 		cancel()
-		// What the library sends when its reader ends, which Close may outrun.
+		// The library sends this when its reader ends, perhaps after Close has returned.
 		_, err := con.Execute(configure(adoptGroup, commandUnbind))
 		if err != nil {
 			t.Error(err)
@@ -168,8 +168,8 @@ func open(t *testing.T, con *netlink.Conn) (stop func()) {
 	}
 }
 
-// bindingProcess binds the group, hands a copy of its socket out as it would
-// to systemd, and reads until its own socket's other side is shut.
+// bindingProcess binds the group, passes on a copy of its socket as it would to systemd, and
+// reads until the other side of its own socket is shut.
 func bindingProcess(t *testing.T) {
 	con, err := dial(func() {}, nil)
 	if err != nil {
@@ -193,7 +193,7 @@ func bindingProcess(t *testing.T) {
 	stop()
 }
 
-// adoptingProcess takes descriptor 3 over and reads until it is killed.
+// adoptingProcess takes over descriptor 3 and reads until it is killed.
 func adoptingProcess(t *testing.T) {
 	con, err := adopt(os.NewFile(3, "nflog"), adoptGroup, func() {}, nil)
 	if err != nil {
@@ -224,7 +224,7 @@ func newNamespace(t *testing.T, name string) namespace {
 	return ns
 }
 
-// do runs f on a thread of its own inside the namespace; the thread ends with it.
+// do runs f on its own thread inside the namespace. The thread ends with it.
 func (n namespace) do(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan error)

@@ -30,12 +30,13 @@ func Claim() (io.Closer, error) {
 	if _, err = c.Execute(configure(ClaimGroup, commandBind)); err == nil {
 		return c, nil
 	}
-	// The kernel says EPERM to the unprivileged, and if somebody has the group.
+	// The kernel answers EPERM if the right is missing, and also if another process has the
+	// group.
 	who := ""
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EBUSY) {
 		err = ErrPermission
-		// A message of a type without groups tells them apart: nfnetlink_rcv refuses
-		// the unprivileged before nfnetlink_log.c refuses NFULNL_MSG_PACKET itself.
+		// A message of a type without groups tells the two apart: nfnetlink_rcv refuses a
+		// process without the right before nfnetlink_log.c refuses NFULNL_MSG_PACKET itself.
 		probe := configure(0, commandUnbind)
 		probe.Header.Type = unix.NFNL_SUBSYS_ULOG << 8
 		if _, other := c.Execute(probe); !errors.Is(other, unix.EPERM) {

@@ -40,7 +40,7 @@ func TestClaim(t *testing.T) {
 	})
 }
 
-// The first picket holds its log group too, whichever that is.
+// The first picket holds its log group too, whatever its number.
 func TestClaimBesideAGroup(t *testing.T) {
 	ns := newNamespace(t, "claim4")
 	ns.do(t, func() {
@@ -65,7 +65,7 @@ func TestClaimBesideAGroup(t *testing.T) {
 	})
 }
 
-// Who lacks the right hears of that, and not of somebody else.
+// Without the right, the error names the right, not another process.
 func TestClaimNeedsTheRight(t *testing.T) {
 	ns := newNamespace(t, "claim3")
 	ns.do(t, func() {
@@ -78,7 +78,7 @@ func TestClaimNeedsTheRight(t *testing.T) {
 	})
 }
 
-// dropNetAdmin takes the capability from the calling thread, for good.
+// dropNetAdmin takes the capability from the calling thread. It cannot come back.
 func dropNetAdmin() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

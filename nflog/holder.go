@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tooMany is how many sockets are too many to be named: such a list helps nobody.
+// tooMany is the number of sockets from which on none is named: a long list helps nobody.
 const tooMany = 4
 
-// holder says in words who has a group, or returns "". Only root can read the holder
-// of a group; everybody can read the owners of all sockets to netfilter.
+// holder describes the holder of a group, or returns "". Only root can read the holder;
+// everybody can read the owners of all sockets to netfilter.
 func holder(group uint16) string {
 	sockets, err := os.ReadFile("/proc/net/netlink")
 	if err != nil {
@@ -34,7 +34,7 @@ func holder(group uint16) string {
 	}
 	ports := portsOf(sockets, own)
 	if len(ports) > tooMany {
-		// A process's first socket has the number of the process for its port.
+		// The port of a process's first socket is the number of the process.
 		ports = slices.DeleteFunc(ports, func(p string) bool { return !exists("/proc/" + p) })
 	}
 	if len(ports) == 0 || len(ports) > tooMany {
@@ -65,8 +65,8 @@ func portOf(groups []byte, group uint16) string {
 	return ""
 }
 
-// portsOf returns the netlink ports of the sockets to netfilter that are not
-// among own, by inode (net/netlink/af_netlink.c, netlink_native_seq_show).
+// portsOf returns the netlink ports of the sockets to netfilter that are not in own, by inode
+// (net/netlink/af_netlink.c, netlink_native_seq_show).
 func portsOf(sockets []byte, own map[string]bool) []string {
 	var ports []string
 	for line := range bytes.Lines(sockets) {
@@ -76,7 +76,7 @@ func portsOf(sockets []byte, own map[string]bool) []string {
 		}
 		ports = append(ports, f[2])
 	}
-	// Numbers of processes first: they are the shorter ones.
+	// Numbers of processes come first: they are shorter.
 	slices.SortFunc(ports, func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 	})
@@ -96,8 +96,8 @@ func ownSockets() map[string]bool {
 	return own
 }
 
-// name adds the process to a netlink port: the first socket of a process has the
-// process's number for its port. A process chooses its own name, so it is quoted.
+// name adds the process to a netlink port: the port of a process's first socket is the
+// process's number. A process chooses its own name, so it is quoted.
 func name(port string) string {
 	if pid, err := strconv.ParseInt(port, 10, 32); err != nil || pid <= 0 {
 		return "netlink port " + port

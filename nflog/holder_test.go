@@ -39,7 +39,7 @@ short line 12
 	}
 }
 
-// The sockets of this process are its own: nobody is told of them.
+// The sockets of this process are its own, and are not reported.
 func TestOwnSockets(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER)
 	if err != nil {

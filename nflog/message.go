@@ -27,12 +27,12 @@ const (
 	attrSequence  = 12 // NFULA_SEQ, 4
 )
 
-// A message is a decoded log message. Its slices are of the datagram.
+// A message is a decoded log message. Its slices point into the datagram.
 type message struct {
 	payload, prefix []byte
 	at              int64 // nanoseconds since the epoch; 0 without a time
 	in              uint32
-	forwarded       bool // the rule stands in the hook forward
+	forwarded       bool // the rule is in the hook forward
 	sequence        uint32
 	numbered        bool
 }
@@ -62,7 +62,7 @@ func readMessage(b []byte) (m message) {
 // A lane is a decoded prefix of a log rule.
 type lane struct {
 	mode probe.Mode
-	over bool // the source sends more than is mirrored of it
+	over bool // the source sends more than the rules mirror
 	held bool // the source has passed a trigger by the rules' own count
 	out  bool // the source is behind this host
 	ok   bool
@@ -80,14 +80,14 @@ func (r *Reader) laneOf(prefix []byte) lane {
 		l.mode, l.ok = probe.ParseMode(name)
 		l.over, l.held, l.out = kind == "over", kind == "held", kind == "outward"
 		if len(r.lanes) >= mostLanes {
-			clear(r.lanes) // of somebody else's rules
+			clear(r.lanes) // prefixes of another program's rules
 		}
 		r.lanes[string(prefix)] = l
 	}
 	return l
 }
 
-// probeOf makes a probe of a message, if it is one.
+// probeOf makes a probe of a message. Ok is false if it is none.
 func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	l := r.laneOf(m.prefix)
 	if m.payload == nil || !l.ok {
@@ -97,14 +97,13 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	if packet.Decode(m.payload, &p) != packet.OK {
 		return probe.Probe{}, false
 	}
-	// A packet without a time of its own (locally made, at hooks after forward) is
-	// of now.
+	// A packet without a time (locally made, at hooks after forward) has the time of now.
 	at := m.at
 	if at == 0 {
 		at = time.Now().UnixNano()
 	}
 	if m.forwarded && l.mode == probe.Classic && p.Protocol == probe.ProtocolTCP {
-		l.mode = probe.Advanced // no trap is behind this host
+		l.mode = probe.Advanced // the trap is for this host only
 	}
 	if found, ok := p.Probe(l.mode, at, m.in); ok {
 		found.Over, found.Held, found.Behind, found.Outward = l.over, l.held, m.forwarded, l.out
@@ -113,9 +112,8 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	if p.Has&packet.HasAddresses == 0 {
 		return probe.Probe{}, false
 	}
-	// Extension headers longer than snaplen hide the port from us, but not from the
-	// rule that found it monitored: it is still a probe, and each counts as one of a
-	// new port.
+	// If extension headers are longer than snaplen, the port is not in the copy, but the rule
+	// has found it monitored. The packet is a probe, and each one counts as a new port.
 	return probe.Probe{
 		At: at, Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: l.mode, TTL: p.TTL,
 		Interface: m.in, Unread: true, Behind: m.forwarded, Outward: l.out,

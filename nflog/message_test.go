@@ -71,7 +71,7 @@ func TestReadMessage(t *testing.T) {
 		"advanced outward": {Mode: probe.Advanced, Behind: true, Outward: true},
 	} {
 		b := body(t, prefix, syn)
-		b[6] = unix.NF_INET_FORWARD // of the first attribute, behind protocol and its own head
+		b[6] = unix.NF_INET_FORWARD // of the first attribute, after the protocol and the attribute's header
 		m := readMessage(b)
 		if p, ok := r.probeOf(&m); !ok || p.Mode != want.Mode || p.Behind != want.Behind ||
 			p.Outward != want.Outward {
@@ -86,7 +86,7 @@ func TestReadMessage(t *testing.T) {
 	}
 }
 
-// Nothing is made of a message that would have to be collected.
+// take allocates nothing for a message.
 func TestTakeAllocatesNothing(t *testing.T) {
 	b := body(t, "advanced", syn)
 	got := 0
@@ -99,7 +99,7 @@ func TestTakeAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzReadMessage reads any bytes: what comes out lies inside what went in.
+// FuzzReadMessage: whatever the bytes are, the result is a part of them.
 func FuzzReadMessage(f *testing.F) {
 	f.Add(body(f, "advanced", syn))
 	f.Add([]byte{4, 0, 9, 0, 255, 255, 9, 0})
@@ -122,7 +122,7 @@ func BenchmarkTake(b *testing.B) {
 	}
 }
 
-// The reader hands on what the kernel logs, in order, from before the first read on.
+// The reader hands on the kernel's messages in order, from before the first read on.
 func TestReader(t *testing.T) {
 	ns := newNamespace(t, "reader")
 	run(t, `table inet more {
