@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Package netns makes network namespaces that vanish with the process, at any end
-// of it. "picket demo" plays in them, and the lab builds on them.
+// Package netns makes network namespaces that end with the process, however it ends. "picket
+// demo" and the lab use them.
 //
-// It needs root and iproute2, and touches nothing of the machine but its own: the
-// names carry the process id and a counter.
+// It needs root and iproute2, and changes nothing else on the machine: the names contain the
+// process id and a counter.
 package netns
 
 import (
@@ -22,9 +22,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// home begins the folder of a group, and its id follows. Making the folder claims
-// the id. It lies beside iproute2's /run/netns, and lives as long as the
-// namespaces.
+// home is the beginning of a group's folder; the rest is the group's id. Making the folder
+// claims the id. It is beside iproute2's /run/netns, and lasts as long as the namespaces.
 const home = "/run/picket-lab-"
 
 // reap cleans up after a group. Its arguments are the group's folder and its id;
@@ -38,7 +37,7 @@ for f in /run/netns/picket-*-"$2"; do
 done
 rm -rf -- "$1"`
 
-// A Group is some namespaces with one end. Its methods are for one goroutine.
+// A Group is a set of namespaces that end together. Its methods are for one goroutine.
 type Group struct {
 	ID   string // process id and counter
 	cmd  *exec.Cmd
@@ -79,8 +78,8 @@ func New() (*Group, error) {
 // Dir is a folder of the group's own, removed with it.
 func (g *Group) Dir() string { return home + g.ID }
 
-// startReaper starts the child that cleans up at the end of its pipe: when the
-// group is closed, and when this process panics, is interrupted or killed.
+// startReaper starts the child that cleans up at the end of its pipe: when the group is closed,
+// and when this process panics, is interrupted or killed.
 func startReaper(id string) (*Group, error) {
 	cmd := exec.Command("sh", "-c", reap, "picket-reaper", home+id, id)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // out of reach of the terminal's interrupt

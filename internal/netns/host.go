@@ -38,8 +38,8 @@ func (g *Group) Add(role string) (*Host, error) {
 		return nil, fmt.Errorf("netns: %w", err)
 	}
 	g.all = append(g.all, h)
-	// No wait for duplicate addresses or routers, no guesses about the path of an
-	// answer, no rationing of the errors that scanners wait for.
+	// Hosts do not wait for duplicate addresses or routers, do not guess the path of an answer,
+	// and do not limit the errors that scanners wait for.
 	err = h.Sysctl("net/ipv6/conf/all/accept_dad", "0", "net/ipv6/conf/default/accept_dad", "0",
 		"net/ipv6/conf/default/accept_ra", "0", "net/ipv6/conf/default/addr_gen_mode", "1",
 		"net/ipv6/conf/all/disable_ipv6", "0", "net/ipv6/conf/default/disable_ipv6", "0",
@@ -57,8 +57,7 @@ func Wire(a *Host, deviceA string, b *Host, deviceB string) error {
 		deviceA, a.Name, deviceB, b.Name))
 }
 
-// IP runs commands of iproute2 in h, in one process: sixty addresses take no longer
-// than one.
+// IP runs commands of iproute2 in h, in one process: sixty addresses take no longer than one.
 func (h *Host) IP(commands ...string) error {
 	return ipBatch([]string{"-n", h.Name}, commands...)
 }
@@ -72,7 +71,7 @@ func ipBatch(options []string, commands ...string) error {
 	return nil
 }
 
-// FD is the namespace's descriptor, good until the group is closed.
+// FD returns the namespace's descriptor, valid until the group is closed.
 func (h *Host) FD() int { return int(h.ns.Fd()) }
 
 // Command returns a command that runs in h. It is killed when ctx ends.
@@ -108,7 +107,7 @@ func (h *Host) Do(f func() error) error {
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
 		if unix.Gettid() == unix.Getpid() {
-			// A process is where its main thread is, and that one never ends.
+			// The main thread never ends, and its namespace counts as the process's.
 			defer runtime.UnlockOSThread()
 			done <- h.Do(f)
 			return
@@ -130,13 +129,11 @@ for d in /run/systemd /etc/picket; do [ ! -d "$d" ] || mount -t tmpfs none "$d";
 shift
 exec "$@"`
 
-// Alone is [Host.Command] for a picket that sees no service and file of the
-// machine's: resolv is the path of its resolv.conf, folder the parent of its
-// run-time and state folders.
+// Alone is [Host.Command] for a picket that sees no service and no file of the machine: resolv
+// is the path of its resolv.conf, folder the parent of its run-time and state folders.
 func (h *Host) Alone(ctx context.Context, resolv, folder string, argv ...string) *exec.Cmd {
 	cmd := h.Command(ctx, "sh", append([]string{"-c", own, "picket-lab", resolv}, argv...)...)
-	// Only what every program needs: a systemd above us has put more into the
-	// environment.
+	// Only what every program needs: a systemd above has put more into the environment.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"),
 		"RUNTIME_DIRECTORY=" + filepath.Join(folder, "run"),
 		"STATE_DIRECTORY=" + filepath.Join(folder, "state")}

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Package removal takes picket out of the kernel again: the daemon that runs, the
-// table with its blocks, what was done beside these, and what was to outlive a
-// daemon.
+// Package removal takes picket out of the kernel again: the running daemon, the table with its
+// blocks, what was done beside these, and what was stored for a next daemon.
 //
-// It needs root. What cannot be undone keeps nothing else from being undone.
+// It needs root. A failure does not stop the rest of the removal.
 package removal
 
 import (
@@ -26,10 +25,9 @@ import (
 	"picket/nft"
 )
 
-// All ends a running daemon, takes the table out of the kernel and undoes
-// what was done beside its blocks. It writes to out what it removed, and tells
-// by warn what does not keep it from its work. What was wrong with the
-// configuration, faults, is part of its error.
+// All ends a running daemon, takes the table out of the kernel and undoes what was done beside
+// its blocks. It writes to out what it removed, and reports through warn what does not stop it.
+// Faults of the configuration are part of its error.
 func All(
 	out io.Writer, warn func(format string, args ...any), c *config.Config, faults error,
 ) error {
@@ -39,7 +37,7 @@ func All(
 	return errors.Join(faults, r.all(c))
 }
 
-// A remover removes. Tests have a machine in memory for it.
+// A remover removes. Tests give it a machine in memory.
 type remover struct {
 	out       io.Writer
 	warn      func(format string, args ...any)
@@ -47,7 +45,7 @@ type remover struct {
 	open      func(nft.Config) (table, error)
 }
 
-// A table is what is needed of an [nft.Table].
+// A table has the methods of an [nft.Table] in use here.
 type table interface {
 	Inspect() (nft.State, error)
 	Each(func(*nft.Block) error) error
@@ -65,7 +63,7 @@ func (r *remover) all(c *config.Config) error {
 		lookout.File().Forget())
 }
 
-// errNoSystemd is of a machine that does without.
+// errNoSystemd: the machine does not run systemd.
 var errNoSystemd = errors.New("systemd does not run here")
 
 func systemctl(args ...string) ([]byte, error) {
@@ -91,7 +89,7 @@ func (r *remover) closeSockets() {
 	}
 }
 
-// systemdSocket is that of picket.socket.
+// systemdSocket is the socket of picket.socket.
 const systemdSocket = "/run/picket/control.sock"
 
 // endDaemon ends a running daemon and waits until it is gone.
@@ -102,7 +100,7 @@ func endDaemon() error {
 		return nil
 	}
 	for limit := time.Now().Add(20 * time.Second); err == nil; time.Sleep(20 * time.Millisecond) {
-		// A process that has ended and that nobody has waited for has no program.
+		// A process that has ended, and whose parent has not waited for it, has no program.
 		if _, gone := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); gone != nil {
 			return nil
 		}
@@ -113,8 +111,7 @@ func endDaemon() error {
 	return err
 }
 
-// removeTable removes the table and returns the blocks that were in it, if
-// somebody wants to know.
+// removeTable removes the table and returns its blocks, if the configuration needs them.
 func (r *remover) removeTable(c *config.Config) (blocks []netip.Prefix, err error) {
 	t, err := r.open(c.Table())
 	if err != nil {

@@ -49,7 +49,7 @@ func (f *fake) Remove() (bool, error) {
 
 func (f *fake) Close() error { return nil }
 
-// begin returns a remover of a machine in memory, and what it says.
+// begin returns a remover with a machine in memory, and its output.
 func begin(t *testing.T, f *fake) (r *remover, out, warned *bytes.Buffer) {
 	t.Helper()
 	dir := t.TempDir()
@@ -66,8 +66,8 @@ func begin(t *testing.T, f *fake) (r *remover, out, warned *bytes.Buffer) {
 	}, out, warned
 }
 
-// The table, the state and what run.end undoes are gone after it, and the second
-// time there is nothing to do.
+// After a removal the table, the state and the effects of run.end are gone. A second removal
+// has nothing to do.
 func TestAll(t *testing.T) {
 	f := &fake{there: true}
 	r, out, _ := begin(t, f)
@@ -98,7 +98,7 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// A daemon that runs is asked to end and waited for; one that refuses keeps all.
+// A running daemon is asked to end, and waited for. If it refuses, nothing is removed.
 func TestEndsDaemon(t *testing.T) {
 	f := &fake{there: true}
 	r, _, _ := begin(t, f)
@@ -137,8 +137,7 @@ func TestEndsDaemon(t *testing.T) {
 	}
 }
 
-// The sockets of the unit are closed where systemd has them; what keeps one open is
-// told.
+// The sockets of the unit are closed if systemd has them. A failure is reported.
 func TestClosesSockets(t *testing.T) {
 	for _, x := range []struct {
 		active, stop error
