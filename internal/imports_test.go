@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 		"internal/explain", "internal/metrics", "internal/notify", "internal/portsentry",
 		"internal/probe", "internal/removal", "internal/replay", "internal/report", "internal/show",
 		"internal/survey", "internal/top", "internal/trial"},
-	"internal/daemon": {"engine", "nflog", "nft", "internal/allowed", "internal/behind",
+	"internal/daemon": {"engine", "nflog", "nft", "internal/ahead", "internal/allowed", "internal/behind",
 		"internal/beside", "internal/clock", "internal/config", "internal/control", "internal/describe",
 		"internal/event", "internal/evidence", "internal/explain", "internal/host", "internal/inline",
 		"internal/journal", "internal/ledger", "internal/lookout", "internal/machine",
@@ -60,8 +60,9 @@ var allowed = map[string][]string{
 	"internal/systemd": {"internal/show"},
 	"internal/removal": {"nft", "internal/allowed", "internal/beside", "internal/config",
 		"internal/control", "internal/ledger", "internal/lookout"},
-	"internal/lookout":    {"engine", "nft", "internal/host", "internal/state"},
-	"internal/survey":     {"nft", "internal/config", "internal/host", "internal/modules", "internal/show"},
+	"internal/lookout": {"engine", "nft", "internal/host", "internal/state"},
+	"internal/survey": {"nft", "internal/ahead", "internal/config", "internal/host",
+		"internal/modules", "internal/show"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},
 	"internal/demo":       {"internal/netns"},
 
@@ -74,8 +75,8 @@ var allowed = map[string][]string{
 	"internal/explain": {"engine", "nft", "internal/config", "internal/control", "internal/describe",
 		"internal/event", "internal/evidence", "internal/probe", "internal/show"},
 	"internal/answers": {"internal/config", "internal/control", "internal/event", "internal/show"},
-	"internal/machine": {"nflog", "nft", "internal/behind", "internal/beside", "internal/clock",
-		"internal/host", "internal/inline", "internal/modules", "internal/probe"},
+	"internal/machine": {"nflog", "nft", "internal/ahead", "internal/behind", "internal/beside",
+		"internal/clock", "internal/host", "internal/inline", "internal/modules", "internal/probe"},
 
 	// What the engine remembers.
 	"engine/internal/book":  {"internal/probe"},

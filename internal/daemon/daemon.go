@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/ahead"
 	"picket/internal/allowed"
 	"picket/internal/behind"
 	"picket/internal/beside"
@@ -354,7 +355,11 @@ func (d *daemon) ready() {
 		text += "; dry run, nobody will be blocked"
 	}
 	d.journal.Notice(journal.Start, "%s", text)
-	_ = systemd.Ready(text) // a no-op away from systemd
+	_ = systemd.Ready(text)           // a no-op away from systemd
+	_, chains, _ := d.machine.Ahead() // "picket check --host" tells what failed
+	for _, name := range chains {
+		d.journal.Notice("", "%s: %s", ahead.Says(name), ahead.Remedy)
+	}
 }
 
 // startBlocks is what the journal says of blocks at the start.

@@ -52,6 +52,7 @@ type kernel struct {
 	served    []nft.Service // that the kernel was told of
 	operators []netip.Addr
 	networks  []host.Network
+	ahead     []string                // chains of other firewalls
 	cut       []func(netip.Addr) bool // whose offloaded flows were ended
 	asker     behind.Asker
 	connected map[netip.Addr]bool // by the set connected4/6
@@ -161,6 +162,7 @@ func (k *kernel) machine() *machine.Machine {
 		},
 		Elsewhere:  func() []netip.Prefix { return nil },
 		Networks:   func() ([]host.Network, error) { return k.networks, nil },
+		Ahead:      func() (tables, chains []string, err error) { return nil, k.ahead, nil },
 		Asker:      func() (behind.Asker, error) { return k.asker, nil },
 		LoginPorts: func() []uint16 { return []uint16{22} },
 	}

@@ -53,6 +53,13 @@ func TestProbesToBlockToEnd(t *testing.T) {
 	})
 }
 
+// Chains of another firewall that hear packets first are told of at the start.
+func TestFirewallAhead(t *testing.T) {
+	running(t, plain, func(k *kernel) { k.ahead = []string{"ip raw PREROUTING"} }, func(r *run) {
+		r.told(1, "chain ip raw PREROUTING of another firewall drops packets before picket hears them")
+	})
+}
+
 // A clock that was set neither prolongs a block nor ends it.
 func TestClockIsSet(t *testing.T) {
 	running(t, plain, nil, func(r *run) {

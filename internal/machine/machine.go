@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"picket/internal/ahead"
 	"picket/internal/behind"
 	"picket/internal/beside"
 	"picket/internal/clock"
@@ -43,6 +44,7 @@ type Machine struct {
 	LoginPorts  func() []uint16
 	Elsewhere   func() []netip.Prefix
 	Networks    func() ([]host.Network, error)
+	Ahead       func() (tables, chains []string, err error) // see [ahead.Look]
 	Asker       func() (behind.Asker, error)
 
 	CutOffloaded func(of func(netip.Addr) bool) (int, error)
@@ -113,6 +115,7 @@ func Here() *Machine {
 		Flows: host.Flows, CutOffloaded: host.CutOffloaded, Services: host.Services, Tracking: host.Tracking,
 		Operators: host.Operators, LoginPorts: host.LoginPorts,
 		Elsewhere: host.Elsewhere, Networks: host.Networks, Asker: behind.OpenKernel,
+		Ahead: func() (tables, chains []string, err error) { return ahead.Look(nft.Name) },
 	}
 }
 

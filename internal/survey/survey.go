@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 
+	"picket/internal/ahead"
 	"picket/internal/config"
 	"picket/internal/host"
 	"picket/internal/modules"
@@ -37,7 +38,7 @@ type Place struct {
 	Root       fs.FS // the files of the host
 	Kernel     func() error
 	Permission func() error
-	Tables     func() ([]string, error) // nftables' tables, "inet filter"
+	Tables     func() (names, ahead []string, err error) // see [ahead.Look]
 	Friends    func(host.Wanted) ([]host.Friend, error)
 	Networks   func() ([]host.Network, error) // behind it
 	Session    string                         // SSH_CONNECTION, sshd(8)
@@ -47,7 +48,7 @@ type Place struct {
 func Here() Place {
 	return Place{
 		Root: os.DirFS("/"), Kernel: modules.CheckKernel, Permission: modules.CheckPermission,
-		Tables:  nft.Tables,
+		Tables:  func() (names, chains []string, err error) { return ahead.Look(nft.Name) },
 		Friends: new(host.Host).Friends, Networks: host.Networks, Session: os.Getenv("SSH_CONNECTION"),
 	}
 }
@@ -133,7 +134,7 @@ func (s *surveyor) tables() {
 		s.note("nftables", "only root sees the tables of others", "run this with sudo")
 		return
 	}
-	tables, err := s.Tables()
+	tables, chains, err := s.Tables()
 	if err != nil {
 		s.problem("nftables", err.Error(), "see that the kernel has nf_tables: modprobe nf_tables")
 		return
@@ -144,6 +145,9 @@ func (s *surveyor) tables() {
 		return
 	}
 	s.note("nftables", "other tables, which picket never touches: "+strings.Join(others, ", "), "")
+	for _, c := range chains {
+		s.problem("nftables", ahead.Says(c), ahead.Remedy)
+	}
 }
 
 // firewalls reports other firewalls beside picket.

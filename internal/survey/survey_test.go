@@ -20,7 +20,9 @@ func place(files map[string]string) *Place {
 	}
 	return &Place{
 		Root: root, Kernel: func() error { return nil }, Permission: func() error { return nil },
-		Tables: func() ([]string, error) { return []string{"inet picket", "ip filter"}, nil },
+		Tables: func() (names, ahead []string, err error) {
+			return []string{"inet picket", "ip filter"}, nil, nil
+		},
 		Networks: func() ([]host.Network, error) {
 			return []host.Network{
 				{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Interface: "docker0", Container: true},
@@ -50,6 +52,11 @@ func TestLook(t *testing.T) {
 			p.Kernel = func() error { return errors.New("kernel 4 is too old") }
 		}, "kernel", "too old", true, "newer"},
 		{"tables", nil, nil, "nftables", "other tables, which picket never touches: ip filter", false, ""},
+		{"ahead", nil, func(p *Place) {
+			p.Tables = func() (names, ahead []string, err error) {
+				return []string{"inet picket", "ip raw"}, []string{"ip raw first"}, nil
+			}
+		}, "nftables", "chain ip raw first of another firewall drops packets before", true, "hook input"},
 		{"no root", nil, func(p *Place) { p.Permission = func() error { return errors.New("no") } },
 			"nftables", "only root sees", false, "sudo"},
 		{"ufw", map[string]string{"etc/ufw/ufw.conf": "ENABLED=yes\n"}, nil, "ufw", "prove nobody", true,
