@@ -13,7 +13,7 @@ import (
 	"picket/internal/control"
 )
 
-// A person is at a screen, and notes what was done.
+// A person uses a screen, and records what was done.
 type person struct {
 	*screen
 	t    *testing.T
@@ -110,7 +110,7 @@ func TestScreenKeys(t *testing.T) {
 	}
 	p.press("tab", "tab")
 	p.shows("nothing has changed yet")
-	p.press("b", "enter") // with nobody chosen
+	p.press("b", "enter") // with no source chosen
 	for _, quit := range []string{"q", "ctrl+c"} {
 		if cmd := p.key(map[string]tea.KeyMsg{"q": {Type: tea.KeyRunes, Runes: []rune("q")},
 			"ctrl+c": {Type: tea.KeyCtrlC}}[quit]); cmd == nil || cmd() != tea.Quit() {
@@ -155,8 +155,8 @@ func TestScreenFits(t *testing.T) {
 	p.shows(p.source() + " ")
 }
 
-// TestFeed: differences between two looks are changes; a failed look, or one at
-// another daemon, is none.
+// TestFeed: differences between two looks are changes. A failed look, or one at another daemon,
+// is no change.
 func TestFeed(t *testing.T) {
 	var f feed
 	noon := time.Date(2026, 11, 29, 12, 0, 0, 0, time.Local)
