@@ -13,7 +13,7 @@ import (
 	"picket/internal/control"
 )
 
-// friend reports whether the kernel's sets of friends hold a prefix.
+// friend reports whether the kernel's sets of friends contain a prefix.
 func (r *run) friend(p string) bool {
 	synctest.Wait()
 	r.kernel.mu.Lock()
@@ -25,8 +25,8 @@ func allow(length string, sources ...string) control.Request {
 	return control.Request{Command: "allow", Sources: sources, For: length, Reason: "a test"}
 }
 
-// Who is allowed by command is freed, not blocked by hand, and no longer a friend
-// when the time is over.
+// A friend by command is freed, cannot be blocked by hand, and is no friend any more when its
+// time is over.
 func TestAllow(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		r.asks(control.Request{Command: "block", Source: "192.0.2.9", For: "1d"}, "")
@@ -38,7 +38,7 @@ func TestAllow(t *testing.T) {
 		r.asks(control.Request{Command: "block", Source: "198.51.100.7", For: "1h"},
 			"198.51.100.0/24 is protected (allowed by command: a test). "+
 				"To block it all the same, \"picket unallow 198.51.100.0/24\" first")
-		// What is shorter changes nothing, what is longer does.
+		// A shorter time changes nothing, a longer one does.
 		out := r.asks(allow("1h", "192.0.2.9"), "").([]*control.Outcome)
 		if !out[0].Kept || time.Until(out[0].Expires) != 2*time.Hour {
 			t.Errorf("%+v", out)
@@ -93,7 +93,7 @@ func TestUnallow(t *testing.T) {
 	})
 }
 
-// What is allowed outlives the daemon, and what is over does not come back.
+// A friend by command outlives the daemon. One whose time is over does not come back.
 func TestAllowedIsKept(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("STATE_DIRECTORY", dir)

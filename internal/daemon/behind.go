@@ -16,7 +16,7 @@ import (
 	"picket/internal/probe"
 )
 
-// mirror hands a probe to the judge, or to the watch where a forwarded one waits for its
+// mirror hands a probe to the judge, or a forwarded one to the watch, where it waits for its
 // answer.
 func (d *daemon) mirror(p probe.Probe, raw []byte) {
 	d.bells.probe()
@@ -27,8 +27,7 @@ func (d *daemon) mirror(p probe.Probe, raw []byte) {
 	d.docket.probe(p, raw)
 }
 
-// watchForwarded has forwarded packets judged when it is known whether they were
-// answered.
+// watchForwarded has forwarded packets judged once it is known whether they were answered.
 func (d *daemon) watchForwarded(ctx context.Context) error {
 	w := d.forwarded
 	w.Open, w.Snaplen, w.Judge, w.Scans = d.machine.Asker, int(d.table.Snaplen), d.docket.probe, d.infected

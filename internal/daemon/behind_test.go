@@ -15,7 +15,7 @@ import (
 	"picket/internal/probe"
 )
 
-// A fakeAsker knows what a test says.
+// A fakeAsker has the answers of a test.
 type fakeAsker struct {
 	served bool
 	flow   host.Tracked
@@ -28,7 +28,7 @@ func (f *fakeAsker) Flow(uint8, netip.AddrPort, netip.AddrPort) (host.Tracked, e
 }
 func (f *fakeAsker) Close() error { return nil }
 
-// forward has n packets mirrored that were forwarded.
+// forward mirrors n forwarded packets.
 func (r *run) forward(n int, outward bool) {
 	for i := range n {
 		p := probe.Probe{
@@ -45,8 +45,8 @@ func (r *run) forward(n int, outward bool) {
 	}
 }
 
-// A packet that was forwarded is a probe if it got no answer, and judged no sooner
-// than that is known; if it cannot be known, nobody is accused.
+// A forwarded packet is a probe if it got no answer, and is judged as soon as that is known.
+// Without that knowledge nobody is accused.
 func TestForwarded(t *testing.T) {
 	for name, test := range map[string]struct {
 		asker fakeAsker
@@ -75,7 +75,7 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-// A device that scans from behind this host is told of, and nothing is done.
+// A device that scans from behind this host is reported, and nothing else is done.
 func TestInfection(t *testing.T) {
 	running(t, plain, func(k *kernel) { k.asker = &fakeAsker{} }, func(r *run) {
 		r.forward(100, true)
@@ -85,7 +85,7 @@ func TestInfection(t *testing.T) {
 	})
 }
 
-// What is behind this host is found by the configuration's words.
+// The networks behind this host are found as the configuration says.
 func TestNetworks(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                             "198.51.100.0/24",
@@ -111,8 +111,8 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// Flows that a flowtable carries past the rules are ended when their source is
-// blocked, and not when it is fenced.
+// Flows that a flowtable carries past the rules are ended when their source is blocked, not
+// when it is fenced.
 func TestOffloadedFlowsAreCut(t *testing.T) {
 	for _, toml := range []string{plain, graded} {
 		running(t, toml, nil, func(r *run) {

@@ -4,8 +4,8 @@ package daemon
 
 import "picket/internal/task"
 
-// Bells wake the tasks that have something to do only when something happens. Beside
-// the beat of the watchdog, an idle picket wakes up for nothing.
+// Bells wake tasks that have work only when something happens. An idle picket wakes up for the
+// beat of the watchdog alone.
 type bells struct {
 	peers, services, loss, trap *task.Bell // probes come
 	flows                       *task.Bell // a block lets flows live

@@ -20,21 +20,21 @@ import (
 	"picket/nft"
 )
 
-// A blocker owns the table and the book of blocks. One goroutine does everything to
-// both, in the order of the orders.
+// A blocker owns the table and the book of blocks. One goroutine does everything to both, one
+// order after the other.
 type blocker struct {
 	orders  *orders
 	table   machine.Table
 	book    *ledger.Book
 	config  *config.Config
-	wanted  *nft.Elements // what the sets must hold
+	wanted  *nft.Elements // the contents of the sets
 	actions *beside.Set
 	journal *journal.Writer
 	queued  uint16              // the NFQUEUE of the inline verdict, 0 for none
-	lost    func(...ledger.Ref) // has the judge forget responses
+	lost    func(...ledger.Ref) // makes the judge forget responses
 	waiting map[netip.Prefix]*blockWork
-	doubted []*blockWork   // wait for a look at who is connected
-	whole   []netip.Prefix // blocks that spare no flow, since takeWhole
+	doubted []*blockWork   // blocks that wait for a look at who is connected
+	whole   []netip.Prefix // blocks that end all flows, since takeWhole
 	recent  []netip.Prefix // unproven blocks since the look before the last
 	looked  time.Time      // the last look at who is connected
 	bells   bells
@@ -47,12 +47,12 @@ type blockWork struct {
 	length time.Duration
 	event  event.Event
 	seen   time.Time // by the kernel; zero for a block by hand
-	renew  bool      // the kernel lost it: no news, no further offence
+	renew  bool      // the kernel had lost it: no news, no further offence
 	maker  event.Maker
 
 	address   netip.Addr // of the packet, if the source is a prefix
 	commanded bool       // the command has run
-	untold    bool       // one event stands for it and others
+	untold    bool       // one event covers it and others
 	doubted   time.Time  // when it began to wait, see doubt
 	visit     *visit     // waits for it; nil for none
 }
@@ -144,29 +144,29 @@ func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
 	}
 }
 
-// before runs the command ahead of the block where the configuration says so, and
-// reports whether the block waits for it.
+// before runs the command ahead of the block if the configuration says so, and reports whether
+// the block waits for it.
 func (b *blocker) before(w *blockWork) bool {
 	block := beside.Block{Source: w.Source, Event: w.event, Maker: w.maker}
 	switch {
 	case w.commanded, w.Response != engine.Block:
 		return false
 	case b.waiting[w.Source] != nil:
-		return true // its command still runs, and packets still come
+		return true // its command still runs, and packets still arrive
 	case w.renew, !b.actions.Before(&block, func() { b.orders.commandEnded(w) }):
-		return false // a full queue of commands too: the action says so
+		return false // the queue of commands may be full: the action reports it
 	}
 	b.waiting[w.Source] = w
 	return true
 }
 
-// resumed returns the block behind a command, nil if the block was called off.
+// resumed returns the block after its command, or nil if the block was called off.
 func (b *blocker) resumed(w *blockWork) *blockWork {
 	if b.waiting[w.Source] != w {
 		return nil
 	}
 	delete(b.waiting, w.Source)
-	w.commanded, w.seen = true, time.Time{} // the command took the time, and not the kernel
+	w.commanded, w.seen = true, time.Time{} // the time was the command's, not the kernel's
 	return w
 }
 
@@ -234,17 +234,16 @@ func (b *blocker) blocked(w *blockWork, now time.Time) {
 	}
 }
 
-// standBeside hands a block to the actions, with its whole event: the book has most
-// of it only.
+// standBeside hands a block to the actions, with its whole event. The book has only most of it.
 func (b *blocker) standBeside(e *ledger.Entry, block beside.Block) {
 	block.Source, block.Maker, block.Commanded = e.Source, e.Maker, e.Commanded
 	b.actions.Blocked(&block)
 	e.Commanded = block.Commanded
 }
 
-// expire strikes the responses whose time is over: the kernel ends them in silence.
-// An unproven one may rest on forged packets. Its counts go with it, so that the next
-// response takes as many packets again.
+// expire strikes the responses whose time is over: the kernel ends them in silence. An unproven
+// one may rest on forged packets, so its counts end with it, and the next response takes as
+// many packets again.
 func (b *blocker) expire(now time.Time) {
 	var forget []netip.Prefix
 	for e := b.book.Next(); e != nil && !e.Until.After(now); e = b.book.Next() {
@@ -308,8 +307,8 @@ func (b *blocker) endOne(r ledger.Ref, reason string) error {
 	return nil
 }
 
-// callOff calls off the waiting blocks of some sources, and returns their number. A
-// block waits for a look at the sockets or for its command.
+// callOff calls off the waiting blocks of some sources, and returns their number. A block waits
+// for a look at the sockets or for its command.
 func (b *blocker) callOff(of func(netip.Prefix) bool) int {
 	var off []ledger.Ref
 	b.doubted = slices.DeleteFunc(b.doubted, func(w *blockWork) bool {
@@ -348,9 +347,9 @@ func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bo
 	}
 }
 
-// restore books responses of an earlier run, and puts them into a kernel that has lost
-// them. It returns the booked ones. Those to sources that have a newer response are
-// left out. If the kernel refuses, the journal says so and none is booked.
+// restore books responses of an earlier run, and puts them into a kernel that has lost them. It
+// returns the booked ones. A source with a newer response keeps that one. If the kernel
+// refuses, the journal says so and none is booked.
 func (b *blocker) restore(list []ledger.Saved, lost bool) []ledger.Saved {
 	list = slices.DeleteFunc(list, func(k ledger.Saved) bool { return b.book.Has(k.Ref()) })
 	if lost {

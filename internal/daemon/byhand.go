@@ -20,14 +20,14 @@ import (
 
 // A person's orders: blocks and their ends, many at once.
 
-// A handWork is a person's block, and what became of it.
+// A handWork is a person's block, and its outcome.
 type handWork struct {
 	blockWork
 	outcome *control.Outcome
 }
 
-// block blocks by hand. Friends are refused. A connected peer is not: the block may be
-// for the end of its connection.
+// block blocks by hand. It refuses friends, but not connected peers: the block may be meant to
+// end the connection.
 func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outcome, error) {
 	length, err := config.ParseDuration(r.For)
 	if err != nil {
@@ -84,8 +84,8 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 	return control.Single(out)
 }
 
-// refusal returns a function that says why a source must not be blocked, nil for one
-// that may be. The caller has the mutex. The set spares the search in a long list.
+// refusal returns a function that says why a source must not be blocked, or nil. The caller has
+// the mutex. The function builds its set once, for a long list.
 func (d *daemon) refusal() func(netip.Prefix) error {
 	friends, allowed, protected := d.friends, d.allowed, engine.NewPrefixes(d.prefixes()...)
 	return func(p netip.Prefix) error {
@@ -107,8 +107,8 @@ func (d *daemon) refusal() func(netip.Prefix) error {
 	}
 }
 
-// byHand makes a person's blocks, from now on. A block that is there and lasts longer
-// stays. If the kernel refuses all, they are made one by one.
+// byHand makes a person's blocks, from now on. An existing block that lasts longer stays. If
+// the kernel refuses the whole list, blocks are made one by one.
 func (b *blocker) byHand(list []*handWork, now time.Time) {
 	list = slices.DeleteFunc(slices.Clone(list), func(w *handWork) bool {
 		w.outcome.Expires = now.Add(w.length)
@@ -169,7 +169,7 @@ func (d *daemon) unblock(ctx context.Context, r control.Request) ([]*control.Out
 	return control.Single(out)
 }
 
-// unblockByHand ends blocks for a person. Where there is none, that is the error.
+// unblockByHand ends blocks for a person. A source without one is an error.
 func (b *blocker) unblockByHand(list []netip.Prefix) []error {
 	wrong := make([]error, len(list))
 	for i, p := range list {
@@ -193,8 +193,8 @@ func (b *blocker) unblockAll() (ended []netip.Prefix, err error) {
 	return ended, nil
 }
 
-// peersAmong returns the sources that have a TCP connection with this host now. The
-// command asks before it blocks these.
+// peersAmong returns the sources that have a TCP connection with this host now. The command
+// asks before it blocks them.
 func (d *daemon) peersAmong(r control.Request) ([]string, error) {
 	peers, err := d.machine.Peers(d.listenerPort())
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"picket/internal/ledger"
 )
 
-// Many are ordered at once: who is wrong or a friend keeps no other from being
-// blocked, and whom the kernel refuses neither.
+// Of many sources in one order, a wrong one, a friend and one that the kernel refuses do not
+// prevent the blocks of the others.
 func TestManyByHand(t *testing.T) {
 	friends := func(k *kernel) {
 		k.friends = []host.Friend{{Prefix: prefix("192.0.2.1/32"), Why: "gateway"}}
@@ -44,7 +44,7 @@ func TestManyByHand(t *testing.T) {
 	})
 }
 
-// A block by hand never shortens another, and one for ever is one.
+// A block by hand never shortens another one. A block for ever has no end.
 func TestNeverShorter(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		block := func(length string) *control.Outcome {
@@ -66,7 +66,7 @@ func TestNeverShorter(t *testing.T) {
 	})
 }
 
-// Ten thousand are one request, and told of in one line.
+// Ten thousand sources are one request, and one line of the journal.
 func TestTenThousandByHand(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		q := control.Request{Command: "block", For: "1h", Reason: "a list"}
@@ -101,7 +101,7 @@ func TestPeersAmong(t *testing.T) {
 	})
 }
 
-// A block that waited for others ends when its order says, in the kernel too.
+// A block that waited for others ends at the time of its order, in the kernel too.
 func TestBlockByHandEndsAsTold(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		w := &handWork{blockWork{Ref: ledger.Ref{Response: engine.Block, Source: prefix("192.0.2.7/32")},

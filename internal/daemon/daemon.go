@@ -36,10 +36,10 @@ import (
 	"picket/nft"
 )
 
-// Options are what the command line says of a run.
+// Options are the settings of the command line.
 type Options struct {
 	Path    string // of the configuration
-	DryRun  bool   // judge and tell, block nobody
+	DryRun  bool   // judge and report, block nobody
 	Version string // of picket, for "picket status"
 }
 
@@ -59,7 +59,7 @@ type daemon struct {
 	journal *journal.Writer
 	table   nft.Config // does not change while picket runs
 
-	mu        sync.Mutex // for what a reload changes
+	mu        sync.Mutex // guards what a reload changes
 	config    *config.Config
 	friends   []host.Friend
 	operators []netip.Addr   // the hosts that the operator is logged in from
@@ -87,9 +87,9 @@ type daemon struct {
 	saver      state.Saver
 	allowances *allowed.Keeper
 	unanswered *journal.Trouble // of the task peers
-	quit       chan struct{}    // "picket remove" wants the end
+	quit       chan struct{}    // "picket remove" asks for the end
 	arming     arming           // guarded by mu
-	removed    bool             // there is nothing to keep
+	removed    bool             // there is nothing to save
 }
 
 func newDaemon(o Options, m *machine.Machine, j *journal.Writer) *daemon {
@@ -124,7 +124,7 @@ func (d *daemon) load() (*config.Config, error) {
 func (d *daemon) run() (err error) {
 	passed, err := systemd.Activated()
 	if err != nil {
-		d.journal.Notice("", "%v", err) // the others are of use
+		d.journal.Notice("", "%v", err) // the other databases still work
 	}
 	d.control = passed.Control
 	if d.config, err = d.load(); err != nil {
@@ -132,7 +132,7 @@ func (d *daemon) run() (err error) {
 		return err
 	}
 	d.orders.book.Ceiling = memory.Bind(d.config.Bound())
-	// One of each may wait: no number of reloads hides an end.
+	// One of each may wait, so an end is not lost behind reloads.
 	reload, end := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	signal.Notify(end, syscall.SIGTERM, syscall.SIGINT)
@@ -141,7 +141,7 @@ func (d *daemon) run() (err error) {
 	return d.live(context.Background(), passed, reload, end)
 }
 
-// live opens everything, runs the tasks until the end or a failure, and leaves all in
+// live opens everything, runs the tasks until the end or a failure, and closes everything in
 // order.
 func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -157,7 +157,7 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	group.Start(ctx, func(err error) { cancel(err) }, d.tasks(j, b)...)
 	defer func() {
 		group.Stop()
-		if !d.removed && d.known.Load() { // before that the file knows more than we do
+		if !d.removed && d.known.Load() { // before that the file knows more
 			d.lastState(b, j)
 		}
 		_ = b.table.Close()
@@ -169,8 +169,8 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	return d.wait(ctx, reload, end)
 }
 
-// tasks are what the daemon does at the same time. docs/architecture.md lists them,
-// and the owner of each piece of state.
+// tasks are the goroutines of the daemon. docs/architecture.md lists them, and the owner of
+// each piece of state.
 func (d *daemon) tasks(j *judge, b *blocker) []task.Task {
 	return []task.Task{
 		task.New("judge", j.run),
@@ -213,10 +213,9 @@ func (d *daemon) wait(ctx context.Context, reload, end <-chan os.Signal) error {
 	}
 }
 
-// open opens everything: first the socket that only one daemon can have, then the
-// group, then the rules, which must not mirror into a group that nobody has bound.
-// If a step fails, the kernel stays as it was. The owners that open returns do not
-// run yet.
+// open opens everything: first the socket that only one daemon can have, then the group, then
+// the rules, which must not mirror into a group that is not bound. If a step fails, the kernel
+// does not change. The owners that open returns do not run yet.
 func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) {
 	if err := d.machine.CheckKernel(); err != nil {
 		return nil, nil, err
@@ -246,7 +245,7 @@ func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) 
 	b = newBlocker(table, d.orders, d.config, d.actions, d.journal, d.docket.unblocked, d.bells)
 	d.lookAtPeers() // before the first probe, which may wait in a stored socket
 	e.SetConnected(d.peers.Set)
-	// Nobody may be between us and the table before it is known to be ours.
+	// Other changes of the table are not reported before it is known to be ours.
 	found, err := table.Inspect()
 	if err == nil {
 		err = foreign(found)
@@ -285,15 +284,15 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-// install puts the table into the kernel. The blocks of an earlier run follow later,
-// see remember.
+// install puts the table into the kernel. The blocks of an earlier run follow later, see
+// remember.
 func (d *daemon) install(b *blocker, found nft.State) (err error) {
-	// Watch first, so that no change falls between.
+	// The watch begins first, so that no change is missed.
 	if d.watcher, err = b.table.Watch(); err != nil {
 		return err
 	}
-	// An include of nftables.conf made a table without our elements. The blocks
-	// went with the table before it.
+	// An include of nftables.conf has made the table, without our elements. The old table has
+	// gone, with its blocks.
 	fresh := found == nft.Absent
 	if !fresh {
 		filled, err := b.table.Filled()
@@ -362,7 +361,7 @@ func (d *daemon) ready() {
 	}
 }
 
-// startBlocks is what the journal says of blocks at the start.
+// startBlocks returns what the journal says about blocks at the start.
 func (d *daemon) startBlocks() string {
 	if !d.known.Load() {
 		return "the blocks of an earlier run being read"
@@ -370,7 +369,7 @@ func (d *daemon) startBlocks() string {
 	return fmt.Sprintf("%d blocks in force", d.orders.blocks())
 }
 
-// seed keeps the places in the engine's table from being guessed by attackers.
+// seed hides the places of the engine's table from attackers.
 func seed() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
@@ -418,7 +417,7 @@ func (d *daemon) elements() *nft.Elements {
 	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.machine.LoginPorts(), d.elsewhere
 	e.Behind = d.networks()
 	if d.inline.queue == nil {
-		e.Inline = false // nobody judges them
+		e.Inline = false // there is no queue
 	}
 	return e
 }

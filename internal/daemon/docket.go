@@ -27,15 +27,15 @@ type mirrored struct {
 	bytes transit.Place
 }
 
-// transitSlots is enough for the channel, two batches of the judge's, and the slot that
-// is being written: before a slot comes round again, the judge has done with it.
+// transitSlots is enough for the channel, two batches of the judge, and the slot that is being
+// written: the judge is done with a slot before it is used again.
 const transitSlots = probeQueue + 2*len(judge{}.waiting)
 
-// none is the answer where there is nothing to say.
+// none is the answer of requests without one.
 type none = struct{}
 
-// A docket is the judge's door: its methods are all that others can ask of the one
-// goroutine that has the engine. Any goroutine may use it.
+// A docket is the judge's door: its methods are the only way to reach the goroutine that owns
+// the engine. Any goroutine may use it.
 type docket struct {
 	probes  chan mirrored
 	visits  chan visit // wait for their verdict
@@ -87,8 +87,8 @@ func (d *docket) visit(h inline.Held, raw []byte) bool {
 	}
 }
 
-// unblocked has the judge forget responses before it judges another probe. It never
-// waits, and is never lost.
+// unblocked makes the judge forget responses before it judges another probe. It never waits,
+// and is never lost.
 func (d *docket) unblocked(ended ...ledger.Ref) {
 	if len(ended) == 0 {
 		return
@@ -98,7 +98,7 @@ func (d *docket) unblocked(ended ...ledger.Ref) {
 	d.lost = append(d.lost, ended...)
 	select {
 	case d.word <- struct{}{}:
-	default: // the judge takes these too
+	default: // the judge takes these with the earlier ones
 	}
 }
 
@@ -110,7 +110,7 @@ func (d *docket) takeLost() (lost []ledger.Ref) {
 	return lost
 }
 
-// alive has the judge call say, unless its queue is full.
+// alive makes the judge call say, unless its queue is full.
 func (d *docket) alive(say func(engine.Stats)) {
 	select {
 	case d.asked <- func(j *judge) { say(j.engine.Stats()) }:
@@ -127,7 +127,7 @@ func (d *docket) put(ctx context.Context, f func(*judge)) bool {
 	}
 }
 
-// do has the judge call f.
+// do makes the judge call f.
 func (d *docket) do(ctx context.Context, f func(*judge)) error {
 	_, err := task.Ask(ctx, d.put, func(j *judge) (none, error) { f(j); return none{}, nil })
 	return err
@@ -177,7 +177,7 @@ func (d *docket) restore(ctx context.Context, list ...inForce) error {
 	return d.do(ctx, func(j *judge) { j.restore(list...) })
 }
 
-// probed is how many probes were judged so far.
+// probed returns how many probes were judged so far.
 func (d *docket) probed(ctx context.Context) (uint64, error) {
 	return task.Ask(ctx, d.put, func(j *judge) (uint64, error) { return j.engine.Stats().Probes, nil })
 }
@@ -206,7 +206,7 @@ func (d *docket) facts(ctx context.Context, f *explain.Facts) error {
 	return d.do(ctx, func(j *judge) { j.facts(f) })
 }
 
-// trial says how a dry run goes; nil outside of one.
+// trial returns the figures of a dry run, or nil.
 func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.Trial, error) {
 	return task.Ask(ctx, d.put, func(j *judge) (*control.Trial, error) {
 		if j.mock == nil {
@@ -220,7 +220,7 @@ func (d *docket) trial(ctx context.Context, now time.Time, rows bool) (*control.
 	})
 }
 
-// trialNews returns an event with the news of a dry run, if there are any.
+// trialNews returns an event with the news of a dry run. Ok is false without news.
 func (d *docket) trialNews(ctx context.Context, now time.Time) (ev event.Event, ok bool, err error) {
 	ev, err = task.Ask(ctx, d.put, func(j *judge) (event.Event, error) {
 		if j.mock == nil {

@@ -12,10 +12,10 @@ import (
 	"picket/nft"
 )
 
-// doubt puts off an unproven block if its source had a connection with this host a
-// moment ago: the engine may not know the connection yet. After a time without probes,
-// and so without a look, it puts off the dark too; never a fence, which cuts no connection
-// and is not spared to who has one. It reports whether it did. Settle decides.
+// doubt delays an unproven block if its source had a connection with this host a moment ago:
+// the engine may not know the connection yet. After a time without probes, and so without a
+// look, it delays the dark too. It never delays a fence, which cuts no connection and does not
+// spare connected sources. It reports whether it has delayed the block. Settle decides.
 func (b *blocker) doubt(w *blockWork) bool {
 	late := time.Since(b.looked) > nft.PeerTime
 	if w.Response == engine.Fence || w.Response != engine.Block && !late || w.event.Proven || w.commanded ||
@@ -39,14 +39,14 @@ func (b *blocker) doubt(w *blockWork) bool {
 	b.doubted = append(b.doubted, w) // block.unproven_rate bounds them
 	select {
 	case b.orders.look <- struct{}{}:
-	default: // somebody asked already
+	default: // a look is asked for already
 	}
 	return true
 }
 
-// settle makes the blocks that were put off before a look, but not those of connected
-// peers. It also ends such peers' blocks since the look before the last: connection
-// tracking may not know their connections ("notrack").
+// settle makes the delayed blocks, except those of connected peers. It also ends the blocks of
+// such peers since the look before the last: connection tracking may not know their connections
+// ("notrack").
 func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	b.looked = looked
 	var blocks []*blockWork
@@ -80,7 +80,7 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	return err
 }
 
-// spare leaves a connected peer alone. Its event is the one that the engine writes about
+// spare drops the block of a connected peer. Its event is the one that the engine writes about
 // peers it knows.
 func (b *blocker) spare(w *blockWork) {
 	ev := w.event

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// dropsEvery is the time between two readings of the kernel's counters. The event of a
-// block's end has what the block kept off, and the kernel ends a block and its counter in
-// silence. Reading takes a two-hundredth of the time at most.
+// dropsEvery is the time between two readings of the kernel's counters. The event of a block's
+// end says what the block kept off, and the kernel removes a block and its counter in silence.
+// Reading takes a two-hundredth of the time at most.
 const (
 	dropsEvery = 10 * time.Second
 	dropsShare = 200
@@ -25,7 +25,7 @@ func (d *daemon) watchDrops(ctx context.Context) {
 	}
 }
 
-// readDrops books what each block has kept off.
+// readDrops books how many packets each response has kept off.
 func (d *daemon) readDrops(ctx context.Context) error {
 	entries, err := d.orders.entries(ctx)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The end of a block tells what it kept off, although the kernel's counter is
+// The event of a block's end says what the block kept off, although the kernel's counter is
 // gone by then.
 func TestDropsAreTold(t *testing.T) {
 	running(t, plain, nil, func(r *run) {

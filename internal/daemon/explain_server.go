@@ -15,7 +15,7 @@ import (
 	"picket/nft"
 )
 
-// explain tells what is known of a source, and why it is blocked or not.
+// explain says what is known about a source, and why it is blocked or not.
 func (d *daemon) explain(ctx context.Context, r control.Request) (*control.Explanation, error) {
 	p, ok := config.ParseSource(r.Source)
 	if !ok {

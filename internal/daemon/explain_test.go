@@ -14,7 +14,7 @@ import (
 	"picket/internal/ledger"
 )
 
-// A block is told of alike by "blocks" and "explain", with all that is known of it.
+// "blocks" and "explain" describe a block in the same way, with everything that is known.
 func TestBlockIsToldAlike(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	p := netip.MustParsePrefix("192.0.2.7/32")

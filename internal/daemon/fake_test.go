@@ -35,8 +35,8 @@ import (
 	"picket/nft"
 )
 
-// A kernel is the machine in memory: the table with its blocks, the group, who
-// is connected, whom the host depends on.
+// A kernel is a machine in memory: the table with its blocks, the group, connections, and the
+// addresses that the host depends on.
 type kernel struct {
 	mu        sync.Mutex
 	state     nft.State
@@ -49,7 +49,7 @@ type kernel struct {
 	untracked error
 	serving   []host.Service
 	flows     map[netip.Addr]bool
-	served    []nft.Service // that the kernel was told of
+	served    []nft.Service // as the kernel was told
 	operators []netip.Addr
 	networks  []host.Network
 	ahead     []string                // chains of other firewalls
@@ -63,11 +63,11 @@ type kernel struct {
 	failing   error                 // of every transaction
 	stepped   chan struct{}         // the clock was set
 	peersFail error
-	distort   func([]nft.Block) []nft.Block // the list of the blocks, as it is read
+	distort   func([]nft.Block) []nft.Block // changes the list of blocks as it is read
 	quiet     int
 
-	noQueue  error // of the NFQUEUE's socket
-	noRule   error // of the rule that leads there
+	noQueue  error // for the NFQUEUE's socket
+	noRule   error // for the rule that leads there
 	queued   uint16
 	bound    int // queues
 	visit    func(inline.Held, []byte) bool
@@ -76,9 +76,9 @@ type kernel struct {
 	emit    func(probe.Probe, []byte)
 	unread  bool // messages wait for the reader
 	lost    uint64
-	refusal error // of a stored socket
+	refusal error // for a stored socket
 	changed chan string
-	hosts   chan error // nil: an address changed; else: watching failed
+	hosts   chan error // nil: an address changed; else: the watch failed
 }
 
 func newKernel() *kernel {
@@ -168,7 +168,7 @@ func (k *kernel) machine() *machine.Machine {
 	}
 }
 
-// with has f look at or change the kernel.
+// with lets f look at or change the kernel.
 func (k *kernel) with(f func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -234,7 +234,7 @@ func (k *kernel) Watch() (machine.Watcher, error) {
 	return &fakeWatcher{kernel: k, closed: make(chan struct{})}, nil
 }
 
-// Block takes all or none, as a transaction does.
+// Block makes all blocks or none, as a transaction does.
 func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -473,7 +473,7 @@ func (h fakeHost) Watch(ctx context.Context, changed func()) error {
 	}
 }
 
-// A quietListener is a control socket that nobody dials.
+// A quietListener is a control socket without clients.
 type quietListener struct {
 	once   sync.Once
 	closed chan struct{}
@@ -493,8 +493,8 @@ type run struct {
 	result      chan error
 }
 
-// plain is a configuration without a trap whose files are of the test alone, and
-// that blocks whoever is above a trigger.
+// plain is a configuration that blocks every source above a trigger, without a trap, and with
+// files of the test only.
 const plain = `
 block.style = "block"
 [tcp]
@@ -506,8 +506,8 @@ file = "DIR/hosts.deny"
 file = "DIR/history"
 `
 
-// running runs f beside a daemon on a kernel that prepare may change before, and
-// ends it. Time is that of a bubble.
+// running runs f beside a daemon on a kernel that prepare may change before, and ends the
+// daemon. Time is that of a bubble.
 func running(t *testing.T, toml string, prepare func(*kernel), f func(*run)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -561,7 +561,7 @@ func (r *run) finish() error {
 	return err
 }
 
-// wants checks who is blocked in the kernel, once all is done.
+// wants checks which sources the kernel blocks once everything is done.
 func (r *run) wants(sources ...string) {
 	r.t.Helper()
 	synctest.Wait()
@@ -570,7 +570,7 @@ func (r *run) wants(sources ...string) {
 	}
 }
 
-// told checks that something was told since the last time, and how often.
+// told checks how often something was reported since the last call.
 func (r *run) told(times int, what string) {
 	r.t.Helper()
 	synctest.Wait()
@@ -585,7 +585,7 @@ func (r *run) told(times int, what string) {
 	}
 }
 
-// asks asks as a command does, and wants an error with words, "" for none.
+// asks sends a request as a command does, and wants an error with some words, or none for "".
 func (r *run) asks(q control.Request, words string) any {
 	r.t.Helper()
 	out, err := r.answer(r.t.Context(), q)
@@ -611,8 +611,8 @@ func (r *run) asks(q control.Request, words string) any {
 	return out
 }
 
-// probes has a source send SYNs to n ports from first on, and waits until all is
-// done about them.
+// probes sends SYNs of a source to n ports from first on, and waits until everything about them
+// is done.
 func (r *run) probes(source string, first, n int) {
 	r.send(source, first, n)
 	synctest.Wait()

@@ -15,7 +15,7 @@ import (
 	"picket/nft"
 )
 
-// watchFlows ends the exemption of flows that are older than the block, and flows of
+// watchFlows ends the exemption of flows that are older than the block, and ends flows of
 // blocked sources that a flowtable carries past the rules.
 func (d *daemon) watchFlows() task.Task {
 	trouble := journal.NewTrouble(d.journal, "the flows of blocked sources")
@@ -25,7 +25,7 @@ func (d *daemon) watchFlows() task.Task {
 			d.bells.flows.Ring()
 			flows, unknown := d.flows()
 			trouble.Tell(unknown)
-			err = d.orders.harden(ctx, lookout.Ended(sources, flows)) // all, if that is not known
+			err = d.orders.harden(ctx, lookout.Ended(sources, flows)) // all, if flows are unknown
 		}
 		if whole := d.orders.takeWhole(ctx); len(whole) > 0 {
 			set := engine.NewPrefixes(whole...)
@@ -38,8 +38,8 @@ func (d *daemon) watchFlows() task.Task {
 	})
 }
 
-// flows returns whose flows live: by connection tracking, and by this host's own sockets,
-// since connection tracking may be flushed, or told not to see a service.
+// flows returns the addresses with living flows, by connection tracking and by this host's own
+// sockets: connection tracking may be flushed, or told to ignore a service.
 func (d *daemon) flows() (map[netip.Addr]bool, error) {
 	port := d.listenerPort()
 	flows, err := d.machine.Flows(port)
@@ -53,9 +53,8 @@ func (d *daemon) flows() (map[netip.Addr]bool, error) {
 	return flows, err
 }
 
-// spares reports whether a block lets the flows of its source live for now. In graded
-// style it does so for a proven scanner, since somebody else may share its address.
-// Harden ends that.
+// spares reports whether a block lets the flows of its source go on for now. In graded style it
+// does so for a proven scanner, as others may share its address. Harden ends that.
 func (b *blocker) spares(w *blockWork) bool {
 	return w.Response == engine.Block && b.config.Block.Style == engine.Graded && w.event.Proven &&
 		!w.maker.Ordered()

@@ -15,23 +15,23 @@ import (
 	"picket/nft"
 )
 
-// An inlineState is the bound queue, or why there is none although it is wanted. The
-// daemon's mutex guards it.
+// An inlineState is the bound queue, or the reason why there is none. The daemon's mutex guards
+// it.
 //
-// The queue has the number of the NFLOG group, which is picket's alone. Its socket is
-// never given to systemd to keep: a queue that is bound and not read holds what
-// comes, where one that nobody has bound lets it pass.
+// The queue has the number of the NFLOG group, which is picket's alone. Its socket is never
+// stored by systemd: a bound queue without a reader holds packets, and a queue that nobody has
+// bound lets them pass.
 type inlineState struct {
 	queue machine.Queue
 	why   string
-	kind  nft.QueueKind // by what packets are led there; "" if none are
+	kind  nft.QueueKind // the expression that queues; "" if no packet is led there
 }
 
-// leftover is the kind before it is known what an earlier run has left.
+// leftover is the kind until it is known what an earlier run has left.
 const leftover nft.QueueKind = "unknown"
 
-// bindInline binds the queue if it is wanted and is not bound. Without a queue
-// everything else works.
+// bindInline binds the queue if it is wanted and not bound. Without a queue everything else
+// works.
 func (d *daemon) bindInline() {
 	d.inline.why = ""
 	if !d.config.Inlined() || d.inline.queue != nil {
@@ -45,9 +45,9 @@ func (d *daemon) bindInline() {
 	d.inline.queue = q
 }
 
-// leadInline has lead, which does it for a number and undoes it for 0, lead packets
-// to the queue, or gives up a queue that is not wanted, in an order that drops none. It
-// reports whether the sets are to be filled anew, since nothing leads there.
+// leadInline calls lead with the number of the queue, or with 0 to give up a queue that is not
+// wanted, in an order that drops no packet. Lead leads packets to a queue, or to none for 0.
+// The result says whether the sets are to be filled again, as nothing leads there.
 func (d *daemon) leadInline(lead func(number uint16) (nft.QueueKind, error)) (refill bool) {
 	var err error
 	switch s, on := &d.inline, d.inline.queue != nil && d.config.Inlined(); {
@@ -83,7 +83,7 @@ func (d *daemon) closeInline() {
 	}
 }
 
-// reportInline says how the inline verdict stands, nil if none is wanted.
+// reportInline returns the state of the inline verdict, nil if it is not wanted.
 func (d *daemon) reportInline() *control.Inline {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -120,7 +120,7 @@ func (b *blocker) lead(number uint16) (kind nft.QueueKind, err error) {
 	return kind, err
 }
 
-// requeue leads packets to the queue again if somebody has taken that away.
+// requeue leads packets to the queue again if somebody has removed the rule.
 func (b *blocker) requeue(by string) error {
 	if b.queued == 0 {
 		return nil

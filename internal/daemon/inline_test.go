@@ -16,14 +16,13 @@ import (
 	"picket/internal/probe"
 )
 
-// Without a trap, whose listener is not the bubble's.
+// No trap: its listener cannot be in the bubble.
 const (
 	direct  = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\n"
 	inlined = direct + "[inline]\nports = \"open\"\n"
 )
 
-// visits has a source's SYN to a service wait, and returns the last answer, 0 for
-// none.
+// visits lets a SYN of a source to a service wait, and returns the last answer, 0 for none.
 func (r *run) visits(source string, id uint32, change func(*probe.Probe)) (v inline.Verdict) {
 	r.t.Helper()
 	p := probe.Probe{
@@ -59,9 +58,8 @@ func (r *run) scans(source string) {
 	}
 }
 
-// A scanner's SYN to a service is turned away once the kernel has its fence, and
-// told of with the time that it waited; a probe that came before it counts, though
-// it was not judged yet.
+// A scanner's SYN to a service is turned away once the kernel has its fence. The event says how
+// long it waited. Probes that came before it count, even if they were not judged yet.
 func TestInlineVerdict(t *testing.T) {
 	running(t, inlined, nil, func(r *run) {
 		r.told(1, "the inline verdict is on: a SYN in doubt waits in NFQUEUE 7425, by nft_queue")
@@ -90,7 +88,7 @@ func TestInlineVerdict(t *testing.T) {
 	})
 }
 
-// A visit waits until what was mirrored before it is read, and then a moment at most.
+// A visit waits until everything that was mirrored before it is read, but only for a moment.
 func TestInlineWaitsForTheReader(t *testing.T) {
 	running(t, inlined, nil, func(r *run) {
 		r.kernel.with(func() { r.unread = true })
@@ -120,7 +118,7 @@ func TestInlineWaitsForTheReader(t *testing.T) {
 	})
 }
 
-// If the kernel refuses the fence, age is the answer.
+// If the kernel refuses the fence, the answer is the age.
 func TestInlineWaitsForTheKernel(t *testing.T) {
 	running(t, inlined, nil, func(r *run) {
 		r.scans("198.51.100.7")
@@ -133,8 +131,8 @@ func TestInlineWaitsForTheKernel(t *testing.T) {
 	})
 }
 
-// Without a queue, or without the rule, all but the inline verdict works, and the
-// journal and the status say so; nothing is led anywhere then.
+// Without a queue, or without the rule, everything but the inline verdict works. Journal and
+// status say so, and no packet is led there.
 func TestNoQueue(t *testing.T) {
 	for name, prepare := range map[string]func(*kernel){
 		"no socket": func(k *kernel) { k.noQueue = errors.New("no such thing") },
@@ -159,8 +157,8 @@ func TestNoQueue(t *testing.T) {
 	}
 }
 
-// A reload turns it on and off; what others take away comes back; the end leaves
-// nothing that leads anywhere.
+// A reload turns it on and off. A rule that others remove comes back. At the end nothing leads
+// to the queue.
 func TestInlineIsFollowed(t *testing.T) {
 	running(t, direct, nil, func(r *run) {
 		state := func(want uint16, bound int, calls bool) {

@@ -21,8 +21,8 @@ import (
 	"picket/nft"
 )
 
-// A judge owns the engine. One goroutine feeds it probes and hands its decisions to the
-// blocker and the journal. It waits for neither.
+// A judge owns the engine. One goroutine feeds it probes and hands its decisions to the blocker
+// and the journal. It waits for neither.
 type judge struct {
 	docket   *docket
 	engine   *engine.Engine
@@ -35,9 +35,9 @@ type judge struct {
 	mock     *rehearsal.Rehearsal // nil unless this is a dry run
 	waiting  [32]probe.Probe      // see batch
 	bytes    [32]transit.Place
-	later    []visit     // that wait for probes which the kernel mirrored before
-	again    *time.Timer // when these are looked at again
-	behind   func() bool // such probes were not read yet
+	later    []visit     // visits that wait for probes mirrored before them
+	again    *time.Timer // rings when these are looked at again
+	behind   func() bool // reports whether such probes are unread
 }
 
 // newJudge returns the judge behind the door d.
@@ -112,7 +112,7 @@ func (j *judge) reconfigure(c *config.Config, rules engine.Config) error {
 		j.mock = rehearsal.New(time.Now())
 	case !c.DryRun && j.mock != nil:
 		for response, source := range j.mock.Ordered() {
-			j.engine.End(response, source) // there was none
+			j.engine.End(response, source) // the kernel has none
 		}
 		j.mock = nil
 	}
@@ -151,7 +151,7 @@ func (j *judge) drain() {
 	}
 }
 
-// observe judges one probe. Raw is the bytes of its packet, or what a trapped peer
+// observe judges one probe. Raw is the bytes of its packet, or the bytes that a trapped peer
 // sent; data is the latter in quotes.
 func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	if j.mock.Blocks(&p) {
@@ -161,10 +161,10 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	seen := d
 	if j.mock != nil {
 		if j.mock.Wants(d.Reason); d.Action.Drops() {
-			seen.Action = engine.Log // nothing is done in a dry run
+			seen.Action = engine.Log // a dry run makes no response
 		}
 	}
-	if p.Sent != probe.SentNotYet || d.Action != engine.None { // else there is more to come
+	if p.Sent != probe.SentNotYet || d.Action != engine.None { // else more is to come
 		j.evidence.Add(j.engine.SourceOf(p.Source), &p, &seen, raw)
 	}
 	if d.Release {
@@ -201,8 +201,8 @@ func (j *judge) observe(p probe.Probe, raw []byte, data string) {
 	}
 }
 
-// respond hands a response to the blocker, with the visit that waits for it, if any. A
-// fence and the kernel's own holds are ten minutes in an hour together.
+// respond hands a response to the blocker, with the visit that waits for it, if any. A fence
+// and the kernel's own holds together last at most ten minutes of an hour.
 func (j *judge) respond(p *probe.Probe, d *engine.Decision, ev event.Event, held *visit) {
 	if d.Instead.IsValid() {
 		j.orders.makeRoom(ledger.Ref{Response: d.Action, Source: d.Instead}, d.Source)

@@ -26,10 +26,10 @@ func testJudge(t testing.TB) *judge {
 	return newJudge(c, e, newDocket(), newOrders(), nil)
 }
 
-// rare is the time between late answers that are all let be.
+// rare is the time between late answers; at this rate none of them counts.
 const rare = 20 * time.Second
 
-// lateAnswer is a probe that is judged and kept, and told to nobody.
+// lateAnswer is a probe that is judged and stored, and not reported.
 func lateAnswer(source netip.Addr, at int64) probe.Probe {
 	return probe.Probe{
 		At: at, Source: source, Destination: netip.MustParseAddr("192.0.2.2"), SourcePort: 53, Port: 40000,
@@ -37,8 +37,7 @@ func lateAnswer(source netip.Addr, at int64) probe.Probe {
 	}
 }
 
-// The way of a probe through the channel, the engine and into the evidence
-// allocates nothing.
+// A probe's way through the channel, the engine and into the evidence allocates nothing.
 func TestProbePathDoesNotAllocate(t *testing.T) {
 	j, raw, at := testJudge(t), make([]byte, 128), time.Now().UnixNano()
 	source := netip.MustParseAddr("203.0.113.1")
@@ -56,8 +55,7 @@ func TestProbePathDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Each probe arrives with its own bytes, however full the channel is and often
-// as the slots have come round.
+// Each probe arrives with its own bytes, even if the channel is full and slots are used again.
 func TestTransit(t *testing.T) {
 	j, at := testJudge(t), time.Now().UnixNano()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -91,7 +89,7 @@ func TestTransit(t *testing.T) {
 	cancel()
 	<-ended
 	j.docket.probe(lateAnswer(source, at), bytes.Repeat([]byte{1},
-		4096)) // returns, with nobody there to read
+		4096)) // returns, though nobody reads
 }
 
 func BenchmarkProbePath(b *testing.B) {

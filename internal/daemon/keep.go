@@ -15,17 +15,16 @@ import (
 	"picket/internal/task"
 )
 
-// readyWithin is how long what waits for picket to be ready (the network, at boot)
-// is held up by blocks of an earlier run. 20,000 are back within it, and more
-// within the second.
+// readyWithin is how long blocks of an earlier run may delay the start of services that wait
+// for picket, such as the network at boot. 20,000 blocks are back within it, and more within
+// the second.
 const readyWithin = 300 * time.Millisecond
 
-// remember has the owners know what an earlier run knew, from the state file and
-// the kernel, while the rules are in force and probes are judged; then it keeps the
-// file up to date.
+// remember gives the owners what an earlier run knew, from the state file and the kernel, while
+// the rules are in force and probes are judged. Then it saves changes to the file.
 func (d *daemon) remember(ctx context.Context, ready func()) error {
 	if err := d.recall(ctx, d.lost); errors.Is(err, task.ErrStopping) {
-		return nil // the file stays as it is
+		return nil // the file does not change
 	}
 	d.adopt(ctx)
 	d.known.Store(true)
@@ -35,8 +34,8 @@ func (d *daemon) remember(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// recall reads the state file and hands its parts to the owners. A file that is of no
-// use is an entry of the journal. Lost: the kernel has none of the blocks.
+// recall reads the state file and hands its parts to the owners. A useless file is an entry of
+// the journal. Lost: the kernel has none of the blocks.
 func (d *daemon) recall(ctx context.Context, lost bool) error {
 	_, err := ledger.File().Load(func(r io.Reader) error {
 		return ledger.Read(r, func(list []ledger.Saved) error { return blame(d.restore(ctx, list, lost)) },
@@ -62,7 +61,7 @@ func (d *daemon) restore(ctx context.Context, list []ledger.Saved, lost bool) er
 	return err
 }
 
-// blame keeps the end of a run from being the state file's fault.
+// blame marks the error of a run that ends: it is not the fault of the state file.
 func blame(err error) error {
 	if errors.Is(err, task.ErrStopping) {
 		return errors.Join(err, state.ErrInterrupted)

@@ -23,8 +23,8 @@ import (
 // beat is how often systemd hears what picket does. Its watchdog may want more.
 const beat = 15 * time.Second
 
-// openReader binds the group, or goes on with the socket of an earlier process. systemd
-// keeps a copy: it holds what is mirrored while no picket runs.
+// openReader binds the group, or continues with the socket of an earlier process. systemd
+// stores a copy, which holds what is mirrored while no picket runs.
 func (d *daemon) openReader(stored []*os.File) (err error) {
 	c := d.config.Reader()
 	c.Beat, c.Alive = beat, d.alive
@@ -39,7 +39,7 @@ func (d *daemon) openReader(stored []*os.File) (err error) {
 		if f.Name() == name {
 			c.Stored = f
 		} else {
-			_ = systemd.Forget(f.Name()) // of another group; it does no harm
+			_ = systemd.Forget(f.Name()) // it is of another group
 		}
 	}
 	if d.reader, err = d.machine.OpenReader(c, d.mirror, d.fail); err != nil {
@@ -59,20 +59,19 @@ func (d *daemon) openReader(stored []*os.File) (err error) {
 	return nil
 }
 
-// alive has the judge say that picket is alive, behind all that waits for it: the
+// alive makes the judge report that picket is alive, after everything that waits for it: the
 // watchdog hears it only while both reading and judging go on.
 func (d *daemon) alive() {
-	d.bells.services.Ring() // while nobody probes, this is how often it is asked what is served
+	d.bells.services.Ring() // without probes, this is how often services are looked at
 	d.docket.alive(func(s engine.Stats) {
-		// Silence is what the watchdog is for.
+		// If this fails, the watchdog acts.
 		_ = systemd.Alive()
 		_ = systemd.Status(fmt.Sprintf("watching: %d probes of %d sources, %d blocks in force",
 			s.Probes, s.Sources, d.orders.blocks()))
 	})
 }
 
-// watchLoss writes an event about lost probes, at most one a second: each of them may
-// have been the one that mattered.
+// watchLoss writes an event about lost probes, at most one a second.
 func (d *daemon) watchLoss() task.Task {
 	var told uint64
 	var l limits
@@ -91,23 +90,23 @@ func (d *daemon) watchLoss() task.Task {
 	})
 }
 
-// limitsEvery is how often it is told at most what fell to the kernel's limits.
+// limitsEvery is the shortest time between two reports of the kernel's limits.
 const limitsEvery = time.Minute
 
-// limits are what the rules had counted of their limits when it was last told.
+// limits are the rules' counts at the last report.
 type limits struct {
 	told time.Time
 	at   map[string]uint64
 }
 
-// tellLimits tells what was not mirrored for its number, and which sets were full.
+// tellLimits reports packets that were too many to be mirrored, and full sets.
 func (d *daemon) tellLimits(ctx context.Context, l *limits) {
 	if time.Since(l.told) < limitsEvery {
 		return
 	}
 	now, err := d.orders.counters(ctx)
 	if err != nil {
-		return // who watches the table tells of it
+		return // the table watch reports it
 	}
 	var grown []string
 	for _, name := range slices.Sorted(maps.Keys(now)) {
@@ -119,7 +118,7 @@ func (d *daemon) tellLimits(ctx context.Context, l *limits) {
 	if l.told.IsZero() || len(grown) > 0 {
 		l.told = time.Now()
 	}
-	l.at = now // what an earlier run told of is no news
+	l.at = now // the counts of an earlier run are no news
 	if len(grown) == 0 {
 		return
 	}
@@ -134,14 +133,14 @@ func (d *daemon) tellLimits(ctx context.Context, l *limits) {
 		strings.Join(grown, ", "), who)
 }
 
-// stop ends the reading, and has everything judged and done that was read. From then on
-// mirrored packets wait for the next process, if systemd keeps the socket. The sets that
-// must not act without a judge are emptied.
+// stop ends the reading, and waits until everything read is judged and done. From then on
+// mirrored packets wait for the next process, if systemd stores the socket. Sets that must not
+// act without a judge are emptied.
 func (d *daemon) stop(ctx context.Context, why string) {
 	d.journal.Notice(journal.Stop, "%s", why)
 	_ = systemd.Stopping("stopping") // systemd may not be there
 	d.reader.Close()
-	_ = d.docket.drain(ctx) // it fails when picket fails, and then nobody judges
+	_ = d.docket.drain(ctx) // it fails when picket fails, and then there is no judge
 	d.tellTrial(ctx)
 	d.actions.Stop()
 	if err := d.orders.quiet(ctx, d.passedTrap); err != nil {
@@ -149,8 +148,8 @@ func (d *daemon) stop(ctx context.Context, why string) {
 	}
 }
 
-// watchClock moves the times of book and engine when the clock is set: blocks last as
-// long as before, and say so in the new time.
+// watchClock moves the times of book and engine when the clock is set: blocks last as long as
+// before, and show the new time.
 func (d *daemon) watchClock(ctx context.Context) error {
 	err := d.machine.Clock(ctx, func() {
 		list, err := d.orders.clockSet(ctx)

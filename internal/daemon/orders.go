@@ -19,13 +19,13 @@ import (
 	"picket/nft"
 )
 
-// Orders are the blocker's door. Any goroutine may give them. The blocker follows them
-// one after the other.
+// Orders are the blocker's door. Any goroutine may give them. The blocker executes them one
+// after the other.
 type orders struct {
 	queue chan work
 	ended chan struct{} // closed when the blocker has ended
-	look  chan struct{} // wants a look at who is connected
-	book  *ledger.Book  // for its length alone
+	look  chan struct{} // asks for a look at who is connected
+	book  *ledger.Book  // for its length only
 }
 
 // A work is one order. Exactly one field is set.
@@ -46,14 +46,14 @@ func newOrders() *orders {
 	}
 }
 
-// blocks is the number of responses in force.
+// blocks returns the number of responses in force.
 func (o *orders) blocks() int { return o.book.Len() }
 
 // block queues a block and reports whether there was room. It never waits.
 func (o *orders) block(w *blockWork) bool { return o.offer(work{block: w}) }
 
-// makeRoom queues the end of a response that gives its place to another. If the queue
-// is full, the kernel's set may be full too, and its refusal is an event.
+// makeRoom queues the end of a response that gives its place to another one. If the queue is
+// full, the kernel's set may become full, and its refusal is an event.
 func (o *orders) makeRoom(old ledger.Ref, next netip.Prefix) {
 	o.offer(work{do: func(b *blocker) {
 		why := "it makes room for " + event.SourceName(next) + ", with as many blocks as configured"
@@ -63,8 +63,7 @@ func (o *orders) makeRoom(old ledger.Ref, next netip.Prefix) {
 	}})
 }
 
-// release queues the release of a held source. Where the queue is full, the hold ends
-// by itself.
+// release queues the release of a held source. If the queue is full, the hold ends by itself.
 func (o *orders) release(a netip.Addr) { o.offer(work{release: a}) }
 
 func (o *orders) offer(w work) bool {
@@ -93,14 +92,14 @@ func (o *orders) put(ctx context.Context, f func(*blocker)) bool {
 	}
 }
 
-// do has the blocker call f.
+// do makes the blocker call f.
 func (o *orders) do(ctx context.Context, f func(*blocker) error) error {
 	_, err := task.Ask(ctx, o.put, func(b *blocker) (none, error) { return none{}, f(b) })
 	return err
 }
 
-// bySince returns the responses of the book with their dates. Only the blocker may
-// read an entry.
+// bySince returns the responses of the book with their dates. Only the blocker may read an
+// entry.
 func (o *orders) bySince(ctx context.Context) ([]ledger.Dated, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Dated, error) { return b.book.BySince(), nil })
 }
@@ -117,7 +116,7 @@ func (o *orders) dropped(ctx context.Context, list []nft.Block) error {
 	return o.do(ctx, func(b *blocker) error { b.book.Dropped(list); return nil })
 }
 
-// reaction is how long the last blocks took.
+// reaction returns how long the last blocks took.
 func (o *orders) reaction(ctx context.Context) (control.Reaction, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) (control.Reaction, error) { return b.speed.Summary(), nil })
 }
@@ -192,7 +191,7 @@ func (o *orders) inKernel(ctx context.Context, list []*ledger.Entry) ([]nft.Bloc
 	return task.Ask(ctx, o.put, func(b *blocker) ([]nft.Block, error) { return b.book.InKernel(list), nil })
 }
 
-// changes is how often the book has changed so far.
+// changes returns how often the book has changed so far.
 func (o *orders) changes(ctx context.Context) (uint64, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) (uint64, error) { return b.book.Changes(), nil })
 }
@@ -250,8 +249,8 @@ func (o *orders) harden(ctx context.Context, sources []netip.Prefix) error {
 	return o.do(ctx, func(b *blocker) error { return b.harden(sources) })
 }
 
-// takeWhole returns the sources that were blocked, sparing no flow, since it was asked
-// last; none when the blocker has ended.
+// takeWhole returns the sources whose blocks end all flows, since the last call; none when the
+// blocker has ended.
 func (o *orders) takeWhole(ctx context.Context) []netip.Prefix {
 	list, _ := task.Ask(ctx, o.put, func(b *blocker) (list []netip.Prefix, _ error) {
 		list, b.whole = b.whole, nil

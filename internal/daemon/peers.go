@@ -10,16 +10,15 @@ import (
 	"picket/internal/task"
 )
 
-// lookEvery is the time between two looks at connections, services, logins and flows.
-// lookShare bounds their cost: one part in so many of a processor, however many
-// connections there are.
+// lookEvery is the time between two looks at connections, services, logins and flows. With any
+// number of connections, looking takes at most one part in lookShare of a processor.
 const (
 	lookEvery = 2 * time.Second
 	lookShare = 50
 )
 
-// watchPeers tells judge and blocker who is connected, while probes come. It looks at
-// once if a block waits for the answer.
+// watchPeers tells judge and blocker which sources are connected, while probes come. It looks
+// at once if a block waits for the answer.
 func (d *daemon) watchPeers(ctx context.Context) error {
 	bell := d.bells.peers
 	var pause, rest <-chan time.Time // while looking again would cost too much; until the next is due
@@ -52,8 +51,8 @@ func (d *daemon) watchPeers(ctx context.Context) error {
 	}
 }
 
-// tellPeers hands the result of a look to the owners. The judge hears first: it must
-// know whom to spare before the blocker spares them. An error is that picket stops.
+// tellPeers hands the result of a look to the owners. The judge is first: it must know which
+// sources to spare before the blocker spares them. An error means that picket stops.
 func (d *daemon) tellPeers(ctx context.Context, changed bool, looked time.Time) {
 	if changed {
 		_ = d.docket.setConnected(ctx, d.peers.Set)
@@ -63,8 +62,8 @@ func (d *daemon) tellPeers(ctx context.Context, changed bool, looked time.Time) 
 	}
 }
 
-// lookAtPeers asks the kernel who is connected, if such are spared, and reports whether
-// that has changed. Without an answer the last one holds.
+// lookAtPeers asks the kernel which sources are connected, if such are spared, and reports
+// whether that has changed. Without an answer the last one holds.
 func (d *daemon) lookAtPeers() (changed bool) {
 	if !d.current().Ignore.Connected {
 		return d.peers.Seen(nil)

@@ -19,13 +19,12 @@ import (
 	"picket/nft"
 )
 
-// Book and kernel are made to agree at the start, and whenever somebody else
-// changed the table. Where they differ the kernel is right: an element that
-// was deleted by hand is not blocked any more. Only a table that was made anew
-// gets back what the book has.
+// Book and kernel are compared at the start, and after each change of the table by others. If
+// they differ, the kernel is right: an element that was deleted by hand is not blocked any
+// more. Only a new table gets back what the book has.
 
-// adopt books the blocks that the kernel has from an earlier run, and then puts
-// what stands beside them in line with the book.
+// adopt books the blocks that the kernel has from an earlier run, and then settles what stands
+// beside them.
 func (d *daemon) adopt(ctx context.Context) {
 	if !d.lost {
 		if err := d.reconcile(ctx, ""); err != nil && !errors.Is(err, task.ErrStopping) {
@@ -35,13 +34,13 @@ func (d *daemon) adopt(ctx context.Context) {
 	d.actions.Settle(ctx)
 }
 
-// watchTable looks after the table when another process has changed it.
+// watchTable repairs the table when another process has changed it.
 func (d *daemon) watchTable(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, d.watcher.Close)
 	defer stop()
 	err := d.watcher.Run(func(by string) {
 		select {
-		case <-d.remembered: // before, the book is not whole
+		case <-d.remembered: // before that the book is not whole
 		case <-ctx.Done():
 			return
 		}
@@ -60,10 +59,10 @@ func (d *daemon) watchTable(ctx context.Context) error {
 	return err
 }
 
-// reconcile makes the book agree with the kernel, and tells the judge. By is who
-// changed the table, "" at the start. The kernel's list is read over a connection of
-// its own and handed over part by part; since it may lack what it has or have what
-// it has not, the owner asks for each difference before acting on it.
+// reconcile makes the book agree with the kernel, and tells the judge. By is the process that
+// changed the table, "" at the start. The kernel's list is read over a separate connection and
+// handed over in parts. It may lack elements, or have elements that are gone, so the owner asks
+// for each difference before acting on it.
 func (d *daemon) reconcile(ctx context.Context, by string) error {
 	if err := d.orders.beginRoll(ctx); err != nil {
 		return err
@@ -105,7 +104,7 @@ func (d *daemon) reconcile(ctx context.Context, by string) error {
 	return err
 }
 
-// met notes what the kernel has by list, and books what the book has not.
+// met notes the entries of a list from the kernel, and books the unknown ones.
 func (b *blocker) met(list []nft.Block, by string) (found []inForce, err error) {
 	now := time.Now()
 	var longer, strange []nft.Block
@@ -123,7 +122,7 @@ func (b *blocker) met(list []nft.Block, by string) (found []inForce, err error) 
 		}
 	}
 	b.shorten(longer, by)
-	if err := b.table.Look(strange); err != nil { // or it was freed since the list was read
+	if err := b.table.Look(strange); err != nil { // or it was freed after the list was read
 		return nil, err
 	}
 	for i := range strange {
@@ -135,7 +134,7 @@ func (b *blocker) met(list []nft.Block, by string) (found []inForce, err error) 
 	return found, nil
 }
 
-// gone strikes those of a list that the kernel has not.
+// gone strikes the entries of a list that the kernel does not have.
 func (b *blocker) gone(list []*ledger.Entry, by string) (gone []ledger.Ref, err error) {
 	list = slices.DeleteFunc(list, func(e *ledger.Entry) bool { return b.book.Get(e.Ref()) != e })
 	kernel := b.book.InKernel(list)
@@ -158,17 +157,17 @@ func (b *blocker) gone(list []*ledger.Entry, by string) (gone []ledger.Ref, err 
 	return gone, nil
 }
 
-// slack is how far book and kernel may be apart: what the kernel says is a moment old.
+// slack is how far book and kernel may differ: the kernel's answer is a moment old.
 const slack = 2 * time.Second
 
-// isLonger reports whether the kernel has a block for longer than it was granted:
-// an element that somebody adds again without a time never ends. What is fenced
-// or in the dark the kernel prolongs by itself.
+// isLonger reports whether the kernel has a block for longer than it was granted: an element
+// that somebody adds again without a timeout never ends. Fences and the dark do not count, as
+// the rules prolong them.
 func isLonger(x *nft.Block, left time.Duration) bool {
 	return x.Response == nft.Blocked && left > slack && (x.For == 0 || x.For > left+slack)
 }
 
-// shorten has blocks last as long as they were granted.
+// shorten gives blocks the end that they were granted.
 func (b *blocker) shorten(list []nft.Block, by string) {
 	for part := range slices.Chunk(list, batch) {
 		if err := b.table.Block(part, func(nft.Response, netip.Prefix) bool { return true }); err != nil {
@@ -184,7 +183,7 @@ func (b *blocker) shorten(list []nft.Block, by string) {
 	}
 }
 
-// find books a response that the kernel has, of an earlier run or by somebody.
+// find books a response in the kernel, from an earlier run or from another process.
 func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Time) {
 	ev := event.Event{
 		Event: "block", Time: now, Source: event.SourceName(r.Source), Action: r.Response.String(),
@@ -192,8 +191,7 @@ func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Tim
 		Reason: "from an earlier run",
 	}
 	if by == "" {
-		// Whether a command was run is not known; to undo what was not done does no
-		// harm.
+		// It is unknown whether a command was run. To undo what was not done does no harm.
 		e := b.book.Enter(r, now, now.Add(left), ev)
 		e.Maker, e.Commanded = event.Earlier, true
 		return
@@ -207,8 +205,8 @@ func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Tim
 	b.journal.Event(ev)
 }
 
-// reinstall puts back a table that somebody took away, changed, or made anew,
-// with every block of the book. whole is true if there was no need to.
+// reinstall puts back a table that another process removed, changed or made again, with every
+// block of the book. Whole is true if there was no need to.
 func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if whole, err = b.table.Verify(); err == nil && whole {
 		whole, err = b.table.Filled()
@@ -241,8 +239,8 @@ func (b *blocker) reinstall(by string) (whole bool, err error) {
 	return false, nil
 }
 
-// putBack blocks what the book has and the comparison has not met; it returns how
-// many those were.
+// putBack blocks the responses of the book that the comparison has not met. It returns how many
+// there were.
 func (b *blocker) putBack() (int, error) {
 	now := time.Now()
 	missing := b.book.Unmet(now)

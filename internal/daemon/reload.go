@@ -14,8 +14,8 @@ import (
 	"picket/internal/task"
 )
 
-// reload reads the configuration again. What is known and blocked stays; an
-// invalid file changes nothing.
+// reload reads the configuration again. Sources and blocks stay; an invalid file changes
+// nothing.
 func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Reloading() // a no-op away from systemd
 	d.actions.Reopen()
@@ -32,7 +32,7 @@ func (d *daemon) reload(ctx context.Context) {
 	_ = systemd.Ready("running")
 }
 
-// fix keeps in c what a run cannot change, and says so in the journal.
+// fix undoes in c what a run cannot change, and says so in the journal.
 func (d *daemon) fix(c *config.Config) {
 	was := d.current()
 	if c.NFLOG != was.NFLOG || c.Memory != was.Memory || c.Detect.Sources != was.Detect.Sources ||
@@ -58,8 +58,7 @@ func (d *daemon) current() *config.Config {
 	return d.config
 }
 
-// apply puts a configuration, nil for the one in force, and what is found of the
-// host now, into force.
+// apply puts a configuration, nil for the one in force, and the state of the host into force.
 func (d *daemon) apply(ctx context.Context, c *config.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -132,6 +131,6 @@ func (d *daemon) watchHost(ctx context.Context) error {
 	}
 }
 
-// rewatch is how long a burst of changes that the kernel could not tell in full
-// may go on before they are listened to again.
+// rewatch is the pause before the watch begins again, after a burst of changes that the kernel
+// could not report in full.
 const rewatch = time.Second

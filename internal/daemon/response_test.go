@@ -20,9 +20,8 @@ import (
 
 var graded = strings.Replace(plain, `"block"`, `"graded"`, 1)
 
-// A scan that may be forged has its source fenced and left in the dark, each told
-// and listed by itself; nothing is done beside it; and what was counted goes with
-// the fence.
+// The source of a scan that may be forged is fenced and goes dark. Each response is reported
+// and listed by itself, nothing is done beside it, and its counts end with the fence.
 func TestFence(t *testing.T) {
 	running(t, graded, nil, func(r *run) {
 		r.probes("203.0.113.9", 1, 26)
@@ -54,7 +53,7 @@ func TestFence(t *testing.T) {
 	})
 }
 
-// Unblock ends every response to a source, and the judge begins anew with it.
+// Unblock ends every response to a source, and the judge forgets its probes.
 func TestUnblockEndsAll(t *testing.T) {
 	running(t, graded, nil, func(r *run) {
 		r.probes("203.0.113.9", 1, 26)
@@ -68,8 +67,8 @@ func TestUnblockEndsAll(t *testing.T) {
 	})
 }
 
-// A network blocked by hand stays blocked when one of its addresses becomes a
-// friend: the rules let that one in.
+// A network that is blocked by hand stays blocked when one of its addresses becomes a friend:
+// the rules let that address in.
 func TestFriendInBlockedNetwork(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		r.asks(control.Request{Command: "block", Source: "198.51.100.0/24", For: "1h"}, "")
@@ -82,8 +81,8 @@ func TestFriendInBlockedNetwork(t *testing.T) {
 	})
 }
 
-// A port that is served is told to the kernel at once and again while it is served,
-// one of the ephemeral range by UDP when it has been there for a while.
+// A served port is reported to the kernel at once and then again and again. A UDP port of the
+// ephemeral range is reported after a while.
 func TestServicesAreTold(t *testing.T) {
 	running(t, plain, func(k *kernel) {
 		k.serving = []host.Service{{Protocol: 6, Port: 443}, {Protocol: 17, Port: 51820}}
@@ -109,7 +108,7 @@ func TestServicesAreTold(t *testing.T) {
 	})
 }
 
-// Who is logged in is told to judge and kernel, and is not fenced.
+// Addresses of logged-in people are given to judge and kernel, and are not fenced.
 func TestOperatorIsNotFenced(t *testing.T) {
 	operator := netip.MustParseAddr("203.0.113.9")
 	running(t, graded, func(k *kernel) { k.operators = []netip.Addr{operator} }, func(r *run) {
@@ -129,7 +128,7 @@ func TestOperatorIsNotFenced(t *testing.T) {
 	})
 }
 
-// connect is a completed connection to a trap port.
+// connect returns a completed connection to a trap port.
 func connect(source netip.Addr, port uint16) probe.Probe {
 	return probe.Probe{
 		At: time.Now().UnixNano(), Source: source, Destination: netip.MustParseAddr("192.0.2.2"),
@@ -138,8 +137,8 @@ func connect(source netip.Addr, port uint16) probe.Probe {
 	}
 }
 
-// A source that has proven itself is blocked at once, and a flow of its address from
-// before that goes on until it ends.
+// A proven source is blocked at once. A flow of its address from before the block goes on until
+// it ends.
 func TestFlowOutlivesBlock(t *testing.T) {
 	laptop, operator := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("203.0.113.10")
 	running(t, graded, func(k *kernel) { k.flows = map[netip.Addr]bool{operator: true} }, func(r *run) {

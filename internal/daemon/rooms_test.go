@@ -12,7 +12,7 @@ import (
 	"picket/internal/config"
 )
 
-// Nobody but a door hands a function to an owner.
+// Only a door hands a function to an owner.
 func TestOwnersAreReachedByTheirDoors(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 20 {
@@ -31,7 +31,7 @@ func TestOwnersAreReachedByTheirDoors(t *testing.T) {
 	}
 }
 
-// The tasks are those that the page of the house lists, in its order.
+// The page of the house lists the same tasks, in the same order.
 func TestTasksAreOnThePage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/architecture.md")
 	if err != nil {

@@ -78,7 +78,7 @@ func TestClockIsSet(t *testing.T) {
 	})
 }
 
-// What a person may ask for, and what is refused with a word that helps.
+// Orders of a person, and refusals with a helpful message.
 func TestByHand(t *testing.T) {
 	friends := func(k *kernel) { k.friends = []host.Friend{{Prefix: prefix("192.0.2.1/32"), Why: "gateway"}} }
 	running(t, plain, friends, func(r *run) {
@@ -113,8 +113,8 @@ func TestByHand(t *testing.T) {
 	})
 }
 
-// However many blocks a person ends at once, the judge hears of each before it
-// judges another probe: none is taken for one that the kernel has lost.
+// If a person ends many blocks at once, the judge hears of each before it judges another probe.
+// No probe is taken for one whose block the kernel has lost.
 func TestUnblockingIsNeverLost(t *testing.T) {
 	running(t, plain+"[tcp.trigger]\nadvanced = 0\n", nil, func(r *run) {
 		const n = 5000
@@ -123,7 +123,7 @@ func TestUnblockingIsNeverLost(t *testing.T) {
 			r.asks(control.Request{Command: "block", Source: source(i), For: "1w"}, "")
 		}
 		r.probes("198.51.100.1", 1000, 1)
-		time.Sleep(time.Hour) // a packet of somebody blocked is none on its way any more
+		time.Sleep(time.Hour) // by then no packet of a blocked source is on its way
 		r.log.Take()
 		if got := r.asks(control.Request{Command: "unblock", All: true},
 			"").([]*control.Outcome); len(got) != n {
@@ -142,8 +142,8 @@ func TestUnblockingIsNeverLost(t *testing.T) {
 	})
 }
 
-// The kernel takes a transaction whole or not at all: who it refuses keeps
-// nobody else from being blocked, and is judged anew.
+// The kernel takes all of a transaction or none. A source that it refuses does not prevent the
+// blocks of others, and is judged again.
 func TestRefusedBlock(t *testing.T) {
 	refuse := func(k *kernel) { k.refused[prefix("192.0.2.7/32")] = true }
 	running(t, plain, refuse, func(r *run) {
@@ -159,7 +159,7 @@ func TestRefusedBlock(t *testing.T) {
 	})
 }
 
-// Who may be younger than the last look at the sockets is looked at first.
+// If a source may have connected since the last look at the sockets, there is a look first.
 func TestDoubt(t *testing.T) {
 	connected := func(k *kernel) {
 		k.connected[netip.MustParseAddr("192.0.2.7")] = true
@@ -172,14 +172,14 @@ func TestDoubt(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		r.wants("192.0.2.8/32")
 		r.told(1, "event=ignore source=192.0.2.7")
-		// Who is found connected after the block is let go again.
+		// A block is ended if its source is found connected.
 		r.probes("192.0.2.9", 1000, 40)
 		r.wants("192.0.2.8/32", "192.0.2.9/32")
 		r.kernel.with(func() { r.kernel.peers = append(r.kernel.peers, netip.MustParseAddr("192.0.2.9")) })
 		time.Sleep(3 * time.Second)
 		r.wants("192.0.2.8/32")
 		r.told(1, "event=unblock source=192.0.2.9")
-		// An answer that does not come changes nothing, and is told of once.
+		// A missing answer changes nothing, and is reported once.
 		r.kernel.with(func() { r.peersFail = errors.New("no answer") })
 		for port := range 30 {
 			time.Sleep(2 * time.Second)
@@ -187,7 +187,7 @@ func TestDoubt(t *testing.T) {
 		}
 		r.told(1, "who is connected is not spared: no answer")
 		r.kernel.with(func() { r.peersFail = nil })
-		// After a rest it is asked at the first probe, for whoever is connected since.
+		// After a pause there is a look at the first probe.
 		time.Sleep(time.Minute)
 		r.kernel.with(func() { r.kernel.peers = append(r.kernel.peers, netip.MustParseAddr("192.0.2.12")) })
 		r.probes("192.0.2.12", 1000, 40)
@@ -203,8 +203,8 @@ func TestDoubt(t *testing.T) {
 	})
 }
 
-// A table that was flushed is put back with its blocks; where only elements were
-// touched, the kernel is right.
+// A flushed table is put back with its blocks. If only elements were changed, the kernel is
+// right.
 func TestTableChanged(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		for _, s := range []string{"192.0.2.7", "192.0.2.8", "192.0.2.9"} {
@@ -244,8 +244,7 @@ func TestTableChanged(t *testing.T) {
 	})
 }
 
-// An element that somebody adds again, for longer than it was granted, ends when
-// it would have.
+// An element that somebody adds again, for longer, ends when the block was to end.
 func TestElementThatIsMadeToLast(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1h"}, "")
@@ -265,8 +264,8 @@ func TestElementThatIsMadeToLast(t *testing.T) {
 	}
 }
 
-// The kernel's list, read while others change it, may lack what the kernel has and
-// have what it has not: the book does not follow it there.
+// The kernel's list, read during changes, may lack elements, or have elements that are gone.
+// The book does not follow such errors.
 func TestListThatIsNotTrue(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		for i := range 4 {
@@ -293,8 +292,7 @@ func TestListThatIsNotTrue(t *testing.T) {
 	})
 }
 
-// What outlives a run: over a reboot the state file has the blocks, over a restart
-// the kernel.
+// Blocks outlive a run: across a reboot in the state file, across a restart in the kernel.
 func TestBlocksOutliveARun(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("STATE_DIRECTORY", dir)
@@ -346,8 +344,8 @@ func TestBlocksOutliveARun(t *testing.T) {
 	})
 }
 
-// Blocks of an earlier run are put back in parts, those of the future for no
-// longer than they were granted.
+// Blocks of an earlier run are put back in parts. One with a date in the future lasts no longer
+// than it was granted.
 func TestManyBlocksArePutBack(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("STATE_DIRECTORY", dir)
@@ -388,8 +386,8 @@ func TestManyBlocksArePutBack(t *testing.T) {
 	})
 }
 
-// A reload frees who is protected now, refuses a file with a fault, and says what
-// takes a restart.
+// A reload frees sources that are protected now, refuses a file with an error, and names the
+// keys that need a restart.
 func TestReload(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		reload := func(more string) {
@@ -428,7 +426,7 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// A change of the host's own addresses is heard of, also after a time of deafness.
+// A change of the host's own addresses is noticed, also after a failed watch.
 func TestHostChanges(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1d"}, "")
@@ -473,7 +471,7 @@ unproven = true
 	})
 }
 
-// What ends a run, and what it says then.
+// The ends of a run, and the message of each.
 func TestRunEnds(t *testing.T) {
 	for _, x := range []struct {
 		name    string
@@ -510,23 +508,23 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
-// Lost probes are told of, at most once a second.
+// Lost probes are reported, at most once a second.
 func TestLossIsTold(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		time.Sleep(time.Millisecond)
 		r.kernel.with(func() { r.kernel.lost = 3 })
 		time.Sleep(time.Minute)
 		r.told(0, "lost")
-		r.probes("192.0.2.7", 1000, 1) // the gap before it
+		r.probes("192.0.2.7", 1000, 1) // so that the next number leaves a gap
 		time.Sleep(time.Minute)
 		r.told(1, "3 mirrored packets were lost before they were judged")
-		r.alive() // away from systemd it tells nobody, and the judge has an answer
+		r.alive() // without systemd it reports nothing, but the judge answers
 		synctest.Wait()
 	})
 }
 
-// What falls to the kernel's limits is told, once a minute, with who sends most; so is
-// a connection tracking table that fills.
+// Packets beyond the kernel's limits are reported once a minute, with the busiest sources. So
+// is a connection tracking table that is almost full.
 func TestLimitsAreTold(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		for range 3 {
@@ -554,7 +552,7 @@ func TestLimitsAreTold(t *testing.T) {
 	})
 }
 
-// A dry run judges and tells, and blocks nobody.
+// A dry run judges and reports, and blocks nobody.
 func TestDryRun(t *testing.T) {
 	running(t, "dry_run = true\n"+plain, nil, func(r *run) {
 		r.told(1, "dry run, nobody will be blocked")

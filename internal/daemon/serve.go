@@ -98,8 +98,8 @@ func (d *daemon) status(ctx context.Context) (*control.Status, error) {
 	return s, nil
 }
 
-// recentSources is how many sources the answer to "sources" has: it holds the judge up
-// for less than a millisecond.
+// recentSources is how many sources the answer to "sources" has: the judge needs less than a
+// millisecond for it.
 const recentSources = 256
 
 // sources lists the latest sources.
@@ -124,9 +124,8 @@ func (d *daemon) sources(ctx context.Context) ([]control.Source, error) {
 	return list, nil
 }
 
-// blocks lists the book with the kernel's counters, oldest first. It asks both part by
-// part, and has one part in memory. The kernel is asked over a connection of its own, so
-// that nobody waits.
+// blocks lists the book with the kernel's counters, oldest first. It asks both in parts, and
+// has one part in memory. The kernel is asked over a separate connection, so nobody waits.
 func (d *daemon) blocks(ctx context.Context) (control.Stream, error) {
 	list, err := d.orders.bySince(ctx)
 	if err != nil {
@@ -158,8 +157,8 @@ func (d *daemon) blocks(ctx context.Context) (control.Stream, error) {
 	}, nil
 }
 
-// remove ends the daemon: it would put back what "picket remove" takes away. The answer
-// is the process number, for the caller to wait for.
+// remove ends the daemon, which would put back what "picket remove" removes. The answer is the
+// process number, for the caller to wait for.
 func (d *daemon) remove() (int, error) {
 	select {
 	case d.quit <- struct{}{}:
@@ -168,7 +167,7 @@ func (d *daemon) remove() (int, error) {
 	return os.Getpid(), nil
 }
 
-// kernelRelease is what "uname -r" prints.
+// kernelRelease returns the output of "uname -r".
 func kernelRelease() string {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {

@@ -16,9 +16,9 @@ import (
 	"picket/internal/task"
 )
 
-// watchServices tells the kernel what is served, so that a port is no probe's target
-// for an hour after its service has stopped, over a reboot too, whose services may
-// come later than picket; and everybody who is logged in.
+// watchServices tells the kernel which ports are served: they count as served for an hour after
+// their service has stopped, across a reboot too, as services may start later than picket. It
+// also watches who is logged in.
 func (d *daemon) watchServices() task.Task {
 	s := lookout.NewServices(host.EphemeralPort())
 	trouble := journal.NewTrouble(d.journal, "what this host serves")
@@ -40,7 +40,7 @@ func (d *daemon) watchServices() task.Task {
 		}
 		tracking.Tell(d.machine.Tracking())
 		if d.moved() {
-			_ = d.apply(ctx, nil) // the next reload says what is wrong
+			_ = d.apply(ctx, nil) // the next reload reports the error
 		}
 	})
 }
@@ -49,7 +49,7 @@ func saveServed(s *lookout.Services) error {
 	return lookout.File().Save(func(w io.Writer) error { return gob.NewEncoder(w).Encode(s.Lately()) })
 }
 
-// servedBefore tells the kernel what an earlier run served lately.
+// servedBefore tells the kernel which ports an earlier run served lately.
 func (d *daemon) servedBefore(ctx context.Context, s *lookout.Services) error {
 	var list []lookout.ServedUntil
 	_, err := lookout.File().Load(func(r io.Reader) error { return gob.NewDecoder(r).Decode(&list) })
@@ -59,8 +59,7 @@ func (d *daemon) servedBefore(ctx context.Context, s *lookout.Services) error {
 	return err
 }
 
-// moved looks at logins and at the addresses of guests, and reports whether either has
-// changed.
+// moved looks at logins and at the addresses of guests, and reports whether either has changed.
 func (d *daemon) moved() bool {
 	operators, _ := d.machine.Operators()
 	elsewhere := d.machine.Elsewhere()

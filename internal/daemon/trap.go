@@ -13,8 +13,8 @@ import (
 	"picket/internal/trap"
 )
 
-// openTrap makes the trap's listener, from systemd's sockets if it passed any. Without a
-// trap picket does all but complete connections: a failure is an entry in the journal.
+// openTrap makes the trap's listener, from systemd's sockets if it passed any. Without a trap
+// picket completes no connections, and the rest works: a failure is an entry in the journal.
 func (d *daemon) openTrap(ctx context.Context, passed []net.Listener) {
 	c := d.config.Trap
 	cfg := trap.Config{
@@ -44,7 +44,7 @@ func (d *daemon) listenerPort() uint16 {
 	return 0
 }
 
-// trapPort is the port that the table redirects to, 0 for none. It reads the
+// trapPort returns the port that the table redirects to, 0 for none. It reads the
 // configuration: the caller has d.mu, or is alone.
 func (d *daemon) trapPort() uint16 {
 	if !d.config.Traps() {
@@ -53,8 +53,8 @@ func (d *daemon) trapPort() uint16 {
 	return d.listenerPort()
 }
 
-// watchTrap says once that another firewall drops the connections to the trap: none is
-// completed then.
+// watchTrap reports once that another firewall drops the connections to the trap: then none is
+// completed.
 func (d *daemon) watchTrap() task.Task {
 	var way lookout.TrapWay
 	return task.When("trap watch", d.bells.trap, lookEvery, lookShare, func(ctx context.Context) {
@@ -82,7 +82,7 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 	port := d.listenerPort()
 	err := d.trap.Serve(ctx, func(c trap.Connection) {
 		if c.Destination.Port() == port {
-			return // dialled directly: led here from no port
+			return // dialled directly: no rule led it here
 		}
 		p := probe.Probe{
 			At: c.At.UnixNano(), Source: c.Source.Addr(), Destination: c.Destination.Addr(),
@@ -94,8 +94,7 @@ func (d *daemon) serveTrap(ctx context.Context) error {
 		if c.Open {
 			p.Sent = probe.SentNotYet
 		}
-		// The connection is one of a bounded number, so waiting for the judge
-		// holds nobody up.
+		// Few connections are open at a time, so waiting for the judge delays nobody.
 		d.bells.probe()
 		_ = d.docket.observe(ctx, p, c.Data) // it fails when picket stops
 	})

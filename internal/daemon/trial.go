@@ -19,7 +19,8 @@ func (d *daemon) tellTrial(ctx context.Context) {
 	}
 }
 
-// trial is the answer to "trial": how it goes, and which responses would be in force.
+// trial is the answer to "trial": the figures of the dry run, and the responses that would be
+// in force.
 func (d *daemon) trial(ctx context.Context) (*control.Trial, error) {
 	t, err := d.docket.trial(ctx, time.Now(), true)
 	if err == nil && t == nil {
@@ -34,15 +35,15 @@ var (
 	errStill   = errors.New("dry_run = true is still in force: \"picket check\" says which files are read")
 )
 
-// An arming ends a trial for a time. Unless it is confirmed, the trial goes on then. The
-// zero value is no arming.
+// An arming ends a trial for a time. Unless it is confirmed, the trial continues afterwards.
+// The zero value is no arming.
 type arming struct {
 	since time.Time
 	timer *time.Timer
 }
 
-// arm ends the trial: for good, if the files say so now, or for a time. After a restart
-// within that time the files decide, and it is a trial again.
+// arm ends the trial: for good if the files say so, or else for a time. After a restart within
+// that time the files decide, and the trial continues.
 func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
 	if d.options.DryRun {
 		return nil, errStarted
@@ -87,7 +88,7 @@ func (d *daemon) armForGood(ctx context.Context) error {
 	return nil
 }
 
-// takeArming stops the clock of an arming, and returns the arming.
+// takeArming stops the timer of an arming, and returns the arming.
 func (d *daemon) takeArming() arming {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,12 +106,12 @@ func (d *daemon) disarmed(ctx context.Context, on bool) error {
 	return d.apply(ctx, &c)
 }
 
-// rollBack goes on with the trial, and ends the responses that were made meanwhile. A
-// person's responses stay.
+// rollBack continues the trial, and ends the responses that were made since. A person's
+// responses stay.
 func (d *daemon) rollBack(ctx context.Context) {
 	a := d.takeArming()
 	if a.timer == nil || ctx.Err() != nil {
-		return // confirmed, or the end
+		return // confirmed, or the run has ended
 	}
 	err := d.disarmed(ctx, true)
 	n := 0

@@ -13,8 +13,8 @@ import (
 	"picket/internal/control"
 )
 
-// A trial tells whom it would block, why and how much that would have kept off; the
-// source is told of once, as if the kernel dropped it.
+// A trial says which sources it would block, why, and how much that would have kept off. A
+// source is reported once, as if the kernel dropped its packets.
 func TestTrialTellsWhatItWouldDo(t *testing.T) {
 	running(t, "dry_run = true\n"+plain, nil, func(r *run) {
 		r.probes("203.0.113.9", 1000, 100)
@@ -40,7 +40,7 @@ func TestTrialTellsWhatItWouldDo(t *testing.T) {
 		}
 		time.Sleep(time.Hour + time.Minute)
 		synctest.Wait()
-		r.told(1, "drops=74") // the hour's sum
+		r.told(1, "drops=74") // the sum of the hour
 		if trial := r.asks(control.Request{Command: "trial"}, "").(*control.Trial); len(trial.Blocks) != 0 ||
 			trial.Kept != 74 {
 			t.Errorf("after the hour: %+v", trial)
@@ -48,9 +48,8 @@ func TestTrialTellsWhatItWouldDo(t *testing.T) {
 	})
 }
 
-// Armed, picket blocks whom it would have blocked, as soon as that scans on; armed
-// for a time and not confirmed, the trial goes on and the blocks are ended, but for
-// a person's.
+// After "arm", picket blocks a source when it scans again. If the arming is for a time and not
+// confirmed, the trial continues and the blocks end, except those of a person.
 func TestArmRollsBack(t *testing.T) {
 	running(t, "dry_run = true\n"+plain, nil, func(r *run) {
 		r.probes("203.0.113.9", 1000, 50)
@@ -71,7 +70,7 @@ func TestArmRollsBack(t *testing.T) {
 	})
 }
 
-// Confirmed by a file that says so, it stays armed.
+// A file that says so confirms it, and it stays armed.
 func TestArmConfirmed(t *testing.T) {
 	running(t, "dry_run = true\n"+plain, nil, func(r *run) {
 		r.asks(control.Request{Command: "arm", For: "4m"}, "")

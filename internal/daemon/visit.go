@@ -13,8 +13,7 @@ import (
 	"picket/internal/inline"
 )
 
-// A visit is a SYN to a service that waits for its verdict, and the bytes of its
-// packet.
+// A visit is a SYN to a service that waits for its verdict, with the bytes of its packet.
 type visit struct {
 	inline.Held
 	raw  [visitSnaplen]byte
@@ -22,18 +21,18 @@ type visit struct {
 }
 
 const (
-	// visitSnaplen is how much of its packet the evidence keeps.
+	// visitSnaplen is how many bytes of its packet the evidence stores.
 	visitSnaplen = 128
 
 	// patience is how long a visit waits for the reader, a part of [inline.Age].
 	patience = inline.Age / 4
 
-	// lookAgain is how soon it is looked whether the reader has caught up.
+	// lookAgain is the pause before the next look at the reader.
 	lookAgain = 100 * time.Microsecond
 )
 
-// admit judges the visits that wait, in their order, each behind the probes that were
-// there before: on a busy machine the reader of these may come later.
+// admit judges the visits that wait, in order, each after the probes that were mirrored before
+// it: on a busy machine these may be read later.
 func (j *judge) admit() {
 	j.ahead()
 	for len(j.later) > 0 {
@@ -43,14 +42,14 @@ func (j *judge) admit() {
 		}
 		j.ahead()
 		j.visit(&j.later[0])
-		j.later = slices.Delete(j.later, 0, 1) // there are at most as many as the kernel holds
+		j.later = slices.Delete(j.later, 0, 1) // the kernel holds few
 	}
 }
 
-// behindKernel reports whether probes wait that were not read yet.
+// behindKernel reports whether mirrored probes are still unread.
 func (d *daemon) behindKernel() bool { return d.reader != nil && d.reader.Behind() }
 
-// ahead judges the probes that were there before a visit.
+// ahead judges the probes that came before a visit.
 func (j *judge) ahead() {
 	if len(j.docket.word) > 0 {
 		j.forget()
@@ -65,8 +64,8 @@ func (j *judge) ahead() {
 	}
 }
 
-// visit judges a visit. Where a fence follows, the blocker answers once the kernel has
-// the fence. If that takes too long, age answers.
+// visit judges a visit. If a fence follows, the blocker answers once the kernel has the fence.
+// If that takes too long, the age answers.
 func (j *judge) visit(v *visit) {
 	d := j.engine.Doubt(v.Probe)
 	fenced := d.Action == engine.Fence && j.mock == nil
@@ -106,7 +105,7 @@ func (w *blockWork) turnAway(now time.Time) {
 	w.visit = nil
 }
 
-// hold says how long a packet waited.
+// hold writes into an event how long a packet waited.
 func hold(ev *event.Event, t time.Duration) {
 	ev.Held = uint32(min(t.Microseconds(), math.MaxUint32))
 	ev.Evidence += fmt.Sprintf("; held inline for %.1f ms", float64(t.Microseconds())/1000)
