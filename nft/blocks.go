@@ -27,13 +27,13 @@ const (
 	Responses = int(Dark) + 1 // how many there are
 )
 
-// Block says that something is done about a source for a time.
+// Block is a response to a source for a time.
 type Block struct {
 	Response Response
 	Source   netip.Prefix
 	Spare    bool          // of Blocked: living flows go on, as behind a fence
 	For      time.Duration // the time left, when read back
-	Held     bool          // the kernel may hold the source: the block ends the hold
+	Held     bool          // the kernel may hold the source; the block ends the hold
 	Drops    uint64        // dropped packets; read back only
 }
 
@@ -83,10 +83,9 @@ func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err err
 // minTimeout is not 0: a block with a timeout of 0 never ends.
 const minTimeout = time.Millisecond
 
-// Block responds to sources, all or none; For is rounded to the kernel's
-// millisecond (NFTA_SET_ELEM_TIMEOUT). A response in force, by renew, has its timeout
-// started anew. The errors are [ErrFull], [ErrOverlap], [ErrExtent],
-// [ErrPermission], or the kernel's.
+// Block responds to sources, to all or none; For is rounded to the kernel's millisecond
+// (NFTA_SET_ELEM_TIMEOUT). If renew says that a response is in force, its timeout starts again.
+// The errors are [ErrFull], [ErrOverlap], [ErrExtent], [ErrPermission], or the kernel's.
 func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) error {
 	adds := map[string][]nftables.SetElement{} // by set: one message holds hundreds
 	for i := range blocks {
@@ -199,14 +198,14 @@ var countSets = []string{
 	"invited", "invited_ports",
 }
 
-// A Service is a port that somebody listens on, or did lately.
+// A Service is a port with a listener, now or lately.
 type Service struct {
 	Protocol uint8
 	Port     uint16
 	For      time.Duration // how long it still counts as served; [LatelyTime] if it is served now
 }
 
-// Serve has ports count as served, each for its time from now on.
+// Serve makes ports count as served, each for its time from now on.
 func (t *Table) Serve(list []Service) error {
 	for _, s := range list {
 		key := append([]byte{s.Protocol, 0, 0, 0}, append(be16(s.Port), 0, 0)...)

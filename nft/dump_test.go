@@ -12,8 +12,8 @@ import (
 	"picket/nft/internal/elem"
 )
 
-// Starts and ends make the same prefixes in whichever order the kernel has them,
-// those included that touch and the one that reaches the highest address.
+// Starts and ends make the same prefixes in either order of the kernel, with prefixes that
+// touch and one that reaches the highest address.
 func TestIntervals(t *testing.T) {
 	type end struct {
 		address string
@@ -51,7 +51,7 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// A list ends where its reader wants, and the next one is whole.
+// A list ends when its reader stops, and the next one is whole.
 func TestEachIsCancelled(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -74,7 +74,7 @@ func TestEachIsCancelled(t *testing.T) {
 	}
 }
 
-// Each response is found, with what is left of it, and nothing that is not just it.
+// Look finds each response, with the time left, and only exact matches.
 func TestLook(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -105,7 +105,7 @@ func TestLook(t *testing.T) {
 		{Source: prefix("198.51.100.0/25")}, {Source: prefix("198.51.100.128/25")},
 		{Source: prefix("198.51.100.0/23")},
 		{Response: Fenced, Source: prefix("203.0.113.0/24")}, {Source: prefix("2001:db8:2::/63")},
-		{Source: prefix("203.0.113.1/32")}, // the only one that is there
+		{Source: prefix("203.0.113.1/32")}, // the only one in the set
 	}
 	for range 20 {
 		absent = append(absent, absent[:8]...)

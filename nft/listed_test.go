@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestListed: a prefix stands in the set of its length, or as several of the next,
-// and its areas in theirs; what is loaded takes the place of what was.
+// TestListed: a prefix is in the set of its length, or in parts in the next one, and its areas
+// are in theirs. A new list replaces the old one.
 func TestListed(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -70,8 +70,8 @@ func TestListed(t *testing.T) {
 	holds()
 }
 
-// TestListedIsDropped: what is listed does not get in, whatever is served; what is
-// beside it, and a friend inside, do.
+// TestListedIsDropped: a listed source gets no answer from any service. Its neighbours, and a
+// friend inside, do.
 func TestListedIsDropped(t *testing.T) {
 	inNetns(t)
 	run(t, "", "ip", "addr", "add", "198.51.100.1/24", "dev", "lo")

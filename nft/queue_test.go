@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The queue's table comes and goes by itself, whichever expression the kernel has; the
-// main table needs it not, and goes with it.
+// The queue's table is made and removed separately, with either expression of the kernel. The
+// main table does not need it, and takes it along when it is removed.
 func TestQueue(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -52,7 +52,7 @@ func TestQueue(t *testing.T) {
 	there(false)
 }
 
-// A table of that name that somebody else made stays as it is.
+// A table of that name that somebody else made is not changed.
 func TestForeignQueue(t *testing.T) {
 	inNetns(t)
 	tab := open(t)

@@ -37,12 +37,12 @@ type chain struct {
 	rules    []rule
 }
 
-// A part of a rule in both forms: a match, a statement or a verdict. nft adds the
-// matches it needs first (family, protocol) by itself, and each only once.
+// A part of a rule in both forms: a match, a statement or a verdict. Nft adds the matches that
+// it needs first (family, protocol), each only once.
 type part struct {
 	text  string
 	needs []need
-	says  []need // the needs that it settles itself
+	says  []need // needs that the part fulfils itself
 	exprs []expr.Any
 	set   *anonymousSet
 }

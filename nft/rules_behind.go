@@ -12,8 +12,8 @@ import (
 // everywhere tells nothing, and must not fill the set.
 const mostServices = 128
 
-// mostOverdue is how many late datagrams pass in [CountTime] from a source that
-// somebody behind this host asked.
+// mostOverdue is how many late datagrams pass in [CountTime] from a source that was asked from
+// behind this host.
 const mostOverdue = 10
 
 // behindChains judge what is forwarded to the networks behind this host, and to

@@ -71,8 +71,8 @@ func fenceChains(c Config) []chain {
 // free accepts nearly all packets: those of sources in none of the sets.
 func free(c Config) []rule { return outside(c, "held", "fence", spareSet) }
 
-// outside accepts packets of sources in none of the sets. A lookup like this does not
-// count the packet in an element.
+// outside accepts packets of sources in none of the sets. Such a lookup does not count in an
+// element's counter.
 func outside(c Config, sets ...string) []rule {
 	var four, six []part
 	for _, set := range sets {
@@ -92,7 +92,7 @@ func known() []rule {
 	)
 }
 
-// away is sources, for destinations.
+// away is sources for destinations: the rules that match by the address that a packet goes to.
 func away(c Config, set string, then ...part) []rule {
 	return list(
 		one(append([]part{in(set+"4", daddr4)}, then...)...),

@@ -69,7 +69,7 @@ func laneChains(c Config) []chain {
 			why: "the engine is told who passed a trigger here: it keeps fewer ports of a source that " +
 				"mixes protocols",
 			rules: list(
-				// What asks for the trap is judged by the connection, and its SYN proves nothing.
+				// A SYN to the trap proves nothing: its connection will be judged.
 				one(in("classic_tcp", tcpDport), opening, backward),
 				one(limit(1000, 1000), logged(c, "advanced held", 1, c.Snaplen), backward),
 				one(count("unlogged_held")),

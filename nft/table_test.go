@@ -71,7 +71,8 @@ func loadText(t *testing.T) {
 func never(Response, netip.Prefix) bool  { return false }
 func always(Response, netip.Prefix) bool { return true }
 
-// TestRulesetEqualsInstall is what lets an include and the daemon share a table.
+// TestRulesetEqualsInstall: the include and the daemon make the same table, so they can share
+// one.
 func TestRulesetEqualsInstall(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -144,9 +145,9 @@ func TestWatchTellsWhoTouchedTheTable(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.Run(func(by string) { changes <- by }) }()
 	if err := tab.Block([]Block{{Source: prefix("203.0.113.1/32"), For: time.Hour}}, never); err != nil {
-		t.Fatal(err) // our own change is none
+		t.Fatal(err) // our own change is not reported
 	}
-	run(t, "", "nft", "add", "table", "inet", "other") // nor is one to another table
+	run(t, "", "nft", "add", "table", "inet", "other") // a change of another table is not either
 	run(t, Ruleset(testConfig), "nft", "-f", "-")
 	if by := <-changes; !strings.HasPrefix(by, "nft[") {
 		t.Errorf("changed by %q, want nft[...]", by)
@@ -239,7 +240,7 @@ func TestBlocks(t *testing.T) {
 		never); !errors.Is(err, ErrOverlap) {
 		t.Errorf("block of an overlapping prefix: %v, want ErrOverlap", err)
 	}
-	for range 2 { // the second time it is not there
+	for range 2 { // the second time it is gone
 		if err := tab.Unblock(prefix("203.0.113.1/32")); err != nil {
 			t.Fatal(err)
 		}
@@ -255,8 +256,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestResponses: each response to a source stands for itself, and an IPv6 prefix
-// that is one source is one element.
+// TestResponses: each response to a source is independent, and an IPv6 prefix that is one
+// source is one element.
 func TestResponses(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -298,7 +299,7 @@ func TestResponses(t *testing.T) {
 		never); !errors.Is(err, ErrExtent) {
 		t.Errorf("a fence around a network: %v, want ErrExtent", err)
 	}
-	// A flow that was spared has ended: the same block, without it.
+	// The spared flow has ended: the same block, without exemption.
 	if err := tab.Block([]Block{{Source: prefix("203.0.113.7/32"), For: time.Hour}}, always); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +320,7 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// TestUnblockForgets: what the rules counted of a source goes with its block.
+// TestUnblockForgets: the rules' counts of a source end with its block.
 func TestUnblockForgets(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -357,7 +358,7 @@ func TestUnblockForgets(t *testing.T) {
 	empty("all")
 }
 
-// TestFullSet holds the error of a full set apart: the caller says it in words.
+// TestFullSet: a full set has its own error, which the caller puts in words.
 func TestFullSet(t *testing.T) {
 	inNetns(t)
 	tab := open(t)
@@ -430,7 +431,7 @@ func TestConnected(t *testing.T) {
 	}
 }
 
-// TestServe: a port that is told again begins its hour anew.
+// TestServe: a port that is served again begins its hour again.
 func TestServe(t *testing.T) {
 	inNetns(t)
 	tab := open(t)

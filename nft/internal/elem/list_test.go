@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a list holds is within its datagram, whatever the lengths in it say.
+// Everything that a list returns is within its datagram, whatever its lengths say.
 func FuzzListed(f *testing.F) {
 	m, err := request("picket", "blocked4", 4)
 	if err != nil {
@@ -34,7 +34,7 @@ func FuzzListed(f *testing.F) {
 	})
 }
 
-// The datagram that asks for an element reads as one that has it.
+// The message that asks for an element reads as a list with that element.
 func TestListed(t *testing.T) {
 	m, err := request("picket", "blocked4", 4)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"picket/internal/netns/netnstest"
 )
 
-// What a full socket loses of others' changes (ENOBUFS) is a change by nobody known,
-// and the next one is heard of as ever.
+// If a full socket loses changes of others (ENOBUFS), that is a change by an unknown process.
+// The next change is reported as usual.
 func TestWatchOverrun(t *testing.T) {
 	netnstest.Enter(t)
 	nft := func(text string) {
