@@ -133,6 +133,36 @@ func TestFailsOpen(t *testing.T) {
 	}
 }
 
+// What finds the socket's buffer full passes at once, though the queue has room, and reading
+// goes on as if nothing had been lost.
+func TestFullBuffer(t *testing.T) {
+	inNetns(t)
+	serve(t)
+	release := make(chan struct{})
+	q := open(t, func(h Held, _ []byte) bool { <-release; h.Answer(Let); return true })
+	if err := q.conn.SetReadBuffer(1); err != nil { // the kernel's least
+		t.Fatal(err)
+	}
+	held := 0
+	for dials(t, 100*time.Millisecond) == 0 || held == 0 && q.Stats().Held == 1 {
+		if held++; held > Length/2 {
+			t.Fatal("the buffer is never full: nothing was tried")
+		}
+	}
+	b, err := os.ReadFile("/proc/thread-self/net/netfilter/nfnetlink_queue")
+	if f := strings.Fields(string(b)); err != nil || len(f) < 7 || f[5] != "0" || f[6] != "0" {
+		t.Errorf("%v: dropped by the kernel: %q", err, b)
+	}
+	close(release)
+	deadline := time.Now().Add(10 * time.Second)
+	for waited := q.Stats().Held; waited <= uint64(held)+1; waited = q.Stats().Held { // and one more
+		if dials(t, time.Second) == 0 || time.Now().After(deadline) {
+			t.Fatalf("after that nothing waits, or nothing passes: %+v", q.Stats())
+		}
+	}
+	t.Logf("%d SYNs waited beside the first, of %d", held, Length)
+}
+
 // A queue has one reader, and is free after its reader's end.
 func TestTaken(t *testing.T) {
 	inNetns(t)

@@ -101,8 +101,8 @@ func (s *side) asks(p *probe.Probe) {
 // waits reports whether a packet to a service waits for the inline verdict, by the chains
 // doubt and doubtful of package nft. It knows no limit of the rate.
 func (s *side) waits(p *probe.Probe) bool {
-	if !s.inlined() || p.Technique != probe.SYN ||
-		slices.ContainsFunc(s.config.Forward.Prefixes, func(x netip.Prefix) bool { return x.Contains(p.Destination) }) {
+	if !s.inlined() || p.Technique != probe.SYN || slices.ContainsFunc(s.config.Forward.Prefixes,
+		func(x netip.Prefix) bool { return x.Contains(p.Destination) }) {
 		return false
 	}
 	v, source := &s.visits, s.engine.SourceOf(p.Source)
