@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"regexp"
@@ -31,14 +32,22 @@ const invitedTrigger = 25
 // A visit is a scanner that completes connections at once or later, all from one address.
 type visit struct {
 	name  string
-	only4 bool
+	only4 bool // zmap and pnscan know no IPv6
 	scan  func(s *scanner, a aim)
+}
+
+// families are those that the scanner speaks, by name, and whether each is IPv6.
+func (v *visit) families() map[string]bool {
+	if v.only4 {
+		return map[string]bool{"IPv4": false}
+	}
+	return map[string]bool{"IPv4": false, "IPv6": true}
 }
 
 // A scanner runs until it is done or blocked.
 type scanner struct {
 	ctx context.Context
-	*testing.T
+	testing.TB
 	*Lab
 }
 
@@ -153,7 +162,7 @@ func provenBlock(d *Daemon, source netip.Addr, wait time.Duration) (string, erro
 func sourceName(a netip.Addr) string { return a.String() }
 
 // completedIn returns the number of completed connections in a proof.
-func completedIn(t *testing.T, line string) int {
+func completedIn(t testing.TB, line string) int {
 	t.Helper()
 	_, rest, found := strings.Cut(line, "proven: completed ")
 	word, _, _ := strings.Cut(rest, " ")
@@ -167,58 +176,92 @@ func completedIn(t *testing.T, line string) int {
 	return n
 }
 
-// TestInvitation: a scanner that connects, at once or in a second phase, is led to the trap,
-// and proven after at most two more connections than the trigger.
-func TestInvitation(t *testing.T) {
-	l := newLab(t)
+// inviter is a lab whose target invites, and the hardware address of that.
+func inviter(t testing.TB) (l *Lab, d *Daemon, mac string) {
+	t.Helper()
+	l = newLab(t)
 	listen(t, l.Target, "tcp", 8080)
 	mac, err := l.Target.Run("cat", "/sys/class/net/"+l.Target.Dev+"/address")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, l.Target, Options{Config: inviting})
+	return l, start(t, l.Target, Options{Config: inviting}), strings.TrimSpace(mac)
+}
+
+// visited has a scanner visit from its i-th source, and returns how many connections prove it.
+func (v *visit) visited(t testing.TB, l *Lab, d *Daemon, mac string, i int, v6 bool) int {
+	t.Helper()
+	a := aim{Source4(i), l.Target.V4, l.Attacker.Dev, mac, "1-400"}
+	if v6 {
+		a.src, a.dst = Source6(i), l.Target.V6
+	}
+	// The source of connect().
+	if err := l.Attacker.IP(fmt.Sprintf("route replace %s dev eth0 src %s", a.dst, a.src)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Cmd("unblock", "--all"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	done := make(chan struct{})
+	go func() { defer close(done); v.scan(&scanner{ctx, t, l}, a) }()
+	defer func() { stop(); <-done }()
+	line, err := provenBlock(d, a.src, 50*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := completedIn(t, line)
+	if n > invitedTrigger+2 {
+		t.Errorf("%d connections until it was proven, want %d at most: %s", n, invitedTrigger+2, line)
+	}
+	return n
+}
+
+// TestInvitation: a scanner that connects, at once or in a second phase, is led to the trap,
+// and proven after at most two more connections than the trigger.
+func TestInvitation(t *testing.T) {
+	l, d, mac := inviter(t)
 	for i, v := range visits() {
-		for _, family := range []string{"IPv4", "IPv6"} {
-			if v.only4 && family == "IPv6" {
-				continue
-			}
+		for family, v6 := range v.families() {
 			t.Run(v.name+" "+family, func(t *testing.T) {
-				a := aim{Source4(i + 1), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), "1-400"}
-				if family == "IPv6" {
-					a.src, a.dst = Source6(i+1), l.Target.V6
+				t.Logf("proven by %d connections", v.visited(t, l, d, mac, i+1, v6))
+			})
+		}
+	}
+}
+
+// BenchmarkInvitation has each scanner visit twenty times, from a source of its own each
+// time, and fails unless every visit is proven.
+func BenchmarkInvitation(b *testing.B) {
+	for _, v := range visits() {
+		for family, v6 := range v.families() {
+			b.Run(v.name+" "+family, func(b *testing.B) {
+				for range b.N {
+					l, d, mac := inviter(b)
+					least, most := math.MaxInt, 0
+					for i := range 20 {
+						n := v.visited(b, l, d, mac, i+1, v6)
+						least, most = min(least, n), max(most, n)
+					}
+					b.ReportMetric(float64(least), "least-connections")
+					b.ReportMetric(float64(most), "most-connections")
+					b.ReportMetric(0, "ns/op")
 				}
-				// The source of connect().
-				if err := l.Attacker.IP(fmt.Sprintf("route replace %s dev eth0 src %s", a.dst,
-					a.src)); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := d.Cmd("unblock", "--all"); err != nil {
-					t.Fatal(err)
-				}
-				ctx, stop := context.WithTimeout(t.Context(), time.Minute)
-				done := make(chan struct{})
-				go func() { defer close(done); v.scan(&scanner{ctx, t, l}, a) }()
-				defer func() { stop(); <-done }()
-				line, err := provenBlock(d, a.src, 50*time.Second)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if n := completedIn(t, line); n > invitedTrigger+2 {
-					t.Errorf("%d connections until it was proven, want %d at most", n, invitedTrigger+2)
-				}
-				t.Log(line)
 			})
 		}
 	}
 }
 
 // rawSYN is a SYN as nmap makes it. One is enough for the dark.
-func rawSYN(src, dst netip.Addr, from, to uint16) packet {
+func rawSYN(src, dst netip.Addr, from, to uint16) packet { return rawSegment(src, dst, from, to, syn) }
+
+// rawSegment is the same with some other flags.
+func rawSegment(src, dst netip.Addr, from, to uint16, flags byte) packet {
 	b := make([]byte, 24)
 	binary.BigEndian.PutUint16(b[0:], from)
 	binary.BigEndian.PutUint16(b[2:], to)
 	binary.BigEndian.PutUint32(b[4:], 99+uint32(from)<<8+uint32(to))
-	b[12], b[13] = 6<<4, syn
+	b[12], b[13] = 6<<4, flags
 	binary.BigEndian.PutUint16(b[14:], 1024)
 	copy(b[20:], []byte{2, 4, 5, 0xb4})
 	binary.BigEndian.PutUint16(b[16:], upperChecksum(src, dst, unix.IPPROTO_TCP, b))
@@ -533,19 +576,6 @@ func TestInvitedAreQuoted(t *testing.T) {
 // TestInvitationTellsWhatIsNotSo: with invitations, a fast half-open scan finds as many closed
 // ports as without. Ports that the trap shows open beside them are false.
 func TestInvitationTellsWhatIsNotSo(t *testing.T) {
-	// A kind is what a frame from the target says about a port.
-	kind := func(says byte) func(b []byte) string {
-		return func(b []byte) string {
-			port, head := answeredPort(b), 14+20
-			if len(b) > 14 && b[14]>>4 == 6 {
-				head = 14 + 40
-			}
-			if !strings.HasPrefix(port, "6/") || len(b) < head+14 || b[head+13]&(syn|rst) != says {
-				return ""
-			}
-			return port
-		}
-	}
 	for _, v6 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("IPv%d", map[bool]int{false: 4, true: 6}[v6]), func(t *testing.T) {
 			l := newLab(t)
@@ -555,14 +585,70 @@ func TestInvitationTellsWhatIsNotSo(t *testing.T) {
 				a.own, a.dst = Source6(1), l.Target.V6
 			}
 			var truly int
-			falsely := answered(t, l, func() {
-				truly = answered(t, l, func() { pour(t, l.Attacker, fullScan(a)) }, kind(rst))
-			}, kind(syn))
+			falsely := toldBy(t, l, syn, func() {
+				truly = toldBy(t, l, rst, func() { pour(t, l.Attacker, fullScan(a)) })
+			})
 			t.Logf("%d ports told truly, %d falsely", truly, falsely)
 			if truly > 40 || falsely < 1 || falsely > 40+12 { // the twelve traps answer too
 				t.Errorf("%d of 1000 ports are told truly, %d falsely; want 40 and 52 at most", truly,
 					falsely)
 			}
 		})
+	}
+}
+
+// toldBy is how many ports of TCP answer with such flags while f runs.
+func toldBy(t *testing.T, l *Lab, flags byte, f func()) int {
+	t.Helper()
+	return answered(t, l, f, func(b []byte) string {
+		port, head := answeredPort(b), 14+20
+		if len(b) > 14 && b[14]>>4 == 6 {
+			head = 14 + 40
+		}
+		if !strings.HasPrefix(port, "6/") || len(b) < head+14 || b[head+13]&(syn|rst) != flags {
+			return ""
+		}
+		return port
+	})
+}
+
+// TestTrapIsTold: to a bare ACK of a dark source a service answers, and the trap does not:
+// by that he can tell them apart until he is fenced. Forty ports are all that he is led to, so
+// he can use them up.
+func TestTrapIsTold(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: inviting})
+	for i, dst := range []netip.Addr{l.Target.V4, l.Target.V6} {
+		src, source := Source4(1), Source4(1).String()
+		if i == 1 {
+			src, source = Source6(1), "2001:db8:0:11::/64"
+		}
+		send(t, l.Attacker, rawSYN(src, dst, 40001, 2001))
+		waitScored(t, d, source, 1)
+		if n := toldBy(t, l, syn, func() { send(t, l.Attacker, rawSYN(src, dst, 40002, 2002)) }); n != 1 {
+			t.Fatalf("%s: the trap answered %d times", src, n)
+		}
+		if n := toldBy(t, l, rst, func() {
+			for _, port := range []uint16{80, 2002, 2003} {
+				send(t, l.Attacker, rawSegment(src, dst, 41000, port, ack))
+			}
+		}); n != 1 {
+			t.Errorf("%s: %d ports answered an ACK, want the service alone", src, n)
+		}
+		all := toldBy(t, l, syn, func() {
+			for port := range uint16(44) {
+				send(t, l.Attacker, rawSYN(src, dst, 42000+port, 3000+port))
+				time.Sleep(55 * time.Millisecond) // twenty a second of a fenced source are looked at
+			}
+		})
+		if all < 38 || all > 39 { // the trap's own and the first one's are of the forty
+			t.Errorf("%s: led to %d ports more, want 38 or 39", src, all)
+		}
+		if n := toldBy(t, l, syn, func() {
+			send(t, l.Attacker, rawSYN(src, dst, 43000, 4000), rawSYN(src, dst, 43000, 2002))
+		}); n != 1 {
+			t.Errorf("%s: %d of a new port and an old one answered, want the old one", src, n)
+		}
 	}
 }
