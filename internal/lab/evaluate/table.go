@@ -171,10 +171,9 @@ func (res *result) count() (seen, right int, after []int, of int) {
 
 // scanTable has a row for each scan and a column for each tool.
 func (r *report) scanTable(b *bytes.Buffer) {
-	b.WriteString("Each cell: how many packets of the scan had come by when the tool spoke of it, `*` if " +
-		"it named it right; for picket then\nhow many when it was answered: kept in the dark, fenced or " +
-		"blocked. `no`: not seen. `-`: not run. Scans at 50 probes a second unless they say " +
-		"otherwise.\n\n")
+	b.WriteString("Each cell: the packets of the scan until the tool reported it, with `*` if the name " +
+		"was right; for picket then the packets until its\nresponse: dark, fence or block. `no`: not seen. " +
+		"`-`: not run. Scans at 50 probes a second unless they say otherwise.\n\n")
 	fmt.Fprintf(b, "| scan | IP |%s\n|---|---|%s\n", cells(r.order, func(t string) string { return t }),
 		strings.Repeat("---|", len(r.order)))
 	for _, sc := range scans() {
@@ -233,8 +232,8 @@ func (f *finding) sentence() string {
 
 // lifeTable has a row for each part of ordinary life.
 func (r *report) lifeTable(b *bytes.Buffer) {
-	b.WriteString("Ordinary life: `blocked` if one of those who live it was blocked (by portsentry and " +
-		"fail2ban: would be, were its action on),\n`accused` if it was only called a scanner.\n\n")
+	b.WriteString("Ordinary life: `blocked` if one of its addresses was blocked (by portsentry and fail2ban: " +
+		"would be, if its action were on),\n`accused` if one was only called a scanner.\n\n")
 	replayed := ""
 	if r.life != nil {
 		replayed = fmt.Sprintf(" picket, %d packets |", r.life.packets)
