@@ -44,6 +44,7 @@ type kernel struct {
 	blocks    map[netip.Prefix]nft.Block
 	ends      map[netip.Prefix]time.Time
 	others    map[ledger.Ref]nft.Block // fences and the dark, without an end
+	fences    []fence                  // all that were made
 	forgotten []netip.Prefix
 	counts    map[string]uint64
 	untracked error
@@ -79,6 +80,13 @@ type kernel struct {
 	refusal error // for a stored socket
 	changed chan string
 	hosts   chan error // nil: an address changed; else: the watch failed
+}
+
+// A fence is one that the kernel was told to make.
+type fence struct {
+	source netip.Prefix
+	at     time.Time
+	length time.Duration
 }
 
 func newKernel() *kernel {
@@ -251,6 +259,9 @@ func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) 
 		}
 	}
 	for _, b := range list {
+		if b.Response == nft.Fenced {
+			k.fences = append(k.fences, fence{b.Source, time.Now(), b.For})
+		}
 		if b.Response != nft.Blocked {
 			k.others[ledger.Of(&b)] = b
 			continue

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -51,6 +52,83 @@ func TestFence(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Whatever is forged in its name, and whenever, a source without a flow reaches every service for
+// fifty of any sixty minutes: its fences and the holds of the rules take ten at most, and nothing
+// else keeps it off.
+func TestFiftyOfSixtyMinutes(t *testing.T) {
+	const hours = 3
+	seed := uint64(time.Now().UnixNano())
+	t.Log("seed", seed)
+	every := func(d time.Duration) func(*rand.Rand) time.Duration {
+		return func(*rand.Rand) time.Duration { return d }
+	}
+	for _, x := range []struct {
+		name  string
+		burst int // packets at once
+		pause func(*rand.Rand) time.Duration
+	}{
+		{"without end", 16, every(20 * time.Second)},
+		{"when a fence has ended", 200, every(541 * time.Second)},
+		{"when the hour has ended", 200, every(time.Hour - time.Second)},
+		{"at random", 100, func(r *rand.Rand) time.Duration {
+			if r.IntN(10) == 0 {
+				return time.Duration(r.IntN(70)) * time.Minute
+			}
+			return time.Duration(r.IntN(60)) * time.Second
+		}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			running(t, graded, nil, func(r *run) {
+				random, addr := rand.New(rand.NewPCG(seed, 0)), netip.MustParseAddr
+				kinds := []probe.Probe{
+					{Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.SYN},
+					{Protocol: probe.ProtocolTCP, Flags: probe.FlagFIN, Technique: probe.FIN},
+					{Protocol: probe.ProtocolUDP, Technique: probe.UDP},
+					{Protocol: probe.ProtocolSCTP, Technique: probe.SCTPInit},
+					{Protocol: probe.ProtocolTCP, Technique: probe.Fragment, Unread: true},
+					{Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN, Technique: probe.SYN, Over: true},
+				}
+				for end := time.Now().Add(hours * time.Hour); time.Now().Before(end); {
+					for range x.burst {
+						p := kinds[random.IntN(len(kinds))]
+						p.At, p.Mode = time.Now().UnixNano(), probe.Advanced
+						p.Source, p.Destination = addr("203.0.113.9"), addr("192.0.2.2")
+						if random.IntN(2) == 0 {
+							p.Source, p.Destination = addr("2001:db8:9::9"), addr("2001:db8::2")
+						}
+						if p.SourcePort = uint16(random.IntN(65536)); !p.Unread {
+							p.Port = uint16(1 + random.IntN(65535))
+						}
+						r.emit(p, make([]byte, 60))
+					}
+					time.Sleep(x.pause(random))
+				}
+				r.wants() // nobody is blocked
+				r.kernel.with(func() {
+					most := outOfAnHour(r.fences)
+					if most += 2 * nft.HoldsTime; most > 10*time.Minute || len(r.fences) < hours {
+						t.Errorf("kept off for %v of an hour, by %d fences and holds", most, len(r.fences))
+					}
+				})
+			})
+		})
+	}
+}
+
+// outOfAnHour is the longest time in any hour for which one source was fenced.
+func outOfAnHour(fences []fence) (most time.Duration) {
+	for _, first := range fences {
+		end, sum := first.at.Add(time.Hour), time.Duration(0)
+		for _, f := range fences {
+			if f.source == first.source && !f.at.Before(first.at) && f.at.Before(end) {
+				sum += min(f.length, end.Sub(f.at))
+			}
+		}
+		most = max(most, sum)
+	}
+	return most
 }
 
 // Unblock ends every response to a source, and the judge forgets its probes.
