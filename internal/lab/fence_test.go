@@ -4,10 +4,14 @@ package lab
 
 import (
 	"bufio"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -81,6 +85,43 @@ func (x *talk) say(line string) error {
 	}
 }
 
+// stream sends 20 megabits a second to a host, from a client's address, for six seconds. It returns
+// once they run; what the channel gives is nil if all came.
+func stream(t *testing.T, l *Lab, to *Host, from, dst netip.Addr) <-chan error {
+	t.Helper()
+	serve := to.Command(t.Context(), "iperf3", "-s", "-1", "-B", dst.String())
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { serve.Wait() })
+	sockets := func(state string, n int) func() bool {
+		return func() bool {
+			out, _ := to.Run("ss", "-Htn", "state", state, "sport", "=", ":5201")
+			return strings.Count(out, "\n") >= n
+		}
+	}
+	eventually(t, 10*time.Second, "iperf3 listens", sockets("listening", 1))
+	ended := make(chan error, 1)
+	go func() {
+		const size, unread = 16_000_000, 1 << 18 // iperf3 ends before it has read its last blocks
+		out, err := l.Attacker.Run("iperf3", "-J", "-B", from.String(), "-c", dst.String(), "-b", "20M",
+			"-n", strconv.Itoa(size))
+		var said struct {
+			Error string
+			End   struct {
+				Received struct{ Bytes int } `json:"sum_received"`
+			}
+		}
+		err = errors.Join(err, json.Unmarshal([]byte(out), &said))
+		if n := said.End.Received.Bytes; err == nil && (said.Error != "" || n < size-unread) {
+			err = fmt.Errorf("%q, %+v", said.Error, said.End)
+		}
+		ended <- err
+	}()
+	eventually(t, 10*time.Second, "iperf3 sends", sockets("established", 2))
+	return ended
+}
+
 // TestForgedScanCutsNoFlow: a scan in an innocent's name gets it fenced, but cuts none of its
 // flows: to this host, forwarded, to a published port, to services without connection tracking,
 // and by UDP after a silence that connection tracking does not remember. New connections are
@@ -151,6 +192,9 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			time.Sleep(6 * time.Second)
+			streams := map[string]<-chan error{"host": stream(t, l, l.Target, f.innocent, f.dst),
+				"forwarded": stream(t, l, c, f.innocent, f.inside)}
+			began := time.Now()
 			// Half a million packets for each family, while the flows go on.
 			for round := range uint16(84) {
 				var forged []packet
@@ -167,6 +211,13 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 					all(fmt.Sprintf("after %d packets", 6000*(int(round)+1)))
 				}
 			}
+			poured := time.Since(began)
+			for name, ended := range streams {
+				if err := <-ended; err != nil {
+					t.Errorf("iperf3, %s: %v", name, err)
+				}
+			}
+			t.Logf("forged for %v, streamed for %v", poured, time.Since(began))
 			b, err := d.WaitBlock(f.innocent, 3*time.Second)
 			if err != nil {
 				t.Fatal(err)
