@@ -67,141 +67,38 @@ func withLinkLocal(t *testing.T, h *Host) {
 	}
 }
 
-// dockerIPTables are the rules of Debian's docker.io (20.10, iptables backend) for such a host,
-// as iptables-save prints them.
-func dockerIPTables(network, one, two string) string {
-	published := ""
-	for port, to := range map[string]string{"8080": one + "/80", "8081": two + "/80", "8082": one + "/81"} {
-		a, p, _ := strings.Cut(to, "/")
-		dest := a + ":" + p
-		if strings.Contains(a, ":") {
-			dest = "[" + a + "]:" + p
-		}
-		published += fmt.Sprintf("-A POSTROUTING -s %[1]s -d %[1]s -p tcp -m tcp --dport %[2]s "+
-			"-j MASQUERADE\n"+
-			"-A DOCKER ! -i docker0 -p tcp -m tcp --dport %[3]s -j DNAT --to-destination %[4]s\n", a, p,
-			port, dest)
-	}
-	let := ""
-	for _, x := range []string{one + " 80", two + " 80", one + " 81"} {
-		a, p, _ := strings.Cut(x, " ")
-		let += fmt.Sprintf("-A DOCKER -d %s ! -i docker0 -o docker0 -p tcp -m tcp --dport %s -j ACCEPT\n",
-			a, p)
-	}
-	return `*nat
-:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-:DOCKER - [0:0]
--A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
--A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER
--A POSTROUTING -s ` + network + ` ! -o docker0 -j MASQUERADE
--A DOCKER -i docker0 -j RETURN
-` + published + `COMMIT
-*filter
-:INPUT ACCEPT [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
-:DOCKER - [0:0]
-:DOCKER-ISOLATION-STAGE-1 - [0:0]
-:DOCKER-ISOLATION-STAGE-2 - [0:0]
-:DOCKER-USER - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-ISOLATION-STAGE-1
--A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A FORWARD -o docker0 -j DOCKER
--A FORWARD -i docker0 ! -o docker0 -j ACCEPT
--A FORWARD -i docker0 -o docker0 -j ACCEPT
-` + let + `-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
--A DOCKER-ISOLATION-STAGE-1 -j RETURN
--A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
--A DOCKER-ISOLATION-STAGE-2 -j RETURN
--A DOCKER-USER -j RETURN
-COMMIT
-`
-}
-
-// dockerNFTables are the rules of Docker 29's nftables backend for IPv4 and IPv6.
-func dockerNFTables(family, network, one, two string) string {
-	at := func(a, port string) string {
-		if family == "ip6" {
-			return "[" + a + "]:" + port
-		}
-		return a + ":" + port
-	}
-	return `table ` + family + ` docker-bridges {
-	chain filter-FORWARD {
-		type filter hook forward priority filter; policy accept;
-		oifname vmap { "docker0" : jump filter-forward-in__docker0 }
-		iifname vmap { "docker0" : jump filter-forward-out__docker0 }
-	}
-	chain nat-POSTROUTING {
-		type nat hook postrouting priority srcnat; policy accept;
-		iifname vmap { "docker0" : jump nat-postrouting-out__docker0 }
-	}
-	chain nat-PREROUTING {
-		type nat hook prerouting priority dstnat; policy accept;
-		fib daddr type local counter jump nat-prerouting-and-output
-	}
-	chain nat-prerouting-and-output {
-		iifname != "docker0" tcp dport 8080 counter dnat to ` + at(one, "80") + `
-		iifname != "docker0" tcp dport 8081 counter dnat to ` + at(two, "80") + `
-		iifname != "docker0" tcp dport 8082 counter dnat to ` + at(one, "81") + `
-	}
-	chain raw-PREROUTING {
-		type filter hook prerouting priority raw; policy accept;
-		` + family + ` daddr ` + one + ` iifname != "docker0" counter drop
-		` + family + ` daddr ` + two + ` iifname != "docker0" counter drop
-	}
-	chain filter-forward-in__docker0 {
-		ct state established,related counter accept
-		iifname "docker0" counter accept
-		` + family + ` daddr ` + one + ` tcp dport { 80, 81 } counter accept
-		` + family + ` daddr ` + two + ` tcp dport 80 counter accept
-		counter drop
-	}
-	chain filter-forward-out__docker0 {
-		ct state established,related counter accept
-		counter accept
-	}
-	chain nat-postrouting-out__docker0 {
-		oifname != "docker0" ` + family + ` saddr ` + network + ` counter masquerade
-	}
-}
-`
-}
-
 // TestDocker: beside the rules of both backends of Docker, a client of a published port is no
 // prober, a scan of the host is blocked for its containers too, and a request for a published
 // port without a service is a probe.
 func TestDocker(t *testing.T) {
-	for name, rules := range map[string]func(l *Lab, one, two *Host) error{
-		"iptables": func(l *Lab, one, two *Host) error {
-			for tool, text := range map[string]string{
-				"iptables-nft-restore":  dockerIPTables("198.51.100.0/24", one.V4.String(), two.V4.String()),
-				"ip6tables-nft-restore": dockerIPTables("2001:db8:c::/64", one.V6.String(), two.V6.String()),
-			} {
-				ctx, cancel := context.WithTimeout(context.Background(), netns.CommandLimit)
-				defer cancel()
-				cmd := l.Target.Command(ctx, tool)
-				cmd.Stdin = strings.NewReader(text)
-				if _, err := netns.Output(cmd); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"nftables": func(l *Lab, one, two *Host) error {
-			return l.Target.NFT(dockerNFTables("ip", "198.51.100.0/24", one.V4.String(), two.V4.String()) +
-				dockerNFTables("ip6", "2001:db8:c::/64", one.V6.String(), two.V6.String()))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, backend := range []string{"iptables", "nftables"} {
+		t.Run(backend, func(t *testing.T) {
 			l := newLab(t)
 			one, two := addBridge(t, l, "docker0")
-			if err := rules(l, one, two); err != nil {
-				t.Fatal(err)
+			published := func(one, two netip.Addr) []Published {
+				return []Published{{8080, netip.AddrPortFrom(one, 80)}, {8081, netip.AddrPortFrom(two, 80)},
+					{8082, netip.AddrPortFrom(one, 81)}}
+			}
+			for _, f := range []struct {
+				network string
+				ports   []Published
+				restore string
+			}{
+				{"198.51.100.0/24", published(one.V4, two.V4), "iptables-nft-restore"},
+				{"2001:db8:c::/64", published(one.V6, two.V6), "ip6tables-nft-restore"},
+			} {
+				network := netip.MustParsePrefix(f.network)
+				command, rules := []string{f.restore}, DockerIPTables(network, f.ports...)
+				if backend == "nftables" {
+					command, rules = []string{"nft", "-f", "-"}, DockerNFTables(network, f.ports...)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), netns.CommandLimit)
+				defer cancel()
+				cmd := l.Target.Command(ctx, command[0], command[1:]...)
+				cmd.Stdin = strings.NewReader(rules)
+				if _, err := netns.Output(cmd); err != nil {
+					t.Fatal(err)
+				}
 			}
 			containersAreCovered(t, l, "IPv4", "IPv6")
 		})

@@ -99,6 +99,8 @@ func (s *surveyor) operator() {
 type surveyor struct {
 	*Place
 	config *config.Config
+	others []string // tables beside picket's
+	beside []string // units of other firewalls
 	found  []Finding
 }
 
@@ -139,12 +141,12 @@ func (s *surveyor) tables() {
 		s.problem("nftables", err.Error(), "see that the kernel has nf_tables: modprobe nf_tables")
 		return
 	}
-	others := slices.DeleteFunc(tables, func(t string) bool { return t == "inet "+nft.Name })
-	if len(others) == 0 {
+	s.others = slices.DeleteFunc(tables, func(t string) bool { return t == "inet "+nft.Name })
+	if len(s.others) == 0 {
 		s.note("nftables", "no other table", "")
 		return
 	}
-	s.note("nftables", "other tables, which picket never touches: "+strings.Join(others, ", "), "")
+	s.note("nftables", "other tables, which picket never touches: "+strings.Join(s.others, ", "), "")
 	for _, c := range chains {
 		s.problem("nftables", ahead.Says(c), ahead.Remedy)
 	}
@@ -171,23 +173,37 @@ func (s *surveyor) firewalls() {
 			fixed+strings.ReplaceAll(allow, "PORT", port))
 	}
 	if strings.Contains(s.read("etc/ufw/ufw.conf"), "ENABLED=yes") {
+		s.beside = append(s.beside, "ufw")
 		refused("ufw", "\"ufw allow PORT/tcp\"")
 	}
 	if s.there("run/firewalld", "run/firewalld.pid") {
+		s.beside = append(s.beside, "firewalld")
 		refused("firewalld", "\"firewall-cmd --permanent --add-port=PORT/tcp && firewall-cmd --reload\"")
 	}
-	if s.there("run/docker.sock") {
-		backend := "iptables"
-		if strings.Contains(strings.ReplaceAll(s.read("etc/docker/daemon.json"), " ", ""),
-			`"firewall-backend":"nftables"`) {
-			backend = "nftables"
-		}
-		s.note("docker", "on, by "+backend+": a probe of a published port is none for picket, and a blocked "+
-			"source does not reach containers either", "")
+	if backend := s.docker(); backend != "" {
+		s.beside = append(s.beside, "docker")
+		s.note("docker", "on, by "+backend+": who asks for a published port that a container serves does not "+
+			"probe, and a blocked source does not reach containers either", "")
 	}
 	if s.there("run/fail2ban/fail2ban.sock") {
+		s.beside = append(s.beside, "fail2ban")
 		s.note("fail2ban", "on, with bans in a table of its own: the two do not hinder each other", "")
 	}
+}
+
+// docker returns Docker's backend, "" for no Docker. That of nftables, an option of dockerd
+// or a line of its configuration, shows in its table.
+func (s *surveyor) docker() string {
+	switch {
+	case slices.Contains(s.others, "ip docker-bridges"):
+		return "nftables"
+	case !s.there("run/docker.sock"):
+		return ""
+	case strings.Contains(strings.ReplaceAll(s.read("etc/docker/daemon.json"), " ", ""),
+		`"firewall-backend":"nftables"`):
+		return "nftables"
+	}
+	return "iptables"
 }
 
 func (s *surveyor) nftablesConf() {
@@ -204,6 +220,11 @@ func (s *surveyor) nftablesConf() {
 	if strings.Contains(conf, "flush ruleset") {
 		s.note("/etc/nftables.conf", "it flushes the ruleset: after each load picket puts its table and "+
 			"blocks back at once", "")
+		if len(s.beside) > 0 && s.there("etc/systemd/system/sysinit.target.wants/nftables.service") {
+			s.note("/etc/nftables.conf", "each load of it, \"systemctl reload nftables\" too, takes out the "+
+				"rules of "+strings.Join(s.beside, ", ")+" until they restart",
+				"after a load: systemctl restart "+strings.Join(s.beside, " "))
+		}
 	}
 }
 

@@ -66,6 +66,15 @@ func TestLook(t *testing.T) {
 		{"docker", map[string]string{"run/docker.sock": "",
 			"etc/docker/daemon.json": `{ "firewall-backend": "nftables" }`}, nil, "docker", "by nftables",
 			false, ""},
+		{"docker's tables", nil, func(p *Place) {
+			p.Tables = func() (names, ahead []string, err error) {
+				return []string{"ip docker-bridges"}, nil, nil
+			}
+		}, "docker", "by nftables", false, ""},
+		{"flush", map[string]string{"run/docker.sock": "", "etc/ufw/ufw.conf": "ENABLED=yes\n",
+			"etc/nftables.conf": "flush ruleset\n",
+			"etc/systemd/system/sysinit.target.wants/nftables.service": ""}, nil, "/etc/nftables.conf",
+			"the rules of ufw, docker until", false, "systemctl restart ufw docker"},
 		{"fail2ban", map[string]string{"run/fail2ban/fail2ban.sock": ""}, nil, "fail2ban", "do not hinder",
 			false, ""},
 		{"include", map[string]string{"etc/nftables.conf": "flush ruleset\ninclude " +

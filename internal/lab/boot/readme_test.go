@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"picket/internal/lab"
 )
 
 // neighbours are packages of Debian beside picket.
@@ -278,86 +281,81 @@ func (s *story) besides(readme string) {
 	s.docker()
 }
 
-// dockerRules are the iptables rules of Debian's docker.io 20.10 for one container with a
-// published port, as "iptables-save" prints them (moby, libnetwork/iptables and
-// libnetwork/drivers/bridge), and the container itself: a bridge and a namespace.
-const dockerRules = `
+// containers makes what Docker makes for a container: a bridge and a namespace.
+const containers = `
 	ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0; ip link set docker0 up
 	ip netns add box; ip link add vbox type veth peer name eth0 netns box; ip link set vbox master docker0 up
 	ip -n box address add 172.17.0.2/16 dev eth0; ip -n box link set eth0 up
 	ip -n box route add default via 172.17.0.1
-	iptables-restore --noflush <<-END
-	*nat
-	:DOCKER - [0:0]
-	-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
-	-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER
-	-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
-	-A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
-	-A DOCKER -i docker0 -j RETURN
-	-A DOCKER ! -i docker0 -p tcp -m tcp --dport 777 -j DNAT --to-destination 172.17.0.2:80
-	COMMIT
-	*filter
-	:FORWARD DROP [0:0]
-	:DOCKER - [0:0]
-	:DOCKER-ISOLATION-STAGE-1 - [0:0]
-	:DOCKER-ISOLATION-STAGE-2 - [0:0]
-	:DOCKER-USER - [0:0]
-	-A FORWARD -j DOCKER-USER
-	-A FORWARD -j DOCKER-ISOLATION-STAGE-1
-	-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-	-A FORWARD -o docker0 -j DOCKER
-	-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
-	-A FORWARD -i docker0 -o docker0 -j ACCEPT
-	-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
-	-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
-	-A DOCKER-ISOLATION-STAGE-1 -j RETURN
-	-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
-	-A DOCKER-ISOLATION-STAGE-2 -j RETURN
-	-A DOCKER-USER -j RETURN
-	COMMIT
-	END
 	systemd-run --quiet --unit=box ip netns exec box python3 -m http.server 80`
 
-// docker publishes a port of a container, in the range that picket watches. Its clients are
-// served and are no scanners; a scan is kept off; a blocked source does not reach the
-// container; and docker's rules do not change.
+// docker publishes a port of a container, in the range that picket watches, by each of Docker's
+// backends. Its clients are served and are no scanners; a scan is kept off; a blocked source
+// does not reach the container; and docker's rules do not change.
 func (s *story) docker() {
 	// Inside the container of the test /proc/sys is read-only.
 	s.local("nsenter", "--target", strconv.Itoa(s.NetworkPID()), "--net", "sysctl", "-qw",
 		"net.ipv4.ip_forward=1")
-	s.run("sh", "-ec", dockerRules)
+	s.run("sh", "-ec", containers)
+	network := netip.MustParsePrefix("172.17.0.0/16")
+	port := lab.Published{Port: 777, To: netip.MustParseAddrPort("172.17.0.2:80")}
+	for i, backend := range []struct{ name, load, rules, save, end string }{
+		{"nftables", "nft -f -", lab.DockerNFTables(network, port) +
+			lab.DockerNFTables(netip.MustParsePrefix("fd00:17::/64")),
+			"nft list table ip docker-bridges; nft list table ip6 docker-bridges",
+			"nft delete table ip docker-bridges; nft delete table ip6 docker-bridges"},
+		{"iptables", "touch /run/docker.sock; iptables-restore --noflush", lab.DockerIPTables(network, port),
+			`iptables-save | sed '/^#/d; s/\[[0-9:]*\]//'`, "rm /run/docker.sock"},
+	} {
+		load := s.Command(s.ctx, "sh", "-ec", backend.load)
+		load.Stdin = strings.NewReader(backend.rules)
+		if out, err := load.CombinedOutput(); err != nil {
+			s.t.Fatalf("docker by %s: %v\n%s", backend.name, err, out)
+		}
+		s.published(3*i, backend.save)
+		if out := s.try("picket", "check", "--host"); !strings.Contains(out, "on, by "+backend.name+":") {
+			s.t.Errorf("beside docker by %s, the host is\n%s", backend.name, out)
+		}
+		s.run("sh", "-ec", backend.end)
+	}
+}
+
+// published tries port 777 of a container from three sources of its own; save prints the
+// rules that publish it.
+func (s *story) published(first int, save string) {
+	source := func(n int) string { return fmt.Sprintf("198.51.100.%d", 30+first+n) }
+	client, scanner := source(0), source(1)
 	saved := func() string {
-		return s.run("sh", "-c", `iptables-save | grep -v '^#' | sed 's/\[[0-9:]*\]//'`)
+		return regexp.MustCompile(`packets \d+ bytes \d+`).ReplaceAllString(s.run("sh", "-c", save), "")
 	}
 	before := saved()
-	fetches := func(source string) bool {
-		s.fromPeer("ip", "address", "replace", source+"/32", "dev", "eth0")
+	fetches := func() bool {
+		s.fromPeer("ip", "address", "replace", client+"/32", "dev", "eth0")
 		out, err := exec.CommandContext(s.ctx, "nsenter", "--target", strconv.Itoa(s.peer.pid()), "--net",
 			"curl",
-			"-s", "--max-time", "2", "--interface", source, "http://"+hostAddress+":777/").CombinedOutput()
+			"-s", "--max-time", "2", "--interface", client, "http://"+hostAddress+":777/").CombinedOutput()
 		return err == nil && strings.Contains(string(out), "Directory listing")
 	}
-	s.within(10*time.Second, "the container's page", func() bool { return fetches("198.51.100.30") })
+	s.within(10*time.Second, "the container's page", fetches)
 	for range 40 {
-		if !fetches("198.51.100.30") {
-			s.t.Fatalf("a client of a published port is not served:\n%s",
-				s.run("picket", "explain", "198.51.100.30"))
+		if !fetches() {
+			s.t.Fatalf("a client of a published port is not served:\n%s", s.run("picket", "explain", client))
 		}
 	}
-	if out := s.run("picket", "explain", "--json", "198.51.100.30"); !strings.Contains(out, `"known": null`) {
+	if out := s.run("picket", "explain", "--json", client); !strings.Contains(out, `"known": null`) {
 		s.t.Errorf("a client of a published port:\n%s", out)
 	}
-	s.scanned("198.51.100.31")
-	s.run("picket", "block", "198.51.100.30", "--for", "1h")
-	if fetches("198.51.100.30") {
+	s.scanned(scanner)
+	s.run("picket", "block", client, "--for", "1h")
+	if fetches() {
 		s.t.Error("a blocked source reaches the container")
 	}
-	s.run("picket", "unblock", "198.51.100.30")
-	if !fetches("198.51.100.30") {
+	s.run("picket", "unblock", client)
+	if !fetches() {
 		s.t.Error("a source that was freed does not reach the container")
 	}
 	s.run("systemctl", "restart", "picket.service")
-	if !fetches("198.51.100.30") || saved() != before {
+	if !fetches() || saved() != before {
 		s.t.Errorf("docker's rules were\n%s\nand are\n%s", before, saved())
 	}
 }
