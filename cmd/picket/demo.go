@@ -13,7 +13,7 @@ import (
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Show a scan being seen and blocked, in network namespaces of its own",
+		Short: "Show a scan seen and blocked, in network namespaces of its own",
 		Args:  takes(),
 		RunE: action(func(cmd *cobra.Command, _ []string) error {
 			self, err := os.Executable()

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
 	"picket/internal/control"
+	"picket/internal/show"
 )
 
 // version is set by make build.
@@ -78,8 +80,8 @@ func rootCommand() *cobra.Command {
 		Use:   "picket",
 		Short: "Watch for probes of this host's ports, and block who sends them",
 		Long: "picket watches for probes of this host's ports, and blocks who sends them.\n\n" +
-			"nftables mirrors packets to monitored ports that nothing listens on; picket judges\n" +
-			"them, and the kernel drops the source for a while.",
+			"nftables mirrors packets to monitored ports that nothing listens on; picket\n" +
+			"judges them, and the kernel drops the source for a while.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,
@@ -91,6 +93,12 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().String("config", config.DefaultPath,
 		"configuration `file`; without the default one, the embedded default holds")
 	root.CompletionOptions.HiddenDefaultCmd = false
+	if width := show.Width(os.Stdout); width > 0 {
+		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ",
+			fmt.Sprintf(".FlagUsagesWrapped %d ", width)))
+		cobra.AddTemplateFunc("reflow", func(text string) string { return show.Reflow(text, width) })
+		root.SetHelpTemplate(strings.ReplaceAll(root.HelpTemplate(), "trimTrailingWhitespaces", "reflow"))
+	}
 	for _, command := range []func() *cobra.Command{
 		allowCommand, allowedCommand, armCommand, blockCommand, blocksCommand, checkCommand, demoCommand,
 		explainCommand, importCommand, metricsCommand, notifyCommand, pinCommand, removeCommand,

@@ -20,7 +20,7 @@ import (
 func topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
-		Short: "Show live what happens: counters, busiest sources, blocks, and act on them",
+		Short: "Show live what happens, and act on it",
 		Long: "Show what happens, every two seconds until q or Ctrl-C: what the daemon has counted,\n" +
 			"the busiest of the sources seen last, the blocks with what they drop, and what has\n" +
 			"changed. Keys sort, filter, explain, block, unblock and allow; ? lists them.\n" +

@@ -51,7 +51,7 @@ func Blocks(out io.Writer, list []control.Block) error {
 		return err
 	}
 	t := show.Table{Head: []string{"SOURCE", "REMAINING", "RESPONSE", "SINCE", "DROPS", "WHAT", "WHY"},
-		Spare: []string{"SINCE"}}
+		Spare: []string{"SINCE", "WHAT", "DROPS"}}
 	for _, b := range list {
 		t.Add(b.Name, remaining(b.Remaining), b.Response, show.Stamp(b.Since), fmt.Sprint(b.Drops),
 			strings.TrimSpace(b.Pattern+" "+b.Technique), event.Why(b.Reason, b.Evidence, b.Known))
@@ -119,7 +119,7 @@ func Allowed(out io.Writer, list []control.Allowed) error {
 		_, err := fmt.Fprintln(out, "nobody is allowed by command")
 		return err
 	}
-	t := show.Table{Head: []string{"SOURCE", "REMAINING", "SINCE", "WHY"}}
+	t := show.Table{Head: []string{"SOURCE", "REMAINING", "SINCE", "WHY"}, Spare: []string{"SINCE"}}
 	for _, a := range list {
 		left := "for good"
 		if !a.Expires.IsZero() {

@@ -31,11 +31,12 @@ func Status(out io.Writer, s control.Status, width int) error {
 	}
 	row("kernel", "Linux %s, NFLOG group %d, receive buffer %d MiB", s.Kernel, s.Group, s.Buffer>>20)
 	row("probes", "%d, lost %d, no probe %d", s.Probes, s.Lost, s.Garbage)
+	digits := len(fmt.Sprint(s.Probes))
 	for _, reason := range slices.Sorted(maps.Keys(s.Reasons)) {
-		row("  "+reason, "%d", s.Reasons[reason])
+		row("", "%*d %s", digits, s.Reasons[reason], reason)
 	}
 	for _, list := range slices.Sorted(maps.Keys(s.Known)) {
-		row("  from list "+list, "%d", s.Known[list])
+		row("", "%*d from list %s", digits, s.Known[list], list)
 	}
 	row("sources", "%d known, %d forgotten to make room, traces of %d kept for slow scans", s.Sources,
 		s.Evicted, s.Traces)
@@ -66,7 +67,7 @@ func Status(out io.Writer, s control.Status, width int) error {
 	default:
 		row("inline", "NFQUEUE %d (%s): %d SYNs waited, %d let in, %d of them unjudged in time; "+
 			"%d turned away", i.Queue, i.By, i.Held, i.Let, i.Aged, i.Refused)
-		row("  passed by", "%d sent again, %d above the limit; copies dropped: %d", s.Rules["inline_later"],
+		row("", "passed by: %d sent again, %d above the limit; copies dropped: %d", s.Rules["inline_later"],
 			s.Rules["inline_excess"], s.Rules["kept_copies"])
 	}
 	if s.Reaction.Count > 0 {

@@ -225,6 +225,14 @@ func TestSay(t *testing.T) {
 				"ignore.resolvers = true"},
 		},
 		{
+			name: "allowed by command", f: facts(t, "192.0.2.7"),
+			with: func(f *Facts) {
+				f.Protected = []Protected{{f.Asked, "allowed by command: the auditor"}}
+			},
+			state: "protected", says: "never blocked: allowed by command: the auditor.",
+			change: []string{"\"picket unallow 192.0.2.7\" ends that."},
+		},
+		{
 			name: "in what is protected", f: facts(t, "192.0.2.7"),
 			with: func(f *Facts) {
 				f.Protected = []Protected{{netip.MustParsePrefix("192.0.2.0/24"),

@@ -122,7 +122,7 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 	show.Lines(out, "", "", probesHead(x, day, oneFrom, oneTo), width)
 	fmt.Fprintln(out)
 	l := show.List{Head: []string{"TIME", "FROM", "TO", "PORT", "PACKET"}, Last: "DECISION (SETTING)"}
-	told := map[string]bool{}
+	told, before := map[string]bool{}, ""
 	for i := range x.Probes {
 		p := &x.Probes[i]
 		from, to := "", ""
@@ -141,6 +141,10 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 			decision += " (" + p.Config + ")"
 			told[p.Config] = true
 		}
+		if decision == before {
+			decision = "as above"
+		}
+		before = p.Decision
 		texts := []string{decision}
 		if p.Data != "" {
 			texts = append(texts, sent(p.Data))

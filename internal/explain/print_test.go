@@ -51,6 +51,9 @@ func TestPrintExplanation(t *testing.T) {
 			t.Errorf("width %d: the setting is told %d times, want it in why, at the first probe and at "+
 				"the block:\n%s", width, n, b.String())
 		}
+		if n := strings.Count(b.String(), "as above"); n != 1 {
+			t.Errorf("width %d: want the decision of the second probe as above:\n%s", width, b.String())
+		}
 		if want := "\njournal journalctl -t picket PICKET_SOURCE=2001:db8:1:2::/64\n"; width >= 80 &&
 			!strings.Contains(b.String(), want) {
 			t.Errorf("width %d: no %q:\n%s", width, want, b.String())

@@ -4,6 +4,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,12 +118,17 @@ func (x *explainer) name() string { return event.SourceName(x.facts.Asked) }
 func names(list []control.InForce) string {
 	var out []string
 	for i := range list {
-		out = append(out, list[i].Name)
+		if !slices.Contains(out, list[i].Name) { // one has several responses
+			out = append(out, list[i].Name)
+		}
 	}
 	return strings.Join(out, ", ")
 }
 
-// protectedBy names the key that makes somebody a friend.
+// byCommand begins what package allowed says of its friends.
+const byCommand = "allowed by command"
+
+// protectedBy names the key or the command that makes somebody a friend.
 func protectedBy(why string) string {
 	switch why {
 	case "own address":
@@ -133,6 +139,9 @@ func protectedBy(why string) string {
 		return "ignore.resolvers = true"
 	case "loopback":
 		return ""
+	}
+	if strings.HasPrefix(why, byCommand) {
+		return "picket allow"
 	}
 	return "ignore.addresses or ignore.files"
 }
@@ -175,7 +184,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		}
 	}
 	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", show.Stamp(b.Expires), b.Name)
-	x.change("addresses = [%q] under [ignore] keeps it from being blocked again.", x.name())
+	x.change("\"picket allow %s\" ends it too, and keeps it from being blocked again.", x.name())
 }
 
 // responseName says what a source is, by what is done about it.
@@ -271,9 +280,12 @@ func (x *explainer) sayProtected() {
 			"what they send.")
 	}
 	for _, f := range x.Protected {
-		if f.Config == "" {
+		switch {
+		case f.Config == "":
 			x.change("%s (%s) is always protected.", f.Prefix, f.Why)
-		} else {
+		case strings.HasPrefix(f.Why, byCommand):
+			x.change("\"picket unallow %s\" ends that.", f.Prefix)
+		default:
 			x.change("%s (%s) is protected by %s.", f.Prefix, f.Why, f.Config)
 		}
 	}

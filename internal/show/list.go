@@ -81,7 +81,9 @@ func (l *List) Print(out io.Writer, width int) {
 	for i, r := range l.rows {
 		first, texts := cells(r), l.text[i]
 		if below {
-			fmt.Fprintln(out, strings.TrimRight(first, " "))
+			if first = strings.TrimRight(first, " "); first != "" {
+				fmt.Fprintln(out, first)
+			}
 			first = indent
 		}
 		if width == 0 {

@@ -5,6 +5,7 @@ package show
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -27,6 +28,17 @@ func Wrap(text string, columns int) (out []string) {
 		}
 	}
 	return append(out, string(rest))
+}
+
+// Reflow wraps each paragraph of a text anew. One with an indented line stays as it is.
+func Reflow(text string, columns int) string {
+	paragraphs := strings.Split(strings.TrimSpace(text), "\n\n")
+	for i, p := range paragraphs {
+		if !strings.Contains(p, "\n ") && !strings.Contains(p, "\n\t") && !strings.HasPrefix(p, "\t") {
+			paragraphs[i] = strings.Join(Wrap(strings.ReplaceAll(p, "\n", " "), columns), "\n")
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
 }
 
 // fit returns the number of runes in so many columns, at least one.

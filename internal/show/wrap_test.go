@@ -32,3 +32,11 @@ func TestWrap(t *testing.T) {
 		}
 	}
 }
+
+func TestReflow(t *testing.T) {
+	const text = "one two\nthree\n\nfour:\n\n\tfive six seven\n\neight\n  nine\n"
+	const want = "one two three\n\nfour:\n\n\tfive six seven\n\neight\n  nine"
+	if got := Reflow(text, 13); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
