@@ -297,6 +297,9 @@ func (s *story) docker() {
 	s.local("nsenter", "--target", strconv.Itoa(s.NetworkPID()), "--net", "sysctl", "-qw",
 		"net.ipv4.ip_forward=1")
 	s.run("sh", "-ec", containers)
+	s.within(10*time.Second, "a server in the container", func() bool {
+		return strings.Contains(s.try("ip", "netns", "exec", "box", "ss", "-tln"), ":80 ")
+	})
 	network := netip.MustParsePrefix("172.17.0.0/16")
 	port := lab.Published{Port: 777, To: netip.MustParseAddrPort("172.17.0.2:80")}
 	for i, backend := range []struct{ name, load, rules, save, end string }{
