@@ -9,7 +9,7 @@ import (
 func unblockCommand() *cobra.Command {
 	cmd := ending(&cobra.Command{
 		Use:        "unblock SOURCE... | --all",
-		SuggestFor: []string{"unban", "release"},
+		SuggestFor: []string{"unban", "release", "undo", "free"},
 		Short:      "End blocks",
 		Long:       "End blocks, of sources or all of them.\n\n" + takesSources,
 	}, "end every block", "unblocked")

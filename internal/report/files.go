@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,8 @@ import (
 // errNoFiles means that the journal's files cannot be read here; no event was.
 var errNoFiles = errors.New("no journal file that can be read")
 
+var errUnreadable = errors.New("only root and the group systemd-journal may read the journal: use sudo")
+
 // journalFiles reads the events of this machine's journal from its files below root, for the
 // same entries as by journalctl, in a tenth of the time.
 func journalFiles(ctx context.Context, root string, from, to time.Time, each func(event.Event)) error {
@@ -29,6 +32,9 @@ func journalFiles(ctx context.Context, root string, from, to time.Time, each fun
 			f.close()
 		}
 	}()
+	if errors.Is(err, fs.ErrPermission) { // journalctl would say that there is nothing
+		return errUnreadable
+	}
 	if err != nil || len(files) == 0 {
 		return errors.Join(errNoFiles, err)
 	}

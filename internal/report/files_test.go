@@ -12,12 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"picket/internal/event"
 )
@@ -171,5 +173,26 @@ func TestFilesOfAPeriod(t *testing.T) {
 	}
 	if n, err := count(0, 0); n != 0 || !errors.Is(err, errNoFiles) {
 		t.Errorf("a machine without an id: %d events, %v", n, err)
+	}
+}
+
+// Who may not read the journal is told so, and not that nothing has happened.
+func TestUnreadable(t *testing.T) {
+	root := t.TempDir()
+	made(t, root, "0", [][]string{{"MESSAGE=x"}})
+	if err := os.Chmod(filepath.Join(root, "var/log/journal", machine), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with its user
+		if _, err := unix.SetfsuidRetUid(65534); err != nil {
+			failed <- err
+			return
+		}
+		failed <- journalFiles(t.Context(), root, time.Time{}, time.Time{}, func(event.Event) {})
+	}()
+	if err := <-failed; !errors.Is(err, errUnreadable) {
+		t.Error(err)
 	}
 }
