@@ -44,10 +44,9 @@ COMPLETIONS := $(SHAREDIR)/bash-completion/completions/picket $(SHAREDIR)/zsh/si
 install: build
 	@umask 022; d='$(DESTDIR)'; \
 	install -D -m 755 -t "$$d$(PREFIX)/bin" bin/picket; \
-	for u in $(UNITS) notify-reload.conf; do \
+	for u in $(UNITS); do \
 		sed 's|/usr/bin/picket|$(PREFIX)/bin/picket|' units/$$u | install -D -m 644 /dev/stdin "$$d$(UNITDIR)/$$u"; \
 	done; \
-	install -d "$$d$(SHAREDIR)/picket"; mv "$$d$(UNITDIR)/notify-reload.conf" "$$d$(SHAREDIR)/picket/"; \
 	install -D -m 644 -t "$$d$(CATALOGDIR)" units/picket.catalog; \
 	install -D -m 644 units/picket.modules "$$d$(MODULESDIR)/picket.conf"; \
 	install -D -m 644 units/picket.sysusers "$$d$(SYSUSERSDIR)/picket.conf"; \
@@ -65,8 +64,6 @@ install: build
 	install -D -m 644 -t "$$d$(SHAREDIR)/picket" units/package/defaults-*.toml units/package/package.sh; \
 	install -d "$$d$(SYSCONFDIR)/picket/picket.d"
 	@[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || { \
-		v=$$(systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p'); \
-		[ "$$v" -lt 253 ] || { install -d '$(UNITDIR)/picket.service.d'; ln -sf '$(SHAREDIR)/picket/notify-reload.conf' '$(UNITDIR)/picket.service.d/'; }; \
 		systemd-sysusers '$(SYSUSERSDIR)/picket.conf'; \
 		systemctl daemon-reload; journalctl --update-catalog; \
 		echo 'installed; to start it, now and at each boot: systemctl enable --now picket.service'; \
@@ -79,7 +76,7 @@ uninstall:
 	[ -n "$$d" ] || [ ! -x '$(PREFIX)/bin/picket' ] || '$(PREFIX)/bin/picket' remove || true; \
 	rm -f "$$d$(PREFIX)/bin/picket" $(addprefix "$$d$(UNITDIR)"/,$(UNITS)) "$$d$(CATALOGDIR)/picket.catalog" "$$d$(MODULESDIR)/picket.conf" "$$d$(SYSUSERSDIR)/picket.conf" \
 		"$$d$(SHAREDIR)"/man/man1/picket.1.gz "$$d$(SHAREDIR)"/man/man5/picket.toml.5.gz $(addprefix "$$d",$(COMPLETIONS)); \
-	rm -rf "$$d$(SHAREDIR)/picket" "$$d$(SHAREDIR)/doc/picket" "$$d$(UNITDIR)/picket.service.d"
+	rm -rf "$$d$(SHAREDIR)/picket" "$$d$(SHAREDIR)/doc/picket"
 	@[ -n '$(DESTDIR)' ] || [ ! -d /run/systemd/system ] || { systemctl daemon-reload; journalctl --update-catalog; }
 	@echo 'configuration ($(SYSCONFDIR)/picket) and state (/var/lib/picket) are kept'
 

@@ -100,7 +100,7 @@ func TestCommandsAsk(t *testing.T) {
 			return &control.Explanation{Source: r.Source, Summary: "It is blocked."}, nil
 		case "connected":
 			return []string{}, nil
-		case "arm":
+		case "arm", "reload":
 			if r.For == "1h" {
 				return nil, errors.New("there is no trial")
 			}
@@ -151,6 +151,7 @@ func TestCommandsAsk(t *testing.T) {
 		{"explain 192.0.2.9 --pcap=", 2, "", "--pcap is empty", ""},
 		{"arm --rollback 5m", 0, "armed for 5m; then the trial goes on", "", "trial arm 5m"},
 		{"arm --rollback 1h", 1, "since 2026-11-22 12:00:00 1 source", "there is no trial", "trial arm 1h"},
+		{"reload", 0, "", "", "reload"},
 		{"arm --rollback soon", 2, "", "--rollback", ""},
 		{"arm --config FILE", 0, "picket.d/90-armed.toml)", "", "trial arm"},
 		{"arm --confirm --config FILE", 0, "armed: picket blocks from now on", "", "arm"},

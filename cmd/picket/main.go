@@ -102,8 +102,8 @@ func rootCommand() *cobra.Command {
 	for _, command := range []func() *cobra.Command{
 		allowCommand, allowedCommand, armCommand, blockCommand, blocksCommand, checkCommand, demoCommand,
 		explainCommand, importCommand, metricsCommand, notifyCommand, pinCommand, removeCommand,
-		replayCommand, reportCommand, rulesetCommand, runCommand, statusCommand, topCommand, unallowCommand,
-		unblockCommand, versionCommand,
+		reloadCommand, replayCommand, reportCommand, rulesetCommand, runCommand, statusCommand, topCommand,
+		unallowCommand, unblockCommand, versionCommand,
 	} {
 		root.AddCommand(command())
 	}

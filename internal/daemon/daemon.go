@@ -59,6 +59,8 @@ type daemon struct {
 	journal *journal.Writer
 	table   nft.Config // does not change while picket runs
 
+	reloading sync.Mutex // one reload at a time
+
 	mu        sync.Mutex // guards what a reload changes
 	config    *config.Config
 	friends   []host.Friend
@@ -199,7 +201,7 @@ func (d *daemon) wait(ctx context.Context, reload, end <-chan os.Signal) error {
 	for {
 		select {
 		case <-reload:
-			d.reload(ctx)
+			_ = d.reload(ctx) // the journal has it
 		case <-end:
 			d.stop(ctx, "stopping: blocks stay in force until their time is over")
 			return nil

@@ -16,7 +16,9 @@ import (
 
 // reload reads the configuration again. Sources and blocks stay; an invalid file changes
 // nothing.
-func (d *daemon) reload(ctx context.Context) {
+func (d *daemon) reload(ctx context.Context) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	_ = systemd.Reloading() // a no-op away from systemd
 	d.actions.Reopen()
 	c, err := d.load()
@@ -30,6 +32,7 @@ func (d *daemon) reload(ctx context.Context) {
 		d.journal.Notice(journal.Reload, "the configuration was read again: %s", d.options.Path)
 	}
 	_ = systemd.Ready("running")
+	return err
 }
 
 // fix undoes in c what a run cannot change, and says so in the journal.

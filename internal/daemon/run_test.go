@@ -398,7 +398,8 @@ func TestReload(t *testing.T) {
 		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1d"}, "")
 		r.probes("192.0.2.9", 1000, 30)
 		reload("nonsense = 1\n")
-		r.told(1, "the configuration was not changed")
+		r.asks(control.Request{Command: "reload"}, "nonsense")
+		r.told(2, "the configuration was not changed")
 		r.wants("192.0.2.7/32", "192.0.2.9/32")
 		reload("[ignore]\naddresses = [\"192.0.2.7\"]\n[nflog]\ngroup = 77\n[run]\nqueue = " +
 			"5\n[resolve]\nkeep = \"1m\"\n")
@@ -423,6 +424,8 @@ func TestReload(t *testing.T) {
 		reload("")
 		r.told(1, "the configuration was not changed: no memory")
 		r.kernel.with(func() { r.failing = nil })
+		r.asks(control.Request{Command: "reload"}, "")
+		r.told(1, "the configuration was read again")
 	})
 }
 

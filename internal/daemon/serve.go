@@ -33,6 +33,8 @@ func (d *daemon) answer(ctx context.Context, r control.Request) (any, error) {
 		return d.sources(ctx)
 	case "trial":
 		return d.trial(ctx)
+	case "reload":
+		return nil, d.reload(ctx)
 	case "arm":
 		return d.arm(ctx, r)
 	case "block":

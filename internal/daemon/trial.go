@@ -71,6 +71,12 @@ func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
 }
 
 func (d *daemon) armForGood(ctx context.Context) error {
+	d.mu.Lock()
+	trial := d.config.DryRun || d.arming.timer != nil
+	d.mu.Unlock()
+	if !trial {
+		return errNoTrial
+	}
 	d.tellTrial(ctx)
 	c, err := d.load()
 	switch {

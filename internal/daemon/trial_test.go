@@ -80,6 +80,7 @@ func TestArmConfirmed(t *testing.T) {
 		}
 		write(t, filepath.Join(dir, "90-armed.toml"), "dry_run = false\n")
 		r.asks(control.Request{Command: "arm"}, "")
+		r.asks(control.Request{Command: "arm"}, "picket blocks already")
 		time.Sleep(time.Hour)
 		r.probes("203.0.113.9", 1000, 50)
 		r.wants("203.0.113.9/32")

@@ -4,15 +4,6 @@
 
 trial=/etc/picket/picket.d/50-trial.toml
 
-# reload_type: Type=notify-reload waits for the end of a reload; systemd has it since 253.
-reload_type() {
-	version=$(systemctl --version 2>/dev/null | sed -nE '1s/^systemd ([0-9]+).*/\1/p')
-	if [ "${version:-0}" -ge 253 ]; then
-		mkdir -p /usr/lib/systemd/system/picket.service.d
-		ln -sf /usr/share/picket/notify-reload.conf /usr/lib/systemd/system/picket.service.d/
-	fi
-}
-
 # begin_trial: a first installation with PICKET_TRIAL=1 begins with a trial.
 begin_trial() {
 	if [ "${PICKET_TRIAL:-0}" = 1 ] && [ ! -e "$trial" ]; then
@@ -42,9 +33,9 @@ renew_include() {
 }
 
 # units_changed tells a running systemd. sockets.target used to want the trap's socket, and would
-# keep it open after a stop.
+# keep it open after a stop; a drop-in used to set the type of the service.
 units_changed() {
-	rm -f /etc/systemd/system/sockets.target.wants/picket-trap.socket
+	rm -rf /etc/systemd/system/sockets.target.wants/picket-trap.socket /usr/lib/systemd/system/picket.service.d
 	if [ -d /run/systemd/system ]; then
 		# As at the next boot: a kernel without such modules needs none.
 		grep -v '^#' /usr/lib/modules-load.d/picket.conf | xargs modprobe -qa 2>/dev/null || true
