@@ -4,8 +4,11 @@ package task
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Bell wakes one task when there is work. An idle program then never wakes up. Make
@@ -44,14 +47,14 @@ func (b *Bell) Wait(ctx context.Context) bool {
 	}
 }
 
-// When returns a task that calls do at once and after each ring of the bell, with the
-// pauses of [Every].
+// When returns a task that calls do at once and after each ring of the bell, but for a
+// pause. The pause is longer if do costs much: it takes at most one part in share of a
+// processor. What it waits for costs nothing.
 func When(name string, b *Bell, pause time.Duration, share int, do func(ctx context.Context)) Task {
 	return New(name, func(ctx context.Context) error {
 		for ctx.Err() == nil {
-			began := time.Now()
-			do(ctx)
-			next := time.Now().Add(max(pause, time.Duration(share)*time.Since(began)))
+			cost := processorTime(func() { do(ctx) })
+			next := time.Now().Add(max(pause, time.Duration(share)*cost))
 			select {
 			case <-b.heard:
 			case <-ctx.Done():
@@ -65,4 +68,16 @@ func When(name string, b *Bell, pause time.Duration, share int, do func(ctx cont
 		}
 		return nil
 	})
+}
+
+// processorTime returns how much processor time f takes in its own goroutine, the
+// kernel's work for it included.
+func processorTime(f func()) time.Duration {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, after unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &before)
+	f()
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &after)
+	return time.Duration(after.Nano() - before.Nano())
 }

@@ -43,3 +43,16 @@ func TestWhen(t *testing.T) {
 		bell.Ring()
 	})
 }
+
+// A task that waits for others is not taken for one that works, and one that works rests
+// in proportion.
+func TestWhenCountsWork(t *testing.T) {
+	wait := processorTime(func() { time.Sleep(100 * time.Millisecond) })
+	work := processorTime(func() {
+		for began := time.Now(); time.Since(began) < 100*time.Millisecond; {
+		}
+	})
+	if wait > 20*time.Millisecond || work < 2*wait {
+		t.Errorf("waiting took %v of a processor, working %v", wait, work)
+	}
+}
