@@ -13,6 +13,8 @@ import (
 	"github.com/google/nftables"
 	"go4.org/netipx"
 	"golang.org/x/sys/unix"
+
+	"picket/nft/internal/fill"
 )
 
 // A Response is what the rules do about a source. The zero Response is Blocked.
@@ -75,7 +77,7 @@ func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err err
 	case b.Response == Fenced:
 		return "", nil, fmt.Errorf("fence %s: %w", b.Source, ErrExtent)
 	}
-	els = interval(netipx.RangeOfPrefix(b.Source))
+	els = fill.Interval(netipx.RangeOfPrefix(b.Source))
 	els[0].Timeout = d
 	return name + "_nets" + family, els, nil
 }
@@ -208,7 +210,7 @@ type Service struct {
 // Serve makes ports count as served, each for its time from now on.
 func (t *Table) Serve(list []Service) error {
 	for _, s := range list {
-		key := append([]byte{s.Protocol, 0, 0, 0}, append(be16(s.Port), 0, 0)...)
+		key := fill.PortKey(s.Protocol, netip.AddrPortFrom(netip.Addr{}, s.Port))
 		els := []nftables.SetElement{{Key: key, Timeout: s.For}}
 		_ = t.conn.SetAddElements(t.sets["lately"], els) // Flush returns its error
 		_ = t.conn.SetDeleteElements(t.sets["lately"], els)

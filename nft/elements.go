@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
-	"go4.org/netipx"
 	"golang.org/x/sys/unix"
+
+	"picket/nft/internal/fill"
 )
 
 // A Range is a closed range of ports, or of IP protocol numbers.
@@ -66,23 +66,20 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		"known4": e.Known, "known6": e.Known,
 	}
 	if r, ok := ports[name]; ok {
-		return rangeElements(r, 2), true
+		return fill.Ranges(r, 2), true
 	}
 	if p, ok := prefixes[name]; ok {
-		return prefixElements(p, strings.HasSuffix(name, "6")), true
+		return fill.Prefixes(p, strings.HasSuffix(name, "6")), true
 	}
 	switch name {
 	case "advanced_ip":
-		return rangeElements(e.AdvancedIP, 1), true
+		return fill.Ranges(e.AdvancedIP, 1), true
 	case "operators4", "operators6":
-		return addressElements(e.Operators, name == "operators6"), true
+		return fill.Addresses(e.Operators, name == "operators6"), true
 	case "inline":
-		if e.Inline {
-			els = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}}}
-		}
-		return els, true
+		return fill.Protocols(e.Inline, unix.IPPROTO_TCP), true
 	case "login_ports":
-		return portElements(e.LoginPorts), true
+		return fill.Ports(e.LoginPorts...), true
 	case "trusted":
 		for _, n := range e.Trusted {
 			key := append([]byte(n), make([]byte, unix.IFNAMSIZ-len(n))...)
@@ -90,12 +87,9 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		}
 		return els, true
 	case "trap_listener":
-		return portElements(nonzero(e.TrapPort)), true
+		return fill.Ports(nonzero(e.TrapPort)...), true
 	case "inviting":
-		if e.Invite && e.TrapPort != 0 {
-			els = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}}}
-		}
-		return els, true
+		return fill.Protocols(e.Invite && e.TrapPort != 0, unix.IPPROTO_TCP), true
 	case "trap_port":
 		if e.TrapPort != 0 {
 			els = []nftables.SetElement{{Key: []byte{unix.IPPROTO_TCP}, Val: be16(e.TrapPort)}}
@@ -110,9 +104,9 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 	case "trigger_behind_udp":
 		return triggerElements(e.behind(e.TriggerUDP), "ports", 2), true
 	case "published":
-		return protocolElements(e.Published, unix.IPPROTO_TCP, unix.IPPROTO_UDP), true
+		return fill.Protocols(e.Published, unix.IPPROTO_TCP, unix.IPPROTO_UDP), true
 	case "egress":
-		return protocolElements(e.Egress, unix.IPPROTO_TCP), true
+		return fill.Protocols(e.Egress, unix.IPPROTO_TCP), true
 	case "trigger_ip":
 		return triggerElements(e.TriggerIP, "others", 1), true
 	}
@@ -135,22 +129,6 @@ func nonzero(n uint16) []uint16 {
 	return []uint16{n}
 }
 
-func portElements(ports []uint16) (els []nftables.SetElement) {
-	for _, p := range ports {
-		els = append(els, nftables.SetElement{Key: be16(p)})
-	}
-	return els
-}
-
-func addressElements(as []netip.Addr, v6 bool) (els []nftables.SetElement) {
-	for _, a := range as {
-		if a.Is6() == v6 {
-			els = append(els, nftables.SetElement{Key: a.AsSlice()})
-		}
-	}
-	return els
-}
-
 // ranges are the ranges of triggers.
 func ranges(ts []Trigger) (out []Range) {
 	for _, t := range ts {
@@ -163,7 +141,7 @@ func ranges(ts []Trigger) (out []Range) {
 // chain that counts for their trigger. The ranges must not overlap.
 func triggerElements(ts []Trigger, what string, width int) (els []nftables.SetElement) {
 	for _, t := range ts {
-		key := rangeElements([]Range{t.Range}, width)
+		key := fill.Ranges([]Range{t.Range}, width)
 		chain := countChain(what, min(t.Ports, MaxTrigger))
 		key[0].VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}
 		els = append(els, key...)
@@ -185,71 +163,5 @@ func (e *Elements) behind(ts []Trigger) (out []Trigger) {
 	return out
 }
 
-func protocolElements(on bool, protocols ...byte) (els []nftables.SetElement) {
-	for _, p := range protocols {
-		if on {
-			els = append(els, nftables.SetElement{Key: []byte{p}})
-		}
-	}
-	return els
-}
-
 // Merge sorts ranges and joins those that overlap or touch.
-func Merge(rs []Range) []Range {
-	rs = slices.Clone(rs)
-	slices.SortFunc(rs, func(a, b Range) int { return int(a.From) - int(b.From) })
-	var out []Range
-	for _, r := range rs {
-		if n := len(out); n > 0 && int(r.From) <= int(out[n-1].To)+1 {
-			out[n-1].To = max(out[n-1].To, r.To)
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-// rangeElements returns the interval elements of keys of width bytes: a start and,
-// one above the last key, an end. A range up to the highest key has no end.
-func rangeElements(rs []Range, width int) (els []nftables.SetElement) {
-	key := func(n uint16) []byte {
-		if width == 1 {
-			return []byte{byte(n)}
-		}
-		return binaryutil.BigEndian.PutUint16(n)
-	}
-	highest := uint16(1<<(8*width) - 1)
-	for _, r := range Merge(rs) {
-		els = append(els, nftables.SetElement{Key: key(r.From)})
-		if r.To < highest {
-			els = append(els, nftables.SetElement{Key: key(r.To + 1), IntervalEnd: true})
-		}
-	}
-	return els
-}
-
-// prefixElements returns the interval elements of the prefixes of one family, in as
-// few intervals as possible.
-func prefixElements(ps []netip.Prefix, v6 bool) (els []nftables.SetElement) {
-	var b netipx.IPSetBuilder
-	for _, p := range ps {
-		if p.IsValid() && p.Addr().Is6() == v6 {
-			b.AddPrefix(p)
-		}
-	}
-	set, _ := b.IPSet() // its errors are of invalid prefixes
-	for _, r := range set.Ranges() {
-		els = append(els, interval(r)...)
-	}
-	return els
-}
-
-// interval returns the elements of a range: its first address and the one behind
-// its last, if there is one.
-func interval(r netipx.IPRange) []nftables.SetElement {
-	els := []nftables.SetElement{{Key: r.From().AsSlice()}}
-	if end := r.To().Next(); end.IsValid() {
-		els = append(els, nftables.SetElement{Key: end.AsSlice(), IntervalEnd: true})
-	}
-	return els
-}
+func Merge(rs []Range) []Range { return fill.Merge(rs) }

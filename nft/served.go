@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"picket/nft/internal/elem"
+	"picket/nft/internal/fill"
 )
 
 // Served asks the kernel for the ports behind this host that have answered lately. Make
@@ -28,9 +29,7 @@ func (s *Served) Close() error { return s.question.Close() }
 
 // Has reports whether a port has answered within the last [LatelyTime].
 func (s *Served) Has(protocol uint8, at netip.AddrPort) (is bool, err error) {
-	key := append(at.Addr().AsSlice(), protocol, 0, 0, 0)
-	key = append(append(key, be16(at.Port())...), 0, 0) // each field takes four bytes
-	if is, err = s.question.Has("served"+familyOf(at.Addr()), key); err != nil {
+	if is, err = s.question.Has("served"+familyOf(at.Addr()), fill.PortKey(protocol, at)); err != nil {
 		return false, fmt.Errorf("ask whether %s is served: %w", at, err)
 	}
 	return is, nil
