@@ -21,7 +21,7 @@ CHECKS ?= ../shared/checks
 # Debian packages: what the lab runs, what the tests of the other rooms ask for
 # a second opinion, and what ../shared/checks needs.
 LAB_TOOLS   := iproute2 nftables nmap
-KERN_TOOLS  := $(LAB_TOOLS) qemu-system-x86 kmod util-linux dpkg tar
+KERN_TOOLS  := $(LAB_TOOLS) qemu-system-x86 kmod util-linux dpkg tar ipvsadm
 TEST_TOOLS  := $(KERN_TOOLS) masscan zmap pnscan gcc libc6-dev git procps iputils-ping \
 	systemd systemd-sysv systemd-container systemd-journal-remote dbus man-db python3 tcpd curl msmtp rpm alsa-utils chromium-headless-shell tmux tshark prometheus apt-utils gpg \
 	podman netavark crun iperf3 iptables conntrack

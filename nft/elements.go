@@ -48,6 +48,9 @@ type Elements struct {
 	Inline                   bool           // a SYN to a served port may have to wait for a verdict
 	TrapPort                 uint16         // where the trap listens; 0 for none
 	Invite                   bool           // lead suspicious sources there from any unserved port
+
+	// Virtual are the ports, by protocol, that are served at addresses of Elsewhere.
+	Virtual map[uint8][]netip.AddrPort
 }
 
 // elements returns the wanted elements of a set; ok is false for a set that the
@@ -78,6 +81,15 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		return fill.Addresses(e.Operators, name == "operators6"), true
 	case "inline":
 		return fill.Protocols(e.Inline, unix.IPPROTO_TCP), true
+	case "virtual4", "virtual6":
+		for protocol, list := range e.Virtual {
+			for _, at := range list {
+				if at.Addr().Is6() == (name == "virtual6") {
+					els = append(els, nftables.SetElement{Key: fill.PortKey(protocol, at)})
+				}
+			}
+		}
+		return els, true
 	case "login_ports":
 		return fill.Ports(e.LoginPorts...), true
 	case "trusted":

@@ -125,6 +125,25 @@ func behindChains(c Config) []chain {
 				one(in("open4", daddr4), backward),
 				one(in("open6", daddr6), backward),
 				one(notIn("heard", outLink), backward),
+				one(goTo("judged")),
+			),
+		},
+		{
+			name: "virtual",
+			why: "an address of this host that others serve (IPVS). What of it nobody serves is judged as " +
+				"what is behind this host",
+			rules: list(
+				one(in("virtual4", daddr4, proto, thDport), accept),
+				one(in("virtual6", daddr6, proto, thDport), accept),
+				one(served, accept),
+				one(in("lately", proto, thDport), accept),
+				one(in("behind4", daddr4), goTo("judged")),
+				one(in("behind6", daddr6), goTo("judged")),
+			),
+		},
+		{
+			name: "judged",
+			rules: list(
 				one(isTCP, goTo("behind_tcp")),
 				one(isUDP, goTo("behind_udp")),
 				one(isSCTP, goTo("behind_sctp")),

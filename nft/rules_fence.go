@@ -12,7 +12,8 @@ func fenceChains(c Config) []chain {
 			name: "fence_input",
 			why: "these are known: flows in conntrack, answered UDP peers, connections that the trap " +
 				"leads here, and segments for live sockets. " +
-				"(A listener is a live socket too: see bare.)",
+				"(A listener is a live socket too: see bare.) Of the flows of IPVS connection tracking " +
+				"may know nothing.",
 			rules: list(
 				one(established, accept),
 				one(loopback, accept),
@@ -20,6 +21,8 @@ func fenceChains(c Config) []chain {
 				known(),
 				one(translated, in("trap_listener", tcpDport), accept),
 				one(later, served, accept),
+				one(ofFlow, in("elsewhere4", daddr4), accept),
+				one(ofFlow, in("elsewhere6", daddr6), accept),
 				one(goTo("fenced")),
 			),
 		}, nftables.ChainHookInput, -9, "input priority filter - 9"),

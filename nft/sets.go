@@ -182,6 +182,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 		set{name: "ignored" + family, key: address, interval: true},
 		set{name: "known" + family, key: address, interval: true},
 		set{name: "elsewhere" + family, key: address, interval: true},
+		set{name: "virtual" + family, key: concat(address, protoKey, portKey)},
 		set{name: "behind" + family, key: address, interval: true},
 		set{name: "operators" + family, key: address},
 	)

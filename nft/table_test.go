@@ -32,6 +32,8 @@ func testElements() *Elements {
 		Operators: []netip.Addr{netip.MustParseAddr("192.0.2.77")},
 		Links:     []netip.Prefix{prefix("2001:db8:1::/64")},
 		Elsewhere: []netip.Prefix{prefix("192.0.2.8/32")},
+		Virtual: map[uint8][]netip.AddrPort{6: {netip.MustParseAddrPort("192.0.2.8:80"),
+			netip.MustParseAddrPort("[2001:db8:2::8]:80")}},
 		Ignored: []netip.Prefix{prefix("192.0.2.0/25"), prefix("192.0.2.128/25"), prefix("198.51.100.7/32"),
 			prefix("2001:db8::/32"), prefix("255.255.255.0/24")},
 		Behind: []netip.Prefix{prefix("198.51.100.128/25"), prefix("2001:db8:2::/64")}, Published: true,

@@ -16,10 +16,15 @@ import (
 	"picket/internal/probe"
 )
 
-// mirror hands a probe to the judge, or a forwarded one to the watch, where it waits for its
-// answer.
+// mirror hands a probe to the judge, or to the watch where one waits for its answer that
+// was forwarded, or goes to an address that others serve.
 func (d *daemon) mirror(p probe.Probe, raw []byte) {
 	d.bells.probe()
+	if guests := d.guests.Load(); guests != nil && guests.Contains(p.Destination) {
+		if p.Behind = true; p.Mode == probe.Classic && p.Protocol == probe.ProtocolTCP {
+			p.Mode = probe.Advanced // no trap is there
+		}
+	}
 	if p.Behind {
 		d.forwarded.Put(p, raw)
 		return

@@ -5,6 +5,7 @@ package daemon
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -135,4 +136,36 @@ func TestOffloadedFlowsAreCut(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is sent to an address that others serve waits for its answer like what is
+// forwarded, and is judged like it; the rules know the ports that are served there.
+func TestVirtualAddresses(t *testing.T) {
+	guest := netip.MustParseAddrPort("192.0.2.50:80")
+	running(t, plain, func(k *kernel) {
+		k.asker = &fakeAsker{}
+		known := []netip.Prefix{prefix("192.0.2.50/32")}
+		k.virtual = host.Virtual{Addresses: known, Known: known}
+		k.virtual.Ports = map[uint8][]netip.AddrPort{6: {guest}}
+	}, func(r *run) {
+		time.Sleep(2 * lookEvery)
+		synctest.Wait()
+		r.kernel.with(func() {
+			if got := r.kernel.elements; !slices.Contains(got.Behind, prefix("192.0.2.50/32")) ||
+				!slices.Contains(got.Elsewhere, prefix("192.0.2.50/32")) || got.Virtual[6][0] != guest {
+				t.Errorf("the rules have %v, %v, %v", got.Elsewhere, got.Virtual, got.Behind)
+			}
+		})
+		for i := range 26 {
+			r.emit(probe.Probe{
+				At: time.Now().UnixNano(), Source: netip.MustParseAddr("203.0.113.9"),
+				Destination: guest.Addr(), SourcePort: 40000, Port: uint16(1 + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN,
+				Technique: probe.SYN, Mode: probe.Classic,
+			}, make([]byte, 40))
+		}
+		time.Sleep(behind.Patience - time.Millisecond)
+		r.wants()
+		time.Sleep(2 * time.Millisecond)
+		r.wants("203.0.113.9/32")
+	})
 }

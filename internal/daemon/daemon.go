@@ -64,10 +64,11 @@ type daemon struct {
 	mu        sync.Mutex // guards what a reload changes
 	config    *config.Config
 	friends   []host.Friend
-	operators []netip.Addr   // the hosts that the operator is logged in from
-	elsewhere []netip.Prefix // addresses of this host that belong to its guests
-	allowed   allowed.List   // friends by command, in force
+	operators []netip.Addr // the hosts that the operator is logged in from
+	virtual   host.Virtual // what others serve at addresses of this host
+	allowed   allowed.List // friends by command, in force
 
+	guests    atomic.Pointer[engine.Prefixes] // virtual.Addresses
 	bells     bells
 	docket    *docket // the judge's
 	forwarded *behind.Watch
@@ -416,8 +417,11 @@ func (d *daemon) elements() *nft.Elements {
 	e := d.config.Elements()
 	e.Ignored, e.TrapPort = d.prefixes(), d.trapPort()
 	e.Links, _ = d.machine.Links() // engineConfig writes its error into the journal
-	e.Operators, e.LoginPorts, e.Elsewhere = d.operators, d.machine.LoginPorts(), d.elsewhere
-	e.Behind = d.networks()
+	e.Operators, e.LoginPorts = d.operators, d.machine.LoginPorts()
+	e.Elsewhere, e.Virtual, e.Behind = d.virtual.Addresses, d.virtual.Ports, d.networks()
+	if e.Published {
+		e.Behind = append(e.Behind[:len(e.Behind):len(e.Behind)], d.virtual.Known...)
+	}
 	if d.inline.queue == nil {
 		e.Inline = false // there is no queue
 	}

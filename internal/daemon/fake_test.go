@@ -53,7 +53,8 @@ type kernel struct {
 	served    []nft.Service // as the kernel was told
 	operators []netip.Addr
 	networks  []host.Network
-	ahead     []string                // chains of other firewalls
+	ahead     []string // chains of other firewalls
+	virtual   host.Virtual
 	cut       []func(netip.Addr) bool // whose offloaded flows were ended
 	asker     behind.Asker
 	connected map[netip.Addr]bool // by the set connected4/6
@@ -168,7 +169,7 @@ func (k *kernel) machine() *machine.Machine {
 			defer k.mu.Unlock()
 			return k.operators, true
 		},
-		Elsewhere:  func() []netip.Prefix { return nil },
+		Virtuals:   func() host.Virtual { k.mu.Lock(); defer k.mu.Unlock(); return k.virtual },
 		Networks:   func() ([]host.Network, error) { return k.networks, nil },
 		Ahead:      func() (tables, chains []string, err error) { return nil, k.ahead, nil },
 		Asker:      func() (behind.Asker, error) { return k.asker, nil },

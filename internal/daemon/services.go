@@ -7,9 +7,11 @@ import (
 	"encoding/gob"
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 	"time"
 
+	"picket/engine"
 	"picket/internal/host"
 	"picket/internal/journal"
 	"picket/internal/lookout"
@@ -62,12 +64,14 @@ func (d *daemon) servedBefore(ctx context.Context, s *lookout.Services) error {
 // moved looks at logins and at the addresses of guests, and reports whether either has changed.
 func (d *daemon) moved() bool {
 	operators, _ := d.machine.Operators()
-	elsewhere := d.machine.Elsewhere()
+	virtual := d.machine.Virtuals()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if slices.Equal(operators, d.operators) && slices.Equal(elsewhere, d.elsewhere) {
+	if slices.Equal(operators, d.operators) && reflect.DeepEqual(virtual, d.virtual) {
 		return false
 	}
-	d.operators, d.elsewhere = operators, elsewhere
+	d.operators, d.virtual = operators, virtual
+	guests := engine.NewPrefixes(virtual.Addresses...)
+	d.guests.Store(&guests)
 	return true
 }

@@ -42,7 +42,7 @@ type Machine struct {
 	Tracking    func() error // that connection tracking has no room
 	Operators   func() (from []netip.Addr, known bool)
 	LoginPorts  func() []uint16
-	Elsewhere   func() []netip.Prefix
+	Virtuals    func() host.Virtual
 	Networks    func() ([]host.Network, error)
 	Ahead       func() (tables, chains []string, err error) // see [ahead.Look]
 	Asker       func() (behind.Asker, error)
@@ -114,7 +114,7 @@ func Here() *Machine {
 		Routes: beside.OpenRoutes, Host: new(host.Host), Peers: host.Peers, Links: host.OnLink,
 		Flows: host.Flows, CutOffloaded: host.CutOffloaded, Services: host.Services, Tracking: host.Tracking,
 		Operators: host.Operators, LoginPorts: host.LoginPorts,
-		Elsewhere: host.Elsewhere, Networks: host.Networks, Asker: behind.OpenKernel,
+		Virtuals: host.Virtuals, Networks: host.Networks, Asker: behind.OpenKernel,
 		Ahead: func() (tables, chains []string, err error) { return ahead.Look(nft.Name) },
 	}
 }

@@ -14,7 +14,8 @@ import (
 )
 
 // programs are this machine's programs for the guest, with their libraries.
-var programs = []string{"sh", "cat", "rm", "mount", "ip", "nft", "nmap", "setpriv", "modprobe"}
+var programs = []string{"sh", "cat", "rm", "mount", "ip", "nft", "nmap", "setpriv", "modprobe",
+	"ipvsadm"}
 
 // files are this machine's other files for the guest.
 var files = []string{"/usr/share/nmap/nmap-services", "/usr/share/nmap/nmap-payloads",

@@ -39,6 +39,8 @@ var checks = []struct {
 	{"unprivileged", unprivileged, false},
 	{"taken group", takenGroup, false},
 	{"remove", remove, false},
+	{"flowtable", flowtable, true},
+	{"virtual services", virtualServices, true},
 	{"inline verdict", inlineVerdict, true},
 	{"inline without its modules", inlineWithout, true},
 	{"missing module", missingModule, true},
@@ -74,9 +76,17 @@ func coldStart(l *lab.Lab) (string, error) {
 // scan is nmap's SYN scan of ports 1 to 1000, from one of the attacker's addresses. It returns
 // the number of answers.
 func scan(l *lab.Lab, from netip.Addr) (answers int, err error) {
-	to, family := l.Target.V4, []string{}
 	if from.Is6() {
-		to, family = l.Target.V6, []string{"-6"}
+		return scanOf(l, from, l.Target.V6)
+	}
+	return scanOf(l, from, l.Target.V4)
+}
+
+// scanOf is scan, of any address.
+func scanOf(l *lab.Lab, from, to netip.Addr) (answers int, err error) {
+	family := []string{}
+	if from.Is6() {
+		family = []string{"-6"}
 	}
 	args := append(family, "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "--min-rate", "500", "-oX", "-",
 		"-S", from.String(), "-e", l.Attacker.Dev, "-p1-1000", to.String())
