@@ -57,6 +57,10 @@ func Status(out io.Writer, s control.Status, width int) error {
 		row("invited", "%s to the trap from other ports, %d more were beyond a limit",
 			show.Plural(led, "connection"), not)
 	}
+	if fell := control.Grown(s.Rules, nil); len(fell) > 0 {
+		row("limits", "of the kernel: %s (unlogged: packets too many to be mirrored; "+
+			"full: a set had no room)", strings.Join(fell, ", "))
+	}
 	if t := s.Trial; t != nil {
 		row("trial", "%s; \"picket blocks --trial\" lists them", Trial(t))
 	}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/control"
 	"picket/internal/event"
 	"picket/internal/journal"
 	"picket/internal/systemd"
@@ -108,17 +108,14 @@ func (d *daemon) tellLimits(ctx context.Context, l *limits) {
 	if err != nil {
 		return // the table watch reports it
 	}
-	var grown []string
-	for _, name := range slices.Sorted(maps.Keys(now)) {
-		is := strings.HasPrefix(name, "unlogged_") || strings.HasPrefix(name, "full_")
-		if n := now[name] - l.at[name]; is && !l.told.IsZero() && now[name] > l.at[name] {
-			grown = append(grown, fmt.Sprintf("%s %d", name, n))
-		}
+	grown := control.Grown(now, l.at)
+	if l.told.IsZero() { // what an earlier run told of is no news
+		grown = nil
 	}
 	if l.told.IsZero() || len(grown) > 0 {
 		l.told = time.Now()
 	}
-	l.at = now // the counts of an earlier run are no news
+	l.at = now
 	if len(grown) == 0 {
 		return
 	}

@@ -97,6 +97,16 @@ var metrics = []metric{
 		}, "verdict"),
 	gauge("blocked_sources", "Responses in force.",
 		func(s *control.Status) float64 { return float64(s.Blocks) }),
+	family("kernel_limits_total",
+		"Packets too many to be mirrored (unlogged_), and times that a set was full (full_), by counter.",
+		prometheus.CounterValue,
+		func(s *control.Status, add func(float64, ...string)) {
+			for name, n := range s.Rules {
+				if control.Limit(name) {
+					add(float64(n), name)
+				}
+			}
+		}, "counter"),
 	counter("events_untold_total", "Events left out to spare the journal.",
 		func(s *control.Status) float64 { return float64(s.Untold) }),
 	family("reaction_seconds", "Time of the last responses, from the probe to the kernel's acknowledgement.",

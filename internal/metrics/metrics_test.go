@@ -21,6 +21,7 @@ var status = &control.Status{
 	Version: "1.0", Kernel: "6.18", Uptime: 60, Probes: 4711, Lost: 3, Sources: 12, Blocks: 2,
 	Reasons:  map[string]uint64{"above the trigger": 2, "not above the trigger": 40},
 	Known:    map[string]uint64{"censys": 7},
+	Rules:    map[string]uint64{"unlogged_stealth": 5, "full_sight": 0, "trapped": 8},
 	Reaction: control.Reaction{Count: 2, P50: 250, P99: 900},
 }
 
@@ -37,12 +38,16 @@ func TestWrite(t *testing.T) {
 	got := text(t, Collector{func() (*control.Status, error) { return status, nil }})
 	for _, want := range []string{
 		"picket_up 1\n", "picket_probes_total 4711\n", `picket_decisions_total{reason="above the trigger"} 2`,
-		`picket_known_probes_total{list="censys"} 7`,
+		`picket_kernel_limits_total{counter="unlogged_stealth"} 5`,
+		`picket_kernel_limits_total{counter="full_sight"} 0`, `picket_known_probes_total{list="censys"} 7`,
 		`picket_reaction_seconds{percentile="99"} 0.0009`, `picket_build_info{kernel="6.18",version="1.0"} 1`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
+	}
+	if strings.Contains(got, "trapped") {
+		t.Errorf("what is no limit is one:\n%s", got)
 	}
 }
 

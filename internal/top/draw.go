@@ -14,8 +14,14 @@ import (
 // and one below.
 const above, below = 4, 1
 
-// page is the number of rows that fit.
-func (s *screen) page() int { return max(1, s.height-above-below) }
+// page is the number of rows that fit. The kernel's limits are a third line of counters.
+func (s *screen) page() int {
+	n := s.height - above - below
+	if s.view.limits() != "" {
+		n--
+	}
+	return max(1, n)
+}
 
 const (
 	bold    = "\x1b[1m"

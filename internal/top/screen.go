@@ -63,6 +63,9 @@ func (v *View) counters(out io.Writer) {
 		fmt.Fprintf(out, "   reaction %s, 99 %% in %s", micro(s.Reaction.P50), micro(s.Reaction.P99))
 	}
 	fmt.Fprintln(out)
+	if fell := v.limits(); fell != "" {
+		fmt.Fprintln(out, fell)
+	}
 }
 
 func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

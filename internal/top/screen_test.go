@@ -128,8 +128,11 @@ func TestScreenFits(t *testing.T) {
 		v.blocks = append(v.blocks, control.Block{Name: fmt.Sprintf("2001:db8:%x::/48", i),
 			Reason: strings.Repeat("r", 99) + "\x1b[2J"})
 	}
-	for _, size := range [][2]int{{80, 24}, {200, 60}, {20, 8}, {1, 1}, {80, 400}} {
+	for i, size := range [][2]int{{80, 24}, {200, 60}, {20, 8}, {1, 1}, {80, 400}, {80, 24}} {
 		p := at(t, v)
+		if i == 5 { // one line more above the tables
+			v.status.Rules = map[string]uint64{"unlogged_" + strings.Repeat("x", 99): 1}
+		}
 		p.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 		for _, keys := range [][]string{{"end"}, {"2", "pgdown"}, {"3"}, {"?"}, {"esc", "2", "u"}} {
 			p.press(keys...)
@@ -151,6 +154,7 @@ func TestScreenFits(t *testing.T) {
 	p := at(t, v)
 	p.press("end")
 	p.shows(p.source())
+	p.shows("limits of the kernel")
 	p.press("s", "s", "s", "s")
 	p.shows(p.source() + " ")
 }

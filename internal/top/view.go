@@ -123,6 +123,42 @@ func (v *View) dropRate(b *control.Block) float64 {
 
 func perSecond(n uint64, d time.Duration) float64 { return float64(n) / max(d.Seconds(), 0.001) }
 
+// limits tells what fell to the kernel's limits, "" if nothing has: what grows before
+// what does not, then the most.
+func (v *View) limits() string {
+	type counter struct {
+		name string
+		n    uint64
+		rate float64
+	}
+	var list []counter
+	for name, n := range v.status.Rules {
+		if !control.Limit(name) || n == 0 {
+			continue
+		}
+		c := counter{name: name, n: n}
+		if v.before != nil && n > v.before.status.Rules[name] {
+			c.rate = perSecond(n-v.before.status.Rules[name], v.at.Sub(v.before.at))
+		}
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b counter) int {
+		return cmp.Or(cmp.Compare(b.rate, a.rate), cmp.Compare(b.n, a.n), strings.Compare(a.name, b.name))
+	})
+	var words []string
+	for _, c := range list {
+		word := fmt.Sprintf("%s %d", c.name, c.n)
+		if c.rate > 0 {
+			word += " (" + rate(c.rate) + "/s)"
+		}
+		words = append(words, word)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "limits of the kernel: " + strings.Join(words, ", ")
+}
+
 // Print shows ten rows of each table, for no terminal in particular.
 func (v *View) Print(out io.Writer) error {
 	w := bufio.NewWriter(out)
