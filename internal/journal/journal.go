@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/journal"
@@ -21,11 +23,12 @@ const queueLength = 4096
 
 // A Writer writes events. Make one with [New]; any goroutine may use it.
 type Writer struct {
-	queue *queue.Queue[entry]
-	write func(entry)
-	told  uint64 // of the events that did not fit
-	stop  context.CancelFunc
-	done  chan struct{}
+	queue  *queue.Queue[entry]
+	write  func(entry) error
+	failed atomic.Uint64 // events that write could not write
+	told   uint64        // of the events that were not written
+	stop   context.CancelFunc
+	done   chan struct{}
 }
 
 type entry struct {
@@ -37,23 +40,26 @@ type entry struct {
 // unit; else of sentences to a terminal, or of lines.
 func New() *Writer {
 	if connected, err := systemd.StderrIsJournalStream(); err == nil && connected {
-		return start(send)
+		return start(toJournald(socket))
 	}
 	if _, ok := show.Terminal(os.Stderr); ok {
-		return start(func(e entry) { _, _ = io.WriteString(os.Stderr, Sentence(e.event)+"\n") })
+		return start(func(e entry) error {
+			_, err := io.WriteString(os.Stderr, Sentence(e.event)+"\n")
+			return err
+		})
 	}
 	return NewLines(os.Stderr)
 }
 
 // NewLines returns a writer of lines.
 func NewLines(out io.Writer) *Writer {
-	return start(func(e entry) {
-		// Without standard error there is no place for an error.
-		_, _ = io.WriteString(out, Line(e.event)+"\n")
+	return start(func(e entry) error {
+		_, err := io.WriteString(out, Line(e.event)+"\n")
+		return err
 	})
 }
 
-func start(write func(entry)) *Writer {
+func start(write func(entry) error) *Writer {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Writer{queue: queue.New[entry](queueLength), write: write, stop: stop, done: make(chan struct{})}
 	go w.run(ctx)
@@ -73,8 +79,9 @@ func (w *Writer) Notice(kind, format string, args ...any) {
 		kind})
 }
 
-// Dropped returns the number of events that did not fit into the queue.
-func (w *Writer) Dropped() uint64 { return w.queue.Shed() }
+// Dropped returns the number of events that were not written: they did not fit into the
+// queue, or the journal was gone.
+func (w *Writer) Dropped() uint64 { return w.queue.Shed() + w.failed.Load() }
 
 // Close writes the queue and ends, within a second: a journal that hangs must not
 // keep the daemon from stopping.
@@ -94,22 +101,31 @@ func (w *Writer) run(ctx context.Context) {
 
 // one writes an event, and the number of lost ones if there is room again.
 func (w *Writer) one(e entry) {
-	w.write(e)
-	if n := w.queue.Shed(); n != w.told && w.queue.HalfEmpty() {
+	if w.write(e) != nil { // there is no other place to tell it
+		w.failed.Add(1)
+		return
+	}
+	if n := w.Dropped(); n != w.told && w.queue.HalfEmpty() {
 		lost := event.Event{Event: "lost", Time: time.Now(),
-			Reason: fmt.Sprintf("%d events were not written: the journal is slower than they come", n-w.told)}
-		w.write(entry{lost, "lost"})
-		w.told = n
+			Reason: fmt.Sprintf("%d events were not written: the journal was gone, or slower than they come",
+				n-w.told)}
+		if w.write(entry{lost, "lost"}) == nil {
+			w.told = n
+		}
 	}
 }
 
-// send writes an event to the journal. It may wait for journald.
-func send(e entry) {
-	fields := Fields(e.event)
-	fields["MESSAGE_ID"] = MessageID(e.kind)
-	fields["SYSLOG_IDENTIFIER"] = "picket"
-	// An error has no other place: the next entry may get through.
-	_ = systemd.Send(Message(e.event), priority(e.event), fields)
+// toJournald writes events to the journal. It may wait for journald.
+func toJournald(path string) func(entry) error {
+	j := &journald{path: path}
+	return func(e entry) error {
+		fields := Fields(e.event)
+		fields["MESSAGE"] = Message(e.event)
+		fields["PRIORITY"] = strconv.Itoa(int(priority(e.event)))
+		fields["MESSAGE_ID"] = MessageID(e.kind)
+		fields["SYSLOG_IDENTIFIER"] = "picket"
+		return j.send(fields)
+	}
 }
 
 func priority(e event.Event) systemd.Priority {

@@ -73,9 +73,10 @@ func TestWriterNeverBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var kinds []string
-		w := start(func(e entry) {
+		w := start(func(e entry) error {
 			<-release
 			kinds = append(kinds, e.kind)
+			return nil
 		})
 		for range queueLength + 100 {
 			w.Event(block())
