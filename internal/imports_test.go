@@ -20,7 +20,7 @@ import (
 var allowed = map[string][]string{
 	"cmd/picket": {"nft", "internal/addresses", "internal/answers", "internal/config",
 		"internal/control", "internal/daemon", "internal/demo", "internal/event", "internal/evidence",
-		"internal/explain", "internal/metrics", "internal/notify", "internal/portsentry",
+		"internal/explain", "internal/hook", "internal/metrics", "internal/notify", "internal/portsentry",
 		"internal/probe", "internal/removal", "internal/replay", "internal/report", "internal/show",
 		"internal/survey", "internal/top", "internal/trial"},
 	"internal/daemon": {"engine", "nflog", "nft", "internal/ahead", "internal/allowed", "internal/behind",
@@ -77,7 +77,7 @@ var allowed = map[string][]string{
 		"internal/event", "internal/evidence", "internal/probe", "internal/show"},
 	"internal/answers": {"internal/config", "internal/control", "internal/event", "internal/show"},
 	"internal/machine": {"nflog", "nft", "internal/ahead", "internal/behind", "internal/beside",
-		"internal/clock", "internal/host", "internal/inline", "internal/modules", "internal/probe"},
+		"internal/clock", "internal/confine", "internal/host", "internal/inline", "internal/modules", "internal/probe"},
 
 	// What the engine remembers.
 	"engine/internal/book":  {"internal/probe"},

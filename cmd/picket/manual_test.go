@@ -26,6 +26,9 @@ func TestManualNamesEverything(t *testing.T) {
 	root.InitDefaultCompletionCmd()
 	var want []string
 	for _, c := range root.Commands() {
+		if c.Hidden {
+			continue
+		}
 		var flags []string
 		named := regexp.MustCompile(`(?m)^ +(--[a-z-]+)`)
 		for _, f := range named.FindAllStringSubmatch(c.Flags().FlagUsages(), -1) {

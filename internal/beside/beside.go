@@ -76,6 +76,11 @@ func New(c *config.Config, open RouteOpener, book Book, j *journal.Writer) *Set 
 	return s
 }
 
+// Detach has another process of this program run the commands, if there are any: this one
+// will be kept from starting programs. That one reads the configuration at path. It comes
+// before [Set.Start].
+func (s *Set) Detach(path string) error { return s.commands.detach(path) }
+
 // Start starts the actions. The remains of an earlier run stay until [Set.Settle].
 func (s *Set) Start() {
 	c := s.config.Load()

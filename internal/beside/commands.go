@@ -30,6 +30,7 @@ type commands struct {
 	parsed   atomic.Pointer[parsed]
 	failures failures
 	refused  uint64 // reported so far
+	never    bool   // this process may start no program
 }
 
 // parsed is the commands of a configuration.
@@ -52,7 +53,21 @@ func (x *commands) tasks() []task.Task { return []task.Task{task.New("commands",
 
 func (x *commands) configure(c, _ *config.Config) { x.parsed.Store(parse(c)) }
 
+// detach comes before the first block. Without a command there is no process to run one:
+// it takes memory, and a restart to have one.
+func (x *commands) detach(path string) error {
+	if p := x.parsed.Load(); p.command.IsZero() && p.end.IsZero() {
+		x.never = true
+		return nil
+	}
+	return x.runner.Detach("helper", "--config", path)
+}
+
 func (x *commands) fixed(c, before *config.Config) string {
+	if x.never && len(c.Run.Command)+len(c.Run.End) > 0 {
+		c.Run = before.Run
+		return "run.command, run.end"
+	}
 	wanted := c.Run.Hooks()
 	c.Run.Timeout, c.Run.Parallel, c.Run.Queue = before.Run.Timeout, before.Run.Parallel, before.Run.Queue
 	if wanted == c.Run.Hooks() {

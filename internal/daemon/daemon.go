@@ -168,6 +168,11 @@ func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <
 	within, stop := context.WithTimeout(ctx, readyWithin)
 	group.Wait(within)
 	stop()
+	if d.machine.Unfiltered() {
+		if err := d.machine.Confine(); err != nil {
+			d.journal.Notice("", "the system calls are not filtered: %v", err)
+		}
+	}
 	d.ready()
 	return d.wait(ctx, reload, end)
 }
@@ -245,6 +250,11 @@ func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) 
 	j = newJudge(d.config, e, d.docket, d.orders, d.journal)
 	d.actions = beside.New(d.config, d.machine.Routes, d.orders, d.journal)
 	j.actions = d.actions
+	if d.machine.Unfiltered() {
+		if err := d.actions.Detach(d.options.Path); err != nil {
+			return nil, nil, err
+		}
+	}
 	b = newBlocker(table, d.orders, d.config, d.actions, d.journal, d.docket.unblocked, d.bells)
 	d.lookAtPeers() // before the first probe, which may wait in a stored socket
 	e.SetConnected(d.peers.Set)

@@ -104,6 +104,7 @@ func newKernel() *kernel {
 func (k *kernel) machine() *machine.Machine {
 	return &machine.Machine{
 		CheckKernel: func() error { return nil },
+		Unfiltered:  func() bool { return false },
 		Clock: func(ctx context.Context, stepped func()) error {
 			for {
 				select {

@@ -79,8 +79,9 @@ type Result struct {
 
 // A Runner runs commands. Its methods may be called by several goroutines.
 type Runner struct {
-	conf  Config
-	queue *queue.Queue[job]
+	conf   Config
+	queue  *queue.Queue[job]
+	helper *helper // nil: the process itself runs them
 }
 
 type job struct {
@@ -113,10 +114,15 @@ func (r *Runner) Refused() uint64 { return r.queue.Shed() }
 // waiting ones with [ErrStopped], and returns nil. Submit must not be called after
 // that: nobody would answer.
 func (r *Runner) Run(ctx context.Context) error {
+	one := r.one
+	if r.helper != nil {
+		one = r.helper.one
+		defer r.helper.end()
+	}
 	var wg sync.WaitGroup
 	for range r.conf.Parallel {
 		wg.Go(func() {
-			r.queue.Each(ctx, func(j job) { j.done(r.one(ctx, j)) })
+			r.queue.Each(ctx, func(j job) { j.done(one(ctx, j)) })
 		})
 	}
 	wg.Wait()

@@ -16,6 +16,7 @@ import (
 	"picket/internal/behind"
 	"picket/internal/beside"
 	"picket/internal/clock"
+	"picket/internal/confine"
 	"picket/internal/host"
 	"picket/internal/inline"
 	"picket/internal/modules"
@@ -46,6 +47,10 @@ type Machine struct {
 	Networks    func() ([]host.Network, error)
 	Ahead       func() (tables, chains []string, err error) // see [ahead.Look]
 	Asker       func() (behind.Asker, error)
+
+	// Unfiltered reports whether nothing limits the system calls yet; Confine does then.
+	Unfiltered func() bool
+	Confine    func() error
 
 	CutOffloaded func(of func(netip.Addr) bool) (int, error)
 }
@@ -114,6 +119,7 @@ func Here() *Machine {
 		Routes: beside.OpenRoutes, Host: new(host.Host), Peers: host.Peers, Links: host.OnLink,
 		Flows: host.Flows, CutOffloaded: host.CutOffloaded, Services: host.Services, Tracking: host.Tracking,
 		Operators: host.Operators, LoginPorts: host.LoginPorts,
+		Unfiltered: confine.Needed, Confine: confine.Here,
 		Virtuals: host.Virtuals, Networks: host.Networks, Asker: behind.OpenKernel,
 		Ahead: func() (tables, chains []string, err error) { return ahead.Look(nft.Name) },
 	}
