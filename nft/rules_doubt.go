@@ -20,11 +20,12 @@ func doubtChains(c Config) []chain {
 		{
 			name: "doubt",
 			why: "a SYN waits for the inline verdict if it has no options but a segment size, may be " +
-				"fragmented, acknowledges something, or is of a source that lately asked for a port " +
-				"that nobody serves. Nearly all SYNs pass. A stranger's packet near its last hop is a " +
+				"fragmented, acknowledges something, or is of a source that is dark or lately asked for a " +
+				"port that nobody serves. Nearly all SYNs pass. A stranger's packet near its last hop is a " +
 				"traceroute's",
 			rules: list(
 				sources(c, "askers", doubtful),
+				sources(c, "dark", doubtful),
 				one(compare(ttl, expr.CmpOpLt, NearHops+1), accept),
 				one(compare(hopLimit, expr.CmpOpLt, NearHops+1), accept),
 				one(fewOptions, doubtful),

@@ -178,6 +178,36 @@ func TestInlineNear(t *testing.T) {
 	}
 }
 
+// TestInlineDark: a scanner that rests until the rules have forgotten what it asked for is
+// still judged while it is dark, by a SYN as clients send it too.
+func TestInlineDark(t *testing.T) {
+	l := newLab(t)
+	listen(t, l.Target, "tcp", 80)
+	d := start(t, l.Target, Options{Config: inlineConfig})
+	for i, dst := range []netip.Addr{l.Target.V4, l.Target.V6} {
+		src, source := Source4(1), Source4(1).String()
+		if i == 1 {
+			src, source = Source6(1), "2001:db8:0:11::/64"
+		}
+		for n, port := range []uint16{23, 2323, 5555, 3389} {
+			send(t, l.Attacker, crudeSYN(src, dst, uint16(2000+n), port))
+		}
+		waitScored(t, d, source, 1)
+		eventually(t, 5*time.Second, "the probes are judged", func() bool {
+			return inlineOf(t, d).Probes >= uint64(4+4*i)
+		})
+		set := "askers" + []string{"4", "6"}[i]
+		if _, err := l.Target.Run("nft", "flush", "set", "inet", "picket", set); err != nil {
+			t.Fatal(err)
+		}
+		send(t, l.Attacker, df(clientSYN(src, dst, 4000, 80)))
+		_, err := d.WaitEvent(5*time.Second, "source="+source+" ", "action=fence", "held inline for ")
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // df sets DF on an IPv4 packet, as ordinary clients do.
 func df(p packet) packet {
 	if p[0]>>4 == 4 {

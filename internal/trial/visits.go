@@ -106,7 +106,7 @@ func (s *side) waits(p *probe.Probe) bool {
 		return false
 	}
 	v, source := &s.visits, s.engine.SourceOf(p.Source)
-	if !v.askers.has(source, p.At) {
+	if !v.askers.has(source, p.At) && !s.engine.InForce(engine.Dark, p.Source, p.At) {
 		few := p.Options == 0 || p.Options == probe.OptionsMSS
 		if p.TTL <= nft.NearHops || !few && (p.DontFrag || p.Destination.Is6()) && p.Ack == 0 {
 			return false
