@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestReference(t *testing.T) {
 	}
 	probe := &document{files: []string{"x"}, values: map[string]any{}, places: map[string]place{}}
 	asked := map[string]bool{}
-	collect(probe, asked)
+	collect(t, probe, asked)
 	for key := range asked {
 		if d.places[key].line == 0 && key != "ip.trigger.classic" && key != "ip.trigger.stealth" &&
 			key != "ip.classic" && key != "ip.stealth" {
@@ -38,18 +39,24 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// collect records every key that a section reads.
-func collect(d *document, asked map[string]bool) {
+// collect records every key that each section reads.
+func collect(t *testing.T, d *document, asked map[string]bool) {
 	c := new(Config)
 	top := d.top()
 	sections := map[string]func(*section){
 		"nflog": c.NFLOG.read, "detect": c.Detect.read, "ignore": c.Ignore.read, "block": c.Block.read,
 		"trap": c.Trap.read, "door": c.Door.read, "inline": c.Inline.read,
 		"run": c.Run.read, "route": c.Route.read, "hosts_deny": c.HostsDeny.read, "history": c.History.read,
-		"resolve": c.Resolve.read, "origin": c.Origin.read,
+		"resolve": c.Resolve.read, "origin": c.Origin.read, "forward": c.Forward.read,
+		"evidence": c.Evidence.read, "notify": c.Notify.read, "metrics": c.Metrics.read,
 		"tcp": func(s *section) { c.TCP.read(s, 1, 65535) },
 		"udp": func(s *section) { c.UDP.read(s, 1, 65535) },
 		"ip":  func(s *section) { c.IP.read(s, 0, 255) },
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if name := f.Tag.Get("json"); f.Type.Kind() == reflect.Struct && sections[name] == nil {
+			t.Errorf("section %s is not in this list", name)
+		}
 	}
 	for name, read := range sections {
 		s := top.section(name)

@@ -4,8 +4,6 @@ package lab
 
 import (
 	"net/netip"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -42,42 +40,7 @@ func TestBehindMatrixTriggerZero(t *testing.T) { matrixBehind(t, routed+hotConfi
 func matrixBehind(t *testing.T, config, ports string) {
 	l := newLab(t)
 	c := addBehind(t, l)
-	listen(t, c, "tcp", 80)
-	last4, last6 := Source4(Sources), Source6(Sources)
-	if err := l.Attacker.IP("route add 198.51.100.3 via 192.0.2.2 src "+last4.String(),
-		"route add 2001:db8:c::3 via 2001:db8::2 src "+last6.String()); err != nil {
-		t.Fatal(err)
-	}
-	mac, err := l.Target.Run("cat", "/sys/class/net/"+l.Target.Dev+"/address")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := start(t, l.Target, Options{Config: config + unconnected})
-	var group sync.WaitGroup
-	defer group.Wait()
-	slots := make(chan struct{}, 8)
-	for i, s := range scans() {
-		for _, family := range []string{"IPv4", "IPv6"} {
-			a := aim{Source4(i + 1), c.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
-			if family == "IPv6" {
-				if s.only4 {
-					continue
-				}
-				a.src, a.dst = Source6(i+1), c.V6
-			}
-			if s.name == "nmap -sT" {
-				a.src, a.dst = last4, c.Second4
-				if family == "IPv6" {
-					a.src, a.dst = last6, c.Second6
-				}
-			}
-			group.Go(func() {
-				slots <- struct{}{}
-				defer func() { <-slots }()
-				t.Run(s.name+" "+family, func(t *testing.T) { scanned(t, l, d, s, a) })
-			})
-		}
-	}
+	scanAll(t, l, c, "via 192.0.2.2", "via 2001:db8::2", config, ports)
 }
 
 // TestBehindAnswersFew: of a thousand ports behind the host few answer, at any speed, by TCP

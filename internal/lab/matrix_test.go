@@ -135,11 +135,17 @@ func TestMatrixDefault(t *testing.T) {
 // the kernel, and free again after the timeout.
 func matrix(t *testing.T, config, ports string) {
 	l := newLab(t)
-	listen(t, l.Target, "tcp", 80)
+	scanAll(t, l, l.Target, "dev eth0", "dev eth0", config, ports)
+}
+
+// scanAll runs every scan in both families against a host. By4 and by6 are the attacker's ways
+// to its second addresses.
+func scanAll(t *testing.T, l *Lab, h *Host, by4, by6, config, ports string) {
+	listen(t, h, "tcp", 80)
 	// The source of connect() to the second addresses.
 	last4, last6 := Source4(Sources), Source6(Sources)
-	if err := l.Attacker.IP("route add 192.0.2.3 dev eth0 src "+last4.String(),
-		"route add 2001:db8::3 dev eth0 src "+last6.String()); err != nil {
+	if err := l.Attacker.IP(fmt.Sprintf("route add %s %s src %s", h.Second4, by4, last4),
+		fmt.Sprintf("route add %s %s src %s", h.Second6, by6, last6)); err != nil {
 		t.Fatal(err)
 	}
 	mac, err := l.Target.Run("cat", "/sys/class/net/"+l.Target.Dev+"/address")
@@ -155,17 +161,17 @@ func matrix(t *testing.T, config, ports string) {
 	slots := make(chan struct{}, 8)
 	for i, s := range scans() {
 		for _, family := range []string{"IPv4", "IPv6"} {
-			a := aim{Source4(i + 1), l.Target.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
+			a := aim{Source4(i + 1), h.V4, l.Attacker.Dev, strings.TrimSpace(mac), ports}
 			if family == "IPv6" {
 				if s.only4 {
 					continue
 				}
-				a.src, a.dst = Source6(i+1), l.Target.V6
+				a.src, a.dst = Source6(i+1), h.V6
 			}
 			if s.name == "nmap -sT" {
-				a.src, a.dst = last4, l.Target.Second4
+				a.src, a.dst = last4, h.Second4
 				if family == "IPv6" {
-					a.src, a.dst = last6, l.Target.Second6
+					a.src, a.dst = last6, h.Second6
 				}
 			}
 			group.Go(func() {
