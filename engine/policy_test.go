@@ -572,7 +572,8 @@ func TestBeganWith(t *testing.T) {
 		"": probe.SentNothing, "GET / HTTP/1.1\r\n": probe.SentHTTP, "PRI * HTTP/2.0\r\n": probe.SentHTTP,
 		"OPTIONS http://192.0.2.1/ HTTP/1.1\r\n": probe.SentHTTP,
 		"\x16\x03\x01\x02\x00\x01":               probe.SentTLS, "\x16": probe.SentTLS,
-		"\x16\x05":      probe.SentOther,
+		"\x13BitTorrent pro": probe.SentTorrent, "\x13BitTorrent protocol\x00\x00": probe.SentTorrent,
+		"\x16\x05": probe.SentOther, "\x13BitTor": probe.SentOther, "\x13BitTorrent-x": probe.SentOther,
 		"SSH-2.0-x\r\n": probe.SentOther, "USER root\r\n": probe.SentOther,
 		"GET": probe.SentOther, "GET ": probe.SentOther, "G /": probe.SentOther, "\x00": probe.SentOther,
 		" / ": probe.SentOther,
@@ -615,7 +616,7 @@ func TestTrapProof(t *testing.T) {
 	}
 	w.spares(w.send(trap(1, probe.SentOther)...), BelowTrigger) // one trap port, whatever else was asked
 	w.blocks(w.send(trap(7, probe.SentOther)...))
-	for _, s := range []probe.Sent{probe.SentHTTP, probe.SentTLS, probe.SentNotYet} {
+	for _, s := range []probe.Sent{probe.SentHTTP, probe.SentTLS, probe.SentTorrent, probe.SentNotYet} {
 		c := graded()
 		c.TCP.Trigger[probe.Classic] = 1
 		w := newWorld(t, c)

@@ -87,8 +87,8 @@ func TestTrapPortStaysOpen(t *testing.T) {
 	}
 }
 
-// TestBrowserAtTheTrap: a connection that begins with HTTP or TLS proves nothing, even if no
-// bytes of it are stored, and a live flow is not cut for it.
+// TestBrowserAtTheTrap: a connection that begins with HTTP, TLS or BitTorrent proves nothing, even
+// if no bytes of it are stored, and a live flow is not cut for it.
 func TestBrowserAtTheTrap(t *testing.T) {
 	l := newLab(t)
 	echoing(t, l.Target, 7000)
@@ -115,7 +115,8 @@ func TestBrowserAtTheTrap(t *testing.T) {
 				io.ReadAll(c) // until the trap closes
 			}
 			for i, port := range []uint16{1, 7, 9, 11, 15, 19} {
-				visit(port, []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01"}[i%2])
+				visit(port, []string{"GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01",
+					"\x13BitTorrent protocol"}[i%3])
 			}
 			untouched(t, d, f[0])
 			visit(79, "root\r\n")

@@ -2,7 +2,10 @@
 
 package probe
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Protocol numbers the engine tells apart (IANA, "Assigned Internet Protocol Numbers").
 const (
@@ -70,6 +73,7 @@ const (
 	SentOther               // bytes that are neither of the following
 	SentHTTP                // a request of HTTP (RFC 9112, 3)
 	SentTLS                 // a handshake of TLS (RFC 8446, 4.1.2)
+	SentTorrent             // a handshake of BitTorrent (BEP 3)
 	SentNotYet              // the connection was accepted just now; another probe says how it began
 )
 
@@ -80,6 +84,8 @@ func BeganWith(b []byte) Sent {
 		return SentNothing
 	case b[0] == 0x16 && (len(b) < 2 || b[1] == 3): // a record with a handshake in it: RFC 8446, 5.1
 		return SentTLS
+	case len(b) >= 8 && strings.HasPrefix("\x13BitTorrent protocol", string(b[:min(len(b), 20)])):
+		return SentTorrent
 	}
 	method := 0
 	for method < len(b) && b[method] >= 'A' && b[method] <= 'Z' {
@@ -94,7 +100,7 @@ func BeganWith(b []byte) Sent {
 
 // Proves reports whether such a connection proves that its peer scans. One in HTTP or TLS
 // does not: whoever writes a page can lead a browser, a link preview or a webhook to any
-// port.
+// port; nor one in BitTorrent: who names an address to a swarm leads all of it there.
 func (s Sent) Proves() bool { return s == SentNothing || s == SentOther }
 
 // A Probe is one mirrored packet, as far as judging needs it. It has no pointers to the
