@@ -25,12 +25,13 @@ var errNotBound = errors.New("the group is not bound")
 // The configuration messages of the NFLOG subsystem
 // (include/uapi/linux/netfilter/nfnetlink_log.h).
 const (
-	configMessage = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG<<8 | 1) // NFULNL_MSG_CONFIG
-	logMessage    = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG << 8)   // NFULNL_MSG_PACKET
-	configCommand = 1                                                // NFULA_CFG_CMD
-	commandBind   = 1                                                // NFULNL_CFG_CMD_BIND
-	commandUnbind = 2                                                // NFULNL_CFG_CMD_UNBIND
-	nfgenLength   = 4                                                // struct nfgenmsg
+	configMessage  = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG<<8 | 1) // NFULNL_MSG_CONFIG
+	logMessage     = netlink.HeaderType(unix.NFNL_SUBSYS_ULOG << 8)   // NFULNL_MSG_PACKET
+	configCommand  = 1                                                // NFULA_CFG_CMD
+	configDatagram = 3                                                // NFULA_CFG_NLBUFSIZ
+	commandBind    = 1                                                // NFULNL_CFG_CMD_BIND
+	commandUnbind  = 2                                                // NFULNL_CFG_CMD_UNBIND
+	nfgenLength    = 4                                                // struct nfgenmsg
 )
 
 // maxDatagram holds the largest datagram the kernel builds: nlbufsiz ends at
@@ -57,9 +58,17 @@ type groupSocket struct {
 	bound  bool              // the group is ours
 	answer *netlink.Message  // to the request just sent
 	early  []netlink.Message // log messages that overtook the answer to a bind
-	buffer []byte
 
+	raw      syscall.RawConn
+	read     func(fd uintptr) bool // tryRead
+	buffer   []byte
+	size     int // what was read into buffer, or why not
+	err      error
 	messages []netlink.Message // of the datagram in buffer
+
+	many     bool      // a datagram since the last rest had several messages
+	waited   bool      // nothing was there to be read
+	gathered time.Time // when many was true last
 
 	// deliver, if not nil, gets the body of each log message in place of go-nflog,
 	// valid until it returns. That library makes some 20 objects of a message, and
@@ -102,8 +111,25 @@ func connect(s *socket.Conn, bound bool, ended func(), deliver func([]byte)) (*n
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	k := &groupSocket{Conn: s, bound: bound, ended: ended, deliver: deliver, buffer: make([]byte, maxDatagram)}
+	k, err := newGroupSocket(s, bound, ended, deliver)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return netlink.NewConn(k, id), nil
+}
+
+func newGroupSocket(
+	s *socket.Conn, bound bool, ended func(), deliver func([]byte),
+) (*groupSocket, error) {
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	k := &groupSocket{
+		Conn: s, bound: bound, ended: ended, deliver: deliver, raw: raw, buffer: make([]byte, maxDatagram),
+	}
+	k.read = k.tryRead
+	return k, nil
 }
 
 // check refuses a file that is not a netfilter netlink socket, and a group that nobody holds.
@@ -139,14 +165,25 @@ func check(s *socket.Conn, group uint16) error {
 
 // configure returns the message that gives a group a command.
 func configure(group uint16, command byte) netlink.Message {
+	m := setting(group, configCommand, command)
+	m.Header.Flags |= netlink.Acknowledge
+	return m
+}
+
+// gather makes the message that has the kernel make datagrams of up to so many bytes. It
+// is not answered.
+func gather(group uint16, size uint32) netlink.Message {
+	return setting(group, configDatagram, binary.BigEndian.AppendUint32(nil, size)...)
+}
+
+// setting makes the message that sets an attribute of a group, of four bytes at most.
+func setting(group, attribute uint16, value ...byte) netlink.Message {
 	data := binary.BigEndian.AppendUint16([]byte{unix.AF_UNSPEC, unix.NFNETLINK_V0}, group) // struct nfgenmsg
 	// struct nlattr: length, type
-	data = binary.NativeEndian.AppendUint16(data, 5)
-	data = binary.NativeEndian.AppendUint16(data, configCommand)
-	return netlink.Message{
-		Header: netlink.Header{Type: configMessage, Flags: netlink.Request | netlink.Acknowledge},
-		Data:   append(data, command, 0, 0, 0),
-	}
+	data = binary.NativeEndian.AppendUint16(data, uint16(unix.SizeofNlAttr+len(value)))
+	data = binary.NativeEndian.AppendUint16(data, attribute)
+	data = append(append(data, value...), make([]byte, 4-len(value))...)
+	return netlink.Message{Header: netlink.Header{Type: configMessage, Flags: netlink.Request}, Data: data}
 }
 
 func portID(s *socket.Conn) (uint32, error) {
@@ -282,21 +319,55 @@ func (k *groupSocket) ReceiveIter() iter.Seq2[netlink.Message, error] {
 	}
 }
 
+// Under a flood the reader lets messages gather for a while, once it has read all and
+// again when it is woken: to fall asleep and wake is half of what a probe costs then. A
+// flood is while the kernel puts several messages into a datagram, and a little longer.
+const (
+	rest      = 2 * time.Millisecond
+	floodEnds = 50 * time.Millisecond
+)
+
 // receive reads one datagram. A copy into memory of the right size is cheaper than a call for
-// the size first, and does not change the caller's slices.
+// the size first, and does not change the caller's slices. It does not use Recvmsg, which
+// starts a goroutine for each call, to watch its context.
 func (k *groupSocket) receive() ([]netlink.Message, error) {
-	n, _, flags, _, err := k.Recvmsg(context.Background(), k.buffer, nil, 0)
-	if err != nil {
-		return nil, err
+	for {
+		if err := k.raw.Read(k.read); err != nil {
+			return nil, err
+		}
+		if k.err != unix.EAGAIN {
+			break
+		}
+		if k.many {
+			k.many, k.gathered = false, time.Now()
+		}
+		time.Sleep(rest)
 	}
-	if flags&unix.MSG_TRUNC != 0 {
-		return nil, fmt.Errorf("datagram of more than %d bytes", maxDatagram)
+	if k.err != nil {
+		return nil, os.NewSyscallError("read", k.err)
 	}
-	if k.deliver != nil && k.bound {
-		k.messages, err = split(k.messages[:0], k.buffer[:n])
-		return k.messages, err
+	if k.size == len(k.buffer) { // the kernel cuts what is longer
+		return nil, fmt.Errorf("datagram of %d bytes or more", maxDatagram)
 	}
-	return split(nil, append([]byte(nil), k.buffer[:n]...))
+	if k.deliver == nil || !k.bound {
+		return split(nil, slices.Clone(k.buffer[:k.size]))
+	}
+	var err error
+	k.messages, err = split(k.messages[:0], k.buffer[:k.size])
+	k.many = k.many || len(k.messages) > 1
+	return k.messages, err
+}
+
+// tryRead reads a datagram, and reports false if it is to be called again when one is
+// there. If it is time to rest, the error is EAGAIN.
+func (k *groupSocket) tryRead(fd uintptr) bool {
+	if k.waited && time.Since(k.gathered) < floodEnds {
+		k.waited, k.err = false, unix.EAGAIN
+		return true
+	}
+	k.size, k.err = unix.Read(int(fd), k.buffer)
+	k.waited = k.err == unix.EAGAIN && !k.many
+	return !k.waited
 }
 
 // split cuts a datagram into messages and appends them to ms; their data are slices

@@ -18,6 +18,7 @@ import (
 
 	library "github.com/florianl/go-nflog/v2"
 	"github.com/mdlayher/netlink"
+	"github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -106,6 +107,79 @@ func TestAdoptRefuses(t *testing.T) {
 			f.Close()
 		}
 	})
+}
+
+// A lone message is waited for and read at once. Several in a datagram are a flood: the
+// reader rests when it has read all, and before it reads again, for a little while.
+func TestRest(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	k := &groupSocket{buffer: make([]byte, 64)}
+	send := func() {
+		t.Helper()
+		if _, err := unix.Write(fds[1], []byte("one")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reads := func(what string, done bool, want error) {
+		t.Helper()
+		if got := k.tryRead(uintptr(fds[0])); got != done || !errors.Is(k.err, want) || want == nil && k.size != 3 {
+			t.Errorf("%s: %v, %d bytes, %v", what, got, k.size, k.err)
+		}
+	}
+	reads("nothing", false, unix.EAGAIN)
+	send()
+	reads("a lone one", true, nil)
+	k.many = true
+	send()
+	reads("in a flood, with more", true, nil)
+	reads("in a flood, without more", true, unix.EAGAIN)
+	k.many, k.gathered = false, time.Now()
+	reads("after a rest", false, unix.EAGAIN)
+	send()
+	reads("woken in a flood", true, unix.EAGAIN)
+	reads("after that rest", true, nil)
+	reads("nothing any more", false, unix.EAGAIN)
+	k.gathered = time.Now().Add(-floodEnds)
+	send()
+	reads("after the flood", true, nil)
+}
+
+// The kernel gathers as many messages in a datagram as it is told to.
+func TestGather(t *testing.T) {
+	ns := newNamespace(t, "gather")
+	var s *socket.Conn
+	var err error
+	ns.do(t, func() {
+		s, err = socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER, "netlink", nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := newGroupSocket(s, false, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	con := netlink.NewConn(k, 0)
+	defer con.Close()
+	if _, err := con.Execute(configure(adoptGroup, commandBind)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := con.Send(gather(adoptGroup, groupDatagram)); err != nil {
+		t.Fatal(err)
+	}
+	ns.send(t, 10, groupThreshold)
+	if err := k.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	ms, err := k.Receive()
+	if n := len(ms); err != nil || n != groupThreshold+1 || ms[n-1].Header.Type != netlink.Done {
+		t.Errorf("%d messages, %v", n, err)
+	}
 }
 
 // FuzzSplit cuts any bytes: what comes out lies inside what went in.
@@ -219,6 +293,7 @@ func newNamespace(t *testing.T, name string) namespace {
 		chain input {
 			type filter hook input priority filter
 			udp dport 9 log group 4711 queue-threshold 1 drop
+			udp dport 10 log group 4711 queue-threshold 64 drop
 		}
 	}`, "ip", "netns", "exec", ns.name, "nft", "-f", "-")
 	return ns
@@ -247,8 +322,13 @@ func (n namespace) do(t *testing.T, f func()) {
 
 func (n namespace) probe(t *testing.T, count int) {
 	t.Helper()
+	n.send(t, 9, count)
+}
+
+func (n namespace) send(t *testing.T, port, count int) {
+	t.Helper()
 	n.do(t, func() {
-		c, err := net.Dial("udp4", "127.0.0.1:9")
+		c, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			t.Error(err)
 			return

@@ -52,6 +52,10 @@ type Config struct {
 const (
 	groupThreshold = 64
 	groupTimeout   = 2 // 1/100 s
+
+	// groupDatagram has room for as many, of some 180 bytes each; by default there is
+	// room for 19.
+	groupDatagram = 16 << 10
 )
 
 // A Reader is bound to a group. Make one with [Open].
@@ -155,7 +159,13 @@ func (r *Reader) start(cfg Config) error {
 		return fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
 	}
 	r.arm(time.Now())
-	return translate(r.conn.RegisterWithErrorFunc(r.over, r.hook, r.failed), cfg.Group)
+	if err := r.conn.RegisterWithErrorFunc(r.over, r.hook, r.failed); err != nil {
+		return translate(err, cfg.Group)
+	}
+	if _, err := r.conn.Con.Send(gather(cfg.Group, groupDatagram)); err != nil {
+		return fmt.Errorf("set the size of datagrams: %w", err)
+	}
+	return nil
 }
 
 // arm has the next Receive end in time for the beat. The error of a closed

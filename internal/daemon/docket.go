@@ -67,11 +67,17 @@ func newDocket() *docket {
 func (d *docket) probe(p probe.Probe, raw []byte) {
 	d.sender.Lock()
 	defer d.sender.Unlock()
-	select {
-	case d.probes <- mirrored{p, d.transit.Put(raw)}:
-		d.transit.Sent()
-	case <-d.ended:
+	m := mirrored{p, d.transit.Put(raw)}
+	select { // mostly there is room, and to ask for two takes longer
+	case d.probes <- m:
+	default:
+		select {
+		case d.probes <- m:
+		case <-d.ended:
+			return
+		}
 	}
+	d.transit.Sent()
 }
 
 // visit queues a SYN to a service and the bytes of its packet, and reports whether

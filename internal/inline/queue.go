@@ -3,6 +3,7 @@
 package inline
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -194,8 +195,17 @@ func (q *Queue) Close() {
 func (q *Queue) read() {
 	defer q.ended.Done()
 	b := make([]byte, datagram)
+	var n int
+	var failed error
+	read := func(fd uintptr) bool {
+		n, failed = unix.Read(int(fd), b)
+		return failed != unix.EAGAIN
+	}
+	raw, err := q.conn.SyscallConn()
 	for {
-		n, _, _, _, err := q.conn.Recvmsg(context.Background(), b, nil, 0)
+		if err == nil { // Recvmsg starts a goroutine for each call, to watch its context
+			err = cmp.Or(raw.Read(read), failed)
+		}
 		select {
 		case <-q.over:
 			return
