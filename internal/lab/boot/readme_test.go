@@ -75,7 +75,7 @@ func TestReadme(t *testing.T) {
 // server.
 func newReader(t *testing.T) *story {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	t.Cleanup(cancel)
 	s := &story{t: t, ctx: ctx}
 	directory := t.TempDir()
@@ -340,7 +340,7 @@ func (s *story) published(first int, save string) {
 		return err == nil && strings.Contains(string(out), "Directory listing")
 	}
 	s.within(10*time.Second, "the container's page", fetches)
-	for range 40 {
+	for range 20 {
 		if !fetches() {
 			s.t.Fatalf("a client of a published port is not served:\n%s", s.run("picket", "explain", client))
 		}
