@@ -102,22 +102,24 @@ func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error)
 	if journal && ev.Event == "" {
 		return event.Event{}, nil // "picket check" at a reload, for one
 	}
-	return sift(ev)
+	err = sift(&ev)
+	return ev, err
 }
 
-// sift returns a good event, none for one of picket's other lines, or what is wrong.
-func sift(ev event.Event) (event.Event, error) {
+// sift cleans an event, empties one of picket's other lines, or returns what is wrong.
+func sift(ev *event.Event) error {
 	switch ev.Event {
 	case "probe", "pattern", "block", "unblock", "expire", "ignore", "infection", "lost", "notice", "trial":
-		clean(&ev)
+		clean(ev)
 		if ev.Time.IsZero() {
-			return event.Event{}, fmt.Errorf("%w: without a time", ErrNotEvent)
+			return fmt.Errorf("%w: without a time", ErrNotEvent)
 		}
-		return ev, nil
+		return nil
 	case "packet", "summary", "difference": // of "picket replay --json"
-		return event.Event{}, nil
+		*ev = event.Event{}
+		return nil
 	}
-	return event.Event{}, fmt.Errorf("%w: its event is %.40q", ErrNotEvent, ev.Event)
+	return fmt.Errorf("%w: its event is %.40q", ErrNotEvent, ev.Event)
 }
 
 // parseJournal reads an entry of the journal. A value is a text, a list of bytes

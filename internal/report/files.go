@@ -101,6 +101,7 @@ type decoder struct {
 	known    []value // those met last, by place
 	fault    *Fault
 	entries  int
+	current  event.Event // of the entry at hand
 }
 
 // A value is one that stands at a place of a file.
@@ -161,7 +162,8 @@ func (d *decoder) wrong(err error) error {
 
 // event hands an entry's event over.
 func (d *decoder) event(f *journalfile.File, e *journalfile.Entry) (err error) {
-	ev, seen := event.Event{}, uint64(0)
+	ev, seen := &d.current, uint64(0)
+	*ev = event.Event{}
 	e.Values(func(at uint64) {
 		v := &d.known[at>>3%uint64(len(d.known))]
 		if v.at != at {
@@ -179,11 +181,11 @@ func (d *decoder) event(f *journalfile.File, e *journalfile.Entry) (err error) {
 			text = "" // said twice: it counts as empty, as by journalctl
 		}
 		seen |= 1 << v.field
-		if to, ok := x.At(&ev).(*string); ok {
+		if to, ok := x.At(ev).(*string); ok {
 			*to = text
 			return
 		}
-		x.Set(&ev, text)
+		x.Set(ev, text)
 	})
 	if err != nil || ev.Event == "" {
 		return err
@@ -191,11 +193,10 @@ func (d *decoder) event(f *journalfile.File, e *journalfile.Entry) (err error) {
 	if ev.Time.IsZero() {
 		ev.Time = e.Time
 	}
-	ev, bad := sift(ev)
-	if bad != nil {
+	if bad := sift(ev); bad != nil {
 		return d.wrong(bad)
 	}
-	d.each(ev)
+	d.each(*ev)
 	return nil
 }
 

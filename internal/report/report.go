@@ -340,7 +340,7 @@ func (c *Counter) Report(top int, now *Now) Report {
 		Blocks:  c.events["block"],
 		InForce: c.standing(c.to), Drops: c.drops, Responses: ranked(c.answers, top), Hours: c.hours.list(),
 	}
-	patterns, tools, ports := maps.Clone(c.shared), map[string]int{}, map[string]int{}
+	patterns, tools, ports := maps.Clone(c.shared), map[string]int{}, map[uint32]int{}
 	countries, networks, known := map[string]int{}, map[string]int{}, map[string]int{}
 	if now != nil {
 		r.InForce = now.Responses
@@ -366,12 +366,16 @@ func (c *Counter) Report(top int, now *Now) Report {
 			count(networks, strings.TrimSpace("AS"+strconv.FormatUint(uint64(s.ASN), 10)+" "+s.Network))
 		}
 		for _, p := range s.ports {
-			ports[portName(p)]++
+			ports[p&portBits]++
 		}
+	}
+	portNames := make(map[string]int, len(ports))
+	for p, n := range ports {
+		portNames[portName(p)] = n
 	}
 	r.New = r.Sources - r.Returning
 	r.Trial = c.trial.sum(top)
-	r.Patterns, r.Tools, r.Ports = ranked(patterns, top), ranked(tools, top), ranked(ports, top)
+	r.Patterns, r.Tools, r.Ports = ranked(patterns, top), ranked(tools, top), ranked(portNames, top)
 	r.Countries, r.Networks, r.Known, r.Reasons = ranked(countries, top), ranked(networks, top),
 		ranked(known, top), ranked(c.reasons, top)
 	r.PortHours = c.portHours(r.Ports)
