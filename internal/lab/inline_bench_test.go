@@ -183,7 +183,7 @@ func BenchmarkInlineThroughput(b *testing.B) {
 				var rate [2]float64
 				for k := range 2 {
 					i := (k + round) % 2
-					rate[i] = streamed(b, labs[i])
+					rate[i] = streamed(b, labs[i], labs[i].Target.V4, "-n", "300M")
 				}
 				ratios = append(ratios, rate[1]/rate[0])
 			}
@@ -201,9 +201,9 @@ func BenchmarkInlineThroughput(b *testing.B) {
 	}
 }
 
-// streamed returns the rate of one stream to the target, in bits a second.
-func streamed(b *testing.B, l *Lab) float64 {
-	out, err := l.Attacker.Run("iperf3", "-c", l.Target.V4.String(), "-n", "300M", "-J")
+// streamed returns the rate at which one stream arrives, in bits a second.
+func streamed(b *testing.B, l *Lab, to netip.Addr, how ...string) float64 {
+	out, err := l.Attacker.Run("iperf3", append([]string{"-c", to.String(), "-J"}, how...)...)
 	if err != nil {
 		b.Fatal(err)
 	}
