@@ -92,6 +92,7 @@ var (
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED, false)
 	beginning = bits("ct state new,untracked", expr.CtKeySTATE,
 		expr.CtStateBitNEW|expr.CtStateBitUNTRACKED, false)
+	related    = bits("ct state related", expr.CtKeySTATE, expr.CtStateBitRELATED, false)
 	untracked  = bits("ct state untracked", expr.CtKeySTATE, expr.CtStateBitUNTRACKED, false)
 	lasting    = bits("ct status assured", expr.CtKeySTATUS, statusAssured, false)
 	brief      = bits("ct status ! assured", expr.CtKeySTATUS, statusAssured, true)
@@ -178,16 +179,26 @@ func icmpTypes(text string, number byte, types ...byte) part {
 	return p
 }
 
-// tooBig is ICMP's word that a packet is too big for the path (RFC 1191); nft
-// compares type and code at once.
-var tooBig = part{
-	text:  "icmp type destination-unreachable icmp code frag-needed",
-	needs: []need{family(unix.NFPROTO_IPV4), protocol(unix.IPPROTO_ICMP)},
-	exprs: []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{3, 4}},
-	},
+// unreachable matches ICMP or ICMPv6 that says a destination is unreachable, and why;
+// nft compares type and code at once.
+func unreachable(name, why string, nfproto, number, kind, code byte) part {
+	return part{
+		text:  name + " type destination-unreachable " + name + " code " + why,
+		needs: []need{family(nfproto), protocol(number)},
+		exprs: []expr.Any{
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{kind, code}},
+		},
+	}
 }
+
+var (
+	// tooBig is ICMP's word that a packet is too big for the path (RFC 1191).
+	tooBig = unreachable("icmp", "frag-needed", unix.NFPROTO_IPV4, unix.IPPROTO_ICMP, 3, 4)
+	// refusal is a closed port's answer (RFC 1122, 3.2.2.1; RFC 4443, 3.1).
+	refusal4 = unreachable("icmp", "port-unreachable", unix.NFPROTO_IPV4, unix.IPPROTO_ICMP, 3, 3)
+	refusal6 = unreachable("icmpv6", "port-unreachable", unix.NFPROTO_IPV6, unix.IPPROTO_ICMPV6, 1, 4)
+)
 
 // reset answers a TCP packet as a port without a listener does.
 var reset = part{text: "reject with tcp reset", needs: []need{protocol(unix.IPPROTO_TCP)}, exprs: []expr.Any{

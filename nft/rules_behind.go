@@ -52,6 +52,15 @@ func behindChains(c Config) []chain {
 			),
 		},
 		{
+			name: "refused",
+			why: "a published port whose host says that nobody serves it. The word is about a flow, whose " +
+				"other end is that host, and comes from where this is",
+			rules: list(
+				one(refusal4, reversible, renew("refused4", saddr4, flowProto, flowPort)),
+				one(refusal6, reversible, renew("refused6", saddr6, flowProto, flowPort)),
+			),
+		},
+		{
 			name: "answering",
 			why: "a network is judged while its answers come back this way: if they took another, " +
 				"every source would look unanswered",
@@ -113,6 +122,7 @@ func behindChains(c Config) []chain {
 				one(in("served4", daddr4, proto, thDport), backward),
 				one(in("served6", daddr6, proto, thDport), backward),
 				one(opening, goTo("again")),
+				one(isUDP, beginning, goTo("again")),
 			),
 		},
 		{
@@ -246,12 +256,23 @@ var (
 	inLink  = link("iif", expr.MetaKeyIIF)
 	outLink = link("oif", expr.MetaKeyOIF)
 
+	// The protocol of a flow, and the port that answers in it.
+	flowProto = ofFlowsAnswers("ct reply protocol", 1, expr.CtKeyPROTOCOL)
+	flowPort  = ofFlowsAnswers("ct reply proto-src", 2, expr.CtKeyPROTOSRC)
+
 	// reversible is a packet from the link that its source is routed to (RFC 3704, 2.2).
 	reversible = part{text: "fib saddr . iif oif exists", exprs: []expr.Any{
 		&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, ResultOIF: true, FlagPRESENT: true},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(1)},
 	}}
 )
+
+// ofFlowsAnswers is a field of the answers in a packet's flow.
+func ofFlowsAnswers(text string, bytes int, key expr.CtKey) field {
+	return field{text: text, bytes: bytes, load: func(register uint32) []expr.Any {
+		return []expr.Any{&expr.Ct{Key: key, Register: register, OptDirection: true, Direction: 1}}
+	}}
+}
 
 // link is the index of an interface.
 func link(text string, key expr.MetaKey) field {

@@ -35,6 +35,7 @@ func fenceChains(c Config) []chain {
 				one(turning, jump("turns")),
 				one(isUDP, lasting, jump("peers")),
 				one(isUDP, reply, brief, jump("replied")),
+				one(related, translated, reply, jump("refused")),
 				one(established, accept),
 				one(in("behind4", saddr4), jump("outward")),
 				one(in("behind6", saddr6), jump("outward")),

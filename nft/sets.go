@@ -175,6 +175,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("sought", concat(address, protoKey, portKey), CountTime)
 	filled("overdue", address, CountTime)
 	filled("served", concat(address, protoKey, portKey), LatelyTime)
+	filled("refused", concat(address, protoKey, portKey), CountTime)
 	filled("serves", address, LatelyTime)
 	filled("open", address, LatelyTime)
 	filled("outgoing", address, time.Minute)

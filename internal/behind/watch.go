@@ -17,6 +17,8 @@ import (
 type Asker interface {
 	// Served reports whether a port behind this host has answered lately.
 	Served(protocol uint8, at netip.AddrPort) (bool, error)
+	// Refuses reports whether the host of a published port says that nobody serves it.
+	Refuses(protocol uint8, at netip.AddrPort) (bool, error)
 	// Flow returns what connection tracking knows of the flow of a packet.
 	Flow(protocol uint8, from, to netip.AddrPort) (host.Tracked, error)
 	Close() error
@@ -44,6 +46,10 @@ func OpenKernel() (Asker, error) {
 
 func (k kernel) Served(protocol uint8, at netip.AddrPort) (bool, error) {
 	return k.served.Has(protocol, at)
+}
+
+func (k kernel) Refuses(protocol uint8, at netip.AddrPort) (bool, error) {
+	return k.served.Refuses(protocol, at)
 }
 
 func (k kernel) Close() error {
@@ -165,8 +171,8 @@ func (w *Watch) judge() {
 	}
 }
 
-// answered reports whether a packet was answered, or may still be: a published port is a
-// service, and may be slow.
+// answered reports whether a packet was answered, or may yet be: a published port is a
+// service, and may be slow, unless its host says otherwise.
 func (w *Watch) answered(p *probe.Probe) (bool, error) {
 	if w.asker == nil {
 		a, err := w.Open()
@@ -184,7 +190,11 @@ func (w *Watch) answered(p *probe.Probe) (bool, error) {
 		}
 	}
 	f, err := w.asker.Flow(p.Protocol, from, to)
-	return f.Replied || f.Known && f.Published, err
+	if err != nil || f.Replied || !f.Known || !f.Published {
+		return f.Replied, err
+	}
+	refuses, err := w.asker.Refuses(p.Protocol, to)
+	return !refuses, err
 }
 
 // outward books a request of a device behind this host.

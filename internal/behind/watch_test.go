@@ -17,13 +17,15 @@ import (
 
 // A fake is an asker with the answers of a test.
 type fake struct {
-	served bool
-	flow   host.Tracked
-	err    error
-	closed bool
+	served  bool
+	refuses bool
+	flow    host.Tracked
+	err     error
+	closed  bool
 }
 
-func (f *fake) Served(uint8, netip.AddrPort) (bool, error) { return f.served, f.err }
+func (f *fake) Served(uint8, netip.AddrPort) (bool, error)  { return f.served, f.err }
+func (f *fake) Refuses(uint8, netip.AddrPort) (bool, error) { return f.refuses, f.err }
 func (f *fake) Flow(uint8, netip.AddrPort, netip.AddrPort) (host.Tracked, error) {
 	return f.flow, f.err
 }
@@ -38,9 +40,12 @@ func TestWatch(t *testing.T) {
 		is    bool
 	}{
 		"nobody answers": {fake{flow: host.Tracked{Known: true}}, 10, true},
-		"it is served":   {fake{served: true}, 10, false},
-		"no answer":      {fake{err: errors.New("no")}, 10, false},
-		"a flood":        {fake{flow: host.Tracked{Replied: true}}, 2 * waitingRoom, false},
+		"it is slow":     {fake{flow: host.Tracked{Known: true, Published: true}}, 10, false},
+		"it refuses": {fake{refuses: true, flow: host.Tracked{Known: true, Published: true}}, 10,
+			true},
+		"it is served": {fake{served: true}, 10, false},
+		"no answer":    {fake{err: errors.New("no")}, 10, false},
+		"a flood":      {fake{flow: host.Tracked{Replied: true}}, 2 * waitingRoom, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var judged, troubles atomic.Int64

@@ -18,12 +18,14 @@ import (
 
 // A fakeAsker has the answers of a test.
 type fakeAsker struct {
-	served bool
-	flow   host.Tracked
-	err    error
+	served, refuses bool
+
+	flow host.Tracked
+	err  error
 }
 
-func (f *fakeAsker) Served(uint8, netip.AddrPort) (bool, error) { return f.served, f.err }
+func (f *fakeAsker) Served(uint8, netip.AddrPort) (bool, error)  { return f.served, f.err }
+func (f *fakeAsker) Refuses(uint8, netip.AddrPort) (bool, error) { return f.refuses, f.err }
 func (f *fakeAsker) Flow(uint8, netip.AddrPort, netip.AddrPort) (host.Tracked, error) {
 	return f.flow, f.err
 }
@@ -53,9 +55,11 @@ func TestForwarded(t *testing.T) {
 		asker fakeAsker
 		is    bool
 	}{
-		"nothing is known of it":        {fakeAsker{}, true},
-		"nobody answers":                {fakeAsker{flow: host.Tracked{Known: true}}, true},
-		"the port answered lately":      {fakeAsker{served: true}, false},
+		"nothing is known of it":   {fakeAsker{}, true},
+		"nobody answers":           {fakeAsker{flow: host.Tracked{Known: true}}, true},
+		"the port answered lately": {fakeAsker{served: true}, false},
+		"a published port without one": {fakeAsker{refuses: true, flow: host.Tracked{Known: true,
+			Published: true}}, true},
 		"it was answered":               {fakeAsker{flow: host.Tracked{Known: true, Replied: true}}, false},
 		"a published port that is slow": {fakeAsker{flow: host.Tracked{Known: true, Published: true}}, false},
 		"the kernel does not say":       {fakeAsker{err: errors.New("no")}, false},
@@ -159,7 +163,8 @@ func TestVirtualAddresses(t *testing.T) {
 		for i := range 26 {
 			r.emit(probe.Probe{
 				At: time.Now().UnixNano(), Source: netip.MustParseAddr("203.0.113.9"),
-				Destination: guest.Addr(), SourcePort: 40000, Port: uint16(1 + i), Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN,
+				Destination: guest.Addr(), SourcePort: 40000, Port: uint16(1 + i),
+				Protocol: probe.ProtocolTCP, Flags: probe.FlagSYN,
 				Technique: probe.SYN, Mode: probe.Classic,
 			}, make([]byte, 40))
 		}
