@@ -208,6 +208,44 @@ func TestInlineDark(t *testing.T) {
 	}
 }
 
+// TestInlineFull: when the tables of who asked for what are full, a SYN as clients send it does
+// not wait, and one that they do not send is refused all the same.
+func TestInlineFull(t *testing.T) {
+	l := newLab(t)
+	for _, port := range services {
+		listen(t, l.Target, "tcp", port)
+	}
+	d := start(t, l.Target, Options{Config: inlineConfig})
+	var flood []packet
+	for i := range 70000 {
+		src := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)})
+		flood = append(flood, df(clientSYN(src, l.Target.V4, uint16(1024+i%60000), uint16(1000+i%900))))
+	}
+	pour(t, l.Attacker, flood)
+	src, dst := Source4(1), l.Target.V4
+	for n, port := range []uint16{23, 2323, 5555} {
+		send(t, l.Attacker, crudeSYN(src, dst, uint16(2000+n), port))
+	}
+	eventually(t, 5*time.Second, "the table is full", func() bool {
+		return inlineOf(t, d).Rules["full_sight"] > 0
+	})
+	time.Sleep(50 * time.Millisecond)
+	usual := openTold(t, l, func() {
+		for n, port := range services {
+			send(t, l.Attacker, df(clientSYN(src, dst, uint16(5000+n), port)))
+		}
+	})
+	odd := openTold(t, l, func() {
+		for n, port := range services {
+			send(t, l.Attacker, crudeSYN(src, dst, uint16(6000+n), port))
+		}
+	})
+	if usual != len(services) || odd != 0 {
+		t.Errorf("told %d services by usual SYNs, want %d, and %d by others, want 0: %+v", usual,
+			len(services), odd, inlineOf(t, d).Inline)
+	}
+}
+
 // df sets DF on an IPv4 packet, as ordinary clients do.
 func df(p packet) packet {
 	if p[0]>>4 == 4 {

@@ -652,3 +652,36 @@ func TestTrapIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyIsLedWhenFull: when the table of ports that sources were led to is full, a dark
+// source gets silence, as without invitation, and status counts it.
+func TestNobodyIsLedWhenFull(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: inviting})
+	src, dst := Source4(1), l.Target.V4
+	send(t, l.Attacker, rawSYN(src, dst, 40001, 2001))
+	waitScored(t, d, src.String(), 1)
+	led := func(port uint16) int {
+		return toldBy(t, l, syn, func() { send(t, l.Attacker, rawSYN(src, dst, 40002, port)) })
+	}
+	if n := led(2002); n != 1 {
+		t.Fatalf("the trap answered %d times", n)
+	}
+	var all []string
+	for i := range 1<<16 - 1 { // the room that is left
+		all = append(all, fmt.Sprintf("198.18.%d.%d . %d", i>>14, i>>6&0xff, 1000+i&0x3f))
+	}
+	err := l.Target.NFT("add element inet picket invited_ports4 { " + strings.Join(all, ", ") + " }")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := led(2003); n != 0 {
+		t.Errorf("led to %d ports more", n)
+	}
+	if n := led(2002); n != 1 {
+		t.Errorf("of the ports that it was led to %d answer, want the one", n)
+	}
+	if s := inlineOf(t, d); s.Rules["full_invited_ports"] == 0 {
+		t.Errorf("%v", s.Rules)
+	}
+}
