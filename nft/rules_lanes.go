@@ -49,7 +49,7 @@ func laneChains(c Config) []chain {
 			name: "answers",
 			why:  "answers to what this host never sent: somebody sends in its name",
 			rules: list(
-				measured(c, "answers", nil, fasterThan(10, 20), []part{goTo("deaf")}, nil),
+				measured(c, "answers", nil, fasterThan(10, 20), []part{goTo("deaf")}, []part{goTo("deaf")}),
 				one(limit(50, 100), logged(c, "advanced bulk", 64, c.Snaplen), backward),
 				one(count("unlogged_answers")),
 			),

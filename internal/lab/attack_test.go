@@ -290,6 +290,34 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// TestFullAnswersStayDeaf: once forged SYN+ACKs have filled the set that bounds the resets of each
+// source, a new source gets none: it would learn from them that this host is there.
+func TestFullAnswersStayDeaf(t *testing.T) {
+	l := newLab(t)
+	start(t, l.Target, Options{})
+	for name, f := range families(l, 1) {
+		t.Run(name, func(t *testing.T) {
+			var forged []packet
+			for i := range 70_000 {
+				src := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)})
+				if f[0].Is6() {
+					src = netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::1", 0x100+i>>16, i&0xffff))
+				}
+				forged = append(forged, tcp(src, f[1], segment{from: 80, to: uint16(i), flags: synAck}))
+			}
+			pour(t, l.Attacker, forged)
+			n := answersTo(t, l, func() {
+				pour(t, l.Attacker, ports1000(func(p uint16) packet {
+					return tcp(f[0], f[1], segment{from: 80, to: p, flags: synAck})
+				}))
+			})
+			if n > 20 {
+				t.Errorf("%d of 1000 ports were answered, want 20 at most", n)
+			}
+		})
+	}
+}
+
 // pour sends packets as fast as the host can.
 func pour(t testing.TB, h *Host, packets []packet) {
 	t.Helper()
