@@ -23,7 +23,7 @@ const here = ""
 // or the reason why none does. The table and the pages must agree.
 var commands = map[string]string{
 	"picket status":                         here,
-	"picket top":                            here,
+	"sudo picket top":                       here,
 	"picket explain":                        "TestExplain", // of a source
 	"picket blocks":                         here,
 	"picket blocks --trial":                 "TestReadme", // in a trial
