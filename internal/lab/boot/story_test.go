@@ -66,6 +66,7 @@ func TestStory(t *testing.T) {
 		{"stopped", (*story).stopped},
 		{"operator", (*story).operator},
 		{"trouble", (*story).trouble},
+		{"hung", (*story).hung},
 		{"upgrade", (*story).upgrade},
 		{"purge", (*story).purge},
 	} {
