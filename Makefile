@@ -93,13 +93,13 @@ test: root go
 	@! grep -qE '^ *--- SKIP' bin/test.log || { echo 'a skipped test is a failure: see above' >&2; exit 1; }
 
 # With PICKET_COMPARED=/path/to/another/picket both are measured, in turns.
-bench: root go
-	@mkdir -p bin
-	@$(call install,$(LAB_TOOLS) gcc libc6-dev)
+bench: root go build
+	@$(call install,$(EVAL_TOOLS) gcc libc6-dev)
 	@$(GO) test -buildvcs=false -run '^$$' -bench . -benchmem ./...
-	@echo 'reaction, hold and fire, in the lab: some minutes; the last are written to docs/performance.md'
+	@echo 'reaction, hold and fire, in the lab, and the peers: a quarter of an hour; docs/performance.md gets the last two'
 	@$(GO) test -C $(LAB) -buildvcs=false -run '^$$' -bench . -benchtime 1x -timeout 40m . | tee bin/bench.log
-	@grep -E '^(cpu:|BenchmarkFire)' bin/bench.log | $(GO) run -C $(LAB) -buildvcs=false ./performance -page $(CURDIR)/docs/performance.md
+	@$(GO) run -C $(LAB) -buildvcs=false ./evaluate -cost -picket "$(CURDIR)/bin/picket" | tee -a bin/bench.log
+	@grep -E '^(cpu:|BenchmarkFire|BenchmarkPeers)' bin/bench.log | $(GO) run -C $(LAB) -buildvcs=false ./performance -page $(CURDIR)/docs/performance.md
 
 # PortSentry is unpacked, not installed, and runs in namespaces only.
 compare: root build

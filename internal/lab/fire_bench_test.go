@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +61,7 @@ func BenchmarkFire(b *testing.B) {
 			got["us/probe-in-C"] = used.Seconds() * 1e6 / judged
 		})
 	})
+	b.Run("limits", limits)
 	b.Run("idle", func(b *testing.B) {
 		turns(b, 1, func(b *testing.B, binary string, got map[string]float64) {
 			l := newLab(b)
@@ -97,6 +99,68 @@ func BenchmarkFire(b *testing.B) {
 			got["MiB-more"] = memory(b, d, "VmHWM") - got["MiB-resident"]
 		})
 	})
+}
+
+// limits measures what the sender's side of a packet costs, the rules included, with picket and
+// without parts of it, in turns: no rules, rules that do not log, a log that nobody reads, one
+// that a program in C reads.
+func limits(b *testing.B) {
+	binary, reader := plainBinary(b), readerInC(b)
+	took := map[string][]float64{}
+	cases := []string{"picket", "no rules", "rules without a log", "a log without a reader", "a reader in C"}
+	for range 3 {
+		for _, name := range cases {
+			took[name] = append(took[name], limit(b, name, binary, reader))
+		}
+	}
+	for _, list := range took {
+		slices.Sort(list)
+	}
+	for _, name := range cases[1:] {
+		b.Run("beside "+name, func(b *testing.B) {
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(took["picket"][1], "us/packet")
+			b.ReportMetric(took[name][1], "compared-us/packet")
+		})
+	}
+}
+
+// logging is the log statement of a rule.
+var logging = regexp.MustCompile(`log prefix "[^"]*" group \d+ snaplen \d+ queue-threshold \d+ `)
+
+func limit(b *testing.B, name, binary, reader string) float64 {
+	l := newLab(b)
+	defer l.Close()
+	packets := forgedSYNs(l.Target.V4, 100_000)
+	d := fired(b, l, binary)
+	defer d.Kill()
+	if name != "picket" {
+		rules, err := d.Cmd("ruleset")
+		d.Kill()
+		if err == nil {
+			_, err = l.Target.Run("nft", "delete", "table", "inet", "picket")
+		}
+		if name == "rules without a log" {
+			if rules = logging.ReplaceAllString(rules, ""); strings.Contains(rules, " group ") {
+				b.Fatal("the rules log in another form")
+			}
+		}
+		if err == nil && name != "no rules" {
+			err = l.Target.NFT(rules)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if name == "a reader in C" {
+		c := l.Target.Command(b.Context(), reader, "7425")
+		if err := c.Start(); err != nil {
+			b.Fatal(err)
+		}
+		defer func() { c.Process.Kill(); c.Wait() }()
+		time.Sleep(200 * time.Millisecond) // it does not say that it reads
+	}
+	return flood(b, l, packets).Seconds() * 1e6 / float64(len(packets))
 }
 
 // turns measures rounds of each build in turns, and reports the medians.
@@ -145,13 +209,17 @@ func forgedSYNs(dst netip.Addr, n int) []packet {
 	return out
 }
 
-// flood sends packets at a rate at which none is lost: some 30,000 a second.
-func flood(b *testing.B, l *Lab, packets []packet) {
+// flood sends packets at a rate at which none is lost: some 30,000 a second. It returns how
+// long the sending took without its pauses.
+func flood(b *testing.B, l *Lab, packets []packet) (took time.Duration) {
 	for part := range slices.Chunk(packets, 300) {
 		next := time.Now().Add(10 * time.Millisecond)
+		began := time.Now()
 		pour(b, l.Attacker, part)
+		took += time.Since(began)
 		time.Sleep(time.Until(next))
 	}
+	return took
 }
 
 func probesOf(b *testing.B, d *Daemon) float64 {

@@ -46,6 +46,7 @@ type options struct {
 	copies  int
 	keep    string
 	command string
+	cost    bool
 }
 
 func run() int {
@@ -57,6 +58,7 @@ func run() int {
 	flag.IntVar(&o.copies, "copies", 0, "how `many` times ordinary life is copied; 0 for as many as make "+
 		"1,000,000 packets")
 	flag.StringVar(&o.keep, "keep", "", "`folder` to leave the captures in, to reproduce a fault")
+	flag.BoolVar(&o.cost, "cost", false, "measure only what each takes of the processor, for \"make bench\"")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "evaluate: unexpected argument %q\n", flag.Arg(0))
@@ -98,9 +100,15 @@ func evaluate(ctx context.Context, o options) (err error) {
 	if slices.ContainsFunc(o.tools, func(t string) bool { return t != "picket" }) {
 		packages = slices.Concat(packages, peerPackages)
 	}
+	if o.cost {
+		packages = peerPackages
+	}
 	p.say("fetch the programs of ordinary life, and the peers, from Debian")
 	if err := fetchPackages(ctx, root, packages); err != nil {
 		return err
+	}
+	if o.cost {
+		return cost(ctx, o, dir, root, p, os.Stdout)
 	}
 	r := &report{began: time.Now(), command: o.command, results: map[string]*result{}}
 	if err := runTools(ctx, o, dir, root, p, r); err != nil {

@@ -46,7 +46,7 @@ func write(page string, in io.Reader, now time.Time) error {
 	}
 	var table strings.Builder
 	fmt.Fprintf(&table,
-		"Measured on %s, %s.\n\n| what | unit | here | compared build | ratio |\n|---|---|---|---|---|\n",
+		"Measured on %s, %s.\n\n| what | unit | here | compared | ratio |\n|---|---|---|---|---|\n",
 		now.Format("2 January 2006"), machine)
 	for _, r := range rows {
 		compared, ratio := "", ""

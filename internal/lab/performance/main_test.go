@@ -28,7 +28,7 @@ func TestWrite(t *testing.T) {
 	}
 	got, _ := os.ReadFile(page)
 	want := "# Page\n" + from +
-		"Measured on 1 January 1970, Some CPU.\n\n| what | unit | here | compared build | ratio |\n" +
+		"Measured on 1 January 1970, Some CPU.\n\n| what | unit | here | compared | ratio |\n" +
 		"|---|---|---|---|---|\n| Fire/flood | us/probe | 4.50 | 9.00 | 0.50 |\n" +
 		"| Fire/flood | MiB-peak | 52.1 |  |  |\n" +
 		to + "end\n"
