@@ -127,7 +127,8 @@ func TestRest(t *testing.T) {
 	}
 	reads := func(what string, done bool, want error) {
 		t.Helper()
-		if got := k.tryRead(uintptr(fds[0])); got != done || !errors.Is(k.err, want) || want == nil && k.size != 3 {
+		got := k.tryRead(uintptr(fds[0]))
+		if got != done || !errors.Is(k.err, want) || want == nil && k.size != 3 {
 			t.Errorf("%s: %v, %d bytes, %v", what, got, k.size, k.err)
 		}
 	}

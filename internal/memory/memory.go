@@ -22,9 +22,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapped is what of the bound the program's own file takes, which the runtime
-// does not count.
-const mapped = 12 << 20
+// mapped is what of the bound the program's own file takes, which the runtime does
+// not count: 15 MiB once all of it has run that ever does.
+const mapped = 16 << 20
 
 // collect is how much of what lives may be garbage, in percent, before it is
 // collected: most of what lives never becomes any.
@@ -39,7 +39,7 @@ func Bind(bound int64) (c Ceiling) {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		bound = min(bound, granted("/sys/fs/cgroup", "/proc/self/cgroup")/10*9)
-		c.base, c.blocks = max(bound-mapped, 16<<20), -1
+		c.base, c.blocks = max(bound-mapped-room*blockMemory, 16<<20), -1
 		c.Fits(0)
 	}
 	return c
@@ -56,7 +56,7 @@ type Ceiling struct {
 	blocks int   // that it has room for
 }
 
-// room is for how many more blocks there is room at once.
+// room is for how many more blocks there is room at once, within the bound.
 const room = 4096
 
 // Fits raises or lowers the limit to what so many blocks need. A collector that

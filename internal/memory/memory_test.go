@@ -77,6 +77,10 @@ func TestBind(t *testing.T) {
 	if got, want := debug.SetMemoryLimit(-1), int64(16<<20+room*blockMemory); got != want {
 		t.Errorf("the least limit is %d, want %d", got, want)
 	}
+	Bind(64 << 20) // with the file and the blocks that there is room for
+	if got, want := debug.SetMemoryLimit(-1)+mapped, int64(64<<20); got != want {
+		t.Errorf("the process may take %d, want %d", got, want)
+	}
 	if got := debug.SetGCPercent(100); got != collect {
 		t.Errorf("garbage is collected at %d %%, want %d", got, collect)
 	}
