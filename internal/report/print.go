@@ -174,7 +174,7 @@ func printBusiest(out io.Writer, list []Source, width int) {
 	}
 	t := show.Table{Head: []string{"SOURCE", "PROBES", "PORTS", "AGAIN", "BLOCKS", "DROPS", "PATTERN",
 		"TECHNIQUE", "TOOL", "PROVEN", "LIST", "FROM", "LAST SEEN", "WHY"},
-		Spare: []string{"TECHNIQUE", "PROVEN", "AGAIN", "FROM", "LIST", "PORTS"}}
+		Spare: []string{"TECHNIQUE", "PROVEN", "AGAIN", "FROM", "LIST", "PORTS", "TOOL", "DROPS"}}
 	for i := range list {
 		s := &list[i]
 		t.Add(s.Source, some(uint64(s.Probes)), some(uint64(s.PortsSeen)), some(uint64(s.Visits-1)),

@@ -38,7 +38,7 @@ func (t *Table) Print(out io.Writer) {
 
 // PrintOn writes the table on a terminal of so many columns: without spare columns, and
 // with the last, a text, in several lines or, for want of room, below the others. With a
-// width of 0 it is as Print. A row that is too long even then has a line for each cell.
+// width of 0 it is as Print. A row that is too long even then is wrapped.
 func (t *Table) PrintOn(out io.Writer, width int) {
 	last := len(t.Head) - 1
 	if width == 0 || last < 1 || widest(t.lines()) <= width {
@@ -58,10 +58,9 @@ func (t *Table) PrintOn(out io.Writer, width int) {
 	}
 	lines := others.lines()
 	if widest(lines) > width {
-		for i, r := range others.rows {
-			for n, cell := range append(slices.Clone(r), texts[i]) {
-				Lines(out, strings.Repeat("    ", min(n, 1)), "    ", cmp.Or(cell, "-"), width)
-			}
+		for i, text := range append([]string{t.Head[last]}, texts...) {
+			Lines(out, "", "    ", strings.Join(strings.Fields(lines[i]), " "), width)
+			Lines(out, "    ", "    ", text, width)
 		}
 		return
 	}

@@ -98,8 +98,8 @@ func TestTableOnATerminal(t *testing.T) {
 		20: "WHO            N\n    WHY\n" +
 			"192.0.2.1      7\n    one two three\n    four five six\n    seven eight nine\n    ten eleven\n" +
 			"192.0.2.22  1234\n    -\n",
-		15: "192.0.2.1\n    7\n    one two\n    three four\n    five six\n    seven eight\n    nine ten\n" +
-			"    eleven\n192.0.2.22\n    1234\n    -\n",
+		15: "WHO N\n    WHY\n192.0.2.1 7\n    one two\n    three four\n    five six\n    seven eight\n" +
+			"    nine ten\n    eleven\n192.0.2.22\n    1234\n    -\n",
 		0: "WHO         SINCE          N  WHY\n" +
 			"192.0.2.1   2026-11-30     7  one two three four five six seven eight nine ten eleven\n" +
 			"192.0.2.22  2026-11-30  1234  -\n",
