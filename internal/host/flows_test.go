@@ -48,7 +48,7 @@ func entry(t testing.TB, protocol uint8, status uint32, state uint8, answerer ui
 // TestFlowLives: an open connection lives, and so does a UDP exchange that lasts. One
 // that ends, was never completed, or goes to the trap does not.
 func TestFlowLives(t *testing.T) {
-	const seen, assured = 1 << 1, 1 << 2
+	const seen, assured, offloaded = 1 << 1, 1 << 2, 1 << 14
 	for _, x := range []struct {
 		name     string
 		protocol uint8
@@ -59,6 +59,7 @@ func TestFlowLives(t *testing.T) {
 	}{
 		{"open", 6, seen | assured, 3, 22, true},
 		{"half closed", 6, seen | assured, 5, 22, true},
+		{"carried by a flowtable", 6, seen | assured | offloaded, 0, 22, true},
 		{"ended", 6, seen | assured, 7, 22, false},
 		{"a SYN", 6, 0, 1, 22, false},
 		{"to the trap", 6, seen | assured, 3, 61003, false},
