@@ -24,7 +24,7 @@ LAB_TOOLS   := iproute2 nftables nmap
 KERN_TOOLS  := $(LAB_TOOLS) qemu-system-x86 kmod util-linux dpkg tar ipvsadm
 TEST_TOOLS  := $(KERN_TOOLS) masscan zmap pnscan gcc libc6-dev git procps iputils-ping \
 	systemd systemd-sysv systemd-container systemd-journal-remote dbus man-db python3 tcpd curl msmtp rpm alsa-utils chromium-headless-shell tmux tshark prometheus apt-utils gpg \
-	podman netavark crun iperf3 iptables conntrack
+	podman netavark crun iperf3 iptables conntrack strace
 CHECK_TOOLS := $(LAB_TOOLS) hping3 curl python3 git file
 EVAL_TOOLS  := $(LAB_TOOLS) masscan zmap hping3 curl traceroute iputils-ping tcpdump python3 perl
 

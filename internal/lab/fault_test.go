@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -153,5 +155,46 @@ func TestNoDescriptorLeft(t *testing.T) {
 		c.Close()
 	}
 	agreed(t, l, d, "there are descriptors again")
+	witness(t, l, d, Source4(2), l.Target.V4)
+}
+
+// With the machine's table of open files full, so that every call that opens something fails
+// with ENFILE, picket goes on to see and to block; afterwards it answers, and has booked
+// what the kernel has. strace makes the calls fail, and the machine's own table stays.
+func TestFileTableFull(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: longConfig()})
+	const calls = "socket,accept4,openat,pipe2,eventfd2,epoll_create1,timerfd_create,dup3"
+	tracer := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-p", strconv.Itoa(d.cmd.Process.Pid),
+		"-e", "trace="+calls, "-e", "inject="+calls+":error=ENFILE")
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	full := func() bool {
+		return !strings.Contains(read(t, "/proc", strconv.Itoa(d.cmd.Process.Pid), "status"), "\nTracerPid:\t0\n")
+	}
+	eventually(t, patience, "strace holds picket", full)
+	asked := make(chan error, 1)
+	go func() { _, err := d.Cmd("status"); asked <- err }() // it waits until somebody can accept
+	src := Source4(1)
+	send(t, l.Attacker, knock(src, l.Target.V4, 15))
+	eventually(t, patience, src.String()+" is blocked", func() bool {
+		out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "blocked4")
+		return err == nil && strings.Contains(out, src.String())
+	})
+	if _, err := l.Target.Run("nft", "flush", "ruleset"); err != nil { // and no socket is left to look with
+		t.Fatal(err)
+	}
+	if len(asked) > 0 || !full() {
+		t.Error("picket can accept a connection")
+	}
+	if err := tracer.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = tracer.Wait() // by the signal
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+	agreed(t, l, d, "there is room in the table again")
 	witness(t, l, d, Source4(2), l.Target.V4)
 }
