@@ -77,7 +77,8 @@ var allowed = map[string][]string{
 		"internal/event", "internal/evidence", "internal/probe", "internal/show"},
 	"internal/answers": {"internal/config", "internal/control", "internal/event", "internal/show"},
 	"internal/machine": {"nflog", "nft", "internal/ahead", "internal/behind", "internal/beside",
-		"internal/clock", "internal/confine", "internal/host", "internal/inline", "internal/modules", "internal/probe"},
+		"internal/clock", "internal/confine", "internal/host", "internal/inline", "internal/modules",
+		"internal/probe"},
 
 	// What the engine remembers.
 	"engine/internal/book":  {"internal/probe"},

@@ -34,7 +34,8 @@ flood          more new sources come than can be real: who is not proven is spar
 evidence       30 of 31000 probes, of 1 source
 blocks         2 in force
 invited        40 connections to the trap from other ports, 7 more were beyond a limit
-limits         of the kernel: full_sight 2, unlogged_stealth 12 (unlogged: packets too many to be mirrored; full: a set had no room)
+limits         of the kernel: full_sight 2, unlogged_stealth 12 ` +
+		`(unlogged: packets too many to be mirrored; full: a set had no room)
 reaction       median 210 µs, 99 % within 4321 µs, of the last 9 blocks
 events         6 left out to spare the journal
 `

@@ -97,7 +97,8 @@ func refused() error {
 		"execve": unix.Exec("/bin/true", []string{"true"}, nil),
 		"mount":  unix.Mount("none", "/mnt", "tmpfs", 0, ""), "unshare": unix.Unshare(unix.CLONE_NEWNET),
 		"setns": unix.Setns(0, 0), "ptrace": unix.PtraceAttach(1), "setuid": unix.Setuid(0),
-		"module": unix.DeleteModule("none", 0), "memfd": func() error { _, err := unix.MemfdCreate("x", 0); return err }(),
+		"module": unix.DeleteModule("none", 0),
+		"memfd":  func() error { _, err := unix.MemfdCreate("x", 0); return err }(),
 	} {
 		if !errors.Is(err, unix.EPERM) {
 			return fmt.Errorf("%s: %v, want EPERM", name, err)

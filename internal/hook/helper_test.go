@@ -63,7 +63,8 @@ func allow(t *testing.T, list string, listed ...string) {
 
 // A helper runs what the operator has listed, and nothing else, whoever asks.
 func TestHelper(t *testing.T) {
-	r, list := helped(t, "/bin/sh|-c|echo $PPID $PICKET_FOR_S $0; cat; ls -l /proc/$$/fd|$TARGET$", "/bin/false")
+	r, list := helped(t, "/bin/sh|-c|echo $PPID $PICKET_FOR_S $0; cat; ls -l /proc/$$/fd|$TARGET$",
+		"/bin/false")
 	res := result(t, r, "/bin/sh", "-c", "echo $PPID $PICKET_FOR_S $0; cat; ls -l /proc/$$/fd",
 		"$TARGET$")
 	words := strings.Fields(res.Output)
@@ -72,17 +73,20 @@ func TestHelper(t *testing.T) {
 		strings.Contains(res.Output, "socket") {
 		t.Errorf("%+v", res)
 	}
-	if res := result(t, r, "/bin/false"); res.Err == nil || !strings.Contains(res.Err.Error(), "exit status 1") {
+	if res := result(t, r, "/bin/false"); res.Err == nil ||
+		!strings.Contains(res.Err.Error(), "exit status 1") {
 		t.Errorf("%+v", res)
 	}
-	if res := result(t, r, "/bin/true"); res.Err == nil || !strings.Contains(res.Err.Error(), "not in the configuration") {
+	if res := result(t, r, "/bin/true"); res.Err == nil ||
+		!strings.Contains(res.Err.Error(), "not in the configuration") {
 		t.Errorf("what nobody has listed: %+v", res)
 	}
 	allow(t, list, "/bin/true")
 	if res := result(t, r, "/bin/true"); res.Err != nil {
 		t.Errorf("what is listed now: %+v", res)
 	}
-	if res := result(t, r, "/bin/false"); res.Err == nil || !strings.Contains(res.Err.Error(), "not in the configuration") {
+	if res := result(t, r, "/bin/false"); res.Err == nil ||
+		!strings.Contains(res.Err.Error(), "not in the configuration") {
 		t.Errorf("what is listed no more: %+v", res)
 	}
 }

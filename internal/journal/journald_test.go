@@ -47,13 +47,15 @@ func TestJournaldEntry(t *testing.T) {
 	w.Notice(Start, "two\nlines")
 	got := "\n" + next(t, c)
 	for _, want := range []string{"\nMESSAGE=two?lines\n", "\nPRIORITY=5\n",
-		"\nMESSAGE_ID=" + MessageID(Start) + "\n", "\nSYSLOG_IDENTIFIER=picket\n", "\nPICKET_EVENT=notice\n"} {
+		"\nMESSAGE_ID=" + MessageID(Start) + "\n", "\nSYSLOG_IDENTIFIER=picket\n",
+		"\nPICKET_EVENT=notice\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %q", want, got)
 		}
 	}
 	// No value has a line break, and one that had could not add a field.
-	if got := string(native(map[string]string{"A": "b\nC=d"})); got != "A\n\x05\x00\x00\x00\x00\x00\x00\x00b\nC=d\n" {
+	const want = "A\n\x05\x00\x00\x00\x00\x00\x00\x00b\nC=d\n"
+	if got := string(native(map[string]string{"A": "b\nC=d"})); got != want {
 		t.Errorf("%q", got)
 	}
 }

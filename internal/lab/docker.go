@@ -25,7 +25,8 @@ func DockerIPTables(network netip.Prefix, ports ...Published) string {
 	var masquerade, dnat, accept strings.Builder
 	for _, p := range ports {
 		a, port := p.To.Addr(), p.To.Port()
-		fmt.Fprintf(&masquerade, "-A POSTROUTING -s %[1]s -d %[1]s -p tcp -m tcp --dport %[2]d -j MASQUERADE\n",
+		fmt.Fprintf(&masquerade,
+			"-A POSTROUTING -s %[1]s -d %[1]s -p tcp -m tcp --dport %[2]d -j MASQUERADE\n",
 			a, port)
 		fmt.Fprintf(&dnat, "-A DOCKER ! -i docker0 -p tcp -m tcp --dport %d -j DNAT --to-destination %v\n",
 			p.Port, p.To)
@@ -78,7 +79,8 @@ func DockerNFTables(network netip.Prefix, ports ...Published) string {
 		if !seen[a] {
 			seen[a] = true
 			fmt.Fprintf(&direct,
-				"\t\t%s daddr %s iifname != \"docker0\" counter drop comment \"DROP DIRECT ACCESS\"\n", family, a)
+				"\t\t%s daddr %s iifname != \"docker0\" counter drop "+
+					"comment \"DROP DIRECT ACCESS\"\n", family, a)
 		}
 	}
 	return `table ` + family + ` docker-bridges {
@@ -133,7 +135,8 @@ func DockerNFTables(network netip.Prefix, ports ...Published) string {
 	chain nat-postrouting-in__docker0 {
 	}
 	chain nat-postrouting-out__docker0 {
-		oifname != "docker0" ` + family + ` saddr ` + network.String() + ` counter masquerade comment "MASQUERADE"
+		oifname != "docker0" ` + family + ` saddr ` + network.String() +
+		` counter masquerade comment "MASQUERADE"
 	}
 }
 `

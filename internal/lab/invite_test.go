@@ -519,7 +519,7 @@ func TestAnswersOnce(t *testing.T) {
 		}
 		return trap, service
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(pollEvery) { // a service repeats after 1, 3 and 7 s
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(pollEvery) { // repeats: 1, 3, 7 s
 		trap, service := answers()
 		if service >= 4 {
 			if trap != 2 {

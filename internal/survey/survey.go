@@ -182,7 +182,8 @@ func (s *surveyor) firewalls() {
 	}
 	if backend := s.docker(); backend != "" {
 		s.beside = append(s.beside, "docker")
-		s.note("docker", "on, by "+backend+": who asks for a published port that a container serves does not "+
+		s.note("docker", "on, by "+backend+": who asks for a "+
+			"published port that a container serves does not "+
 			"probe, and a blocked source does not reach containers either", "")
 	}
 	if s.there("run/fail2ban/fail2ban.sock") {

@@ -62,8 +62,9 @@ BLOCKED    LEFT   DROPS    /S  PATTERN   WHY
 	if slices.ContainsFunc(v.lines(10, 10), func(l string) bool { return strings.Contains(l, "limits") }) {
 		t.Error("limits are told of though nothing fell to them")
 	}
-	v.status.Rules = map[string]uint64{"full_sight": 9, "unlogged_stealth": 3, "unlogged_over": 7, "full_late": 0,
-		"trapped": 4}
+	v.status.Rules = map[string]uint64{"full_sight": 9, "unlogged_stealth": 3, "unlogged_over": 7,
+		"full_late": 0,
+		"trapped":   4}
 	v.before.status.Rules = map[string]uint64{"full_sight": 9, "unlogged_stealth": 1}
 	if got := v.lines(10, 10)[2]; got !=
 		"limits of the kernel: unlogged_over 7 (3.5/s), unlogged_stealth 3 (1.0/s), full_sight 9" {

@@ -232,8 +232,8 @@ func (f *finding) sentence() string {
 
 // lifeTable has a row for each part of ordinary life.
 func (r *report) lifeTable(b *bytes.Buffer) {
-	b.WriteString("Ordinary life: `blocked` if one of its addresses was blocked (by portsentry and fail2ban: " +
-		"would be, if its action were on),\n`accused` if one was only called a scanner.\n\n")
+	b.WriteString("Ordinary life: `blocked` if one of its addresses was blocked (by portsentry and " +
+		"fail2ban: would be, if its action were on),\n`accused` if one was only called a scanner.\n\n")
 	replayed := ""
 	if r.life != nil {
 		replayed = fmt.Sprintf(" picket, %d packets |", r.life.packets)
