@@ -12,6 +12,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -208,7 +209,7 @@ var errUnread = errors.New("nobody reads the answer")
 func writeList(ctx context.Context, c net.Conn, list Stream) error {
 	out := bufio.NewWriterSize(c, 64<<10)
 	item := json.NewEncoder(out)
-	before := `{"result":[`
+	before := listHead
 	err := list(func(v any) error {
 		_, _ = out.WriteString(before) // Flush returns its error
 		before = ","
@@ -278,49 +279,45 @@ func Call(path string, req Request, result any) error {
 	return r.failed()
 }
 
-// Each sends a request for a list, and calls f for each item, until f fails. Its other
-// errors are those of [Call], and may come after some items.
-func Each[T any](path string, req Request, f func(*T) error) error {
+// listHead begins the answer that is a list. One item a line follows.
+const listHead = `{"result":[`
+
+// Each sends a request for a list, and calls f for each item, until f fails. An item is as
+// the daemon made it, not read, and valid until f returns. Its other errors are those of
+// [Call], and may come after some items.
+func Each(path string, req Request, f func(*json.RawMessage) error) error {
 	c, err := send(path, req)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	in := json.NewDecoder(c)
-	var r response
-	if _, err := in.Token(); err != nil {
-		return unreadable(err)
-	}
-	for in.More() {
-		key, err := in.Token()
-		switch {
-		case err != nil:
-		case key == "error":
-			err = in.Decode(&r.Error)
-		case key == "absent":
-			err = in.Decode(&r.Absent)
-		default:
-			_, err = in.Token() // the list begins
-			for err == nil && in.More() {
-				var item T
-				if err = in.Decode(&item); err == nil {
-					if err := f(&item); err != nil {
-						return err
-					}
-				}
-			}
-			if err == nil {
-				_, err = in.Token()
-			}
+	in := bufio.NewReaderSize(c, 64<<10)
+	if head, _ := in.Peek(len(listHead)); string(head) != listHead {
+		var r response
+		if err := json.NewDecoder(in).Decode(&r); err != nil {
+			return unreadable(err)
 		}
+		return r.failed()
+	}
+	_, _ = in.Discard(len(listHead)) // it is in the buffer
+	for {
+		line, err := in.ReadSlice('\n')
 		if err != nil {
 			return unreadable(err)
 		}
+		line = bytes.TrimPrefix(line, []byte(","))
+		if line[0] == ']' {
+			var r response
+			if err := json.Unmarshal(append([]byte(listHead), line...), &r); err != nil {
+				return unreadable(err)
+			}
+			return r.failed()
+		}
+		item := json.RawMessage(line[:len(line)-1])
+		if err := f(&item); err != nil {
+			return err
+		}
 	}
-	if _, err := in.Token(); err != nil {
-		return unreadable(err)
-	}
-	return r.failed()
 }
 
 // send connects to the daemon and sends a request.

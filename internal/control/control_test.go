@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -136,7 +137,12 @@ func TestEach(t *testing.T) {
 	} {
 		var got []int
 		err := Each(path, Request{Command: c.command},
-			func(n *int) error { got = append(got, *n); return nil })
+			func(item *json.RawMessage) error {
+				var n int
+				err := json.Unmarshal(*item, &n)
+				got = append(got, n)
+				return err
+			})
 		if fmt.Sprint(got) != c.want || (err != nil) != c.fails {
 			t.Errorf("%s: %v, %v", c.command, got, err)
 		}
@@ -150,11 +156,11 @@ func TestEach(t *testing.T) {
 		}
 	}
 	enough := errors.New("enough")
-	err := Each(path, Request{Command: "list"}, func(*int) error { return enough })
+	err := Each(path, Request{Command: "list"}, func(*json.RawMessage) error { return enough })
 	if !errors.Is(err, enough) {
 		t.Errorf("a reader who has enough: %v", err)
 	}
-	if err := Each(path+"x", Request{}, func(*int) error { return nil }); !errors.Is(err, ErrNotRunning) {
+	if err := Each(path+"x", Request{}, func(*json.RawMessage) error { return nil }); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("nobody there: %v", err)
 	}
 }
@@ -243,7 +249,7 @@ func TestAnswerBeforeTheRequest(t *testing.T) {
 	if err := Call(path, long, nil); err == nil || err.Error() != "no" {
 		t.Errorf("Call says %v", err)
 	}
-	if err := Each(path, long, func(*int) error { return nil }); err == nil || err.Error() != "no" {
+	if err := Each(path, long, func(*json.RawMessage) error { return nil }); err == nil || err.Error() != "no" {
 		t.Errorf("Each says %v", err)
 	}
 }
