@@ -82,7 +82,34 @@ func flowtable(l *lab.Lab) (notes string, err error) {
 			notes += fmt.Sprintf("%s of %s ended after %.1f s; ", network, f.src, took.Seconds())
 		}
 	}
+	if err := sparedFlow(l, d, c); err != nil {
+		return "", err
+	}
 	return notes, d.Stop()
+}
+
+// sparedFlow: a flow in the flowtable whose source is proven a scanner goes on, since it may be
+// somebody else's behind the same address.
+func sparedFlow(l *lab.Lab, d *lab.Daemon, c *lab.Host) error {
+	src := lab.Source4(9)
+	x, err := carried(l, "tcp", src, netip.AddrPortFrom(c.V4, 7))
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	for _, port := range []uint16{1, 11, 15} {
+		l.Attacker.Reaches(src, netip.AddrPortFrom(l.Target.V4, port), answerTime)
+	}
+	if err := waitProven(d, src); err != nil {
+		return err
+	}
+	for range 5 { // while the flows are looked at, every two seconds
+		time.Sleep(answerTime)
+		if err := say(x); err != nil {
+			return fmt.Errorf("a flow of %s, whose address is proven a scanner's: %w", src, err)
+		}
+	}
+	return nil
 }
 
 // virtualServices: a service of IPVS is no probe's target; what else is asked of its address is
