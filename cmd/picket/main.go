@@ -101,9 +101,8 @@ func rootCommand() *cobra.Command {
 	}
 	for _, command := range []func() *cobra.Command{
 		allowCommand, allowedCommand, armCommand, blockCommand, blocksCommand, checkCommand, demoCommand,
-		explainCommand, helperCommand, importCommand, metricsCommand, notifyCommand, pinCommand,
-		removeCommand,
-		reloadCommand, replayCommand, reportCommand, rulesetCommand, runCommand, statusCommand, topCommand,
+		explainCommand, helperCommand, importCommand, metricsCommand, notifyCommand, pinCommand, reloadCommand,
+		removeCommand, replayCommand, reportCommand, rulesetCommand, runCommand, statusCommand, topCommand,
 		unallowCommand, unblockCommand, versionCommand,
 	} {
 		root.AddCommand(command())

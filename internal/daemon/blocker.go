@@ -99,8 +99,7 @@ func (b *blocker) run(ctx context.Context) error {
 	}
 }
 
-// work does w and the orders behind it: blocks in one transaction, releases in
-// another.
+// work does w and the orders behind it: blocks in one transaction, releases in another.
 func (b *blocker) work(w work) {
 	var blocks []*blockWork
 	var releases []netip.Addr

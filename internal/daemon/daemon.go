@@ -144,8 +144,7 @@ func (d *daemon) run() (err error) {
 	return d.live(context.Background(), passed, reload, end)
 }
 
-// live opens everything, runs the tasks until the end or a failure, and closes everything in
-// order.
+// live opens everything, runs the tasks until the end or a failure, and closes everything in order.
 func (d *daemon) live(ctx context.Context, passed systemd.Sockets, reload, end <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -297,8 +296,7 @@ func foreign(s nft.State) error {
 	return nil
 }
 
-// install puts the table into the kernel. The blocks of an earlier run follow later, see
-// remember.
+// install puts the table into the kernel. The blocks of an earlier run follow later, see remember.
 func (d *daemon) install(b *blocker, found nft.State) (err error) {
 	// The watch begins first, so that no change is missed.
 	if d.watcher, err = b.table.Watch(); err != nil {

@@ -16,8 +16,7 @@ const (
 	dropsShare = 200
 )
 
-// watchDrops reads the counters of the blocks. An error shows when a person asks for
-// them.
+// watchDrops reads the counters of the blocks. An error shows when a person asks for them.
 func (d *daemon) watchDrops(ctx context.Context) {
 	if d.orders.blocks() > 0 {
 		d.bells.drops.Ring()

@@ -30,8 +30,7 @@ type inlineState struct {
 // leftover is the kind until it is known what an earlier run has left.
 const leftover nft.QueueKind = "unknown"
 
-// bindInline binds the queue if it is wanted and not bound. Without a queue everything else
-// works.
+// bindInline binds the queue if it is wanted and not bound. Without a queue everything else works.
 func (d *daemon) bindInline() {
 	d.inline.why = ""
 	if !d.config.Inlined() || d.inline.queue != nil {

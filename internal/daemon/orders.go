@@ -98,8 +98,7 @@ func (o *orders) do(ctx context.Context, f func(*blocker) error) error {
 	return err
 }
 
-// bySince returns the responses of the book with their dates. Only the blocker may read an
-// entry.
+// bySince returns the responses of the book with their dates. Only the blocker may read an entry.
 func (o *orders) bySince(ctx context.Context) ([]ledger.Dated, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Dated, error) { return b.book.BySince(), nil })
 }
@@ -185,8 +184,7 @@ func (o *orders) reinstall(ctx context.Context, by string) (bool, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) (bool, error) { return b.reinstall(by) })
 }
 
-// inKernel returns the responses of a list that are still in the book, as the kernel
-// has them.
+// inKernel returns the responses of a list that are still in the book, as the kernel has them.
 func (o *orders) inKernel(ctx context.Context, list []*ledger.Entry) ([]nft.Block, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) ([]nft.Block, error) { return b.book.InKernel(list), nil })
 }
@@ -230,10 +228,8 @@ func (o *orders) saved(ctx context.Context, list []*ledger.Entry) ([]ledger.Save
 
 // restore books responses of an earlier run, puts them into a kernel that has lost
 // them, and returns the booked ones.
-func (o *orders) restore(ctx context.Context, list []ledger.Saved, lost bool) ([]ledger.Saved, error) {
-	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Saved, error) {
-		return b.restore(list, lost), nil
-	})
+func (o *orders) restore(ctx context.Context, l []ledger.Saved, lost bool) ([]ledger.Saved, error) {
+	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Saved, error) { return b.restore(l, lost), nil })
 }
 
 // serve marks ports as served in the kernel.

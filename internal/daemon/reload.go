@@ -14,8 +14,7 @@ import (
 	"picket/internal/task"
 )
 
-// reload reads the configuration again. Sources and blocks stay; an invalid file changes
-// nothing.
+// reload reads the configuration again. Sources and blocks stay; an invalid file changes nothing.
 func (d *daemon) reload(ctx context.Context) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
