@@ -249,7 +249,8 @@ func TestAnswerBeforeTheRequest(t *testing.T) {
 	if err := Call(path, long, nil); err == nil || err.Error() != "no" {
 		t.Errorf("Call says %v", err)
 	}
-	if err := Each(path, long, func(*json.RawMessage) error { return nil }); err == nil || err.Error() != "no" {
+	err = Each(path, long, func(*json.RawMessage) error { return nil })
+	if err == nil || err.Error() != "no" {
 		t.Errorf("Each says %v", err)
 	}
 }

@@ -171,7 +171,8 @@ func TestFileTableFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := func() bool {
-		return !strings.Contains(read(t, "/proc", strconv.Itoa(d.cmd.Process.Pid), "status"), "\nTracerPid:\t0\n")
+		status := read(t, "/proc", strconv.Itoa(d.cmd.Process.Pid), "status")
+		return !strings.Contains(status, "\nTracerPid:\t0\n")
 	}
 	eventually(t, patience, "strace holds picket", full)
 	asked := make(chan error, 1)

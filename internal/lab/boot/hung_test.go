@@ -55,8 +55,8 @@ func (s *story) hung() {
 	// More events than wait: those of 100 blocks by hand, and of their ends, again and again.
 	hang()
 	const pairs = 25
-	script := "for i in $(seq 100); do echo 203.0.113.$i; done >/tmp/list; for i in $(seq " + strconv.Itoa(pairs) +
-		"); do picket block --file /tmp/list --for 1h; picket unblock --file /tmp/list; done"
+	script := "for i in $(seq 100); do echo 203.0.113.$i; done >/tmp/list; " +
+		"for i in $(seq " + strconv.Itoa(pairs) + "); do picket block --file /tmp/list --for 1h; picket unblock --file /tmp/list; done"
 	s.run("sh", "-ec", script)
 	var status struct{ Untold uint64 }
 	if err := json.Unmarshal([]byte(s.run("picket", "status", "--json")), &status); err != nil ||
@@ -72,7 +72,8 @@ func (s *story) hung() {
 	if took := time.Since(begun); took > 5*time.Second {
 		s.t.Errorf("the stop took %v while journald hangs", took)
 	}
-	if out := s.run("systemctl", "show", "--value", "--property", "Result", "picket.service"); out != "success\n" {
+	out := s.run("systemctl", "show", "--value", "--property", "Result", "picket.service")
+	if out != "success\n" {
 		s.t.Errorf("the stop: %s", out)
 	}
 	s.run("systemctl", "start", "picket.service")

@@ -44,8 +44,8 @@ func cost(ctx context.Context, o options, dir, root string, p *progress, out io.
 	for i, what := range []string{"flood", "scan_of_all_ports"} {
 		for _, name := range o.tools {
 			if name != "picket" {
-				fmt.Fprintf(out, "BenchmarkPeers/%s,_beside_%s 1 %.2f us/packet %.2f compared-us/packet\n", what, name,
-					figures["picket"][i], figures[name][i])
+				fmt.Fprintf(out, "BenchmarkPeers/%s,_beside_%s 1 %.2f us/packet %.2f compared-us/packet\n",
+					what, name, figures["picket"][i], figures[name][i])
 			}
 		}
 	}
@@ -68,8 +68,8 @@ func costs(ctx context.Context, s *site, t tool) (flood, scan time.Duration, err
 	for i, argv := range [][]string{
 		{"hping3", "-q", "-n", "-I", "eth0", "-S", "-p", "++1", "--rand-source", "-i", "u500", "-c",
 			strconv.Itoa(costPackets), s.Target.V4.String()},
-		{"nmap", "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "--min-rate", "3000", "-p1-65535", "-e", "eth0",
-			"-S", scanner4(1).String(), s.Target.V4.String()},
+		{"nmap", "-n", "-Pn", "-sS", "-T4", "--max-retries", "0", "--min-rate", "3000", "-p1-65535",
+			"-e", "eth0", "-S", scanner4(1).String(), s.Target.V4.String()},
 	} {
 		if err := s.scan(ctx, argv); err != nil {
 			return 0, 0, err
@@ -94,8 +94,9 @@ func (s *site) processes() (map[string]bool, error) {
 	return found, err
 }
 
-// atRest waits until a tool has no more to do, two minutes at most, and returns what its processes, the ended ones
-// among them, have used of the processor (proc_pid_stat(5), in hundredths of a second).
+// atRest waits until a tool has no more to do, two minutes at most, and returns what its
+// processes, the ended ones among them, have used of the processor (proc_pid_stat(5), in
+// hundredths of a second).
 func (s *site) atRest(ctx context.Context, others map[string]bool) (used time.Duration, err error) {
 	const (
 		window = 4 * time.Second // three of them, in a row: psad looks every five seconds
