@@ -101,9 +101,9 @@ func rootCommand() *cobra.Command {
 	}
 	for _, command := range []func() *cobra.Command{
 		allowCommand, allowedCommand, armCommand, blockCommand, blocksCommand, checkCommand, demoCommand,
-		explainCommand, helperCommand, importCommand, metricsCommand, notifyCommand, pinCommand, reloadCommand,
-		removeCommand, replayCommand, reportCommand, rulesetCommand, runCommand, statusCommand, topCommand,
-		unallowCommand, unblockCommand, versionCommand,
+		explainCommand, helperCommand, importCommand, metricsCommand, notifyCommand, pinCommand,
+		reloadCommand, removeCommand, replayCommand, reportCommand, rulesetCommand, runCommand, statusCommand,
+		topCommand, unallowCommand, unblockCommand, versionCommand,
 	} {
 		root.AddCommand(command())
 	}

@@ -160,7 +160,8 @@ func TestEach(t *testing.T) {
 	if !errors.Is(err, enough) {
 		t.Errorf("a reader who has enough: %v", err)
 	}
-	if err := Each(path+"x", Request{}, func(*json.RawMessage) error { return nil }); !errors.Is(err, ErrNotRunning) {
+	err = Each(path+"x", Request{}, func(*json.RawMessage) error { return nil })
+	if !errors.Is(err, ErrNotRunning) {
 		t.Errorf("nobody there: %v", err)
 	}
 }

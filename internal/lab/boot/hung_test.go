@@ -56,7 +56,8 @@ func (s *story) hung() {
 	hang()
 	const pairs = 25
 	script := "for i in $(seq 100); do echo 203.0.113.$i; done >/tmp/list; " +
-		"for i in $(seq " + strconv.Itoa(pairs) + "); do picket block --file /tmp/list --for 1h; picket unblock --file /tmp/list; done"
+		"for i in $(seq " + strconv.Itoa(pairs) + "); do " +
+		"picket block --file /tmp/list --for 1h; picket unblock --file /tmp/list; done"
 	s.run("sh", "-ec", script)
 	var status struct{ Untold uint64 }
 	if err := json.Unmarshal([]byte(s.run("picket", "status", "--json")), &status); err != nil ||
