@@ -116,7 +116,12 @@ func (b *blocker) met(list []nft.Block, by string) (found []inForce, err error) 
 		}
 		b.book.Met(e)
 		e.Spared = list[i].Spare
-		if left := e.Until.Sub(now); isLonger(&list[i], left) {
+		switch left := e.Until.Sub(now); {
+		case !isLonger(&list[i], left):
+		case by == "" && list[i].For > 0: // a killed picket granted it, after it last saved
+			b.book.SetEnd(e, now.Add(list[i].For))
+			found = append(found, inForce{e.Ref(), e.Since, e.Until})
+		default:
 			list[i].For = left
 			longer = append(longer, list[i])
 		}
@@ -160,9 +165,8 @@ func (b *blocker) gone(list []*ledger.Entry, by string) (gone []ledger.Ref, err 
 // slack is how far book and kernel may differ: the kernel's answer is a moment old.
 const slack = 2 * time.Second
 
-// isLonger reports whether the kernel has a block for longer than it was granted: an element
-// that somebody adds again without a timeout never ends. Fences and the dark do not count, as
-// the rules prolong them.
+// isLonger reports whether the kernel has a block for longer than the book: an element that is
+// added again without a timeout never ends. The rules prolong fences and the dark themselves.
 func isLonger(x *nft.Block, left time.Duration) bool {
 	return x.Response == nft.Blocked && left > slack && (x.For == 0 || x.For > left+slack)
 }
@@ -177,9 +181,8 @@ func (b *blocker) shorten(list []nft.Block, by string) {
 		}
 	}
 	if len(list) > 0 {
-		b.journal.Notice("", "%d blocks, the first of %s, were made to last longer by %s: "+
-			"they end when they would have",
-			len(list), event.SourceName(list[0].Source), cmp.Or(by, "somebody"))
+		b.journal.Notice("", "%d blocks, the first of %s, were made to last longer by %s: they end when they "+
+			"would have", len(list), event.SourceName(list[0].Source), cmp.Or(by, "somebody"))
 	}
 }
 
@@ -187,8 +190,7 @@ func (b *blocker) shorten(list []nft.Block, by string) {
 func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Time) {
 	ev := event.Event{
 		Event: "block", Time: now, Source: event.SourceName(r.Source), Action: r.Response.String(),
-		For:    event.Seconds(left),
-		Reason: "from an earlier run",
+		For: event.Seconds(left), Reason: "from an earlier run",
 	}
 	if by == "" {
 		// It is unknown whether a command was run. To undo what was not done does no harm.

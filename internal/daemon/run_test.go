@@ -321,12 +321,15 @@ func TestBlocksOutliveARun(t *testing.T) {
 			t.Error(err)
 		}
 
+		// The last picket was killed before it saved that it had granted two days.
+		granted := time.Now().Add(48 * time.Hour)
 		found := prefix("198.51.100.1/32")
 		r = begin(t, path, func(k *kernel) {
 			k.state, k.elements, k.blocks, k.ends = nft.Complete, last.elements, last.blocks, last.ends
 			delete(k.ends, prefix("192.0.2.8/32"))
 			delete(k.blocks, prefix("192.0.2.8/32"))
 			k.blocks[found], k.ends[found] = nft.Block{Source: found}, time.Now().Add(time.Hour)
+			k.ends[prefix("192.0.2.7/32")] = granted
 		})
 		r.wants("192.0.2.7/32", "192.0.2.9/32", "198.51.100.1/32")
 		lines := strings.Join(r.log.Take(), "\n")
@@ -338,6 +341,10 @@ func TestBlocksOutliveARun(t *testing.T) {
 		if x.Blocks[0].ByHand || x.Blocks[0].Reason != "from an earlier run" {
 			t.Errorf("%+v", x.Blocks)
 		}
+		time.Sleep(47 * time.Hour) // the other blocks end
+		r.wants("192.0.2.7/32")
+		time.Sleep(time.Hour + time.Second)
+		r.wants()
 		if err := r.finish(); err != nil {
 			t.Error(err)
 		}

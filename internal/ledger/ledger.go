@@ -253,11 +253,17 @@ func (b *Book) Enter(r Ref, since, until time.Time, ev event.Event) *Entry {
 		heap.Push(&b.ends, e)
 		b.counted()
 	}
-	e.Until, e.met = until, b.roll
+	e.met = b.roll
 	e.tell(&ev)
+	b.SetEnd(e, until)
+	return e
+}
+
+// SetEnd sets the end of a response.
+func (b *Book) SetEnd(e *Entry, until time.Time) {
+	e.Until = until
 	heap.Fix(&b.ends, e.index)
 	b.changes++
-	return e
 }
 
 func (b *Book) counted() {
