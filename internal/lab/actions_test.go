@@ -237,9 +237,9 @@ func TestActionsOutliveTheDaemon(t *testing.T) {
 	})
 }
 
-// TestTenThousandBlocks: after ten thousand blocks of both families with every action on, all
+// TestThousandsOfBlocks: after thousands of blocks of both families with every action on, all
 // of them expired, nothing is left, not one byte.
-func TestTenThousandBlocks(t *testing.T) {
+func TestThousandsOfBlocks(t *testing.T) {
 	l := newLab(t)
 	dir := t.TempDir()
 	writeHostsDeny(t, dir)
@@ -250,10 +250,9 @@ func TestTenThousandBlocks(t *testing.T) {
 	}
 	before := traces(t, l.Target, dir)
 
-	const blocks = 10000
-	length := 15 * time.Second
+	blocks, length := 10000, 15*time.Second
 	if raced() {
-		length = 40 * time.Second
+		blocks = 3000 // the test itself is slow then
 	}
 	socket := filepath.Join(d.dir, "run", "control.sock")
 	began := time.Now()
@@ -266,7 +265,7 @@ func TestTenThousandBlocks(t *testing.T) {
 					source = fmt.Sprintf("2001:db8:%x::1", i)
 				}
 				req := control.Request{Command: "block", Source: source, For: length.String(),
-					Reason: "ten thousand"}
+					Reason: "one of thousands"}
 				if err := control.Call(socket, req, nil); err != nil {
 					t.Errorf("block %s: %v", source, err)
 					return
