@@ -41,7 +41,7 @@ func BenchmarkForwardedThroughput(b *testing.B) {
 
 // through returns the ratios of the second daemon's rates to the first's.
 func through(b *testing.B, options [2]Options, how []string) (ratios []float64) {
-	const pairs, rounds = 30, 8
+	const pairs, rounds = 15, 8
 	for pair := range pairs {
 		var labs [2]*Lab
 		var inside [2]*Host
