@@ -181,8 +181,8 @@ func (b *blocker) shorten(list []nft.Block, by string) {
 		}
 	}
 	if len(list) > 0 {
-		b.journal.Notice("", "%d blocks, the first of %s, were made to last longer by %s: they end when they "+
-			"would have", len(list), event.SourceName(list[0].Source), cmp.Or(by, "somebody"))
+		b.journal.Notice("", "%d blocks, the first of %s, were made to last longer by %s: they end when "+
+			"they would have", len(list), event.SourceName(list[0].Source), cmp.Or(by, "somebody"))
 	}
 }
 
