@@ -3,7 +3,6 @@
 package hook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -42,15 +41,7 @@ func helped(t *testing.T, listed ...string) (r *Runner, list string) {
 	if err := r.Detach("helper", list); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	run(t, r)
 	return r, list
 }
 

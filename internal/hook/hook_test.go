@@ -87,6 +87,12 @@ func TestArgv(t *testing.T) {
 func start(t *testing.T, c Config) *Runner {
 	t.Helper()
 	r := New(c)
+	run(t, r)
+	return r
+}
+
+func run(t *testing.T, r *Runner) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -96,7 +102,6 @@ func start(t *testing.T, c Config) *Runner {
 			t.Error(err)
 		}
 	})
-	return r
 }
 
 // result runs one command to its end.

@@ -16,21 +16,7 @@ import (
 func TestBehindAskedScans(t *testing.T) {
 	l := newLab(t)
 	c := addBehind(t, l)
-	for _, h := range []*Host{l.Target, l.Attacker} {
-		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter",
-			"0"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The forger is at another place. The target routes the forged packets.
-	if err := l.Attacker.IP("route add 203.0.113.7 via 192.0.2.2",
-		"route add 2001:db8:0:8000::7 via fe80::2 dev eth0"); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Target.IP("route add 203.0.113.7 via 192.0.2.1",
-		"route add 2001:db8:0:8000::7 via fe80::1 dev eth0"); err != nil {
-		t.Fatal(err)
-	}
+	addForger(t, l)
 	d := start(t, l.Target, Options{Config: routed})
 	// The first probe only shows that answers come this way.
 	send(t, l.Attacker, knock(Source4(8), c.V4, 15), knock(Source6(8), c.V6, 15))

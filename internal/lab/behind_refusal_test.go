@@ -27,21 +27,7 @@ func TestBehindRefusedDatagrams(t *testing.T) {
 	if err := l.Target.NFT(datagrams); err != nil {
 		t.Fatal(err)
 	}
-	for _, h := range []*Host{l.Target, l.Attacker} {
-		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter",
-			"0"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Who forges is elsewhere, and has what he forges routed by the target.
-	if err := l.Attacker.IP("route add 203.0.113.7 via 192.0.2.2",
-		"route add 2001:db8:0:8000::7 via fe80::2 dev eth0"); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Target.IP("route add 203.0.113.7 via 192.0.2.1",
-		"route add 2001:db8:0:8000::7 via fe80::1 dev eth0"); err != nil {
-		t.Fatal(err)
-	}
+	addForger(t, l)
 	// The networks are not judged here, published ports are.
 	d := start(t, l.Target, Options{Config: "[forward]\nnetworks = [\"containers\"]\n" + hotConfig})
 	for _, f := range []struct {

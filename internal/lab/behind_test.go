@@ -29,6 +29,26 @@ func addBehind(t *testing.T, l *Lab) *Host {
 	return c
 }
 
+// addForger puts a forger at another place behind the attacker, 203.0.113.7 and
+// 2001:db8:0:8000::7. The target routes the packets that are forged.
+func addForger(t *testing.T, l *Lab) {
+	t.Helper()
+	for _, h := range []*Host{l.Target, l.Attacker} {
+		if err := h.Sysctl("net/ipv4/conf/all/rp_filter", "0", "net/ipv4/conf/eth0/rp_filter",
+			"0"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Attacker.IP("route add 203.0.113.7 via 192.0.2.2",
+		"route add 2001:db8:0:8000::7 via fe80::2 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Target.IP("route add 203.0.113.7 via 192.0.2.1",
+		"route add 2001:db8:0:8000::7 via fe80::1 dev eth0"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBehindMatrixDefault(t *testing.T) {
 	matrixBehind(t, routed+"[block]\nfor = [\"6s\"]\n", "1-300")
 }

@@ -85,16 +85,20 @@ func (s *side) inlined() bool { return s.config.Inline.Ports == config.InlineOpe
 
 // meets notes whose connection a packet belongs to, behind those that were there before.
 func (s *side) meets(rec *replay.Record) {
-	if s.inlined() && rec.Verdict == replay.Established && rec.Packet.Protocol == probe.ProtocolTCP {
+	if !s.inlined() || rec.Verdict != replay.Established || rec.Packet.Protocol != probe.ProtocolTCP {
+		return
+	}
+	source := s.engine.SourceOf(rec.Packet.Source)
+	if !s.visits.connected.has(source, rec.At) {
 		s.flush()
-		s.visits.connected.count(s.engine.SourceOf(rec.Packet.Source), rec.At, nft.PeerTime)
+		s.visits.connected.count(source, rec.At, nft.PeerTime)
 	}
 }
 
 // asks notes that a source asked for a port that nobody serves.
 func (s *side) asks(p *probe.Probe) {
-	if source := s.engine.SourceOf(p.Source); s.inlined() && p.Mode != 0 && probe.Ported(p.Protocol) {
-		s.visits.askers.count(source, p.At, nft.CountTime)
+	if s.inlined() && p.Mode != 0 && probe.Ported(p.Protocol) {
+		s.visits.askers.count(s.engine.SourceOf(p.Source), p.At, nft.CountTime)
 	}
 }
 
