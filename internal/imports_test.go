@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"internal/removal": {"nft", "internal/allowed", "internal/beside", "internal/config",
 		"internal/control", "internal/ledger", "internal/lookout"},
 	"internal/lookout": {"engine", "nft", "internal/host", "internal/state"},
+	"internal/ahead":   {"nft"},
 	"internal/survey": {"nft", "internal/ahead", "internal/config", "internal/host",
 		"internal/modules", "internal/show"},
 	"internal/portsentry": {"internal/hook", "internal/hostsdeny"},

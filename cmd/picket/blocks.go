@@ -43,7 +43,7 @@ func blocksCommand() *cobra.Command {
 				passes = nil
 			}
 			return answers.StreamBlocks(cmd.OutOrStdout(), passes,
-				func(item func(*json.RawMessage) error) error {
+				func(item func(json.RawMessage) error) error {
 					return control.Each(control.Path(), control.Request{Command: "blocks"}, item)
 				})
 		}

@@ -18,6 +18,8 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"picket/nft"
 )
 
 // Says is what an operator needs to know of a chain that [Look] returned.
@@ -35,7 +37,7 @@ const mirror = -10
 
 // Look names nftables' tables, "inet filter", and those base chains that drop strangers'
 // probes ahead of the mirror, "inet filter first", picket's own excepted.
-func Look(own string) (tables, chains []string, err error) {
+func Look() (tables, chains []string, err error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, nil, fmt.Errorf("open nftables: %w", err)
@@ -62,7 +64,7 @@ func Look(own string) (tables, chains []string, err error) {
 	}
 	links = slices.DeleteFunc(links, func(l net.Interface) bool { return l.Flags&net.FlagLoopback != 0 })
 	for _, c := range list {
-		if c.Table.Name == own || !comesFirst(c) {
+		if c.Table.Name == nft.Name || !comesFirst(c) {
 			continue
 		}
 		dropped, ended := follow(conn, links, c, 0)

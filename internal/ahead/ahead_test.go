@@ -124,7 +124,7 @@ COMMIT
 
 func look(t *testing.T, want string) {
 	t.Helper()
-	tables, chains, err := Look("picket")
+	tables, chains, err := Look()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,20 +77,20 @@ func Addresses(out io.Writer, list []control.Block) error {
 // StreamBlocks prints the blocks that pass as each hands them over, one a line, as one
 // JSON value. Where each fails before the first, nothing is printed.
 func StreamBlocks(
-	out io.Writer, passes func(*control.Block) bool, each func(func(*json.RawMessage) error) error,
+	out io.Writer, passes func(*control.Block) bool, each func(func(json.RawMessage) error) error,
 ) error {
 	w := bufio.NewWriterSize(out, 64<<10)
 	before := "[\n"
-	err := each(func(item *json.RawMessage) error {
+	err := each(func(item json.RawMessage) error {
 		if passes != nil {
 			var b control.Block
-			if err := json.Unmarshal(*item, &b); err != nil || !passes(&b) {
+			if err := json.Unmarshal(item, &b); err != nil || !passes(&b) {
 				return err
 			}
 		}
 		_, _ = w.WriteString(before) // Flush returns its error
 		before = ",\n"
-		_, err := w.Write(*item)
+		_, err := w.Write(item)
 		return err
 	})
 	switch {

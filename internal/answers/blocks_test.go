@@ -83,10 +83,9 @@ func TestStreamBlocks(t *testing.T) {
 		{1, nil, broken, "[\n" + items[0] + "\n"},
 	} {
 		var b strings.Builder
-		err := StreamBlocks(&b, x.passes, func(item func(*json.RawMessage) error) error {
+		err := StreamBlocks(&b, x.passes, func(item func(json.RawMessage) error) error {
 			for _, text := range items[:x.n] {
-				raw := json.RawMessage(text)
-				if err := item(&raw); err != nil {
+				if err := item(json.RawMessage(text)); err != nil {
 					return err
 				}
 			}

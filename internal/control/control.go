@@ -285,7 +285,7 @@ const listHead = `{"result":[`
 // Each sends a request for a list, and calls f for each item, until f fails. An item is as
 // the daemon made it, not read, and valid until f returns. Its other errors are those of
 // [Call], and may come after some items.
-func Each(path string, req Request, f func(*json.RawMessage) error) error {
+func Each(path string, req Request, f func(json.RawMessage) error) error {
 	c, err := send(path, req)
 	if err != nil {
 		return err
@@ -313,8 +313,7 @@ func Each(path string, req Request, f func(*json.RawMessage) error) error {
 			}
 			return r.failed()
 		}
-		item := json.RawMessage(line[:len(line)-1])
-		if err := f(&item); err != nil {
+		if err := f(line[:len(line)-1]); err != nil {
 			return err
 		}
 	}

@@ -137,9 +137,9 @@ func TestEach(t *testing.T) {
 	} {
 		var got []int
 		err := Each(path, Request{Command: c.command},
-			func(item *json.RawMessage) error {
+			func(item json.RawMessage) error {
 				var n int
-				err := json.Unmarshal(*item, &n)
+				err := json.Unmarshal(item, &n)
 				got = append(got, n)
 				return err
 			})
@@ -156,11 +156,11 @@ func TestEach(t *testing.T) {
 		}
 	}
 	enough := errors.New("enough")
-	err := Each(path, Request{Command: "list"}, func(*json.RawMessage) error { return enough })
+	err := Each(path, Request{Command: "list"}, func(json.RawMessage) error { return enough })
 	if !errors.Is(err, enough) {
 		t.Errorf("a reader who has enough: %v", err)
 	}
-	err = Each(path+"x", Request{}, func(*json.RawMessage) error { return nil })
+	err = Each(path+"x", Request{}, func(json.RawMessage) error { return nil })
 	if !errors.Is(err, ErrNotRunning) {
 		t.Errorf("nobody there: %v", err)
 	}
@@ -250,7 +250,7 @@ func TestAnswerBeforeTheRequest(t *testing.T) {
 	if err := Call(path, long, nil); err == nil || err.Error() != "no" {
 		t.Errorf("Call says %v", err)
 	}
-	err = Each(path, long, func(*json.RawMessage) error { return nil })
+	err = Each(path, long, func(json.RawMessage) error { return nil })
 	if err == nil || err.Error() != "no" {
 		t.Errorf("Each says %v", err)
 	}

@@ -121,7 +121,7 @@ func Here() *Machine {
 		Operators: host.Operators, LoginPorts: host.LoginPorts,
 		Unfiltered: confine.Needed, Confine: confine.Here,
 		Virtuals: host.Virtuals, Networks: host.Networks, Asker: behind.OpenKernel,
-		Ahead: func() (tables, chains []string, err error) { return ahead.Look(nft.Name) },
+		Ahead: ahead.Look,
 	}
 }
 

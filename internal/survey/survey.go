@@ -48,7 +48,7 @@ type Place struct {
 func Here() Place {
 	return Place{
 		Root: os.DirFS("/"), Kernel: modules.CheckKernel, Permission: modules.CheckPermission,
-		Tables:  func() (names, chains []string, err error) { return ahead.Look(nft.Name) },
+		Tables:  ahead.Look,
 		Friends: new(host.Host).Friends, Networks: host.Networks, Session: os.Getenv("SSH_CONNECTION"),
 	}
 }
@@ -182,9 +182,8 @@ func (s *surveyor) firewalls() {
 	}
 	if backend := s.docker(); backend != "" {
 		s.beside = append(s.beside, "docker")
-		s.note("docker", "on, by "+backend+": who asks for a "+
-			"published port that a container serves does not "+
-			"probe, and a blocked source does not reach containers either", "")
+		s.note("docker", "on, by "+backend+": who asks for a published port that a container serves does "+
+			"not probe, and a blocked source does not reach containers either", "")
 	}
 	if s.there("run/fail2ban/fail2ban.sock") {
 		s.beside = append(s.beside, "fail2ban")
