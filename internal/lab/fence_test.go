@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -19,27 +18,11 @@ import (
 // echoing starts a TCP service that sends back every line. It ends with the test.
 func echoing(t *testing.T, h *Host, port uint16) {
 	t.Helper()
-	var l net.Listener
-	err := h.Do(func() (err error) {
-		l, err = net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
-		return err
-	})
+	l, err := h.Echo(port)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.Copy(c, c) // until its end by the client or the test
-			}()
-		}
-	}()
 }
 
 // untracked keeps two services of the host out of connection tracking, and publishes a third

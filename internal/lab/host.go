@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -35,6 +36,29 @@ func (h *Host) NFT(ruleset string) error {
 	cmd.Stdin = strings.NewReader(ruleset)
 	_, err := netns.Output(cmd)
 	return err
+}
+
+// Echo starts a TCP service that sends back what it gets, until the client's end. Close it.
+func (h *Host) Echo(port uint16) (l net.Listener, err error) {
+	if err := h.Do(func() (err error) {
+		l, err = net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.Copy(c, c)
+			}()
+		}
+	}()
+	return l, nil
 }
 
 // Listen starts a service in h on every address of the host: "tcp" accepts, writes a line and

@@ -279,25 +279,9 @@ func echoing(h *lab.Host, port uint16) (end func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var l net.Listener
-	if err := h.Do(func() (err error) {
-		l, err = net.ListenTCP("tcp", &net.TCPAddr{Port: int(port)})
-		return err
-	}); err != nil {
-		packets.Close()
-		return nil, err
+	l, err := h.Echo(port)
+	if err != nil {
+		return nil, errors.Join(err, packets.Close())
 	}
-	go func() {
-		for {
-			x, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer x.Close()
-				io.Copy(x, x) // until the client's end
-			}()
-		}
-	}()
 	return func() error { return errors.Join(packets.Close(), l.Close()) }, nil
 }
