@@ -162,7 +162,8 @@ func TestWatch(t *testing.T) {
 }
 
 // TestManyRoutes is a bar: with 200,000 routes the memory grows by at most a read's
-// buffer, and a burst of changes each second costs at most 1 % of a core.
+// buffer, and bursts of changes cost at most 1 % of a core beside the one look that
+// follows the first of them. Two looks are allowed: the machine may be busy.
 func TestManyRoutes(t *testing.T) {
 	inNetns(t, wire+"addr add 192.0.2.2/24 dev d0\n"+manyRoutes("add", 200_000))
 	h := new(Host)
@@ -173,14 +174,15 @@ func TestManyRoutes(t *testing.T) {
 	}); n > 2000 {
 		t.Errorf("%v allocations for 200,000 routes", n)
 	}
-	began := time.Now()
+	before := processor(t)
 	if got := friends(t, h, "gateway"); !slices.Equal(got, []string{"192.0.2.1", "192.0.2.9"}) {
 		t.Errorf("next hops %v", got)
 	}
-	t.Logf("200,000 routes looked at in %v", time.Since(began))
+	look := processor(t) - before
+	t.Logf("200,000 routes looked at in %v of processor time", look)
 	calls := watched(t, h)
 	await(t, calls, "the beginning")
-	before := processor(t)
+	before = processor(t)
 	const seconds = 3
 	for range seconds {
 		ip(t, manyRoutes("del", 500)+manyRoutes("add", 500))
@@ -188,8 +190,8 @@ func TestManyRoutes(t *testing.T) {
 	}
 	used := processor(t) - before
 	t.Logf("%v of processor time in %d bursts of 1,000 changes", used, seconds)
-	if used > seconds*time.Second/100+200*time.Millisecond { // and one look at all routes
-		t.Errorf("%v of processor time in %d s", used, seconds)
+	if used > seconds*time.Second/100+2*look {
+		t.Errorf("%v of processor time in %d s, of which a look takes %v", used, seconds, look)
 	}
 }
 
