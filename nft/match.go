@@ -92,7 +92,7 @@ var (
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED, false)
 	beginning = bits("ct state new,untracked", expr.CtKeySTATE,
 		expr.CtStateBitNEW|expr.CtStateBitUNTRACKED, false)
-	related    = bits("ct state related", expr.CtKeySTATE, expr.CtStateBitRELATED, false)
+	flowing    = bits("ct state established", expr.CtKeySTATE, expr.CtStateBitESTABLISHED, false)
 	untracked  = bits("ct state untracked", expr.CtKeySTATE, expr.CtStateBitUNTRACKED, false)
 	lasting    = bits("ct status assured", expr.CtKeySTATUS, statusAssured, false)
 	brief      = bits("ct status ! assured", expr.CtKeySTATUS, statusAssured, true)
