@@ -16,6 +16,7 @@ package report
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,19 +43,19 @@ type Counter struct {
 	shared  map[string]int // patterns of many sources
 	reasons map[string]int // of blocks
 	answers map[string]int // blocks by response
-	blocked map[string]*inForce
+	blocked map[string]inForce
 	drops   uint64 // of ended blocks
 	trial   trial
 	hours   hours
 }
 
-// inForce has the responses to a source without an end so far: a time for each, the
-// end of a block by its own length. A dark or fenced source that goes on stays so for
-// longer, and has an end without a time.
-type inForce [3]time.Time
+// inForce has the responses to a source without an end so far: a time for each in
+// seconds since 1970, the end of a block by its own length. A dark or fenced source that
+// goes on stays so for longer, and has an end without a time.
+type inForce [3]uint32
 
 // ever is an end that only an event can tell.
-var ever = time.Unix(1<<60, 0)
+const ever = math.MaxUint32
 
 type source struct {
 	Source
@@ -67,7 +68,7 @@ func New() *Counter {
 	return &Counter{
 		sources: map[string]*source{}, events: map[string]int{}, shared: map[string]int{},
 		reasons: map[string]int{},
-		answers: map[string]int{}, blocked: map[string]*inForce{}, hours: hours{at: map[int]*Hour{}},
+		answers: map[string]int{}, blocked: map[string]inForce{}, hours: hours{at: map[int]*Hour{}},
 	}
 }
 
@@ -129,35 +130,34 @@ var responses = [...]string{"dark", "fence", "block"}
 
 // begin notes a response to a source.
 func (c *Counter) begin(e *event.Event) {
-	at := c.blocked[e.Source]
-	if at == nil {
-		if len(c.blocked) >= 1<<18 { // more than the engine's blocks
-			return
-		}
-		at = new(inForce)
-		c.blocked[e.Source] = at
+	at, there := c.blocked[e.Source]
+	if !there && len(c.blocked) >= 1<<18 { // more than the engine's blocks
+		return
 	}
 	i := slices.Index(responses[:], response(e.Action))
 	at[i] = ever
 	if responses[i] == "block" && e.For > 0 {
-		at[i] = e.Time.Add(time.Duration(e.For))
+		at[i] = uint32(min(max(e.Time.Add(time.Duration(e.For)).Unix(), 0), ever-1))
 	}
+	c.blocked[e.Source] = at
 }
 
 // end notes the end of a response, or of all if the event, of an older journal, names
 // none.
 func (c *Counter) end(e *event.Event) {
-	at := c.blocked[e.Source]
-	if at == nil {
+	at, there := c.blocked[e.Source]
+	if !there {
 		return
 	}
 	if i := slices.Index(responses[:], e.Response); i >= 0 {
-		at[i] = time.Time{}
+		at[i] = 0
 	} else {
-		*at = inForce{}
+		at = inForce{}
 	}
-	if *at == (inForce{}) {
+	if at == (inForce{}) {
 		delete(c.blocked, e.Source)
+	} else {
+		c.blocked[e.Source] = at
 	}
 }
 
@@ -165,7 +165,7 @@ func (c *Counter) end(e *event.Event) {
 func (c *Counter) standing(at time.Time) (n int) {
 	for _, x := range c.blocked {
 		for _, end := range x {
-			if end.After(at) {
+			if int64(end) > at.Unix() {
 				n++
 			}
 		}
