@@ -60,7 +60,11 @@ func ReadFile(name string) ([]netip.Prefix, error) {
 		return nil, err
 	}
 	defer f.Close()
-	list, err := Read(f)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	list, err := read(f, int(min(info.Size()/shortLine, MaxEntries)))
 	var faults interface{ Unwrap() []error }
 	switch {
 	case err == nil:
@@ -100,8 +104,15 @@ func Regular(name string) error {
 // Read reads a list. The prefixes are masked, IPv4-mapped ones are IPv4, and they
 // stand in the order of their lines, each once. With a bad line the list is nil and
 // the error joins a [Fault] for each.
-func Read(r io.Reader) ([]netip.Prefix, error) {
-	var list []netip.Prefix
+func Read(r io.Reader) ([]netip.Prefix, error) { return read(r, 0) }
+
+// shortLine is the length of a short line. A list that grows leaves four times its size
+// as garbage, and what is allocated there next takes memory at once; room that no entry
+// takes costs nothing.
+const shortLine = int64(len("192.0.2.1\n"))
+
+func read(r io.Reader, room int) ([]netip.Prefix, error) {
+	list := make([]netip.Prefix, 0, room)
 	var faults []error
 	sc := bufio.NewScanner(r)
 	sc.Buffer(make([]byte, 0, MaxLine+2), MaxLine+2) // with room for "\r\n"
@@ -144,12 +155,16 @@ func Read(r io.Reader) ([]netip.Prefix, error) {
 	return once(list), nil
 }
 
-// once removes repeated entries. There is seldom one, and a map of a long list is
-// several times its size.
+// once removes repeated entries. There is seldom one, and a map or a copy of a long list
+// takes more than the places of its entries.
 func once(list []netip.Prefix) []netip.Prefix {
-	sorted := slices.Clone(list)
-	slices.SortFunc(sorted, netip.Prefix.Compare)
-	if len(slices.Compact(sorted)) == len(list) {
+	order := make([]uint32, len(list))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return list[a].Compare(list[b]) })
+	same := func(a, b uint32) bool { return list[a] == list[b] }
+	if len(slices.CompactFunc(order, same)) == len(list) {
 		return list
 	}
 	seen := make(map[netip.Prefix]bool)

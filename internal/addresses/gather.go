@@ -24,7 +24,7 @@ func Gather(single, files []string, stdin io.Reader) (out []string, err error) {
 		}
 	}
 	for _, f := range files {
-		list, err := read(f, stdin)
+		list, err := fileOr(stdin, f)
 		if err != nil {
 			wrong = append(wrong, err)
 		}
@@ -38,7 +38,7 @@ func Gather(single, files []string, stdin io.Reader) (out []string, err error) {
 	return out, errors.Join(wrong...)
 }
 
-func read(file string, stdin io.Reader) ([]netip.Prefix, error) {
+func fileOr(stdin io.Reader, file string) ([]netip.Prefix, error) {
 	if file != "-" {
 		return ReadFile(file)
 	}
