@@ -50,9 +50,9 @@ type Store struct {
 	entries []entry
 	buckets []int32
 	classes [classes]class
-	free    int32 // records, linked by next
-	unused  int32 // entries, linked by next
-	used    int   // records
+	unused  int32 // entries that were dropped, linked by next
+	used    int   // records: the first ones, which stay in use
+	entered int   // entries: the first ones, the dropped included
 	known   int   // entries
 }
 
@@ -86,7 +86,7 @@ type entry struct {
 	total          uint32 // probes, those not kept included
 	newest, oldest int32  // records
 	chain          int32  // the next entry of the bucket
-	next, prev     int32  // of the class; next of the unused ones
+	next, prev     int32  // of the class; next of the dropped ones
 	count          uint8  // records
 	class          uint8
 }
@@ -97,7 +97,7 @@ type record struct {
 	seconds, probes      uint32
 	observed             probe.Observed
 	iface                uint32
-	next                 int32 // the one that came after it; of the free ones
+	next                 int32 // the one that came after it
 	technique            probe.Technique
 	sourcePort, port     uint16
 	length, size         uint16 // on the wire, and kept
@@ -132,7 +132,7 @@ const (
 // New returns a store of at most memory bytes. Less than one record needs makes one that
 // keeps nothing. It keeps at most snaplen bytes of each packet.
 func New(memory, snaplen int) *Store {
-	s := &Store{seed: maphash.MakeSeed(), snap: snaplen, free: none, unused: none}
+	s := &Store{seed: maphash.MakeSeed(), snap: snaplen, unused: none}
 	cost := int(unsafe.Sizeof(record{})+unsafe.Sizeof(entry{})) + snaplen + 2*int(unsafe.Sizeof(none))
 	n := memory / cost
 	if n == 0 {
@@ -142,15 +142,13 @@ func New(memory, snaplen int) *Store {
 	for 2*buckets <= 2*n {
 		buckets *= 2
 	}
+	// Nothing is written into records and entries that are not in use: on a quiet host
+	// they take no memory.
 	s.raw, s.records, s.entries, s.buckets = make([]byte, n*snaplen), make([]record, n), make([]entry, n),
 		make([]int32, buckets)
 	for i := range s.buckets {
 		s.buckets[i] = none
 	}
-	for i := range s.records {
-		s.records[i].next, s.entries[i].next = int32(i-1), int32(i-1)
-	}
-	s.free, s.unused = int32(n-1), int32(n-1)
 	for i, share := range [classes]int{n / 4, n / 4, n - n/4 - n/4} {
 		s.classes[i] = class{first: none, last: none, share: share}
 	}

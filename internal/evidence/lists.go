@@ -17,11 +17,16 @@ func (s *Store) find(bucket *int32, k key) int32 {
 	return e
 }
 
-// enter makes an entry. One is unused: every entry has a record, and the caller holds one
+// enter makes an entry. There is room: every entry has a record, and the caller holds one
 // more.
 func (s *Store) enter(bucket *int32, k key) int32 {
 	e := s.unused
-	s.unused = s.entries[e].next
+	if e != none {
+		s.unused = s.entries[e].next
+	} else {
+		e = int32(s.entered)
+		s.entered++
+	}
 	s.entries[e] = entry{key: k, total: 1, newest: none, oldest: none, chain: *bucket, class: single}
 	*bucket = e
 	s.known++
@@ -90,10 +95,9 @@ func (s *Store) take(e int32) int32 {
 	if e != none && s.entries[e].count == PerSource {
 		return s.shift(e)
 	}
-	if r := s.free; r != none {
-		s.free = s.records[r].next
+	if s.used < len(s.records) {
 		s.used++
-		return r
+		return int32(s.used - 1)
 	}
 	from := s.victim()
 	r := s.shift(from)
