@@ -31,8 +31,9 @@ type logFile struct {
 	trouble *journal.Trouble
 }
 
-// recordQueue is how many records may wait for the disk.
-const recordQueue = 4096
+// recordQueue is how many records may wait for the disk. Each takes half a kilobyte, whether
+// there is a history or not.
+const recordQueue = 1024
 
 func newRecorder(j *journal.Writer) *recorder {
 	return &recorder{

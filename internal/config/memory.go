@@ -7,7 +7,7 @@ import "fmt"
 // fixedMemory is everything but evidence and sources: the program and its
 // runtime, the queues between its parts, a state file or a list of blocks in
 // transit. Measured in a flood.
-const fixedMemory = 30 << 20
+const fixedMemory = 31 << 20
 
 // sourceMemory is the cost of a source: its record and its part of the traces, 251
 // bytes, and a fifth for the collector.

@@ -10,14 +10,14 @@ func TestMemory(t *testing.T) {
 		sources int
 		bound   int64
 	}{
-		{"", 90_876, 64 << 20},
-		{"memory = \"40M\"\n", 6990, 40 << 20},
-		{"memory = \"128M\"\n", 314_572, 128 << 20},
+		{"", 87_381, 64 << 20},
+		{"memory = \"40M\"\n", 3495, 40 << 20},
+		{"memory = \"128M\"\n", 311_077, 128 << 20},
 		{"memory = \"16G\"\n", 1 << 20, 16 << 30},
-		{"[evidence]\nmemory = \"0\"\n", 118_838, 64 << 20},
+		{"[evidence]\nmemory = \"0\"\n", 115_343, 64 << 20},
 		// A set size holds, and the process may take as much.
-		{"[evidence]\nmemory = \"1G\"\n", 90_876, 1<<30 + 30<<20 + 90_876*300},
-		{"[detect]\nsources = 262144\n", 262_144, 30<<20 + 8<<20 + 262_144*300},
+		{"[evidence]\nmemory = \"1G\"\n", 87_381, 1<<30 + 31<<20 + 87_381*300},
+		{"[detect]\nsources = 262144\n", 262_144, 31<<20 + 8<<20 + 262_144*300},
 		{"memory = \"128M\"\n[detect]\nsources = 2048\n", 2048, 128 << 20},
 	} {
 		c, err := Parse("p.toml", []byte(test.text))
