@@ -11,11 +11,11 @@ import (
 	"picket/internal/probe"
 )
 
-// behind is a probe that was forwarded.
+// behind makes a probe a forwarded one.
 func behind(p *probe.Probe) { p.Behind = true }
 
-// What is behind this host is never dark to anybody, however clear a source is: the
-// dark is about ports of which a socket tells that nobody serves them.
+// The hosts behind this one are never dark to anybody, however clear a source is: only a socket
+// shows that nobody serves a port, and theirs are elsewhere.
 func TestBehindIsNeverDark(t *testing.T) {
 	w := newWorld(t, weighed())
 	for p := range 16 {
@@ -24,12 +24,12 @@ func TestBehindIsNeverDark(t *testing.T) {
 		}
 		w.wait(time.Second)
 	}
-	// of this host itself
+	// a port of this host itself
 	w.goesDark(w.send(likeTool(probe.ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour)
 }
 
-// Who asks many addresses behind this host is fenced, where the dark is all that it
-// would cost at addresses of its own.
+// A source that asks many addresses behind this host is fenced. At the host's own addresses it
+// would only go dark.
 func TestSweepBehindIsFenced(t *testing.T) {
 	for _, is := range []bool{false, true} {
 		w := newWorld(t, weighed())
@@ -49,8 +49,8 @@ func TestSweepBehindIsFenced(t *testing.T) {
 	}
 }
 
-// The kernel's hold of who asks behind this host was made for many ports, so the
-// judgement of one does not end it.
+// The kernel holds a source for many ports behind this host. The judgement of one does not end
+// the hold.
 func TestHoldBehindStays(t *testing.T) {
 	for _, is := range []bool{false, true} {
 		w := newWorld(t, Config{TCP: Policy{Action: Block}, Style: Graded,

@@ -36,9 +36,9 @@ func busy(n int) (*Engine, probe.Probe) {
 	return e, p
 }
 
-// choices returns which of n sources send the next 65,536 probes: all alike,
-// which is the hardest case for a cache, or as on a telescope, where 1 % of the
-// sources send 97 % of the packets (TU Delft 2024).
+// choices returns the senders of the next 65,536 probes among n sources: all equally often, the
+// hardest case for a cache, or as on a telescope, where 1 % of the sources send 97 % of the
+// packets (TU Delft 2024).
 func choices(n int, skewed bool) []uint32 {
 	r := rand.New(rand.NewPCG(1, 2))
 	pick := make([]uint32, 1<<16)
@@ -52,8 +52,8 @@ func choices(n int, skewed bool) []uint32 {
 	return pick
 }
 
-// BenchmarkObserve measures a probe of a known source: one by one, and as the
-// daemon reads them when several wait, in batches that are expected.
+// BenchmarkObserve measures a probe of a known source: one by one, and in expected batches, as
+// the daemon reads probes that wait.
 func BenchmarkObserve(b *testing.B) {
 	for _, n := range []int{1_000, 100_000, 262_144} {
 		size := perSource(n)
@@ -85,8 +85,8 @@ func BenchmarkObserve(b *testing.B) {
 	}
 }
 
-// BenchmarkObserveFlood measures probes of sources never seen before, with the
-// table full: each takes the place of another.
+// BenchmarkObserveFlood measures probes of new sources while the table is full: each takes the
+// place of another.
 func BenchmarkObserveFlood(b *testing.B) {
 	for _, batch := range []int{1, 32} {
 		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
@@ -120,8 +120,7 @@ func BenchmarkObserveFlood(b *testing.B) {
 	}
 }
 
-// TestSourceSize counts what is allocated for a source: records, tags, ages and
-// traces.
+// TestSourceSize counts the bytes allocated for a source: record, tag, age and trace.
 func TestSourceSize(t *testing.T) {
 	if unsafe.Sizeof(source{}) != 3*64 || unsafe.Sizeof(trace{}) != 64 {
 		t.Errorf("a record takes %d bytes and a trace %d, want whole cache lines", unsafe.Sizeof(source{}),

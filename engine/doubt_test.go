@@ -13,8 +13,8 @@ import (
 // visit sends a SYN to a service.
 func (w *world) visit(options ...option) Decision { return w.Doubt(w.make(options...)) }
 
-// bare is the SYN of a program that writes its packets itself and has a source port
-// for each, as hping3 has.
+// bare is the SYN of a program that makes its own packets, each with another source port, like
+// hping3.
 func bare(n int) option {
 	return func(p *probe.Probe) {
 		p.Window, p.Options, p.MSS, p.TTL, p.DontFrag, p.Length = 512, 0, 0, 64, false, 40
@@ -22,7 +22,7 @@ func bare(n int) option {
 	}
 }
 
-// linux is the SYN of a client's system to a port.
+// linux is the SYN of an ordinary client to a port.
 func linux(n int) option {
 	return func(p *probe.Probe) {
 		look(p, probe.Linux)
@@ -30,7 +30,7 @@ func linux(n int) option {
 	}
 }
 
-// admits holds that a visit is let in and nothing follows.
+// admits checks that a visit is let in and nothing follows.
 func (w *world) admits(d Decision, why Reason) {
 	w.Helper()
 	if d.Refused || d.Action != None || d.Tell || d.Reason != why {
@@ -39,8 +39,8 @@ func (w *world) admits(d Decision, why Reason) {
 	}
 }
 
-// Who is not known to scan is let in, however its packet is made; and a visit is
-// no probe.
+// A source that is not known to scan is let in, whatever its packet looks like. A visit is no
+// probe.
 func TestStrangersAreLetIn(t *testing.T) {
 	w := newWorld(t, weighed())
 	for n := range 1000 {
@@ -52,9 +52,8 @@ func TestStrangersAreLetIn(t *testing.T) {
 	}
 }
 
-// A crude packet of a source that asked for what bots ask for is turned away, with
-// a fence; the fence over, its like are turned away one by one for the rest of the
-// hour.
+// A source that asked for the ports of bots is fenced at its next crude packet, which is turned
+// away. After the fence, more crude packets are turned away one by one for the rest of the hour.
 func TestScannerIsTurnedAway(t *testing.T) {
 	w := newWorld(t, weighed())
 	w.send(bare(7001))
@@ -77,7 +76,7 @@ func TestScannerIsTurnedAway(t *testing.T) {
 	w.fences(w.visit(bare(22)))
 }
 
-// A raw packet is enough by itself, and fences nobody: a single one may be anybody's.
+// A raw packet is turned away by itself and fences nobody: anybody may have sent it.
 func TestRawVisitIsTurnedAway(t *testing.T) {
 	w := newWorld(t, weighed())
 	for _, tool := range []probe.Tool{probe.Nmap, probe.ZMap} {
@@ -87,8 +86,8 @@ func TestRawVisitIsTurnedAway(t *testing.T) {
 	}
 }
 
-// An ordinary packet of a source that asks for much is turned away late, and only
-// with a fence: mail's autoconfiguration, a file client and a monitor never are.
+// An ordinary packet is turned away only with a fence, after its source has asked for much. A mail
+// program that configures itself, a file client and a monitor are never turned away.
 func TestOrdinaryVisits(t *testing.T) {
 	for name, ports := range map[string][]int{
 		"mail autoconfiguration": {143, 110, 587, 993, 995, 465},
@@ -115,8 +114,8 @@ func TestOrdinaryVisits(t *testing.T) {
 	w.admits(w.visit(linux(443)), LetIn) // until the hour is over
 }
 
-// Friends, whoever is logged in and connected peers are let in whatever is known
-// of them; so is everybody where nothing is weighed or answered.
+// Friends, people logged in and connected peers are always let in. Everybody is, where nothing is
+// weighed or answered.
 func TestVisitorsThatAreNotAsked(t *testing.T) {
 	us := NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"))
 	for name, x := range map[string]struct {
@@ -149,8 +148,7 @@ func TestVisitorsThatAreNotAsked(t *testing.T) {
 	}
 }
 
-// Whoever sends in the name of others has them fenced for ten minutes of an hour,
-// at whatever it sends; in a flood, and of what several sent alike, nobody.
+// Forged packets fence the source that they name for ten minutes an hour at most.
 func TestForgedVisitsBuyMinutes(t *testing.T) {
 	w := newWorld(t, weighed())
 	fences, last := 0, time.Time{}

@@ -19,7 +19,7 @@ func graded() Config {
 	return c
 }
 
-// fences holds that a decision fences.
+// fences checks that a decision fences.
 func (w *world) fences(d Decision) {
 	w.Helper()
 	if d.Action != Fence || d.For != FenceTime || d.Proven {
@@ -28,7 +28,7 @@ func (w *world) fences(d Decision) {
 	}
 }
 
-// What may be forged fences, what is proven blocks, and longer each time.
+// A source that may be forged is fenced, a proven one is blocked, longer each time.
 func TestGraded(t *testing.T) {
 	w := newWorld(t, graded())
 	d, n := w.scan(100, 40, time.Second)
@@ -52,8 +52,8 @@ func TestGraded(t *testing.T) {
 	}
 }
 
-// However long and fast a source is forged, it is fenced for ten minutes of an
-// hour, never longer for having been fenced, and each time it takes all ports anew.
+// A forged source is fenced for at most ten minutes an hour, however long and fast it is forged. An
+// earlier fence makes no later one longer or easier: each takes all the ports again.
 func TestForgeryBuysMinutes(t *testing.T) {
 	for _, x := range []struct {
 		name  string
@@ -119,9 +119,9 @@ func TestForgeryBuysMinutes(t *testing.T) {
 	}
 }
 
-// 187 packets kept an innocent address blocked for 6.7 days: twenty-six, and one more
-// whenever the block had ended. Now the first twenty-six buy ten minutes, and of the
-// others, a port an hour, each sixteen do, as any slow scan does.
+// 187 packets once kept an innocent address blocked for 6.7 days: twenty-six, and one more at the
+// end of each block. Now the first twenty-six buy ten minutes. The others, one port an hour, buy
+// ten minutes for each sixteen, like any slow scan.
 func TestFewPacketsBuyLittle(t *testing.T) {
 	c := graded()
 	c.TCP.Trigger = [probe.Modes]int{25, 25, 25, 25}
@@ -143,8 +143,7 @@ func TestFewPacketsBuyLittle(t *testing.T) {
 	t.Logf("187 packets over %v keep it fenced for %v", w.at.Sub(time.Unix(1_800_000_000, 0)), fenced)
 }
 
-// When a response that rests on what may be forged ends, the ports that led to it
-// are forgotten, in either style; what is proven is not.
+// The end of an unproven response forgets the ports that led to it, in either style. Proof stays.
 func TestPortsAreForgotten(t *testing.T) {
 	for _, c := range []Config{careful(), graded()} {
 		w := newWorld(t, c)
@@ -157,8 +156,8 @@ func TestPortsAreForgotten(t *testing.T) {
 	}
 }
 
-// A fence is of all that is one source, which a block is not: the kernel counts
-// the ports of an IPv6 prefix together, and those of a neighbour by itself.
+// A fence holds for everything that the kernel counts as one source, an IPv6 prefix or a single
+// neighbour. A block may hold for less.
 func TestFencePrefixes(t *testing.T) {
 	c := graded()
 	c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
@@ -176,10 +175,10 @@ func TestFencePrefixes(t *testing.T) {
 	}
 }
 
-// Fences are bounded: so many in a minute, and one that the kernel did not make
-// is not in the books.
+// The number of fences in a minute is bounded. A fence that the kernel did not make is not in the
+// books.
 func TestFenceRate(t *testing.T) {
-	addr4 := func(i uint32) netip.Addr { // each in another /16 than the one before
+	addr4 := func(i uint32) netip.Addr { // each in the next /16
 		return netip.AddrFrom4([4]byte{11 + byte(i), byte(i >> 8), byte(i >> 16), 1})
 	}
 	c := graded()
@@ -215,7 +214,7 @@ func TestFenceRate(t *testing.T) {
 	w.fences(w.send(from(first.Addr().String())))
 }
 
-// TestLately fills the memory of an hour with all that fenceRate lets come.
+// TestLately fills the memory of an hour with as many fences as fenceRate allows.
 func TestLately(t *testing.T) {
 	l := book.NewLately(5)
 	now := int64(1_800_000_000) * int64(time.Second)
@@ -239,8 +238,8 @@ func TestLately(t *testing.T) {
 	t.Logf("%d of %d were forgotten within the hour", lost, all)
 }
 
-// Whom a block would harm, and whom the block style spares for that, a fence does
-// not harm: a scanner has no way past by being one of these.
+// The block style spares sources that a block would harm. A fence does not harm them, so the
+// graded style fences them too, and no scanner gets past as one of them.
 func TestFencedWhereSpared(t *testing.T) {
 	scanner := netip.MustParsePrefix("198.51.100.7/32")
 	t.Run("a connected peer", func(t *testing.T) {
@@ -293,7 +292,7 @@ func TestFencedWhereSpared(t *testing.T) {
 			t.Errorf("fenced at %v", fenced)
 		}
 	})
-	t.Run("never the operator, unless he proves himself", func(t *testing.T) {
+	t.Run("never the operator, unless proven", func(t *testing.T) {
 		for _, style := range []Style{Graded, BlockOnly} {
 			c := careful()
 			c.Style, c.Operators = style, NewPrefixes(scanner)
@@ -306,8 +305,8 @@ func TestFencedWhereSpared(t *testing.T) {
 	})
 }
 
-// Sources that divide a scan among them, each with fewer ports than its trigger,
-// learn two hundred ports together and not a thousand, however they divide it.
+// Sources that divide a scan, each below its trigger, learn at most two hundred of a thousand ports
+// together, however they divide it.
 func TestDividedScan(t *testing.T) {
 	const sources, each = 42, 24
 	for _, x := range []struct {
@@ -357,8 +356,8 @@ func TestDividedScan(t *testing.T) {
 	}
 }
 
-// A trigger is compared with ports of its own kind: five SYNs and a timestamp
-// request are not six IP protocols.
+// A trigger counts ports of its own kind: five SYNs and a timestamp request are not six IP
+// protocols.
 func TestTriggerOfItsOwnKind(t *testing.T) {
 	for _, c := range []Config{careful(), graded()} {
 		w := newWorld(t, c)

@@ -15,9 +15,8 @@ import (
 	"picket/internal/probe"
 )
 
-// A life is a host on the default configuration and its ordinary visitors:
-// what they send to ports that nothing listens on. All of it is mirrored if a
-// rule of that configuration would.
+// A life is a host on the default configuration with ordinary visitors, who send packets to ports
+// without a listener. A packet is mirrored if a rule of the configuration would mirror it.
 type life struct {
 	*testing.T
 	e        *engine.Engine
@@ -26,7 +25,7 @@ type life struct {
 	at       time.Time
 	sent     int
 	mirrored int
-	hostile  bool // it is none, and may be answered
+	hostile  bool // the life of a scanner: a response is right
 	style    engine.Style
 }
 
@@ -67,7 +66,7 @@ func (l *life) send(src, dst string, technique probe.Technique, sport, port int)
 	l.packet(p, src, dst, sport, port)
 }
 
-// packet sends one as it is made, which must be answered with nothing.
+// packet sends a packet as it is made, which must get no response.
 func (l *life) packet(p probe.Probe, src, dst string, sport, port int) (d engine.Decision) {
 	l.Helper()
 	p.At, p.Source, p.Destination = l.at.UnixNano(), netip.MustParseAddr(src), netip.MustParseAddr(dst)
@@ -94,8 +93,8 @@ func (l *life) packet(p probe.Probe, src, dst string, sport, port int) (d engine
 	return d
 }
 
-// tries is what a client that gets no answer does: three SYNs more (RFC 6298),
-// with the same sequence number.
+// tries sends what a client without an answer sends: three SYNs more (RFC 6298), with the same
+// sequence number.
 func (l *life) tries(src, dst string, port int) {
 	l.Helper()
 	l.send(src, dst, probe.SYN, 0, port)
@@ -103,7 +102,7 @@ func (l *life) tries(src, dst string, port int) {
 
 func (l *life) wait(d time.Duration) { l.at = l.at.Add(d) }
 
-// wide returns the default configuration, but watching every port.
+// wide returns the default configuration with every port watched.
 func wide(t *testing.T) *config.Config {
 	c, err := config.Parse("wide", []byte("[tcp]\nadvanced = \"1-65535\"\n[udp]\nadvanced = \"1-65535\"\n"))
 	if err != nil {
@@ -112,14 +111,14 @@ func wide(t *testing.T) *config.Config {
 	return c
 }
 
-// twoDozen are services that a monitoring system has checks for.
+// twoDozen are services with a check in monitoring systems.
 var twoDozen = []int{21, 22, 25, 53, 80, 88, 110, 143, 389, 443, 465, 587, 636, 993, 995, 2049, 3306, 5432,
 	5666, 8080, 8443, 9100, 10050, 11434}
 
 const us, us6 = "192.0.2.2", "2001:db8::2"
 
-// Nobody is fenced or blocked for an ordinary life. Each visitor is one whose like
-// somebody complained of having had blocked (facts of the peers' issue trackers).
+// Nobody is fenced or blocked for an ordinary life. Each visitor is of a kind that other programs
+// blocked, by the complaints in their issue trackers.
 func TestOrdinaryLife(t *testing.T) {
 	for _, x := range []struct {
 		who  string
@@ -230,12 +229,12 @@ func TestOrdinaryLife(t *testing.T) {
 			}
 		}},
 		{"an office behind one address, for a fortnight", true, func(l *life) {
-			// Mail programs look for their server (RFC 6186 and what programs try
-			// besides), browsers for a site, an administrator for his host.
+			// Mail programs look for their server (on the ports of RFC 6186 and a few more), browsers for
+			// a site, an administrator for a host.
 			ordinary := []int{80, 443, 25, 110, 143, 465, 587, 993, 995, 22, 21, 53}
 			for range 14 * 24 {
 				for range 20 {
-					// A person's program tries one or two, and a mail program all of its own.
+					// Most programs try one or two ports, a mail program tries all of its own.
 					if port := ordinary[l.r.IntN(len(ordinary))]; slices.Contains([]int{25, 110, 143, 465,
 						587, 993, 995}, port) && l.r.IntN(40) == 0 {
 						for _, port := range []int{993, 143, 995, 110, 465, 587, 25} {
@@ -264,10 +263,10 @@ func TestOrdinaryLife(t *testing.T) {
 				if !x.wide {
 					continue
 				}
-				l = newLife(t, wide(t), style) // and where every port is watched
+				l = newLife(t, wide(t), style) // every port is watched
 				x.do(l)
 				if l.mirrored == 0 {
-					t.Error("nothing of it is ever seen")
+					t.Error("no packet of it is mirrored")
 				}
 			}
 		})

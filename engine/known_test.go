@@ -11,8 +11,8 @@ import (
 	"picket/internal/probe"
 )
 
-// known is the careful policy with a list of each kind; 198.51.100.7 is who
-// probes unless a test says otherwise.
+// known is the careful policy with two lists of known sources. 198.51.100.7, the usual source of
+// the tests, is in the second.
 func known(list string, action Action, first bool) Config {
 	c := careful()
 	c.Known = []Known{
@@ -44,7 +44,7 @@ func TestKnownIgnored(t *testing.T) {
 	if d := newWorld(t, c).send(); !d.Release {
 		t.Error("it was not released")
 	}
-	// Others are judged as ever.
+	// Others are judged as usual.
 	_, n := w.scan(100, 40, time.Second, from("192.0.2.99"))
 	if n != 11 {
 		t.Errorf("a stranger was reacted to at probe %d, want 11", n)
@@ -76,7 +76,7 @@ func TestKnownBlockedAtOnce(t *testing.T) {
 	if d.Reason != KnownFirst || d.Evidence() != "list shodan" || d.For == 0 {
 		t.Errorf("%+v", d)
 	}
-	// Where the protocol is only logged too, and in a flood.
+	// A protocol that is only logged, or a flood, changes nothing.
 	c := known("shodan", Block, true)
 	c.TCP.Action, c.Flood = Log, 1
 	w = newWorld(t, c)

@@ -34,7 +34,7 @@ func TestSourceRecord(t *testing.T) {
 	}
 }
 
-// TestTraceRecord does the same to traces.
+// TestTraceRecord does the same with traces.
 func TestTraceRecord(t *testing.T) {
 	same := func(raw [traceLength]byte) bool {
 		var x, back trace
@@ -48,9 +48,8 @@ func TestTraceRecord(t *testing.T) {
 	}
 }
 
-// TestSlowScanThroughARestart: what was pieced together goes on where it was,
-// the traces of forgotten sources included, and whatever the clocks of the two
-// engines had been through.
+// TestSlowScanThroughARestart: a slow scan is pieced together across a restart, from traces of
+// forgotten sources too, although the clock of the first engine was set.
 func TestSlowScanThroughARestart(t *testing.T) {
 	c := careful()
 	c.Sources = 64
@@ -85,8 +84,7 @@ func TestSlowScanThroughARestart(t *testing.T) {
 	t.Error("not found")
 }
 
-// TestMemory has a second engine recall what a first one knew: it decides what
-// the first would have.
+// TestMemory gives a second engine the memory of a first one. Both then decide alike.
 func TestMemory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	probeOf := func(i int) probe.Probe {
@@ -114,7 +112,7 @@ func TestMemory(t *testing.T) {
 	if err := second.Recall(memory); err != nil {
 		t.Fatal(err)
 	}
-	// The order of sources is that of their places.
+	// Sources are saved in the order of their places in the table.
 	ordered := func(b []byte) []byte {
 		var list [][]byte
 		for rest := b[headerLength:]; len(rest) > 0; {
@@ -125,9 +123,9 @@ func TestMemory(t *testing.T) {
 		return slices.Concat(b[:headerLength], bytes.Join(list, nil))
 	}
 	if again := remember(second)[0]; !bytes.Equal(ordered(again), ordered(memory)) {
-		t.Error("what is remembered of a recalled memory is another")
+		t.Error("a recalled memory is saved differently")
 	}
-	for kind, b := range first.blocks.by { // the kernel's, not the memory's
+	for kind, b := range first.blocks.by { // the kernel has them, the memory does not
 		other := second.blocks.by[kind]
 		for i := range 6000 {
 			a := probeOf(i).Source
@@ -147,8 +145,8 @@ func TestMemory(t *testing.T) {
 	for i := 3000; i < 6000; i++ {
 		p := probeOf(i)
 		one, two := first.Observe(p), second.Observe(p)
-		// What many sources did together in the last minutes is forgotten,
-		// and so is how much of it was told.
+		// The memory leaves out what many sources did together in the last minutes, and how much of
+		// it was reported.
 		for _, d := range []*Decision{&one, &two} {
 			d.Tell, d.NewPattern, d.Pattern, d.Sources, d.Shared = false, false, NoPattern, 0, 0
 		}
@@ -190,8 +188,8 @@ func recall(e *Engine, parts [][]byte) error {
 	return nil
 }
 
-// TestMemoryIsBounded has more sources of each kind than a memory holds: those
-// of the most ports stay, and what forgers send in a name of their own does not.
+// TestMemoryIsBounded has more sources of each kind than a memory holds. Sources with the most ports
+// stay, sources with a single probe do not.
 func TestMemoryIsBounded(t *testing.T) {
 	w := newWorld(t, Config{Sources: 80_000, TCP: Policy{Trigger: [probe.Modes]int{probe.Advanced: 31}}})
 	scanner := func(i, ports int) {
@@ -241,7 +239,7 @@ func size(parts [][]byte) (n int) {
 	return n
 }
 
-// FuzzRecall recalls any bytes: no panic, and nothing of a memory that is none.
+// FuzzRecall recalls any bytes: no panic, and nothing is taken from an invalid memory.
 func FuzzRecall(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0})
 	header := append([]byte{memoryVersion}, make([]byte, headerLength-1)...)

@@ -11,8 +11,8 @@ import (
 	"picket/internal/probe"
 )
 
-// What ordinary systems send, beside those of systems: what is easily taken for a
-// raw scanner. The sources are in docs/patterns.md.
+// SYNs of ordinary systems that are easily taken for a raw scanner's. The sources are in
+// docs/patterns.md.
 var odd = map[string]probe.Probe{
 	"lwIP":          {Window: 5840, MSS: 1460, Options: 2 << 56, TTL: 250, Length: 44},
 	"lwIP, ESP8266": {Window: 2144, MSS: 536, Options: 2 << 56, TTL: 120, Length: 44},
@@ -49,8 +49,8 @@ var odd = map[string]probe.Probe{
 		Length: 72},
 }
 
-// TestOddStacks: none of what real stacks send is refused at the door, and one
-// that asks three common services, and retries them for a day, is left in peace.
+// TestOddStacks: no packet of a real stack is refused at the door. One that tries three common
+// services again and again for a day gets no response.
 func TestOddStacks(t *testing.T) {
 	n := 0
 	for name, p := range odd {
@@ -71,14 +71,14 @@ func TestOddStacks(t *testing.T) {
 	}
 }
 
-// withSYN makes a system's packet a SYN.
+// withSYN makes the packet of a system a SYN.
 func withSYN(p probe.Probe) probe.Probe {
 	p.Technique, p.Protocol, p.Flags = probe.SYN, probe.ProtocolTCP, probe.FlagSYN
 	return p
 }
 
-// TestLetBe: what comes by because there is a network and a host on it is let
-// be, with every port watched.
+// TestLetBe: the ordinary traffic of a network with hosts in it gets no response, with every port
+// watched.
 func TestLetBe(t *testing.T) {
 	udp := func(l *life, src string, sport, port, payload int) {
 		l.packet(probe.Probe{Technique: probe.UDP, Protocol: probe.ProtocolUDP, TTL: 64,
@@ -304,14 +304,13 @@ func TestLetBe(t *testing.T) {
 			l := newLife(t, wide(t), engine.Graded)
 			x.do(l)
 			if l.mirrored == 0 {
-				t.Error("nothing of it is ever seen")
+				t.Error("no packet of it is mirrored")
 			}
 		})
 	}
 }
 
-// TestNoScanHides: whoever makes his scan look like what is let be is found out
-// before he has seen much.
+// TestNoScanHides: a scan in the shape of ordinary traffic is found before it has seen much.
 func TestNoScanHides(t *testing.T) {
 	for _, x := range []struct {
 		as   string
@@ -351,7 +350,7 @@ func TestNoScanHides(t *testing.T) {
 			l.wait(time.Second / 20)
 		}
 		if seen == 0 || seen > x.most {
-			t.Errorf("%s: found out at packet %d, want at most %d", x.as, seen, x.most)
+			t.Errorf("%s: found at packet %d, want at most %d", x.as, seen, x.most)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"picket/internal/probe"
 )
 
-// patterns sends what f sends and returns how often each pattern was told.
+// A tally is how often each pattern was reported.
 type tally map[Pattern]int
 
 func (x tally) count(d Decision) Decision {
@@ -45,7 +45,7 @@ func TestNames(t *testing.T) {
 				}
 				d, n := w.scan(100, 40, x.pause, options...)
 				if stealth && x.pause > 10*time.Minute {
-					continue // never two inside the window: as the other
+					continue // never two ports inside the window: stealth changes nothing
 				}
 				if n == 0 || d.Pattern != x.want {
 					t.Errorf("blocked at probe %d as %q, want %q", n, d.Pattern, x.want)
@@ -94,8 +94,8 @@ func TestSweep(t *testing.T) {
 	t.Error("forty addresses were asked for one port")
 }
 
-// A source whose first probe looks like part of a distributed scan is named by
-// what it does itself as soon as it does enough.
+// The first probe of a source looks like part of a distributed scan. Its own probes give it another
+// name as soon as there are enough.
 func TestSweepAmidDistributed(t *testing.T) {
 	w, told := newWorld(t, careful()), tally{}
 	for i := range 50 {
@@ -114,8 +114,8 @@ func TestSweepAmidDistributed(t *testing.T) {
 	}
 }
 
-// Probes of different addresses of ours are not copies of each other, whatever
-// their sequence numbers have to do with these.
+// Probes to different addresses of this host are not copies of each other, whatever their sequence
+// numbers are.
 func TestSweepsAreNoCopies(t *testing.T) {
 	for _, x := range []struct {
 		name, network string
@@ -156,7 +156,7 @@ func TestOldTargetsDoNotCount(t *testing.T) {
 	}
 }
 
-// TestDecoys sends what nmap -D does: each probe once from each address.
+// TestDecoys sends each probe once from each address, as nmap -D does.
 func TestDecoys(t *testing.T) {
 	senders := func(i int) option { return from(fmt.Sprintf("198.51.100.%d", i+1)) }
 	scan := func(w *world, ports int) (told tally, blocked map[netip.Prefix]bool, most int) {
@@ -203,19 +203,19 @@ func TestDecoys(t *testing.T) {
 			t.Errorf("blocked %v", blocked)
 		}
 	})
-	t.Run("the one who does more than the others is", func(t *testing.T) {
+	t.Run("a sender of more than the others is blocked", func(t *testing.T) {
 		w := newWorld(t, careful())
 		scan(w, 20)
 		if d, n := w.scan(500, 20, 10*time.Millisecond, senders(4)); d.Action != Block || n > 12 {
 			t.Errorf("%v at probe %d", d, n)
 		}
 	})
-	t.Run("and the one who proves himself", func(t *testing.T) {
+	t.Run("so is one with proof", func(t *testing.T) {
 		w := newWorld(t, careful())
 		scan(w, 20)
 		w.blocks(w.send(senders(4), mode(probe.Classic), is(probe.Connect)))
 	})
-	t.Run("strangers with the same ports are none", func(t *testing.T) {
+	t.Run("strangers with the same ports are no decoys", func(t *testing.T) {
 		w := newWorld(t, careful())
 		for i := range 50 {
 			for _, x := range []struct{ service, technique option }{{port(123), is(probe.UDP)},
@@ -296,14 +296,14 @@ func TestDistributed(t *testing.T) {
 			}
 		})
 	}
-	t.Run("who takes part is blocked if the operator says so", func(t *testing.T) {
+	t.Run("each source of it is blocked if the operator says so", func(t *testing.T) {
 		c := careful()
 		c.Distributed = Block
 		if _, _, blocked := run(c, shape{50, 3}, time.Second, likeTool(probe.Nmap)); blocked < 30 {
 			t.Errorf("%d of 50 blocked", blocked)
 		}
 	})
-	t.Run("a worm is none: everybody asks the same ports", func(t *testing.T) {
+	t.Run("a worm is no distributed scan: all copies ask the same ports", func(t *testing.T) {
 		w, told := newWorld(t, careful()), tally{}
 		r := rand.New(rand.NewPCG(1, 2))
 		for range 20000 {
@@ -365,8 +365,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// A scanner of one port in five minutes is pieced together although a flood
-// takes its record from it between any two probes.
+// A scan of one port in five minutes is pieced together, although a flood evicts the scanner's record
+// between any two probes.
 func TestSlowScanThroughFloods(t *testing.T) {
 	c := careful()
 	c.Sources = 64
@@ -435,7 +435,7 @@ func TestIPv6Prefixes(t *testing.T) {
 			}
 		})
 	}
-	t.Run("in graded style only what is proven is joined", func(t *testing.T) {
+	t.Run("in graded style only proven addresses are joined", func(t *testing.T) {
 		c := c
 		c.Style = Graded
 		c.Known = []Known{{Name: "list", Prefixes: NewPrefixes(netip.MustParsePrefix("2001:db8:9::/64")),

@@ -20,10 +20,10 @@ func TestTriggers(t *testing.T) {
 		want    int // the probe that is reacted to
 	}{
 		{"the eleventh port of a stranger is one too many", nil, time.Second, 11},
-		{"the second stealth port is", []option{mode(probe.Stealth)}, time.Second, 2},
-		{"the eleventh of one who uses nmap is, unless said otherwise", []option{likeTool(probe.Nmap)},
+		{"the second stealth port is one too many", []option{mode(probe.Stealth)}, time.Second, 2},
+		{"so is the eleventh of an nmap, by default", []option{likeTool(probe.Nmap)},
 			time.Second, 11},
-		{"the second stealth port is, with nmap or without", []option{mode(probe.Stealth),
+		{"so is the second stealth port, with nmap or without", []option{mode(probe.Stealth),
 			likeTool(probe.Nmap)}, time.Second, 2},
 		{"a datagram's source is forged more easily", []option{is(probe.UDP)}, time.Second, 13},
 		{"a scan of one port in 15 seconds (nmap -T1) is found", nil, 15 * time.Second, 11},
@@ -153,14 +153,13 @@ func TestOffendersStayLonger(t *testing.T) {
 	}
 }
 
-// What a source did once proves nothing about packets that anybody can send in
-// its name: a reaction is proven only by connections that are above the trigger
-// by themselves.
+// Old proof of a source says nothing about later packets that anybody can forge. Only connections
+// above the trigger prove a reaction.
 func TestProofIsOfTheEvidence(t *testing.T) {
 	connect := func(n int) []option { return []option{mode(probe.Classic), is(probe.Connect), port(n)} }
 	peer := NewPrefixes(netip.MustParsePrefix("198.51.100.7/32"),
 		netip.MustParsePrefix("2001:db8:1:1::5/128"))
-	t.Run("not by a connection of a neighbour", func(t *testing.T) {
+	t.Run("a neighbour's connection is no proof", func(t *testing.T) {
 		w := newWorld(t, careful())
 		w.SetConnected(peer)
 		w.blocks(w.send(append(connect(11), from("2001:db8:1:1::66"))...))
@@ -168,7 +167,7 @@ func TestProofIsOfTheEvidence(t *testing.T) {
 			t.Errorf("reacted at probe %d: %v", n, d.Reason)
 		}
 	})
-	t.Run("not by one of yesterday", func(t *testing.T) {
+	t.Run("nor is one of yesterday", func(t *testing.T) {
 		w := newWorld(t, careful())
 		w.blocks(w.send(connect(11)...))
 		w.wait(24 * time.Hour)
@@ -177,7 +176,7 @@ func TestProofIsOfTheEvidence(t *testing.T) {
 			t.Errorf("reacted at probe %d: %v", n, d.Reason)
 		}
 	})
-	t.Run("not by too few, and by enough", func(t *testing.T) {
+	t.Run("too few connections are none, enough are", func(t *testing.T) {
 		c := careful()
 		c.TCP.Trigger[probe.Classic] = 2
 		w := newWorld(t, c)
@@ -190,7 +189,7 @@ func TestProofIsOfTheEvidence(t *testing.T) {
 		if d, n := w.scan(200, 20, time.Second); n != 0 || d.Reason != IsConnected {
 			t.Errorf("reacted at probe %d: %v", n, d.Reason)
 		}
-		w.spares(w.send(port(11)), IsConnected) // what others send to a port does not unmake its proof
+		w.spares(w.send(port(11)), IsConnected) // a forged packet to a port takes no proof away
 		d := w.send(connect(13)...)
 		w.blocks(d)
 		if !d.Proven || d.For != 10*time.Minute {
@@ -199,8 +198,7 @@ func TestProofIsOfTheEvidence(t *testing.T) {
 	})
 }
 
-// Whoever forges may forge all addresses of a prefix at once: that is one
-// offence, and not one for each.
+// Anybody can forge all addresses of a prefix at once. They are one offence together.
 func TestOffencesOfAPrefixAtOnce(t *testing.T) {
 	w := newWorld(t, careful())
 	d, _ := w.scan(100, 40, time.Millisecond, from("2001:db8:7::1"))
@@ -221,8 +219,8 @@ func TestOffencesOfAPrefixAtOnce(t *testing.T) {
 	}
 }
 
-// A peer that is found to be connected after its block was ordered is not
-// blocked again when its packets go on arriving.
+// A peer that turns out to be connected after its block was ordered is not blocked again by further
+// packets.
 func TestConnectedIsNotBlockedAgain(t *testing.T) {
 	w := newWorld(t, careful())
 	d, _ := w.scan(100, 40, time.Millisecond)
@@ -232,7 +230,7 @@ func TestConnectedIsNotBlockedAgain(t *testing.T) {
 	w.spares(w.send(port(900)), IsConnected)
 }
 
-// What is known of sources survives another slow window.
+// The memory of sources survives a change of the slow window.
 func TestSlowWindowChanges(t *testing.T) {
 	c := careful()
 	w := newWorld(t, c)
@@ -356,8 +354,8 @@ func TestBackscatterIsNobodysFault(t *testing.T) {
 	}
 }
 
-// Whose answers come by all day is told, however slowly they come, once a day and
-// without a word against it; strays of others hide nobody and are nobody's attack.
+// A host whose answers arrive all day, however slowly, is reported once a day as a victim. Stray
+// answers of others do not hide it and are no attack.
 func TestVictimOfADay(t *testing.T) {
 	w := newWorld(t, graded())
 	told := 0
@@ -392,9 +390,9 @@ func TestLateAnswers(t *testing.T) {
 	w.spares(w.send(sport(53), port(40000)), BelowTrigger) // a SYN answers nothing
 }
 
-// TestSegmentsFromBefore: the peers of connections from before a reboot, or of another
-// host whose address this one took over, go on sending segments, to any port from any.
-// There may be so many of them as a pool has, and no more.
+// TestSegmentsFromBefore: after a reboot, or with the address of another host, old peers go on
+// sending segments, from any port to any port. As many as a pool of connections sends are let pass,
+// and no more.
 func TestSegmentsFromBefore(t *testing.T) {
 	stamped := func(p *probe.Probe) { p.Options, p.Ack, p.DontFrag = 0x0101_0800_0000_0000, 1, true }
 	for _, style := range []Style{Graded, BlockOnly} {
@@ -413,13 +411,13 @@ func TestSegmentsFromBefore(t *testing.T) {
 			}
 		}
 		if n > 150 {
-			t.Errorf("%v: %d segments and nothing is done", style, n)
+			t.Errorf("%v: no response to %d segments", style, n)
 		}
 	}
 }
 
-// Too many of them are no answers: a scanner may send from any port. No flood of
-// others makes the engine forget how many there were, and none gets them excused.
+// Too many late answers are none: a scanner may send from any port. A flood of other sources
+// neither makes the engine forget their number nor excuses them.
 func TestLateAnswersAreBounded(t *testing.T) {
 	for _, style := range []Style{Graded, BlockOnly} {
 		for _, technique := range []probe.Technique{probe.UDP, probe.ACK, probe.Maimon} {
@@ -452,7 +450,7 @@ func TestLateAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// A packet that hides its port asks a new one each time, and no copy of another.
+// A packet that hides its port counts as a new port each time, never as a copy.
 func TestUnreadPorts(t *testing.T) {
 	for _, c := range []Config{careful(), graded()} {
 		w := newWorld(t, c)
@@ -470,7 +468,7 @@ func TestUnreadPorts(t *testing.T) {
 	}
 }
 
-// What the kernel says of a source counts, whatever the packet that it says it by is.
+// A packet that the kernel marks as over budget counts, even a copy or a late answer.
 func TestOverBudget(t *testing.T) {
 	over := func(p *probe.Probe) { p.Over = true }
 	for _, c := range []Config{careful(), graded()} {
@@ -491,8 +489,8 @@ func TestOverBudget(t *testing.T) {
 	}
 }
 
-// A source that mixes protocols passes the trigger of one by the rules' count, when
-// the engine has forgotten some of its ports.
+// The rules hold a source that is above a trigger by their count, although the engine has forgotten
+// some of its ports.
 func TestHeld(t *testing.T) {
 	held := func(p *probe.Probe) { p.Held = true }
 	w := newWorld(t, graded())
@@ -503,7 +501,7 @@ func TestHeld(t *testing.T) {
 	w = newWorld(t, careful())
 	w.send(seq(5), sport(4000))
 	w.spares(w.send(seq(5), sport(4000), held), Retransmission)
-	// The rules hold a connected peer too: style BlockOnly releases it, where no port is hot.
+	// The rules hold a connected peer too. Style BlockOnly releases it where no port is hot.
 	for _, style := range []Style{Graded, BlockOnly} {
 		c := careful()
 		c.Style = style
@@ -512,7 +510,7 @@ func TestHeld(t *testing.T) {
 			w.send(port(1000 + i))
 		}
 		if d := w.send(port(1100), held); d.Release {
-			t.Errorf("%v: who is blocked or fenced is released: %v", style, d.Reason)
+			t.Errorf("%v: a blocked or fenced source is released: %v", style, d.Reason)
 		}
 		w = newWorld(t, c)
 		w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.7/32")))
@@ -525,8 +523,8 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// Neighbours who share a scan learn little more than one: each is a source of its
-// own, and has as many addresses as it likes.
+// Neighbours that share a scan learn little more than one neighbour alone, although each of their
+// addresses is a source of its own.
 func TestLinkBound(t *testing.T) {
 	for addresses, most := range map[int]int{2: 34, 3: 35, 6: 38} {
 		for _, network := range []string{"2001:db8:1::%x", "fe80::%x"} {
@@ -553,7 +551,7 @@ func TestLinkBound(t *testing.T) {
 			}
 		}
 	}
-	t.Run("a neighbour who asks a few is no scanner, whatever others did", func(t *testing.T) {
+	t.Run("a neighbour with few ports is no scanner, whatever others did", func(t *testing.T) {
 		c := graded()
 		c.OnLink = NewPrefixes(netip.MustParsePrefix("2001:db8:1::/64"))
 		w := newWorld(t, c)
@@ -584,8 +582,8 @@ func TestBeganWith(t *testing.T) {
 	}
 }
 
-// A connection that begins as a browser's is evidence and proves nothing; the same
-// connection is told when it was accepted and when it is known how it began.
+// A connection that begins like a browser's is evidence and no proof. The engine hears of each
+// connection twice: when it is accepted, and when its beginning is known.
 func TestTrapProof(t *testing.T) {
 	sent := func(s probe.Sent) option { return func(p *probe.Probe) { p.Sent = s } }
 	trap := func(n int, s probe.Sent) []option {
@@ -600,7 +598,7 @@ func TestTrapProof(t *testing.T) {
 		if d := w.send(trap(1, s)...); d.Action != None || !d.Observed.Has(probe.AsksTrap) || d.Probes != 1 {
 			t.Errorf("%v, %v, %d probes", d.Action, d.Observed, d.Probes)
 		}
-		// two trap ports, but it may yet be a browser
+		// Two trap ports; it may still be a browser.
 		w.spares(w.send(trap(7, probe.SentNotYet)...), BelowTrigger)
 		d := w.send(trap(7, s)...)
 		w.blocks(d)
@@ -614,7 +612,7 @@ func TestTrapProof(t *testing.T) {
 	for n := range 5 {
 		w.spares(w.send(port(100+n)), BelowTrigger)
 	}
-	w.spares(w.send(trap(1, probe.SentOther)...), BelowTrigger) // one trap port, whatever else was asked
+	w.spares(w.send(trap(1, probe.SentOther)...), BelowTrigger) // a single trap port
 	w.blocks(w.send(trap(7, probe.SentOther)...))
 	for _, s := range []probe.Sent{probe.SentHTTP, probe.SentTLS, probe.SentTorrent, probe.SentNotYet} {
 		c := graded()
@@ -629,8 +627,8 @@ func TestTrapProof(t *testing.T) {
 	}
 }
 
-// Where a connection would have its source blocked, or a command run, that waits until
-// it is known how it begins: done unproven it would stand in the way of the proof.
+// A block or a command for a connection waits until its beginning is known. Done earlier, and so
+// unproven, it would stand in the way of the proof.
 func TestProofIsWaitedFor(t *testing.T) {
 	c := careful()
 	c.TCP.Trigger = [probe.Modes]int{}

@@ -10,15 +10,15 @@ import (
 	"picket/internal/probe"
 )
 
-// led is a connection to a port that is none of the trap's, completed by it.
+// led is a connection to another port than the trap's, which the trap completed.
 func led(n int, s probe.Sent) []option {
 	return []option{is(probe.Connect), port(n), func(p *probe.Probe) { p.Sent, p.Seq = s, 0 }}
 }
 
-// trapped is one to a trap port.
+// trapped is a connection to a trap port.
 func trapped(n int, s probe.Sent) []option { return append(led(n, s), mode(probe.Classic)) }
 
-// inviting is the default's triggers, with invitation from all ports from 100 on.
+// inviting has the default triggers, and invitation to most ports from 100 on.
 func inviting() Config {
 	c := graded()
 	c.Score = Dark
@@ -27,8 +27,8 @@ func inviting() Config {
 	return c
 }
 
-// TestInvitedConnectionsProve: as many different ports as the trigger, and no port
-// twice; a trap counts as any other of them.
+// TestInvitedConnectionsProve: connections to as many different ports as the trigger are proof. A
+// port counts once, a trap port like any other.
 func TestInvitedConnectionsProve(t *testing.T) {
 	for _, traps := range []int{0, 1} {
 		w := newWorld(t, inviting())
@@ -52,7 +52,7 @@ func TestInvitedConnectionsProve(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 		if d.Observed.Has(probe.AsksTrap) {
-			t.Error("a port that is no trap is weighed as one")
+			t.Error("an ordinary port is weighed as a trap port")
 		}
 		want := "proven: completed 25 connections to different ports that nobody serves"
 		got := d.Evidence()
@@ -62,14 +62,14 @@ func TestInvitedConnectionsProve(t *testing.T) {
 	}
 }
 
-// TestInvitedConnectionsAreFewer: what is no proof. Whatever else is forged in the
-// name of the source changes nothing.
+// TestInvitedConnectionsAreFewer: too few connections, or those of a browser, are no proof. Forged
+// packets in the name of the source change nothing.
 func TestInvitedConnectionsAreFewer(t *testing.T) {
 	scored := func(t *testing.T, change func(*Config)) *world {
 		c := inviting()
 		change(&c)
 		w := newWorld(t, c)
-		for i := range 40 { // what somebody forged, with the marks of a tool
+		for i := range 40 { // forged, with the marks of a tool
 			w.send(port(1000+i), likeTool(probe.Nmap))
 		}
 		return w
@@ -85,9 +85,9 @@ func TestInvitedConnectionsAreFewer(t *testing.T) {
 		mode   probe.Mode
 	}{
 		{"fewer ports than the trigger", same, 24, probe.SentOther, probe.Advanced},
-		{"a browser's, of any number", same, 32, probe.SentHTTP, probe.Advanced},
+		{"a browser's, however many", same, 32, probe.SentHTTP, probe.Advanced},
 		{"or by TLS", same, 32, probe.SentTLS, probe.Stealth},
-		{"of which it is not known yet how they begin", same, 32, probe.SentNotYet, probe.Advanced},
+		{"with a beginning still unknown", same, 32, probe.SentNotYet, probe.Advanced},
 		{"one, with trigger 0", never, 1, probe.SentOther, probe.Advanced},
 		{"with a tool's trigger of 2", tool, 24, probe.SentOther, probe.Stealth},
 	} {
@@ -124,9 +124,8 @@ func TestInvitedConnectionsAreFewer(t *testing.T) {
 	})
 }
 
-// TestNobodyTakesAProof: the connection's own SYN, which may be read after it, and
-// what others send to its port in the name of the source neither take a proof nor
-// prolong it.
+// TestNobodyTakesAProof: neither the own SYN of a connection, which may be read later than the
+// connection, nor a forged packet to its port takes a proof away or prolongs it.
 func TestNobodyTakesAProof(t *testing.T) {
 	w := newWorld(t, inviting())
 	for i := range 24 {

@@ -14,8 +14,8 @@ import (
 	"picket/internal/probe"
 )
 
-// A tape makes probes of bytes, twelve each: few sources, ports and targets, so
-// that they meet, and times that go anywhere.
+// A tape makes a probe from each twelve bytes: few sources, ports and targets, so that they meet,
+// and any times.
 type tape struct {
 	data []byte
 	at   int64
@@ -67,7 +67,7 @@ func (x *tape) next() (p probe.Probe, ok bool) {
 	return p, true
 }
 
-// hard is a small engine on which everything happens soon.
+// hard is a configuration with small limits, so that everything happens soon.
 func hard(style Style) Config {
 	return Config{
 		Style:   style,
@@ -84,11 +84,10 @@ func hard(style Style) Config {
 	}
 }
 
-// FuzzObserve holds, for any probes in any order at any time: who is protected
-// is never reacted to; a connected peer blocked, and the operator, only if proven;
-// nobody is fenced twice in an hour; memory stays in its
-// bounds; every record stays sound; and the same probes give the same
-// decisions, whether they are expected or not.
+// FuzzObserve holds for any probes in any order at any time: a protected source gets no response; a
+// connected peer and the operator are blocked only if proven; nobody is fenced twice in an hour;
+// memory stays in its bounds; every record stays sound; the same probes give the same decisions,
+// expected or not.
 func FuzzObserve(f *testing.F) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 8 {
@@ -134,7 +133,7 @@ func FuzzObserve(f *testing.F) {
 			holds(t, one, &p, &d, peers)
 			now := one.clock.now
 			if now < before {
-				clear(fenced) // the engine's time was used up, and it began anew
+				clear(fenced) // the engine's time was used up and began again
 			}
 			before = now
 			if d.Action == Fence {
@@ -189,8 +188,8 @@ func holds(t *testing.T, e *Engine, p *probe.Probe, d *Decision, peers Prefixes)
 	}
 }
 
-// However a clock jumped before, a scan is found after it as ever, and a client
-// that knocks on one port is not.
+// After any jumps of the clock a scan is still found, and a client that knocks on one port is not
+// taken for one.
 func TestAnyClock(t *testing.T) {
 	day := 24 * time.Hour
 	for _, x := range []struct {
@@ -264,8 +263,8 @@ func repeat(n int, jumps ...time.Duration) (out []time.Duration) {
 	return out
 }
 
-// TestSlowWindowEnds: ports that nobody asked for in the slow window are
-// forgotten although the source never goes away.
+// TestSlowWindowEnds: a port that was not asked for within the slow window is forgotten, although
+// the source never goes away.
 func TestSlowWindowEnds(t *testing.T) {
 	w := newWorld(t, careful())
 	for i := range 200 { // one new port a day, for months, and one old one every hour
@@ -280,8 +279,7 @@ func TestSlowWindowEnds(t *testing.T) {
 	}
 }
 
-// TestNoAllocation holds the path of a probe that causes no reaction to it,
-// the one of a source never seen before included.
+// TestNoAllocation: a probe without a response allocates nothing, even the first of a new source.
 func TestNoAllocation(t *testing.T) {
 	e, p := busy(1000)
 	e.Expect(nil)

@@ -12,13 +12,13 @@ import (
 	"picket/internal/probe"
 )
 
-// weighed is the careful policy with everything weighed, and triggers that nobody meets.
+// weighed is the careful policy with everything weighed, and triggers that nobody reaches.
 func weighed() Config {
 	most := [probe.Modes]int{MaxTrigger, MaxTrigger, MaxTrigger, MaxTrigger}
 	return Config{TCP: Policy{Block, most}, UDP: Policy{Block, most}, IP: Policy{Block, most}}
 }
 
-// goesDark holds that a decision keeps a source in the dark for so long.
+// goesDark checks that a decision keeps a source in the dark for so long.
 func (w *world) goesDark(d Decision, of string, length time.Duration) {
 	w.Helper()
 	if d.Action != Dark || d.Source.String() != of || d.For != length || d.Proven || !d.Tell {
@@ -27,9 +27,8 @@ func (w *world) goesDark(d Decision, of string, length time.Duration) {
 	}
 }
 
-// A SYN that no client's system sends is enough by itself; the dark holds for as
-// long as the score says, is longer for who comes back, and is renewed while he
-// goes on.
+// A single SYN that no client's system sends is enough for the dark. Its length follows the score:
+// longer for a source that comes back, and renewed while it goes on.
 func TestDark(t *testing.T) {
 	w := newWorld(t, weighed())
 	d := w.send(likeTool(probe.ZMap), port(80))
@@ -56,8 +55,8 @@ func TestDark(t *testing.T) {
 	w.goesDark(w.send(likeTool(probe.ZMap), port(80)), "198.51.100.7/32", 7*24*time.Hour)
 }
 
-// A scanner that makes the same packet each time, as those with one source port and
-// a sequence number made of what they ask, is seen again when it comes again.
+// A scanner that comes back with exactly the same packet is seen again. Some scanners have one source
+// port, and sequence numbers made of the target.
 func TestSamePacketHoursLater(t *testing.T) {
 	w := newWorld(t, weighed())
 	again := func() Decision { return w.send(likeTool(probe.ZMap), sport(40000), seq(7), port(80)) }
@@ -68,8 +67,7 @@ func TestSamePacketHoursLater(t *testing.T) {
 	w.goesDark(again(), "198.51.100.7/32", 7*24*time.Hour)
 }
 
-// No single thing that an ordinary system sends is enough, and of what many such
-// ask for it takes much.
+// No single probe of an ordinary system is enough for the dark, whatever the port.
 func TestOneProbeIsNoScan(t *testing.T) {
 	for _, tool := range []probe.Tool{probe.Linux, probe.Windows} {
 		w := newWorld(t, weighed())
@@ -81,12 +79,12 @@ func TestOneProbeIsNoScan(t *testing.T) {
 			if d.Action != None || d.Score >= darkAt {
 				t.Fatalf("port %d: %v, %s", port, d.Action, d.Evidence())
 			}
-			w.wait(20 * time.Minute) // else they were one scan
+			w.wait(20 * time.Minute) // less would make them one scan
 		}
 	}
 }
 
-// Three scanners of a network are one: whoever else is in it goes dark with them.
+// Three scanners make their whole network dark.
 func TestDarkNetwork(t *testing.T) {
 	for _, x := range []struct{ format, network, other, stranger string }{
 		{"203.0.113.%d", "203.0.113.0/24", "203.0.113.200", "203.0.114.1"},
@@ -118,8 +116,7 @@ func TestDarkNetwork(t *testing.T) {
 	}
 }
 
-// Of who goes dark with his network there is no event of his own: his second port
-// names him.
+// A source that goes dark with its network gets no event of its own. Its second port names it.
 func TestNamedInTheDark(t *testing.T) {
 	w := newWorld(t, weighed())
 	for i := range 3 {
@@ -135,8 +132,8 @@ func TestNamedInTheDark(t *testing.T) {
 	}
 }
 
-// A network of this host's own, or with somebody in it whom it spares or talks
-// to, never goes dark as one.
+// A network never goes dark as a whole if it is this host's own, or if a spared source or a peer is
+// in it.
 func TestNetworksSpared(t *testing.T) {
 	for _, x := range []struct {
 		who  string
@@ -172,9 +169,8 @@ func TestNetworksSpared(t *testing.T) {
 	}
 }
 
-// Who must not be answered with anything is not: protected addresses, the
-// operator, sources of a list that is only logged, anybody where logs or blocks
-// are all that is asked for, sources of a flood.
+// Never dark are protected addresses, the operator, sources of a list that is only logged, sources
+// of a flood, and anybody where the configuration wants logs or blocks alone.
 func TestNotDark(t *testing.T) {
 	scanner := netip.MustParsePrefix("198.51.100.7/32")
 	for _, x := range []struct {
@@ -211,7 +207,7 @@ func TestNotDark(t *testing.T) {
 	}
 }
 
-// A scan at full speed is a port scan, though its source probed minutes before.
+// A scan at full speed is a port scan, even if its source probed minutes before.
 func TestFastAfterSlow(t *testing.T) {
 	w := newWorld(t, weighed())
 	for i := range 3 {
@@ -229,8 +225,8 @@ func TestFastAfterSlow(t *testing.T) {
 	t.Error("no pattern")
 }
 
-// Nor is it called a slow scan for what its source asked minutes before, unless
-// that and the first probe of the fast ones are five ports, minutes apart.
+// A fast scan in the dark is no slow scan for earlier probes, unless these and the first fast probe
+// are five ports, minutes apart.
 func TestFastAfterSlowInTheDark(t *testing.T) {
 	for slow := range 12 {
 		w := newWorld(t, weighed())
@@ -258,7 +254,7 @@ func TestFastAfterSlowInTheDark(t *testing.T) {
 	}
 }
 
-// Connections speak for a peer, a good deal and not for ever.
+// A connection speaks for a peer, but a long scan outweighs it.
 func TestFriendsCredit(t *testing.T) {
 	w := newWorld(t, weighed())
 	w.SetConnected(NewPrefixes(netip.MustParsePrefix("198.51.100.7/32")))
@@ -270,8 +266,8 @@ func TestFriendsCredit(t *testing.T) {
 	}
 }
 
-// What was shown a week ago weighs half, and after two nothing: an office that
-// asks for one port more each day is not dark after a month.
+// An observation weighs half after a week and nothing after two. An office that asks for one more
+// port each day is not dark after two months.
 func TestScoreWanes(t *testing.T) {
 	w := newWorld(t, weighed())
 	for day := range 60 {
@@ -282,7 +278,7 @@ func TestScoreWanes(t *testing.T) {
 	}
 }
 
-// A trace keeps the score of a source that was forgotten, and that it was dark.
+// The trace of a forgotten source keeps its score, and whether it was dark.
 func TestTraceKeepsScore(t *testing.T) {
 	s := source{Key: probe.Words(netip.MustParseAddr("192.0.2.1")), score: 47,
 		marks: markDark | uint8(probe.MadeRaw), agreed: 200, flags: decoyed | toldSweep}
@@ -294,9 +290,8 @@ func TestTraceKeepsScore(t *testing.T) {
 	}
 }
 
-// Each observation has its weight and its words, the heaviest of all is not
-// enough twice over to reach the longest dark with one packet, and all fit into
-// what a source keeps of them.
+// Each observation has a weight and a text of its own. Few are enough by themselves, and all fit
+// into the record of a source.
 func TestObservations(t *testing.T) {
 	seen := map[string]bool{}
 	for o := probe.Observation(1); int(o) < probe.Observations; o++ {

@@ -9,8 +9,8 @@ import (
 	"picket/internal/probe"
 )
 
-// One forger, or one owner of many addresses, leaves room for others, and the one
-// of them who comes when the book is full is booked.
+// One forger, or one owner of many addresses, leaves room for others. A stranger who comes when the
+// book is full is booked.
 func TestNobodyTakesAll(t *testing.T) {
 	for name, who := range map[string]func(i int) netip.Addr{
 		"a /48": func(i int) netip.Addr {

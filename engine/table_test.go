@@ -13,8 +13,7 @@ import (
 	"picket/internal/probe"
 )
 
-// naive is a table as one would write it down: a map, with ages that do not
-// wrap.
+// naive is the simplest table: a map, with ages that do not wrap.
 type naive struct {
 	known map[probe.Key]*sighting
 	added int // sources, ever
@@ -26,7 +25,7 @@ type sighting struct {
 	cameBack bool
 }
 
-// age is how long nothing was seen of k, as put and oldest reckon it.
+// age is how long k was not seen, by the reckoning of put and oldest.
 func (n *naive) age(k probe.Key, turns int) int {
 	x := n.known[k]
 	age := n.added/turns - x.epoch
@@ -36,10 +35,9 @@ func (n *naive) age(k probe.Key, turns int) int {
 	return age
 }
 
-// TestTable does the same to a table and to the naive one, at random. What is
-// found is what was added unless it was forgotten; nothing is forgotten before
-// there are as many as there may be; and who is forgotten is of the oldest age
-// in its two buckets.
+// TestTable does the same at random to a table and to the naive one. Both find the same sources.
+// None is forgotten before the table is full, and a forgotten one is of the oldest age in its two
+// buckets.
 func TestTable(t *testing.T) {
 	for _, x := range []struct{ size, keys, steps int }{
 		{1, 3, 1000}, {2, 5, 1000}, {16, 24, 20_000}, {100, 90, 20_000}, {100, 1000, 20_000},
@@ -124,8 +122,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestTableHoldsAll: as many sources as are configured are all held, whatever
-// their addresses and the seed are.
+// TestTableHoldsAll: the table holds as many sources as configured, whatever their addresses and
+// the seed.
 func TestTableHoldsAll(t *testing.T) {
 	for _, x := range []struct{ size, seeds int }{{16, 1000}, {100, 300}, {1000, 100}, {5000, 20},
 		{50_000, 3}, {100_000, 1}, {defaultSources, 2}} {
@@ -160,8 +158,8 @@ func TestTableHoldsAll(t *testing.T) {
 	}
 }
 
-// TestTableKeepsItsBound: there are never more sources than there may be, even
-// if all shun the two buckets of the next.
+// TestTableKeepsItsBound: there are never more sources than configured, even if the two buckets of
+// the next source are empty.
 func TestTableKeepsItsBound(t *testing.T) {
 	const size, shunned = 16, 0
 	table := newTable(size, 1)
@@ -185,8 +183,8 @@ func TestTableKeepsItsBound(t *testing.T) {
 	}
 }
 
-// TestWhoComesBackStays: 1,000,000 sources of one packet do not push out a
-// hundred that send now and then: once in as many as half of those known.
+// TestWhoComesBackStays: 1,000,000 sources of one packet do not push out a hundred that send now and
+// then, at least once in as many new sources as half the table.
 func TestWhoComesBackStays(t *testing.T) {
 	const size, few = 1 << 16, 100
 	for _, x := range []struct {
@@ -226,7 +224,7 @@ func TestWhoComesBackStays(t *testing.T) {
 	}
 }
 
-// TestPorts does the same to a record and to a list of ports, at random.
+// TestPorts does the same at random to a record and to a list of ports.
 func TestPorts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	type seen struct {
@@ -278,7 +276,7 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// TestTraces: what took the longest to show stays, and what is too old goes.
+// TestTraces: the traces of the most ports stay, then the newest. Traces that are too old go.
 func TestTraces(t *testing.T) {
 	m := newTraces(16, 1) // one bucket
 	trace := func(i, ports int, last time.Duration) *source {
@@ -324,8 +322,8 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// TestKinds counts the ports of a record as one would: those inside the window, of
-// TCP with SCTP, of UDP and of the rest, without those that others sent to.
+// TestKinds counts the ports of a record in the simplest way: those inside the window, of TCP with
+// SCTP, of UDP and of the rest, without ports that other sources share.
 func TestKinds(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	same := func(a, b uint8) bool { return a == b || a|b == 2 }

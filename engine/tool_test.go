@@ -9,8 +9,8 @@ import (
 	"picket/internal/probe"
 )
 
-// What one packet is too little for is named by the source port that several share;
-// and whoever has a port for each connection, as every system has, is not.
+// A tool that one packet does not show is named by the source port that several packets share. A
+// source with a port for each connection, like any system, is not named.
 func TestToolsOfOnePort(t *testing.T) {
 	nmap := func(window uint16, ttl uint8) option {
 		return func(p *probe.Probe) {
@@ -54,7 +54,7 @@ func TestToolsOfOnePort(t *testing.T) {
 	}
 }
 
-// nmap is nmap after its user has connected by hand, or by -sT.
+// nmap is still named nmap after its user has connected by hand, or with -sT.
 func TestNmapAfterConnect(t *testing.T) {
 	w := newWorld(t, weighed())
 	for i := range 6 {
@@ -68,7 +68,7 @@ func TestNmapAfterConnect(t *testing.T) {
 	if d.Tool != probe.Nmap {
 		t.Errorf("%v", d.Tool)
 	}
-	for i := range 6 { // and by a second connect, to what was open
+	for i := range 6 { // and after another scan by -sT
 		d = w.send(port(8000 + i%2*500))
 	}
 	if d.Tool != probe.Nmap {

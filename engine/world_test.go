@@ -19,9 +19,8 @@ type world struct {
 	to  netip.Addr
 }
 
-// careful is the policy that tests speak of unless they say otherwise. Its
-// triggers are far lower than those of the reference configuration, and each is
-// another, so that a test shows which one it met.
+// careful is the usual policy of the tests. Its triggers are far below the default, and all
+// different, so that a test shows which one it reached.
 func careful() Config {
 	return Config{
 		Style: BlockOnly,
@@ -113,9 +112,8 @@ func (w *world) make(options ...option) probe.Probe {
 // wait lets time pass.
 func (w *world) wait(d time.Duration) { w.at = w.at.Add(d) }
 
-// scan sends a probe to each of n ports from first on, with a pause behind
-// each, and returns the last decision and how many there were before and
-// including the first reaction; 0 is none.
+// scan sends a probe to each of n ports from first on, with a pause behind each. It returns the last
+// decision, and the number of the probe that got the first reaction, 0 for none.
 func (w *world) scan(first, n int, pause time.Duration, options ...option) (d Decision, reacted int) {
 	w.Helper()
 	for i := range n {
@@ -129,7 +127,7 @@ func (w *world) scan(first, n int, pause time.Duration, options ...option) (d De
 	return d, 0
 }
 
-// blocks holds that a decision blocks.
+// blocks checks that a decision blocks.
 func (w *world) blocks(d Decision) {
 	w.Helper()
 	if d.Action != Block {
@@ -137,7 +135,7 @@ func (w *world) blocks(d Decision) {
 	}
 }
 
-// spares holds that a decision does nothing, for a reason.
+// spares checks that a decision does nothing, for a reason.
 func (w *world) spares(d Decision, why Reason) {
 	w.Helper()
 	if d.Action != None || d.Reason != why {

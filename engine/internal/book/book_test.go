@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// sound holds that the parts of a book agree with each other.
+// sound checks that the parts of a book agree with each other.
 func (b *Book) sound(t *testing.T, limit int) {
 	t.Helper()
 	if n := len(b.worth[0]) + len(b.worth[1]); n != len(b.by) || n > limit {
@@ -45,8 +45,8 @@ func (b *Book) sound(t *testing.T, limit int) {
 	}
 }
 
-// TestBook does anything to a book: it keeps its bounds, what goes is never worthier
-// than what comes, and what has ended is in nobody's way.
+// TestBook does anything to a book. The book keeps its bounds, an entry never makes room for a lesser
+// one, and an ended one is in nobody's way.
 func TestBook(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Log("seed", seed)
