@@ -25,8 +25,7 @@ func allow(length string, sources ...string) control.Request {
 	return control.Request{Command: "allow", Sources: sources, For: length, Reason: "a test"}
 }
 
-// A friend by command is freed, cannot be blocked by hand, and is no friend any more when its
-// time is over.
+// A friend by command is freed, cannot be blocked by hand, and is a friend until its time is over.
 func TestAllow(t *testing.T) {
 	running(t, plain, nil, func(r *run) {
 		r.asks(control.Request{Command: "block", Source: "192.0.2.9", For: "1d"}, "")
@@ -58,7 +57,7 @@ func TestAllow(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		if r.friend("192.0.2.9/32") || !r.friend("198.51.100.0/24") {
-			t.Error("192.0.2.9 is a friend for good, or 198.51.100.0/24 is none")
+			t.Error("192.0.2.9 is a friend for good, or 198.51.100.0/24 is not a friend")
 		}
 		r.told(1, "192.0.2.9 is no longer allowed by command: its time is over")
 		r.probes("192.0.2.9", 1000, 40)
@@ -76,7 +75,7 @@ func TestUnallow(t *testing.T) {
 		r.asks(allow("ever", "192.0.2.9"), "no duration")
 		out := r.asks(allow("", "192.0.2.9", "nobody", "198.51.100.0/24"), "").([]*control.Outcome)
 		if out[0].Error != "" || out[1].Error == "" || out[2].Error != "" {
-			t.Errorf("one that is wrong keeps others from being allowed: %+v", out)
+			t.Errorf("a wrong source keeps others from being allowed: %+v", out)
 		}
 		r.asks(unallow("198.51.100.7"),
 			`is allowed as part of 198.51.100.0/24: "picket unallow 198.51.100.0/24" ends that`)
@@ -84,7 +83,7 @@ func TestUnallow(t *testing.T) {
 		r.asks(unallow("192.0.2.9"), "")
 		r.told(1, "192.0.2.9 is no longer allowed by command")
 		if r.friend("192.0.2.9/32") || !r.friend("198.51.100.0/24") {
-			t.Error("the wrong one is a friend")
+			t.Error("the wrong source is a friend")
 		}
 		out = r.asks(control.Request{Command: "unallow", All: true}, "").([]*control.Outcome)
 		if len(out) != 1 || r.friend("198.51.100.0/24") {

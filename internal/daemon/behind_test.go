@@ -48,8 +48,8 @@ func (r *run) forward(n int, outward bool) {
 	}
 }
 
-// A forwarded packet is a probe if it got no answer, and is judged as soon as that is known.
-// Without that knowledge nobody is accused.
+// A forwarded packet without an answer is a probe, judged as soon as that is known. If it cannot be
+// known, nobody is accused.
 func TestForwarded(t *testing.T) {
 	for name, test := range map[string]struct {
 		asker fakeAsker
@@ -142,8 +142,8 @@ func TestOffloadedFlowsAreCut(t *testing.T) {
 	}
 }
 
-// What is sent to an address that others serve waits for its answer like what is
-// forwarded, and is judged like it; the rules know the ports that are served there.
+// A packet to an address that others serve waits for its answer, and is judged, like a forwarded
+// one. The rules know the ports served there.
 func TestVirtualAddresses(t *testing.T) {
 	guest := netip.MustParseAddrPort("192.0.2.50:80")
 	running(t, plain, func(k *kernel) {

@@ -15,8 +15,8 @@ import (
 	"picket/internal/ledger"
 )
 
-// Of many sources in one order, a wrong one, a friend and one that the kernel refuses do not
-// prevent the blocks of the others.
+// A wrong source, a friend and a source that the kernel refuses do not prevent the blocks of the
+// others in the same order.
 func TestManyByHand(t *testing.T) {
 	friends := func(k *kernel) {
 		k.friends = []host.Friend{{Prefix: prefix("192.0.2.1/32"), Why: "gateway"}}

@@ -14,7 +14,7 @@ import (
 	"picket/internal/ledger"
 )
 
-// "blocks" and "explain" describe a block in the same way, with everything that is known.
+// "blocks" and "explain" describe a block in the same way and in full.
 func TestBlockIsToldAlike(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	p := netip.MustParsePrefix("192.0.2.7/32")

@@ -16,7 +16,7 @@ import (
 	"picket/internal/probe"
 )
 
-// No trap: its listener cannot be in the bubble.
+// Neither has a trap: its listener cannot be in the bubble.
 const (
 	direct  = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\n"
 	inlined = direct + "[inline]\nports = \"open\"\n"
@@ -101,7 +101,7 @@ func TestInlineWaitsForTheReader(t *testing.T) {
 		synctest.Wait()
 		r.kernel.with(func() {
 			if v := r.verdicts[1]; v != inline.Refuse {
-				t.Errorf("%v, want it refused for what was read then", v)
+				t.Errorf("%v, want it refused for the probes read by then", v)
 			}
 			r.unread = true
 		})
@@ -125,7 +125,7 @@ func TestInlineWaitsForTheKernel(t *testing.T) {
 		synctest.Wait()
 		r.kernel.with(func() { r.refused[prefix("198.51.100.7/32")] = true })
 		if v := r.visits("198.51.100.7", 2, nil); v != inline.Doom {
-			t.Errorf("%v: want it to wait for the fence, and be dropped without", v)
+			t.Errorf("%v: want it to wait for the fence, and to be dropped without one", v)
 		}
 		r.told(1, "could not fence")
 	})

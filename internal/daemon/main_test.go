@@ -9,8 +9,8 @@ import (
 	"picket/internal/config"
 )
 
-// TestMain reads a configuration once outside of every bubble: package net makes
-// the channel by which it bounds its look-ups of services at the first one.
+// TestMain reads a configuration outside of all bubbles first: the first look-up of a service makes
+// a channel in package net, and a channel belongs to the bubble that made it.
 func TestMain(m *testing.M) {
 	config.Default()
 	os.Exit(m.Run())

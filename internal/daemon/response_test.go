@@ -48,15 +48,14 @@ func TestFence(t *testing.T) {
 		r.told(1, "the fence has ended")
 		r.kernel.with(func() {
 			if !slices.Contains(r.forgotten, source) {
-				t.Errorf("what was counted stays: %v", r.forgotten)
+				t.Errorf("the counts stay: %v", r.forgotten)
 			}
 		})
 	})
 }
 
-// Whatever is forged in its name, and whenever, a source without a flow reaches every service for
-// fifty of any sixty minutes: its fences and the holds of the rules take ten at most, and nothing
-// else keeps it off.
+// A forged source reaches every service for fifty of any sixty minutes, even without a flow. Its
+// fences and the holds of the rules take ten minutes at most, and nothing else keeps it off.
 func TestFiftyOfSixtyMinutes(t *testing.T) {
 	const hours = 3
 	seed := uint64(time.Now().UnixNano())
@@ -117,7 +116,7 @@ func TestFiftyOfSixtyMinutes(t *testing.T) {
 	}
 }
 
-// outOfAnHour is the longest time in any hour for which one source was fenced.
+// outOfAnHour is the longest time in any hour that one source was fenced.
 func outOfAnHour(fences []fence) (most time.Duration) {
 	for _, first := range fences {
 		end, sum := first.at.Add(time.Hour), time.Duration(0)

@@ -53,7 +53,7 @@ func TestProbesToBlockToEnd(t *testing.T) {
 	})
 }
 
-// Chains of another firewall that hear packets first are told of at the start.
+// The start reports the chains of other firewalls that hear packets first.
 func TestFirewallAhead(t *testing.T) {
 	running(t, plain, func(k *kernel) { k.ahead = []string{"ip raw PREROUTING"} }, func(r *run) {
 		r.told(1, "chain ip raw PREROUTING of another firewall drops packets before picket hears them")
@@ -113,8 +113,8 @@ func TestByHand(t *testing.T) {
 	})
 }
 
-// If a person ends many blocks at once, the judge hears of each before it judges another probe.
-// No probe is taken for one whose block the kernel has lost.
+// If a person ends many blocks at once, the judge hears of each before it judges another probe. It
+// takes no probe for a sign that the kernel has lost a block.
 func TestUnblockingIsNeverLost(t *testing.T) {
 	running(t, plain+"[tcp.trigger]\nadvanced = 0\n", nil, func(r *run) {
 		const n = 5000
@@ -137,7 +137,7 @@ func TestUnblockingIsNeverLost(t *testing.T) {
 		r.asks(control.Request{Command: "block", Source: source(0), For: "1w"}, "")
 		r.kernel.with(func() { clear(r.ends); clear(r.kernel.blocks) })
 		time.Sleep(time.Hour)
-		r.probes(source(0), 1000, 1) // this one the kernel has lost
+		r.probes(source(0), 1000, 1) // the kernel has lost this block
 		r.told(1, "again: its packets arrived although it was blocked")
 	})
 }
@@ -159,7 +159,7 @@ func TestRefusedBlock(t *testing.T) {
 	})
 }
 
-// If a source may have connected since the last look at the sockets, there is a look first.
+// The sockets are looked at before the block of a source that may have connected since the last look.
 func TestDoubt(t *testing.T) {
 	connected := func(k *kernel) {
 		k.connected[netip.MustParseAddr("192.0.2.7")] = true
@@ -235,7 +235,7 @@ func TestTableChanged(t *testing.T) {
 		}
 		if x := r.asks(control.Request{Command: "explain", Source: "198.51.100.1"},
 			"").(*control.Explanation); !x.Blocks[0].ByHand {
-			t.Errorf("somebody ordered this block: %+v", x.Blocks)
+			t.Errorf("an element of somebody else is no block by hand: %+v", x.Blocks)
 		}
 		r.kernel.with(func() { r.failing = errors.New("no memory") })
 		r.changed <- "nft"
@@ -260,7 +260,7 @@ func TestElementThatIsMadeToLast(t *testing.T) {
 	})
 	if left := time.Hour; !isLonger(&nft.Block{}, left) || isLonger(&nft.Block{For: left}, left) ||
 		isLonger(&nft.Block{Response: nft.Fenced, For: 2 * left}, left) || isLonger(&nft.Block{}, slack) {
-		t.Error("which block is longer than it was granted")
+		t.Error("isLonger is wrong about a block")
 	}
 }
 
@@ -304,7 +304,7 @@ func TestBlocksOutliveARun(t *testing.T) {
 		r.asks(control.Request{Command: "block", Source: "192.0.2.8", For: "1d"}, "")
 		r.probes("192.0.2.9", 1000, 30)
 		if err := r.finish(); err != nil || r.quiet != 1 {
-			t.Errorf("%v; what must not act without a judge was emptied %d times", err, r.quiet)
+			t.Errorf("%v; the triggers were emptied %d times", err, r.quiet)
 		}
 		r.told(1, "stopping: blocks stay in force")
 
