@@ -61,9 +61,24 @@ func (t *Table) alone(p netip.Prefix) bool {
 
 // place returns the set of a block, and its elements there.
 func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err error) {
-	family, d := familyOf(b.Source.Addr()), max(b.For, minTimeout)
+	name, whole, err := t.where(b)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case whole:
+		els = []nftables.SetElement{{Key: b.Source.Masked().Addr().AsSlice()}}
+	default:
+		els = fill.Interval(netipx.RangeOfPrefix(b.Source))
+	}
+	els[0].Timeout = max(b.For, minTimeout)
+	return name, els, nil
+}
+
+// where returns the set of a block, and whether it is an address there or an interval.
+func (t *Table) where(b *Block) (name string, whole bool, err error) {
+	family := familyOf(b.Source.Addr())
 	name = responseSets[b.Response]
-	whole := t.alone(b.Source)
+	whole = t.alone(b.Source)
 	switch {
 	case b.Response == Blocked && b.Spare && whole:
 		name = spareSet
@@ -72,14 +87,11 @@ func (t *Table) place(b *Block) (name string, els []nftables.SetElement, err err
 	}
 	switch {
 	case whole:
-		key := b.Source.Masked().Addr().AsSlice()
-		return name + family, []nftables.SetElement{{Key: key, Timeout: d}}, nil
+		return name + family, true, nil
 	case b.Response == Fenced:
-		return "", nil, fmt.Errorf("fence %s: %w", b.Source, ErrExtent)
+		return "", false, fmt.Errorf("fence %s: %w", b.Source, ErrExtent)
 	}
-	els = fill.Interval(netipx.RangeOfPrefix(b.Source))
-	els[0].Timeout = d
-	return name + "_nets" + family, els, nil
+	return name + "_nets" + family, false, nil
 }
 
 // minTimeout is not 0: a block with a timeout of 0 never ends.

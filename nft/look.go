@@ -3,9 +3,8 @@
 package nft
 
 import (
-	"bytes"
+	"net/netip"
 	"slices"
-	"strings"
 
 	"go4.org/netipx"
 
@@ -38,30 +37,27 @@ func (t *Table) Look(list []Block) error {
 }
 
 func (t *Table) look(list []Block) error {
-	var starts [together][]byte
+	var key [16]byte
 	n := 0
 	for i := range list {
 		b := &list[i]
-		b.For = 0
-		name, els, err := t.place(b)
 		b.For = -1
+		name, whole, err := t.where(b)
 		if err != nil {
 			continue // no set can hold it
 		}
-		starts[i] = els[0].Key
-		keys := [3][]byte{els[0].Key}
-		if strings.Contains(name, "_nets") {
+		addresses := [3]netip.Addr{b.Source.Masked().Addr()}
+		if !whole {
 			// The same interval contains its last address and not the next one.
-			keys[1] = netipx.PrefixLastIP(b.Source).AsSlice()
-			if len(els) > 1 {
-				keys[2] = els[1].Key
-			}
+			addresses[1] = netipx.PrefixLastIP(b.Source)
+			addresses[2] = addresses[1].Next()
 		}
-		for j, key := range keys {
-			if key == nil {
+		for j, a := range addresses {
+			if !a.IsValid() {
 				continue
 			}
-			if err := t.question.Put(uint32(4*i+j), name, key); err != nil {
+			k, _ := a.AppendBinary(key[:0]) // it never fails
+			if err := t.question.Put(uint32(4*i+j), name, k); err != nil {
 				return err
 			}
 			n++
@@ -69,7 +65,11 @@ func (t *Table) look(list []Block) error {
 	}
 	return t.question.Ask(n, func(number uint32, e *elem.Element) {
 		b := &list[number/4]
-		same := e != nil && bytes.Equal(e.Key, starts[number/4])
+		same := false
+		if e != nil {
+			a, ok := netip.AddrFromSlice(e.Key)
+			same = ok && a == b.Source.Masked().Addr()
+		}
 		switch j := number % 4; {
 		case j == 0 && same:
 			b.For, b.Drops = e.Left, e.Packets

@@ -27,6 +27,7 @@ type Lister struct {
 	table  string
 	conn   *netlink.Conn
 	buffer []byte
+	item   Element
 }
 
 // window is the size of a read. The kernel makes datagrams as long as the longest buffer
@@ -91,15 +92,15 @@ func (l *Lister) Elements(set string, f func(*Element) error) error {
 	for done := false; err == nil && !done; {
 		var datagram []byte
 		if datagram, err = l.receive(); err == nil {
-			done, err = listed(datagram, f)
+			done, err = listed(datagram, &l.item, f)
 		}
 	}
 	return err
 }
 
-// listed calls f for the elements in a datagram, and reports whether the list has
-// ended.
-func listed(datagram []byte, f func(*Element) error) (done bool, err error) {
+// listed calls f for the elements in a datagram, each in e, and reports whether the
+// list has ended.
+func listed(datagram []byte, e *Element, f func(*Element) error) (done bool, err error) {
 	for len(datagram) >= unix.NLMSG_HDRLEN {
 		length := int(binary.NativeEndian.Uint32(datagram))
 		if length < unix.NLMSG_HDRLEN || length > len(datagram) {
@@ -119,7 +120,7 @@ func listed(datagram []byte, f func(*Element) error) (done bool, err error) {
 			if len(body) < 4 {
 				return false, errors.New("message without a header")
 			}
-			if err := inMessage(body[4:], f); err != nil {
+			if err := inMessage(body[4:], e, f); err != nil {
 				return false, err
 			}
 		}
@@ -127,16 +128,15 @@ func listed(datagram []byte, f func(*Element) error) (done bool, err error) {
 	return false, nil
 }
 
-// inMessage calls f for the elements of one message.
-func inMessage(body []byte, f func(*Element) error) error {
+// inMessage calls f for the elements of one message, each in e.
+func inMessage(body []byte, e *Element, f func(*Element) error) error {
 	for kind, list := range nlmsg.Attributes(body) {
 		if kind != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
 			continue
 		}
-		var e Element
 		for _, item := range nlmsg.Attributes(list) {
-			if e = decodeElement(item); e.Key != nil {
-				if err := f(&e); err != nil {
+			if *e = decodeElement(item); e.Key != nil {
+				if err := f(e); err != nil {
 					return err
 				}
 			}

@@ -21,7 +21,7 @@ func FuzzListed(f *testing.F) {
 	f.Add(m[:len(m)-2])
 	f.Fuzz(func(t *testing.T, datagram []byte) {
 		n := 0
-		_, _ = listed(datagram, func(e *Element) error {
+		_, _ = listed(datagram, new(Element), func(e *Element) error {
 			n += len(e.Key)
 			if !bytes.Contains(datagram, e.Key) {
 				t.Errorf("the key % x is not in the datagram", e.Key)
@@ -43,13 +43,14 @@ func TestListed(t *testing.T) {
 	m[4], m[5] = unix.NFT_MSG_NEWSETELEM, unix.NFNL_SUBSYS_NFTABLES
 	copy(m[len(m)-4:], "\xcb\x00\x71\x09")
 	var got []byte
-	if _, err := listed(m, func(e *Element) error { got = bytes.Clone(e.Key); return nil }); err != nil {
+	clone := func(e *Element) error { got = bytes.Clone(e.Key); return nil }
+	if _, err := listed(m, new(Element), clone); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, []byte{203, 0, 113, 9}) {
 		t.Errorf("the key is % x", got)
 	}
-	if _, err := listed(m[:len(m)-4], nil); err == nil {
+	if _, err := listed(m[:len(m)-4], nil, nil); err == nil {
 		t.Error("a datagram that ends within its message is none")
 	}
 }

@@ -20,6 +20,7 @@ type Question struct {
 	messages map[string][]byte // by set; the last bytes of each are the key
 	sent     []byte
 	answer   [1024]byte
+	item     Element
 }
 
 // NewQuestion returns a question about the sets of a table of the family inet.
@@ -103,7 +104,7 @@ func (q *Question) Ask(n int, f func(number uint32, e *Element)) error {
 			return errors.New("short answer")
 		}
 		number := binary.NativeEndian.Uint32(q.answer[8:])
-		_, err = listed(q.answer[:length], func(e *Element) error { f(number, e); return nil })
+		_, err = listed(q.answer[:length], &q.item, func(e *Element) error { f(number, e); return nil })
 		if errors.Is(err, unix.ENOENT) {
 			f(number, nil)
 			err = nil
