@@ -35,7 +35,7 @@ func TestBlockIsToldAlike(t *testing.T) {
 	f := &explain.Facts{Asked: p, Source: p, Now: now}
 	b.facts(f)
 	list := b.book.BySince()
-	if rows := b.book.Rows(list, now); len(rows.Told) != 1 || rows.Told[0] != want ||
+	if rows := b.book.Rows(ledger.Rows{}, list, now); len(rows.Told) != 1 || rows.Told[0] != want ||
 		rows.Kernel[0].Source != p {
 		t.Errorf("blocks: %+v, want %+v", rows, want)
 	}

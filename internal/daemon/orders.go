@@ -103,10 +103,10 @@ func (o *orders) bySince(ctx context.Context) ([]ledger.Dated, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Dated, error) { return b.book.BySince(), nil })
 }
 
-// rows describes the responses of a list that are still in force.
-func (o *orders) rows(ctx context.Context, list []ledger.Dated) (rows ledger.Rows, err error) {
+// rows describes the responses of a list that are still in force, in the room of r.
+func (o *orders) rows(ctx context.Context, r ledger.Rows, list []ledger.Dated) (ledger.Rows, error) {
 	return task.Ask(ctx, o.put, func(b *blocker) (ledger.Rows, error) {
-		return b.book.Rows(list, time.Now()), nil
+		return b.book.Rows(r, list, time.Now()), nil
 	})
 }
 

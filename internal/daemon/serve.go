@@ -140,9 +140,9 @@ func (d *daemon) blocks(ctx context.Context) (control.Stream, error) {
 			return err
 		}
 		defer t.Close()
+		var rows ledger.Rows
 		for part := range slices.Chunk(list, batch) {
-			rows, err := d.orders.rows(ctx, part)
-			if err == nil {
+			if rows, err = d.orders.rows(ctx, rows, part); err == nil {
 				err = t.Look(rows.Kernel)
 			}
 			for i := range rows.Told {

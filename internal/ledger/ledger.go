@@ -142,8 +142,12 @@ func (e *Entry) Drops() uint64 { return e.drops.before + e.drops.counter }
 
 // Row describes the entry as it is now, without the kernel's counters.
 func (e *Entry) Row(now time.Time) control.Block {
-	ev := e.Event()
-	return control.BlockOf(&ev, e.Source, e.Response.String(), e.Since, e.Until).At(now)
+	w := e.told.Value()
+	return control.Block{
+		Source: e.Source, Name: event.SourceName(e.Source), Response: e.Response.String(), Since: e.Since,
+		Expires: e.Until, Reason: w.reason, Evidence: e.evidence.Value(), Pattern: w.pattern,
+		Technique: w.technique, Proven: w.proven, Known: w.known, Country: w.country,
+	}.At(now)
 }
 
 // New returns an empty book.
@@ -160,6 +164,9 @@ func (b *Book) Get(r Ref) *Entry { return b.by[r] }
 
 // Has reports whether there is a response to a source.
 func (b *Book) Has(r Ref) bool { return b.by[r] != nil }
+
+// holds reports whether an entry is still in the book.
+func (b *Book) holds(e *Entry) bool { return e.index < len(b.ends) && b.ends[e.index] == e }
 
 // Renews reports whether the book has a response of the kernel's.
 func (b *Book) Renews(r nft.Response, p netip.Prefix) bool { return b.Has(Ref{responses[r], p}) }
@@ -192,7 +199,7 @@ func (b *Book) Unmet(now time.Time) (list []*Entry) {
 // blocks.
 func (b *Book) InKernel(list []*Entry) (out []nft.Block) {
 	for _, e := range list {
-		if b.Get(e.Ref()) == e {
+		if b.holds(e) {
 			out = append(out, e.InKernel(0))
 		}
 	}
@@ -221,10 +228,11 @@ type Rows struct {
 	Kernel []nft.Block
 }
 
-// Rows describes the responses of a list that are still in the book.
-func (b *Book) Rows(list []Dated, now time.Time) (r Rows) {
+// Rows describes the responses of a list that are still in the book, in the room of r.
+func (b *Book) Rows(r Rows, list []Dated, now time.Time) Rows {
+	r.Told, r.Kernel = slices.Grow(r.Told[:0], len(list)), slices.Grow(r.Kernel[:0], len(list))
 	for _, x := range list {
-		if e := x.entry; b.Get(e.Ref()) == e {
+		if e := x.entry; b.holds(e) {
 			r.Told, r.Kernel = append(r.Told, e.Row(now)), append(r.Kernel, e.InKernel(0))
 		}
 	}

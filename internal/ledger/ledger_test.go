@@ -75,6 +75,44 @@ func TestBook(t *testing.T) {
 	}
 }
 
+// A list that was read before has what is still in the book, also after other responses have taken
+// the places, and room that is used again has nothing of the list before.
+func TestListsWhileTheBookChanges(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	b := New()
+	enter := func(last byte) {
+		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, last}), 32)
+		b.Enter(Ref{engine.Block, p}, now, now.Add(time.Hour+time.Duration(last)*time.Second), event.Event{})
+	}
+	for last := range byte(8) {
+		enter(last)
+	}
+	dated, entries := b.BySince(), b.Entries()
+	r := b.Rows(Rows{}, dated, now)
+	if len(r.Told) != 8 || len(r.Kernel) != 8 {
+		t.Fatalf("%d and %d of 8 are listed", len(r.Told), len(r.Kernel))
+	}
+	left := map[string]bool{}
+	for i, e := range entries {
+		if i%2 == 0 {
+			b.Strike(e)
+			enter(e.Source.Addr().As4()[3]) // the same source, in a response of its own
+		} else {
+			left[event.SourceName(e.Source)] = true
+		}
+	}
+	r = b.Rows(r, dated, now)
+	for i := range r.Told {
+		if !left[r.Told[i].Name] || r.Kernel[i].Source != r.Told[i].Source {
+			t.Errorf("%s is listed, with %s in the kernel", r.Told[i].Name, r.Kernel[i].Source)
+		}
+	}
+	if n := len(left); len(r.Told) != n || len(b.InKernel(entries)) != n || len(b.Saved(entries)) != n {
+		t.Errorf("%d, %d and %d of %d are left", len(r.Told), len(b.InKernel(entries)),
+			len(b.Saved(entries)), n)
+	}
+}
+
 // A counter that starts again, in a new table, is added. A response that is not in the book is
 // ignored.
 func TestDrops(t *testing.T) {

@@ -130,7 +130,7 @@ func (c *Contents) Write(w io.Writer) error {
 func (b *Book) Saved(list []*Entry) []Saved {
 	out := make([]Saved, 0, len(list))
 	for _, e := range list {
-		if b.Get(e.Ref()) == e {
+		if b.holds(e) {
 			out = append(out, saved(e))
 		}
 	}
