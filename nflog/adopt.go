@@ -323,7 +323,7 @@ func (k *groupSocket) ReceiveIter() iter.Seq2[netlink.Message, error] {
 // again when it is woken: to fall asleep and wake is half of what a probe costs then. A
 // flood is while the kernel puts several messages into a datagram, and a little longer.
 const (
-	rest      = 2 * time.Millisecond
+	rest      = 8 * time.Millisecond
 	floodEnds = 50 * time.Millisecond
 )
 

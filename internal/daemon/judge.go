@@ -122,17 +122,13 @@ func (j *judge) reconfigure(c *config.Config, rules engine.Config) error {
 // batch judges m and the probes behind it, as many at once as the engine expects.
 func (j *judge) batch(m mirrored) {
 	batch, bytes := append(j.waiting[:0], m.probe), append(j.bytes[:0], m.bytes)
-	for len(batch) < cap(batch) {
-		select {
-		case m := <-j.docket.probes:
-			batch, bytes = append(batch, m.probe), append(bytes, m.bytes)
-			continue
-		default:
-		}
-		break
+	for range min(len(j.docket.probes), cap(batch)-1) { // nobody else takes any
+		m := <-j.docket.probes
+		batch, bytes = append(batch, m.probe), append(bytes, m.bytes)
 	}
 	if len(batch) > 1 {
 		j.engine.Expect(batch)
+		j.evidence.Expect(batch, j.engine.SourceOf)
 	}
 	for i, p := range batch {
 		j.observe(p, j.docket.transit.Get(bytes[i]), "")

@@ -12,7 +12,7 @@ package evidence
 
 import (
 	"encoding/binary"
-	"hash/maphash"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 	"unsafe"
@@ -43,7 +43,7 @@ type Probe struct {
 // a single probe, the stuff of floods, a quarter for those of more, and half for those
 // reacted to.
 type Store struct {
-	seed    maphash.Seed
+	seed    uint64
 	snap    int
 	raw     []byte
 	records []record
@@ -54,6 +54,7 @@ type Store struct {
 	used    int   // records: the first ones, which stay in use
 	entered int   // entries: the first ones, the dropped included
 	known   int   // entries
+	fetched int32 // by Expect, and never read
 }
 
 // none is the index of nothing.
@@ -132,7 +133,7 @@ const (
 // New returns a store of at most memory bytes. Less than one record needs makes one that
 // keeps nothing. It keeps at most snaplen bytes of each packet.
 func New(memory, snaplen int) *Store {
-	s := &Store{seed: maphash.MakeSeed(), snap: snaplen, unused: none}
+	s := &Store{seed: rand.Uint64(), snap: snaplen, unused: none}
 	cost := int(unsafe.Sizeof(record{})+unsafe.Sizeof(entry{})) + snaplen + 2*int(unsafe.Sizeof(none))
 	n := memory / cost
 	if n == 0 {

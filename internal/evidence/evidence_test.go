@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 func addr(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 }
+
+// alone is the source of an address by itself.
+func alone(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
 func source(i int) netip.Prefix { return netip.PrefixFrom(addr(i), 32) }
 
@@ -118,6 +122,7 @@ func TestFloodLeavesTheRest(t *testing.T) {
 
 func TestNothingIsKept(t *testing.T) {
 	for _, s := range []*Store{new(Store), New(0, 128), New(100, 128)} {
+		s.Expect([]probe.Probe{*probeOf(1, 1)}, alone)
 		s.Add(source(1), probeOf(1, 1), below, []byte("x"))
 		if got, total := s.Of(source(1)); got != nil || total != 0 || s.Stats() != (Stats{}) {
 			t.Errorf("%v, %d, %v", got, total, s.Stats())
@@ -136,6 +141,9 @@ func TestModel(t *testing.T) {
 		d := *below
 		if r.IntN(50) == 0 {
 			d = engine.Decision{Action: engine.Block, Reason: engine.AboveTrigger, Source: source(i)}
+		}
+		if step%8 == 0 {
+			s.Expect(slices.Repeat([]probe.Probe{*probeOf(i, 0)}, r.IntN(2*expected)), alone)
 		}
 		s.Add(source(i), probeOf(i, int64(step)), &d, []byte{byte(i)})
 		last[i] = append(last[i], int64(step))

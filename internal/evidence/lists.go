@@ -2,11 +2,45 @@
 
 package evidence
 
-import "hash/maphash"
+import (
+	"net/netip"
+
+	"picket/internal/probe"
+)
 
 // bucket returns the bucket of a key. Because of the seed no sender can choose it.
 func (s *Store) bucket(k key) *int32 {
-	return &s.buckets[maphash.Comparable(s.seed, k)&uint64(len(s.buckets)-1)]
+	h := probe.Key{Hi: k.hi, Lo: k.lo}.Mix(s.seed + uint64(k.bits))
+	return &s.buckets[h&uint64(len(s.buckets)-1)]
+}
+
+// expected is how many probes Expect prepares for.
+const expected = 32
+
+// Expect prepares for Add of the first 32 probes, whose sources are by of: it fetches what
+// Add will read from memory all at once instead of one by one. It changes only how long Add
+// takes.
+func (s *Store) Expect(probes []probe.Probe, of func(netip.Addr) netip.Prefix) {
+	if len(s.records) == 0 {
+		return
+	}
+	var heads [2 * expected]int32
+	n := 0
+	oldest := s.classes[single].last // these give up their records in a flood
+	for i := range probes[:min(len(probes), expected)] {
+		heads[n] = *s.bucket(keyOf(of(probes[i].Source)))
+		n++
+		if oldest != none && s.used == len(s.records) {
+			heads[n] = *s.bucket(s.entries[oldest].key)
+			n++
+			oldest = s.entries[oldest].prev
+		}
+	}
+	for _, e := range heads[:n] {
+		if e != none {
+			s.fetched += s.entries[e].chain
+		}
+	}
 }
 
 func (s *Store) find(bucket *int32, k key) int32 {
