@@ -43,7 +43,7 @@ type HostsDeny struct {
 	File string `json:"file"`
 }
 
-// History is section [history]: files of what was done.
+// History is section [history]: files of actions.
 type History struct {
 	File    string         `json:"file"` // "" for none
 	Format  history.Format `json:"format"`
@@ -220,9 +220,9 @@ func (p *Protocol) lists() []list {
 	}
 }
 
-// Runnable returns what forbids a daemon to run on this configuration, as
-// [Faults]; replay may use it all the same. An ignore list may be missing, as
-// on another host: a friend would be blocked. And there may be nothing to watch.
+// Runnable returns the reasons against a daemon on this configuration, as [Faults];
+// replay may use it all the same. Without an ignore list, as on another host, a
+// friend would be blocked. Or there is nothing to watch.
 func (c *Config) Runnable() error {
 	if len(c.unfit) > 0 {
 		return c.unfit

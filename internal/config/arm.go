@@ -7,17 +7,16 @@ import (
 	"path/filepath"
 )
 
-// armed is the drop-in by which a trial has ended. It is read after all others
-// of a name that begins with a lesser number.
+// armed is the drop-in that ends a trial. Its number puts it behind most others.
 const armed = "90-armed.toml"
 
-// Arm writes the drop-in of the configuration at path by which a trial ends. Undo
-// takes it back, unless it was there before.
+// Arm writes the drop-in that ends the trial of the configuration at path. Undo
+// removes it, unless it was there before.
 func Arm(path string) (file string, undo func(), err error) {
 	file = filepath.Join(filepath.Dir(path), dropIns, armed)
 	undo = func() {}
 	if _, err := os.Lstat(file); os.IsNotExist(err) {
-		undo = func() { _ = os.Remove(file) } // the error that leads to it is told
+		undo = func() { _ = os.Remove(file) } // after another error, which is reported
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return file, undo, err

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The drop-in ends a trial, undone it does not, and one that was there stays.
+// The drop-in ends a trial. Undo removes it, but not an older one.
 func TestArm(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "picket.toml")
 	if err := os.WriteFile(path, []byte("dry_run = true\n"), 0o600); err != nil {

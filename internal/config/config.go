@@ -137,7 +137,7 @@ func Check(path string) (c *Config, faults, warnings Faults) {
 	return c, faults, d.warnings
 }
 
-// reason returns the system's words without the path.
+// reason returns the error of the system without the path.
 func reason(err error) string {
 	if at := new(fs.PathError); errors.As(err, &at) {
 		return at.Err.Error()
@@ -252,8 +252,8 @@ func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 	advanced := subtract(subtract(subtract(nft.Merge(p.ports(probe.Advanced)), p.Exclude), stealth), classic)
 	of := p.Trigger[probe.Classic]
 	if tcp {
-		// The trigger of a trap's port counts completed connections; its packets
-		// count like any other port's.
+		// The trigger of classic mode counts completed connections. Packets to a
+		// trap port count as for any other port.
 		if of = p.Trigger[probe.Stealth]; p.Modes.Has(probe.Advanced) {
 			of = p.Trigger[probe.Advanced]
 		}
@@ -269,7 +269,7 @@ func (p *Protocol) triggers(dryRun, tcp bool) (out []nft.Trigger) {
 	return out
 }
 
-// protocolTriggers is triggers for the IP protocols without ports.
+// protocolTriggers does the same as triggers for IP protocols without ports.
 func (p *Protocol) protocolTriggers(dryRun bool) (out []nft.Trigger) {
 	if p.Action != engine.Block || dryRun {
 		return nil

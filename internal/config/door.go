@@ -4,13 +4,13 @@ package config
 
 import "picket/nft"
 
-// Door is section [door]: what is refused at served ports.
+// Door is section [door]: the SYNs refused at served ports.
 type Door struct {
 	Raw DoorPolicy `json:"raw"`
 }
 
-// A DoorPolicy is the answer to a SYN of no client's stack. The zero DoorPolicy
-// is DoorLog.
+// A DoorPolicy is the answer to a SYN that no client's system sends. The zero
+// DoorPolicy is DoorLog.
 type DoorPolicy uint8
 
 // The policies.

@@ -15,13 +15,13 @@ import (
 // dropIns is the directory of the drop-ins, beside the configuration.
 const dropIns = "picket.d"
 
-// upgrade is the drop-in of [Pin]. It stands for earlier defaults, so it is read
-// before the configuration, and any other file's word wins over it.
+// upgrade is the drop-in of [Pin]. It has earlier defaults, so it is read before
+// the configuration, and every other file wins over it.
 const upgrade = "00-upgrade.toml"
 
 // documents reads a configuration and its drop-ins, picket.d/*.toml beside it, in
 // the order of their names. After an unreadable file or broken syntax the
-// document is nil: nothing behind that can be trusted.
+// document is nil: the rest cannot be trusted.
 func documents(path string) (d *document, faults Faults) {
 	names := []string{path}
 	dir := filepath.Join(filepath.Dir(path), dropIns)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Evidence is section [evidence]: how much is kept of probes.
+// Evidence is section [evidence]: the memory for probes.
 type Evidence struct {
 	Memory Size `json:"memory"`
 }

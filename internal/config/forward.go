@@ -10,13 +10,13 @@ import (
 	"picket/internal/addresses"
 )
 
-// Forward is the section of that name: what is behind this host.
+// Forward is section [forward]: the networks behind this host.
 type Forward struct {
 	Networks   []string       `json:"networks"`
 	Egress     Egress         `json:"egress"`
-	Containers bool           `json:"-"` // Networks has the word containers,
-	LANs       bool           `json:"-"` // the word lans,
-	Prefixes   []netip.Prefix `json:"-"` // and these
+	Containers bool           `json:"-"` // the word "containers" is in Networks
+	LANs       bool           `json:"-"` // the word "lans" is
+	Prefixes   []netip.Prefix `json:"-"` // the rest of Networks
 }
 
 // The words of Forward.Networks.
@@ -25,17 +25,17 @@ const (
 	wordLANs       = "lans"
 )
 
-// An Egress says what is done about who scans from behind this host. The zero
-// Egress is EgressOff.
+// An Egress is the answer to scanners behind this host. The zero Egress is
+// EgressOff.
 type Egress uint8
 
-// What is done about them.
+// The values of Egress.
 const (
 	EgressOff Egress = iota // nothing
-	EgressLog               // it is told
+	EgressLog               // an event
 )
 
-// String returns it as configuration spells it.
+// String returns the word for forward.egress.
 func (e Egress) String() string {
 	if e == EgressLog {
 		return "log"
@@ -72,10 +72,10 @@ func (f *Forward) read(s *section) {
 	s.end()
 }
 
-// Judges reports whether anything behind this host is judged, or told of.
+// Judges reports whether anything behind this host is judged.
 func (f *Forward) Judges() bool { return len(f.Networks) > 0 }
 
-// Says what is judged, in words that follow "behind this host".
+// Says returns the judged networks in words, as they follow "behind this host".
 func (f *Forward) Says() string {
 	var what []string
 	if f.Containers {
@@ -102,8 +102,7 @@ func (f *Forward) Says() string {
 	return text
 }
 
-// Means reports whether a network that was found is judged: one of containers, or
-// another.
+// Means reports whether the networks of containers, or the others, are judged.
 func (f *Forward) Means(container bool) bool {
 	return container && f.Containers || !container && f.LANs
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is behind the host is said in words and networks, and what is judged in words.
+// A file names the networks behind the host by words and prefixes; Says names them in words.
 func TestForward(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "the networks of containers and virtual machines and published ports are judged; " +

@@ -4,18 +4,18 @@ package config
 
 import "picket/engine"
 
-// Inline is the section of that name: which SYNs wait until they are judged.
+// Inline is section [inline]: the SYNs that wait until they are judged.
 type Inline struct {
 	Ports InlinePorts `json:"ports"`
 }
 
-// InlinePorts says at which ports SYNs wait. The zero InlinePorts is InlineNone.
+// InlinePorts are the ports with waiting SYNs. The zero InlinePorts is InlineNone.
 type InlinePorts uint8
 
 // The ports.
 const (
 	InlineNone InlinePorts = iota // none
-	InlineOpen                    // those that are served
+	InlineOpen                    // served ones
 )
 
 // String returns the ports as configuration spells them.
@@ -34,10 +34,10 @@ func (i *Inline) read(s *section) {
 	s.end()
 }
 
-// Inlined reports whether SYNs are to wait for a verdict: a dry run keeps nobody off.
+// Inlined reports whether SYNs wait for a verdict. In a dry run none does.
 func (c *Config) Inlined() bool { return c.Inline.Ports == InlineOpen && !c.DryRun }
 
-// checkInline tells of an inline verdict that could never be given.
+// checkInline faults an inline verdict that could never be given.
 func (c *Config) checkInline(top *section) {
 	need := ""
 	switch {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestInline: nothing waits unless it is asked for, nor in a dry run; and what the
-// verdict goes by must be there.
+// TestInline: nothing waits by default or in a dry run, and the verdict needs its
+// other settings.
 func TestInline(t *testing.T) {
 	const open = "[inline]\nports = \"open\"\n"
 	for _, x := range []struct {

@@ -47,7 +47,7 @@ func (c *Config) readKnown(top *section) {
 		if k.Policy == PolicyDrop {
 			c.listed = slices.Concat(c.listed, k.Addresses)
 			if len(c.listed) == len(k.Addresses) {
-				c.listed = k.Addresses // no second copy of 200,000
+				c.listed = k.Addresses // no second copy of a long list
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (c *Config) ListOf(a netip.Addr) (Known, bool) {
 	return Known{}, false
 }
 
-// letBe returns the sources of lists that are told of or counted, and nothing more.
+// letBe returns the sources of lists that are only logged or counted.
 func (c *Config) letBe() (out []netip.Prefix) {
 	for _, k := range c.Known {
 		if k.Policy < PolicyBlock {

@@ -12,7 +12,7 @@ import (
 	"picket/internal/notify"
 )
 
-// Notify is section [notify]: who is told what, and how often.
+// Notify is section [notify]: messages to people.
 type Notify struct {
 	Mail      string   `json:"mail"`
 	Ntfy      string   `json:"ntfy"`

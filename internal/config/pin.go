@@ -10,8 +10,8 @@ import (
 
 // Pin returns a drop-in, TOML, that keeps earlier defaults wherever the
 // configuration at path and its drop-ins say nothing; "" if nothing differs. As
-// picket.d/00-upgrade.toml it yields to any other file's word. The error is [Faults], of the
-// configuration or of the defaults.
+// picket.d/00-upgrade.toml it yields to every other file. The error is [Faults], of
+// the configuration or of the defaults.
 func Pin(path, name string, defaults []byte) (string, error) {
 	d, faults := documents(path)
 	if len(faults) > 0 {

@@ -14,8 +14,8 @@ import (
 	"picket/internal/probe"
 )
 
-// TestPinKeepsWhatAFileDid: with the drop-in, a file does what it did with the
-// earlier defaults, however much of them it says.
+// TestPinKeepsWhatAFileDid: with the drop-in, a file does the same as with the
+// earlier defaults, however many of them it repeats.
 func TestPinKeepsWhatAFileDid(t *testing.T) {
 	defaults, err := os.ReadFile("../../units/package/defaults-0.0.toml")
 	if err != nil {
@@ -92,8 +92,8 @@ func TestPinOfAll(t *testing.T) {
 	}
 }
 
-// TestPinYields: the file's own word, said after the upgrade, wins over the drop-in of the
-// upgrade, in any place; the user's drop-ins win over both; and a preset stands alone.
+// TestPinYields: a key set after the upgrade, in the file or a drop-in, wins over the drop-in of
+// the upgrade. The user's drop-ins win over both, and a preset stands alone.
 func TestPinYields(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "picket.toml")

@@ -8,7 +8,7 @@ import (
 	"picket/nft"
 )
 
-// Trap is section [trap]: whose connections are answered, and how.
+// Trap is section [trap]: connections to answer, and how.
 type Trap struct {
 	Invite      Invitation `json:"invite"`
 	Port        uint16     `json:"port"` // 0 for any free one
@@ -18,14 +18,14 @@ type Trap struct {
 	Bytes       int        `json:"bytes"`
 }
 
-// An Invitation says who is led to the trap from ports other than classic mode's.
-// The zero Invitation is InviteOff.
+// An Invitation names the sources led to the trap from other ports than those of
+// classic mode. The zero Invitation is InviteOff.
 type Invitation uint8
 
 // The invitations.
 const (
 	InviteOff    Invitation = iota // nobody
-	InviteScored                   // who is dark or fenced
+	InviteScored                   // dark and fenced ones
 )
 
 // String returns the invitation as configuration spells it.
@@ -49,13 +49,13 @@ func (t *Trap) read(s *section) {
 	s.end()
 }
 
-// Invites reports whether anybody is led to the trap: who is dark or fenced, which
-// nobody is in style block, where nothing is blocked, or in a dry run.
+// Invites reports whether anybody is led to the trap. Only dark and fenced sources
+// are; there are none in style block, where nothing is blocked, and in a dry run.
 func (c *Config) Invites() bool {
 	return c.Trap.Invite == InviteScored && !c.DryRun && c.scores()
 }
 
-// scores reports whether anybody goes dark or is fenced for what he sends by TCP.
+// scores reports whether any source goes dark or is fenced for its TCP packets.
 func (c *Config) scores() bool { return c.Block.Style == engine.Graded && c.TCP.Action == engine.Block }
 
 // Traps reports whether the trap has anything to answer.
@@ -63,8 +63,8 @@ func (c *Config) Traps() bool {
 	return c.TCP.Modes.Has(probe.Classic) || c.Trap.Invite == InviteScored
 }
 
-// Connected returns the mode of a completed connection to a port: classic where a
-// trap is, else that of the probes that are led from there.
+// Connected returns the mode of a completed connection to a port: classic at a trap
+// port, else the mode of probes to that port.
 func (c *Config) Connected(port uint16) probe.Mode {
 	switch {
 	case contains(c.TCP.ports(probe.Classic), port):
@@ -75,7 +75,7 @@ func (c *Config) Connected(port uint16) probe.Mode {
 	return probe.Advanced
 }
 
-// invited returns the ports from which probes are led to the trap, classic ones left out.
+// invited returns the ports, without the classic ones, that lead to the trap.
 func (c *Config) invited() (out []engine.Ports) {
 	if !c.Invites() {
 		return nil

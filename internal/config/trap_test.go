@@ -10,9 +10,8 @@ import (
 	"picket/internal/probe"
 )
 
-// TestInvite: it is off where a file says nothing; where it is on, engine and rules
-// know the same ports, classic ones left out; and where it has nobody to lead, a
-// file is told so.
+// TestInvite: invitation is off by default. If on, engine and rules know the same
+// ports, without the classic ones. With nobody to lead there is a warning.
 func TestInvite(t *testing.T) {
 	const ports = "[tcp]\nclassic = \"7,300\"\nstealth = \"7,9,23\"\nadvanced = \"20-400\"\n" +
 		"exclude = \"113\"\n"
@@ -61,7 +60,7 @@ func TestInvite(t *testing.T) {
 	}
 }
 
-// ranges are those from one number to the next.
+// ranges makes a range of each two numbers.
 func ranges(ends ...uint16) (out []engine.Ports) {
 	for i := 0; i < len(ends); i += 2 {
 		out = append(out, engine.Ports{From: ends[i], To: ends[i+1]})
