@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Package explain says in sentences why a source is blocked or not, what would change
-// that, and what was decided about each of its last probes.
+// that, and how each of its last probes was judged.
 //
 // It is pure: facts in, words out. The caller asks engine, kernel and host for the facts.
 package explain
@@ -23,11 +23,11 @@ import (
 	"picket/internal/show"
 )
 
-// Facts are what is known of a source. Config must be set; the zero value of another
+// Facts are everything known of a source. Config must be set; the zero value of another
 // field means that nothing is known.
 type Facts struct {
 	Asked  netip.Prefix   // the address or prefix in question
-	Source netip.Prefix   // what picket counts as one source with it, or Asked if that is many
+	Source netip.Prefix   // the source that Asked belongs to, or Asked if it is many sources
 	Many   bool           // Asked is a prefix of many sources
 	Config *config.Config // in force
 	Now    time.Time
@@ -37,12 +37,12 @@ type Facts struct {
 	Blocks    []control.InForce // see Take
 
 	Seen       *engine.Source    // nil: the engine knows nothing of it
-	Kept       []evidence.Probe  // the last ones, the oldest first
-	Since      uint32            // how many there were since the first of them, copies included
+	Kept       []evidence.Probe  // the last probes, the oldest first
+	Since      uint32            // the number of probes since the first of them, copies included
 	Interfaces map[uint32]string // names of those in Kept, by index
 
 	Forgotten uint64          // sources, to make room
-	Recent    int             // how many sources were searched for Inside
+	Recent    int             // the sources searched for Inside
 	Inside    []engine.Source // with Many: those seen lately
 }
 
@@ -52,7 +52,7 @@ type Protected struct {
 	Why    string
 }
 
-// mostBlocks is how many blocks inside a prefix are shown.
+// mostBlocks is the most blocks inside a prefix to show.
 const mostBlocks = 32
 
 // Take takes the blocks that overlap the source: first those that cover all of Asked,
@@ -70,7 +70,7 @@ func (f *Facts) Take(list []control.InForce) {
 	f.Blocks = list[:min(len(list), mostBlocks)]
 }
 
-// strength orders responses: a block, the default, above a fence above the dark.
+// strength orders responses: a block, the default, is above a fence, and a fence above the dark.
 func strength(b *control.InForce) int {
 	switch b.Response {
 	case engine.Dark.String():

@@ -44,7 +44,7 @@ func facts(t *testing.T, source string, decisions ...engine.Decision) *Facts {
 	return f
 }
 
-// What is said of somebody, and what would change it.
+// The sentences about a source, and the ways to change its state.
 func TestSay(t *testing.T) {
 	block := func(p string) control.InForce {
 		return control.InForce{Block: control.Block{Source: netip.MustParsePrefix(p),
@@ -278,8 +278,7 @@ func TestSay(t *testing.T) {
 	}
 }
 
-// Of several blocks of one prefix, each has the probe and the offence that are
-// its own.
+// Each of several blocks of one prefix has its own probe and offence.
 func TestBlockHasItsOwnProbe(t *testing.T) {
 	reacted := func(offence int, source string) engine.Decision {
 		return engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, Within: 26, Trigger: 25,
@@ -297,7 +296,7 @@ func TestBlockHasItsOwnProbe(t *testing.T) {
 	}
 }
 
-// Why somebody is blocked, by what is known of the block.
+// The reason of a block, by the facts about the block.
 func TestBlocked(t *testing.T) {
 	d := engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, Within: 26, Trigger: 25,
 		Offence: 2, For: time.Hour, Source: netip.MustParsePrefix("192.0.2.7/32")}
@@ -381,7 +380,7 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
-// First stands the block that holds what was asked for, then come the oldest.
+// The block that covers the asked address comes first, then the oldest ones.
 func TestTake(t *testing.T) {
 	f := facts(t, "192.0.2.7")
 	f.Source = netip.MustParsePrefix("192.0.2.0/24")
@@ -397,8 +396,8 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// What is told of a probe that was kept: a packet has its bytes, a connection
-// what the peer sent; a list shows whichever engine judged it.
+// A kept packet is shown with its bytes, a connection with the data of the peer. The list shows it
+// whichever engine judged it.
 func TestTold(t *testing.T) {
 	f := facts(t, "192.0.2.77", engine.Decision{Reason: engine.KnownIgnored},
 		engine.Decision{Reason: engine.AboveTrigger, Action: engine.Block, For: time.Hour})
@@ -459,7 +458,7 @@ func TestPatternName(t *testing.T) {
 	}
 }
 
-// Of the responses to one source the strongest is explained, and the others named.
+// The strongest response to a source is explained, the others are named.
 func TestStrongestResponse(t *testing.T) {
 	f := facts(t, "192.0.2.7")
 	of := func(response string, since time.Duration) control.InForce {

@@ -92,7 +92,7 @@ func portRanges(list []string) string {
 	return strings.Join(out, " ")
 }
 
-// span writes from when to when.
+// span writes a beginning and an end.
 func span(from, to time.Time) string {
 	switch a, b := show.Stamp(from), show.Stamp(to); {
 	case a == b:
@@ -104,7 +104,7 @@ func span(from, to time.Time) string {
 	}
 }
 
-// printProbes prints the probes, under a line with what all have in common.
+// printProbes prints the probes, under a line with everything they have in common.
 func printProbes(out io.Writer, x *control.Explanation, width int) {
 	first, last := &x.Probes[0], &x.Probes[len(x.Probes)-1]
 	clock, day := "15:04:05.000", ""
@@ -136,7 +136,7 @@ func printProbes(out io.Writer, x *control.Explanation, width int) {
 		if p.Tool != "" && (i == 0 || x.Probes[i-1].Tool != p.Tool) {
 			decision += "; looks like " + p.Tool
 		}
-		// A setting in a line above is not news.
+		// A setting is shown once.
 		if p.Config != "" && (!told[p.Config] || p.Action != engine.None.String()) {
 			decision += " (" + p.Config + ")"
 			told[p.Config] = true
@@ -178,7 +178,7 @@ func probesHead(x *control.Explanation, day string, oneFrom, oneTo bool) string 
 	return head + left + ":"
 }
 
-// mostSent is how many characters of a peer's data are shown; --json has all.
+// mostSent is the most characters of a peer's data to show; --json has all.
 const mostSent = 160
 
 func sent(data string) string {

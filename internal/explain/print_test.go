@@ -11,8 +11,8 @@ import (
 	"picket/internal/control"
 )
 
-// On a terminal no line is too long, whatever a peer sent; elsewhere a probe is
-// one line. A setting is told once, and again where something was done.
+// On a terminal no line is too long, whatever a peer sent. Elsewhere a probe is one line. A setting
+// is shown once, and again beside each reaction.
 func TestPrintExplanation(t *testing.T) {
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	x := &control.Explanation{

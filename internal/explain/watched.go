@@ -114,7 +114,7 @@ func (x *explainer) reacted() *evidence.Probe {
 	return nil
 }
 
-// sayReacted says what was done about a source that is not blocked now.
+// sayReacted says what was done earlier about a source that is not blocked now.
 func (x *explainer) sayReacted(k *evidence.Probe) {
 	d, at := &k.Decision, time.Unix(0, k.Probe.At)
 	why := grounds(&k.Probe, d)
@@ -185,7 +185,7 @@ func (x *explainer) sayLimits(last *evidence.Probe, blocks bool) {
 	}
 }
 
-// changeLimits says what gets a source blocked that is near no limit.
+// changeLimits says what would get a source blocked that is far from every limit.
 func (x *explainer) changeLimits() {
 	if x.List == nil {
 		x.change("It is blocked when its probes are above a limit: tcp.trigger, udp.trigger, ip.trigger, " +

@@ -17,7 +17,7 @@ import (
 	"picket/internal/show"
 )
 
-// Decision says in words what was decided about one probe, and why.
+// Decision puts the decision about one probe into words, with its reason.
 func Decision(p *probe.Probe, d *engine.Decision) string {
 	because := d.Reason.String()
 	switch d.Reason {
@@ -74,7 +74,7 @@ func Decision(p *probe.Probe, d *engine.Decision) string {
 	return because
 }
 
-// grounds says what a reaction rests on.
+// grounds names the evidence of a reaction.
 func grounds(p *probe.Probe, d *engine.Decision) string {
 	port := probe.PortName(probe.ProtocolName(p.Protocol), p.Port)
 	switch {
@@ -112,7 +112,7 @@ func (x *explainer) change(format string, args ...any) {
 	x.Change = append(x.Change, fmt.Sprintf(format, args...))
 }
 
-// name names what was asked for.
+// name names the address or prefix in question.
 func (x *explainer) name() string { return event.SourceName(x.facts.Asked) }
 
 func names(list []control.InForce) string {
@@ -125,7 +125,7 @@ func names(list []control.InForce) string {
 	return strings.Join(out, ", ")
 }
 
-// byCommand begins what package allowed says of its friends.
+// byCommand begins the texts of package allowed about friends.
 const byCommand = "allowed by command"
 
 // protectedBy names the key or the command that makes somebody a friend.
@@ -187,7 +187,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	x.change("\"picket allow %s\" ends it too, and keeps it from being blocked again.", x.name())
 }
 
-// responseName says what a source is, by what is done about it.
+// responseName names the state of a source under a response.
 func responseName(b *control.InForce) string {
 	switch b.Response {
 	case engine.Dark.String():
@@ -222,13 +222,13 @@ func (x *explainer) sayLength(b *control.InForce, k *evidence.Probe) {
 	switch {
 	case k != nil:
 		offence = fmt.Sprintf("its %s block, and ", show.Ordinal(k.Decision.Offence))
-	case x.Known != nil && x.Known.Offences > 0 && b.Name == x.Source: // and no address of it was since
+	case x.Known != nil && x.Known.Offences > 0 && b.Name == x.Source: // no address of it was blocked later
 		offence = fmt.Sprintf("its %s block, and ", show.Ordinal(x.Known.Offences))
 	}
 	x.why("Blocked since %s for %s: %s%s (%s).", since, length, offence, trust, key)
 }
 
-// sayInvited says what a source in the dark or fenced is led to, and what follows.
+// sayInvited says where a dark or fenced source is led, and what follows.
 func (x *explainer) sayInvited() {
 	c := x.facts.Config
 	if !c.Invites() {
@@ -291,7 +291,7 @@ func (x *explainer) sayProtected() {
 	}
 }
 
-// sayList says what the list of a source means.
+// sayList says what follows from the list of a source.
 func (x *explainer) sayList() {
 	does := map[string]string{"ignore": "its probes are counted and not judged",
 		"log": "it is told of and never blocked", "block": "it is blocked at its first probe",
@@ -315,7 +315,7 @@ func (x *explainer) sayUnknown() {
 	x.changeLimits()
 }
 
-// mostInside is how many sources inside a prefix are named.
+// mostInside is the most sources inside a prefix to name.
 const mostInside = 8
 
 // sayMany describes a prefix that is no source, but has sources in it.

@@ -10,7 +10,7 @@ import (
 	"picket/internal/probe"
 )
 
-// What was decided about one probe, in words.
+// The decision about one probe, in words.
 func TestDecision(t *testing.T) {
 	p := probe.Probe{Protocol: probe.ProtocolTCP, Port: 23, Technique: probe.SYN, Mode: probe.Stealth}
 	connect := p
