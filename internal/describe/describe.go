@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-// Package describe makes the event of a probe: what was seen, what was decided,
-// and which setting of the configuration made it so.
+// Package describe makes the event of a probe: the packet, the decision, and the setting
+// behind the decision.
 //
-// It is pure: it asks the engine and the configuration it is given, and nothing
-// else. It is for the goroutine that owns the engine.
+// It is pure: it asks nothing but its engine and its configuration. It is for the
+// goroutine that owns the engine.
 package describe
 
 import (
@@ -53,7 +53,7 @@ func Event(c *config.Config, e *engine.Engine, p *probe.Probe, d *engine.Decisio
 // The pattern is the source's, whatever answered the probe.
 func Pattern(p *probe.Probe, ev event.Event, d *engine.Decision) event.Event {
 	ev.Source = p.Source.String()
-	if d.Pattern.Shared() { // by many sources: this one is not it
+	if d.Pattern.Shared() { // by many sources: this one alone is not the pattern's
 		ev = event.Event{Time: ev.Time, Pattern: ev.Pattern, Tool: ev.Tool, Evidence: ev.Evidence,
 			Config: ev.Config}
 	}
@@ -69,7 +69,7 @@ func Trigger(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 	name := probe.SectionOf(p.Protocol).String()
 	mode := p.Mode
 	if p.Technique == probe.Connect && c.TCP.Trigger[mode] < d.Trigger {
-		mode = probe.Advanced // a connection that proves nothing counts as any other probe
+		mode = probe.Advanced // a connection that proves nothing counts like any other probe
 	}
 	return fmt.Sprintf("%s.trigger.%s = %d", name, mode, d.Trigger)
 }
@@ -117,7 +117,7 @@ func setting(c *config.Config, p *probe.Probe, d *engine.Decision) string {
 		return fmt.Sprintf("block.max = %d", c.Block.Max)
 	case d.Reason == engine.Backscatter, d.Reason == engine.LateAnswer, d.Reason == engine.Traceroute,
 		d.Reason == engine.Discovery, d.Reason == engine.Handshake:
-		return "" // nothing that could be set makes more of them
+		return "" // no setting makes more of them
 	}
 	return Trigger(c, p, d)
 }

@@ -34,7 +34,7 @@ func synTo(port uint16) probe.Probe {
 	}
 }
 
-// Every reason names the setting that somebody would change who wants another decision.
+// Every reason names the setting to change for another decision.
 func TestSetting(t *testing.T) {
 	p, udp, sctp, other := synTo(23), synTo(23), synTo(23), synTo(23)
 	udp.Protocol, sctp.Protocol, other.Protocol = probe.ProtocolUDP, 132, 47
@@ -85,7 +85,7 @@ addresses = ["203.0.113.9"]`
 	}
 }
 
-// A probe that blocks is told with all that is known of it.
+// The event of a probe that blocks has everything known of it.
 func TestEvent(t *testing.T) {
 	c := parse(t, "[tcp]\ntrigger = 1\n[block]\nstyle = \"graded\"")
 	e, err := engine.New(c.Engine(nil, 0, false), 1)
@@ -119,7 +119,7 @@ func TestEvent(t *testing.T) {
 	}
 }
 
-// Who is spared for whom it is connected to is an "ignore", not a probe.
+// The probe of a spared source is the event "ignore", not "probe".
 func TestSparedIsIgnored(t *testing.T) {
 	c := parse(t, "")
 	e, err := engine.New(c.Engine(nil, 0, false), 1)
@@ -134,8 +134,7 @@ func TestSparedIsIgnored(t *testing.T) {
 	}
 }
 
-// The event of a pattern says what it rests on; one that many sources make
-// together names none of them.
+// The event of a pattern has its evidence. A pattern of many sources names none of them.
 func TestPattern(t *testing.T) {
 	ev := event.Event{
 		Event: "block", Time: time.Unix(1, 0), Source: "203.0.113.0/24", Protocol: "tcp", Port: 23,
@@ -146,7 +145,7 @@ func TestPattern(t *testing.T) {
 	p := synTo(23)
 	alone := Pattern(&p, ev, &engine.Decision{Pattern: engine.PortScan})
 	want := ev
-	want.Source = "203.0.113.9" // not what was dropped with it
+	want.Source = "203.0.113.9" // without the prefix blocked with it
 	want.Event, want.Action, want.For, want.Reason, want.Evidence = "pattern", "none", 0, "2 ports", ""
 	if diff := cmp.Diff(want, alone, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)
