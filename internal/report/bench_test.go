@@ -10,7 +10,7 @@ import (
 	"picket/internal/event"
 )
 
-// BenchmarkRead is the cost of an event from its line to the count.
+// BenchmarkRead measures an event from its line to the count.
 func BenchmarkRead(b *testing.B) {
 	var list []event.Event
 	for i := range 10_000 {

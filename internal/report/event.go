@@ -40,10 +40,10 @@ func (f *Fault) Unwrap() error { return f.Err }
 // maxLine is the longest line, in bytes. An event has some 1,500.
 const maxLine = 64 << 10
 
-// Read reads events, one JSON object a line, in the form of a history file, of
-// "picket replay --json" or, known by its keys, of "journalctl -o json"; with
-// journal every line has the last form. It skips what is no event. If a skipped
-// line is not one of picket's other lines, the error is a [*Fault] at the end.
+// Read reads events, one JSON object a line, from a history file, from "picket
+// replay --json" or from "journalctl -o json", which it knows by its keys; with
+// journal every line is of the last. It skips lines without an event. If one of
+// them is not picket's either, the error is a [*Fault] at the end.
 func Read(r io.Reader, journal bool, each func(event.Event)) error {
 	b, scan := bufio.NewReaderSize(r, maxLine), newScanner()
 	var fault *Fault
@@ -100,13 +100,13 @@ func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error)
 		return event.Event{}, fmt.Errorf("%w: %v", ErrNotEvent, err)
 	}
 	if journal && ev.Event == "" {
-		return event.Event{}, nil // "picket check" at a reload, for one
+		return event.Event{}, nil // such as the words of "picket check" at a reload
 	}
 	err = sift(&ev)
 	return ev, err
 }
 
-// sift cleans an event, empties one of picket's other lines, or returns what is wrong.
+// sift cleans an event, empties another line of picket's, or returns the fault.
 func sift(ev *event.Event) error {
 	switch ev.Event {
 	case "probe", "pattern", "block", "unblock", "expire", "ignore", "infection", "lost", "notice", "trial":
@@ -150,7 +150,7 @@ func parseJournal(line []byte) (ev event.Event, err error) {
 // stamp is the journal's field for the time of writing.
 const stamp = "__REALTIME_TIMESTAMP"
 
-// entryTime reads that field, in microseconds; other text is the zero time.
+// entryTime reads the field stamp, in microseconds; other text is the zero time.
 func entryTime(text string) time.Time {
 	us, err := strconv.ParseUint(text, 10, 63)
 	if err != nil || us == 0 {

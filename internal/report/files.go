@@ -18,13 +18,13 @@ import (
 	"picket/internal/journalfile"
 )
 
-// errNoFiles means that the journal's files cannot be read here; no event was.
+// errNoFiles means that the journal's files cannot be read here, and that no event was read.
 var errNoFiles = errors.New("no journal file that can be read")
 
 var errUnreadable = errors.New("only root and the group systemd-journal may read the journal: use sudo")
 
-// journalFiles reads the events of this machine's journal from its files below root, for the
-// same entries as by journalctl, in a tenth of the time.
+// journalFiles reads the events of this machine's journal from its files below root. It finds the
+// same entries as journalctl, in a tenth of the time.
 func journalFiles(ctx context.Context, root string, from, to time.Time, each func(event.Event)) error {
 	files, err := openFiles(root)
 	defer func() {
@@ -40,7 +40,7 @@ func journalFiles(ctx context.Context, root string, from, to time.Time, each fun
 	}
 	d := newDecoder(from, to, each)
 	for i, f := range files {
-		files[i].File = nil // its memory is needed no longer than that
+		files[i].File = nil // its memory is free again
 		if !f.Last.Before(from) && (to.IsZero() || !f.First.After(to)) {
 			if err := d.read(ctx, f.File); err != nil {
 				return err
@@ -58,8 +58,8 @@ type journalFile struct {
 	close func() error
 }
 
-// openFiles opens the files of the system's journal, the oldest first. Those of users hold
-// nothing of picket's.
+// openFiles opens the files of the system's journal, the oldest first. The files of users have no
+// entries of picket's.
 func openFiles(root string) (files []journalFile, err error) {
 	id, err := os.ReadFile(filepath.Join(root, "etc/machine-id"))
 	machine := strings.TrimSpace(string(id))
@@ -98,13 +98,13 @@ type decoder struct {
 	from, to time.Time
 	each     func(event.Event)
 	scan     *scanner
-	known    []value // those met last, by place
+	known    []value // the latest ones, by place
 	fault    *Fault
 	entries  int
 	current  event.Event // of the entry at hand
 }
 
-// A value is one that stands at a place of a file.
+// A value is the value at a place of a file.
 type value struct {
 	at    uint64
 	field int // of event.Fields; -1 for none
@@ -115,7 +115,7 @@ func newDecoder(from, to time.Time, each func(event.Event)) *decoder {
 	return &decoder{from: from, to: to, each: each, scan: newScanner(), known: make([]value, 1<<16)}
 }
 
-// read reads one file. What is wrong with it is noted, and the rest of it lost.
+// read reads one file. It notes an error in the file, and leaves out the rest.
 func (d *decoder) read(ctx context.Context, f *journalfile.File) error {
 	clear(d.known)
 	picket, ok, err := f.Find("SYSLOG_IDENTIFIER", "picket")
@@ -178,7 +178,7 @@ func (d *decoder) event(f *journalfile.File, e *journalfile.Entry) (err error) {
 		x := &event.Fields[v.field]
 		text := v.text
 		if seen&(1<<v.field) != 0 {
-			text = "" // said twice: it counts as empty, as by journalctl
+			text = "" // a field given twice is empty, as with journalctl
 		}
 		seen |= 1 << v.field
 		if to, ok := x.At(ev).(*string); ok {

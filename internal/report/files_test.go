@@ -24,7 +24,7 @@ import (
 	"picket/internal/event"
 )
 
-// machine is the id of a machine whose journal a test makes.
+// machine is the id of the machine of a test's journal.
 const machine = "0123456789abcdef0123456789abcdef"
 
 // made has systemd write entries into files of a journal below root, a file each list.
@@ -67,7 +67,7 @@ func made(t *testing.T, root, compact string, files ...[][]string) {
 	}
 }
 
-// TestFilesAgree: the journal's own files hold what journalctl says of them, in both layouts.
+// TestFilesAgree: the journal's own files and journalctl give the same events, in both layouts.
 func TestFilesAgree(t *testing.T) {
 	ours := []string{"SYSLOG_IDENTIFIER=picket", "_SYSTEMD_UNIT=picket.service", "_UID=64000"}
 	entry := func(more ...string) []string { return append(append([]string{}, ours...), more...) }
@@ -133,8 +133,8 @@ func TestFilesAgree(t *testing.T) {
 	}
 }
 
-// TestFilesOfAPeriod: entries of a period are read, and with another format journalctl is left
-// to it.
+// TestFilesOfAPeriod: the entries of a period are read. Files of another format are left to
+// journalctl.
 func TestFilesOfAPeriod(t *testing.T) {
 	root := t.TempDir()
 	var list [][]string
@@ -176,7 +176,7 @@ func TestFilesOfAPeriod(t *testing.T) {
 	}
 }
 
-// Who may not read the journal is told so, and not that nothing has happened.
+// Without the right to read the journal the result is an error, not an empty report.
 func TestUnreadable(t *testing.T) {
 	root := t.TempDir()
 	made(t, root, "0", [][]string{{"MESSAGE=x"}})

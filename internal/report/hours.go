@@ -51,7 +51,7 @@ func (h *Hour) add(o *Hour) {
 // quiet is the pause after which a source counts as returning.
 const quiet = time.Hour
 
-// seen counts a source in an hour, before anything else of the event.
+// seen counts a source in an hour, before the rest of the event is counted.
 func (s *source) seen(number int, hour *Hour, at time.Time) {
 	switch {
 	case s.Visits == 0:
@@ -67,8 +67,8 @@ func (s *source) seen(number int, hour *Hour, at time.Time) {
 	}
 }
 
-// maxHours is the number of hours kept: 341 days. Anything before the first event
-// counts to the first, anything later to the last.
+// maxHours is the number of hours kept: 341 days. The first hour has everything
+// earlier too, the last one everything later.
 const maxHours = 1 << (32 - hourShift)
 
 // hours are the hours since that of the first event.
@@ -100,7 +100,7 @@ func (h *hours) list() []Hour {
 	return out
 }
 
-// PortHours says in which hours a port met new sources.
+// PortHours are the hours in which a port met new sources.
 type PortHours struct {
 	Name  string      `json:"name"`
 	Hours []HourCount `json:"hours"`

@@ -10,8 +10,8 @@ import (
 	"picket/internal/event"
 )
 
-// TestHours: a source that returns is told from a new one, responses are counted
-// apart, and events far outside of the kept hours still count.
+// TestHours: returning and new sources are counted apart, and so are responses. Events
+// far outside the kept hours still count.
 func TestHours(t *testing.T) {
 	c, at := New(), time.Date(2026, 11, 22, 12, 10, 0, 0, time.UTC)
 	add := func(after time.Duration, source, kind, action string) {

@@ -54,8 +54,8 @@ func HTML(out io.Writer, r *Report, heading string) error {
 	return page.Execute(out, v)
 }
 
-// pageSlots is the most stretches of a chart: a week by two hours. A phone still
-// shows them apart.
+// pageSlots is the most stretches of a chart: a week has 84 of two hours. A phone
+// still shows them apart.
 const pageSlots = 85
 
 // A pageView is the content of the page.
@@ -90,13 +90,13 @@ func (r *Report) figures() []figure {
 	}
 }
 
-// A series is one count of a chart.
+// A series is one kind of number in a chart.
 type series struct {
 	Name, Class string
 	of          func(*Hour) int
 }
 
-// A chart is stacked bars over time, and the same as rows.
+// A chart has stacked bars over time, and the same numbers as rows.
 type chart struct {
 	ID, Title, Label, Slot string
 	Most, Width            int
@@ -168,7 +168,7 @@ func (s *scale) stretch() string {
 	return s.name()
 }
 
-// A portRow says when a port was probed.
+// A portRow has the times of the probes of a port.
 type portRow struct {
 	Name  string
 	Count int

@@ -17,10 +17,10 @@ import (
 
 // Journal reads the events of the journal from one time to another; the zero to is the
 // end of the journal. A few later ones may be among them. Anybody may write an entry that
-// looks like picket's; the fields that begin with an underscore are journald's own word.
+// looks like picket's, so it trusts only journald's fields, those with an underscore.
 //
-// It reads journald's files and, where it cannot, asks journalctl. One of the
-// administrator's own, first on the PATH, is asked in any case.
+// It reads journald's files and, where it cannot, asks journalctl. An administrator's
+// own journalctl, first on the PATH, is asked in any case.
 func Journal(ctx context.Context, from, to time.Time, each func(event.Event)) error {
 	if own, err := exec.LookPath("journalctl"); err == nil &&
 		(own == "/usr/bin/journalctl" || own == "/bin/journalctl") {

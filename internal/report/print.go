@@ -132,7 +132,8 @@ func printHours(out io.Writer, r *Report, width int) {
 	}
 }
 
-// Bars are so long, and on a narrow terminal as long as there is room.
+// Bars have barWidth columns, and leastBar or more on a narrow terminal, with besideBar
+// columns beside them.
 const (
 	barWidth  = 30
 	leastBar  = 8

@@ -18,13 +18,13 @@ import (
 	"picket/internal/show"
 )
 
-// A Query says which events a report is of. The zero value is all of the journal.
+// A Query selects the events of a report. The zero value is the whole journal.
 type Query struct {
 	From, To time.Time // zero for no bound
 	File     string    // "" for the journal, "-" for standard input
 }
 
-// Read counts the events, and tells p how far that is.
+// Read counts the events, and reports its progress to p.
 func (q *Query) Read(ctx context.Context, stdin io.Reader, c *Counter, p *show.Progress) error {
 	defer p.End()
 	add := func(e event.Event) {
@@ -57,15 +57,15 @@ func inFile(name string, err error) error {
 	return nil
 }
 
-// Running reports whether the events go on up to now: a daemon then knows more.
+// Running reports whether the events go on up to now, so that the daemon knows more.
 func (q *Query) Running(now time.Time) bool {
 	return q.File == "" && (q.To.IsZero() || !q.To.Before(now))
 }
 
-// minute is how a report's heading writes a time.
+// minute is the form of a time in a report's heading.
 const minute = "2006-01-02 15:04"
 
-// Heading says what r is of.
+// Heading names the period and the origin of r.
 func (q *Query) Heading(r *Report, now time.Time) string {
 	where := map[string]string{"": "the journal", "-": "standard input"}[q.File]
 	if where == "" {
@@ -94,13 +94,13 @@ func Text(ctx context.Context, from, now time.Time, lines int) (string, error) {
 	return text.String(), nil
 }
 
-// WritePage writes the page to a file, which is there as a whole or as it was.
+// WritePage writes the page to a file. On an error the file stays as it was.
 func WritePage(name string, r *Report, heading string) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".picket-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // which fails once it has the other name
+	defer os.Remove(f.Name()) // fails after the renaming
 	out := bufio.NewWriter(f)
 	err = errors.Join(HTML(out, r, heading), out.Flush(), f.Chmod(0o644), f.Close())
 	if err != nil {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// Package report sums up events over a period: who probed, what for, with which
-// tools and from where, and who was blocked.
+// Package report sums up events over a period: the sources, their ports, tools and
+// countries, and the responses.
 //
-// [Read] reads picket's events as lines of JSON, [Journal] reads them from
-// journalctl, and a [Counter] counts them. Memory does not grow with the input:
-// at most 65,536 sources are kept apart, with 64 ports each, and of more those
-// with the fewest probes are only counted; a line has at most 64 KiB. A line
+// [Read] reads picket's events as lines of JSON, [Journal] reads them from the
+// journal, and a [Counter] counts them. Memory does not grow with the input:
+// at most 65,536 sources are kept apart, with 64 ports each. Further ones, with
+// the fewest probes, are only counted. A line has at most 64 KiB. A line
 // without an event is skipped and named at the end.
 //
 // Nothing read is trusted: every text is cut and made printable. Only [Journal]
@@ -54,7 +54,7 @@ type Counter struct {
 // goes on stays so for longer, and has an end without a time.
 type inForce [3]uint32
 
-// ever is an end that only an event can tell.
+// ever is an end without a time: only an event ends the response.
 const ever = math.MaxUint32
 
 type source struct {
@@ -196,7 +196,7 @@ func (c *Counter) letGo() {
 	c.let += len(list) - len(list)/2
 }
 
-// busier orders sources, those with the most to say first.
+// busier orders sources by their probes, then by their blocks, the most first.
 func busier(a, b *source) int {
 	return cmp.Or(cmp.Compare(b.Probes, a.Probes), cmp.Compare(b.Blocks, a.Blocks),
 		strings.Compare(a.Source.Source, b.Source.Source))
@@ -251,13 +251,13 @@ func (s *source) port(hour int, protocol string, number uint64) {
 	s.ports = append(s.ports, uint32(hour)<<hourShift|p)
 }
 
-// An entry of a source's ports: the hour above, class and number below.
+// An entry of a source's ports has the hour in the upper bits, then class and number.
 const (
 	hourShift = 19
 	portBits  = 1<<hourShift - 1
 )
 
-// portName names the port of such an entry.
+// portName names the port of an entry.
 func portName(p uint32) string {
 	return classes[p&portBits>>16] + "/" + strconv.Itoa(int(p&0xffff))
 }
@@ -309,7 +309,7 @@ type Report struct {
 	Blocks    int            `json:"blocks"`
 	InForce   int            `json:"in_force"`  // responses, at the end of the period
 	Drops     uint64         `json:"drops"`     // packets, of ended blocks and of those in force
-	New       int            `json:"new"`       // sources that did not come back
+	New       int            `json:"new"`       // sources that never came back
 	Returning int            `json:"returning"` // sources back after an hour of quiet
 	Responses []Count        `json:"responses"` // dark, fence, block
 	// By sources; distributed and decoy scans and floods by the times named.
@@ -326,7 +326,7 @@ type Report struct {
 	PortHours []PortHours `json:"port_hours"`      // of the ports in Ports
 }
 
-// Now is the daemon's word about the responses in force.
+// Now has the daemon's answer about the responses in force.
 type Now struct {
 	Responses int
 	Drops     map[string]uint64 // packets by source

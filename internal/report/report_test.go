@@ -239,9 +239,9 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestInForce: each response to a source has an end of its own; a block ends by its length
-// without an event too, as when picket was away; an older journal's end ends all; and the
-// daemon's word counts above all.
+// TestInForce: each response to a source has an end of its own. A block ends by its length even
+// without an event, as when picket was not running. An end of an older journal ends all responses.
+// The daemon's answer overrides the events.
 func TestInForce(t *testing.T) {
 	at := time.Unix(1_800_000_000, 0)
 	began := func(source, action string, length time.Duration) event.Event {
