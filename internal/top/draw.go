@@ -14,7 +14,7 @@ import (
 // and one below.
 const above, below = 4, 1
 
-// page is the number of rows that fit. The kernel's limits are a third line of counters.
+// page is the number of rows that fit. The kernel's limits take a third line of counters.
 func (s *screen) page() int {
 	n := s.height - above - below
 	if s.view.limits() != "" {
@@ -127,7 +127,7 @@ func (s *screen) textLines() []string {
 	return out
 }
 
-// lastLine is a question, the last result, or the keys.
+// lastLine returns a question, the last result, or the keys.
 func (s *screen) lastLine() string {
 	switch {
 	case s.question != nil:

@@ -162,7 +162,7 @@ func (s *screen) explain() tea.Cmd {
 // An order is a command about a source; a person has to confirm it.
 type order struct{ command, source, words string }
 
-// want asks for that confirmation.
+// want asks for the confirmation of an order.
 func (s *screen) want(key string) {
 	name := s.source()
 	if s.text != nil {

@@ -15,7 +15,7 @@ import (
 // refresh is the interval of looks at the daemon.
 const refresh = 2 * time.Second
 
-// framesASecond bounds the drawing, for slow lines.
+// framesASecond bounds the drawing on slow lines.
 const framesASecond = 15
 
 // Live shows the view on the terminal until q, Ctrl-C or a signal, and leaves the
@@ -59,7 +59,7 @@ type ticked time.Time
 
 func tick() tea.Cmd { return tea.Tick(refresh, func(t time.Time) tea.Msg { return ticked(t) }) }
 
-// ask looks anew. The current view stays meanwhile.
+// ask looks again. The current view stays meanwhile.
 func (s *screen) ask() tea.Cmd {
 	if s.asking {
 		return nil

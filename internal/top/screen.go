@@ -12,7 +12,7 @@ import (
 	"picket/internal/show"
 )
 
-// lines are the counters, and the tables with at most so many rows.
+// lines returns the counters, and the tables with at most so many rows.
 func (v *View) lines(sources, blocks int) []string {
 	var b strings.Builder
 	v.counters(&b)

@@ -16,7 +16,7 @@ import (
 	"picket/internal/control"
 )
 
-// A View is the last answer and the one before, for rates. It is for one
+// A View has the last answer, and the one before for rates. It is for one
 // goroutine; make one with [New].
 type View struct {
 	call    func(command string, answer any) error
@@ -35,7 +35,7 @@ type View struct {
 // the answer.
 func New(call func(command string, answer any) error) *View { return &View{call: call} }
 
-// Ask asks for everything anew. The answer before stays for comparison and, if
+// Ask asks for everything again. The previous answer stays for comparison and, if
 // the daemon gives none, on the screen.
 func (v *View) Ask(now time.Time) error {
 	next := View{call: v.call, at: now, blocks: v.blocks, blocked: v.blocked, pause: v.pause}
@@ -123,8 +123,8 @@ func (v *View) dropRate(b *control.Block) float64 {
 
 func perSecond(n uint64, d time.Duration) float64 { return float64(n) / max(d.Seconds(), 0.001) }
 
-// limits tells what fell to the kernel's limits, "" if nothing has: what grows before
-// what does not, then the most.
+// limits names the counters of packets beyond the kernel's limits, "" for none: the
+// growing ones first, then the largest.
 func (v *View) limits() string {
 	type counter struct {
 		name string
