@@ -24,14 +24,14 @@ import (
 	"picket/internal/show"
 )
 
-// A comparison runs two configurations over the same packets at once. So it knows for
-// each block what the other one decided about the same packet.
+// A comparison runs two configurations over the same packets at once. So it knows, for
+// each block, the decision of the other one about the same packet.
 type comparison struct {
 	sides     [2]*side
 	lists     [2]*lists
-	answers   bool // the trap was there when the captures were made
+	answers   bool // the captures have a trap
 	sources   map[netip.Prefix]*compared
-	unwatched [2][replay.Verdicts]uint64 // probes of the other one alone, by what they are to this one
+	unwatched [2][replay.Verdicts]uint64 // probes for the other one alone, by the verdict of this one
 	more      uint64                     // blocks of sources beyond maxReacted
 }
 
@@ -41,14 +41,14 @@ type compared struct {
 	block  [2]*event.Event // the first; nil without one
 	widest [2]*event.Event // the first of those with the widest extent
 	bits   [2]int          // of that extent
-	why    [2]string       // why the first was made, or what was decided instead
+	why    [2]string       // the reason of the first, or of the decision instead
 	times  [2]int
 	whole  [2]time.Duration
 }
 
-// Against prints what another configuration would have made of the captures. Both run as
-// if dry_run were false: a replay blocks nobody. The error joins those of the captures,
-// which do not end the run.
+// Against prints how another configuration would have judged the captures. Both run as
+// if dry_run were false: a replay blocks nobody. Errors of captures do not end the run;
+// the error joins them.
 func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules replay.Rules,
 	sources []replay.Source, asJSON bool) error {
 	x := comparison{sources: map[netip.Prefix]*compared{}, answers: rules.TrapAnswers}
@@ -80,8 +80,8 @@ func Against(ctx context.Context, out io.Writer, c, other *config.Config, rules 
 	return errors.Join(faults, err)
 }
 
-// as returns what a probe is to side i: not Probe if it is one for the other
-// configuration alone.
+// as returns the verdict of side i on a probe: another one than Probe if it is a probe
+// for the other configuration alone.
 func (x *comparison) as(i int, rec *replay.Record) (probe.Mode, replay.Verdict) {
 	p, l := &rec.Probe, x.lists[i]
 	if rec.Mirrored {
@@ -153,8 +153,8 @@ func (x *comparison) packet(rec *replay.Record) {
 	}
 }
 
-// sourceOf returns the source of an address, the wider one if the configurations have
-// IPv6 prefixes of different lengths: no block exceeds it.
+// sourceOf returns the source of an address. If the configurations have IPv6 prefixes of
+// different lengths, it is the wider one: no block exceeds it.
 func (x *comparison) sourceOf(a netip.Addr) netip.Prefix {
 	p, q := x.sides[0].engine.SourceOf(a), x.sides[1].engine.SourceOf(a)
 	if p.Bits() < q.Bits() {
@@ -184,7 +184,7 @@ type difference struct {
 	Source string       `json:"source"`
 	This   *event.Event `json:"this,omitempty"`  // the first block of this configuration
 	Other  *event.Event `json:"other,omitempty"` // that of the other one
-	// its first block of the widest extent, if that is wider than the first
+	// its first block of the widest extent, if wider than its first block
 	ThisWide  *event.Event `json:"this_widest,omitempty"`
 	OtherWide *event.Event `json:"other_widest,omitempty"`
 	ThisWhy   string       `json:"this_why"`
@@ -228,7 +228,7 @@ func (y *compared) change() string {
 	return ""
 }
 
-// wide returns the first of side i's widest blocks, nil if that is its first.
+// wide returns the first of side i's widest blocks, nil if it is the first of all.
 func (y *compared) wide(i int) *event.Event {
 	if y.widest[i] == y.block[i] {
 		return nil
@@ -236,7 +236,7 @@ func (y *compared) wide(i int) *event.Event {
 	return y.widest[i]
 }
 
-// differences lists them by kind and time.
+// differences lists the differences by kind and time.
 func (x *comparison) differences() (list []difference) {
 	for _, y := range x.sources {
 		if change := y.change(); change != "" {
@@ -380,5 +380,5 @@ func (d *difference) printSide(out io.Writer, name string, first, widest *event.
 	}
 }
 
-// microseconds writes a time as a capture has it.
+// microseconds writes a time as precisely as a capture has it.
 func microseconds(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }

@@ -14,9 +14,9 @@ import (
 	"picket/internal/replay"
 )
 
-// hostA is what a firewall logged in two days of an exposed host, 192.0.2.2: 8,351
-// packets of 1,142 sources, whose addresses were replaced, /24 by /24. It was
-// limited to three lines a minute.
+// hostA is the log of a firewall on an exposed host, 192.0.2.2, over two days, at most
+// three lines a minute: 8,351 packets of 1,142 sources. The addresses were replaced,
+// /24 by /24.
 const hostA = "testdata/host-a.log.gz"
 
 // summaryOf runs host A's log through a configuration.
@@ -53,9 +53,8 @@ func summaryOf(t *testing.T, text string, open ...uint16) (x struct {
 	return x
 }
 
-// TestRealHost: of what really comes, four packets of five are kept off, and of
-// those to served ports one in five is refused for how it is made; and what is
-// counted adds up.
+// TestRealHost: of the packets to a real host four in five are kept off, of those to
+// served ports one in five is refused for its form, and the counts add up.
 func TestRealHost(t *testing.T) {
 	const graded = "[block]\nstyle = \"graded\"\n"
 	x := summaryOf(t, graded)

@@ -9,20 +9,20 @@ import (
 	"picket/internal/replay"
 )
 
-// kept counts the packets that the kernel would have kept off, each by the first of its
-// rules to drop it, and the most that could be kept off.
+// kept counts the packets that the kernel would have kept off, each by the first rule that
+// drops it, and the most that could be kept off.
 type kept struct {
 	Dark     uint64 `json:"dark"`          // to ports that nobody serves, of sources in the dark
 	Fence    uint64 `json:"fence"`         // of fenced sources, beginning something
 	Block    uint64 `json:"block"`         // of blocked sources
-	Door     uint64 `json:"door"`          // to served ports, refused for how they are made
+	Door     uint64 `json:"door"`          // to served ports, refused for their form
 	Inline   uint64 `json:"inline"`        // to served ports, refused by the inline verdict
-	Waited   uint64 `json:"waited"`        // for that verdict, whatever it was
+	Waited   uint64 `json:"waited"`        // for the inline verdict, with any outcome
 	Led      uint64 `json:"led"`           // to the trap, by invitation
 	Unwanted uint64 `json:"unwanted"`      // to ports that nobody serves, ordinary life left out
 	Limit    uint64 `json:"limit"`         // of these, all but the first of each source
-	Served   uint64 `json:"served"`        // that begin something at ports that are served
-	Before   uint64 `json:"served_before"` // of these, kept off for what their source did before
+	Served   uint64 `json:"served"`        // to served ports, beginning something
+	Before   uint64 `json:"served_before"` // of these, kept off for earlier packets of their source
 
 	fencedBefore uint64 // of Before, by fences
 
@@ -50,16 +50,15 @@ func (k *kept) unwanted(p *probe.Probe) {
 	k.sources[source] = struct{}{}
 }
 
-// ordinary reports whether a probe was let be for a reason that does not speak against
-// its source.
+// ordinary reports whether a probe got no response because it is ordinary.
 func ordinary(r engine.Reason) bool {
 	return r == engine.Backscatter || r == engine.LateAnswer || r == engine.Traceroute ||
 		r == engine.Discovery
 }
 
-// drop counts a probe that the kernel keeps off. Dropped says that it does, unseen that
-// the engine does not see the probe either: a source in the dark or fenced still has the
-// first probes of ports mirrored, a blocked one none.
+// drop counts a probe that the kernel keeps off. Dropped reports whether the kernel does,
+// unseen whether the engine does not see the probe either: the first probes to ports are
+// still mirrored of a dark or fenced source, none of a blocked one.
 func (s *side) drop(p *probe.Probe) (unseen, dropped bool) {
 	var to *uint64
 	switch e := s.engine; {
@@ -81,8 +80,8 @@ func (s *side) drop(p *probe.Probe) (unseen, dropped bool) {
 	return false, true
 }
 
-// served judges a packet that begins something at a served port, and says what became of
-// it, "" if it passed.
+// served judges a packet that begins something at a served port. It returns the packet's
+// fate, "" if it passed.
 func (s *side) served(p *probe.Probe) (what string) {
 	s.kept.Served++
 	switch e := s.engine; {
@@ -108,8 +107,7 @@ func (s *side) served(p *probe.Probe) (what string) {
 	return ""
 }
 
-// aimed returns what there is to judge of a record: a probe, or a packet to a served
-// port.
+// aimed returns the part of a record to judge: a probe, or a packet to a served port.
 func aimed(rec *replay.Record) (p probe.Probe, served, ok bool) {
 	switch rec.Verdict {
 	case replay.Probe:

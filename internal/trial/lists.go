@@ -8,14 +8,15 @@ import (
 	"picket/internal/replay"
 )
 
-// lists answers a replay's questions about a configuration's port lists, one for every
-// probe; a byte a port remembers the answer. It is for one goroutine.
+// lists answers a replay's questions about a configuration's port lists. There is one
+// question for every probe, so a byte for each port remembers the answer. It is for one
+// goroutine.
 type lists struct {
-	bare  config.Config     // without classic mode's TCP ports, which are the trap's
+	bare  config.Config     // without the trap's ports, classic mode's TCP ports
 	found [3][1 << 16]uint8 // of TCP, UDP and SCTP
 }
 
-// What is found of a port, above its mode.
+// The bits of a port above its mode.
 const (
 	listKnown   = 1 << 7
 	listTrapped = 1 << 6

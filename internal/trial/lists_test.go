@@ -8,8 +8,8 @@ import (
 	"picket/internal/config"
 )
 
-// TestInvitedPorts: sources are led to the trap from ports that are watched and no
-// traps, if they are at all.
+// TestInvitedPorts: sources are led to the trap, if at all, from watched ports other than
+// trap ports.
 func TestInvitedPorts(t *testing.T) {
 	const ports = "[tcp]\nclassic = \"7\"\nstealth = \"7,9\"\nadvanced = \"20-400\"\nexclude = \"113\"\n" +
 		"[trap]\n"

@@ -14,14 +14,14 @@ import (
 	"picket/internal/replay"
 )
 
-// Options say what a trial prints. The zero Options print a summary for people.
+// Options select the output of a trial. The zero Options print a summary for people.
 type Options struct {
 	JSON    bool // one object a line: every event, then a summary
-	Packets bool // every packet, and why it is a probe or not
+	Packets bool // every packet, and the reason why it is a probe or not
 }
 
-// Run runs captures through one configuration and prints the outcome. The error joins
-// those of the captures, which do not end the run.
+// Run runs captures through one configuration and prints the outcome. Errors of captures
+// do not end the run; the error joins them.
 func Run(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rules, sources []replay.Source,
 	o Options) error {
 	s, err := newSide(c, rules)

@@ -29,7 +29,7 @@ func ran(t *testing.T, text string, b []byte, o Options) string {
 
 const strict = "[tcp]\nclassic = \"\"\ntrigger = 3\n[block]\nstyle = \"block\""
 
-// The summary counts every packet once, and lists who was reacted to.
+// The summary counts every packet once, and lists the sources with a reaction.
 func TestRunSummary(t *testing.T) {
 	got := ran(t, strict, newCapture().scan(forger+1, 9).b, Options{})
 	for _, want := range []string{
@@ -55,7 +55,7 @@ func TestRunSummary(t *testing.T) {
 	}
 }
 
-// As JSON there is an object a line: events in the order of time, then the summary.
+// JSON is one object a line: events in the order of time, then the summary.
 func TestRunJSON(t *testing.T) {
 	var events []string
 	for line := range strings.Lines(ran(t, strict, newCapture().scan(forger+1, 9).b, Options{JSON: true})) {
@@ -84,7 +84,7 @@ func TestRunJSON(t *testing.T) {
 	}
 }
 
-// Every packet has a line with what it was and why, whatever it carries.
+// Every packet, of any content, has a line with its verdict and the reason.
 func TestRunPackets(t *testing.T) {
 	c := newCapture().scan(forger+1, 5)
 	c.tcp(server, client, 25, 9, syn|ack)                  // an answer to nobody in the capture
@@ -122,8 +122,8 @@ func TestRunPackets(t *testing.T) {
 	}
 }
 
-// A connection to a classic port counts where the trap answers, and not to a
-// configuration that has no trap there.
+// A connection to a classic port counts only if the trap answers, and only for a
+// configuration with a trap at that port.
 func TestTrapOfOneSide(t *testing.T) {
 	capture, err := replay.Named("../replay/testdata/connect4.pcap") // 192.0.2.2 connects to port 22
 	if err != nil {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Package trial runs captures through the engine, with one configuration or two at
-// once, and prints who would be blocked, when and why.
+// once, and prints the sources that would be blocked, the times and the reasons.
 //
 // It needs no privilege and touches no kernel. Time is that of the capture.
 package trial
@@ -36,14 +36,14 @@ type side struct {
 	visits  visits
 	seen    map[string]int
 	waiting []probe.Probe // see queue
-	door    []bool        // of these, which are to served ports
+	door    []bool        // true for a packet to a served port, by its place in waiting
 }
 
 // reacted is a source with a reaction, to all or a part of it.
 type reacted struct {
 	first, last event.Event
 	times       int
-	did         uint8         // bit set over what was done, by engine.Action
+	did         uint8         // bit set of the reactions, by engine.Action
 	whole       time.Duration // of all reactions
 }
 
@@ -60,8 +60,8 @@ func newSide(c *config.Config, rules replay.Rules) (*side, error) {
 	}, nil
 }
 
-// links returns the IPv6 links of watched addresses: the /64 of each (RFC 4291, 2.5.4),
-// all that a capture says of them.
+// links returns the IPv6 links of watched addresses: the /64 of each (RFC 4291, 2.5.4).
+// A capture says no more about them.
 func links(local []netip.Prefix) (out []netip.Prefix) {
 	for _, p := range local {
 		if p.Addr().Is6() && p.Bits() >= 64 {
@@ -85,7 +85,7 @@ func (s *side) queue(rec *replay.Record) {
 	}
 }
 
-// flush judges what waits.
+// flush judges the waiting packets.
 func (s *side) flush() {
 	s.engine.Expect(s.waiting)
 	for i := range s.waiting {
@@ -98,8 +98,8 @@ func (s *side) flush() {
 	s.waiting, s.door = s.waiting[:0], s.door[:0]
 }
 
-// observe judges one probe. Dropped says that the kernel would have dropped it; one of a
-// blocked source is then not seen, and has no decision.
+// observe judges one probe. Dropped reports whether the kernel would have dropped it. A
+// dropped probe of a blocked source is not seen, and has no decision.
 func (s *side) observe(p *probe.Probe) (d engine.Decision, dropped bool) {
 	e := s.engine
 	s.asks(p)
@@ -139,7 +139,7 @@ func (s *side) react(source netip.Prefix, ev event.Event, did engine.Action) {
 		s.reacted[source] = x
 		s.order = append(s.order, x)
 	}
-	if ev.Action == did.String() { // not merely told, in a dry run
+	if ev.Action == did.String() { // done, not only reported by a dry run
 		if did == engine.Block && x.did>>engine.Block&1 == 0 {
 			s.blocked++
 		}

@@ -13,8 +13,8 @@ import (
 	"picket/internal/replay"
 )
 
-// Neighbours of a watched IPv6 address are sources each, as on the host: what a
-// dozen of them answer to searches of the link is not the doing of one.
+// Each neighbour of a watched IPv6 address is a source of its own, as on the host. The
+// answers of a dozen of them to a search on the link are not one source's.
 func TestNeighboursAreSourcesEach(t *testing.T) {
 	for local, want := range map[string]bool{"2001:db8::2/128": true, "2001:db8:7::2/128": false} {
 		s, err := newSide(config.Default(), replay.Rules{Local: []netip.Prefix{netip.MustParsePrefix(local)}})

@@ -25,15 +25,15 @@ type replayResult struct {
 	Files   int    `json:"files"`
 	Packets uint64 `json:"packets"`
 	Probes  uint64 `json:"probes"`
-	Dropped uint64 `json:"dropped"` // all that was kept off
+	Dropped uint64 `json:"dropped"` // packets kept off
 	kept
 	Sources int `json:"sources"`
 	Blocked int `json:"blocked"` // sources
 	Open    int `json:"open_ports"`
 	// false: more ports answered than are remembered, or more connections began before
 	Learned  bool              `json:"learned_all"`
-	Asked    uint64            `json:"trap_syns"`        // connections to classic ports that were asked for
-	Trapped  uint64            `json:"trap_connections"` // and those that were completed
+	Asked    uint64            `json:"trap_syns"`        // connections begun to classic ports
+	Trapped  uint64            `json:"trap_connections"` // of these, completed
 	First    time.Time         `json:"first,omitzero"`
 	Last     time.Time         `json:"last,omitzero"`
 	Took     float64           `json:"took_s"`
@@ -98,7 +98,7 @@ func (s *side) print(out io.Writer, r replayResult) {
 	s.printReacted(out)
 }
 
-// heading returns a line on what was read.
+// heading returns a line about the captures.
 func heading(r replayResult) string {
 	text := fmt.Sprintf("%s in %s", show.Plural(r.Packets, "packet"), show.Plural(r.Files, "file"))
 	if r.Packets > 0 {
@@ -108,7 +108,7 @@ func heading(r replayResult) string {
 	return fmt.Sprintf("%s, read in %.2f s", text, r.Took)
 }
 
-// printLearned warns of a capture that was too much for the first pass.
+// printLearned warns of a capture that was too large for the first pass.
 func printLearned(out io.Writer, r replayResult) {
 	if !r.Learned {
 		fmt.Fprintf(out, "\nmore than %d ports answered, or that many connections began before the "+
@@ -118,8 +118,8 @@ func printLearned(out io.Writer, r replayResult) {
 	}
 }
 
-// printTrapped says how many connections to the trap the capture has: without the host's
-// answers it has none.
+// printTrapped prints the number of connections to the trap in the capture. Without the
+// host's answers there are none.
 func printTrapped(out io.Writer, r replayResult) {
 	if r.Asked == 0 {
 		return
@@ -136,7 +136,7 @@ func printTrapped(out io.Writer, r replayResult) {
 // mostListed is the most sources listed; JSON has the event of each.
 const mostListed = 50
 
-// printReacted lists the sources with a reaction, and of many the busiest.
+// printReacted lists the sources with a reaction, only the busiest if there are many.
 func (s *side) printReacted(out io.Writer) {
 	if len(s.order) == 0 {
 		fmt.Fprintln(out, "\nnobody would have been blocked")
@@ -169,8 +169,8 @@ func (s *side) printReacted(out io.Writer) {
 	}
 }
 
-// printCounts prints a table of counts, the highest first, the numbers to the right; an
-// empty one not at all.
+// printCounts prints a table of counts, the highest first, the numbers to the right. It
+// prints no empty table.
 func printCounts(out io.Writer, number, what string, counts map[string]uint64) {
 	if len(counts) == 0 {
 		return

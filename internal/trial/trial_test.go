@@ -19,7 +19,7 @@ import (
 	"picket/internal/replay"
 )
 
-// A capture is a pcap file that a test makes up: raw IPv4, one packet a microsecond.
+// A capture is the pcap file of a test: raw IPv4, one packet a microsecond.
 type capture struct {
 	b  []byte
 	at int64 // microseconds
@@ -129,8 +129,8 @@ func benchmarkReplay(b *testing.B, c *capture) {
 	b.ReportMetric(packets/(processorTime(b)-began).Seconds(), "Mpackets/cpu-s")
 }
 
-// processorTime is what the process has used so far: unlike the clock it tells
-// what one core can do on a machine that has other things to do.
+// processorTime is the processor time of the process so far. Unlike the clock it
+// measures a core even on a busy machine.
 func processorTime(b *testing.B) time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
@@ -139,21 +139,21 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkReplay reads a capture in memory with the engine in: both passes,
-// half of it connections to a service, half of it a scan that is refused.
+// BenchmarkReplay reads a capture in memory, in both passes and with the engine: half
+// of it connections to a service, half of it a refused scan.
 func BenchmarkReplay(b *testing.B) { benchmarkReplay(b, scanAmidService(200_000)) }
 
 // BenchmarkReplayFlood is the worst case: every packet is a probe, a flow and a
 // source of its own.
 func BenchmarkReplayFlood(b *testing.B) { benchmarkReplay(b, flood(1_000_000)) }
 
-// blocking has everybody above a trigger blocked.
+// blocking is a configuration that blocks every source above a trigger.
 const blocking = "block.style = \"block\"\n"
 
-// TestAgainst: of a source that one configuration blocks the decision of the
-// other is told, in both directions, and one that both treat alike is not there.
+// TestAgainst: a source that one configuration blocks is listed with the decision of the
+// other, in both directions. A source that both treat alike is not listed.
 func TestAgainst(t *testing.T) {
-	// Not watched by this one, above the trigger here, above both.
+	// One source is not watched by the other, one is above the trigger here, one above both.
 	c := newCapture().scan(forger+1, 10)
 	c.scan(forger+2, 200)
 	for range 20 {
@@ -213,8 +213,8 @@ func (c *capture) tcp6(host uint16, sport, port uint16, flags byte) {
 	c.b = append(c.b, 0, 0, 0, 7, 0, 0, 0, 0, 0x50, flags, 4, 0, 0, 0, 0, 0)
 }
 
-// TestAgainstPrefix: a scan from a new address of one /64 for each port is one
-// source. Of each configuration the first block and the one of the prefix are told.
+// TestAgainstPrefix: a scan with a new address of one /64 for each port is one source.
+// The first block and the block of the prefix are listed for each configuration.
 func TestAgainstPrefix(t *testing.T) {
 	c := newCapture()
 	for i := range uint16(120) {
@@ -260,7 +260,7 @@ blocked earlier by the other configuration:
 	}
 }
 
-// TestAgainstNothing: no verdict is given on nothing.
+// TestAgainstNothing: captures without packets get no verdict.
 func TestAgainstNothing(t *testing.T) {
 	for text, c := range map[string]*capture{"nothing was read, so there is nothing to compare": newCapture(),
 		"neither would have blocked anybody": newCapture().scan(forger, 2)} {
@@ -275,8 +275,8 @@ func TestAgainstNothing(t *testing.T) {
 	}
 }
 
-// TestBlockedAreBlocked: who is told of, or has the command run, is in the table
-// and not among those that were blocked.
+// TestBlockedAreBlocked: a source that is only logged, or has the command run, is in the
+// table and not among the blocked ones.
 func TestBlockedAreBlocked(t *testing.T) {
 	for text, blocked := range map[string]int{
 		"": 2, "dry_run = true\n": 0, "[tcp]\naction = \"log\"\n": 0,
@@ -303,8 +303,8 @@ func TestBlockedAreBlocked(t *testing.T) {
 	}
 }
 
-// TestTooManyServices: if more ports answer than the first pass remembers, both
-// forms of the summary say so, and of a comparison as well.
+// TestTooManyServices: if more ports answer than the first pass remembers, both forms of
+// the summary say so, and both forms of a comparison.
 func TestTooManyServices(t *testing.T) {
 	for _, n := range []uint32{3, replay.MaxLearned + 1} {
 		c := newCapture()

@@ -16,8 +16,8 @@ import (
 	"picket/nft"
 )
 
-// visits are the sets by which the rules tell what waits for the inline verdict, and who is
-// led to the trap.
+// visits are the sets by which the rules choose the packets that wait for the inline
+// verdict, and the sources led to the trap.
 type visits struct {
 	askers    lapsing[netip.Prefix] // of ports that nobody serves
 	connected lapsing[netip.Prefix]
@@ -26,20 +26,20 @@ type visits struct {
 	invited   lapsing[netip.Prefix]
 }
 
-// A tuple is what a connection's SYNs have in common, but for where they go.
+// A tuple is the common part of a connection's SYNs, without the destination.
 type tuple struct {
 	source     netip.Addr
 	from, port uint16
 }
 
-// led is a port from which a source is led to the trap.
+// led is a source and a port that leads it to the trap.
 type led struct {
 	source netip.Prefix
 	port   uint16
 }
 
-// A lapsing set keeps and counts its elements, each for a time that runs from the first.
-// Like a set of the rules it takes no more when it is full, which is at maxReacted.
+// A lapsing set keeps and counts its elements, each for a time from its first appearance.
+// Like a set of the rules it takes no more when it is full, with maxReacted elements.
 type lapsing[K comparable] struct {
 	is    map[K]counted
 	swept int64
@@ -52,7 +52,7 @@ type counted struct {
 
 func (l *lapsing[K]) has(k K, at int64) bool { return at < l.is[k].end }
 
-// count returns the how manieth k is, 0 if there is no room for it.
+// count adds k and returns its count, 0 if there is no room for it.
 func (l *lapsing[K]) count(k K, at int64, stays time.Duration) int {
 	if l.is == nil {
 		l.is = map[K]counted{}
@@ -83,7 +83,7 @@ func (l *lapsing[K]) sweep(at int64) bool {
 // inlined reports whether SYNs to services wait.
 func (s *side) inlined() bool { return s.config.Inline.Ports == config.InlineOpen }
 
-// meets notes whose connection a packet belongs to, behind those that were there before.
+// meets notes the peer of a packet's connection, once the waiting packets are judged.
 func (s *side) meets(rec *replay.Record) {
 	if !s.inlined() || rec.Verdict != replay.Established || rec.Packet.Protocol != probe.ProtocolTCP {
 		return
@@ -103,7 +103,7 @@ func (s *side) asks(p *probe.Probe) {
 }
 
 // waits reports whether a packet to a service waits for the inline verdict, by the chains
-// doubt and doubtful of package nft. It knows no limit of the rate.
+// doubt and doubtful of package nft, without their limit of the rate.
 func (s *side) waits(p *probe.Probe) bool {
 	if !s.inlined() || p.Technique != probe.SYN || slices.ContainsFunc(s.config.Forward.Prefixes,
 		func(x netip.Prefix) bool { return x.Contains(p.Destination) }) {

@@ -10,7 +10,7 @@ import (
 	"picket/nft"
 )
 
-// summarised is the summary of a capture under a configuration, and the lines of its packets.
+// summarised returns the summary of a capture under a configuration, and the lines of its packets.
 func summarised(t *testing.T, text string, c *capture) (sum kept, lines []string) {
 	t.Helper()
 	for line := range strings.Lines(ran(t, text, c.b, Options{JSON: true})) {
@@ -38,9 +38,9 @@ func service() *capture {
 	return c
 }
 
-// TestVisits: the verdict on a SYN to a service is that of the live host: a stranger's
-// passes, a scanner's does not and has it fenced, and who is connected or comes again
-// does not wait.
+// TestVisits: a SYN to a service gets the verdict of the live host. A stranger's passes. A
+// scanner's is refused, and fences the scanner. A SYN of a connected peer, or one that comes
+// again, does not wait.
 func TestVisits(t *testing.T) {
 	c := service()
 	c.tcp(client, server, 5001, 25, syn) // it is connected
@@ -75,7 +75,7 @@ func TestVisits(t *testing.T) {
 	}
 }
 
-// TestVisitsAreLed: of a dark source's ports as many lead to the trap as on the live host.
+// TestVisitsAreLed: as many ports lead a dark source to the trap as on the live host.
 func TestVisitsAreLed(t *testing.T) {
 	c := service()
 	for _, port := range []uint16{23, 2323, 5555} {
@@ -101,7 +101,7 @@ func TestVisitsAreLed(t *testing.T) {
 	}
 }
 
-// TestLapsing: a set that is full takes no more, and what has ended makes room.
+// TestLapsing: a full set takes no more, and an element that has ended makes room.
 func TestLapsing(t *testing.T) {
 	var l lapsing[int]
 	for i := range maxReacted {

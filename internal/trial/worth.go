@@ -11,7 +11,7 @@ import (
 	"picket/internal/show"
 )
 
-// printWorth prints what was kept off, and what other means would have kept off.
+// printWorth prints the packets kept off, and those that other means would have kept off.
 func (s *side) printWorth(out io.Writer) {
 	k := &s.kept
 	if k.Unwanted+k.Served == 0 {
@@ -57,7 +57,7 @@ func (s *side) printWorth(out io.Writer) {
 		count(engine.Dark), count(engine.Fence), count(engine.Block))
 }
 
-// share writes a part of a whole in percent, nothing of 0.
+// share writes a part of a whole in percent, "" for a whole of 0.
 func share(n, of uint64) string {
 	if of == 0 {
 		return ""
