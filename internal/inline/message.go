@@ -46,7 +46,7 @@ const (
 	drop, accept = 0, 1                    // NF_DROP, NF_ACCEPT
 )
 
-// appendMessage appends a message of a queue whose attributes attrs appends.
+// appendMessage appends a message of a queue; attrs appends its attributes.
 func appendMessage(b []byte, kind, flags uint16, queue uint16, attrs func([]byte) []byte) []byte {
 	start := len(b)
 	b = append(b, make([]byte, unix.SizeofNlMsghdr)...)

@@ -21,13 +21,13 @@ import (
 )
 
 const (
-	// Length is how many packets the kernel holds at once; more pass unjudged.
+	// Length is the most packets that the kernel holds at once; more pass unjudged.
 	Length = 128
 
-	// Age is how long a packet waits at most. Then it passes unjudged.
+	// Age is the longest wait of a packet, which then passes unjudged.
 	Age = 20 * time.Millisecond
 
-	// Snaplen is how many bytes of a packet are copied. The headers of a SYN have at most 120
+	// Snaplen is the number of bytes copied of a packet. The headers of a SYN have at most 120
 	// bytes over IPv4; over IPv6 extension headers may fill the frame.
 	Snaplen = 1500
 )
@@ -40,14 +40,14 @@ type Held struct {
 	ID    uint32                     // the kernel's number
 	Since time.Time                  // when it was read
 	Probe probe.Probe                // without a mode
-	Reply func(id uint32, v Verdict) // where answers go; any goroutine may call it, and it never waits
+	Reply func(id uint32, v Verdict) // takes the answer; any goroutine may call it, and it never waits
 }
 
 // Answer gives the verdict on the packet. Any goroutine may call it, and it never
 // waits. A late answer changes nothing.
 func (h *Held) Answer(v Verdict) { h.Reply(h.ID, v) }
 
-// A Verdict is a decision about a packet. The zero Verdict is none yet.
+// A Verdict is a decision about a packet. The zero Verdict means that there is none yet.
 type Verdict uint8
 
 // The verdicts.

@@ -19,8 +19,8 @@ import (
 	"picket/internal/probe"
 )
 
-// inNetns runs the rest of the test in a new network namespace, in which TCP to port 80 waits
-// in queue 5. If nft may not make the rule, iptables does.
+// inNetns runs the rest of the test in a new network namespace, where TCP to port 80 waits in
+// queue 5. If nft may not make the rule, iptables does.
 func inNetns(t *testing.T) {
 	t.Helper()
 	netnstest.Enter(t)
@@ -133,8 +133,8 @@ func TestFailsOpen(t *testing.T) {
 	}
 }
 
-// What finds the socket's buffer full passes at once, though the queue has room, and reading
-// goes on as if nothing had been lost.
+// While the socket's buffer is full, packets pass at once, even if the queue has room. Reading
+// then goes on as if nothing had been lost.
 func TestFullBuffer(t *testing.T) {
 	inNetns(t)
 	serve(t)
