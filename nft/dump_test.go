@@ -83,6 +83,7 @@ func TestLook(t *testing.T) {
 	in := []Block{
 		{Source: prefix("203.0.113.1/32"), For: time.Hour},
 		{Source: prefix("198.51.100.0/24"), For: time.Hour},
+		{Source: prefix("198.51.101.0/24"), For: time.Hour}, // they touch
 		{Source: prefix("2001:db8:2::/64"), For: time.Hour},
 		{Source: prefix("203.0.113.7/32"), Spare: true, For: time.Hour},
 		{Response: Fenced, Source: prefix("2001:db8:3::/64"), For: time.Hour},

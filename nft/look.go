@@ -12,7 +12,7 @@ import (
 )
 
 // together is how many blocks one question is about: their answers are in the
-// socket's buffer at the same time, three for a prefix.
+// socket's buffer at the same time, two for a prefix.
 const together = 16
 
 // Look asks the kernel for each block of a list, and sets For to the time left and
@@ -46,35 +46,34 @@ func (t *Table) look(list []Block) error {
 		if err != nil {
 			continue // no set can hold it
 		}
-		addresses := [3]netip.Addr{b.Source.Masked().Addr()}
+		addresses := [2]netip.Addr{b.Source.Masked().Addr()}
 		if !whole {
-			// The same interval contains its last address and not the next one.
-			addresses[1] = netipx.PrefixLastIP(b.Source)
-			addresses[2] = addresses[1].Next()
+			// The interval that contains its last address and not the next one.
+			addresses[0] = netipx.PrefixLastIP(b.Source)
+			addresses[1] = addresses[0].Next()
 		}
 		for j, a := range addresses {
 			if !a.IsValid() {
 				continue
 			}
 			k, _ := a.AppendBinary(key[:0]) // it never fails
-			if err := t.question.Put(uint32(4*i+j), name, k); err != nil {
+			if err := t.question.Put(uint32(2*i+j), name, k); err != nil {
 				return err
 			}
 			n++
 		}
 	}
 	return t.question.Ask(n, func(number uint32, e *elem.Element) {
-		b := &list[number/4]
-		same := false
-		if e != nil {
-			a, ok := netip.AddrFromSlice(e.Key)
-			same = ok && a == b.Source.Masked().Addr()
+		b := &list[number/2]
+		if e == nil {
+			return
 		}
-		switch j := number % 4; {
-		case j == 0 && same:
+		switch start, ok := netip.AddrFromSlice(e.Key); {
+		case !ok || start != b.Source.Masked().Addr():
+		case number%2 == 0:
 			b.For, b.Drops = e.Left, e.Packets
-		case j > 0 && same != (j == 1):
-			b.For = -1
+		default:
+			b.For = -1 // it is wider
 		}
 	})
 }
