@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -116,5 +117,65 @@ func TestBlockByHandEndsAsTold(t *testing.T) {
 				t.Errorf("ordered at %v, it ends at %v", ordered, end)
 			}
 		})
+	})
+}
+
+// A list that is read while blocks come and go has each that stays, once and with its own counter;
+// it has none twice, and none that ended before its part. It breaks off when its reader does, or the
+// daemon ends.
+func TestListWhileBlocksComeAndGo(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		source := func(i int) string { return fmt.Sprintf("198.18.%d.%d", i/256, i%256) }
+		block := control.Request{Command: "block", For: "1h"}
+		for i := range 4*batch + 7 {
+			block.Sources = append(block.Sources, source(i))
+		}
+		r.asks(block, "")
+		list := func(ctx context.Context, send func(any) error) error {
+			out, err := r.answer(ctx, control.Request{Command: "blocks"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out.(control.Stream)(send)
+		}
+		told := map[string]int{}
+		if err := list(r.t.Context(), func(v any) error {
+			row := v.(*control.Block)
+			if told[row.Name]++; row.Drops != 7 || row.Remaining != 3600 || row.Response != "block" {
+				t.Errorf("%+v", row)
+			}
+			if i := len(told); i%100 == 0 { // the places of those that go are taken at once
+				names := []string{source(i / 2), source(2*batch + i/2)}
+				r.asks(control.Request{Command: "unblock", Sources: names}, "")
+				r.asks(control.Request{Command: "block", For: "2h", Sources: names}, "")
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		again := 0
+		for i, name := range block.Sources {
+			switch n := told[name]; {
+			case n == 0 && i%50 == 0: // it went before its part, and came back as another block
+				again++
+			case n != 1:
+				t.Errorf("%s is listed %d times", name, n)
+			}
+		}
+		if again == 0 || again > 40 || len(told)+again != len(block.Sources) {
+			t.Errorf("%d are listed and %d came later, of %d", len(told), again, len(block.Sources))
+		}
+		enough := errors.New("enough")
+		n := 0
+		err := list(r.t.Context(), func(any) error { n++; return enough })
+		if !errors.Is(err, enough) || n != 1 {
+			t.Errorf("after one it said %v, having listed %d", err, n)
+		}
+		ctx, cancel := context.WithCancel(r.t.Context())
+		n = 0
+		err = list(ctx, func(any) error { n++; cancel(); return nil })
+		if err == nil || n > batch {
+			t.Errorf("when the daemon ended it said %v, having listed %d", err, n)
+		}
 	})
 }
