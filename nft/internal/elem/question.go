@@ -12,7 +12,7 @@ import (
 
 // A Question asks the kernel for single elements. Each block on evidence that could be
 // forged waits for one, so its messages are made once and it takes two system calls:
-// 5 µs, where the library takes 20. Many at once take 1 µs each. It is for one
+// 5 µs, where the library takes 20. Many at once take 3 µs each. It is for one
 // goroutine.
 type Question struct {
 	table    string
