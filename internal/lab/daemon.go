@@ -114,7 +114,7 @@ func (d *Daemon) begin(o Options) (*Daemon, error) {
 			return d, fmt.Errorf("lab: %w: %s", ErrEnded, strings.Join(d.Events(), "\n"))
 		default:
 		}
-		rules, err := d.host.Run("nft", "list", "table", "inet", "picket")
+		rules, err := d.host.Run("nft", "--terse", "list", "table", "inet", "picket")
 		if err != nil || !strings.Contains(rules, " log ") {
 			continue
 		}

@@ -3,6 +3,8 @@
 package lab
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -13,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,8 +26,9 @@ const fireConfig = "[tcp]\nmodes = [\"stealth\", \"advanced\"]\nadvanced = \"1-6
 
 // BenchmarkFire measures picket under a flood and at rest, and another build in turns with it
 // if there is one: the cost of a probe of a flood of forged sources and the process's memory,
-// beside a reader in C that does nothing with its input; an idle minute; a list of 131,000
-// blocks.
+// beside a reader in C that does nothing with its input, and a start after it; the answer to
+// scanners in a flood; 200,000 routes, a thousand of which change each second; an idle minute;
+// a list of 131,000 blocks.
 func BenchmarkFire(b *testing.B) {
 	b.Run("flood", func(b *testing.B) {
 		reader := readerInC(b)
@@ -32,7 +36,11 @@ func BenchmarkFire(b *testing.B) {
 			l := newLab(b)
 			defer l.Close()
 			packets := forgedSYNs(l.Target.V4, 200_000)
-			d := fired(b, l, binary)
+			ready := new(readyAt)
+			d, err := Start(l.Target, Options{Binary: binary, Config: fireConfig, Stderr: ready})
+			if err != nil {
+				b.Fatal(err)
+			}
 			forgetPeak(b, d)
 			before, used := probesOf(b, d), processTime(b, d.cmd.Process.Pid)
 			flood(b, l, packets)
@@ -47,6 +55,17 @@ func BenchmarkFire(b *testing.B) {
 			if err := d.Stop(); err != nil {
 				b.Fatal(err)
 			}
+			got["MiB-state"] = stateSize(b, d)
+			began := time.Now()
+			again, err := d.Again()
+			if err != nil {
+				b.Fatal(err)
+			}
+			got["s-to-ready-again"] = ready.at.Sub(began).Seconds()
+			got["MiB-peak-again"] = memory(b, again, "VmHWM")
+			if err := again.Stop(); err != nil {
+				b.Fatal(err)
+			}
 			// The same rules, with a reader that does nothing.
 			c := l.Target.Command(b.Context(), reader, "7425")
 			if err := c.Start(); err != nil {
@@ -59,6 +78,72 @@ func BenchmarkFire(b *testing.B) {
 			c.Process.Kill()
 			c.Wait()
 			got["us/probe-in-C"] = used.Seconds() * 1e6 / judged
+		})
+	})
+	b.Run("a scanner in a flood", func(b *testing.B) {
+		turns(b, 3, func(b *testing.B, binary string, got map[string]float64) {
+			l := newLab(b)
+			defer l.Close()
+			d := fired(b, l, binary)
+			defer d.Kill()
+			packets := forgedSYNs(l.Target.V4, 150_000)
+			var poured sync.WaitGroup
+			poured.Go(func() { flood(b, l, packets) })
+			for i := range byte(100) {
+				src := netip.AddrFrom4([4]byte{203, 0, 113, 1 + i})
+				var scan []packet
+				for port := range uint16(60) {
+					scan = append(scan, knock(src, l.Target.V4, 1000+port))
+				}
+				pour(b, l.Attacker, scan)
+				time.Sleep(20 * time.Millisecond)
+			}
+			poured.Wait()
+			var status struct {
+				Reaction struct{ P50, P99 float64 } `json:"reaction_us"`
+			}
+			out, err := d.Cmd("status", "--json")
+			if err == nil {
+				err = json.Unmarshal([]byte(out), &status)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			got["ms-to-answer-p50"] = status.Reaction.P50 / 1e3
+			got["ms-to-answer-p99"] = status.Reaction.P99 / 1e3
+		})
+	})
+	b.Run("200,000 routes", func(b *testing.B) {
+		turns(b, 1, func(b *testing.B, binary string, got map[string]float64) {
+			l := newLab(b)
+			defer l.Close()
+			routes := func(verb string, n int) {
+				var batch strings.Builder
+				for i := range n {
+					to := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+					fmt.Fprintf(&batch, "route %s %s via %s\n", verb, to, l.Attacker.V4)
+				}
+				file := filepath.Join(b.TempDir(), "batch")
+				write(b, file, batch.String(), 0o600)
+				if out, err := l.Target.Run("ip", "-batch", file); err != nil {
+					b.Fatal(out, err)
+				}
+			}
+			routes("add", 200_000)
+			d := fired(b, l, binary)
+			defer d.Kill()
+			time.Sleep(10 * time.Second) // the start is over
+			forgetPeak(b, d)
+			used, began := processTime(b, d.cmd.Process.Pid), time.Now()
+			for range 30 {
+				next := time.Now().Add(time.Second)
+				routes("del", 500)
+				routes("add", 500)
+				time.Sleep(time.Until(next))
+			}
+			spent := processTime(b, d.cmd.Process.Pid) - used
+			got["%-of-a-core"] = 100 * spent.Seconds() / time.Since(began).Seconds()
+			got["MiB-peak"] = memory(b, d, "VmHWM")
 		})
 	})
 	b.Run("limits", limits)
@@ -187,6 +272,29 @@ func turns(b *testing.B, rounds int, measure func(*testing.B, string, map[string
 		slices.Sort(list)
 		b.ReportMetric(list[len(list)/2], unit)
 	}
+}
+
+// A readyAt notes when a daemon says that it is ready.
+type readyAt struct{ at time.Time }
+
+func (r *readyAt) Write(said []byte) (int, error) {
+	if bytes.Contains(said, []byte("ready: ")) {
+		r.at = time.Now()
+	}
+	return len(said), nil
+}
+
+// stateSize returns the size of what a daemon has saved.
+func stateSize(b *testing.B, d *Daemon) (mib float64) {
+	files, _ := filepath.Glob(filepath.Join(d.dir, "state", "*"))
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		mib += float64(info.Size()) / (1 << 20)
+	}
+	return mib
 }
 
 func fired(b *testing.B, l *Lab, binary string) *Daemon {
