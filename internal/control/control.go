@@ -208,11 +208,12 @@ var errUnread = errors.New("nobody reads the answer")
 // writeList writes one item a line. If the list is not whole, the error follows it.
 func writeList(ctx context.Context, c net.Conn, list Stream) error {
 	out := bufio.NewWriterSize(c, 64<<10)
+	item := json.NewEncoder(out)
 	before := listHead
 	err := list(func(v any) error {
 		_, _ = out.WriteString(before) // Flush returns its error
 		before = ","
-		if err := errors.Join(ctx.Err(), writeItem(out, v)); err != nil {
+		if err := errors.Join(ctx.Err(), item.Encode(v)); err != nil {
 			return errors.Join(errUnread, err)
 		}
 		return nil
@@ -230,19 +231,6 @@ func writeList(ctx context.Context, c net.Conn, list Stream) error {
 	}
 	_, _ = out.WriteString("}\n")
 	return out.Flush()
-}
-
-// writeItem writes an item and the end of its line.
-func writeItem(out *bufio.Writer, v any) error {
-	b, is := v.(*Block)
-	if !is {
-		return json.NewEncoder(out).Encode(v)
-	}
-	line, err := b.appendJSON(out.AvailableBuffer())
-	if err == nil {
-		_, err = out.Write(line)
-	}
-	return err
 }
 
 // lastWord is how long an answer may take once the daemon is ending.
