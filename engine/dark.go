@@ -107,8 +107,8 @@ func networkBitsOf(a netip.Addr) int {
 	return book.NetworkBits6
 }
 
-// darkExtent returns what goes dark: the whole source, or the address alone if a friend
-// is in its prefix.
+// darkExtent returns the extent of the dark: the whole source, or the address alone if a
+// friend is in its prefix.
 func (e *Engine) darkExtent(a netip.Addr) netip.Prefix {
 	whole := e.SourceOf(a)
 	if e.cfg.Spared(whole) {

@@ -114,7 +114,7 @@ func (e *Engine) pattern(s *source, g glance, now8 uint8, d *Decision) Pattern {
 	case g.fresh && own == 2 && g.since < slowPace && e.portsAt(s, patternAt, 2) == 2:
 		return PortScan // one right after the other
 	case s.all() >= e.portsAt(s, slowAt, patternAt) && (s.named == SlowScan || g.since >= slowPace):
-		return SlowScan // what comes at once after a while is the beginning of something else
+		return SlowScan // a burst after a pause is the beginning of something else
 	case s.named == PortScan:
 		return PortScan
 	}
