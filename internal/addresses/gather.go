@@ -10,8 +10,8 @@ import (
 )
 
 // Gather returns the sources of a command line, by single ones and by lists in files.
-// "-" is the list on standard input in either. All that is wrong is in the error, and
-// so is that there is none.
+// "-" is the list on standard input in either. The error has all faults; to have no
+// source is one.
 func Gather(single, files []string, stdin io.Reader) (out []string, err error) {
 	var wrong []error
 	for _, s := range single {

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// Sources come from arguments, files and standard input, and all that is wrong is told
-// at once.
+// Sources come from arguments, files and standard input. All faults are reported at once.
 func TestGather(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "list")
 	if err := os.WriteFile(file, []byte("198.51.100.0/24 # a network\n"), 0o600); err != nil {
