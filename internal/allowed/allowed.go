@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package allowed has the friends by command: whom "picket allow" allows, for how
-// long and why, and the file by which that outlives the daemon.
+// Package allowed has the friends by command, of "picket allow": each with its end and
+// its reason, and the file by which they outlive the daemon.
 //
 // It refuses an address that is everybody's, and more than 100,000 friends. What
 // being a friend means is up to who puts the list into force.
@@ -225,7 +225,7 @@ func (k *Keeper) change(
 // tellEach is how many sources of one request are told one by one.
 const tellEach = 100
 
-// tell has the journal say whom a person befriended, or no longer does.
+// tell reports new and ended friendships to the journal.
 func (k *Keeper) tell(r control.Request, done string, out []*control.Outcome) {
 	tail := ""
 	if r.For != "" {

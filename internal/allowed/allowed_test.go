@@ -18,10 +18,10 @@ import (
 	"picket/internal/journal/journaltest"
 )
 
-// errRefused is what a kernel says that takes no list.
+// errRefused is the error of a kernel that takes no list.
 var errRefused = errors.New("the kernel refuses")
 
-// begin returns a keeper whose file is the test's, the list that it has put into force,
+// begin returns a keeper with a file of the test, the list that it has put into force,
 // and its journal. While refuse is set nothing is put into force.
 func begin(t *testing.T, refuse *atomic.Bool) (*Keeper, *atomic.Pointer[List], *journaltest.Log) {
 	t.Helper()
@@ -46,8 +46,8 @@ func request(length string, sources ...string) control.Request {
 	return control.Request{Command: "allow", Sources: sources, For: length}
 }
 
-// What cannot be put into force changes nothing; what can is told of, listed, and
-// there after the next start.
+// A change that cannot be put into force changes nothing. Any other is reported, listed,
+// and kept for the next start.
 func TestKeeper(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
 	var refuse atomic.Bool
@@ -106,8 +106,8 @@ func TestMost(t *testing.T) {
 	}
 }
 
-// A friendship ends in its time, not before it can be put into force, and an end
-// by command names what it is part of.
+// A friendship ends at its time, but not before the end can be put into force. An address
+// alone cannot be taken out of a prefix; the error names the prefix.
 func TestEnds(t *testing.T) {
 	t.Setenv("STATE_DIRECTORY", t.TempDir())
 	synctest.Test(t, func(t *testing.T) {
