@@ -44,7 +44,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// What is allowed for good says so, and nobody is no table.
+// A friend for good is shown as such. Without friends there is no table.
 func TestAllowed(t *testing.T) {
 	since := time.Date(2026, 11, 22, 12, 0, 0, 0, time.Local)
 	for want, list := range map[string][]control.Allowed{
@@ -64,7 +64,8 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
-// A stream is one JSON value, of what passes, whatever the daemon ends with.
+// A stream is one JSON value of the blocks that pass the filter, even if the daemon's answer ends
+// with an error.
 func TestStreamBlocks(t *testing.T) {
 	broken := errors.New("broken")
 	items := []string{`{"source":"192.0.2.1"}`, `{"source":"192.0.2.2"}`, `{"source":"192.0.2.3"}`}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package answers prints what the daemon answered, for people: its status, the
-// blocks, the friends by command, and what became of what was ordered by hand.
+// Package answers prints the daemon's answers for people: its status, the blocks, the
+// friends by command, and the results of orders by hand.
 //
 // Names and reasons come from outside, and none of them reaches a terminal as it
 // is. It asks no daemon: the commands do.
@@ -74,9 +74,9 @@ func until(t time.Time) string {
 	return "until " + show.Stamp(t)
 }
 
-// Doubts says whom of a list one may not have meant to block: the other end of
-// one's own SSH session, as $SSH_CONNECTION of sshd(8) has it, and who is connected.
-// It is empty where there is no doubt.
+// Doubts names the sources of a list that a person may not have meant to block: the
+// other end of the person's own SSH session, by $SSH_CONNECTION of sshd(8), and
+// connected peers. It is empty if there is no doubt.
 func Doubts(list, connected []string, session string) string {
 	client, _, _ := strings.Cut(session, " ")
 	a, err := netip.ParseAddr(client)

@@ -43,8 +43,8 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// Few are told one by one, many as a number; what stays and what failed are told in
-// either case, and no word of them reaches the terminal as it is.
+// Few results are printed one by one, many as a number. Sources that stay and failures are
+// always printed, and no text reaches the terminal uncleaned.
 func TestOutcomes(t *testing.T) {
 	few := []control.Outcome{
 		{Name: "192.0.2.1\x1b"}, {Name: "192.0.2.2", Kept: true},
