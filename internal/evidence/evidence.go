@@ -25,7 +25,7 @@ import (
 // so that all that led to a block are there.
 const PerSource = engine.MaxTrigger + 1
 
-// A Probe is a kept probe. It has the fields of the engine's that are printed; those that
+// A Probe is a kept probe. It has the printed fields of the engine's probe; the fields that
 // show the tool are in Raw.
 type Probe struct {
 	Probe    probe.Probe
@@ -80,7 +80,7 @@ type key struct {
 	bits   uint8
 }
 
-// An entry is what is kept of one source. Neither it nor a record has pointers, so the
+// An entry has the kept probes of one source. Neither it nor a record has pointers, so the
 // collector scans none of them.
 type entry struct {
 	key            key
@@ -167,7 +167,7 @@ func (s *Store) Stats() Stats {
 	return Stats{Probes: s.used, Capacity: len(s.records), Sources: s.known}
 }
 
-// Add keeps a probe of a source and what was decided about it. It does not
+// Add keeps a probe of a source with the decision about it. It does not
 // allocate, and copies raw.
 func (s *Store) Add(source netip.Prefix, p *probe.Probe, d *engine.Decision, raw []byte) {
 	if len(s.records) == 0 {
@@ -197,8 +197,8 @@ func (s *Store) Add(source netip.Prefix, p *probe.Probe, d *engine.Decision, raw
 	}
 }
 
-// Of returns the kept probes of a source, the oldest first, and how many there were since
-// the first of them, the ones not kept included.
+// Of returns the kept probes of a source, the oldest first, and the number of all its probes
+// since the first of them.
 func (s *Store) Of(source netip.Prefix) (kept []Probe, total uint32) {
 	if len(s.records) == 0 {
 		return nil, 0

@@ -68,7 +68,7 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// What says nothing does not push out what does, and is counted.
+// A probe that adds nothing displaces no other, and is counted.
 func TestTailIsCounted(t *testing.T) {
 	s := New(1<<20, 64)
 	for i := range 40 {
@@ -89,8 +89,8 @@ func TestTailIsCounted(t *testing.T) {
 	}
 }
 
-// A flood of sources that were never seen pushes out neither what led to a
-// block nor a scan that is under way.
+// A flood of new sources displaces neither the probes that led to a block nor a
+// scan that is under way.
 func TestFloodLeavesTheRest(t *testing.T) {
 	s := New(1<<20, 128)
 	blocked := &engine.Decision{Action: engine.Block, Reason: engine.AboveTrigger, Source: source(1),
@@ -111,7 +111,7 @@ func TestFloodLeavesTheRest(t *testing.T) {
 	if st := s.Stats(); st.Probes != st.Capacity || st.Sources != st.Probes-61+2 {
 		t.Errorf("%+v", st)
 	}
-	// Nor do very many blocks take all of it.
+	// Very many blocks do not take all of it either.
 	for i := range 100_000 {
 		s.Add(source(200_000+i), probeOf(1, 0), blocked, nil)
 	}
@@ -130,8 +130,8 @@ func TestNothingIsKept(t *testing.T) {
 	}
 }
 
-// TestModel compares a store that is full with what a simple one would hold,
-// as far as that does not depend on who gives way, and holds its lists whole.
+// TestModel compares a full store with a simple one, except for the choice of the
+// source that makes room, and checks that its lists are whole.
 func TestModel(t *testing.T) {
 	s := New(20_000, 16)
 	last := map[int][]int64{}
@@ -194,8 +194,8 @@ func check(t *testing.T, s *Store) {
 	}
 }
 
-// TestMemory holds the store to what it was given, and to what
-// examples/picket.toml says of the default.
+// TestMemory checks that the store keeps to its memory, and that the numbers in
+// examples/picket.toml are true.
 func TestMemory(t *testing.T) {
 	var s *Store
 	taken := testing.Benchmark(func(b *testing.B) {
