@@ -52,7 +52,7 @@ func allow(t *testing.T, list string, listed ...string) {
 	}
 }
 
-// A helper runs what the operator has listed, and nothing else, whoever asks.
+// A helper runs the commands of the operator's list, and nothing else, for anybody.
 func TestHelper(t *testing.T) {
 	r, list := helped(t, "/bin/sh|-c|echo $PPID $PICKET_FOR_S $0; cat; ls -l /proc/$$/fd|$TARGET$",
 		"/bin/false")
@@ -82,8 +82,8 @@ func TestHelper(t *testing.T) {
 	}
 }
 
-// The end of picket is the end of the helper and of what it runs; the end of the helper
-// fails commands and holds nobody up.
+// The end of picket ends the helper and its commands. The end of the helper makes commands fail
+// and holds nobody up.
 func TestHelperEnds(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	command := []string{"/bin/sh", "-c", "echo $$ >" + pid + "; sleep 600"}
