@@ -22,9 +22,8 @@ func setting(t *testing.T, name, value string) {
 	}
 }
 
-// TestNetworks: what is behind a host are the networks of its links, but for those
-// of the default route; a bridge is the containers' while no card of the machine is
-// in it.
+// TestNetworks: the networks of a host's links are behind it, except those of the
+// default route. A bridge without a card of the machine belongs to containers.
 func TestNetworks(t *testing.T) {
 	inNetns(t, wire+"addr add 192.0.2.2/24 dev d0\nroute add default via 192.0.2.1\n"+
 		"addr add 2001:db8::2/64 dev d0 nodad\nroute add 2000::/3 via 2001:db8::1\n"+
@@ -61,8 +60,8 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// TestTracker: connection tracking tells a flow that was answered from one that
-// nobody answers, and knows no more of one that was refused.
+// TestTracker: connection tracking distinguishes an answered flow from an unanswered
+// one, and has forgotten a refused one.
 func TestTracker(t *testing.T) {
 	inNetns(t, "link set lo up\n")
 	// Without a rule that asks for it there is no connection tracking.
@@ -124,8 +123,8 @@ func TestTracker(t *testing.T) {
 	}
 }
 
-// TestCut: the flows of some sources are ended, and no others; the bit that says that
-// a flowtable carries them stands for any.
+// TestCut: the flows of some sources are ended, and no others. The flag that a flowtable
+// carries a flow stands for any.
 func TestCut(t *testing.T) {
 	inNetns(t, "link set lo up\n")
 	const asks = "add table inet t { chain c { type filter hook input priority 0; ct state new; }; }"

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A table that fills is told of, one with room or none at all is not.
+// A table that fills is reported. A table with room, or a missing one, is not.
 func TestTracking(t *testing.T) {
 	dir := t.TempDir()
 	if err := tracking(dir); err != nil {

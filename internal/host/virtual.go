@@ -22,7 +22,7 @@ const (
 	ipvsBlank = "kube-ipvs0"
 )
 
-// A Virtual is what others serve at addresses of this host, which has no socket of it.
+// A Virtual has the services of others at addresses of this host, without sockets here.
 // The zero Virtual is that of nearly every host.
 type Virtual struct {
 	Addresses []netip.Prefix             // those of IPVS and of kube-ipvs0, one by one

@@ -31,8 +31,8 @@ TCP  C00002:0050 rr
 	}
 }
 
-// TestBlank: addresses of kube-proxy's interface are found without IPVS, and of none of
-// them it is known what is served there.
+// TestBlank: addresses of kube-proxy's interface are found without IPVS, and without their
+// services.
 func TestBlank(t *testing.T) {
 	inNetns(t, "link add kube-ipvs0 type veth peer kube1\naddr add 192.0.2.7/32 dev kube-ipvs0\n"+
 		"addr add 2001:db8::7/128 dev kube-ipvs0\nlink set kube-ipvs0 up\n")
