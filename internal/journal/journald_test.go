@@ -60,8 +60,8 @@ func TestJournaldEntry(t *testing.T) {
 	}
 }
 
-// A journald that hangs, its queue full of what others say, costs no time of the processor,
-// and has everything when it goes on.
+// A journald that hangs, its queue full of others' entries, costs no processor time, and has
+// everything when it goes on.
 func TestJournaldHangs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	c := listen(t, path)
@@ -100,7 +100,7 @@ func TestJournaldHangs(t *testing.T) {
 	}
 }
 
-// What a journald that is gone does not get is counted, and told when there is one again.
+// Entries that are lost while journald is gone are counted, and reported when it is back.
 func TestJournaldGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	first := listen(t, path)

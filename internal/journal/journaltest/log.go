@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// A Log is what was done, in order, and what was told. As a writer of
+// A Log has the deeds and reports of a test, in order. As a writer of
 // [picket/internal/journal.NewLines] it takes each line from where From begins
 // in it. Any goroutine may use it.
 type Log struct {
@@ -25,7 +25,7 @@ func (l *Log) Add(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }
 
-// Write takes what is told, without the form of a line around it.
+// Write takes a report, without the form of a line around it.
 func (l *Log) Write(b []byte) (int, error) {
 	for line := range strings.Lines(string(b)) {
 		line = strings.TrimSuffix(line, "\n")
