@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package lookout compares the kernel's answers about a host with its earlier ones: who
-// is connected, what is served, whose flows have ended, whether connections reach the
-// trap.
+// Package lookout compares the kernel's answers about a host with its earlier ones: the
+// peers, the services, the ended flows, the connections to the trap.
 //
 // It is pure: the caller asks, and hands the answers over. Each type is for one
 // goroutine.
@@ -48,7 +47,7 @@ const (
 	// a resolver's sockets there wait for their answer, and WireGuard's waits for anybody.
 	settled = time.Minute
 
-	// serveAgain is how often the kernel is told of a port that is still served.
+	// serveAgain is the time after which the kernel hears again of a port that is still served.
 	serveAgain = nft.LatelyTime / 12
 
 	protocolUDP = 17

@@ -82,8 +82,8 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestServedLately: what was served in the hour before a reboot counts for the rest
-// of it, and no longer, whatever the clock says.
+// TestServedLately: a port served before a reboot counts for the rest of its hour, and no
+// longer, at any change of the clock.
 func TestServedLately(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	s := NewServices(32768)
