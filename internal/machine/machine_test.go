@@ -50,8 +50,8 @@ func TestHere(t *testing.T) {
 	}
 }
 
-// Group and queue are opened, in a network namespace that goes away with its thread, or
-// refused to who has no right to; never is there half of one.
+// Group and queue are opened, in a network namespace that ends with its thread, or refused
+// without the right to them. There is never half of one.
 func TestOpen(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
