@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package memory bounds what memory this process takes, and gives back what it
-// needs no longer.
+// Package memory bounds the memory of this process, and gives back the part that it
+// does not need any more.
 //
 // It sets the limits of Go's runtime, which are the whole process's: one room may.
 // It needs no privilege; what /proc and /sys do not tell is left as it is.
@@ -95,7 +95,7 @@ const startIsOver = 3 * time.Second
 
 // GiveBack waits until the start is over, or ctx ends, and gives back what only the
 // start needed: garbage, and the pages of the program that it ran through. The
-// kernel reads again what is needed again. It never fails.
+// kernel reads a page again when it is needed again. It never fails.
 func GiveBack(ctx context.Context) error {
 	select {
 	case <-time.After(startIsOver):

@@ -67,7 +67,7 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// Bind sets a limit that blocks raise, but for one that the environment has set.
+// Bind sets a limit that blocks raise. A limit of the environment stays.
 func TestBind(t *testing.T) {
 	limit, percent := debug.SetMemoryLimit(-1), debug.SetGCPercent(100)
 	t.Cleanup(func() { debug.SetMemoryLimit(limit); debug.SetGCPercent(percent) })
@@ -94,8 +94,7 @@ func TestBind(t *testing.T) {
 	}
 }
 
-// What the start needed is given back in its time; an end that comes first is not
-// waited for.
+// The memory of the start is given back at its time. An earlier end does not wait for it.
 func TestGiveBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
