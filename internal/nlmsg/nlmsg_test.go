@@ -4,8 +4,7 @@ package nlmsg
 
 import "testing"
 
-// FuzzWalk: whatever the lengths say, all that is yielded lies in the datagram, and each
-// walk comes to its end.
+// FuzzWalk: with any lengths, all parts lie inside the datagram, and each walk ends.
 func FuzzWalk(f *testing.F) {
 	f.Add([]byte{20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4})
 	f.Add([]byte{8, 0, 1, 0, 0, 0, 0, 9, 6, 0, 10, 0, 1, 2, 0, 0})
