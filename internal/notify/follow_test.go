@@ -54,8 +54,8 @@ func TestFollow(t *testing.T) {
 	})
 }
 
-// What a reader ends with is its own fault, unless it was asked to end; what it told
-// before that is sent.
+// The end of a reader is an error of its own, unless it was asked to end. Its earlier events
+// are sent.
 func TestFollowReader(t *testing.T) {
 	broken := errors.New("no journal")
 	for _, stopped := range []bool{false, true} {
@@ -76,7 +76,7 @@ func TestFollowReader(t *testing.T) {
 	}
 }
 
-// Everybody is told in a test, and of each it is said how that went.
+// A test sends to every receiver, and prints each result.
 func TestTest(t *testing.T) {
 	bad, good := &kept{err: errors.New("refused")}, new(kept)
 	var out strings.Builder
