@@ -8,8 +8,8 @@
 // protocol by its number.
 //
 // Mirrored packets are cut (NFLOG's snaplen, a capture's), so a packet that
-// ends early is no fault: what is there is decoded, and [Packet.Has] says how
-// far that went. It refuses only what is no IP packet at all, with a [Reason].
+// ends early is no fault: its beginning is decoded, and [Packet.Has] says how far.
+// Only bytes that are no IP packet at all are refused, with a [Reason].
 //
 // It needs the first byte it gets to be the first of the IP header. Checksums
 // are not verified: with offloading, a capture holds packets whose checksum
