@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Package probe describes one mirrored packet: what it is ([Technique]), what may have
-// sent it ([Tool]), and what it shows of its source by itself ([Observation], with its
-// weight). Package engine judges by that.
+// Package probe describes one mirrored packet: its kind ([Technique]), its likely sender
+// ([Tool]), and its evidence about the source ([Observation], with its weight). Package
+// engine judges by that.
 //
 // It is as pure as the engine: no clock, no I/O, no goroutine, no state. So any
 // number of goroutines may use it.
