@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestSheds: a queue that nobody empties takes what it has room for, counts the
-// rest and holds nobody up; what it took comes out in order.
+// TestSheds: a queue that nobody empties takes values up to its size, counts the rest and
+// holds nobody up. Its values come out in order.
 func TestSheds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := New[int](3)
