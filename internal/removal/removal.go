@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package removal takes picket out of the kernel again: the running daemon, the table with its
-// blocks, what was done beside these, and what was stored for a next daemon.
+// Package removal removes picket from the kernel: the running daemon, the table with its blocks,
+// the effects of the actions, and the sockets stored for a next daemon.
 //
 // It needs root. A failure does not stop the rest of the removal.
 package removal
