@@ -11,7 +11,7 @@ import (
 	"picket/internal/probe"
 )
 
-// TestBehind: what goes to a network behind the watched host is judged as in the hook
+// TestBehind: a packet to a network behind the watched host is judged as in the hook
 // forward: no trap is there, answers are no probes, and nobody from there is judged.
 func TestBehind(t *testing.T) {
 	const there, other = "203.0.113.9", "203.0.113.10"

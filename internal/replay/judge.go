@@ -108,7 +108,7 @@ func (r *run) verdict(g *glimpse) Verdict {
 		}
 		return r.probe(f.mode)
 	}
-	// Every packet counts for the flows, whatever else it is.
+	// Packets of all kinds count for the flows.
 	relation := r.flows.track(p, r.flow, r.rec.At, nil, r.known)
 	switch v := r.direction(); {
 	case v == Own && (relation == fresh || relation == asked):

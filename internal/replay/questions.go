@@ -9,8 +9,8 @@ import (
 	"picket/internal/probe"
 )
 
-// questions remember whom the watched hosts asked, and at which port, as the rules' sets
-// of that name do: a packet from there after the end of its flow is a late answer. They
+// questions remember the addresses and ports that the watched hosts asked, like the rules'
+// sets of that name: a packet from there after the end of its flow is a late answer. They
 // hold MaxLearned, and are emptied when they are full.
 type questions struct {
 	at   map[port]int64       // when last, nanoseconds since the Unix epoch

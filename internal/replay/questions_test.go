@@ -10,8 +10,8 @@ import (
 	"picket/internal/probe"
 )
 
-// What comes late from whom a host asked is let be for ten minutes, segments of
-// one source twenty at once and one a second; and from nobody else.
+// Late packets of a peer that a host asked are let be for ten minutes, segments of one
+// source twenty at once and one a second. Packets of others are not.
 func TestQuestions(t *testing.T) {
 	us, them := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("198.51.100.53")
 	ask := func(protocol uint8, port uint16) *packet.Packet {

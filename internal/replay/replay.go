@@ -20,8 +20,7 @@ type Rules struct {
 	// Local are the watched addresses. Empty, every destination is watched.
 	Local []netip.Prefix
 	// Behind are networks behind the watched host, which the rules judge in the hook
-	// forward: no trap is there, what answers is no probe, and neither is what comes
-	// from there.
+	// forward: no trap is there, and neither answers nor packets from there are probes.
 	Behind []netip.Prefix
 	// Open reports whether a port serves somebody, beside those that answer in
 	// the capture. Nil is none.

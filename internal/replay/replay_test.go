@@ -127,8 +127,8 @@ func check(t *testing.T, file, want string) {
 	}
 }
 
-// TestCapturesWithoutLocal finds the same probes when it must find out by
-// itself who scans whom: what was the host's own is an answer then.
+// TestCapturesWithoutLocal finds the same probes without the watched addresses: the
+// host's own packets are answers then.
 func TestCapturesWithoutLocal(t *testing.T) {
 	for name, b := range captures(t) {
 		if name == "own4.pcap" {
@@ -233,8 +233,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestMergeBound: of captures that overlap 64 are read at once, and what is
-// more is told; of captures that follow each other any number is.
+// TestMergeBound: at most 64 overlapping captures are read at once, and more are
+// reported. Captures that follow each other may be any number.
 func TestMergeBound(t *testing.T) {
 	var overlap, follow []Source
 	open, most := 0, 0
