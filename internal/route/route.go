@@ -9,7 +9,7 @@
 //
 // Such a route stops our answers, not the packets of the source: they still
 // arrive, but without an answer no connection completes. IPv4 with reverse path
-// filtering (rp_filter 1 or 2) drops the packets too, as the way back is none;
+// filtering (rp_filter 1 or 2) drops the packets too, as there is no way back;
 // IPv6 has no such filter. Against a datagram without an answer only the set
 // helps. An answering service gets an error from the kernel ([Unreachable]: no
 // route to host; [Blackhole]: invalid argument; [Prohibit]: permission denied).
@@ -169,7 +169,7 @@ func (t *Table) Close() {
 }
 
 // Sync installs missing rules and makes the table hold exactly these
-// destinations, whatever an earlier run or somebody else left.
+// destinations, without the remains of an earlier run or of others.
 func (t *Table) Sync(all []netip.Prefix) error {
 	want := make(map[netip.Prefix]bool, len(all))
 	for _, p := range all {
