@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A disk that fills twice is told of twice, and what could not be saved is saved
-// when there is room, though nothing changed.
+// A disk that fills twice is reported twice. Unsaved changes are saved when there is room,
+// even without another change.
 func TestSaverTellsOfEachFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -54,8 +54,8 @@ func TestSaverTellsOfEachFailure(t *testing.T) {
 	})
 }
 
-// What may wait is saved with what may not, and alone every five seconds; who
-// cannot be asked is asked again.
+// A change that may wait is saved with one that may not, and alone every five seconds. An owner
+// that cannot be asked is asked again.
 func TestSaverPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -101,7 +101,7 @@ func TestSaverSlowDisk(t *testing.T) {
 	})
 }
 
-// The last save is of what has changed since the one before, and tells of an error.
+// The last save has the changes since the one before, and reports an error.
 func TestSaverLast(t *testing.T) {
 	var s Saver
 	full := errors.New("disk full")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package state keeps what outlives a process in one file: whole or not at
-// all, and never lost to a mistake.
+// Package state keeps the memory that outlives a process in one file: whole or
+// not at all, and never lost to a mistake.
 //
 // A file is one header line (what it is, in which version, how long, with what
 // checksum) and then bytes of the caller's. Save replaces it atomically; after

@@ -78,7 +78,7 @@ func TestSaveFails(t *testing.T) {
 	if got := names(t, f); len(got) != 1 {
 		t.Errorf("the directory holds %q", got)
 	}
-	// What a crash in the middle left is in nobody's way.
+	// The remains of a crash in the middle are in nobody's way.
 	if err := os.WriteFile(f.Path+".new", []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// FuzzLoad reads any bytes: what is accepted is what Save wrote.
+// FuzzLoad reads any bytes: only the bytes of Save are accepted.
 func FuzzLoad(f *testing.F) {
 	s := file(f)
 	save(f, s, "seed")
