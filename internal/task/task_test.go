@@ -47,14 +47,14 @@ func TestGroup(t *testing.T) {
 	}
 }
 
-// Who waits for a task that is never ready is let go when the context ends.
+// The end of the context ends the wait for a task that is never ready.
 func TestWaitEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	(&Group{tasks: []Task{New("never", nil)}}).Wait(ctx)
 }
 
-// What is done every so often is done at once too, and more seldom where it takes long.
+// Work at intervals is done at once too, and more seldom if it takes long.
 func TestEvery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for takes, want := range map[time.Duration]int{0: 7, time.Second: 6, 2 * time.Second: 3} {
