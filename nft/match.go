@@ -84,9 +84,9 @@ func bits(text string, key expr.CtKey, mask uint32, none bool) part {
 	}}
 }
 
-// What conntrack knows of a packet. A flow is established once both sides have
-// sent something; "new, untracked" is the first packet of a flow, or any of one that
-// is kept out of conntrack.
+// The states of a packet in conntrack. A flow is established once both sides have sent
+// something; "new, untracked" is the first packet of a flow, or any packet of a flow
+// without conntrack.
 var (
 	established = bits("ct state established,related", expr.CtKeySTATE,
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED, false)
