@@ -179,7 +179,9 @@ func (t *Table) Forget(ps []netip.Prefix) error {
 
 func (t *Table) queueForget(p netip.Prefix) {
 	family, address := familyOf(p.Addr()), p.Masked().Addr().AsSlice()
-	for _, name := range []string{"held", "quiet", "holds", "others", "askers", "led", "invited"} {
+	for _, name := range []string{
+		"held", "quiet", "holds", "others", "askers", "led", "invited", "invited_crude",
+	} {
 		t.queueDelete(name+family, address)
 	}
 	for _, class := range []byte{4, 17} { // see the fields class and classUnder
@@ -209,7 +211,7 @@ func (t *Table) UnblockAll() error {
 // countSets hold the rules' counts, and the sources that passed a trigger.
 var countSets = []string{
 	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "led", "linked", "quiet_links", "told",
-	"invited", "invited_ports",
+	"invited", "invited_crude", "invited_ports",
 }
 
 // A Service is a port with a listener, now or lately.

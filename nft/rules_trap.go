@@ -4,12 +4,12 @@ package nft
 
 import "github.com/google/nftables"
 
-// Limits of invitation: the ports that one source is led to within [InviteTime], the
-// times for each port, and the times in a second for all sources together (after a
-// burst of invitesAtOnce). SYNs in the name of another host have it answered no more
-// often; the trap answers a SYN twice at most.
+// Limits of invitation: the ports that one source is led to within [InviteTime] by SYNs
+// that complete no connection, and as many by others; the times for each port, and the
+// times in a second for all sources together (after a burst of invitesAtOnce). SYNs in the
+// name of another host have it answered no more often; the trap answers a SYN twice at most.
 const (
-	InvitePorts   = 40 // more than any trigger: a source that connects to all is proven
+	InvitePorts   = MaxTrigger + 1 // a source that connects to all is proven
 	InviteEach    = 6
 	InviteRate    = 100
 	invitesAtOnce = 500
@@ -80,21 +80,23 @@ func trapChains(c Config) []chain {
 		},
 		{
 			name: "invite_port",
+			why: "what completes no connection takes no place of what does: a source that was fenced for a " +
+				"half-open scan is still met where it connects next",
+			rules: list(
+				crude(goTo("invite_crude")),
+				places(c, "invited"),
+				one(goTo("invite_again")),
+			),
+		},
+		{
+			name:  "invite_crude",
+			rules: list(places(c, "invited_crude"), one(goTo("invite_again"))),
+		},
+		{
+			name: "invite_again",
 			why: "a port once led stays led: a scan that comes again gets the same answer, and a source " +
 				"that begins with a raw SYN is met when it connects",
 			rules: list(
-				each(c, func(s source) []part {
-					return []part{
-						notIn("invited_ports"+s.family, s.of, tcpDport),
-						beyond(InvitePorts, "invited"+s.family, s.of), count("uninvited"), accept,
-					}
-				}),
-				each(c, func(s source) []part {
-					return []part{
-						notIn("invited_ports"+s.family, s.of, tcpDport),
-						notIn("invited"+s.family, s.of), count("full_invited"), accept,
-					}
-				}),
 				each(c, func(s source) []part {
 					few := atMost(InviteEach, "invited_ports"+s.family, s.of, tcpDport)
 					return []part{few, goTo("invited")}
@@ -134,6 +136,19 @@ func trapChains(c Config) []chain {
 			),
 		},
 	}
+}
+
+// places refuses a SYN to one more port than a source is led to.
+func places(c Config, set string) []rule {
+	unled := func(s source) part { return notIn("invited_ports"+s.family, s.of, tcpDport) }
+	return list(
+		each(c, func(s source) []part {
+			return []part{unled(s), beyond(InvitePorts, set+s.family, s.of), count("uninvited"), accept}
+		}),
+		each(c, func(s source) []part {
+			return []part{unled(s), notIn(set+s.family, s.of), count("full_invited"), accept}
+		}),
+	)
 }
 
 // crude are SYNs that complete no connection.

@@ -165,6 +165,7 @@ func familySets(family string, address nftables.SetDatatype) (all []set) {
 	filled("late", address, time.Minute)
 	filled("led", address, CountTime)
 	filled("invited", address, InviteTime)
+	filled("invited_crude", address, InviteTime)
 	filled("invited_ports", concat(address, portKey), InviteTime)
 	filled("connected", address, PeerTime)
 	filled("peers", concat(address, portKey, portKey), 24*time.Hour)

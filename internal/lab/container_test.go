@@ -75,33 +75,39 @@ func TestDocker(t *testing.T) {
 		t.Run(backend, func(t *testing.T) {
 			l := newLab(t)
 			one, two := addBridge(t, l, "docker0")
-			published := func(one, two netip.Addr) []Published {
-				return []Published{{8080, netip.AddrPortFrom(one, 80)}, {8081, netip.AddrPortFrom(two, 80)},
-					{8082, netip.AddrPortFrom(one, 81)}}
-			}
-			for _, f := range []struct {
-				network string
-				ports   []Published
-				restore string
-			}{
-				{"198.51.100.0/24", published(one.V4, two.V4), "iptables-nft-restore"},
-				{"2001:db8:c::/64", published(one.V6, two.V6), "ip6tables-nft-restore"},
-			} {
-				network := netip.MustParsePrefix(f.network)
-				command, rules := []string{f.restore}, DockerIPTables(network, f.ports...)
-				if backend == "nftables" {
-					command, rules = []string{"nft", "-f", "-"}, DockerNFTables(network, f.ports...)
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), netns.CommandLimit)
-				defer cancel()
-				cmd := l.Target.Command(ctx, command[0], command[1:]...)
-				cmd.Stdin = strings.NewReader(rules)
-				if _, err := netns.Output(cmd); err != nil {
-					t.Fatal(err)
-				}
-			}
+			publish(t, l, backend, one, two)
 			containersAreCovered(t, l, "IPv4", "IPv6")
 		})
+	}
+}
+
+// publish publishes the ports of addBridge as Docker does.
+func publish(t *testing.T, l *Lab, backend string, one, two *Host) {
+	t.Helper()
+	published := func(one, two netip.Addr) []Published {
+		return []Published{{8080, netip.AddrPortFrom(one, 80)}, {8081, netip.AddrPortFrom(two, 80)},
+			{8082, netip.AddrPortFrom(one, 81)}}
+	}
+	for _, f := range []struct {
+		network string
+		ports   []Published
+		restore string
+	}{
+		{"198.51.100.0/24", published(one.V4, two.V4), "iptables-nft-restore"},
+		{"2001:db8:c::/64", published(one.V6, two.V6), "ip6tables-nft-restore"},
+	} {
+		network := netip.MustParsePrefix(f.network)
+		command, rules := []string{f.restore}, DockerIPTables(network, f.ports...)
+		if backend == "nftables" {
+			command, rules = []string{"nft", "-f", "-"}, DockerNFTables(network, f.ports...)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), netns.CommandLimit)
+		defer cancel()
+		cmd := l.Target.Command(ctx, command[0], command[1:]...)
+		cmd.Stdin = strings.NewReader(rules)
+		if _, err := netns.Output(cmd); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -237,5 +243,70 @@ func containersAreCovered(t *testing.T, l *Lab, families ...string) {
 			}
 			untouched(t, d, f.client)
 		})
+	}
+}
+
+// TestInvitedBesidePublished: who scans published ports and others of the host, and connects to
+// what answers, is led to the trap at the others. He is proven, and gets no more of the published
+// ones either; their clients do.
+func TestInvitedBesidePublished(t *testing.T) {
+	l := newLab(t)
+	one, two := addBridge(t, l, "docker0")
+	publish(t, l, "nftables", one, two)
+	d := start(t, l.Target, Options{Config: inviting})
+	for i, v := range []visit{
+		{name: "connects at once", scan: line(invitedNmap("-sT"))},
+		{name: "half-open first", scan: func(s *scanner, a aim) {
+			s.grab(a, openPorts(s.run(invitedNmap("-sS", "-oG", "-")(a)...)))
+		}},
+		{name: "half-open first, then other ports", scan: func(s *scanner, a aim) {
+			s.run(invitedNmap("-sS")(a)...)
+			next := []uint16{8080, 8081, 8082}
+			for port := range uint16(80) {
+				next = append(next, 9001+port)
+			}
+			s.grab(a, next)
+		}},
+	} {
+		for _, f := range []struct {
+			family          string
+			client, src, at netip.Addr
+		}{
+			{"IPv4", Source4(30), Source4(i + 1), l.Target.V4},
+			{"IPv6", Source6(30), Source6(i + 1), l.Target.V6},
+		} {
+			t.Run(v.name+" "+f.family, func(t *testing.T) {
+				// The source of connect().
+				route := fmt.Sprintf("route replace %s dev eth0 src %s", f.at, f.src)
+				if err := l.Attacker.IP(route); err != nil {
+					t.Fatal(err)
+				}
+				ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					// No port of a trap is among these.
+					v.scan(&scanner{ctx, t, l}, aim{f.src, f.at, l.Attacker.Dev, "", "8060-8300"})
+				}()
+				defer func() { stop(); <-done }()
+				said, err := provenBlock(d, f.src, 25*time.Second)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := completedIn(t, said); n > invitedTrigger+2 {
+					t.Errorf("%d connections until it was proven: %s", n, said)
+				}
+				for _, port := range []uint16{8080, 8081} {
+					at := netip.AddrPortFrom(f.at, port)
+					if l.Attacker.Reaches(f.src, at, 300*time.Millisecond) {
+						t.Errorf("port %d answers who is proven", port)
+					}
+					if !l.Attacker.Reaches(f.client, at, 2*time.Second) {
+						t.Errorf("port %d does not answer a client", port)
+					}
+				}
+				untouched(t, d, f.client)
+			})
+		}
 	}
 }

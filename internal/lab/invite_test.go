@@ -26,8 +26,12 @@ import (
 // inviting is the default with invitations.
 const inviting = "[trap]\ninvite = \"scored\"\n"
 
-// The default trigger, and the number of completed connections that prove a source.
-const invitedTrigger = 25
+// The default trigger, which is the number of completed connections that prove a source, and the
+// ports to which one is led by SYNs that complete no connection, and by others.
+const (
+	invitedTrigger = 25
+	invitedPorts   = 32
+)
 
 // A visit is a scanner that completes connections at once or later, all from one address.
 type visit struct {
@@ -269,7 +273,7 @@ func rawSegment(src, dst netip.Addr, from, to uint16, flags byte) packet {
 }
 
 // forged is a scan of some ports in the name of a source. One SYN makes it dark, and 26 get it
-// fenced. Each takes one of the forty ports at which a source is led.
+// fenced. Each takes one of the ports to which such SYNs lead.
 func forged(src, dst netip.Addr, ports uint16) (out []packet) {
 	for p := range ports {
 		out = append(out, rawSYN(src, dst, 40000+p, 2001+p))
@@ -368,7 +372,7 @@ func pages() (out []uint16) {
 // gets more answers than rules_trap.go says, and connection tracking gets no more entries than
 // that.
 func TestInvitationReflectsLittle(t *testing.T) {
-	const names, most = 20, 40 * 6 * 2
+	const names, most = 20, 2 * invitedPorts * 6 * 2
 	l := newLab(t)
 	if err := l.Attacker.NFT(`table inet lab {
 		set answered4 { type ipv4_addr; size 1000; flags dynamic; counter; }
@@ -390,7 +394,11 @@ func TestInvitationReflectsLittle(t *testing.T) {
 				src, dst = Source6(1+i%names), l.Target.V6
 			}
 			from, to := uint16(1024+(i*13+round*7)%60000), uint16(1+(i*31+round)%9973)
-			packets = append(packets, rawSYN(src, dst, from, to))
+			if round%2 == 0 {
+				packets = append(packets, rawSYN(src, dst, from, to))
+			} else {
+				packets = append(packets, clientSYN(src, dst, from, to))
+			}
 		}
 		pour(t, l.Attacker, packets)
 		tracked, err := l.Target.Run("cat", "/proc/sys/net/netfilter/nf_conntrack_count")
@@ -589,9 +597,9 @@ func TestInvitationTellsWhatIsNotSo(t *testing.T) {
 				truly = toldBy(t, l, rst, func() { pour(t, l.Attacker, fullScan(a)) })
 			})
 			t.Logf("%d ports told truly, %d falsely", truly, falsely)
-			if truly > 40 || falsely < 1 || falsely > 40+12 { // the twelve traps answer too
-				t.Errorf("%d of 1000 ports are told truly, %d falsely; want 40 and 52 at most", truly,
-					falsely)
+			if truly > 40 || falsely < 1 || falsely > invitedPorts+12 { // the twelve traps answer too
+				t.Errorf("%d of 1000 ports are told truly, %d falsely; want 40 and %d at most", truly,
+					falsely, invitedPorts+12)
 			}
 		})
 	}
@@ -613,8 +621,8 @@ func toldBy(t *testing.T, l *Lab, flags byte, f func()) int {
 }
 
 // TestTrapIsTold: to a bare ACK of a dark source a service answers, and the trap does not:
-// by that he can tell them apart until he is fenced. Forty ports are all that he is led to, so
-// he can use them up.
+// by that he can tell them apart until he is fenced. So many ports are all that such SYNs lead him to,
+// so he can use them up.
 func TestTrapIsTold(t *testing.T) {
 	l := newLab(t)
 	listen(t, l.Target, "tcp", 80)
@@ -642,13 +650,45 @@ func TestTrapIsTold(t *testing.T) {
 				time.Sleep(55 * time.Millisecond) // twenty a second of a fenced source are looked at
 			}
 		})
-		if all < 38 || all > 39 { // the trap's own and the first one's are of the forty
-			t.Errorf("%s: led to %d ports more, want 38 or 39", src, all)
+		if all < invitedPorts-2 || all > invitedPorts-1 { // the trap's own and the first one's are of them
+			t.Errorf("%s: led to %d ports more, want %d or one more", src, all, invitedPorts-2)
 		}
 		if n := toldBy(t, l, syn, func() {
 			send(t, l.Attacker, rawSYN(src, dst, 43000, 4000), rawSYN(src, dst, 43000, 2002))
 		}); n != 1 {
 			t.Errorf("%s: %d of a new port and an old one answered, want the old one", src, n)
+		}
+	}
+}
+
+// TestHalfOpenTakesNoPlace: who is fenced for a half-open scan, and then connects to other ports
+// than those, is led there too, and proven.
+func TestHalfOpenTakesNoPlace(t *testing.T) {
+	l := newLab(t)
+	d := start(t, l.Target, Options{Config: inviting})
+	for i, f := range []struct{ src, dst netip.Addr }{{Source4(1), l.Target.V4}, {Source6(1), l.Target.V6}} {
+		source := []string{Source4(1).String(), "2001:db8:0:11::/64"}[i]
+		send(t, l.Attacker, rawSYN(f.src, f.dst, 40001, 2001))
+		waitScored(t, d, source, 1)
+		// No port of a trap is among these.
+		n := toldBy(t, l, syn, func() {
+			for port := range uint16(44) {
+				send(t, l.Attacker, rawSYN(f.src, f.dst, 40002, 2002+port))
+			}
+		})
+		if n < invitedTrigger || n > invitedPorts {
+			t.Errorf("%s: %d half-open ports answered, want %d to %d", f.src, n, invitedTrigger, invitedPorts)
+		}
+		waitScored(t, d, source, 26)
+		for port := range uint16(invitedTrigger) {
+			// Beyond 20 SYNs a second the next one gets there.
+			if !l.Attacker.Reaches(f.src, netip.AddrPortFrom(f.dst, 3001+port), 4*time.Second) {
+				t.Errorf("%s: not led to the %d. port", f.src, port+1)
+				break
+			}
+		}
+		if _, err := provenBlock(d, f.src, 5*time.Second); err != nil {
+			t.Error(err)
 		}
 	}
 }

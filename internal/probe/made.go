@@ -16,9 +16,16 @@ func Plain(p *Probe) bool {
 }
 
 // Stamped reports whether a segment has a timestamp (RFC 7323, 3.2: option 8).
-func Stamped(p *Probe) bool {
+func Stamped(p *Probe) bool { return has(p, 8) }
+
+// Crude reports whether a SYN completes no connection, by the marks of the chain crude of
+// package nft.
+func Crude(p *Probe) bool { return !has(p, 2) || p.Window == windowNmap && !has(p, 4) }
+
+// has reports whether a segment has an option of a kind.
+func has(p *Probe, kind uint64) bool {
 	for kinds := p.Options; kinds != 0; kinds >>= 8 {
-		if kinds&0xff == 8 {
+		if kinds&0xff == kind {
 			return true
 		}
 	}

@@ -23,7 +23,7 @@ type visits struct {
 	connected lapsing[netip.Prefix]
 	doubted   lapsing[tuple]
 	ports     lapsing[led]
-	invited   lapsing[netip.Prefix]
+	invited   lapsing[guest]
 }
 
 // A tuple is the common part of a connection's SYNs, without the destination.
@@ -36,6 +36,12 @@ type tuple struct {
 type led struct {
 	source netip.Prefix
 	port   uint16
+}
+
+// A guest is a source and one of its two kinds of SYNs, each with ports of its own.
+type guest struct {
+	source netip.Prefix
+	crude  bool // completes no connection
 }
 
 // A lapsing set keeps and counts its elements, each for a time from its first appearance.
@@ -138,7 +144,7 @@ func (s *side) visit(p *probe.Probe) bool {
 }
 
 // leads reports whether the rules lead a packet to the trap instead of dropping it, by the
-// chains invite and invite_port of package nft.
+// chains invite, invite_port and invite_again of package nft.
 func (s *side) leads(p *probe.Probe) bool {
 	if s.config.Trap.Invite != config.InviteScored || p.Technique != probe.SYN || p.Behind ||
 		p.Mode != probe.Stealth && p.Mode != probe.Advanced {
@@ -146,7 +152,8 @@ func (s *side) leads(p *probe.Probe) bool {
 	}
 	source := s.engine.SourceOf(p.Source)
 	k, v := led{source, p.Port}, &s.visits
-	if !v.ports.has(k, p.At) && v.invited.count(source, p.At, nft.InviteTime) > nft.InvitePorts {
+	g := guest{source, probe.Crude(p)}
+	if !v.ports.has(k, p.At) && v.invited.count(g, p.At, nft.InviteTime) > nft.InvitePorts {
 		return false
 	}
 	n := v.ports.count(k, p.At, nft.InviteTime)

@@ -3,6 +3,7 @@
 package trial
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -87,7 +88,12 @@ func TestVisitsAreLed(t *testing.T) {
 	for port := uint16(8002); port < 8060; port++ {
 		c.tcp(forger+1, server, 2002, port, syn)
 	}
-	const want = nft.InviteEach + nft.InvitePorts - 1
+	for port := uint16(8060); port < 8070; port++ { // with options, these have places of their own
+		head := binary.BigEndian.AppendUint16([]byte{7, 211}, port)
+		head = append(head, 0, 0, 0, 7, 0, 0, 0, 0, 0x70, syn, 250, 0, 0, 0, 0, 0)
+		c.other(forger+1, 6, append(head, 2, 4, 5, 0xb4, 4, 2, 1, 1))
+	}
+	const want = nft.InviteEach + nft.InvitePorts - 1 + 10
 	sum, lines := summarised(t, "[trap]\ninvite = \"scored\"", c)
 	if sum.Led < want-2 || sum.Led > want {
 		t.Errorf("%d were led, want about %d: %+v", sum.Led, want, sum)
