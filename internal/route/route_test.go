@@ -61,7 +61,24 @@ func newLab(t *testing.T) lab {
 	}
 	l.run("ip", "-n", l.there, "addr", "add", "198.51.100.7/32", "dev", "lo")
 	l.run("ip", "-n", l.here, "route", "add", "default", "via", "192.0.2.2")
+	l.settle()
 	return l
+}
+
+// settle waits until the kernel has noticed the carrier and added the routes of the IPv6
+// addresses, which it does in work queues: they would change the routing behind a test.
+func (l lab) settle() {
+	l.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		s := l.state()
+		if !strings.Contains(s, "linkdown") && strings.Contains(s, "local 2001:db8::1 ") &&
+			strings.Contains(s, "local fe80::") {
+			return
+		}
+		if time.Now().After(end) {
+			l.t.Fatalf("the links do not come up:\n%s", s)
+		}
+	}
 }
 
 func (l lab) run(arg ...string) string {
