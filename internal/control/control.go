@@ -332,7 +332,7 @@ func send(path string, req Request) (net.Conn, error) {
 			ErrNotRunning, path)
 	}
 	_ = c.SetDeadline(time.Now().Add(callTimeout))
-	// Who is refused may be so before he has asked: the answer says why, then.
+	// A client may be refused before it has asked. Then the answer has the reason.
 	if err := json.NewEncoder(c).Encode(req); err != nil && !errors.Is(err, unix.EPIPE) {
 		return nil, errors.Join(fmt.Errorf("send request: %w", err), c.Close())
 	}

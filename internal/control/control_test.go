@@ -33,8 +33,8 @@ func served(t *testing.T, ctx context.Context, handle func(Request) (any, error)
 	return path, done
 }
 
-// What the daemon answers is what who asks gets: lists of any length, one value,
-// nothing, an error.
+// A client gets the daemon's answer as it is: a list of any length, one value, nothing,
+// an error.
 func TestCall(t *testing.T) {
 	list := make([]Block, 3000)
 	for i := range list {
@@ -74,7 +74,7 @@ func TestCall(t *testing.T) {
 	}
 }
 
-// A list that nobody reads to its end does not hold up the daemon's.
+// A list that nobody reads to its end does not hold up the daemon.
 func TestListIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	list := make([]Block, 100_000) // much more than the socket takes
@@ -166,7 +166,7 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// Who asks a daemon that does not start hears why.
+// A client of a daemon that does not start gets the reason.
 func TestRefuse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
 	l, err := Listen(path)
@@ -189,8 +189,8 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// Nobody but root and the daemon's own user is answered: the socket's mode keeps
-// others out, and so do their credentials if somebody changed that.
+// Only root and the daemon's own user get answers. The socket's mode keeps others out, and
+// if somebody changed the mode, their credentials do.
 func TestStrangersAreRefused(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root to be somebody else")
