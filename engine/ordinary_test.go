@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/internal/config"
 	"picket/internal/probe"
 )
 
@@ -56,7 +57,7 @@ func TestOddStacks(t *testing.T) {
 	for name, p := range odd {
 		n++
 		p.Technique, p.Protocol, p.Seq = probe.SYN, probe.ProtocolTCP, 7
-		l := newLife(t, wide(t), engine.Graded)
+		l := newLife(t, config.Default(), engine.Graded)
 		for i := range 48 {
 			for k, port := range []int{80, 443, 8883} {
 				x := p
@@ -301,7 +302,7 @@ func TestLetBe(t *testing.T) {
 		}},
 	} {
 		t.Run(x.who, func(t *testing.T) {
-			l := newLife(t, wide(t), engine.Graded)
+			l := newLife(t, config.Default(), engine.Graded)
 			x.do(l)
 			if l.mirrored == 0 {
 				t.Error("no packet of it is mirrored")
@@ -338,7 +339,7 @@ func TestNoScanHides(t *testing.T) {
 				33000 + i
 		}},
 	} {
-		l := newLife(t, wide(t), engine.Graded)
+		l := newLife(t, config.Default(), engine.Graded)
 		l.hostile = true
 		seen := 0
 		for i := range 2000 {
