@@ -195,7 +195,8 @@ type Config struct {
 	UnprovenRate int
 
 	// Memory is how long after the end of a block its source still counts as
-	// an offender, 30 days by default.
+	// an offender, 30 days by default. The last offenders are remembered, a quarter as
+	// many as Sources, at 100 bytes each.
 	Memory time.Duration
 
 	// Blocks is the most blocks at once, and the most fences, 131,072 by default.
@@ -291,6 +292,9 @@ func (c *Config) check() error {
 	}
 	return nil
 }
+
+// offenders is how many are remembered at most.
+func (c *Config) offenders() int { return min(c.Blocks, c.Sources/4) }
 
 // policy returns the policy for a protocol.
 func (c *Config) policy(protocol uint8) *Policy {

@@ -169,7 +169,7 @@ func (e *Engine) Recall(b []byte) error {
 		case offenceRecord:
 			k := probe.Key{Hi: le.Uint64(record), Lo: le.Uint64(record[8:])}
 			o := book.Offence{Count: le.Uint32(record[16:]), Until: int64(le.Uint64(record[20:])) + shift}
-			e.blocks.offenders.Note(k, o, e.cfg.Blocks)
+			e.blocks.offenders.Note(k, o, e.cfg.offenders())
 		}
 	}
 	return nil

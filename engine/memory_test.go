@@ -232,6 +232,31 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// The last offenders are remembered, a quarter as many as the sources.
+func TestOffendersAreBounded(t *testing.T) {
+	w := newWorld(t, Config{Sources: 4096, Style: BlockOnly, UnprovenRate: 100_000})
+	var blocked []netip.Addr
+	for i := range 2000 {
+		source := addr4(uint32(i) << 12) // each of another network
+		if d := w.send(func(x *probe.Probe) { x.Source = source }); d.Offence == 1 {
+			blocked = append(blocked, source)
+		}
+	}
+	const most = 1024
+	if n := w.Engine.blocks.offenders.Len(); n != most || len(blocked) <= most {
+		t.Fatalf("of %d offenders %d are remembered, want %d", len(blocked), n, most)
+	}
+	for i, source := range blocked {
+		want := 0
+		if i >= len(blocked)-most {
+			want = 1
+		}
+		if s, _ := w.Describe(source); s.Offences != want {
+			t.Errorf("the offender %d of %d has %d offences, want %d", i, len(blocked), s.Offences, want)
+		}
+	}
+}
+
 func size(parts [][]byte) (n int) {
 	for _, p := range parts {
 		n += len(p)

@@ -72,7 +72,7 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 		return
 	}
 	e.blocks.offenders.Note(k, book.Offence{Count: uint32(d.Offence), Block: now + int64(d.For), Until: now +
-		int64(d.For+e.cfg.Memory)}, e.cfg.Blocks)
+		int64(d.For+e.cfg.Memory)}, e.cfg.offenders())
 	d.Action = action
 	if action == Block && !d.Proven {
 		s.flags |= answered
