@@ -78,7 +78,7 @@ func TestBind(t *testing.T) {
 		t.Errorf("the least limit is %d, want %d", got, want)
 	}
 	Bind(64 << 20) // with the file and the blocks that there is room for
-	if got, want := debug.SetMemoryLimit(-1)+mapped, int64(64<<20); got != want {
+	if got, want := debug.SetMemoryLimit(-1)+beside, int64(64<<20); got != want {
 		t.Errorf("the process may take %d, want %d", got, want)
 	}
 	if got := debug.SetGCPercent(100); got != collect {
