@@ -156,7 +156,8 @@ func holds(t *testing.T, e *Engine, p *probe.Probe, d *Decision, peers Prefixes)
 	t.Helper()
 	s := e.Stats()
 	switch {
-	case s.Sources > e.cfg.Sources || s.Blocks > e.cfg.Blocks || e.blocks.offenders.Len() > e.cfg.offenders() ||
+	case s.Sources > e.cfg.Sources || s.Blocks > e.cfg.Blocks ||
+		e.blocks.offenders.Len() > e.cfg.offenders() ||
 		s.Traces > len(e.traces.all):
 		t.Fatalf("out of bounds: %+v", s)
 	case d.Reason == 0 || int(d.Reason) >= Reasons || int(d.Pattern) >= Patterns:
