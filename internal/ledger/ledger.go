@@ -142,12 +142,8 @@ func (e *Entry) Drops() uint64 { return e.drops.before + e.drops.counter }
 
 // Row describes the entry as it is now, without the kernel's counters.
 func (e *Entry) Row(now time.Time) control.Block {
-	w := e.told.Value()
-	return control.Block{
-		Source: e.Source, Name: event.SourceName(e.Source), Response: e.Response.String(), Since: e.Since,
-		Expires: e.Until, Reason: w.reason, Evidence: e.evidence.Value(), Pattern: w.pattern,
-		Technique: w.technique, Proven: w.proven, Known: w.known, Country: w.country,
-	}.At(now)
+	ev := e.Event()
+	return control.BlockOf(&ev, e.Source, e.Response.String(), e.Since, e.Until).At(now)
 }
 
 // New returns an empty book.
