@@ -52,7 +52,6 @@ type Store struct {
 	classes [classes]class
 	unused  int32 // entries that were dropped, linked by next
 	used    int   // records: the first ones, which stay in use
-	entered int   // entries: the first ones, the dropped included
 	known   int   // entries
 	fetched int32 // by Expect, and never read
 }

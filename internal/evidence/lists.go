@@ -58,8 +58,7 @@ func (s *Store) enter(bucket *int32, k key) int32 {
 	if e != none {
 		s.unused = s.entries[e].next
 	} else {
-		e = int32(s.entered)
-		s.entered++
+		e = int32(s.known) // the first ones are all known
 	}
 	s.entries[e] = entry{key: k, total: 1, newest: none, oldest: none, chain: *bucket, class: single}
 	*bucket = e
