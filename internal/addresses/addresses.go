@@ -64,7 +64,7 @@ func ReadFile(name string) ([]netip.Prefix, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := read(f, int(min(info.Size()/shortLine, MaxEntries)))
+	list, err := readList(f, int(min(info.Size()/shortLine, MaxEntries)))
 	var faults interface{ Unwrap() []error }
 	switch {
 	case err == nil:
@@ -104,14 +104,14 @@ func Regular(name string) error {
 // Read reads a list. The prefixes are masked, IPv4-mapped ones are IPv4, and they
 // stand in the order of their lines, each once. With a bad line the list is nil and
 // the error joins a [Fault] for each.
-func Read(r io.Reader) ([]netip.Prefix, error) { return read(r, 0) }
+func Read(r io.Reader) ([]netip.Prefix, error) { return readList(r, 0) }
 
 // shortLine is the length of a short line. A list that grows leaves four times its size
 // as garbage, and what is allocated there next takes memory at once; room that no entry
 // takes costs nothing.
 const shortLine = int64(len("192.0.2.1\n"))
 
-func read(r io.Reader, room int) ([]netip.Prefix, error) {
+func readList(r io.Reader, room int) ([]netip.Prefix, error) {
 	list := make([]netip.Prefix, 0, room)
 	var faults []error
 	sc := bufio.NewScanner(r)

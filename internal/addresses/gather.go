@@ -24,7 +24,7 @@ func Gather(single, files []string, stdin io.Reader) (out []string, err error) {
 		}
 	}
 	for _, f := range files {
-		list, err := fileOr(stdin, f)
+		list, err := read(f, stdin)
 		if err != nil {
 			wrong = append(wrong, err)
 		}
@@ -38,7 +38,7 @@ func Gather(single, files []string, stdin io.Reader) (out []string, err error) {
 	return out, errors.Join(wrong...)
 }
 
-func fileOr(stdin io.Reader, file string) ([]netip.Prefix, error) {
+func read(file string, stdin io.Reader) ([]netip.Prefix, error) {
 	if file != "-" {
 		return ReadFile(file)
 	}
