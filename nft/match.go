@@ -97,11 +97,24 @@ var (
 	lasting    = bits("ct status assured", expr.CtKeySTATUS, statusAssured, false)
 	brief      = bits("ct status ! assured", expr.CtKeySTATUS, statusAssured, true)
 	translated = bits("ct status dnat", expr.CtKeySTATUS, statusDNAT, false)
-	reply      = part{text: "ct direction reply", exprs: []expr.Any{
-		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{1}}, // IP_CT_DIR_REPLY
-	}}
+	original   = direction("original", 0)
+	reply      = direction("reply", 1)
 )
+
+// direction matches packets of one direction of a flow: IP_CT_DIR_ORIGINAL or IP_CT_DIR_REPLY
+// (include/uapi/linux/netfilter/nf_conntrack_tuple_common.h).
+func direction(name string, number byte) part {
+	return part{text: "ct direction " + name, exprs: []expr.Any{
+		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{number}},
+	}}
+}
+
+// mostly matches fifteen packets in sixteen: what is left is enough to remember a flow by.
+var mostly = part{text: "meta random >= 268435456", exprs: []expr.Any{
+	&expr.Meta{Key: expr.MetaKeyPRANDOM, Register: 1},
+	&expr.Cmp{Op: expr.CmpOpGte, Register: 1, Data: []byte{0x10, 0, 0, 0}},
+}}
 
 // flags compares TCP's flags that the mask names.
 func flags(mask string, op expr.CmpOp, value string) part {

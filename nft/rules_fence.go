@@ -28,12 +28,14 @@ func fenceChains(c Config) []chain {
 		}, nftables.ChainHookInput, -9, "input priority filter - 9"),
 		filter(chain{
 			name: "fence_forward",
-			why: "packets to networks behind this host are judged first, if they begin a flow or belong " +
+			why: "nearly all packets leave by the second rule: each before it costs throughput. " +
+				"Packets to networks behind this host are judged first, if they begin a flow or belong " +
 				"to none. A segment that connection tracking has forgotten passes: it can get no " +
 				"more than a bare reset",
 			rules: list(
-				one(isUDP, jump("fence_udp")),
 				one(turning, jump("turns")),
+				one(original, flowing, accept),
+				one(isUDP, jump("fence_udp")),
 				one(flowing, accept),
 				one(translated, reply, jump("refused")),
 				one(established, accept),
@@ -50,11 +52,12 @@ func fenceChains(c Config) []chain {
 		}, nftables.ChainHookForward, -10, "forward priority filter - 10"),
 		{
 			name: "fence_udp",
-			why:  "nearly all datagrams that are forwarded leave here: each rule before costs throughput",
+			why:  "the answers tell of both peers of a flow",
 			rules: list(
+				one(lasting, mostly, accept),
 				one(lasting, jump("peers")),
+				one(lasting, jump("peers_asking")),
 				one(reply, brief, jump("replied")),
-				one(flowing, accept),
 			),
 		},
 		{

@@ -46,8 +46,13 @@ func learnChains(Config) []chain {
 		{
 			name: "peers",
 			why: "peers of a lasting UDP flow: conntrack forgets it after two minutes of silence, " +
-				"and WireGuard may say nothing for hours",
+				"and WireGuard may say nothing for hours. One packet in sixteen renews them, since " +
+				"that costs more than the hook itself",
 			rules: learn(renew, "peers", saddr4, saddr6, udpSport, udpDport),
+		},
+		{
+			name:  "peers_asking",
+			rules: learn(renew, "peers", daddr4, daddr6, udpDport, udpSport),
 		},
 		{
 			name: "connected",

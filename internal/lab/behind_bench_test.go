@@ -9,8 +9,9 @@ import (
 
 // BenchmarkForwardedThroughput compares what goes through a host to another behind it, which
 // this build judges, with the build that PICKET_COMPARED names, which does not, in turns: a
-// stream of TCP, and small datagrams. Two hosts are never quite alike, so many pairs take
-// part, and each lends this build to the host that was made first and to the other alternately.
+// stream of TCP, small datagrams, and those of a flow that lasts. Two hosts are never quite
+// alike, so many pairs take part, and each lends this build to the host that was made first and
+// to the other alternately.
 func BenchmarkForwardedThroughput(b *testing.B) {
 	other := os.Getenv(comparedEnv)
 	if other == "" {
@@ -21,6 +22,7 @@ func BenchmarkForwardedThroughput(b *testing.B) {
 		how  []string
 	}{
 		{"TCP", []string{"-n", "300M"}}, {"UDP", []string{"-u", "-b", "0", "-l", "200", "-n", "20M"}},
+		{"UDP, lasting", []string{"-u", "-b", "0", "-l", "200", "-O", "3", "-t", "1"}}, // ct status assured
 	} {
 		b.Run(x.name, func(b *testing.B) {
 			for range b.N {

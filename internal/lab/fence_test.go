@@ -225,6 +225,65 @@ func TestForgedScanCutsNoFlow(t *testing.T) {
 	}
 }
 
+// TestLastingPeers: who talks by UDP for more than two seconds, with this host or with one behind it,
+// is known long after connection tracking has forgotten it.
+func TestLastingPeers(t *testing.T) {
+	l := newLab(t)
+	c, err := l.AddContainer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen(t, l.Target, "udp", 7001)
+	listen(t, c, "udp", 80)
+	start(t, l.Target, Options{})
+	known := func(family string, of, with netip.AddrPort) func() bool {
+		return func() bool {
+			out, err := l.Target.Run("nft", "list", "set", "inet", "picket", "peers"+family)
+			entry := fmt.Sprintf("%s . %d . %d ", of.Addr(), of.Port(), with.Port())
+			return err == nil && strings.Contains(out, entry)
+		}
+	}
+	for _, x := range []struct {
+		name, family string
+		from         netip.Addr
+		to           netip.AddrPort
+		forwarded    bool
+	}{
+		{"host, IPv4", "4", Source4(1), netip.AddrPortFrom(l.Target.V4, 7001), false},
+		{"host, IPv6", "6", Source6(1), netip.AddrPortFrom(l.Target.V6, 7001), false},
+		{"forwarded, IPv4", "4", Source4(1), netip.AddrPortFrom(c.V4, 80), true},
+		{"forwarded, IPv6", "6", Source6(1), netip.AddrPortFrom(c.V6, 80), true},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			conn, err := l.Attacker.Dial("udp", x.from, x.to, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			peer := talk{conn: conn, network: "udp"}
+			ask := func(times int) {
+				t.Helper()
+				for range times {
+					if err := peer.say("still here"); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			from := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+			ask(200)
+			if known(x.family, from, x.to)() {
+				t.Error("a flow that has just begun is taken for a lasting one")
+			}
+			time.Sleep(2500 * time.Millisecond)
+			ask(400) // all of them forget it once in 10^11 runs
+			eventually(t, time.Second, "the peer is known", known(x.family, from, x.to))
+			if x.forwarded {
+				eventually(t, time.Second, "so is who answers", known(x.family, x.to, from))
+			}
+		})
+	}
+}
+
 // TestFencedScanLearnsNothing: a fenced scanner gets no more answers from a listener or a
 // closed port, with any flags. Resets are dropped too: they would tell the two apart.
 func TestFencedScanLearnsNothing(t *testing.T) {
