@@ -234,7 +234,7 @@ func (t *Table) Serve(list []Service) error {
 }
 
 // Release ends the holds of addresses. It removes repeats: the kernel refuses a
-// transaction that adds and deletes one element more than some sixteen times
+// transaction that adds and deletes one element more than some dozens of times
 // (lib/rhashtable.c: elasticity).
 func (t *Table) Release(addrs []netip.Addr) error {
 	slices.SortFunc(addrs, netip.Addr.Compare)
