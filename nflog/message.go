@@ -114,8 +114,11 @@ func (r *Reader) probeOf(m *message) (probe.Probe, bool) {
 	}
 	// If extension headers are longer than snaplen, the port is not in the copy, but the rule
 	// has found it monitored. The packet is a probe, and each one counts as a new port.
+	if p.Has&packet.HasProtocol == 0 {
+		p.Protocol = probe.ProtocolTCP // as most rules ask for; [ip] may be off, or only log
+	}
 	return probe.Probe{
 		At: at, Source: p.Source, Destination: p.Destination, Protocol: p.Protocol, Mode: l.mode, TTL: p.TTL,
-		Interface: m.in, Unread: true, Behind: m.forwarded, Outward: l.out,
+		Interface: m.in, Unread: true, Over: l.over, Held: l.held, Behind: m.forwarded, Outward: l.out,
 	}, true
 }

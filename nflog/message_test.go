@@ -86,6 +86,31 @@ func TestReadMessage(t *testing.T) {
 	}
 }
 
+// A packet whose port is behind the end of the copy is a probe of TCP, and what the rule says of its
+// source counts.
+func TestUnreadMessage(t *testing.T) {
+	deep := make([]byte, 128) // of an IPv6 packet with destination options of 264 bytes, and TCP behind
+	deep[0], deep[4], deep[5], deep[6], deep[7], deep[40], deep[41] = 0x60, 1, 28, 60, 64, 6, 32
+	copy(deep[8:], []byte{0x20, 1, 0x0d, 0xb8, 15: 9})
+	copy(deep[24:], []byte{0x20, 1, 0x0d, 0xb8, 15: 1})
+	far := append([]byte(nil), deep...) // of one with two such headers
+	far[4], far[5], far[40] = 2, 36, 60
+	r := &Reader{lanes: map[string]lane{}}
+	for _, payload := range [][]byte{deep, far} {
+		for prefix, want := range map[string]probe.Probe{
+			"stealth": {Mode: probe.Stealth}, "advanced over": {Mode: probe.Advanced, Over: true},
+			"advanced held": {Mode: probe.Advanced, Held: true},
+		} {
+			m := readMessage(body(t, prefix, payload))
+			p, ok := r.probeOf(&m)
+			if !ok || !p.Unread || p.Mode != want.Mode || p.Over != want.Over || p.Held != want.Held ||
+				p.Protocol != probe.ProtocolTCP {
+				t.Errorf("%q: %+v, %v", prefix, p, ok)
+			}
+		}
+	}
+}
+
 // take allocates nothing for a message.
 func TestTakeAllocatesNothing(t *testing.T) {
 	b := body(t, "advanced", syn)
