@@ -99,8 +99,10 @@ const minTimeout = time.Millisecond
 
 // Block responds to sources, to all or none; For is rounded to the kernel's millisecond
 // (NFTA_SET_ELEM_TIMEOUT). If renew says that a response is in force, its timeout starts again.
+// Of a response that comes twice, the last one counts: the kernel may refuse to begin one twice.
 // The errors are [ErrFull], [ErrOverlap], [ErrExtent], [ErrPermission], or the kernel's.
 func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) error {
+	blocks = eachOnce(blocks)
 	adds := map[string][]nftables.SetElement{} // by set: one message holds hundreds
 	for i := range blocks {
 		name, els, err := t.place(&blocks[i])
@@ -134,6 +136,28 @@ func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) e
 		return fmt.Errorf("block %s: %w", names(blocks), ErrOverlap)
 	}
 	return explain("block "+names(blocks), err)
+}
+
+// eachOnce returns blocks without those that a later one replaces.
+func eachOnce(blocks []Block) []Block {
+	type response struct {
+		Response
+		netip.Prefix
+	}
+	last := make(map[response]int, len(blocks))
+	for i := range blocks {
+		last[response{blocks[i].Response, blocks[i].Source}] = i
+	}
+	if len(last) == len(blocks) {
+		return blocks
+	}
+	once := make([]Block, 0, len(last))
+	for i := range blocks {
+		if last[response{blocks[i].Response, blocks[i].Source}] == i {
+			once = append(once, blocks[i])
+		}
+	}
+	return once
 }
 
 // End ends a response to a source. It is no error if there is none.

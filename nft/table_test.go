@@ -258,6 +258,37 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
+// TestRepeats: of a source that comes twice in one call, the last block counts, be it new, renewed, or
+// with living flows before and without after.
+func TestRepeats(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	sources := []string{"203.0.113.1/32", "198.51.100.0/24", "2001:db8::1/128", "2001:db8:2::/64"}
+	for _, renew := range []func(Response, netip.Prefix) bool{never, always} {
+		var in []Block
+		for i := range 100 {
+			for _, s := range sources {
+				in = append(in, Block{Source: prefix(s), For: time.Duration(100-i) * time.Hour, Held: true,
+					Spare: i%2 == 0},
+					Block{Response: Dark, Source: prefix(s), For: time.Duration(100-i) * time.Hour})
+			}
+		}
+		if err := tab.Block(in, renew); err != nil {
+			t.Fatal(err)
+		}
+		bs, err := tab.Blocks()
+		if err != nil || len(bs) != 2*len(sources) {
+			t.Errorf("%d blocks, %v", len(bs), err)
+		}
+		for _, b := range bs {
+			if b.Spare || b.For > time.Hour {
+				t.Errorf("%+v, want an hour", b)
+			}
+		}
+	}
+}
+
 // TestResponses: each response to a source is independent, and an IPv6 prefix that is one
 // source is one element.
 func TestResponses(t *testing.T) {
