@@ -170,12 +170,22 @@ func (t *Table) End(r Response, p netip.Prefix) error {
 }
 
 func (t *Table) queueEnd(b *Block) {
-	if name, els, err := t.place(b); err == nil {
+	if name, els, err := t.place(b); err == nil && !t.lacks(b) {
 		// Adding them first makes the deletion succeed on kernels before 6.3,
 		// which have no "destroy element".
 		_ = t.conn.SetAddElements(t.sets[name], els) // Flush returns its error
 		_ = t.conn.SetDeleteElements(t.sets[name], els)
 	}
+}
+
+// lacks reports whether the kernel has no such network, and so perhaps a wider or a narrower one:
+// to add it would fail. Without an answer, that failure is the error.
+func (t *Table) lacks(b *Block) bool {
+	if _, whole, err := t.where(b); whole || err != nil {
+		return false
+	}
+	list := []Block{*b}
+	return t.look(list) == nil && list[0].For < 0
 }
 
 // Unblock ends every response to a source, and forgets the rules' counts of it.

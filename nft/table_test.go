@@ -289,6 +289,29 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestUnblockPart: a part of a blocked network is not blocked by itself, which is no error, and the
+// network stays.
+func TestUnblockPart(t *testing.T) {
+	inNetns(t)
+	tab := open(t)
+	install(t, tab)
+	if err := tab.Block([]Block{{Source: prefix("198.51.100.0/24"), For: time.Hour},
+		{Response: Dark, Source: prefix("198.51.100.0/24"), For: time.Hour}}, never); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{"198.51.100.0/25", "198.51.100.128/25", "198.51.0.0/16", "198.51.100.7/32"} {
+		if err := tab.Unblock(prefix(s)); err != nil {
+			t.Error(err)
+		}
+		if err := tab.End(Blocked, prefix(s)); err != nil {
+			t.Error(err)
+		}
+	}
+	if bs, err := tab.Blocks(); err != nil || len(bs) != 2 {
+		t.Errorf("blocks %v, %v", bs, err)
+	}
+}
+
 // TestResponses: each response to a source is independent, and an IPv6 prefix that is one
 // source is one element.
 func TestResponses(t *testing.T) {

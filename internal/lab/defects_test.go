@@ -60,6 +60,10 @@ func TestFailureIsNoSuccess(t *testing.T) {
 	if out, err := d.Cmd("block", "198.51.100.0/25"); err == nil || strings.Contains(out, "blocked") {
 		t.Errorf("the kernel refuses an overlap, and picket says %q, %v", out, err)
 	}
+	if _, err := d.Cmd("unblock", "198.51.100.0/25"); err == nil ||
+		!strings.Contains(err.Error(), "is blocked as part of 198.51.100.0/24") {
+		t.Errorf("to unblock a part of a blocked network says %v", err)
+	}
 	if list, err := d.Blocks(); err != nil || len(list) != 2 {
 		t.Errorf("blocks %v, %v", list, err)
 	}
