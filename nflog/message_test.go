@@ -4,6 +4,8 @@ package nflog
 
 import (
 	"encoding/binary"
+	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -185,5 +187,51 @@ func TestReader(t *testing.T) {
 	r.Close()
 	if s := r.Stats(); s.Messages != probes || s.Lost != 0 || s.Garbage != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestLongCopy: a rule may have more bytes copied than others, as those for packets with extension
+// headers do, whose ports come late.
+func TestLongCopy(t *testing.T) {
+	ns := newNamespace(t, "long")
+	run(t, `table inet more {
+		chain input {
+			type filter hook input priority filter - 1
+			udp dport 9 log group 4713 prefix "stealth" snaplen 1500 queue-threshold 1
+			udp dport 10 log group 4713 prefix "stealth" snaplen 100 queue-threshold 1
+		}
+	}`, "ip", "netns", "exec", ns.name, "nft", "-f", "-")
+	got := make(chan int, 10)
+	var r *Reader
+	ns.do(t, func() {
+		var err error
+		r, err = Open(Config{Group: 4713, Snaplen: 1500, Buffer: 1 << 20}, func(_ probe.Probe, raw []byte) {
+			got <- len(raw)
+		}, func(err error) { t.Error(err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer r.Close()
+	for port, want := range map[int]int{9: 428, 10: 100} {
+		ns.do(t, func() {
+			c, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			if _, err := c.Write(make([]byte, 400)); err != nil {
+				t.Error(err)
+			}
+		})
+		select {
+		case n := <-got:
+			if n != want {
+				t.Errorf("port %d: %d bytes, want %d", port, n, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("nothing came")
+		}
 	}
 }

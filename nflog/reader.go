@@ -34,7 +34,7 @@ var (
 // A Config names the group and bounds the reading.
 type Config struct {
 	Group   uint16
-	Snaplen uint32 // bytes of each packet; the log rules' snaplen holds if it is smaller
+	Snaplen uint32 // bytes of a packet at most; the log rules' snaplen holds if it is smaller
 	Buffer  int    // receive buffer to ask for, in bytes
 
 	// Stored, if not nil, is the socket of an earlier process, bound to the group: the

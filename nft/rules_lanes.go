@@ -2,9 +2,9 @@
 
 package nft
 
-// longSnaplen is how many bytes are copied of an IPv6 packet with extension headers:
+// LongSnaplen is how many bytes are copied of an IPv6 packet with extension headers:
 // its port comes after them, and an Ethernet frame has no more.
-const longSnaplen = 1500
+const LongSnaplen = 1500
 
 // laneChains bring packets to the reader. Packets that cannot count (repeats, answers,
 // and those of a source past its trigger) are bounded for each source, and take no
@@ -103,7 +103,7 @@ func mode(c Config, name string) chain {
 		name: name,
 		why:  "probes of " + name + " mode",
 		rules: list(
-			one(extended(), limit(100, 200), logged(c, name, 1, longSnaplen), backward),
+			one(extended(), limit(100, 200), logged(c, name, 1, LongSnaplen), backward),
 			one(limit(1000, 1000), logged(c, name, 1, c.Snaplen), backward),
 			one(limit(50000, 5000), logged(c, name+" bulk", 64, c.Snaplen), backward),
 			one(count("unlogged_"+name)),

@@ -320,7 +320,8 @@ func (c *Config) Table() nft.Config {
 // receiveBuffer holds some 290,000 probes while the reader has no processor.
 const receiveBuffer = 32 << 20
 
-// Reader returns the reader's configuration.
+// Reader returns the reader's configuration. The group bounds what each rule asks for.
 func (c *Config) Reader() nflog.Config {
-	return nflog.Config{Group: c.NFLOG.Group, Snaplen: c.NFLOG.Snaplen, Buffer: receiveBuffer}
+	return nflog.Config{Group: c.NFLOG.Group, Snaplen: max(c.NFLOG.Snaplen, nft.LongSnaplen),
+		Buffer: receiveBuffer}
 }

@@ -66,6 +66,14 @@ func TestProbesInDisguise(t *testing.T) {
 		{"IPv6 both options", "syn", Source6(5), func(src netip.Addr) []packet {
 			return []packet{v6(src, hopByHop, option(destination, option(unix.IPPROTO_TCP, bytes(src))))}
 		}},
+		{"IPv6 long destination options", "syn", Source6(9), func(src netip.Addr) []packet {
+			b := append(make([]byte, 264), bytes(src)...)
+			b[0], b[1] = unix.IPPROTO_TCP, 264/8-1
+			for at := 2; at < 264; at += 131 { // two unknown options that are skipped
+				b[at], b[at+1] = 0x1e, 129
+			}
+			return []packet{v6(src, destination, b)}
+		}},
 		{"IPv6 options in an atomic fragment", "syn", Source6(6), func(src netip.Addr) []packet {
 			return []packet{v6(src, fragment,
 				ip6Fragment(destination, 0, false, 7, option(unix.IPPROTO_TCP, bytes(src))))}
