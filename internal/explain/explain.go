@@ -82,8 +82,25 @@ func strength(b *control.InForce) int {
 }
 
 // covers reports whether a block covers all of Asked.
-func (f *Facts) covers(b *control.InForce) bool {
-	return b.Source.Bits() <= f.Asked.Bits() && b.Source.Contains(f.Asked.Addr())
+func (f *Facts) covers(b *control.InForce) bool { return f.within(b.Source) }
+
+// within reports whether a prefix has all of Asked in it.
+func (f *Facts) within(p netip.Prefix) bool {
+	return p.Bits() <= f.Asked.Bits() && p.Contains(f.Asked.Addr())
+}
+
+// protected reports whether all of Asked is, and puts the reasons first in the list.
+func (f *Facts) protected() bool {
+	slices.SortStableFunc(f.Protected, func(a, b Protected) int {
+		switch one, other := f.within(a.Prefix), f.within(b.Prefix); {
+		case one == other:
+			return 0
+		case one:
+			return -1
+		}
+		return 1
+	})
+	return len(f.Protected) > 0 && f.within(f.Protected[0].Prefix)
 }
 
 // An explainer finds the words.
@@ -102,6 +119,7 @@ func Explain(f *Facts) *control.Explanation {
 	if x.Blocks == nil {
 		x.Blocks = []control.InForce{}
 	}
+	protected := f.protected()
 	for _, p := range f.Protected {
 		x.Protected = append(x.Protected, control.Protection{Prefix: event.SourceName(p.Prefix), Why: p.Why,
 			Config: protectedBy(p.Why)})
@@ -123,7 +141,7 @@ func Explain(f *Facts) *control.Explanation {
 	for i := range f.Kept {
 		x.Probes = append(x.Probes, f.told(&f.Kept[i]))
 	}
-	x.say()
+	x.say(protected)
 	return x.Explanation
 }
 
@@ -158,8 +176,10 @@ func (f *Facts) told(k *evidence.Probe) control.KeptProbe {
 }
 
 // say finds state, summary, reasons and what would change them.
-func (x *explainer) say() {
+func (x *explainer) say(protected bool) {
 	switch {
+	case protected: // in the kernel this is before any block
+		x.sayProtected()
 	case len(x.Blocks) > 0 && x.facts.covers(&x.Blocks[0]):
 		x.sayBlocked(&x.Blocks[0])
 	case len(x.Protected) > 0:
@@ -180,7 +200,12 @@ func (x *explainer) say() {
 	if x.List != nil {
 		x.sayList()
 	}
-	if x.State != "blocked" && len(x.Blocks) > 0 {
+	switch {
+	case x.State == "blocked" || len(x.Blocks) == 0:
+	case x.facts.covers(&x.Blocks[0]):
+		x.why("%s is %s, but nothing is dropped of what is protected in it.", x.Blocks[0].Name,
+			responseName(&x.Blocks[0]))
+	default:
 		x.why("Blocked inside it: %s.", names(x.Blocks))
 	}
 	if x.Connected && x.State != "spared" && x.State != "protected" {

@@ -242,6 +242,32 @@ func TestSay(t *testing.T) {
 			why: []string{"does not hand packets of protected addresses"},
 		},
 		{
+			name: "protected, in a prefix that is blocked", f: facts(t, "192.0.2.7"),
+			with: func(f *Facts) {
+				f.Protected = []Protected{{netip.MustParsePrefix("192.0.2.7/32"), "allowed by command"}}
+				f.Take([]control.InForce{block("192.0.2.0/28")})
+			},
+			state: "protected", says: "192.0.2.7 is protected and never blocked: allowed by command.",
+			why:    []string{"192.0.2.0/28 is blocked, but nothing is dropped of what is protected in it."},
+			change: []string{`"picket unallow 192.0.2.7" ends that.`},
+			notWhy: "Blocked inside it",
+		},
+		{
+			name: "blocked, with a protected address in it", f: facts(t, "192.0.2.0/28"),
+			with: func(f *Facts) {
+				f.Protected = []Protected{{netip.MustParsePrefix("192.0.2.7/32"), "allowed by command"}}
+				f.Take([]control.InForce{block("192.0.2.0/28")})
+			},
+			state: "blocked",
+		},
+		{
+			name: "free again, and what it was blocked for is no longer kept",
+			f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.AlreadyReacted, Within: 32,
+				Trigger: 25}),
+			state: "watched", why: []string{"that has ended"}, change: []string{"starts anew"},
+			notWhy: "32 different ports",
+		},
+		{
 			name: "around what is protected", f: facts(t, "192.0.2.0/24"),
 			with: func(f *Facts) {
 				f.Many, f.Protected = true, []Protected{{netip.MustParsePrefix("192.0.2.2/32"),

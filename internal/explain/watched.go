@@ -88,9 +88,14 @@ func (x *explainer) sayWatched() {
 		x.why("It begins a connection to a trap port; what that says first counts.")
 		x.changeLimits()
 	default:
-		if r := x.reacted(); r != nil {
+		switch r := x.reacted(); {
+		case r != nil:
 			x.sayReacted(r)
-		} else {
+		case d.Reason == engine.AlreadyReacted && blocks && x.List == nil:
+			x.why("It was blocked, fenced or in the dark when it sent these, and that has ended. What it was for " +
+				"is no longer kept here; the journal has it.")
+			x.change("It starts anew with its next probe.")
+		default:
 			x.sayLimits(last, blocks)
 		}
 	}

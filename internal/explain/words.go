@@ -148,9 +148,9 @@ func protectedBy(why string) string {
 
 func (x *explainer) sayBlocked(b *control.InForce) {
 	x.State = "blocked"
-	of := ""
+	of, ends := "", "ends it too, and keeps it"
 	if b.Name != x.name() {
-		of = " as part of " + b.Name
+		of, ends = " as part of "+b.Name, "takes it out of that, and keeps it"
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
 	x.Summary = fmt.Sprintf("%s is %s%s for another %s, until %s.", x.name(), responseName(b), of, left,
@@ -184,7 +184,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		}
 	}
 	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", show.Stamp(b.Expires), b.Name)
-	x.change("\"picket allow %s\" ends it too, and keeps it from being blocked again.", x.name())
+	x.change("\"picket allow %s\" %s from being blocked again.", x.name(), ends)
 }
 
 // responseName names the state of a source under a response.
