@@ -92,8 +92,8 @@ func (x *explainer) sayWatched() {
 		case r != nil:
 			x.sayReacted(r)
 		case d.Reason == engine.AlreadyReacted && blocks && x.List == nil:
-			x.why("It was blocked, fenced or in the dark when it sent these, and that has ended. What it was for " +
-				"is no longer kept here; the journal has it.")
+			x.why("It was blocked, fenced or in the dark when it sent these, and that has ended. What it " +
+				"was for is no longer kept here; the journal has it.")
 			x.change("It starts anew with its next probe.")
 		default:
 			x.sayLimits(last, blocks)
