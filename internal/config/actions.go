@@ -150,7 +150,7 @@ func (s *section) path1(key string, to *string, example string) {
 }
 
 func (h *History) read(s *section) {
-	s.path1("file", &h.File, "/var/lib/picket/history")
+	s.path1("file", &h.File, "/var/log/picket/history")
 	choice(s, "format", &h.Format, history.JSON, history.PortSentry1, history.PortSentry2, history.EVE)
 	s.path1("blocked", &h.Blocked, "/var/lib/picket/blocked")
 	if h.File != "" && h.File == h.Blocked {

@@ -75,7 +75,12 @@ func parse(file string, data []byte) (*document, Faults) {
 		f := Fault{File: file, Problem: err.Error()}
 		if at := new(toml.DecodeError); errors.As(err, &at) {
 			f.Line, _ = at.Position()
-			f.Problem = strings.TrimPrefix(at.Error(), "toml: ") + foreign(file, data, f.Line)
+			f.Problem = strings.TrimPrefix(at.Error(), "toml: ")
+			if hint := foreign(file, data, f.Line); hint != "" {
+				f.Problem += hint
+			} else if strings.HasSuffix(f.Problem, "at start of value") {
+				f.Problem += ": text is in quotes, a switch is true or false"
+			}
 		}
 		return nil, Faults{f}
 	}

@@ -129,7 +129,12 @@ func TestSense(t *testing.T) {
 		"[ignore]\naddresses = [\"192.0.2.1 - 192.0.2.6\"]\n": `p.toml:2: ignore.addresses: ` +
 			`"192.0.2.1 - 192.0.2.6" is a range: write its prefixes, each an entry by itself, ` +
 			`192.0.2.1/32, 192.0.2.2/31, 192.0.2.4/31, 192.0.2.6/32`,
-		"[tpc]\nx = 1\n":   `p.toml:1: tpc: is unknown: did you mean "tcp"?`,
+		"[tpc]\nx = 1\n":    `p.toml:1: tpc: is unknown: did you mean "tcp"?`,
+		"triger = 1\n":      `p.toml:1: triger: is unknown: want one of dry_run, `,
+		"trigger = 1\n":     `p.toml:1: trigger: is unknown: it is a key of [ip], [tcp], [udp]`,
+		"[tcp]\nfor = []\n": `p.toml:2: tcp.for: is unknown: it is a key of [block]`,
+		"dry_run = yes\n": `p.toml:1: unexpected character U+0079 'y' at start of value: ` +
+			`text is in quotes, a switch is true or false`,
 		"DRY_RUN = true\n": `p.toml:1: DRY_RUN: is unknown: did you mean "dry_run"?`,
 		"[hosts-deny]\n":   `p.toml:1: hosts-deny: is unknown: did you mean "hosts_deny"?`,
 		"SCAN_TRIGGER=\"0\"\n": `p.toml:1: SCAN_TRIGGER: is unknown: this is an option of PortSentry: ` +

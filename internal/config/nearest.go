@@ -8,7 +8,7 @@ import "strings"
 // the fewest letters wrong, missing, added or swapped with the next, at most half
 // of them. Capitals and hyphens do not count.
 func Nearest(word string, names []string) (best string) {
-	least := len(word)/2 + 1
+	least := len(word)/3 + 1 // with half of it changed it is another word
 	for _, n := range names {
 		if d := edits(plain(word), plain(n)); d < least {
 			best, least = n, d

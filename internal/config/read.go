@@ -145,6 +145,12 @@ func (c *Config) weigh(top *section) {
 			top.fault(name+".exclude", fmt.Sprintf("leaves nothing of %s.advanced, %q, to watch: take less "+
 				"out, or \"advanced\" out of %s.modes", name, p.Advanced, name))
 		}
+		for _, m := range allModes {
+			if p.Modes.Has(m) && len(p.ports(m)) == 0 {
+				top.warn(name+".modes", fmt.Sprintf("holds %q, which watches nothing: %s.%s is empty", m,
+					name, m))
+			}
+		}
 		watched += len(p.ports(probe.Classic)) + len(p.ports(probe.Stealth)) + len(left)
 	}
 	if c.Trap.Invite == InviteScored && !c.scores() {

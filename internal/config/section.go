@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"picket/engine"
+	"picket/examples"
 	"picket/internal/addresses"
 	"picket/internal/portsentry"
 	"picket/internal/probe"
@@ -323,5 +324,22 @@ func (s *section) meant(key string) string {
 	if s.name == "" && portsentry.Option(key) {
 		return ": " + portsentrys(s.about(key, "").File)
 	}
+	if homes := homesOf(key); homes != "" {
+		return ": it is a key of " + homes
+	}
 	return ": want one of " + strings.Join(s.known, ", ")
+}
+
+// homesOf returns the sections that have a key, or "". A key that stands above all sections, or
+// below the wrong one, is right by itself.
+func homesOf(key string) string {
+	reference, _ := parse("", examples.Reference)
+	var homes []string
+	for name, v := range reference.values {
+		if t, ok := v.(map[string]any); ok && t[key] != nil {
+			homes = append(homes, "["+name+"]")
+		}
+	}
+	slices.Sort(homes)
+	return strings.Join(homes, ", ")
 }

@@ -63,6 +63,9 @@ func ParseDuration(s string) (Duration, error) {
 		total += d
 	}
 	if total <= 0 {
+		if s != "" {
+			return 0, fmt.Errorf("%q is no duration: it must be longer than nothing", s)
+		}
 		return 0, durationFault(s)
 	}
 	return Duration(total), nil
