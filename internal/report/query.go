@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ func (q *Query) Read(ctx context.Context, stdin io.Reader, c *Counter, p *show.P
 	case "":
 		return Journal(ctx, q.From, q.To, add)
 	case "-":
-		return inFile("standard input", Read(stdin, false, add))
+		return inFile("standard input", readPlain(stdin, add))
 	}
 	f, err := os.Open(q.File)
 	if err != nil {
@@ -47,7 +48,23 @@ func (q *Query) Read(ctx context.Context, stdin io.Reader, c *Counter, p *show.P
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 		p.Size = info.Size()
 	}
-	return inFile(q.File, Read(p.Reader(f), false, add))
+	return inFile(q.File, readPlain(p.Reader(f), add))
+}
+
+// readPlain reads lines that may be compressed, as logrotate leaves them.
+func readPlain(r io.Reader, add func(event.Event)) error {
+	b := bufio.NewReader(r)
+	if magic, _ := b.Peek(2); string(magic) != "\x1f\x8b" {
+		return Read(b, false, add)
+	}
+	z, err := gzip.NewReader(b)
+	if err == nil {
+		err = Read(z, false, add)
+	}
+	if err != nil && !errors.As(err, new(*Fault)) {
+		return fmt.Errorf("corrupt or truncated gzip: %w", err)
+	}
+	return err
 }
 
 func inFile(name string, err error) error {
