@@ -157,6 +157,10 @@ func (c Collector) registry() *prometheus.Registry {
 // Write writes all metrics as text, for a file of node_exporter's textfile
 // collector.
 func (c Collector) Write(out io.Writer) error {
+	// Without the right to ask, nothing is known of the daemon: 0 would say that it is down.
+	if _, err := c.Status(); errors.Is(err, control.ErrPermission) {
+		return err
+	}
 	families, err := c.registry().Gather()
 	if err != nil {
 		return err

@@ -51,6 +51,14 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+func TestNoRightToAsk(t *testing.T) {
+	var b strings.Builder
+	err := Collector{func() (*control.Status, error) { return nil, control.ErrPermission }}.Write(&b)
+	if !errors.Is(err, control.ErrPermission) || b.Len() > 0 {
+		t.Errorf("%v, and %q", err, b.String())
+	}
+}
+
 func TestDaemonIsDown(t *testing.T) {
 	got := text(t, Collector{func() (*control.Status, error) { return nil, errors.New("not running") }})
 	if want := "picket_up 0\n"; !strings.HasSuffix(got, want) || strings.Count(got, "\n") != 3 {
