@@ -4,6 +4,7 @@ package replay
 
 import (
 	"bufio"
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"encoding/binary"
@@ -217,7 +218,12 @@ func (r *reader) openPcap(magic uint32) error {
 	case 0x4d3cb2a1:
 		r.order, r.little, r.nano = binary.BigEndian, false, true
 	default:
-		return fmt.Errorf("%w: it begins with %x", ErrFormat, binary.LittleEndian.AppendUint32(nil, magic))
+		begin := binary.LittleEndian.AppendUint32(nil, magic)
+		if !bytes.ContainsFunc(begin, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("%w: it is text, and begins with %q; a firewall's log needs --log", ErrFormat,
+				begin)
+		}
+		return fmt.Errorf("%w: it begins with %x", ErrFormat, begin)
 	}
 	head, err := r.peek(24, false)
 	if err != nil {
