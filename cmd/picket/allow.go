@@ -16,7 +16,7 @@ func allowCommand() *cobra.Command {
 		SuggestFor: []string{"whitelist", "allowlist", "permit", "ignore", "trust"},
 		Short:      "Never block an address or a prefix, for a time or for good",
 		Long: "Never block an address or a prefix, for a time or for good, as if [ignore] named it;\n" +
-			"who is blocked is freed. It is kept beside the configuration, in /var/lib/picket, and\n" +
+			"who is blocked is freed. It is kept in the state directory, /var/lib/picket, and\n" +
 			"outlives the daemon. One that is allowed for longer already stays so.\n\n" + takesSources,
 		Example: "  picket allow 203.0.113.9 --for 2h --reason \"audit\"\n  picket allow --file friends.txt",
 	}

@@ -61,8 +61,7 @@ func tellTrial(out io.Writer) error {
 	if err := call(control.Request{Command: "trial"}, &t); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, answers.Trial(&t))
-	return err
+	return answers.PrintTrial(out, &t)
 }
 
 // armForGood makes the daemon read the drop-in that ends the trial.

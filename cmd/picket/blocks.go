@@ -65,8 +65,8 @@ func blocksCommand() *cobra.Command {
 		if err := answers.Blocks(cmd.OutOrStdout(), list); err != nil || sum == nil {
 			return err
 		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), "\n"+answers.Trial(sum))
-		return err
+		fmt.Fprintln(cmd.OutOrStdout())
+		return answers.PrintTrial(cmd.OutOrStdout(), sum)
 	})
 	return cmd
 }

@@ -56,8 +56,7 @@ func checkCommand() *cobra.Command {
 		names := append([]string{cmp.Or(c.File, "embedded default")}, c.DropIns...)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: no faults\n", strings.Join(names, ", "))
 		if !*here {
-			_, more := fmt.Fprintf(cmd.OutOrStdout(), "behind this host: %s\n", c.Forward.Says())
-			err = errors.Join(err, more)
+			survey.Say(cmd.OutOrStdout(), "behind this host: "+c.Forward.Says())
 		}
 		survey.Print(cmd.OutOrStdout(), found)
 		return errors.Join(err, survey.Problems(found))

@@ -28,7 +28,7 @@ func (f *filter) flags(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.Countries, "country", nil, "only these `countries`, two letters each")
 	flags.StringVar(&f.within, "within", "", "only addresses of this `prefix`")
 	flags.BoolVar(&f.proven, "proven", false, "only proven sources; with =false only the others")
-	flags.StringVar(&f.since, "since", "", "only blocks made since a `time`, such as 1h ago or yesterday")
+	flags.StringVar(&f.since, "since", "", "only blocks since a `time`: 1h (an hour ago), yesterday, ...")
 	// It fails only for an unknown flag.
 	_ = cmd.RegisterFlagCompletionFunc("response",
 		cobra.FixedCompletions(answers.Responses(), cobra.ShellCompDirectiveNoFileComp))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"picket/internal/answers"
 	"picket/internal/config"
 	"picket/internal/control"
 	"picket/internal/show"
@@ -41,7 +42,7 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	complain("", err.Error())
+	complain("", answers.Misuse(err))
 	switch {
 	case errors.As(err, new(config.Faults)), errors.As(err, new(usageError)):
 		return exitUsage

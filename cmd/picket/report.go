@@ -36,13 +36,13 @@ func reportCommand() *cobra.Command {
 	}
 	asJSON := jsonFlag(cmd)
 	since := cmd.Flags().String("since", "24h",
-		"from a `time` on, such as 24h ago, yesterday or \"2026-11-29 03:00\"; of a file, everything "+
+		"from a `time` on: 24h (24 hours ago), yesterday, \"2026-11-29 03:00\", ...; of a file, everything "+
 			"unless this is given")
 	until := cmd.Flags().String("until", "", "up to a `time`, now unless this is given")
 	html := cmd.Flags().String("html", "",
 		"write one page for a browser, which needs nothing else, to `file`, \"-\" for standard output")
 	file := cmd.Flags().String("file", "", "take events from `file`, \"-\" for standard input")
-	top := cmd.Flags().Int("top", 10, "so many lines of each `list`")
+	top := cmd.Flags().Int("top", 10, "`count` of lines in each list")
 	cmd.MarkFlagsMutuallyExclusive("json", "html")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		defer debug.SetGCPercent(debug.SetGCPercent(30)) // a third less memory, for a little time

@@ -231,7 +231,7 @@ func guess(s string) string {
 	case strings.Contains(s, ":"):
 		return "is not an IPv6 address"
 	case strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-._") == "":
-		return "is a name: write its addresses, since whoever runs its zone could change who is ignored"
+		return "is a name: write its addresses, since whoever runs its zone could change them"
 	}
 	return "is not an address"
 }

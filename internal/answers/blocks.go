@@ -113,6 +113,12 @@ func Trial(t *control.Trial) string {
 		show.Stamp(t.Since), show.Plural(t.Sources, "source"), t.Kept, t.Unwanted, t.Share())
 }
 
+// PrintTrial prints how a dry run goes.
+func PrintTrial(out io.Writer, t *control.Trial) error {
+	_, err := fmt.Fprintln(out, strings.Join(show.Wrap(Trial(t), show.Width(out)), "\n"))
+	return err
+}
+
 // Allowed prints the friends by command, or that there are none.
 func Allowed(out io.Writer, list []control.Allowed) error {
 	if len(list) == 0 {

@@ -54,6 +54,9 @@ func Outcomes(to io.Writer, r control.Request, list []control.Outcome, done, kep
 			}
 		}
 	}
+	if r.All && len(list) == 0 {
+		fmt.Fprintf(out, "there was nobody to %s\n", r.Command)
+	}
 	if len(list) > tellEach {
 		fmt.Fprintf(out, "%s %s%s\n", done, show.Plural(n, "source"), tail)
 	}

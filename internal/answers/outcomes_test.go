@@ -45,6 +45,14 @@ func TestConfirm(t *testing.T) {
 
 // Few results are printed one by one, many as a number. Sources that stay and failures are
 // always printed, and no text reaches the terminal uncleaned.
+func TestNobodyToFree(t *testing.T) {
+	var b strings.Builder
+	err := Outcomes(&b, control.Request{Command: "unblock", All: true}, nil, "unblocked", "")
+	if err != nil || b.String() != "there was nobody to unblock\n" {
+		t.Errorf("%v, %q", err, &b)
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	few := []control.Outcome{
 		{Name: "192.0.2.1\x1b"}, {Name: "192.0.2.2", Kept: true},
