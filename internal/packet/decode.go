@@ -9,9 +9,9 @@ import (
 	"picket/internal/probe"
 )
 
-// maxExtensions bounds the walk over IPv6 extension headers. RFC 8200, 4.1 allows each
-// once and destination options twice; nothing legitimate comes near.
-const maxExtensions = 16
+// maxExtensions bounds the walk over IPv6 extension headers. RFC 8200, 4.1 allows each once and
+// destination options twice, but Linux takes any number: an Ethernet frame has room for 182.
+const maxExtensions = 256
 
 // The walk goes past these extension headers. They are those of the kernel's
 // ipv6_ext_hdr (net/ipv6/exthdrs_core.c), so that what is a TCP packet here is
