@@ -702,3 +702,16 @@ func TestConfigBounds(t *testing.T) {
 		t.Error("a refused configuration was taken over")
 	}
 }
+
+// TestSlowWindowTurns: the half of the slow window in which a source was seen is kept modulo 256.
+// After so many halves its ports are as old as they are.
+func TestSlowWindowTurns(t *testing.T) {
+	c := graded()
+	c.SlowWindow = time.Hour
+	w := newWorld(t, c)
+	w.scan(1000, 9, time.Second)
+	w.wait(256 * c.SlowWindow / 2)
+	if d := w.send(port(2000)); d.Ports != 1 {
+		t.Errorf("%d ports within an hour, all but one asked 128 hours ago", d.Ports)
+	}
+}

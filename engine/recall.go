@@ -98,7 +98,7 @@ func (e *Engine) age(s *source, now int64) {
 		s.targets = [2]uint64{}
 	}
 	switch half := e.halfOf(now); {
-	case half == s.half:
+	case half == s.half && now-s.last <= e.half: // half is modulo 256
 	case half == s.half+1 && now-s.last <= 2*e.half:
 		s.retain(s.current)
 		s.current, s.half = 0, half
