@@ -715,3 +715,26 @@ func TestSlowWindowTurns(t *testing.T) {
 		t.Errorf("%d ports within an hour, all but one asked 128 hours ago", d.Ports)
 	}
 }
+
+// TestTrapAfterBait: that a source asked for the same bait again does not hide its connection to a
+// trap, nor the other way round.
+func TestTrapAfterBait(t *testing.T) {
+	trap := []option{mode(probe.Classic), is(probe.Connect), port(1), sport(50000), seq(0)}
+	c := graded()
+	c.Score = Dark
+	c.TCP.Trigger[probe.Classic] = 1
+	for _, first := range []bool{false, true} {
+		w := newWorld(t, c)
+		w.send()
+		if first && !w.send(trap...).Observed.Has(probe.AsksTrap) {
+			t.Error("a connection to the trap is not weighed")
+		}
+		w.wait(time.Hour)
+		if !w.send().Observed.Has(probe.ComesAgain) {
+			t.Errorf("bait asked for again is not weighed, after a trap %v", first)
+		}
+		if d := w.send(trap...); d.Observed.Has(probe.AsksTrap) == first {
+			t.Errorf("a trap before %v: the connection shows %v", first, d.Observed)
+		}
+	}
+}

@@ -105,12 +105,13 @@ func (e *Engine) age(s *source, now int64) {
 		// How its packets are made is weighed anew, as are the dropped ports.
 		s.score /= 2
 		s.marks &^= madeMask | markPeer | markAgain
+		s.agreed &^= markTrap
 		if s.used == 0 {
 			s.forget()
 		}
 	default:
 		s.forget()
-		s.score, s.marks, s.asked = 0, s.marks&markDark, 0
+		s.score, s.marks, s.asked, s.agreed = 0, s.marks&markDark, 0, s.agreed&^markTrap
 		s.half = half
 	}
 }

@@ -38,7 +38,7 @@ type source struct {
 	live   uint8      // ports inside the window
 	named  Pattern    // what the probes are together
 	tool   probe.Tool // what the packets look like
-	agreed uint8      // new ports in a row whose packets looked like it
+	agreed uint8      // new ports in a row whose packets looked like it, agreedMost at most; and markTrap
 	seen   uint8      // epoch of the table in which it came back last
 	hosts  uint16     // bit set over a hash of the addresses of an IPv6 prefix that were reacted to
 

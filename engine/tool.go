@@ -8,10 +8,13 @@ import "picket/internal/probe"
 // it is certain. One packet may look so by chance.
 const certainAfter = 3
 
+// agreedMost is the highest count in source.agreed, and its mask.
+const agreedMost = markTrap - 1
+
 // certain reports whether a source is known to use a tool. Unicornscan never
 // is: it pretends to be a router, and a router may be what it seems.
 func (s *source) certain() bool {
-	return s.agreed >= certainAfter && s.tool != probe.NoTool && s.tool != probe.Unicornscan &&
+	return s.agreed&agreedMost >= certainAfter && s.tool != probe.NoTool && s.tool != probe.Unicornscan &&
 		!s.tool.Ordinary()
 }
 
@@ -24,10 +27,10 @@ func (s *source) recognise(p *probe.Probe) {
 	switch {
 	case t.Ordinary() && s.certain(): // its user connects by hand, or has the tool do it: nmap -sV
 	case t == s.tool:
-		if s.agreed < 255 {
+		if s.agreed&agreedMost < agreedMost {
 			s.agreed++
 		}
-	case t != probe.NoTool || s.agreed < certainAfter:
-		s.tool, s.agreed = t, 1
+	case t != probe.NoTool || s.agreed&agreedMost < certainAfter:
+		s.tool, s.agreed = t, s.agreed&markTrap|1
 	}
 }

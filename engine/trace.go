@@ -140,7 +140,7 @@ func (m *traces) put(s *source, horizon int64) {
 // traceOf returns the trace of a record: its latest ports.
 func traceOf(s *source) trace {
 	t := trace{Key: s.Key, first: s.first, last: uint32(s.last / int64(time.Second)),
-		flags: s.flags &^ decoyed, tool: s.tool, agreed: min(s.agreed,
+		flags: s.flags &^ decoyed, tool: s.tool, agreed: min(s.agreed&agreedMost,
 			certainAfter) | uint8(min(max(s.score, 0), 63))<<2}
 	if s.marks&markDark != 0 {
 		t.flags |= wasDark

@@ -11,9 +11,11 @@ const (
 	markPart  = 1 << 5 // Sibling was weighed
 	markPeer  = 1 << 6 // IsFriend was weighed
 	markAgain = 1 << 7 // ComesAgain was weighed
-	markTrap  = 1 << 7 // AsksTrap was weighed
 	aimedMost = 1<<4 - 1
 )
+
+// markTrap is a bit of source.agreed, as marks has none left: AsksTrap was weighed.
+const markTrap = 1 << 7
 
 // Thresholds and bounds of a score, in decibans.
 const (
@@ -35,7 +37,8 @@ type glance struct {
 
 // weigh adds to the score of a source what one probe shows.
 func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g glance, d *Decision) {
-	trap := p.Technique == probe.Connect && p.Sent.Proves() && s.marks&markTrap == 0 && !e.cfg.invites(p.Port)
+	trap := p.Technique == probe.Connect && p.Sent.Proves() && s.agreed&markTrap == 0 &&
+		!e.cfg.invites(p.Port)
 	if most := int(s.asked & aimedMost); !g.fresh && !g.again && !trap && g.targets <= most {
 		return // as most probes are
 	}
@@ -60,7 +63,7 @@ func (e *Engine) weigh(p *probe.Probe, s *source, source, target probe.Key, g gl
 		}
 	}
 	if trap {
-		s.marks |= markTrap
+		s.agreed |= markTrap
 		add(probe.AsksTrap)
 	}
 	if g.fresh {
