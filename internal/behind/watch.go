@@ -98,16 +98,16 @@ func (w *Watch) Shed() uint64 { return w.shed.Load() }
 // Put hands over a probe. It never waits: a probe without room, as in a flood, is counted and
 // dropped.
 func (w *Watch) Put(p probe.Probe, raw []byte) {
+	if len(w.arrived) == cap(w.arrived) {
+		w.shed.Add(1)
+		return
+	}
 	var b []byte
 	select {
 	case b = <-w.spare:
 	default: // none is free: append makes one
 	}
-	select {
-	case w.arrived <- arrival{p, append(b[:0], raw...)}:
-	default:
-		w.shed.Add(1)
-	}
+	w.arrived <- arrival{p, append(b[:0], raw[:min(len(raw), w.Snaplen)]...)} // nobody else fills it
 }
 
 // Run judges until ctx ends.

@@ -126,3 +126,28 @@ func TestWatchOutward(t *testing.T) {
 		}
 	})
 }
+
+// TestPutAllocatesNothing: what a flood costs the goroutine that reads does not grow with it.
+func TestPutAllocatesNothing(t *testing.T) {
+	w := NewWatch()
+	w.Snaplen = 128
+	raw := make([]byte, 1500)
+	for range queue {
+		w.Put(probe.Probe{}, raw)
+	}
+	for range queue / 2 {
+		w.spare <- make([]byte, 128)
+	}
+	if n := testing.AllocsPerRun(100, func() { w.Put(probe.Probe{}, raw) }); n > 0 {
+		t.Errorf("%v allocations a probe without room", n)
+	}
+	if len(w.spare) != queue/2 {
+		t.Errorf("%d of %d buffers are left", len(w.spare), queue/2)
+	}
+	if m := <-w.arrived; len(m.raw) != 128 {
+		t.Errorf("%d bytes", len(m.raw))
+	}
+	if n := w.Shed(); n < 100 {
+		t.Errorf("%d shed", n)
+	}
+}
