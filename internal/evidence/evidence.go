@@ -127,6 +127,7 @@ const (
 	isLowered
 	isUnread
 	isOver
+	isBehind
 )
 
 // New returns a store of at most memory bytes. Less than one record needs makes one that
@@ -242,7 +243,7 @@ func (s *Store) fill(r int32, p *probe.Probe, d *engine.Decision, raw []byte) {
 	if d.Source.IsValid() {
 		x.bits = uint8(d.Source.Bits())
 	}
-	for bit, set := range [...]bool{d.NewPattern, d.Proven, d.Lowered, p.Unread, p.Over} {
+	for bit, set := range [...]bool{d.NewPattern, d.Proven, d.Lowered, p.Unread, p.Over, p.Behind} {
 		if set {
 			x.is |= 1 << bit
 		}
@@ -262,6 +263,7 @@ func (s *Store) read(r int32) Probe {
 			Technique: x.technique,
 			Flags:     x.flags, TTL: x.ttl, Length: x.length, Interface: x.iface,
 			Sent: x.sent, Unread: x.is&isUnread != 0, Over: x.is&isOver != 0,
+			Behind: x.is&isBehind != 0,
 		},
 		Decision: engine.Decision{
 			Action: x.action, Reason: x.reason, For: time.Duration(x.seconds) * time.Second,
@@ -272,7 +274,7 @@ func (s *Store) read(r int32) Probe {
 			Targets: int(x.targets), Ports: int(x.ports), Sources: int(x.sources), Shared: int(x.shared),
 			Copied: int(x.copied), Inside: int(x.inside), Neighbours: int(x.neighbours),
 			Connections: int(x.connections), Invited: int(x.invited),
-			Score: int(x.score), Observed: x.observed,
+			Score: int(x.score), Observed: x.observed, Behind: x.is&isBehind != 0,
 		},
 		Raw: append([]byte(nil), s.raw[int(r)*s.snap:][:x.size]...),
 	}

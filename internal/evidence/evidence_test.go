@@ -43,7 +43,9 @@ func TestWhatIsKept(t *testing.T) {
 		{At: 5, Source: netip.MustParseAddr("2001:db8::7"), Destination: netip.MustParseAddr("2001:db8::2"),
 			Port: 53, Protocol: probe.ProtocolUDP, Mode: probe.Advanced, Technique: probe.UDP},
 	} {
+		p.Behind = p.Protocol == probe.ProtocolTCP
 		d := engine.Decision{
+			Behind: p.Behind,
 			Action: engine.Block, Reason: engine.AboveTrigger, Source: netip.PrefixFrom(p.Source,
 				p.Source.BitLen()), For: 5 * time.Minute,
 			Score: 57, Observed: 1 << probe.MadeRaw, Offence: 2, Trigger: 25, Lowered: true,
