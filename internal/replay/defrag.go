@@ -29,12 +29,15 @@ type fragmentKey struct {
 
 // A datagram is what has come of a fragmented packet.
 type datagram struct {
-	key     fragmentKey
-	at      int64
-	used    bool
-	dropped bool // pieces overlapped: the kernel drops them all (RFC 5722; net/ipv4/ip_fragment.c)
-	total   int  // bytes of data; 0 until the last fragment came
-	have    int  // units that came in
+	key  fragmentKey
+	at   int64
+	used bool
+	// pieces overlapped, or one lay behind the end: the kernel drops them all (RFC 5722;
+	// net/ipv4/ip_fragment.c)
+	dropped bool
+	total   int // bytes of data; 0 until the last fragment came
+	end     int // of the piece that ends last
+	have    int // units that came in
 	seen    [maxUnits / 64]uint64
 	present [leading / 8]uint8 // captured bytes of each leading unit
 	start   [leading]byte
@@ -65,11 +68,18 @@ func (d *defragmenter) add(p *packet.Packet, b []byte, at int64) []byte {
 		return nil // the kernel drops these (RFC 8200, 4.5)
 	}
 	g := d.slot(p, at)
+	if end := int(p.Offset) + length; p.More {
+		g.dropped = g.dropped || g.total != 0 && end > g.total
+		g.end = max(g.end, end)
+	} else {
+		g.dropped = g.dropped || end < g.end || g.total != 0 && end != g.total
+		g.end = end
+	}
 	if g.dropped || !g.cover(int(p.Offset)/8, (length+7)/8) {
 		return nil
 	}
 	if !p.More {
-		g.total = int(p.Offset) + length
+		g.total = g.end
 	}
 	data := b[p.FragmentAt:min(len(b), int(p.FragmentAt)+length)]
 	g.keep(int(p.Offset), data)

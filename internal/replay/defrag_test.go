@@ -31,6 +31,7 @@ func TestFragments(t *testing.T) {
 	}
 	pieces := "fragment, fragment, fragment, fragment, fragment"
 	overlap := slices.Concat(inOrder[:1], [][]byte{fragment4(them, us, 1, segment, 0, 16)}, inOrder[1:])
+	early := fragment4(them, us, 1, segment[:24], 16, 8) // as if these were the last bytes
 	tests := []struct {
 		name string
 		list [][]byte
@@ -43,6 +44,9 @@ func TestFragments(t *testing.T) {
 		{"one missing", inOrder[1:], 1, pieces},
 		{"one twice", slices.Concat(inOrder[:1], inOrder), 1, "fragment, " + pieces + ", advanced syn 23"},
 		{"overlapping", overlap, 1, pieces + ", fragment, fragment"},
+		{"one behind the end", [][]byte{inOrder[0], early, inOrder[4]}, 1, "fragment, fragment, fragment"},
+		{"an end before one", [][]byte{inOrder[0], inOrder[4], early}, 1, "fragment, fragment, fragment"},
+		{"two ends", [][]byte{inOrder[5], early, inOrder[0]}, 1, "fragment, fragment, fragment"},
 		{"too slow", inOrder, 61_000, pieces + ", fragment"},
 		{"of a length that cannot be", [][]byte{fragment4(them, us, 1, segment, 0, 12)}, 1, "fragment"},
 	}
