@@ -7,8 +7,13 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"picket/internal/config"
 	"picket/internal/event"
@@ -88,5 +93,39 @@ func TestNameIsLookedUp(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNameComesNoMore: picket ends while a name is asked for, and the resolver is slow to notice.
+func TestNameComesNoMore(t *testing.T) {
+	file := t.TempDir() + "/history"
+	c, err := config.Parse("picket.toml",
+		[]byte("[resolve]\nenable = true\n[history]\nfile = \""+file+"\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		j := journal.NewLines(new(journaltest.Log))
+		defer j.Close()
+		r := newHistory(c, j)
+		r.names = resolve.New(resolve.Config{Resolver: &net.Resolver{PreferGo: true,
+			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				time.Sleep(time.Millisecond)
+				return nil, ctx.Err()
+			}}})
+		r.begin(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		var tasks sync.WaitGroup
+		for _, x := range r.tasks() {
+			tasks.Go(func() { x.Run(ctx) })
+		}
+		r.decided(c, event.Event{Event: "block", Action: "block", Source: "192.0.2.1"})
+		synctest.Wait()
+		cancel()
+		tasks.Wait()
+	})
+	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), `"source":"192.0.2.1"`) {
+		t.Errorf("%v, %q", err, b)
 	}
 }

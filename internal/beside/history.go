@@ -3,6 +3,7 @@
 package beside
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -35,7 +36,13 @@ func newHistory(c *config.Config, j *journal.Writer) *records {
 }
 
 func (r *records) tasks() []task.Task {
-	return []task.Task{task.New("names", r.names.Run), task.New("history", r.recorder.run)}
+	named := make(chan struct{})
+	names := func(ctx context.Context) error {
+		defer close(named)
+		return r.names.Run(ctx)
+	}
+	record := func(ctx context.Context) error { return r.recorder.run(ctx, named) }
+	return []task.Task{task.New("names", names), task.New("history", record)}
 }
 
 func (r *records) begin(c *config.Config)  { r.recorder.configure(c.History) }

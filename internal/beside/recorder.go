@@ -55,9 +55,11 @@ func (r *recorder) configure(c config.History) {
 	r.blocked.set(c.Blocked, history.PortSentry1)
 }
 
-// run writes until ctx ends, and then writes the rest of the queue.
-func (r *recorder) run(ctx context.Context) error {
+// run writes until ctx ends, and then writes the rest of the queue. Records that wait for a name
+// come without one when named is closed.
+func (r *recorder) run(ctx context.Context, named <-chan struct{}) error {
 	r.queue.Each(ctx, r.write)
+	<-named
 	r.queue.Rest(r.write)
 	r.configure(config.History{})
 	return nil
