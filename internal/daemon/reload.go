@@ -93,7 +93,7 @@ func (d *daemon) put(ctx context.Context, c *config.Config) error {
 	d.config, d.friends = c, friends
 	if err := d.push(ctx); err != nil {
 		d.config, d.friends = before, was
-		return err
+		return errors.Join(err, d.push(ctx)) // an owner may have the new ones already
 	}
 	return nil
 }

@@ -48,6 +48,8 @@ func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
 	if d.options.DryRun {
 		return nil, errStarted
 	}
+	d.reloading.Lock() // or a reload at the same time, or the end of an arming, would be lost
+	defer d.reloading.Unlock()
 	if r.For == "" {
 		return nil, d.armForGood(ctx)
 	}
@@ -62,6 +64,7 @@ func (d *daemon) arm(ctx context.Context, r control.Request) (any, error) {
 	if err := d.disarmed(ctx, false); err != nil {
 		return nil, err
 	}
+	d.takeArming() // of before a reload
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.arming = arming{time.Now(), time.AfterFunc(time.Duration(length), func() { d.rollBack(ctx) })}
@@ -115,6 +118,8 @@ func (d *daemon) disarmed(ctx context.Context, on bool) error {
 // rollBack continues the trial, and ends the responses that were made since. A person's
 // responses stay.
 func (d *daemon) rollBack(ctx context.Context) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	a := d.takeArming()
 	if a.timer == nil || ctx.Err() != nil {
 		return // confirmed, or the run has ended
