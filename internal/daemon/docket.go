@@ -145,7 +145,7 @@ func (d *docket) observe(ctx context.Context, p probe.Probe, data []byte) error 
 }
 
 // drain has everything judged that waits.
-func (d *docket) drain(ctx context.Context) error { return d.do(ctx, (*judge).drain) }
+func (d *docket) drain(ctx context.Context) error { return d.do(ctx, (*judge).ahead) }
 
 // A tally is the judge's counters.
 type tally struct {
@@ -203,8 +203,15 @@ func (d *docket) memory(ctx context.Context) (engine.Memory, error) {
 func (d *docket) nextPart(
 	ctx context.Context, m *engine.Memory, to []byte,
 ) (part []byte, more bool, err error) {
-	err = d.do(ctx, func(*judge) { part, more = m.Next(to) })
-	return part, more, err
+	type next struct {
+		part []byte
+		more bool
+	}
+	n, err := task.Ask(ctx, d.put, func(*judge) (n next, _ error) { // may write when nobody waits any more
+		n.part, n.more = m.Next(to)
+		return n, nil
+	})
+	return n.part, n.more, err
 }
 
 // facts adds to f what engine and evidence know of the source.

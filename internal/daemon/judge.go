@@ -68,9 +68,7 @@ func (j *judge) run(ctx context.Context) error {
 		case <-j.docket.word:
 			j.forget()
 		case m := <-j.docket.probes:
-			if len(j.docket.word) > 0 {
-				j.forget()
-			}
+			j.heed()
 			j.batch(m)
 		case v := <-j.docket.visits:
 			j.later = append(j.later, v)
@@ -78,8 +76,16 @@ func (j *judge) run(ctx context.Context) error {
 		case <-j.again.C:
 			j.admit()
 		case f := <-j.docket.asked:
+			j.heed() // f may judge a connection to the trap
 			f(j)
 		}
+	}
+}
+
+// heed is forget, if there is something to forget.
+func (j *judge) heed() {
+	if len(j.docket.word) > 0 {
+		j.forget()
 	}
 }
 
@@ -132,18 +138,6 @@ func (j *judge) batch(m mirrored) {
 	}
 	for i, p := range batch {
 		j.observe(p, j.docket.transit.Get(bytes[i]), "")
-	}
-}
-
-// drain judges everything that waits. It is the owner's.
-func (j *judge) drain() {
-	for {
-		select {
-		case m := <-j.docket.probes:
-			j.observe(m.probe, j.docket.transit.Get(m.bytes), "")
-		default:
-			return
-		}
 	}
 }
 

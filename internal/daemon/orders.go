@@ -212,8 +212,8 @@ func (o *orders) unmet(ctx context.Context) ([]*ledger.Entry, error) {
 }
 
 // gone strikes the entries of a list that the kernel does not have.
-func (o *orders) gone(ctx context.Context, list []*ledger.Entry, by string) ([]ledger.Ref, error) {
-	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Ref, error) { return b.gone(list, by) })
+func (o *orders) gone(ctx context.Context, list []*ledger.Entry, by string) error {
+	return o.do(ctx, func(b *blocker) error { return b.gone(list, by) })
 }
 
 // entries returns the book's entries. Only the blocker may read one.

@@ -95,11 +95,9 @@ func (d *daemon) reconcile(ctx context.Context, by string) error {
 	}
 	unmet, err := d.orders.unmet(ctx)
 	for part := range slices.Chunk(unmet, batch) {
-		var gone []ledger.Ref
-		if gone, err = d.orders.gone(ctx, part, by); err != nil {
+		if err = d.orders.gone(ctx, part, by); err != nil {
 			break
 		}
-		d.docket.unblocked(gone...)
 	}
 	return err
 }
@@ -140,11 +138,11 @@ func (b *blocker) met(list []nft.Block, by string) (found []inForce, err error) 
 }
 
 // gone strikes the entries of a list that the kernel does not have.
-func (b *blocker) gone(list []*ledger.Entry, by string) (gone []ledger.Ref, err error) {
+func (b *blocker) gone(list []*ledger.Entry, by string) error {
 	list = slices.DeleteFunc(list, func(e *ledger.Entry) bool { return b.book.Get(e.Ref()) != e })
 	kernel := b.book.InKernel(list)
 	if err := b.table.Look(kernel); err != nil {
-		return nil, err
+		return err
 	}
 	reason := "not in the kernel any more"
 	if by != "" {
@@ -155,11 +153,11 @@ func (b *blocker) gone(list []*ledger.Entry, by string) (gone []ledger.Ref, err 
 		if kernel[i].For >= 0 {
 			continue
 		}
-		gone = append(gone, e.Ref())
+		b.lost(e.Ref())
 		b.book.Strike(e)
 		b.end(e, "unblock", reason, now, true)
 	}
-	return gone, nil
+	return nil
 }
 
 // slack is how far book and kernel may differ: the kernel's answer is a moment old.

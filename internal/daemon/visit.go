@@ -49,11 +49,9 @@ func (j *judge) admit() {
 // behindKernel reports whether mirrored probes are still unread.
 func (d *daemon) behindKernel() bool { return d.reader != nil && d.reader.Behind() }
 
-// ahead judges the probes that came before a visit.
+// ahead judges the probes that wait, those that came before a visit.
 func (j *judge) ahead() {
-	if len(j.docket.word) > 0 {
-		j.forget()
-	}
+	j.heed()
 	for n := len(j.docket.probes); n > 0; n -= len(j.waiting) {
 		select {
 		case m := <-j.docket.probes:

@@ -8,10 +8,19 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"picket/engine"
 	"picket/internal/control"
+	"picket/internal/ledger"
 )
+
+// late is a block of the judge's that comes when a person has said otherwise.
+func late(source string, renew bool) *blockWork {
+	return &blockWork{Ref: ledger.Ref{Response: engine.Block, Source: prefix(source)}, length: time.Minute,
+		seen: time.Now(), renew: renew}
+}
 
 // A configuration that the kernel refuses is nobody's.
 func TestRefusedConfiguration(t *testing.T) {
@@ -38,5 +47,27 @@ func TestArmAfterReload(t *testing.T) {
 		r.told(0, "not confirmed")
 		time.Sleep(3 * time.Minute)
 		r.told(1, "not confirmed")
+	})
+}
+
+// What ended is forgotten before any request: it may be a connection to the trap, or a new block.
+func TestJudgeHeedsEndsFirst(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		for range 50 {
+			ended := late("192.0.2.7/32", false).Ref
+			hold := make(chan struct{})
+			r.docket.put(r.t.Context(), func(*judge) { <-hold })
+			synctest.Wait()
+			r.docket.unblocked(ended)
+			r.docket.put(r.t.Context(), func(j *judge) {
+				j.docket.mu.Lock()
+				defer j.docket.mu.Unlock()
+				if len(j.docket.lost) > 0 {
+					t.Error("the judge works on without knowing what has ended")
+				}
+			})
+			close(hold)
+			synctest.Wait()
+		}
 	})
 }

@@ -12,7 +12,7 @@ var ErrStopping = errors.New("picket is stopping")
 
 // Ask has the owner of a piece of state, which is one goroutine, call f in its turn, and
 // waits for the answer. Put hands f to the owner, and reports whether it took f before
-// the end of ctx. If ctx ends first, the error is [ErrStopping].
+// the end of ctx. If ctx has ended or ends first, the error is [ErrStopping].
 func Ask[O, R any](
 	ctx context.Context, put func(context.Context, func(O)) bool, f func(O) (R, error),
 ) (zero R, err error) {
@@ -21,7 +21,7 @@ func Ask[O, R any](
 		err    error
 	}
 	done := make(chan answer, 1)
-	if !put(ctx, func(o O) {
+	if ctx.Err() != nil || !put(ctx, func(o O) {
 		r, err := f(o)
 		done <- answer{r, err}
 	}) {
