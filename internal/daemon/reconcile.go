@@ -45,8 +45,8 @@ func (d *daemon) watchTable(ctx context.Context) error {
 			return
 		}
 		whole, err := d.orders.reinstall(ctx, by)
-		if err == nil && whole {
-			err = d.reconcile(ctx, by)
+		if whole {
+			err = errors.Join(err, d.reconcile(ctx, by))
 		}
 		if err != nil && !errors.Is(err, task.ErrStopping) {
 			d.journal.Notice("", "table inet %s was changed by %s and could not be put right: %v",
@@ -205,38 +205,40 @@ func (b *blocker) find(r ledger.Ref, left time.Duration, by string, now time.Tim
 	b.journal.Event(ev)
 }
 
-// reinstall puts back a table that another process removed, changed or made again, with every
-// block of the book. Whole is true if there was no need to.
+// reinstall puts back the tables that another process removed, changed or made again, with every
+// block of the book. Whole is true if the one of the blocks was as it should be.
 func (b *blocker) reinstall(by string) (whole bool, err error) {
 	if whole, err = b.table.Verify(); err == nil && whole {
 		whole, err = b.table.Filled()
 	}
-	if err == nil {
-		err = b.requeue(by)
+	if err == nil && !whole {
+		err = b.renewTable(by)
 	}
-	if whole || err != nil {
-		return whole, err
-	}
+	return whole && err == nil, errors.Join(err, b.requeue(by))
+}
+
+// renewTable is reinstall for the table of the blocks.
+func (b *blocker) renewTable(by string) error {
 	if _, err := b.table.Install(b.wanted); err != nil {
-		return false, err
+		return err
 	}
 	b.book.Compare()
-	err = b.table.Each(func(x *nft.Block) error {
+	err := b.table.Each(func(x *nft.Block) error {
 		if e := b.book.Get(ledger.Of(x)); e != nil {
 			b.book.Met(e)
 		}
 		return nil
 	})
 	if err != nil {
-		return false, err
+		return err
 	}
 	missing, err := b.putBack()
 	if err != nil {
-		return false, err
+		return err
 	}
 	b.journal.Notice(journal.Restored, "table inet %s was changed or removed by %s: it is back, "+
 		"with %d of %d blocks put in again", nft.Name, by, missing, b.book.Len())
-	return false, nil
+	return nil
 }
 
 // putBack blocks the responses of the book that the comparison has not met. It returns how many

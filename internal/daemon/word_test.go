@@ -14,12 +14,29 @@ import (
 	"picket/engine"
 	"picket/internal/control"
 	"picket/internal/ledger"
+	"picket/nft"
 )
 
 // late is a block of the judge's that comes when a person has said otherwise.
 func late(source string, renew bool) *blockWork {
 	return &blockWork{Ref: ledger.Ref{Response: engine.Block, Source: prefix(source)}, length: time.Minute,
 		seen: time.Now(), renew: renew}
+}
+
+// The blocks come back although the inline verdict cannot.
+func TestTableComesBackWithoutQueue(t *testing.T) {
+	running(t, inlined, nil, func(r *run) {
+		r.asks(control.Request{Command: "block", Source: "192.0.2.7", For: "1d"}, "")
+		r.kernel.with(func() {
+			r.kernel.state, r.kernel.elements, r.queued = nft.Absent, nil, 0
+			clear(r.ends)
+			clear(r.kernel.blocks)
+			r.noRule = errors.New("no such module")
+		})
+		r.changed <- "nft"
+		r.wants("192.0.2.7/32")
+		r.told(1, "the inline verdict is off: no such module")
+	})
 }
 
 // A configuration that the kernel refuses is nobody's.
