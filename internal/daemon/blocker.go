@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -57,11 +58,10 @@ type blockWork struct {
 	visit     *visit     // waits for it; nil for none
 }
 
-// tellEach is how many blocks of one command have an event each.
-const tellEach = 100
-
-// batch is the most sources in one transaction.
-const batch = 500
+const (
+	tellEach = 100 // blocks of one command have an event each
+	batch    = 500 // sources are the most in one transaction
+)
 
 func newBlocker(
 	t machine.Table, o *orders, c *config.Config, a *beside.Set, j *journal.Writer, lost func(...ledger.Ref),
@@ -132,7 +132,8 @@ func (b *blocker) work(w work) {
 }
 
 func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
-	blocks = slices.DeleteFunc(blocks, func(w *blockWork) bool { return b.doubt(w) || b.before(w) })
+	not := func(w *blockWork) bool { return b.moot(w) || b.doubt(w) || b.before(w) }
+	blocks = slices.DeleteFunc(blocks, not)
 	if len(blocks) > 0 {
 		b.commitBlocks(blocks)
 	}
@@ -141,6 +142,23 @@ func (b *blocker) commit(blocks []*blockWork, releases []netip.Addr) {
 			b.journal.Notice("", "%v", err)
 		}
 	}
+}
+
+// moot reports whether a block comes too late: it renews one that was ended since its packet came, or
+// a longer one is in force. One that renews gets the reason of before, not how its loss was noticed.
+func (b *blocker) moot(w *blockWork) bool {
+	switch old := b.book.Get(w.Ref); {
+	case old == nil && w.renew && b.waiting[w.Source] == nil && !b.doubts(w):
+		b.lost(w.Ref)
+		return true
+	case old != nil && w.renew:
+		w.event, w.maker = old.Event(), old.Maker
+	case old != nil && old.Until.After(time.Now().Add(w.length)):
+		old.Commanded = old.Commanded || w.commanded
+		w.turnAway(time.Now())
+		return true
+	}
+	return false
 }
 
 // before runs the command ahead of the block if the configuration says so, and reports whether
@@ -169,8 +187,8 @@ func (b *blocker) resumed(w *blockWork) *blockWork {
 	return w
 }
 
-// commitBlocks makes all blocks in one transaction. One bad element fails it; the
-// blocks are then made one by one.
+// commitBlocks makes all blocks in one transaction. One bad element fails it; each half is then made
+// by itself.
 func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
@@ -179,19 +197,15 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 		batch[i].Held = w.Response != engine.Dark
 	}
 	err := b.table.Block(batch, b.book.Renews)
-	if err == nil {
-		now := time.Now()
-		for _, w := range blocks {
-			b.blocked(w, now)
-		}
+	if half := len(blocks) / 2; err != nil && half > 0 {
+		b.commitBlocks(blocks[:half])
+		b.commitBlocks(blocks[half:])
 		return
 	}
-	for i, w := range blocks {
-		if len(blocks) > 1 {
-			err = b.table.Block(batch[i:i+1], b.book.Renews)
-		}
+	now := time.Now()
+	for _, w := range blocks {
 		if err == nil {
-			b.blocked(w, time.Now())
+			b.blocked(w, now)
 			continue
 		}
 		b.lost(w.Ref)
@@ -199,13 +213,19 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 	}
 }
 
+// put makes blocks as commitBlocks does, and returns an error or nil for each.
+func (b *blocker) put(blocks []nft.Block) []error {
+	err := b.table.Block(blocks, b.book.Renews)
+	if half := len(blocks) / 2; err != nil && half > 0 {
+		return append(b.put(blocks[:half]), b.put(blocks[half:])...)
+	}
+	return slices.Repeat([]error{err}, len(blocks))
+}
+
 // blocked books a block that the kernel has acknowledged, and writes its event.
 func (b *blocker) blocked(w *blockWork, now time.Time) {
 	w.turnAway(now)
 	ev, maker := w.event, w.maker
-	if old := b.book.Get(w.Ref); w.renew && old != nil {
-		ev, maker = old.Event(), old.Maker // why it was blocked, not how its loss was noticed
-	}
 	e := b.book.Enter(w.Ref, now, now.Add(w.length), ev)
 	if e.Spared = b.spares(w); w.Response == engine.Block {
 		if !e.Spared {
@@ -347,25 +367,29 @@ func (b *blocker) end(e *ledger.Entry, how, reason string, at time.Time, tell bo
 }
 
 // restore books responses of an earlier run, and puts them into a kernel that has lost them. It
-// returns the booked ones. A source with a newer response keeps that one. If the kernel
-// refuses, the journal says so and none is booked.
-func (b *blocker) restore(list []ledger.Saved, lost bool) []ledger.Saved {
+// returns the booked ones. A source with a newer response keeps that one. What the kernel refuses
+// is not booked, and the journal says so.
+func (b *blocker) restore(list []ledger.Saved, lost bool) (made []inForce) {
 	list = slices.DeleteFunc(list, func(k ledger.Saved) bool { return b.book.Has(k.Ref()) })
+	wrong := make([]error, len(list))
 	if lost {
 		blocks := make([]nft.Block, len(list))
 		for i, k := range list {
 			blocks[i] = k.Ref().InKernel(time.Until(k.Until))
 		}
-		if err := b.table.Block(blocks, b.book.Renews); err != nil {
-			b.journal.Notice("", "%d blocks of an earlier run could not be put back: %v", len(list), err)
-			return nil
+		wrong = b.put(blocks)
+	}
+	for i, k := range list {
+		if wrong[i] == nil {
+			e := b.book.Enter(k.Ref(), k.Since, k.Until, k.Event())
+			e.Maker, e.Commanded = k.Maker, k.Commanded
+			made = append(made, inForce{e.Ref(), k.Since, k.Until})
 		}
 	}
-	for _, k := range list {
-		e := b.book.Enter(k.Ref(), k.Since, k.Until, k.Event())
-		e.Maker, e.Commanded = k.Maker, k.Commanded
+	if n := len(list) - len(made); n > 0 {
+		b.journal.Notice("", "%d blocks of an earlier run could not be put back: %v", n, cmp.Or(wrong...))
 	}
-	return list
+	return made
 }
 
 // reconfigure puts a configuration into force: it fills the sets and frees blocked

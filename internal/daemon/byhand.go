@@ -58,8 +58,7 @@ func (d *daemon) block(ctx context.Context, r control.Request) ([]*control.Outco
 				maker:  event.ByHand,
 				untold: len(list) > tellEach, event: event.Event{
 					Event: "block", Time: now, Source: event.SourceName(o.source), Action: "block",
-					For:    event.Seconds(length),
-					Reason: r.Reason, Config: event.HandConfig,
+					For: event.Seconds(length), Reason: r.Reason, Config: event.HandConfig,
 				},
 			}, o.outcome}
 			c.Locate(&w.event, o.source.Addr())
@@ -107,8 +106,7 @@ func (d *daemon) refusal() func(netip.Prefix) error {
 	}
 }
 
-// byHand makes a person's blocks, from now on. An existing block that lasts longer stays. If
-// the kernel refuses the whole list, blocks are made one by one.
+// byHand makes a person's blocks, from now on. An existing block that lasts longer stays.
 func (b *blocker) byHand(list []*handWork, now time.Time) {
 	list = slices.DeleteFunc(slices.Clone(list), func(w *handWork) bool {
 		w.outcome.Expires = now.Add(w.length)
@@ -121,18 +119,9 @@ func (b *blocker) byHand(list []*handWork, now time.Time) {
 	for i, w := range list {
 		blocks[i] = w.InKernel(time.Until(now.Add(w.length))) // many wait for those before them
 	}
-	if len(list) == 0 {
-		return
-	}
-	err := b.table.Block(blocks, b.book.Renews)
-	for i, w := range list {
-		if err != nil && len(list) > 1 {
-			w.outcome.Fail(b.table.Block(blocks[i:i+1], b.book.Renews))
-		} else {
-			w.outcome.Fail(err)
-		}
-		if w.outcome.Error == "" {
-			b.blocked(&w.blockWork, now)
+	for i, err := range b.put(blocks) {
+		if list[i].outcome.Fail(err); err == nil {
+			b.blocked(&list[i].blockWork, now)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (b *blocker) doubt(w *blockWork) bool {
 			return false
 		}
 	}
-	if slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.Ref == w.Ref }) {
+	if b.doubts(w) {
 		return true // its packets still arrive
 	}
 	w.doubted = time.Now()
@@ -42,6 +42,11 @@ func (b *blocker) doubt(w *blockWork) bool {
 	default: // a look is asked for already
 	}
 	return true
+}
+
+// doubts reports whether such a block is delayed.
+func (b *blocker) doubts(w *blockWork) bool {
+	return slices.ContainsFunc(b.doubted, func(x *blockWork) bool { return x.Ref == w.Ref })
 }
 
 // settle makes the delayed blocks, except those of connected peers. It also ends the blocks of
@@ -54,6 +59,7 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 		switch {
 		case w.doubted.After(looked):
 			return false
+		case b.book.Has(w.Ref): // a person has blocked it since
 		case peers.Overlaps(w.Source):
 			b.spare(w)
 			b.lost(w.Ref)
@@ -65,7 +71,7 @@ func (b *blocker) settle(peers engine.Prefixes, looked time.Time) (err error) {
 	b.commit(blocks, nil)
 	b.recent = slices.DeleteFunc(b.recent, func(p netip.Prefix) bool {
 		e := b.book.Get(ledger.Ref{Response: engine.Block, Source: p})
-		if e == nil || looked.Sub(e.Since) >= 2*lookEvery {
+		if e == nil || e.Maker.Ordered() || looked.Sub(e.Since) >= 2*lookEvery {
 			return true
 		}
 		if err != nil || !peers.Overlaps(p) {

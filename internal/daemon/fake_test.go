@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -253,7 +254,7 @@ func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) 
 	}
 	for _, b := range list {
 		if k.refused[b.Source] {
-			return errors.New("refused")
+			return fmt.Errorf("refused: %w", nft.ErrOverlap)
 		}
 		if end, there := k.ends[b.Source]; b.Response == nft.Blocked && there && time.Now().Before(end) &&
 			!renew(b.Response, b.Source) {

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -80,15 +81,15 @@ func (b *blocker) harden(sources []netip.Prefix) error {
 			blocks, entries = append(blocks, e.Ref().InKernel(e.Until.Sub(now))), append(entries, e)
 		}
 	}
-	if len(blocks) == 0 {
-		return nil
+	var failed error
+	for i, err := range b.put(blocks) {
+		switch {
+		case err == nil:
+			entries[i].Spared = false
+			b.whole = append(b.whole, entries[i].Source)
+		case !errors.Is(err, nft.ErrOverlap): // a block of the network around it has ended its flows
+			failed = err
+		}
 	}
-	if err := b.table.Block(blocks, b.book.Renews); err != nil {
-		return err
-	}
-	for _, e := range entries {
-		e.Spared = false
-		b.whole = append(b.whole, e.Source)
-	}
-	return nil
+	return failed
 }

@@ -54,9 +54,9 @@ func (d *daemon) recall(ctx context.Context, lost bool) error {
 // restore books responses of an earlier run, and puts them into a kernel that has lost
 // them. If the kernel refuses, they are lost, and the journal says so.
 func (d *daemon) restore(ctx context.Context, list []ledger.Saved, lost bool) error {
-	list, err := d.orders.restore(ctx, list, lost)
+	made, err := d.orders.restore(ctx, list, lost)
 	if err == nil {
-		err = d.docket.restore(ctx, inForceOf(list)...)
+		err = d.docket.restore(ctx, made...)
 	}
 	return err
 }
@@ -69,14 +69,6 @@ func blame(err error) error {
 	return err
 }
 
-func inForceOf(list []ledger.Saved) []inForce {
-	out := make([]inForce, len(list))
-	for i, k := range list {
-		out[i] = inForce{k.Ref(), k.Since, k.Until}
-	}
-	return out
-}
-
 // store asks the owners, while they work.
 func (d *daemon) store(ctx context.Context) *ledger.Contents {
 	return &ledger.Contents{
@@ -85,19 +77,6 @@ func (d *daemon) store(ctx context.Context) *ledger.Contents {
 		Memory:  func() (engine.Memory, error) { return d.docket.memory(ctx) },
 		Next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
 			return d.docket.nextPart(ctx, m, to)
-		},
-	}
-}
-
-// lastStore asks nobody: the owners have ended.
-func lastStore(b *blocker, j *judge) *ledger.Contents {
-	return &ledger.Contents{
-		Entries: func() ([]*ledger.Entry, error) { return b.book.Entries(), nil },
-		Saved:   func(list []*ledger.Entry) ([]ledger.Saved, error) { return b.book.Saved(list), nil },
-		Memory:  func() (engine.Memory, error) { return j.engine.Memory(), nil },
-		Next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
-			part, more = m.Next(to)
-			return part, more, nil
 		},
 	}
 }
@@ -121,7 +100,8 @@ func (d *daemon) changes(ctx context.Context) (c state.Changes, err error) {
 // lastState saves everything after the owners have ended.
 func (d *daemon) lastState(b *blocker, j *judge) {
 	c := state.Changes{Soon: b.book.Changes(), Later: j.engine.Stats().Probes}
-	if err := d.saver.Last(c, func() error { return ledger.File().Save(lastStore(b, j).Write) }); err != nil {
+	last := ledger.Resting(b.book, j.engine).Write
+	if err := d.saver.Last(c, func() error { return ledger.File().Save(last) }); err != nil {
 		d.journal.Notice("", "blocks are not kept over a reboot: %v", err)
 	}
 }

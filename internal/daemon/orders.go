@@ -228,8 +228,8 @@ func (o *orders) saved(ctx context.Context, list []*ledger.Entry) ([]ledger.Save
 
 // restore books responses of an earlier run, puts them into a kernel that has lost
 // them, and returns the booked ones.
-func (o *orders) restore(ctx context.Context, l []ledger.Saved, lost bool) ([]ledger.Saved, error) {
-	return task.Ask(ctx, o.put, func(b *blocker) ([]ledger.Saved, error) { return b.restore(l, lost), nil })
+func (o *orders) restore(ctx context.Context, l []ledger.Saved, lost bool) ([]inForce, error) {
+	return task.Ask(ctx, o.put, func(b *blocker) ([]inForce, error) { return b.restore(l, lost), nil })
 }
 
 // serve marks ports as served in the kernel.

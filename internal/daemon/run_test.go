@@ -372,7 +372,7 @@ func TestManyBlocksArePutBack(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return lastStore(&blocker{book: book}, &judge{engine: e}).Write(w)
+			return ledger.Resting(book, e).Write(w)
 		})
 		if err != nil {
 			t.Fatal(err)

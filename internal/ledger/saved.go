@@ -92,6 +92,19 @@ type Contents struct {
 	Next    func(m *engine.Memory, to []byte) (part []byte, more bool, err error)
 }
 
+// Resting returns the contents of a book and an engine that nothing else uses.
+func Resting(b *Book, e *engine.Engine) *Contents {
+	return &Contents{
+		Entries: func() ([]*Entry, error) { return b.Entries(), nil },
+		Saved:   func(list []*Entry) ([]Saved, error) { return b.Saved(list), nil },
+		Memory:  func() (engine.Memory, error) { return e.Memory(), nil },
+		Next: func(m *engine.Memory, to []byte) (part []byte, more bool, err error) {
+			part, more = m.Next(to)
+			return part, more, nil
+		},
+	}
+}
+
 // Write writes everything.
 func (c *Contents) Write(w io.Writer) error {
 	out := gob.NewEncoder(w)
