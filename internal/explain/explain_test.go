@@ -262,9 +262,18 @@ func TestSay(t *testing.T) {
 		},
 		{
 			name: "free again, and what it was blocked for is no longer kept",
-			f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.AlreadyReacted, Within: 32,
+			f: facts(t, "192.0.2.7", engine.Decision{Reason: engine.AlreadyFenced, Within: 32,
 				Trigger: 25}),
 			state: "watched", why: []string{"that has ended"}, change: []string{"starts anew"},
+			notWhy: "32 different ports",
+		},
+		{
+			name: "fenced, probing on, and free again", f: facts(t, "192.0.2.7",
+				engine.Decision{Reason: engine.AboveTrigger, Action: engine.Fence, Within: 26, Trigger: 25,
+					For: time.Hour, Source: netip.MustParsePrefix("192.0.2.7/32")},
+				engine.Decision{Reason: engine.AlreadyFenced, Within: 32, Trigger: 25}),
+			state:  "watched",
+			why:    []string{"It was fenced at 2026-11-22 11:58:00 for 1h, and that was ended"},
 			notWhy: "32 different ports",
 		},
 		{

@@ -9,6 +9,7 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
+	"picket/internal/control"
 	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/evidence"
@@ -91,10 +92,14 @@ func (x *explainer) sayWatched() {
 		switch r := x.reacted(); {
 		case r != nil:
 			x.sayReacted(r)
-		case d.Reason == engine.AlreadyReacted && blocks && x.List == nil:
+		case already(d.Reason) && blocks && x.List == nil:
 			x.why("It was blocked, fenced or in the dark when it sent these, and that has ended. What it " +
 				"was for is no longer kept here; the journal has it.")
-			x.change("It starts anew with its next probe.")
+			if x.Known != nil && x.Known.PortsAll > 0 {
+				x.changeLimits()
+			} else {
+				x.change("It starts anew with its next probe.")
+			}
 		default:
 			x.sayLimits(last, blocks)
 		}
@@ -112,17 +117,27 @@ func (x *explainer) reacted() *evidence.Probe {
 		switch d := &x.facts.Kept[i].Decision; {
 		case d.Action != engine.None:
 			return &x.facts.Kept[i]
-		case d.Reason != engine.AlreadyReacted:
+		case !already(d.Reason):
 			return nil
 		}
 	}
 	return nil
 }
 
+// already reports whether a probe came while a response to its source was in force.
+func already(r engine.Reason) bool {
+	switch r {
+	case engine.AlreadyReacted, engine.AlreadyBlocked, engine.AlreadyFenced, engine.AlreadyDark:
+		return true
+	}
+	return false
+}
+
 // sayReacted says what was done earlier about a source that is not blocked now.
 func (x *explainer) sayReacted(k *evidence.Probe) {
 	d, at := &k.Decision, time.Unix(0, k.Probe.At)
-	why := grounds(&k.Probe, d)
+	why, done := grounds(&k.Probe, d), responseName(&control.InForce{Block: control.Block{
+		Response: d.Action.String()}})
 	switch end := at.Add(d.For); {
 	case d.Action == engine.Log:
 		x.why("%s (%s). That was told at %s.", upper(why), x.setting(k), show.Stamp(at))
@@ -135,13 +150,13 @@ func (x *explainer) sayReacted(k *evidence.Probe) {
 		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.",
 			x.Source)
 	case end.After(x.facts.Now):
-		x.why("It was blocked at %s for %s, and that was ended: by hand, by a change of the configuration, "+
-			"or because the kernel refused it. The journal says which.", show.Stamp(at),
+		x.why("It was %s at %s for %s, and that was ended: by hand, by a change of the configuration, "+
+			"or because the kernel refused it. The journal says which.", done, show.Stamp(at),
 			config.Duration(d.For))
 		x.sayEnded(d, why)
 	default:
-		x.why("It was blocked at %s for %s, which has ended, and has sent no probe since.", show.Stamp(at),
-			config.Duration(d.For))
+		x.why("It was %s at %s for %s, which has ended, and has sent no probe since.", done,
+			show.Stamp(at), config.Duration(d.For))
 		x.sayEnded(d, why)
 	}
 }
