@@ -13,6 +13,7 @@ import (
 
 	"picket/internal/config"
 	"picket/internal/replay"
+	"picket/internal/show"
 	"picket/internal/trial"
 )
 
@@ -48,7 +49,7 @@ func replayCommand() *cobra.Command {
 			return nil
 		},
 	}
-	var o trial.Options
+	o := trial.Options{Width: show.Width(os.Stdout)}
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print one JSON object a line: every event, then a summary")
 	cmd.Flags().BoolVar(&o.Packets, "packets", false, "print every packet: whether it was a probe, and why")
 	against := cmd.Flags().String("against", "", "tell how another configuration `file` would differ")

@@ -163,7 +163,11 @@ func entryTime(text string) time.Time {
 func clean(e *event.Event) {
 	for _, f := range event.Fields {
 		if s, ok := f.At(e).(*string); ok {
-			*s = show.Cut(*s, 80)
+			most := 80
+			if s == &e.Evidence { // the reason of a dark source lists what was weighed
+				most = 160
+			}
+			*s = show.Cut(*s, most)
 		}
 	}
 	if len(e.Ports) > maxPorts {

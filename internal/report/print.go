@@ -48,9 +48,12 @@ func Print(out io.Writer, r *Report, heading string, width int) {
 	row("events", "%s", counted(kinds(r.Events), plain))
 	var tables []*show.Table
 	for _, l := range r.lists() {
-		t := &show.Table{Head: []string{l.Title, l.Of}}
+		t, most := &show.Table{Head: []string{l.Title, l.Of}}, nameWidth
+		if l.Title == "WHY" {
+			most = whyWidth
+		}
 		for _, c := range l.Counts {
-			t.Add(show.Cut(c.Name, nameWidth), strconv.Itoa(c.Count))
+			t.Add(show.Cut(c.Name, most), strconv.Itoa(c.Count))
 		}
 		tables = append(tables, t)
 	}
@@ -166,6 +169,7 @@ func kinds(events map[string]int) (list []Count) {
 const (
 	lineWidth = 98 // of tables side by side
 	nameWidth = 34 // of the widest name
+	whyWidth  = 43 // of the longest reason of a response that is common
 )
 
 // printBusiest lists sources without the columns that are empty in all of them.

@@ -18,6 +18,7 @@ import (
 type Options struct {
 	JSON    bool // one object a line: every event, then a summary
 	Packets bool // every packet, and the reason why it is a probe or not
+	Width   int  // of the terminal; 0 for none
 }
 
 // Run runs captures through one configuration and prints the outcome. Errors of captures
@@ -28,6 +29,7 @@ func Run(ctx context.Context, out io.Writer, c *config.Config, rules replay.Rule
 	if err != nil {
 		return err
 	}
+	s.width = o.Width
 	newLists(c).rules(&rules)
 	rules.Behind = c.Forward.Prefixes
 	enc := json.NewEncoder(out)

@@ -36,6 +36,7 @@ type side struct {
 	visits  visits
 	seen    map[string]int
 	waiting []probe.Probe // see queue
+	width   int           // of the terminal
 	door    []bool        // true for a packet to a served port, by its place in waiting
 }
 

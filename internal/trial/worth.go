@@ -44,7 +44,7 @@ func (s *side) printWorth(out io.Writer) {
 		row(k.Before, k.Served, "of these kept off for what their source did before")
 	}
 	fmt.Fprintln(out)
-	t.Print(out)
+	t.PrintOn(out, s.width)
 	count := func(a engine.Action) (n int) {
 		for _, x := range s.order {
 			if x.did>>a&1 != 0 {
