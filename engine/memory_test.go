@@ -234,7 +234,8 @@ func TestMemoryIsBounded(t *testing.T) {
 
 // The last offenders are remembered, a quarter as many as the sources.
 func TestOffendersAreBounded(t *testing.T) {
-	w := newWorld(t, Config{Sources: 4096, Style: BlockOnly, UnprovenRate: 100_000})
+	w := newWorld(t, Config{Sources: 4096, Style: BlockOnly, UnprovenRate: 100_000,
+		TCP: Policy{Action: Block}})
 	var blocked []netip.Addr
 	for i := range 2000 {
 		source := addr4(uint32(i) << 12) // each of another network

@@ -738,3 +738,19 @@ func TestTrapAfterBait(t *testing.T) {
 		}
 	}
 }
+
+// TestNoAction: a policy without an action books nothing.
+func TestNoAction(t *testing.T) {
+	c := careful()
+	c.UDP.Action = None
+	w := newWorld(t, c)
+	for n := range 20 {
+		d := w.send(port(n+1), is(probe.UDP))
+		if d.Action != None || d.For != 0 || d.Offence != 0 || d.Source.IsValid() {
+			t.Fatalf("probe %d: %v of %v for %v, offence %d", n+1, d.Action, d.Source, d.For, d.Offence)
+		}
+	}
+	if s, _ := w.Describe(netip.MustParseAddr("198.51.100.7")); s.Offences != 0 {
+		t.Errorf("%d offences", s.Offences)
+	}
+}

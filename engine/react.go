@@ -51,7 +51,7 @@ func (e *Engine) react(p *probe.Probe, k probe.Key, s *source, action Action, d 
 			return
 		}
 	}
-	if e.inForce(p, action, now, d) {
+	if e.inForce(p, action, now, d) || action == None {
 		return
 	}
 	if action == Fence {
