@@ -106,6 +106,10 @@ func parse(scan *scanner, line []byte, journal bool) (ev event.Event, err error)
 	return ev, err
 }
 
+// lastYear is the last year of an event. JSON has four digits for a year, and the hours of
+// a report go on behind an event.
+const lastYear = 9998
+
 // sift cleans an event, empties another line of picket's, or returns the fault.
 func sift(ev *event.Event) error {
 	switch ev.Event {
@@ -113,6 +117,9 @@ func sift(ev *event.Event) error {
 		clean(ev)
 		if ev.Time.IsZero() {
 			return fmt.Errorf("%w: without a time", ErrNotEvent)
+		}
+		if y := ev.Time.UTC().Year(); y < 1 || y > lastYear {
+			return fmt.Errorf("%w: of the year %d", ErrNotEvent, y)
 		}
 		return nil
 	case "packet", "summary", "difference": // of "picket replay --json"

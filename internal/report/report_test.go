@@ -209,6 +209,26 @@ func TestManySources(t *testing.T) {
 	}
 }
 
+// TestYears: an event of a year that JSON cannot write is none, and does not take the report along.
+func TestYears(t *testing.T) {
+	const good = `{"event":"block","time":"2026-11-22T00:00:00Z","source":"192.0.2.7"}`
+	for _, bad := range []string{
+		`{"PICKET_EVENT":"probe","PICKET_SOURCE":"192.0.2.8","__REALTIME_TIMESTAMP":"9223372036854775807"}`,
+		`{"event":"probe","time":"9999-12-31T23:59:59-23:59","source":"192.0.2.8"}`,
+		`{"event":"probe","time":"0000-01-01T00:10:00+00:30","source":"192.0.2.8"}`,
+	} {
+		c := New()
+		err := Read(strings.NewReader(bad+"\n"+good), false, c.Add)
+		if !errors.Is(err, ErrNotEvent) {
+			t.Errorf("%s: %v", bad, err)
+		}
+		r := c.Report(10, nil)
+		if _, err := json.Marshal(r); err != nil || r.Blocks != 1 {
+			t.Errorf("%s: %v, %d blocks", bad, err, r.Blocks)
+		}
+	}
+}
+
 // FuzzRead: the texts read from any file are short and printable.
 func FuzzRead(f *testing.F) {
 	f.Add(lines(f, events), false)
@@ -221,6 +241,9 @@ func FuzzRead(f *testing.F) {
 		c := New()
 		_ = Read(bytes.NewReader(b), journal, c.Add) // faults have tests of their own
 		r := c.Report(10, nil)
+		if _, err := json.Marshal(r); err != nil {
+			t.Error(err)
+		}
 		for _, list := range [][]Count{r.Patterns, r.Tools, r.Ports, r.Countries, r.Networks, r.Known,
 			r.Reasons} {
 			for _, x := range list {
