@@ -213,9 +213,7 @@ func (t *Table) Forget(ps []netip.Prefix) error {
 
 func (t *Table) queueForget(p netip.Prefix) {
 	family, address := familyOf(p.Addr()), p.Masked().Addr().AsSlice()
-	for _, name := range []string{
-		"held", "quiet", "holds", "others", "askers", "led", "invited", "invited_crude",
-	} {
+	for _, name := range sourceSets {
 		t.queueDelete(name+family, address)
 	}
 	for _, class := range []byte{4, 17} { // see the fields class and classUnder
@@ -242,11 +240,12 @@ func (t *Table) UnblockAll() error {
 	return explain("unblock all", t.conn.Flush())
 }
 
-// countSets hold the rules' counts, and the sources that passed a trigger.
-var countSets = []string{
-	"held", "holds", "quiet", "sight", "kinds", "ports", "others", "led", "linked", "quiet_links", "told",
-	"invited", "invited_crude", "invited_ports",
-}
+// sourceSets hold the rules' counts of sources, and the sources that passed a trigger.
+var sourceSets = []string{"held", "quiet", "holds", "others", "askers", "led", "invited", "invited_crude"}
+
+// countSets hold those, and the counts of a source and a port, or of all the sources of a link.
+var countSets = append(slices.Clone(sourceSets), "sight", "kinds", "ports", "linked", "quiet_links", "told",
+	"invited_ports")
 
 // A Service is a port with a listener, now or lately.
 type Service struct {

@@ -127,7 +127,8 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 
 // triggers returns the triggers in use, each once.
 func (e *Elements) triggers() (out []uint32) {
-	for _, t := range slices.Concat(e.TriggerTCP, e.TriggerUDP) {
+	here := slices.Concat(e.TriggerTCP, e.TriggerUDP)
+	for _, t := range append(here, e.behind(here)...) {
 		out = append(out, uint32(min(t.Ports, MaxTrigger)))
 	}
 	slices.Sort(out)

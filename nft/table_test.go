@@ -385,7 +385,8 @@ func TestUnblockForgets(t *testing.T) {
 		t.Helper()
 		for _, e := range []string{
 			"held4 { 203.0.113.5 }", "quiet4 { 203.0.113.5 }", "holds4 { 203.0.113.5 }",
-			"others4 { 203.0.113.5 }",
+			"others4 { 203.0.113.5 }", "askers4 { 203.0.113.5 }",
+			fmt.Sprintf("ports4 { 203.0.113.5 . %d }", 4^triggerBits(leastBehind)),
 			"ports4 { 203.0.113.5 . 4, 203.0.113.5 . 17 }", "quiet6 { 2001:db8:5:: }",
 			"ports6 { 2001:db8:5:: . 4 }",
 		} {
@@ -394,7 +395,9 @@ func TestUnblockForgets(t *testing.T) {
 	}
 	empty := func(what string) {
 		t.Helper()
-		for _, s := range []string{"held4", "quiet4", "holds4", "others4", "ports4", "quiet6", "ports6"} {
+		for _, s := range []string{
+			"held4", "quiet4", "holds4", "others4", "askers4", "ports4", "quiet6", "ports6",
+		} {
 			if out := run(t, "", "nft", "list", "set", "inet", Name, s); strings.Contains(out, "elements") {
 				t.Errorf("%s: not empty: %s", what, out)
 			}
