@@ -97,11 +97,12 @@ func (q *Question) Ask(n int, f func(number uint32, e *Element)) error {
 	var failed error
 	for range n { // all, or the next question would read what is left
 		length, err := unix.Read(q.socket, q.answer[:])
-		if err != nil {
-			return err
+		if err == nil && length < unix.NLMSG_HDRLEN {
+			err = errors.New("short answer")
 		}
-		if length < unix.NLMSG_HDRLEN {
-			return errors.New("short answer")
+		if err != nil {
+			failed = err
+			continue
 		}
 		number := binary.NativeEndian.Uint32(q.answer[8:])
 		_, err = listed(q.answer[:length], &q.item, func(e *Element) error { f(number, e); return nil })
