@@ -148,16 +148,11 @@ func eachOnce(blocks []Block) []Block {
 	for i := range blocks {
 		last[response{blocks[i].Response, blocks[i].Source}] = i
 	}
-	if len(last) == len(blocks) {
-		return blocks
-	}
-	once := make([]Block, 0, len(last))
-	for i := range blocks {
-		if last[response{blocks[i].Response, blocks[i].Source}] == i {
-			once = append(once, blocks[i])
-		}
-	}
-	return once
+	i := -1
+	return slices.DeleteFunc(slices.Clone(blocks), func(b Block) bool {
+		i++
+		return last[response{b.Response, b.Source}] != i
+	})
 }
 
 // End ends a response to a source. It is no error if there is none.
@@ -181,11 +176,9 @@ func (t *Table) queueEnd(b *Block) {
 // lacks reports whether the kernel has no such network, and so perhaps a wider or a narrower one:
 // to add it would fail. Without an answer, that failure is the error.
 func (t *Table) lacks(b *Block) bool {
-	if _, whole, err := t.where(b); whole || err != nil {
-		return false
-	}
 	list := []Block{*b}
-	return t.look(list) == nil && list[0].For < 0
+	_, whole, err := t.where(b)
+	return !whole && err == nil && t.look(list) == nil && list[0].For < 0
 }
 
 // Unblock ends every response to a source, and forgets the rules' counts of it.

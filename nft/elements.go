@@ -99,7 +99,10 @@ func (e *Elements) elements(name string) (els []nftables.SetElement, ok bool) {
 		}
 		return els, true
 	case "trap_listener":
-		return fill.Ports(nonzero(e.TrapPort)...), true
+		if e.TrapPort != 0 {
+			els = fill.Ports(e.TrapPort)
+		}
+		return els, true
 	case "inviting":
 		return fill.Protocols(e.Invite && e.TrapPort != 0, unix.IPPROTO_TCP), true
 	case "trap_port":
@@ -133,13 +136,6 @@ func (e *Elements) triggers() (out []uint32) {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-func nonzero(n uint16) []uint16 {
-	if n == 0 {
-		return nil
-	}
-	return []uint16{n}
 }
 
 // ranges are the ranges of triggers.

@@ -3,11 +3,14 @@
 package nft
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/google/nftables"
+
+	"picket/nft/internal/fill"
 )
 
 // Lists of dropped sources fill one hash set for each prefix length. An interval set
@@ -72,18 +75,10 @@ func listedSets() (all []set) {
 			all = append(all, set{name: listedSet(family, bits), key: key})
 		}
 	}
-	slices.SortFunc(all, func(a, b set) int { return compareNames(a.name, b.name) })
+	slices.SortFunc(all, func(a, b set) int {
+		return cmp.Or(len(a.name)-len(b.name), cmp.Compare(a.name, b.name))
+	})
 	return all
-}
-
-func compareNames(a, b string) int {
-	if len(a) != len(b) {
-		return len(a) - len(b)
-	}
-	if a < b {
-		return -1
-	}
-	return 1
 }
 
 // Listable says why a prefix cannot stand in a list that is dropped, "" if it can.
@@ -144,32 +139,14 @@ func (k *keys) prefix(p netip.Prefix) {
 	family := familyOf(p.Addr())
 	of := lengths[family]
 	i, _ := slices.BinarySearch(of, p.Bits())
-	subnets(p, of[i], func(q netip.Prefix) { k.add(slot{family, of[i]}, q.Addr()) })
+	fill.Subnets(p, of[i], func(q netip.Prefix) { k.add(slot{family, of[i]}, q.Addr()) })
 	around := netip.PrefixFrom(p.Addr(), min(p.Bits(), area[family])).Masked()
-	subnets(around, area[family], func(q netip.Prefix) {
+	fill.Subnets(around, area[family], func(q netip.Prefix) {
 		if !k.seen[q] {
 			k.seen[q] = true
 			k.add(slot{family, 0}, q.Addr())
 		}
 	})
-}
-
-// subnets calls each for the subnets of a length that make up a prefix.
-func subnets(p netip.Prefix, bits int, each func(netip.Prefix)) {
-	if p.Bits() == bits {
-		each(p)
-		return
-	}
-	b := p.Addr().AsSlice()
-	for range 1 << (bits - p.Bits()) {
-		a, _ := netip.AddrFromSlice(b)
-		each(netip.PrefixFrom(a, bits))
-		for i, step := (bits-1)/8, byte(1)<<((8-bits%8)%8); i >= 0; i, step = i-1, 1 {
-			if b[i] += step; b[i] >= step {
-				break // else it is carried
-			}
-		}
-	}
 }
 
 // manyKeys are few enough for one message, of less than 64 KiB.

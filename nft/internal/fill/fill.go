@@ -111,3 +111,21 @@ func PortKey(protocol uint8, at netip.AddrPort) []byte {
 	key := append(at.Addr().AsSlice(), protocol, 0, 0, 0)
 	return append(binary.BigEndian.AppendUint16(key, at.Port()), 0, 0)
 }
+
+// Subnets calls each for the subnets of a length that make up a prefix.
+func Subnets(p netip.Prefix, bits int, each func(netip.Prefix)) {
+	if p.Bits() == bits {
+		each(p)
+		return
+	}
+	b := p.Addr().AsSlice()
+	for range 1 << (bits - p.Bits()) {
+		a, _ := netip.AddrFromSlice(b)
+		each(netip.PrefixFrom(a, bits))
+		for i, step := (bits-1)/8, byte(1)<<((8-bits%8)%8); i >= 0; i, step = i-1, 1 {
+			if b[i] += step; b[i] >= step {
+				break // else it is carried
+			}
+		}
+	}
+}
