@@ -65,11 +65,11 @@ const (
 )
 
 // A Watch waits until it knows whether forwarded packets were answered, and then has the
-// unanswered ones judged. Set its fields before the first call. Put is for the goroutine that
+// unanswered ones judged. Set its fields before Run. Put is for the goroutine that
 // reads, Run for another one.
 type Watch struct {
 	Open    func() (Asker, error)     // called when there is something to ask
-	Snaplen int                       // bytes of a packet that are copied
+	Snaplen int                       // bytes of a packet that are copied into the waiting room
 	Judge   func(probe.Probe, []byte) // gets unanswered probes
 	Scans   func(*probe.Probe, Scan)  // gets scans outwards from behind this host
 	Trouble func(error)               // gets the result of each question
@@ -107,7 +107,7 @@ func (w *Watch) Put(p probe.Probe, raw []byte) {
 	case b = <-w.spare:
 	default: // none is free: append makes one
 	}
-	w.arrived <- arrival{p, append(b[:0], raw[:min(len(raw), w.Snaplen)]...)} // nobody else fills it
+	w.arrived <- arrival{p, append(b[:0], raw...)} // nobody else fills it
 }
 
 // Run judges until ctx ends.

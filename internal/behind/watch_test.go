@@ -130,7 +130,6 @@ func TestWatchOutward(t *testing.T) {
 // TestPutAllocatesNothing: what a flood costs the goroutine that reads does not grow with it.
 func TestPutAllocatesNothing(t *testing.T) {
 	w := NewWatch()
-	w.Snaplen = 128
 	raw := make([]byte, 1500)
 	for range queue {
 		w.Put(probe.Probe{}, raw)
@@ -143,9 +142,6 @@ func TestPutAllocatesNothing(t *testing.T) {
 	}
 	if len(w.spare) != queue/2 {
 		t.Errorf("%d of %d buffers are left", len(w.spare), queue/2)
-	}
-	if m := <-w.arrived; len(m.raw) != 128 {
-		t.Errorf("%d bytes", len(m.raw))
 	}
 	if n := w.Shed(); n < 100 {
 		t.Errorf("%d shed", n)
