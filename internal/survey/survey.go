@@ -358,6 +358,12 @@ func (s *surveyor) friends() {
 	if n := len(i.Addresses); n > 0 {
 		s.note("friends", fmt.Sprintf("[ignore] names %d more", n), "")
 	}
+	for _, name := range i.Interfaces {
+		if !s.there("sys/class/net/" + name) {
+			s.note("friends missing", fmt.Sprintf("there is no interface %q now (ignore.interfaces)", name),
+				"\"ip link\" has the names")
+		}
+	}
 	if len(by["gateway"]) == 0 {
 		s.note("friends missing", "no gateway found", "if there is one, name it in ignore.addresses")
 	}

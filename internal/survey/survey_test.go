@@ -5,6 +5,7 @@ package survey
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -177,5 +178,20 @@ func TestInline(t *testing.T) {
 				t.Errorf("nobody wants it: %+v", f)
 			}
 		}
+	}
+}
+
+// A trusted link that is not there may be a mistyped one.
+func TestInterfaceIsNotThere(t *testing.T) {
+	c := config.Default()
+	c.Ignore.Interfaces = []string{"wg0", "wg1"}
+	var said []string
+	for _, f := range place(map[string]string{"sys/class/net/wg0": ""}).Look(c) {
+		if strings.Contains(f.Text, "interface") {
+			said = append(said, f.Text)
+		}
+	}
+	if want := []string{`there is no interface "wg1" now (ignore.interfaces)`}; !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
 	}
 }
