@@ -223,7 +223,10 @@ func guess(s string) string {
 	if prefixes := ofRange(s); prefixes != "" {
 		return "is a range: write its prefixes, each an entry by itself, " + prefixes
 	}
+	_, err := netip.ParseAddrPort(s)
 	switch {
+	case err == nil:
+		return "has a port: leave it out, a source is the address alone"
 	case strings.ContainsAny(s, " \t,;"):
 		return "is more than an address: each is an entry by itself, and a comment begins with #"
 	case strings.Trim(s, "0123456789./") == "":

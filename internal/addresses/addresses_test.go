@@ -70,6 +70,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a comment without its sign", "192.0.2.1 the gateway\n", "a comment begins with #"},
 		{"leading zeros", "192.0.02.1\n", "without leading zeros"},
 		{"three numbers", "192.0.2\n", "is not an IPv4 address"},
+		{"an address with a port", "192.0.2.1:22\n", "has a port: leave it out"},
 		{"half an IPv6 address", "2001:db8\n", "is not an IPv6 address"},
 		{"a zone", "fe80::1%eth0\n", "has an interface"},
 		{"control bytes", "\x1b[2J\n", `line 1: "\x1b[2J" is not an address`},

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -90,7 +89,8 @@ func post(r *http.Request) error {
 	defer answer.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(answer.Body, 1024))
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("it answered %s: %s", answer.Status, show.Cut(strings.TrimSpace(string(said)), 200))
+		text := "it answered " + answer.Status + ": " + show.Cut(strings.TrimSpace(string(said)), 200)
+		return errors.New(strings.TrimSuffix(text, ": "))
 	}
 	return nil
 }
