@@ -80,8 +80,11 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make the runtime directory: %w", err)
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	switch c, err := net.DialTimeout("unix", path, time.Second); {
+	case err == nil:
 		c.Close()
+		return nil, fmt.Errorf("control socket %s: %w", path, ErrRunning)
+	case errors.Is(err, unix.EAGAIN): // it is too busy to answer
 		return nil, fmt.Errorf("control socket %s: %w", path, ErrRunning)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -146,14 +149,16 @@ func answer(ctx context.Context, c net.Conn, handle func(Request) (any, error)) 
 	var result any
 	err := trusted(c)
 	if err == nil {
-		result, err = dispatch(c, handle)
+		result, err = dispatch(ctx, c, handle)
 	}
 	// A peer that does not wait for the answer does not get it.
 	_ = write(ctx, c, result, err)
 }
 
-func dispatch(c net.Conn, handle func(Request) (any, error)) (any, error) {
+func dispatch(ctx context.Context, c net.Conn, handle func(Request) (any, error)) (any, error) {
 	_ = c.SetReadDeadline(time.Now().Add(readTimeout))
+	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now().Add(lastWord)) })
+	defer stop()
 	var req Request
 	if err := json.NewDecoder(io.LimitReader(c, maxRequest)).Decode(&req); err != nil {
 		return nil, fmt.Errorf("bad request: %w", err)
@@ -233,7 +238,7 @@ func writeList(ctx context.Context, c net.Conn, list Stream) error {
 	return out.Flush()
 }
 
-// lastWord is how long an answer may take once the daemon is ending.
+// lastWord is how long a request or an answer may take once the daemon is ending.
 const lastWord = 200 * time.Millisecond
 
 // trusted checks who is at the other end (SO_PEERCRED, unix(7)).

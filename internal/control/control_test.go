@@ -103,6 +103,55 @@ func TestListIsCancelled(t *testing.T) {
 	}
 }
 
+// A client that connects and says nothing does not hold up the daemon's end.
+func TestSilentClient(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	path, ended := served(t, ctx, func(Request) (any, error) { return nil, nil })
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := Call(path, Request{}, nil); err != nil { // by then the silent one is heard
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(readTimeout / 2):
+		t.Error("the daemon does not end")
+	}
+}
+
+// The socket of a daemon that is too busy to answer is not taken for one without a daemon.
+func TestListenBesideBusy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	busy, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(busy)
+	if err := errors.Join(unix.Bind(busy, &unix.SockaddrUnix{Name: path}), unix.Listen(busy, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // until no more may wait
+		var c net.Conn
+		if c, err = net.DialTimeout("unix", path, time.Second); err == nil {
+			defer c.Close()
+		}
+	}
+	if l, err := Listen(path); err == nil {
+		l.Close()
+		t.Error("the socket is taken")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
 // A list is read item by item: whole, as far as it could be made, or as far as its
 // reader wants. Call reads the same.
 func TestEach(t *testing.T) {
