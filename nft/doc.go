@@ -12,7 +12,7 @@
 // It refuses to look at, flush or change any other table, and to take over a
 // table of its name that it did not make ([ErrForeign]).
 //
-// It needs CAP_NET_ADMIN in the network namespace and Linux 5.10; see [CheckKernel].
+// It needs CAP_NET_ADMIN in the network namespace and Linux 5.10; see [picket/internal/modules.CheckKernel].
 //
 // A [Table] belongs to one goroutine: on a shared connection google/nftables mixes
 // up the batches.

@@ -114,7 +114,7 @@ type Probe struct {
 	Port       uint16    // destination port; of ICMP type<<8|code; of other protocols the protocol number
 	Protocol   uint8     // IANA number of the upper-layer protocol
 	Mode       Mode      // which rule mirrored it
-	Technique  Technique // what the packet is; see [Classify]
+	Technique  Technique // what the packet is; see [ClassifyTCP], [ClassifySCTP], [ClassifyICMP]
 	Sent       Sent      // of Connect: what the connection began with
 	Unread     bool      // the packet was too deep or too short to read the port: Port is 0 and means nothing
 	Over       bool      // the kernel says that the source sends more than it mirrors

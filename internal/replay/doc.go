@@ -25,8 +25,8 @@
 // shows its port to be open. So it needs files, and spools a pipe into one. It knows
 // whether a port is open for the whole capture, the kernel for the moment.
 //
-// Memory is bounded whatever the input: flows, fragments and what the first pass learns
-// take 7 MiB, and up to 15 more if the first pass learns its fill. So many captures are
-// open at once, a packet is at most 256 KiB, and a length in a file reserves no memory. It
+// Memory is bounded whatever the input: flows and fragments take 5 MiB, what the first pass
+// learns up to 13 more, and what the watched hosts asked up to 11. Only 64 captures are open
+// at once, a packet is at most 256 KiB, and a length in a file reserves no memory. It
 // emulates no limit of packets a second.
 package replay

@@ -12,11 +12,11 @@ import (
 	"picket/internal/probe"
 )
 
-// MaxFlows is the most flows remembered at once, in 16 bytes each. In a full table the
+// maxFlows is the most flows remembered at once, in 16 bytes each. In a full table the
 // longest unseen of eight makes room: of the unanswered ones, and of all only if there
 // are none. So a flood of forged sources does not push out the connections beside it, as
 // the kernel's early_drop does not (net/netfilter/nf_conntrack_core.c).
-const MaxFlows = 1 << 18
+const maxFlows = 1 << 18
 
 // ways is the number of places for a flow.
 const ways = 8
@@ -80,7 +80,7 @@ type flows struct {
 }
 
 func newFlows() *flows {
-	return &flows{places: make([]flow, MaxFlows), seed: maphash.MakeSeed()}
+	return &flows{places: make([]flow, maxFlows), seed: maphash.MakeSeed()}
 }
 
 // forget empties the table.
@@ -122,7 +122,7 @@ func (t *flows) expect(places []uint32) (warmth uint32) {
 }
 
 // place returns where k's set begins.
-func (k *flowKey) place() uint32 { return uint32(k.hash()>>32) % (MaxFlows / ways) * ways }
+func (k *flowKey) place() uint32 { return uint32(k.hash()>>32) % (maxFlows / ways) * ways }
 
 // find returns k's flow, or the place where it belongs with found false, and
 // the state that a flow of k without flags has.

@@ -302,7 +302,7 @@ func TestCancel(t *testing.T) {
 // TestDeterminism: the same capture gives the same verdicts every time, with
 // more flows than the table has room for.
 func TestDeterminism(t *testing.T) {
-	b := flood(MaxFlows * 3 / 2)
+	b := flood(maxFlows * 3 / 2)
 	first, _, _ := verdicts(t, Rules{}, Memory("flood", b))
 	again, _, _ := verdicts(t, Rules{}, Memory("flood", b))
 	if !slices.Equal(first, again) {
