@@ -95,7 +95,9 @@ func (f *Forward) Says() string {
 	if n == 0 {
 		text = what[0]
 	}
-	text += " are judged"
+	if text += " are judged"; n == 0 && len(f.Prefixes) == 1 {
+		text = what[0] + " is judged"
+	}
 	if f.Egress == EgressLog {
 		text += "; who scans from there is told of"
 	}

@@ -15,6 +15,8 @@ func TestForward(t *testing.T) {
 		`networks = []`: "nothing is judged",
 		`networks = ["lans"]
 egress = "off"`: "routed LANs are judged",
+		`networks = ["203.0.113.0/24"]
+egress = "off"`: "203.0.113.0/24 is judged",
 		`networks = ["2001:db8::/32", "containers", "203.0.113.9"]
 egress = "off"`: "the networks of containers and virtual machines, published ports, 2001:db8::/32 and " +
 			"203.0.113.9/32 are judged",
