@@ -325,6 +325,10 @@ func (b *Book) NotBlocked(p netip.Prefix) error {
 		return fmt.Errorf("%s is blocked as part of %s: \"picket unblock %s\" ends that",
 			event.SourceName(p), e.Source, e.Source)
 	}
+	if !p.IsSingleIP() {
+		return fmt.Errorf("%s is not blocked as a whole: \"picket blocks --within %s\" lists who is in it",
+			event.SourceName(p), p)
+	}
 	return fmt.Errorf("%s is not blocked: \"picket blocks\" lists who is", event.SourceName(p))
 }
 

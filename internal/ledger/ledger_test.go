@@ -28,6 +28,10 @@ func TestNotBlocked(t *testing.T) {
 	} {
 		source, whole, part := strings.Cut(want, " of ")
 		want = source + ` is not blocked: "picket blocks" lists who is`
+		if strings.Contains(source, "/") {
+			want = source + ` is not blocked as a whole: "picket blocks --within ` + source +
+				`" lists who is in it`
+		}
 		if part {
 			want = source + " is blocked as part of " + whole + ": \"picket unblock " + whole + "\" ends that"
 		}
