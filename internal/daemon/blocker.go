@@ -187,8 +187,8 @@ func (b *blocker) resumed(w *blockWork) *blockWork {
 	return w
 }
 
-// commitBlocks makes all blocks in one transaction. One bad element fails it; each half is then made
-// by itself.
+// commitBlocks makes all blocks in one transaction. One bad element fails it; the blocks are then made
+// one by one: a failure makes the kernel wait for all its processors, so halves would take longer.
 func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
@@ -197,9 +197,10 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 		batch[i].Held = w.Response != engine.Dark
 	}
 	err := b.table.Block(batch, b.book.Renews)
-	if half := len(blocks) / 2; err != nil && half > 0 {
-		b.commitBlocks(blocks[:half])
-		b.commitBlocks(blocks[half:])
+	if err != nil && len(blocks) > 1 {
+		for i := range blocks {
+			b.commitBlocks(blocks[i : i+1])
+		}
 		return
 	}
 	now := time.Now()
@@ -215,11 +216,13 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 
 // put makes blocks as commitBlocks does, and returns an error or nil for each.
 func (b *blocker) put(blocks []nft.Block) []error {
-	err := b.table.Block(blocks, b.book.Renews)
-	if half := len(blocks) / 2; err != nil && half > 0 {
-		return append(b.put(blocks[:half]), b.put(blocks[half:])...)
+	wrong := make([]error, len(blocks))
+	if b.table.Block(blocks, b.book.Renews) != nil {
+		for i := range blocks {
+			wrong[i] = b.table.Block(blocks[i:i+1], b.book.Renews)
+		}
 	}
-	return slices.Repeat([]error{err}, len(blocks))
+	return wrong
 }
 
 // blocked books a block that the kernel has acknowledged, and writes its event.

@@ -259,8 +259,8 @@ func (d *daemon) open(passed systemd.Sockets) (j *judge, b *blocker, err error) 
 	e.SetConnected(d.peers.Set)
 	// Other changes of the table are not reported before it is known to be ours.
 	found, err := table.Inspect()
-	if err == nil {
-		err = foreign(found)
+	if found == nft.Foreign {
+		err = nft.ErrForeign
 	}
 	if err == nil {
 		err = d.openReader(passed.NFLOG)
@@ -286,13 +286,6 @@ func (d *daemon) openSockets(passed systemd.Sockets) (err error) {
 		}
 	}
 	d.openTrap(context.Background(), passed.Traps)
-	return nil
-}
-
-func foreign(s nft.State) error {
-	if s == nft.Foreign {
-		return nft.ErrForeign
-	}
 	return nil
 }
 
