@@ -103,10 +103,15 @@ func (r *run) verdict(g *glimpse) Verdict {
 	}
 	p, f := r.packet, &r.frame
 	if f.mode != 0 { // the kernel's rules have judged it already
+		if f.kind == "outward" {
+			return Own
+		}
 		if f.mode == probe.Classic && p.Protocol == probe.ProtocolTCP {
 			r.sum.Asked++
 		}
-		return r.probe(f.mode)
+		v := r.probe(f.mode)
+		r.rec.Probe.Over, r.rec.Probe.Held = f.kind == "over", f.kind == "held"
+		return v
 	}
 	// Packets of all kinds count for the flows.
 	relation := r.flows.track(p, r.flow, r.rec.At, nil, r.known)

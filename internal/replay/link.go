@@ -52,6 +52,7 @@ type frame struct {
 	cast  cast
 	index uint32     // kernel's interface index, 0 if not told
 	mode  probe.Mode // which of picket's own rules mirrored it (NFLOG), else 0
+	kind  string     // what that rule says of its source: "over", "held", "outward"; "bulk" says nothing
 	at    int64      // the kernel's time (NFLOG), else 0
 }
 
@@ -214,7 +215,9 @@ func (f *frame) nflog(b []byte, little bool) {
 			f.ip = value
 		case 10: // NFULA_PREFIX
 			text, _, _ := bytes.Cut(value, []byte{0})
-			f.mode, _ = probe.ParseMode(strings.TrimSuffix(string(text), " bulk"))
+			var mode string
+			mode, f.kind, _ = strings.Cut(string(text), " ") // as package nflog reads it
+			f.mode, _ = probe.ParseMode(mode)
 		}
 		b = b[min(len(b), (size+3)&^3):]
 	}

@@ -83,6 +83,8 @@ func TestLinks(t *testing.T) {
 			"classic syn 23"},
 		{"NFLOG, the slow lane", linkNFLOG, nflog(attribute(10, []byte("stealth bulk\x00")...),
 			attribute(9, packet...)), "stealth syn 23"},
+		{"NFLOG, from behind the host", linkNFLOG, nflog(attribute(10, []byte("advanced outward\x00")...),
+			attribute(9, packet...)), "own"},
 		{"NFLOG, payload first", linkNFLOG, nflog(attribute(9, packet6...),
 			attribute(10, []byte("advanced\x00")...)), "advanced syn 23"},
 		{"NFLOG, somebody's rule", linkNFLOG, nflog(attribute(10, []byte("DROP: \x00")...),
@@ -121,5 +123,25 @@ func TestFrameFields(t *testing.T) {
 	}
 	if stamp(1<<33, 0) != 0 || stamp(1, 1e6) != 0 {
 		t.Error("an impossible time was taken")
+	}
+}
+
+// TestLanes: what a rule of picket's says of a source is the probe's.
+func TestLanes(t *testing.T) {
+	for prefix, want := range map[string]probe.Probe{"advanced": {}, "advanced bulk": {},
+		"advanced over": {Over: true}, "advanced held": {Held: true}} {
+		b := bytes.Join([][]byte{{2, 0, 0, 5}, attribute(10, append([]byte(prefix), 0)...),
+			attribute(9, tcp(them, us, 5, 23, syn)...)}, nil)
+		n := 0
+		_, err := Run(t.Context(), []Source{Memory(prefix, pcap(linkNFLOG, sent{0, b}))}, Rules{},
+			func(r *Record) {
+				if n++; !r.Mirrored || r.Probe.Mode != probe.Advanced || r.Probe.Over != want.Over ||
+					r.Probe.Held != want.Held {
+					t.Errorf("%s: %+v", prefix, r.Probe)
+				}
+			})
+		if err != nil || n != 1 {
+			t.Errorf("%s: %v, %d packets", prefix, err, n)
+		}
 	}
 }
