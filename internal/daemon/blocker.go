@@ -5,10 +5,13 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"picket/engine"
 	"picket/internal/beside"
@@ -187,8 +190,7 @@ func (b *blocker) resumed(w *blockWork) *blockWork {
 	return w
 }
 
-// commitBlocks makes all blocks in one transaction. One bad element fails it; the blocks are then made
-// one by one: a failure makes the kernel wait for all its processors, so halves would take longer.
+// commitBlocks makes blocks, and says which failed.
 func (b *blocker) commitBlocks(blocks []*blockWork) {
 	batch := make([]nft.Block, len(blocks))
 	for i, w := range blocks {
@@ -196,30 +198,27 @@ func (b *blocker) commitBlocks(blocks []*blockWork) {
 		batch[i].Spare = b.spares(w)
 		batch[i].Held = w.Response != engine.Dark
 	}
-	err := b.table.Block(batch, b.book.Renews)
-	if err != nil && len(blocks) > 1 {
-		for i := range blocks {
-			b.commitBlocks(blocks[i : i+1])
-		}
-		return
-	}
-	now := time.Now()
-	for _, w := range blocks {
-		if err == nil {
+	wrong, now := b.put(batch), time.Now()
+	for i, w := range blocks {
+		if wrong[i] == nil {
 			b.blocked(w, now)
 			continue
 		}
 		b.lost(w.Ref)
-		b.journal.Notice("", "could not %s %s: %v", w.Verb(), w.Source, err)
+		b.journal.Notice("", "could not %s %s: %v", w.Verb(), w.Source, wrong[i])
 	}
 }
 
-// put makes blocks as commitBlocks does, and returns an error or nil for each.
+// put makes blocks in one transaction, and returns an error or nil for each. One bad element fails it; the
+// blocks are then made one by one. A failure costs the kernel 16 ms, for which it makes 500 blocks: without
+// the table, or the right to it, none is tried again, and halves would take longer.
 func (b *blocker) put(blocks []nft.Block) []error {
-	wrong := make([]error, len(blocks))
-	if b.table.Block(blocks, b.book.Renews) != nil {
-		for i := range blocks {
-			wrong[i] = b.table.Block(blocks[i:i+1], b.book.Renews)
+	err := b.table.Block(blocks, b.book.Renews)
+	wrong := slices.Repeat([]error{err}, len(blocks))
+	gone := errors.Is(err, unix.ENOENT) || errors.Is(err, nft.ErrPermission)
+	if err != nil && !gone && len(blocks) > 1 {
+		for i := range blocks { // a source that comes twice is renewed
+			wrong[i] = b.table.Block(blocks[i:i+1], func(nft.Response, netip.Prefix) bool { return true })
 		}
 	}
 	return wrong

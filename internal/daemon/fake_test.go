@@ -68,6 +68,7 @@ type kernel struct {
 	peersFail error
 	distort   func([]nft.Block) []nft.Block // changes the list of blocks as it is read
 	quiet     int
+	tried     int // transactions that make blocks
 
 	noQueue  error // for the NFQUEUE's socket
 	noRule   error // for the rule that leads there
@@ -249,6 +250,7 @@ func (k *kernel) Watch() (machine.Watcher, error) {
 func (k *kernel) Block(list []nft.Block, renew func(nft.Response, netip.Prefix) bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.tried++
 	if k.failing != nil {
 		return k.failing
 	}

@@ -107,6 +107,25 @@ func TestRefusedBlockOfAnEarlierRun(t *testing.T) {
 	})
 }
 
+// While the table is gone, no block is tried by itself: each failure takes the kernel 16 ms, and the
+// blocker is to put the table back.
+func TestNoTryWithoutTable(t *testing.T) {
+	running(t, plain, nil, func(r *run) {
+		r.kernel.with(func() { r.failing, r.tried = syscall.ENOENT, 0 })
+		var many []string
+		for i := range batch {
+			many = append(many, netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}).String())
+		}
+		r.asks(control.Request{Command: "block", For: "1h", Sources: many}, "")
+		r.kernel.with(func() {
+			if r.tried != 1 {
+				t.Errorf("%d transactions fail", r.tried)
+			}
+			r.failing = nil
+		})
+	})
+}
+
 // Sources whose flows have ended are blocked before connection tracking, although a wider block
 // stands in the way of one of them.
 func TestHardenAllButOne(t *testing.T) {
