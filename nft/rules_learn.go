@@ -46,8 +46,8 @@ func learnChains(Config) []chain {
 		{
 			name: "peers",
 			why: "peers of a lasting UDP flow: conntrack forgets it after two minutes of silence, " +
-				"and WireGuard may say nothing for hours. One packet in sixteen renews them, since " +
-				"that costs more than the hook itself",
+				"and WireGuard may say nothing for hours. Each small packet renews them, which may be " +
+				"the only one, and one large packet in sixteen, since that costs more than the hook itself",
 			rules: learn(renew, "peers", saddr4, saddr6, udpSport, udpDport),
 		},
 		{

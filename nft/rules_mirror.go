@@ -19,7 +19,7 @@ func mirrorChains(c Config) []chain {
 			rules: list(
 				one(loopback, accept),
 				one(isTCP, lasting, jump("connected")),
-				one(isUDP, lasting, mostly, accept),
+				one(isUDP, lasting, large, mostly, accept),
 				one(isUDP, lasting, jump("peers")),
 				one(established, accept),
 				one(isUDP, in("lately", proto, thDport), accept),
