@@ -44,7 +44,8 @@ func run(args []string) int {
 	}
 	complain("", answers.Misuse(err))
 	switch {
-	case errors.As(err, new(config.Faults)), errors.As(err, new(usageError)):
+	case errors.As(err, new(config.Faults)), errors.As(err, new(control.Invalid)),
+		errors.As(err, new(usageError)):
 		return exitUsage
 	case !errors.As(err, new(failure)): // cobra's own
 		complain("", fmt.Sprintf("\"%s --help\" says how it is used", cmd.CommandPath()))
@@ -73,8 +74,6 @@ func action(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 type usageError struct{ error }
-
-func (u usageError) Unwrap() error { return u.error }
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{

@@ -61,6 +61,7 @@ type Request struct {
 type response struct {
 	Error  string          `json:"error,omitempty"`
 	Absent bool            `json:"absent,omitempty"` // the daemon does not start, for the reason in Error
+	Faulty bool            `json:"faulty,omitempty"` // Error is of the configuration
 	Result json.RawMessage `json:"result,omitempty"`
 }
 
@@ -141,6 +142,12 @@ func Refuse(l net.Listener, why error) {
 // absent is the error that keeps a daemon from starting.
 type absent struct{ error }
 
+// Invalid is an error of the configuration. It is told from others at both ends of the socket.
+type Invalid struct{ Err error }
+
+func (i Invalid) Error() string { return i.Err.Error() }
+func (i Invalid) Unwrap() error { return i.Err }
+
 // waiting is how long it may take to accept a connection that waits.
 const waiting = 20 * time.Millisecond
 
@@ -202,7 +209,10 @@ func write(ctx context.Context, c net.Conn, result any, failed error) error {
 		r.Result, failed = json.Marshal(result)
 	}
 	if failed != nil {
-		r = response{Error: failed.Error(), Absent: errors.As(failed, new(absent))}
+		r = response{
+			Error:  failed.Error(),
+			Absent: errors.As(failed, new(absent)), Faulty: errors.As(failed, new(Invalid)),
+		}
 	}
 	return json.NewEncoder(c).Encode(r)
 }
@@ -266,8 +276,8 @@ func trusted(c net.Conn) error {
 }
 
 // Call sends a request to the daemon and decodes its result into result, unless that
-// is nil. The errors are [ErrPermission], one that wraps [ErrNotRunning], or the
-// daemon's.
+// is nil. The errors are [ErrPermission], one that wraps [ErrNotRunning], an [Invalid], or
+// another of the daemon's.
 func Call(path string, req Request, result any) error {
 	c, err := send(path, req)
 	if err != nil {
@@ -351,6 +361,8 @@ func (r *response) failed() error {
 	switch {
 	case r.Absent:
 		return fmt.Errorf("%w: it does not start: %s", ErrNotRunning, r.Error)
+	case r.Faulty:
+		return Invalid{errors.New(r.Error)}
 	case r.Error != "":
 		return errors.New(r.Error)
 	}

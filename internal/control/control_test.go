@@ -215,6 +215,23 @@ func TestEach(t *testing.T) {
 	}
 }
 
+// An error of the configuration is told from others by the client too.
+func TestInvalid(t *testing.T) {
+	wrong := errors.New("line 7 is wrong")
+	path, _ := served(t, t.Context(), func(r Request) (any, error) {
+		if r.Command == "reload" {
+			return nil, Invalid{wrong}
+		}
+		return nil, wrong
+	})
+	for command, want := range map[string]bool{"reload": true, "status": false} {
+		err := Call(path, Request{Command: command}, nil)
+		if err == nil || err.Error() != wrong.Error() || errors.As(err, new(Invalid)) != want {
+			t.Errorf("%s: %#v", command, err)
+		}
+	}
+}
+
 // A client of a daemon that does not start gets the reason.
 func TestRefuse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")

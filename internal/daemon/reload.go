@@ -9,6 +9,7 @@ import (
 
 	"picket/internal/allowed"
 	"picket/internal/config"
+	"picket/internal/control"
 	"picket/internal/journal"
 	"picket/internal/systemd"
 	"picket/internal/task"
@@ -31,6 +32,9 @@ func (d *daemon) reload(ctx context.Context) error {
 		d.journal.Notice(journal.Reload, "the configuration was read again: %s", d.options.Path)
 	}
 	_ = systemd.Ready("running")
+	if errors.As(err, new(config.Faults)) {
+		return control.Invalid{Err: err}
+	}
 	return err
 }
 

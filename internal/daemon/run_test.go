@@ -406,7 +406,11 @@ func TestReload(t *testing.T) {
 		r.probes("192.0.2.9", 1000, 30)
 		reload("nonsense = 1\n")
 		r.asks(control.Request{Command: "reload"}, "nonsense")
-		r.told(2, "the configuration was not changed")
+		if _, err := r.answer(r.t.Context(), control.Request{Command: "reload"}); !errors.As(err,
+			new(control.Invalid)) {
+			t.Errorf("an invalid file: %#v", err)
+		}
+		r.told(3, "the configuration was not changed")
 		r.wants("192.0.2.7/32", "192.0.2.9/32")
 		reload("[ignore]\naddresses = [\"192.0.2.7\"]\n[nflog]\ngroup = 77\n[run]\nqueue = " +
 			"5\n[resolve]\nkeep = \"1m\"\n")
