@@ -3,7 +3,6 @@
 package nft
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -111,28 +110,20 @@ func direction(name string, number byte) part {
 	}}
 }
 
-// mostly matches fifteen packets in sixteen: what is left is enough to remember a flow by that sends
-// packets which are not small.
+// mostly matches fifteen packets in sixteen: what is left is enough to remember a busy flow by.
 var mostly = part{text: "meta random >= 268435456", exprs: []expr.Any{
 	&expr.Meta{Key: expr.MetaKeyPRANDOM, Register: 1},
 	&expr.Cmp{Op: expr.CmpOpGte, Register: 1, Data: []byte{0x10, 0, 0, 0}},
 }}
 
-// small is a packet of a flow that may say nothing else for hours: with its headers, a keepalive of
-// WireGuard has 80 bytes at most, an answer to its handshake 140.
-var (
-	small = long("<=", expr.CmpOpLte, 160)
-	large = long(">", expr.CmpOpGt, 160)
-)
-
-// long compares the length of a packet, which the kernel has in the order of the host.
-func long(name string, op expr.CmpOp, bytes uint32) part {
-	return part{text: fmt.Sprintf("meta length %s %d", name, bytes), exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyLEN, Register: 1},
-		&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
-		&expr.Cmp{Op: op, Register: 1, Data: binary.BigEndian.AppendUint32(nil, bytes)},
-	}}
-}
+// large is a packet of a flow that is busy. A small one may be the only one for hours: with its
+// headers, a keepalive of WireGuard has 80 bytes at most, an answer to its handshake 140. The kernel
+// has the length in the order of the host.
+var large = part{text: "meta length > 160", exprs: []expr.Any{
+	&expr.Meta{Key: expr.MetaKeyLEN, Register: 1},
+	&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
+	&expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: []byte{0, 0, 0, 160}},
+}}
 
 // flags compares TCP's flags that the mask names.
 func flags(mask string, op expr.CmpOp, value string) part {

@@ -28,13 +28,13 @@ func fenceChains(c Config) []chain {
 		}, nftables.ChainHookInput, -9, "input priority filter - 9"),
 		filter(chain{
 			name: "fence_forward",
-			why: "nearly all bytes leave by the second rule: each before it costs throughput. " +
+			why: "nearly all packets leave by the second rule: each before it costs throughput. " +
 				"Packets to networks behind this host are judged first, if they begin a flow or belong " +
 				"to none. A segment that connection tracking has forgotten passes: it can get no " +
 				"more than a bare reset",
 			rules: list(
 				one(turning, jump("turns")),
-				one(large, original, flowing, accept),
+				one(original, flowing, accept),
 				one(isUDP, jump("fence_udp")),
 				one(flowing, accept),
 				one(translated, reply, jump("refused")),
@@ -52,11 +52,9 @@ func fenceChains(c Config) []chain {
 		}, nftables.ChainHookForward, -10, "forward priority filter - 10"),
 		{
 			name: "fence_udp",
-			why: "a small packet tells of its sender, and one packet in sixteen of both peers of a flow, " +
-				"since large ones of the original direction do not come here",
+			why:  "the answers tell of both peers of a flow",
 			rules: list(
-				one(lasting, small, jump("peers")),
-				one(lasting, mostly, accept),
+				one(lasting, large, mostly, accept),
 				one(lasting, jump("peers")),
 				one(lasting, jump("peers_asking")),
 				one(reply, brief, jump("replied")),
