@@ -255,8 +255,7 @@ func atMost(n uint32, set string, fields ...field) part {
 	return put(set, false, &rate{packets: 1, unit: expr.LimitTimeWeek, burst: n}, fields...)
 }
 
-// beyond continues with the packets of these fields after the first n within the
-// set's timeout.
+// beyond continues with packets of these fields after the first n within the set's timeout.
 func beyond(n uint32, set string, fields ...field) part {
 	return put(set, false, &rate{packets: 1, unit: expr.LimitTimeWeek, burst: n, over: true}, fields...)
 }

@@ -2,9 +2,7 @@
 
 package nft
 
-import (
-	"github.com/google/nftables"
-)
+import "github.com/google/nftables"
 
 // chains returns every chain, in the order of a packet's way.
 func chains(c Config) (all []chain) {
@@ -45,9 +43,7 @@ func filter(ch chain, hook *nftables.ChainHook, priority nftables.ChainPriority,
 // measured makes a rule for each kind of source. The key of the set is the source and
 // the fields; then applies to packets that match there, and rest, if any, to those that
 // find the set full. A full set ends the rule that adds to it.
-func measured(
-	c Config, set string, also []field, match matcher, then, rest []part,
-) []rule {
+func measured(c Config, set string, also []field, match matcher, then, rest []part) []rule {
 	of := func(s source) []field { return append([]field{s.of}, also...) }
 	return list(
 		each(c, func(s source) []part { return append([]part{match(set+s.family, of(s)...)}, then...) }),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/google/nftables"
 
@@ -32,7 +33,7 @@ func upTo(first, last, step int) (out []int) {
 	return out
 }
 
-func listedSet(family string, bits int) string { return fmt.Sprintf("listed%s_%d", family, bits) }
+func listedSet(family string, bits int) string { return "listed" + family + "_" + strconv.Itoa(bits) }
 
 // listedChains drop the sources of the operator's lists.
 func listedChains(Config) []chain {
@@ -104,7 +105,7 @@ func (t *Table) queueListed(ps []netip.Prefix) error {
 	for _, s := range listedSets() {
 		t.conn.FlushSet(t.sets[s.name])
 	}
-	q := keys{table: t, seen: map[netip.Prefix]bool{}}
+	q := keys{table: t, of: map[string][]nftables.SetElement{}, seen: map[netip.Prefix]bool{}}
 	for _, p := range ps {
 		if p = p.Masked(); p.IsValid() && Listable(p) == "" {
 			q.prefix(p)
@@ -113,23 +114,10 @@ func (t *Table) queueListed(ps []netip.Prefix) error {
 	return q.flush()
 }
 
-// A slot is a set of a family: of a length, or, with 0, of areas.
-type slot struct {
-	family string
-	bits   int
-}
-
-func (s slot) set() string {
-	if s.bits == 0 {
-		return "areas" + s.family
-	}
-	return listedSet(s.family, s.bits)
-}
-
 // keys gathers elements by set, and queues them a message at a time.
 type keys struct {
 	table *Table
-	of    map[slot][]nftables.SetElement
+	of    map[string][]nftables.SetElement
 	seen  map[netip.Prefix]bool // areas
 	err   error
 }
@@ -139,12 +127,12 @@ func (k *keys) prefix(p netip.Prefix) {
 	family := familyOf(p.Addr())
 	of := lengths[family]
 	i, _ := slices.BinarySearch(of, p.Bits())
-	fill.Subnets(p, of[i], func(q netip.Prefix) { k.add(slot{family, of[i]}, q.Addr()) })
+	fill.Subnets(p, of[i], func(q netip.Prefix) { k.add(listedSet(family, of[i]), q.Addr()) })
 	around := netip.PrefixFrom(p.Addr(), min(p.Bits(), area[family])).Masked()
 	fill.Subnets(around, area[family], func(q netip.Prefix) {
 		if !k.seen[q] {
 			k.seen[q] = true
-			k.add(slot{family, 0}, q.Addr())
+			k.add("areas"+family, q.Addr())
 		}
 	})
 }
@@ -152,10 +140,7 @@ func (k *keys) prefix(p netip.Prefix) {
 // manyKeys are few enough for one message, of less than 64 KiB.
 const manyKeys = 1024
 
-func (k *keys) add(to slot, a netip.Addr) {
-	if k.of == nil {
-		k.of = map[slot][]nftables.SetElement{}
-	}
+func (k *keys) add(to string, a netip.Addr) {
 	els := append(k.of[to], nftables.SetElement{Key: a.AsSlice()})
 	if len(els) == manyKeys {
 		k.queue(to, els)
@@ -164,9 +149,9 @@ func (k *keys) add(to slot, a netip.Addr) {
 	k.of[to] = els
 }
 
-func (k *keys) queue(to slot, els []nftables.SetElement) {
-	if err := k.table.conn.SetAddElements(k.table.sets[to.set()], els); err != nil && k.err == nil {
-		k.err = fmt.Errorf("set %s: %w", to.set(), err)
+func (k *keys) queue(to string, els []nftables.SetElement) {
+	if err := k.table.conn.SetAddElements(k.table.sets[to], els); err != nil && k.err == nil {
+		k.err = fmt.Errorf("set %s: %w", to, err)
 	}
 }
 

@@ -110,10 +110,8 @@ func sets() (all []set) {
 	verdicts := nftables.TypeVerdict
 	return append(all,
 		set{name: "advanced_ip", key: protoKey, interval: true},
-		set{
-			name: "lately", key: concat(protoKey, portKey), timeout: true, size: sizeSources,
-			expire: LatelyTime,
-		},
+		set{name: "lately", key: concat(protoKey, portKey), timeout: true, size: sizeSources,
+			expire: LatelyTime},
 		set{name: "login_ports", key: portKey},
 		set{name: "inline", key: protoKey},
 		set{name: "trusted", key: nftables.TypeIFName},
