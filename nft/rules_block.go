@@ -40,14 +40,10 @@ func blockChains(c Config) []chain {
 		filter(chain{
 			name: "early",
 			why: "before connection tracking: flows in progress and ports published to containers " +
-				"end here too",
-			rules: list(
-				addresses("blocked", goTo("refuse")),
-				addresses("blocked_nets", goTo("refuse")),
-				listedJumps(),
-				one(opening, goTo("begins")),
-			),
+				"end here too. Every packet comes by, and is asked nothing of the other family",
+			rules: list(one(isIPv6, goTo("early6")), early("4", saddr4)),
 		}, nftables.ChainHookPrerouting, -310, "prerouting priority raw - 10"),
+		{name: "early6", rules: early("6", saddr6)},
 		{
 			name: "begins",
 			why: "a SYN is of no flow that lives. Of fenced and held sources some are let go on, to be " +
@@ -74,4 +70,13 @@ func blockChains(c Config) []chain {
 			),
 		},
 	}
+}
+
+func early(family string, of field) []rule {
+	return list(
+		one(in("blocked"+family, of), goTo("refuse")),
+		one(in("blocked_nets"+family, of), goTo("refuse")),
+		one(in("areas"+family, prefixOf(of, area[family])), jump("listed"+family)),
+		one(opening, goTo("begins")),
+	)
 }

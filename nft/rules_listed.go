@@ -61,14 +61,6 @@ func listedChains(Config) []chain {
 	return all
 }
 
-// listedJumps lead to those chains, from the chain that drops blocked sources.
-func listedJumps() []rule {
-	return list(
-		one(in("areas4", prefixOf(saddr4, area["4"])), jump("listed4")),
-		one(in("areas6", prefixOf(saddr6, area["6"])), jump("listed6")),
-	)
-}
-
 func listedSets() (all []set) {
 	for family, key := range map[string]nftables.SetDatatype{"4": address4, "6": address6} {
 		all = append(all, set{name: "areas" + family, key: key})
