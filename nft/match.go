@@ -92,21 +92,22 @@ var (
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED, false)
 	beginning = bits("ct state new,untracked", expr.CtKeySTATE,
 		expr.CtStateBitNEW|expr.CtStateBitUNTRACKED, false)
-	flowing    = bits("ct state established", expr.CtKeySTATE, expr.CtStateBitESTABLISHED, false)
+	flowing    = equal("ct state == established", expr.CtKeySTATE, native(expr.CtStateBitESTABLISHED))
 	untracked  = bits("ct state untracked", expr.CtKeySTATE, expr.CtStateBitUNTRACKED, false)
 	lasting    = bits("ct status assured", expr.CtKeySTATUS, statusAssured, false)
 	brief      = bits("ct status ! assured", expr.CtKeySTATUS, statusAssured, true)
 	translated = bits("ct status dnat", expr.CtKeySTATUS, statusDNAT, false)
-	original   = direction("original", 0)
-	reply      = direction("reply", 1)
+
+	// IP_CT_DIR_ORIGINAL and IP_CT_DIR_REPLY (nf_conntrack_tuple_common.h)
+	original = equal("ct direction original", expr.CtKeyDIRECTION, []byte{0})
+	reply    = equal("ct direction reply", expr.CtKeyDIRECTION, []byte{1})
 )
 
-// direction matches packets of one direction of a flow: IP_CT_DIR_ORIGINAL or IP_CT_DIR_REPLY
-// (include/uapi/linux/netfilter/nf_conntrack_tuple_common.h).
-func direction(name string, number byte) part {
-	return part{text: "ct direction " + name, exprs: []expr.Any{
-		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{number}},
+// equal matches a conntrack field of one value. A packet has one state; to look for its bit
+// would cost more.
+func equal(text string, key expr.CtKey, value []byte) part {
+	return part{text: text, exprs: []expr.Any{
+		&expr.Ct{Key: key, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: value},
 	}}
 }
 

@@ -28,13 +28,13 @@ func fenceChains(c Config) []chain {
 		}, nftables.ChainHookInput, -9, "input priority filter - 9"),
 		filter(chain{
 			name: "fence_forward",
-			why: "nearly all packets leave by the second rule: each before it costs throughput. " +
+			why: "nearly all packets leave by the first rule: each before it would cost throughput. " +
 				"Packets to networks behind this host are judged first, if they begin a flow or belong " +
 				"to none. A segment that connection tracking has forgotten passes: it can get no " +
 				"more than a bare reset",
 			rules: list(
-				one(turning, jump("turns")),
 				one(original, flowing, accept),
+				one(turning, jump("turns")),
 				one(isUDP, jump("fence_udp")),
 				one(flowing, accept),
 				one(translated, reply, jump("refused")),
