@@ -48,18 +48,19 @@ var trusted = in("trusted", field{text: "iifname", load: func(register uint32) [
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: register}}
 }})
 
-// addressed matches the kind of the destination.
-func addressed(text string, op expr.CmpOp, kind uint32) part {
-	return part{text: "fib daddr type " + text, exprs: []expr.Any{
-		&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
+// addressed matches the kind of the destination, or of the source.
+func addressed(end, text string, op expr.CmpOp, kind uint32) part {
+	return part{text: "fib " + end + " type " + text, exprs: []expr.Any{
+		&expr.Fib{Register: 1, FlagSADDR: end == "saddr", FlagDADDR: end == "daddr", ResultADDRTYPE: true},
 		&expr.Cmp{Op: op, Register: 1, Data: native(kind)},
 	}}
 }
 
 var (
-	notLocal  = addressed("!= local", expr.CmpOpNeq, unix.RTN_LOCAL)
-	broadcast = addressed("broadcast", expr.CmpOpEq, unix.RTN_BROADCAST)
-	multicast = addressed("multicast", expr.CmpOpEq, unix.RTN_MULTICAST)
+	notLocal  = addressed("daddr", "!= local", expr.CmpOpNeq, unix.RTN_LOCAL)
+	broadcast = addressed("daddr", "broadcast", expr.CmpOpEq, unix.RTN_BROADCAST)
+	fromHere  = addressed("saddr", "local", expr.CmpOpEq, unix.RTN_LOCAL)
+	multicast = addressed("daddr", "multicast", expr.CmpOpEq, unix.RTN_MULTICAST)
 )
 
 // served matches a packet for a socket of this host: a listener, or a connection, be it

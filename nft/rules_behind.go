@@ -89,11 +89,12 @@ func behindChains(c Config) []chain {
 		{
 			name: "outward",
 			why: "packets that begin connections behind this host. A late answer from there makes " +
-				"nobody a prober; an address that is routed elsewhere is forged",
+				"nobody a prober. Whoever forges one, from elsewhere, would have a flow to scan in",
 			rules: list(
-				one(isTCP, opening, reversible, jump("seek")),
-				one(isUDP, beginning, reversible, jump("seek")),
-				one(in("egress", proto), opening, reversible, goTo("egress")),
+				one(irreversible, count("kept_forged"), drop),
+				one(isTCP, opening, jump("seek")),
+				one(isUDP, beginning, jump("seek")),
+				one(in("egress", proto), opening, goTo("egress")),
 			),
 		},
 		{
@@ -260,12 +261,17 @@ var (
 	flowProto = ofFlowsAnswers("ct reply protocol", 1, expr.CtKeyPROTOCOL)
 	flowPort  = ofFlowsAnswers("ct reply proto-src", 2, expr.CtKeyPROTOSRC)
 
-	// reversible is a packet from the link that its source is routed to (RFC 3704, 2.2).
-	reversible = part{text: "fib saddr . iif oif exists", exprs: []expr.Any{
-		&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, ResultOIF: true, FlagPRESENT: true},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(1)},
-	}}
+	// A packet from the link that its source is routed to (RFC 3704, 2.2), and from another.
+	reversible   = routed("exists", 1)
+	irreversible = routed("missing", 0)
 )
+
+func routed(word string, is uint32) part {
+	return part{text: "fib saddr . iif oif " + word, exprs: []expr.Any{
+		&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, ResultOIF: true, FlagPRESENT: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(is)},
+	}}
+}
 
 // ofFlowsAnswers is a field of the answers in a packet's flow.
 func ofFlowsAnswers(text string, bytes int, key expr.CtKey) field {

@@ -39,6 +39,7 @@ func fenceChains(c Config) []chain {
 				one(flowing, accept),
 				one(translated, reply, jump("refused")),
 				one(established, accept),
+				one(isIPv6, fromHere, count("kept_forged"), drop), // IPv4 has dropped it
 				one(in("behind4", saddr4), jump("outward")),
 				one(in("behind6", saddr6), jump("outward")),
 				one(in("behind4", daddr4), notIn("behind4", saddr4), jump("behind")),

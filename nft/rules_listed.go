@@ -97,61 +97,29 @@ func (t *Table) queueListed(ps []netip.Prefix) error {
 	for _, s := range listedSets() {
 		t.conn.FlushSet(t.sets[s.name])
 	}
-	q := keys{table: t, of: map[string][]nftables.SetElement{}, seen: map[netip.Prefix]bool{}}
+	q := fill.Messages{Send: func(set string, els []nftables.SetElement) error {
+		return t.conn.SetAddElements(t.sets[set], els)
+	}}
+	areas := map[netip.Prefix]bool{}
 	for _, p := range ps {
 		if p = p.Masked(); p.IsValid() && Listable(p) == "" {
-			q.prefix(p)
+			enlist(p, areas, q.Add)
 		}
 	}
-	return q.flush()
+	return q.Flush()
 }
 
-// keys gathers elements by set, and queues them a message at a time.
-type keys struct {
-	table *Table
-	of    map[string][]nftables.SetElement
-	seen  map[netip.Prefix]bool // areas
-	err   error
-}
-
-// prefix queues a prefix and the areas that it touches.
-func (k *keys) prefix(p netip.Prefix) {
+// enlist adds a prefix, and the areas that it touches.
+func enlist(p netip.Prefix, areas map[netip.Prefix]bool, add func(set string, a netip.Addr)) {
 	family := familyOf(p.Addr())
 	of := lengths[family]
 	i, _ := slices.BinarySearch(of, p.Bits())
-	fill.Subnets(p, of[i], func(q netip.Prefix) { k.add(listedSet(family, of[i]), q.Addr()) })
+	fill.Subnets(p, of[i], func(q netip.Prefix) { add(listedSet(family, of[i]), q.Addr()) })
 	around := netip.PrefixFrom(p.Addr(), min(p.Bits(), area[family])).Masked()
 	fill.Subnets(around, area[family], func(q netip.Prefix) {
-		if !k.seen[q] {
-			k.seen[q] = true
-			k.add("areas"+family, q.Addr())
+		if !areas[q] {
+			areas[q] = true
+			add("areas"+family, q.Addr())
 		}
 	})
-}
-
-// manyKeys are few enough for one message, of less than 64 KiB.
-const manyKeys = 1024
-
-func (k *keys) add(to string, a netip.Addr) {
-	els := append(k.of[to], nftables.SetElement{Key: a.AsSlice()})
-	if len(els) == manyKeys {
-		k.queue(to, els)
-		els = els[:0]
-	}
-	k.of[to] = els
-}
-
-func (k *keys) queue(to string, els []nftables.SetElement) {
-	if err := k.table.conn.SetAddElements(k.table.sets[to], els); err != nil && k.err == nil {
-		k.err = fmt.Errorf("set %s: %w", to, err)
-	}
-}
-
-func (k *keys) flush() error {
-	for to, els := range k.of {
-		if len(els) > 0 {
-			k.queue(to, els)
-		}
-	}
-	return k.err
 }

@@ -57,6 +57,10 @@ func Status(out io.Writer, s control.Status, width int) error {
 		row("invited", "%s to the trap from other ports, %d more were beyond a limit",
 			show.Plural(led, "connection"), not)
 	}
+	if n := s.Rules["kept_forged"]; n > 0 {
+		row("forged", "%s dropped that began a flow in the name of a host behind this one, or of this "+
+			"one, from where it is not routed to", show.Plural(n, "packet"))
+	}
 	if fell := control.Grown(s.Rules, nil); len(fell) > 0 {
 		row("limits", "of the kernel: %s (unlogged: packets too many to be mirrored; "+
 			"full: a set had no room)", strings.Join(fell, ", "))

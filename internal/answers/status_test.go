@@ -20,7 +20,7 @@ func TestStatus(t *testing.T) {
 		Evidence: control.Evidence{Probes: 30, Capacity: 31000, Sources: 1},
 		Reaction: control.Reaction{Count: 9, P50: 210, P99: 4321},
 		Rules: map[string]uint64{"invited": 40, "uninvited": 7, "unlogged_stealth": 12, "full_sight": 2,
-			"full_late": 0},
+			"full_late": 0, "kept_forged": 3},
 	}
 	const want = `picket         1.0, process 7, up 1h1m1s, blocking
 configuration  /etc/picket/picket.toml
@@ -34,6 +34,8 @@ flood          more new sources come than can be real: who is not proven is spar
 evidence       30 of 31000 probes, of 1 source
 blocks         2 in force
 invited        40 connections to the trap from other ports, 7 more were beyond a limit
+forged         3 packets dropped that began a flow in the name of a host behind this one, or of this one, ` +
+		`from where it is not routed to
 limits         of the kernel: full_sight 2, unlogged_stealth 12 ` +
 		`(unlogged: packets too many to be mirrored; full: a set had no room)
 reaction       median 210 µs, 99 % within 4321 µs, of the last 9 blocks

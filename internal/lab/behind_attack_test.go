@@ -171,3 +171,49 @@ func TestBehindSilence(t *testing.T) {
 		}
 	}
 }
+
+// TestBehindForgedFlows: a flow that somebody outside begins in the name of a host behind this one,
+// or of this one, hides no scan. To connection tracking, what the scanner sends in it are answers.
+func TestBehindForgedFlows(t *testing.T) {
+	for _, x := range []struct {
+		protocol string
+		begin    func(from, to netip.Addr, sport, dport uint16) packet
+	}{{"TCP", clientSYN}, {"UDP", func(from, to netip.Addr, sport, dport uint16) packet {
+		return udp(from, to, sport, dport, "x")
+	}}} {
+		l := newLab(t)
+		c := addBehind(t, l)
+		addForger(t, l)
+		d := start(t, l.Target, Options{Config: routed})
+		send(t, l.Attacker, knock(Source4(8), c.V4, 15), knock(Source6(8), c.V6, 15))
+		for _, f := range []struct {
+			name     string
+			src, dst netip.Addr
+		}{
+			{"IPv4", addr("203.0.113.7"), c.V4}, {"IPv6", addr("2001:db8:0:8000::7"), c.V6},
+			{"this host, IPv6", addr("2001:db8:0:8000::7"), l.Target.V6},
+		} {
+			t.Run(x.protocol+", "+f.name, func(t *testing.T) {
+				pour(t, l.Attacker, ports1000(func(p uint16) packet {
+					return x.begin(f.dst, f.src, p, 40000)
+				}))
+				time.Sleep(time.Second) // what came back is no answer
+				n := answersTo(t, l, func() {
+					pour(t, l.Attacker, ports1000(func(p uint16) packet {
+						return x.begin(f.src, f.dst, 40000, p)
+					}))
+				})
+				t.Logf("%d of 1000 answered", n)
+				if n > 40 {
+					t.Errorf("%d of 1000 ports answered, want at most 40", n)
+				}
+				if _, err := d.WaitBlock(f.src, 3*time.Second); err != nil {
+					t.Error(err)
+				}
+				if _, err := d.Cmd("unblock", "--all"); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+}

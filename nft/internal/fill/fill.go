@@ -5,6 +5,7 @@ package fill
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -128,4 +129,44 @@ func Subnets(p netip.Prefix, bits int, each func(netip.Prefix)) {
 			}
 		}
 	}
+}
+
+// Messages gathers addresses by set, and sends them a message at a time. Send is set before
+// the first address; the zero value of the rest is ready.
+type Messages struct {
+	Send func(set string, els []nftables.SetElement) error
+	of   map[string][]nftables.SetElement
+	err  error // the first
+}
+
+// inMessage are few enough for one message, of less than 64 KiB.
+const inMessage = 1024
+
+// Add adds an address to a set.
+func (m *Messages) Add(set string, a netip.Addr) {
+	if m.of == nil {
+		m.of = map[string][]nftables.SetElement{}
+	}
+	els := append(m.of[set], nftables.SetElement{Key: a.AsSlice()})
+	if len(els) == inMessage {
+		m.send(set, els)
+		els = els[:0]
+	}
+	m.of[set] = els
+}
+
+func (m *Messages) send(set string, els []nftables.SetElement) {
+	if err := m.Send(set, els); err != nil && m.err == nil {
+		m.err = fmt.Errorf("set %s: %w", set, err)
+	}
+}
+
+// Flush sends the rest, and returns the first error of Send.
+func (m *Messages) Flush() error {
+	for set, els := range m.of {
+		if len(els) > 0 {
+			m.send(set, els)
+		}
+	}
+	return m.err
 }
