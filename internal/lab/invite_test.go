@@ -5,6 +5,7 @@ package lab
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -461,9 +462,13 @@ func TestServiceTakesItsPortBack(t *testing.T) {
 			dialer := net.Dialer{Timeout: time.Second,
 				LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(x.src, 45000))}
 			var c net.Conn
-			err := l.Attacker.Do(func() (err error) {
-				c, err = dialer.Dial("tcp", netip.AddrPortFrom(x.dst, x.port).String())
-				return err
+			var err error
+			eventually(t, 5*time.Second, "the source port is free again", func() bool {
+				err = l.Attacker.Do(func() (err error) {
+					c, err = dialer.Dial("tcp", netip.AddrPortFrom(x.dst, x.port).String())
+					return err
+				})
+				return !errors.Is(err, unix.EADDRINUSE)
 			})
 			if err != nil {
 				t.Fatal(err)
