@@ -25,28 +25,37 @@ const (
 	// longest bounds a rest: whatever changes is noticed after that, however busy the
 	// machine is. A look at 200,000 routes takes 80 ms.
 	longest = 30 * time.Second
+
+	// prompt bounds it for the host's own addresses, which are protected from then on. They
+	// change seldom, and routes that change all the time must not delay them.
+	prompt = time.Second
 )
 
 // Watch calls changed once when its subscription stands, for changes before that, and
 // after each change of addresses, next hops or the files of resolvers and time
 // servers, until ctx ends. It subscribes in the calling thread's network namespace.
 func (h *Host) Watch(ctx context.Context, changed func()) error {
-	routes, err := subscribe()
-	if err != nil {
-		return err
+	var sockets []*os.File
+	for _, groups := range subscriptions {
+		f, err := subscribe(groups)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		defer context.AfterFunc(ctx, func() { f.Close() })()
+		sockets = append(sockets, f)
 	}
-	defer routes.Close()
-	stop := context.AfterFunc(ctx, func() { routes.Close() })
-	defer stop()
 	h.mu.Lock()
 	h.hops = nil // changes went unheard until now
 	h.mu.Unlock()
-	news, gone := make(chan struct{}, 1), make(chan struct{}, 1)
-	failed := make(chan error, 1)
-	go func() { failed <- h.listen(routes, news, gone) }()
+	n := notices{make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)}
+	failed := make(chan error, len(sockets))
+	for _, f := range sockets {
+		go func() { failed <- h.listen(f, n) }()
+	}
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go watchFiles(within, sources, news)
+	go watchFiles(within, sources, n.news)
 	tell, look := newPause(0), newPause(-1)
 	for {
 		select {
@@ -55,14 +64,16 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 				return nil
 			}
 			return err
-		case <-news:
-			tell.due()
-		case <-gone:
-			look.due()
+		case <-n.moved:
+			tell.due(prompt)
+		case <-n.news:
+			tell.due(longest)
+		case <-n.gone:
+			look.due(longest)
 		case <-look.timer:
 			look.do(func() {
 				if h.look() {
-					tell.due()
+					tell.due(longest)
 				}
 			})
 		case <-tell.timer:
@@ -71,10 +82,18 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	}
 }
 
+// The notices of changes, each said once until it is heard.
+type notices struct {
+	moved chan struct{} // an address of the host came or went
+	news  chan struct{} // anything else may have changed
+	gone  chan struct{} // a next hop may be gone
+}
+
 // A pause spaces the looks: settle before one, and a rest of share times its length
 // after it.
 type pause struct {
 	timer <-chan time.Time // nil: nothing is due
+	at    time.Time        // when the timer ends
 	rest  time.Time
 }
 
@@ -85,9 +104,11 @@ func newPause(first time.Duration) (p pause) {
 	return p
 }
 
-func (p *pause) due() {
-	if p.timer == nil {
-		p.timer = time.After(max(settle, time.Until(p.rest)))
+// due has a look made after the rest, and after so long at most.
+func (p *pause) due(most time.Duration) {
+	wait := max(settle, min(time.Until(p.rest), most))
+	if at := time.Now().Add(wait); p.timer == nil || at.Before(p.at) {
+		p.timer, p.at = time.After(wait), at
 	}
 }
 
@@ -114,18 +135,19 @@ func (h *Host) look() (changed bool) {
 	return true
 }
 
-// The groups of notifications (include/uapi/linux/rtnetlink.h).
-var groups = []int{
-	unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
-	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_NEXTHOP,
-	unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH,
+// The groups of notifications, by socket (include/uapi/linux/rtnetlink.h): a burst of routes
+// overruns the queue of its socket, and takes no notice of an address along.
+var subscriptions = [][]int{
+	{unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR},
+	{unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_NEXTHOP, unix.RTNLGRP_LINK,
+		unix.RTNLGRP_NEIGH},
 }
 
 // notifications is the kernel's buffer for us, in bytes: some 10,000 changes of routes.
 const notifications = 4 << 20
 
 // subscribe opens a socket for the kernel's notices of changes.
-func subscribe() (*os.File, error) {
+func subscribe(groups []int) (*os.File, error) {
 	const kind = unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
 	fd, err := unix.Socket(unix.AF_NETLINK, kind, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -151,9 +173,8 @@ func subscribe() (*os.File, error) {
 // reads the burst.
 const gather = 10 * time.Millisecond
 
-// listen reads notifications until f is closed. It sends on news for any change, and
-// on gone if a next hop may be gone.
-func (h *Host) listen(f *os.File, news, gone chan<- struct{}) error {
+// listen reads notifications until f is closed.
+func (h *Host) listen(f *os.File, to notices) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -172,15 +193,15 @@ func (h *Host) listen(f *os.File, news, gone chan<- struct{}) error {
 		case err != nil:
 			return fmt.Errorf("watch addresses and routes: %w", err)
 		case errors.Is(failed, unix.ENOBUFS): // more changes than the kernel's buffer holds
-			say(news)
-			say(gone)
+			say(to.news)
+			say(to.gone)
 			continue
 		case errors.Is(failed, unix.EINTR):
 			continue
 		case failed != nil:
 			return fmt.Errorf("watch addresses and routes: %w", failed)
 		}
-		h.hear(buffer[:n], news, gone)
+		h.hear(buffer[:n], to)
 		if waited {
 			time.Sleep(gather)
 		}
@@ -195,22 +216,22 @@ func say(to chan<- struct{}) {
 }
 
 // hear reads a datagram of notifications.
-func (h *Host) hear(b []byte, news, gone chan<- struct{}) {
+func (h *Host) hear(b []byte, to notices) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for kind, body := range nlmsg.Messages(b) {
 		switch kind {
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-			say(news)
+			say(to.moved)
 		case unix.RTM_DELROUTE, unix.RTM_DELNEXTHOP, unix.RTM_DELLINK:
-			say(gone)
+			say(to.gone)
 		case unix.RTM_DELNEIGH:
 			if otherEnd(body).IsValid() {
-				say(gone)
+				say(to.gone)
 			}
 		default:
 			if h.hops != nil && h.hops.read(kind, body) {
-				say(news)
+				say(to.news)
 			}
 		}
 	}

@@ -10,8 +10,7 @@ import (
 )
 
 // TestBurstOfRoutes: more routes change at once than the kernel's queue of notices holds, as
-// with a VPN or a BGP feed. A new address of the host is still protected, at once or after the
-// longest rest between two looks.
+// with a VPN or a BGP feed. A new address of the host is still protected.
 func TestBurstOfRoutes(t *testing.T) {
 	l := newLab(t)
 	d := start(t, l.Target, Options{})
@@ -25,7 +24,7 @@ func TestBurstOfRoutes(t *testing.T) {
 	if err := l.Target.IP("addr add 198.51.100.77/32 dev lo\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 40*time.Second, "the new address to be protected", func() bool {
+	eventually(t, 10*time.Second, "the new address to be protected", func() bool {
 		out, err := d.Cmd("explain", "198.51.100.77")
 		return err == nil && strings.Contains(out, "is protected")
 	})
