@@ -5,7 +5,6 @@ package replay
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"picket/internal/gunzip"
 )
 
 // ErrNoLog says that a file holds no line of the kernel's packet log.
@@ -67,16 +68,12 @@ func openLog(open func() (io.ReadCloser, error)) (*logLines, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &logLines{bufio.NewReaderSize(f, maxLine), f}
-	if magic, _ := l.b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		z, err := gzip.NewReader(l.b)
-		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("%w gzip: %v", ErrCorrupt, err)
-		}
-		l.b = bufio.NewReaderSize(z, maxLine)
+	b, err := gunzip.Reader(bufio.NewReaderSize(f, maxLine))
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%w gzip: %v", ErrCorrupt, err)
 	}
-	return l, nil
+	return &logLines{b, f}, nil
 }
 
 // next returns the text before the packet in the next line of the packet log, and the

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"picket/internal/gunzip"
 )
 
 // Errors that an [Error] wraps.
@@ -85,14 +87,11 @@ type reader struct {
 
 // newReader starts reading. The error is an *Error.
 func newReader(name string, from io.Reader) (*reader, error) {
-	r := &reader{name: name, b: bufio.NewReaderSize(from, bufferSize)}
-	if magic, _ := r.b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		z, err := gzip.NewReader(r.b)
-		if err != nil {
-			return nil, whole(name, fmt.Errorf("%w gzip: %v", ErrCorrupt, err))
-		}
-		r.b = bufio.NewReaderSize(z, bufferSize)
+	b, err := gunzip.Reader(bufio.NewReaderSize(from, bufferSize))
+	if err != nil {
+		return nil, whole(name, fmt.Errorf("%w gzip: %v", ErrCorrupt, err))
 	}
+	r := &reader{name: name, b: b}
 	magic, err := r.b.Peek(4)
 	if err != nil {
 		if errors.Is(err, io.EOF) {

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"picket/internal/event"
+	"picket/internal/gunzip"
 	"picket/internal/show"
 )
 
@@ -54,14 +54,11 @@ func (q *Query) Read(ctx context.Context, stdin io.Reader, c *Counter, p *show.P
 // readPlain reads lines that may be compressed, as logrotate leaves them.
 func readPlain(r io.Reader, add func(event.Event)) error {
 	b := bufio.NewReader(r)
-	if magic, _ := b.Peek(2); string(magic) != "\x1f\x8b" {
-		return Read(b, false, add)
-	}
-	z, err := gzip.NewReader(b)
+	plain, err := gunzip.Reader(b)
 	if err == nil {
-		err = Read(z, false, add)
+		err = Read(plain, false, add)
 	}
-	if err != nil && !errors.As(err, new(*Fault)) {
+	if err != nil && plain != b && !errors.As(err, new(*Fault)) {
 		return fmt.Errorf("corrupt or truncated gzip: %w", err)
 	}
 	return err
