@@ -81,11 +81,11 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make the runtime directory: %w", err)
 	}
-	switch c, err := net.DialTimeout("unix", path, time.Second); {
-	case err == nil:
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
 		c.Close()
-		return nil, fmt.Errorf("control socket %s: %w", path, ErrRunning)
-	case errors.Is(err, unix.EAGAIN): // it is too busy to answer
+	}
+	if err == nil || errors.Is(err, unix.EAGAIN) { // it answers, or is too busy to
 		return nil, fmt.Errorf("control socket %s: %w", path, ErrRunning)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -163,9 +163,7 @@ func answer(ctx context.Context, c net.Conn, handle func(Request) (any, error)) 
 }
 
 func dispatch(ctx context.Context, c net.Conn, handle func(Request) (any, error)) (any, error) {
-	_ = c.SetReadDeadline(time.Now().Add(readTimeout))
-	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now().Add(lastWord)) })
-	defer stop()
+	defer within(ctx, c.SetReadDeadline, readTimeout)()
 	var req Request
 	if err := json.NewDecoder(io.LimitReader(c, maxRequest)).Decode(&req); err != nil {
 		return nil, fmt.Errorf("bad request: %w", err)
@@ -192,9 +190,7 @@ func listOf(slice reflect.Value) Stream {
 // write writes a response. Of a list one item is in memory at a time. When ctx ends, a
 // list breaks off in the middle, and the output is no JSON.
 func write(ctx context.Context, c net.Conn, result any, failed error) error {
-	_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
-	stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Now().Add(lastWord)) })
-	defer stop()
+	defer within(ctx, c.SetWriteDeadline, callTimeout)()
 	if failed == nil {
 		list, is := result.(Stream)
 		if v := reflect.ValueOf(result); v.Kind() == reflect.Slice && !v.IsNil() {
@@ -250,6 +246,12 @@ func writeList(ctx context.Context, c net.Conn, list Stream) error {
 
 // lastWord is how long a request or an answer may take once the daemon is ending.
 const lastWord = 200 * time.Millisecond
+
+// within sets a deadline, and a shorter one when ctx ends, until stop is called.
+func within(ctx context.Context, set func(time.Time) error, limit time.Duration) (stop func() bool) {
+	_ = set(time.Now().Add(limit))
+	return context.AfterFunc(ctx, func() { _ = set(time.Now().Add(lastWord)) })
+}
 
 // trusted checks who is at the other end (SO_PEERCRED, unix(7)).
 func trusted(c net.Conn) error {
