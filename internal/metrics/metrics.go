@@ -158,10 +158,12 @@ func (c Collector) registry() *prometheus.Registry {
 // collector.
 func (c Collector) Write(out io.Writer) error {
 	// Without the right to ask, nothing is known of the daemon: 0 would say that it is down.
-	if _, err := c.Status(); errors.Is(err, control.ErrPermission) {
+	s, err := c.Status()
+	if errors.Is(err, control.ErrPermission) {
 		return err
 	}
-	families, err := c.registry().Gather()
+	once := Collector{func() (*control.Status, error) { return s, err }}
+	families, err := once.registry().Gather()
 	if err != nil {
 		return err
 	}
