@@ -59,7 +59,7 @@ const mostBlocks = 32
 // then the oldest, 32 at most.
 func (f *Facts) Take(list []control.InForce) {
 	slices.SortFunc(list, func(a, b control.InForce) int {
-		if one, other := f.covers(&a), f.covers(&b); one != other {
+		if one, other := f.within(a.Source), f.within(b.Source); one != other {
 			if one {
 				return -1
 			}
@@ -80,9 +80,6 @@ func strength(b *control.InForce) int {
 	}
 	return 2
 }
-
-// covers reports whether a block covers all of Asked.
-func (f *Facts) covers(b *control.InForce) bool { return f.within(b.Source) }
 
 // within reports whether a prefix has all of Asked in it.
 func (f *Facts) within(p netip.Prefix) bool {
@@ -180,7 +177,7 @@ func (x *explainer) say(protected bool) {
 	switch {
 	case protected: // in the kernel this is before any block
 		x.sayProtected()
-	case len(x.Blocks) > 0 && x.facts.covers(&x.Blocks[0]):
+	case len(x.Blocks) > 0 && x.facts.within(x.Blocks[0].Source):
 		x.sayBlocked(&x.Blocks[0])
 	case len(x.Protected) > 0:
 		x.sayProtected()
@@ -202,9 +199,9 @@ func (x *explainer) say(protected bool) {
 	}
 	switch {
 	case x.State == "blocked" || len(x.Blocks) == 0:
-	case x.facts.covers(&x.Blocks[0]):
+	case x.facts.within(x.Blocks[0].Source):
 		x.why("%s is %s, but nothing is dropped of what is protected in it.", x.Blocks[0].Name,
-			responseName(&x.Blocks[0]))
+			responseName(x.Blocks[0].Response))
 	default:
 		x.why("Blocked inside it: %s.", names(x.Blocks))
 	}

@@ -9,7 +9,6 @@ import (
 
 	"picket/engine"
 	"picket/internal/config"
-	"picket/internal/control"
 	"picket/internal/describe"
 	"picket/internal/event"
 	"picket/internal/evidence"
@@ -136,15 +135,13 @@ func already(r engine.Reason) bool {
 // sayReacted says what was done earlier about a source that is not blocked now.
 func (x *explainer) sayReacted(k *evidence.Probe) {
 	d, at := &k.Decision, time.Unix(0, k.Probe.At)
-	why, done := grounds(&k.Probe, d), responseName(&control.InForce{Block: control.Block{
-		Response: d.Action.String()}})
+	why, done := grounds(&k.Probe, d), responseName(d.Action.String())
 	switch end := at.Add(d.For); {
 	case d.Action == engine.Log:
 		x.why("%s (%s). That was told at %s.", upper(why), x.setting(k), show.Stamp(at))
 	case d.Action == engine.Run:
 		x.why("%s (%s). For that the command was run at %s.", upper(why), x.setting(k), show.Stamp(at))
-	case d.Source.IsValid() && !(d.Source.Bits() <= x.facts.Asked.Bits() &&
-		d.Source.Contains(x.facts.Asked.Addr())):
+	case d.Source.IsValid() && !x.facts.within(d.Source):
 		x.why("%s, which is of the same source, was blocked at %s: %s.", event.SourceName(d.Source),
 			show.Stamp(at), why)
 		x.change("Its next probe may get it blocked as well: what all of %s probes counts together.",

@@ -153,8 +153,8 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 		of, ends = " as part of "+b.Name, "takes it out of that, and keeps it"
 	}
 	left := config.Duration(time.Duration(b.Remaining) * time.Second)
-	x.Summary = fmt.Sprintf("%s is %s%s for another %s, until %s.", x.name(), responseName(b), of, left,
-		show.Stamp(b.Expires))
+	x.Summary = fmt.Sprintf("%s is %s%s for another %s, until %s.", x.name(), responseName(b.Response), of,
+		left, show.Stamp(b.Expires))
 	k := x.reaction(b)
 	switch {
 	case b.ByHand:
@@ -180,7 +180,7 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 	}
 	for i := range x.Blocks {
 		if o := &x.Blocks[i]; o != b && o.Source == b.Source {
-			x.why("It is %s too, until %s.", responseName(o), show.Stamp(o.Expires))
+			x.why("It is %s too, until %s.", responseName(o.Response), show.Stamp(o.Expires))
 		}
 	}
 	x.change("It ends by itself at %s; \"picket unblock %s\" ends it now.", show.Stamp(b.Expires), b.Name)
@@ -188,8 +188,8 @@ func (x *explainer) sayBlocked(b *control.InForce) {
 }
 
 // responseName names the state of a source under a response.
-func responseName(b *control.InForce) string {
-	switch b.Response {
+func responseName(response string) string {
+	switch response {
 	case engine.Dark.String():
 		return "in the dark"
 	case engine.Fence.String():
