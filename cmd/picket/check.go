@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"picket/internal/config"
+	"picket/internal/show"
 	"picket/internal/survey"
 )
 
@@ -56,7 +57,7 @@ func checkCommand() *cobra.Command {
 		names := append([]string{cmp.Or(c.File, "embedded default")}, c.DropIns...)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: no faults\n", strings.Join(names, ", "))
 		if !*here {
-			survey.Say(cmd.OutOrStdout(), "behind this host: "+c.Forward.Says())
+			show.Say(cmd.OutOrStdout(), "behind this host: "+c.Forward.Says())
 		}
 		survey.Print(cmd.OutOrStdout(), found)
 		return errors.Join(err, survey.Problems(found))

@@ -43,8 +43,7 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// Few results are printed one by one, many as a number. Sources that stay and failures are
-// always printed, and no text reaches the terminal uncleaned.
+// To free all when nobody is blocked says so.
 func TestNobodyToFree(t *testing.T) {
 	var b strings.Builder
 	err := Outcomes(&b, control.Request{Command: "unblock", All: true}, nil, "unblocked", "")
@@ -53,6 +52,8 @@ func TestNobodyToFree(t *testing.T) {
 	}
 }
 
+// Few results are printed one by one, many as a number. Sources that stay and failures are
+// always printed, and no text reaches the terminal uncleaned.
 func TestOutcomes(t *testing.T) {
 	few := []control.Outcome{
 		{Name: "192.0.2.1\x1b"}, {Name: "192.0.2.2", Kept: true},

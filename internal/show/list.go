@@ -21,6 +21,9 @@ func Lines(out io.Writer, first, indent, text string, width int) {
 	}
 }
 
+// Say prints a sentence, in lines of the terminal.
+func Say(out io.Writer, text string) { Lines(out, "", "", text, Width(out)) }
+
 // A List is a table with text of several lines in its last column. Head names the
 // other columns and Last that one, in ASCII; without Last no names are printed. It
 // is for one goroutine.

@@ -25,9 +25,6 @@ func Print(out io.Writer, found []Finding) {
 	list.Print(out, show.Width(out))
 }
 
-// Say prints a sentence.
-func Say(out io.Writer, text string) { show.Lines(out, "", "", text, show.Width(out)) }
-
 // Problems returns an error with the number of problems among the findings, or nil.
 func Problems(found []Finding) error {
 	n := 0
