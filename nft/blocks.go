@@ -139,20 +139,21 @@ func (t *Table) Block(blocks []Block, renew func(Response, netip.Prefix) bool) e
 }
 
 // eachOnce returns blocks without those that a later one replaces.
-func eachOnce(blocks []Block) []Block {
+func eachOnce(blocks []Block) (once []Block) {
 	type response struct {
 		Response
 		netip.Prefix
 	}
-	last := make(map[response]int, len(blocks))
-	for i := range blocks {
-		last[response{blocks[i].Response, blocks[i].Source}] = i
+	place := make(map[response]int, len(blocks))
+	for _, b := range blocks {
+		of := response{b.Response, b.Source}
+		if i, is := place[of]; is {
+			once[i] = b
+			continue
+		}
+		place[of], once = len(once), append(once, b)
 	}
-	i := -1
-	return slices.DeleteFunc(slices.Clone(blocks), func(b Block) bool {
-		i++
-		return last[response{b.Response, b.Source}] != i
-	})
+	return once
 }
 
 // End ends a response to a source. It is no error if there is none.

@@ -48,12 +48,9 @@ func Print(out io.Writer, r *Report, heading string, width int) {
 	row("events", "%s", counted(kinds(r.Events), plain))
 	var tables []*show.Table
 	for _, l := range r.lists() {
-		t, most := &show.Table{Head: []string{l.Title, l.Of}}, nameWidth
-		if l.Title == "WHY" {
-			most = whyWidth
-		}
+		t := &show.Table{Head: []string{l.Title, l.Of}}
 		for _, c := range l.Counts {
-			t.Add(show.Cut(c.Name, most), strconv.Itoa(c.Count))
+			t.Add(show.Cut(c.Name, l.Width), strconv.Itoa(c.Count))
 		}
 		tables = append(tables, t)
 	}
@@ -71,14 +68,16 @@ type counts struct {
 	Title  string
 	Of     string
 	Counts []Count
+	Width  int // columns of the widest name
 }
 
 // lists returns the lists with entries, the most useful first.
 func (r *Report) lists() []counts {
 	return slices.DeleteFunc([]counts{
-		{"PATTERN", "SOURCES", r.Patterns}, {"TOOL", "SOURCES", r.Tools}, {"PORT", "SOURCES", r.Ports},
-		{"COUNTRY", "SOURCES", r.Countries},
-		{"LIST", "SOURCES", r.Known}, {"NETWORK", "SOURCES", r.Networks}, {"WHY", "BLOCKS", r.Reasons},
+		{"PATTERN", "SOURCES", r.Patterns, nameWidth}, {"TOOL", "SOURCES", r.Tools, nameWidth},
+		{"PORT", "SOURCES", r.Ports, nameWidth}, {"COUNTRY", "SOURCES", r.Countries, nameWidth},
+		{"LIST", "SOURCES", r.Known, nameWidth}, {"NETWORK", "SOURCES", r.Networks, nameWidth},
+		{"WHY", "BLOCKS", r.Reasons, whyWidth},
 	}, func(l counts) bool { return len(l.Counts) == 0 })
 }
 
