@@ -10,16 +10,24 @@ import (
 	"time"
 )
 
+// judgedAndForged makes a lab with a host behind the target, whose network is judged, and with
+// somebody outside who can forge its addresses.
+func judgedAndForged(t *testing.T) (l *Lab, behind *Host, d *Daemon) {
+	t.Helper()
+	l = newLab(t)
+	behind = addBehind(t, l)
+	addForger(t, l)
+	d = start(t, l.Target, Options{Config: routed})
+	// The first probe only shows that answers come this way.
+	send(t, l.Attacker, knock(Source4(8), behind.V4, 15), knock(Source6(8), behind.V6, 15))
+	return l, behind, d
+}
+
 // TestBehindAskedScans: a peer that was asked from behind the host may answer late. It may not
 // scan the network from the port that was asked. A question that somebody outside forges in the
 // network's name excuses nothing.
 func TestBehindAskedScans(t *testing.T) {
-	l := newLab(t)
-	c := addBehind(t, l)
-	addForger(t, l)
-	d := start(t, l.Target, Options{Config: routed})
-	// The first probe only shows that answers come this way.
-	send(t, l.Attacker, knock(Source4(8), c.V4, 15), knock(Source6(8), c.V6, 15))
+	l, c, d := judgedAndForged(t)
 	for _, f := range []struct {
 		name               string
 		src, forger, c, of netip.Addr
@@ -181,11 +189,7 @@ func TestBehindForgedFlows(t *testing.T) {
 	}{{"TCP", clientSYN}, {"UDP", func(from, to netip.Addr, sport, dport uint16) packet {
 		return udp(from, to, sport, dport, "x")
 	}}} {
-		l := newLab(t)
-		c := addBehind(t, l)
-		addForger(t, l)
-		d := start(t, l.Target, Options{Config: routed})
-		send(t, l.Attacker, knock(Source4(8), c.V4, 15), knock(Source6(8), c.V6, 15))
+		l, c, d := judgedAndForged(t)
 		for _, f := range []struct {
 			name     string
 			src, dst netip.Addr
