@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/florianl/go-nflog/v2"
+	"golang.org/x/sys/unix"
 )
 
 // foreign is a table with our name and somebody else's rules.
@@ -63,6 +64,11 @@ func TestRefusals(t *testing.T) {
 				test.prepare(t, l)
 			}
 			before := ruleset(t, l.Target)
+			if test.options.User != 0 { // who is told all that may hold the group
+				eventually(t, 5*time.Second, "nft has gone", func() bool {
+					return aloneWithNetfilter(t, l.Target)
+				})
+			}
 			test.options.Binary = os.Getenv(binaryEnv)
 			d, err := Start(l.Target, test.options)
 			if !errors.Is(err, ErrEnded) {
@@ -80,6 +86,26 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// aloneWithNetfilter reports whether no process but this one has sockets to netfilter in a host's
+// namespace.
+func aloneWithNetfilter(t *testing.T, h *Host) bool {
+	t.Helper()
+	out, err := h.Run("cat", "/proc/net/netlink")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[1] != strconv.Itoa(unix.NETLINK_NETFILTER) || f[2] == strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		if _, err := os.Stat("/proc/" + f[2]); f[2] != "0" && err == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // TestSecondPicketInTheSameFolders: a second picket with the folders of the first finds the
